@@ -1,0 +1,49 @@
+//! One try of a call at one endpoint.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{Fault, Role};
+
+/// How far an attempt got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// It is proved that no byte of the request has left.
+    NotSent = 1,
+    /// A byte of the request may have left, and no status line was seen.
+    Sent = 2,
+    /// A status line was seen; the body may still have been cut.
+    Responded = 3,
+}
+
+impl Phase {
+    /// `not_sent`, `sent` or `responded`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::NotSent => "not_sent",
+            Phase::Sent => "sent",
+            Phase::Responded => "responded",
+        }
+    }
+}
+
+/// The record of one attempt. Every response and every error of a call carries all of them.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The endpoint that it was sent to.
+    pub role: Role,
+    /// The switchboard's epoch when it started: how many switches there had been.
+    pub epoch: u64,
+    /// The whole URL that it was sent to.
+    pub url: String,
+    /// How far it got.
+    pub phase: Phase,
+    /// The status of the answer, if there was one.
+    pub http_status: Option<u16>,
+    /// Why it failed, if it did.
+    pub fault: Option<Fault>,
+    /// When it started.
+    pub started: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+}

@@ -1,0 +1,78 @@
+//! The service's error codes that decide something, and how codes are written.
+
+use crate::Cause;
+
+/// 0x8004B065: this datacenter does not serve the organization now.
+pub(crate) const DATACENTER_NOT_AVAILABLE: i32 = -2_147_176_347;
+
+/// What a listed code means. Every other code says nothing about the endpoint.
+pub(crate) fn cause_of(code: i32) -> Option<Cause> {
+    Some(match code {
+        DATACENTER_NOT_AVAILABLE => Cause::DatacenterNotAvailable,
+        // OrganizationMigrationUnderway, OrganizationDisabled, ScaleGroupDisabled
+        -2_147_176_380 | -2_147_180_284 | -2_147_180_281 => Cause::OrganizationOff,
+        // CrmSqlGovernorDatabaseRequestDenied, ThrottlingTimeExceeded,
+        // ThrottlingBurstRequestLimitExceeded, AzureSqlMaxConcurrentWorkersLimitExceeded,
+        // ThrottlingConcurrencyLimitExceeded
+        -2_147_180_543 | -2_147_015_903 | -2_147_015_902 | -2_147_015_900 | -2_147_015_898 => {
+            Cause::Throttled
+        }
+        _ => return None,
+    })
+}
+
+/// Reads a code as the services write it: `0x8004B065` in any case, signed or unsigned decimal.
+pub(crate) fn parse(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    if let Some(digits) = hexadecimal {
+        // `from_str_radix` would take a sign.
+        return digits
+            .bytes()
+            .all(|digit| digit.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(digits, 16).ok())?
+            .map(u32::cast_signed);
+    }
+    from_number(text.parse().ok()?)
+}
+
+/// A code that came as a number: the signed form, or its 32 bits read unsigned.
+pub(crate) fn from_number(number: i64) -> Option<i32> {
+    i32::try_from(number)
+        .ok()
+        .or_else(|| u32::try_from(number).ok().map(u32::cast_signed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_the_failover_code() {
+        for text in [
+            "0x8004b065",
+            "0x8004B065",
+            "0X8004B065",
+            "-2147176347",
+            "2147790949",
+            " -2147176347 ",
+        ] {
+            assert_eq!(parse(text), Some(DATACENTER_NOT_AVAILABLE), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_code() {
+        for text in [
+            "",
+            "0x",
+            "8004B065",
+            "0x18004B065",
+            "4294967296",
+            "0x-1",
+            "0x+1",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+}

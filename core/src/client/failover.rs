@@ -1,0 +1,363 @@
+//! Whether a call that met a fault may go on elsewhere: the policy, the one switch, the events.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Inner, local};
+use crate::decide::switchboard::{Place, Switch, Switchboard, Verdict};
+use crate::error::Ending;
+use crate::resource::discovery;
+use crate::resource::race::{First, race};
+use crate::{
+    Decision, Effect, Error, ErrorKind, Event, Fault, ItemKind, Level, Organization, Role,
+};
+
+/// The switchboard, and what is under way to change it.
+pub(super) struct Board {
+    pub(super) switchboard: Switchboard,
+    /// The switch under way; tells whether it was carried out.
+    switching: Option<watch::Receiver<Option<bool>>>,
+    /// The reading of the policy under way, or its end.
+    reading: Option<watch::Receiver<Option<Result<(), Fault>>>>,
+}
+
+impl Board {
+    pub(super) fn new(switchboard: Switchboard) -> Board {
+        Board {
+            switchboard,
+            switching: None,
+            reading: None,
+        }
+    }
+}
+
+/// Where a call with a fault goes.
+pub(super) enum Course {
+    /// To the active endpoint, which is another one now.
+    Elsewhere,
+    /// Nowhere; the reason completes the sentence of its error.
+    Nowhere(&'static str),
+}
+
+impl Inner {
+    /// Finds out whether a call whose attempt at `seen_at` met `fault` may be sent again.
+    pub(super) async fn fail_over(
+        self: &Arc<Self>,
+        seen_at: Place,
+        fault: &Fault,
+        deadline: Instant,
+    ) -> Course {
+        loop {
+            let outcome = {
+                let mut board = self.board();
+                match board.switchboard.report(seen_at) {
+                    Verdict::Moved => return Course::Elsewhere,
+                    Verdict::NoAlternate => {
+                        return Course::Nowhere("the organization has no alternate");
+                    }
+                    Verdict::Begin => match self.begin_switch(&mut board, seen_at, fault) {
+                        Some(outcome) => Some(outcome),
+                        None => return Course::Nowhere("no thread could be had for the switch"),
+                    },
+                    Verdict::Join => board.switching.clone(),
+                    Verdict::Undecided => None,
+                }
+            };
+            if let Some(outcome) = outcome {
+                return match timeout_at(deadline, outcome_of(outcome)).await {
+                    Ok(true) => Course::Elsewhere,
+                    Ok(false) => Course::Nowhere("auto-switch is off, or a handler vetoed"),
+                    Err(_) => Course::Nowhere("its deadline was over before a switch was decided"),
+                };
+            }
+            match timeout_at(deadline, self.read_policy()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    return Course::Nowhere(
+                        "whether there is an alternate is not known, because the WSDL could not \
+                         be read; set alternate_url, or auto_switch to on",
+                    );
+                }
+                Err(_) => return Course::Nowhere("its deadline was over before the WSDL was read"),
+            }
+        }
+    }
+
+    /// Starts the one task that carries out the switch: it outlives the call that began it.
+    fn begin_switch(
+        self: &Arc<Self>,
+        board: &mut Board,
+        from: Place,
+        fault: &Fault,
+    ) -> Option<watch::Receiver<Option<bool>>> {
+        let (sender, receiver) = watch::channel(None);
+        let (inner, fault) = (Arc::clone(self), fault.clone());
+        let spawned = self.engine.spawn(async move {
+            let is_done = inner.switch(from, &fault).await;
+            sender.send_replace(Some(is_done));
+        });
+        if spawned.is_err() {
+            board.switchboard.decide(from, true);
+            return None;
+        }
+        board.switching = Some(receiver.clone());
+        Some(receiver)
+    }
+
+    /// `EndpointSwitchRequired`, the decision, the switch, `EndpointSwitched`, in this order.
+    async fn switch(self: &Arc<Self>, from: Place, fault: &Fault) -> bool {
+        // A handler that is running may itself wait for a call, so nobody waits for it.
+        let is_busy = self.outlet.is_busy();
+        let proposed = self.board().switchboard.proposed();
+        let required = self.event(
+            ItemKind::EndpointSwitchRequired,
+            proposed,
+            Some(fault),
+            format!("a fault at the {}: {}", from.role.name(), fault.message),
+        );
+        let decision = if is_busy {
+            self.outlet.tell(required.kind, || required);
+            Decision::Proceed
+        } else {
+            match race(self.outlet.ask(required), self.flights.cancelled()).await {
+                First::Left(decision) => decision,
+                First::Right(()) => Decision::Veto,
+            }
+        };
+        let done = self
+            .board()
+            .switchboard
+            .decide(from, decision == Decision::Veto);
+        let Some(done) = done else {
+            self.log(Level::Warn, || {
+                format!(
+                    "the {} stays active after a fault ({}): auto-switch is off, or a handler vetoed",
+                    from.role.name(),
+                    fault.kind.name()
+                )
+            });
+            return false;
+        };
+        let switched = self.switched(done, Some(fault));
+        if is_busy {
+            self.outlet.tell(switched.kind, || switched);
+        } else {
+            let told = self.outlet.tell_and_wait(switched);
+            race(told, self.flights.cancelled()).await;
+        }
+        true
+    }
+
+    pub(super) fn switch_by_hand(&self) -> Result<(), Error> {
+        let done = self.board().switchboard.switch_by_hand().ok_or_else(|| {
+            Error::new(
+                ErrorKind::NoAlternate,
+                "the organization has no alternate, or none is known yet; call discover, or set \
+                 alternate_url",
+            )
+        })?;
+        let event = self.switched(done, None);
+        self.outlet.tell(event.kind, || event);
+        Ok(())
+    }
+
+    fn switched(&self, done: Switch, fault: Option<&Fault>) -> Event {
+        let left = self.organization.url(done.from.role);
+        if let Ok(target) = self.organization.locate(left) {
+            let url = self.organization.url_of(&target, done.from.role);
+            self.transport.leave(&url);
+        }
+        self.log(Level::Warn, || {
+            format!(
+                "switched from the {} to the {}",
+                done.from.role.name(),
+                done.to.role.name()
+            )
+        });
+        self.event(
+            ItemKind::EndpointSwitched,
+            done,
+            fault,
+            format!("calls go to the {} now", done.to.role.name()),
+        )
+    }
+
+    fn event(
+        &self,
+        kind: ItemKind,
+        switch: Switch,
+        fault: Option<&Fault>,
+        message: String,
+    ) -> Event {
+        Event {
+            kind,
+            time: SystemTime::now(),
+            previous_url: Some(self.organization.url(switch.from.role).to_owned()),
+            new_url: Some(self.organization.url(switch.to.role).to_owned()),
+            previous_role: Some(switch.from.role),
+            new_role: Some(switch.to.role),
+            epoch: switch.to.epoch,
+            automatic: fault.is_some(),
+            fault_kind: fault.map(|fault| fault.kind),
+            reason: fault.map_or("manual", |fault| fault.kind.name()),
+            message,
+            level: Level::Warn,
+        }
+    }
+
+    pub(super) fn retried(&self, from: Place, to: Place, fault: &Fault) {
+        self.outlet.tell(ItemKind::CallRetried, || {
+            self.event(
+                ItemKind::CallRetried,
+                Switch { from, to },
+                Some(fault),
+                format!("a call is sent again after: {}", fault.kind.name()),
+            )
+        });
+    }
+
+    fn log(&self, level: Level, message: impl FnOnce() -> String) {
+        self.outlet.tell(ItemKind::Log, || Event {
+            kind: ItemKind::Log,
+            time: SystemTime::now(),
+            previous_url: None,
+            new_url: None,
+            previous_role: None,
+            new_role: None,
+            epoch: self.place().epoch,
+            automatic: true,
+            fault_kind: None,
+            reason: "log",
+            message: message(),
+            level,
+        });
+    }
+
+    /// Where a call's first attempt goes. The very first call starts the reading of the policy,
+    /// and does not wait for it.
+    pub(super) fn first_place(self: &Arc<Self>) -> Place {
+        let mut board = self.board();
+        if board.switchboard.needs_policy() && board.reading.is_none() {
+            // Without a thread it is read when a fault needs it.
+            let _ = self.begin_reading(&mut board);
+        }
+        board.switchboard.place()
+    }
+
+    pub(super) async fn discover(self: &Arc<Self>) -> Result<(), Error> {
+        let _flight = self.flights.enter()?;
+        match race(self.read_policy(), self.flights.cancelled()).await {
+            First::Left(Ok(())) => Ok(()),
+            First::Left(Err(fault)) => Err(Error::of_call(
+                format!("the FailoverPolicy could not be read: {}", fault.message),
+                Ending {
+                    fault,
+                    effect: Effect::None,
+                    switched: false,
+                    attempts: Vec::new(),
+                    response: None,
+                },
+            )),
+            First::Right(()) => Err(Error::new(ErrorKind::Closed, "the client was closed")),
+        }
+    }
+
+    /// Waits until the policy is known. Joins a reading under way; one that failed is tried anew.
+    async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
+        let mut end = {
+            let mut board = self.board();
+            if !board.switchboard.needs_policy() {
+                return Ok(());
+            }
+            let under_way = board.reading.clone().filter(|end| end.borrow().is_none());
+            match under_way {
+                Some(end) => end,
+                None => self.begin_reading(&mut board)?,
+            }
+        };
+        loop {
+            if let Some(result) = end.borrow_and_update().clone() {
+                return result;
+            }
+            if end.changed().await.is_err() {
+                return Err(Fault::new(
+                    crate::Cause::LocalFailure,
+                    "the reading of the WSDL has ended without a result",
+                ));
+            }
+        }
+    }
+
+    fn begin_reading(
+        self: &Arc<Self>,
+        board: &mut Board,
+    ) -> Result<watch::Receiver<Option<Result<(), Fault>>>, Fault> {
+        let (sender, receiver) = watch::channel(None);
+        let inner = Arc::clone(self);
+        self.engine
+            .spawn(async move {
+                if let First::Left(result) =
+                    race(inner.fetch_policy(), inner.flights.cancelled()).await
+                {
+                    sender.send_replace(Some(result));
+                }
+            })
+            .map_err(|error| {
+                let error = local("no thread to read the WSDL with", &error);
+                Fault::new(crate::Cause::LocalFailure, error.message())
+            })?;
+        board.reading = Some(receiver.clone());
+        Ok(receiver)
+    }
+
+    async fn fetch_policy(&self) -> Result<(), Fault> {
+        let mut role = Role::Primary;
+        let mut result = self.fetch_policy_at(role).await;
+        if let Err(fault) = &result
+            && discovery::asks_the_other(fault)
+        {
+            self.log(Level::Info, || fault.message.clone());
+            role = role.other();
+            result = self.fetch_policy_at(role).await;
+        }
+        let policy = result.inspect_err(|fault| {
+            self.log(Level::Warn, || fault.message.clone());
+        })?;
+        self.log(Level::Info, || {
+            let verb = if policy.available { "has an" } else { "has no" };
+            format!(
+                "the organization {verb} alternate, says the {}",
+                role.name()
+            )
+        });
+        self.board().switchboard.set_policy(policy, role);
+        Ok(())
+    }
+
+    async fn fetch_policy_at(&self, role: Role) -> Result<crate::FailoverPolicy, Fault> {
+        let url = wsdl_url(&self.organization, role)?;
+        let limit = self.settings.attempt_timeout;
+        discovery::read_policy(&self.transport, &url, &self.user_agent, limit).await
+    }
+}
+
+fn wsdl_url(organization: &Organization, role: Role) -> Result<url::Url, Fault> {
+    let target = organization
+        .locate(discovery::SERVICE)
+        .map_err(|error| Fault::new(crate::Cause::BadMessage, error.message()))?;
+    Ok(organization.url_of(&target, role))
+}
+
+async fn outcome_of(mut outcome: watch::Receiver<Option<bool>>) -> bool {
+    loop {
+        if let Some(is_done) = *outcome.borrow_and_update() {
+            return is_done;
+        }
+        if outcome.changed().await.is_err() {
+            return false;
+        }
+    }
+}

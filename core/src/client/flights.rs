@@ -1,0 +1,110 @@
+//! The calls in flight, and how they are ended.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::{Error, ErrorKind};
+
+/// A wish to end something, that can be waited for.
+#[derive(Default)]
+pub(super) struct Cancel {
+    is_cancelled: AtomicBool,
+    changed: Notify,
+}
+
+impl Cancel {
+    pub(super) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) async fn cancelled(&self) {
+        loop {
+            // Made before the look, so that no change between the two is missed.
+            let changed = self.changed.notified();
+            if self.is_cancelled.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Flights {
+    state: Mutex<State>,
+    landed: Condvar,
+    cancel: Cancel,
+}
+
+#[derive(Default)]
+struct State {
+    count: usize,
+    is_closed: bool,
+}
+
+/// One call in flight.
+pub(super) struct Flight<'a>(&'a Flights);
+
+impl Flights {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(&self) -> Result<Flight<'_>, Error> {
+        let mut state = self.state();
+        if state.is_closed {
+            return Err(closed());
+        }
+        state.count += 1;
+        Ok(Flight(self))
+    }
+
+    pub(super) fn check_is_open(&self) -> Result<(), Error> {
+        if self.state().is_closed {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    /// Lets no further call in.
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+    }
+
+    /// Ends all calls in flight.
+    pub(super) fn cancel_all(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Waits until all calls are to end.
+    pub(super) async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Waits until no call is in flight. `false`: the time was over first.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        let (state, _) = self
+            .landed
+            .wait_timeout_while(self.state(), timeout, |state| state.count > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.count == 0
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.count -= 1;
+        if state.count == 0 {
+            self.0.landed.notify_all();
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client is closed; open another one")
+}

@@ -1,0 +1,361 @@
+//! The client: one way in, one way out.
+
+mod call;
+mod failover;
+mod flights;
+
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use tokio::time::timeout;
+
+use self::call::Call;
+use self::failover::Board;
+use self::flights::{Cancel, Flights};
+use crate::decide::switchboard::{Place, Switchboard};
+use crate::resource::engine::Engine;
+use crate::resource::outlet::Outlet;
+use crate::resource::token::Tokens;
+use crate::resource::transport::Transport;
+use crate::{
+    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings,
+};
+
+/// How often a blocking call asks whether it is to be cancelled.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Calls an organization's services at whichever of its endpoints is active.
+///
+/// All methods may be called from all threads. Cheap to clone; when the last clone is dropped,
+/// what is in flight is cancelled, and nobody waits for it. The blocking methods must not be
+/// called from inside of an asynchronous runtime.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+    _life: Arc<Life>,
+}
+
+/// Ends the client when the last [`Client`] is dropped; tasks hold only [`Inner`].
+struct Life(Arc<Inner>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.flights.close();
+        self.0.flights.cancel_all();
+        self.0.engine.close();
+    }
+}
+
+struct Inner {
+    process: u32,
+    organization: Organization,
+    settings: Settings,
+    user_agent: HeaderValue,
+    engine: Arc<Engine>,
+    transport: Transport,
+    tokens: Option<Arc<Tokens>>,
+    outlet: Outlet,
+    board: Mutex<Board>,
+    flights: Flights,
+}
+
+/// A submitted call.
+#[derive(Clone)]
+pub struct Pending(Arc<Cancel>);
+
+impl Pending {
+    /// Cancels the call, if it has not ended. Its completion comes in either case.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl Client {
+    /// Opens a client. Reads the certificate store, and does no other I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUrl`] when no alternate can be told from the URL; the message says
+    /// what to set. [`ErrorKind::NoCaStore`], [`ErrorKind::InvalidSetting`] for what cannot be
+    /// used, [`ErrorKind::Call`] with `local` when the process has no descriptor left.
+    pub fn open(settings: &Settings) -> Result<Client, Error> {
+        let organization = Organization::new(
+            &settings.url,
+            settings.alternate_url.as_deref(),
+            settings.url_form,
+        )?;
+        let user_agent = HeaderValue::from_str(&settings.user_agent).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidSetting,
+                "user_agent holds what no header can carry",
+            )
+        })?;
+        let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
+        let transport = Transport::new(settings, organization.needs_tls(), &engine)?;
+        let inner = Arc::new(Inner {
+            process: std::process::id(),
+            board: Mutex::new(Board::new(switchboard(settings, &organization))),
+            organization,
+            user_agent,
+            engine,
+            transport,
+            tokens: settings.token_provider.clone().map(Tokens::new),
+            outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
+            flights: Flights::default(),
+            settings: settings.clone(),
+        });
+        Ok(Client {
+            _life: Arc::new(Life(Arc::clone(&inner))),
+            inner,
+        })
+    }
+
+    /// Sends a request and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Call`] when the call ended without a response that can be used; the error
+    /// has its attempts, its effect, and the response that was no service's, if there was one.
+    /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
+    /// [`ErrorKind::WouldDeadlock`] when it was not begun.
+    pub fn send(&self, request: &Request) -> Result<Response, Error> {
+        self.inner.check_may_wait()?;
+        let cancel = Cancel::default();
+        self.inner
+            .engine
+            .block_on(self.inner.call(request, &cancel))
+    }
+
+    /// As [`send`](Client::send), and asks `check` on this thread about every 100 ms whether the
+    /// call is to be cancelled. `check` may call the client.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send).
+    pub fn send_with_check(
+        &self,
+        request: &Request,
+        check: &mut dyn FnMut() -> bool,
+    ) -> Result<Response, Error> {
+        self.inner.check_may_wait()?;
+        let cancel = Cancel::default();
+        let mut call = pin!(self.inner.call(request, &cancel));
+        loop {
+            // In slices, because `check` must run outside of the runtime: it may come back.
+            let slice = async { timeout(CHECK_INTERVAL, call.as_mut()).await };
+            if let Ok(result) = self.inner.engine.block_on(slice) {
+                return result;
+            }
+            if check() {
+                cancel.cancel();
+            }
+        }
+    }
+
+    /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
+    /// queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoQueue`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
+    /// [`ErrorKind::InvalidUrl`]: then no completion comes.
+    pub fn submit(&self, request: &Request, user_data: usize) -> Result<Pending, Error> {
+        self.inner.check_is_usable()?;
+        self.inner.outlet.check_can_complete()?;
+        self.inner.organization.locate(&request.url)?;
+        let cancel = Arc::new(Cancel::default());
+        let mut completion = Completion {
+            inner: Arc::clone(&self.inner),
+            user_data,
+            is_due: true,
+        };
+        let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
+        let spawned = self.inner.engine.spawn(async move {
+            let result = completion.inner.call(&request, &cancelled).await;
+            completion.give(result);
+        });
+        spawned.map_err(|error| local("no thread to submit to", &error))?;
+        Ok(Pending(cancel))
+    }
+
+    /// Sets which events come in the queue: bits of [`ItemKind::bit`](crate::ItemKind::bit).
+    /// Only they are waited for. Replaces what was set; none at first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoQueue`].
+    pub fn subscribe(&self, mask: u64) -> Result<(), Error> {
+        self.inner.outlet.subscribe(mask)
+    }
+
+    /// The primary's base URL.
+    #[must_use]
+    pub fn primary_url(&self) -> &str {
+        self.inner.organization.url(Role::Primary)
+    }
+
+    /// The alternate's base URL. `None` when there is none, or when it is not known yet.
+    #[must_use]
+    pub fn alternate_url(&self) -> Option<&str> {
+        self.inner
+            .board()
+            .switchboard
+            .has_alternate()
+            .then(|| self.inner.organization.url(Role::Alternate))
+    }
+
+    /// The base URL of the endpoint that calls go to now.
+    #[must_use]
+    pub fn active_url(&self) -> &str {
+        self.inner.organization.url(self.inner.place().role)
+    }
+
+    /// Whether calls go to the primary now.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.inner.place().role == Role::Primary
+    }
+
+    /// How many switches there were.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.inner.place().epoch
+    }
+
+    /// Whether a fault moves the client to the other endpoint. With `auto_switch` = `auto`, off
+    /// until the WSDL's policy has said that there is one.
+    #[must_use]
+    pub fn endpoint_auto_switch_enabled(&self) -> bool {
+        self.inner.board().switchboard.auto_switch()
+    }
+
+    /// Sets auto-switch. Counts for a switch whose `EndpointSwitchRequired` is being handled.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Forked`].
+    pub fn set_endpoint_auto_switch_enabled(&self, enabled: bool) -> Result<(), Error> {
+        self.inner.check_is_own_process()?;
+        self.inner.board().switchboard.set_auto_switch(enabled);
+        Ok(())
+    }
+
+    /// Switches to the other endpoint by hand. Raises `EndpointSwitched`, and waits for no
+    /// handler.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoAlternate`], [`ErrorKind::Closed`], [`ErrorKind::Forked`].
+    pub fn switch_endpoint(&self) -> Result<(), Error> {
+        self.inner.check_is_usable()?;
+        self.inner.switch_by_hand()
+    }
+
+    /// Reads the WSDL's FailoverPolicy now, if it decides anything and was not read yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Call`] when it cannot be read at the primary, and, where .NET tries it, at the
+    /// alternate. Others as [`send`](Client::send).
+    pub fn discover(&self) -> Result<(), Error> {
+        self.inner.check_may_wait()?;
+        self.inner.engine.block_on(self.inner.discover())
+    }
+
+    /// Takes no new calls, waits up to `timeout` for those in flight, then cancels the rest.
+    /// Decisions that are open are given up. Further times change nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldDeadlock`] from a decision's handler, unless `timeout` is zero;
+    /// [`ErrorKind::Forked`].
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.check_is_own_process()?;
+        if !timeout.is_zero() {
+            self.inner.outlet.check_may_block()?;
+        }
+        self.inner.flights.close();
+        let landed = self.inner.flights.wait(timeout);
+        self.inner.flights.cancel_all();
+        if !landed && !timeout.is_zero() {
+            self.inner.flights.wait(timeout);
+        }
+        self.inner.engine.close();
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The whole of a call, counted as in flight.
+    async fn call(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> Result<Response, Error> {
+        let _flight = self.flights.enter()?;
+        let target = self.organization.locate(&request.url)?;
+        Call::new(self, request, target).run(cancel).await
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> Place {
+        self.board().switchboard.place()
+    }
+
+    fn check_is_own_process(&self) -> Result<(), Error> {
+        if std::process::id() != self.process {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "this client was opened by the parent of this process, and its threads and \
+                 connections stayed there; open a client of this process's own",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_is_usable(&self) -> Result<(), Error> {
+        self.check_is_own_process()?;
+        self.flights.check_is_open()
+    }
+
+    fn check_may_wait(&self) -> Result<(), Error> {
+        self.check_is_usable()?;
+        self.outlet.check_may_block()
+    }
+}
+
+/// Gives a submitted call's completion exactly once, also when its task panics or is dropped.
+struct Completion {
+    inner: Arc<Inner>,
+    user_data: usize,
+    is_due: bool,
+}
+
+impl Completion {
+    fn give(&mut self, result: Result<Response, Error>) {
+        self.is_due = false;
+        self.inner.outlet.complete(self.user_data, result);
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if self.is_due {
+            self.give(Err(Error::new(
+                ErrorKind::Internal,
+                "the call's task ended without a result: a defect of this library",
+            )));
+        }
+    }
+}
+
+fn switchboard(settings: &Settings, organization: &Organization) -> Switchboard {
+    let starts_on = organization.starts_on();
+    let is_known = organization.has_explicit_alternate() || starts_on == Role::Alternate;
+    match settings.auto_switch {
+        AutoSwitch::On => Switchboard::with_alternate(starts_on, true),
+        AutoSwitch::Off => Switchboard::with_alternate(starts_on, false),
+        AutoSwitch::Auto if is_known => Switchboard::with_alternate(starts_on, true),
+        AutoSwitch::Auto => Switchboard::undecided(starts_on),
+    }
+}
+
+fn local(what: &str, error: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Call(FaultKind::Local),
+        format!("{what}: {error}"),
+    )
+}

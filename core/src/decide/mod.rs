@@ -1,0 +1,4 @@
+//! What to do next. State and facts in, decision out: no I/O, no clock, no random source.
+
+pub(crate) mod call;
+pub(crate) mod switchboard;

@@ -1,0 +1,312 @@
+//! Which endpoint calls go to now, and whether a fault moves them.
+//!
+//! A fault is always reported with the place that its attempt was sent to. If the board stands
+//! elsewhere by then, another call has switched already, and the fault changes nothing. This is
+//! what .NET did by comparing addresses; with the epoch it also holds when the board has moved
+//! away and back.
+
+use crate::{FailoverPolicy, Role};
+
+/// Where an attempt goes: an endpoint, and the number of switches before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) role: Role,
+    pub(crate) epoch: u64,
+}
+
+/// What is known of the alternate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alternate {
+    /// The policy was not read yet.
+    Unknown,
+    Available,
+    Unavailable,
+}
+
+/// What a fault leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Another call has switched: send again there.
+    Moved,
+    /// This fault begins a switch: the one task that carries it out is to be started.
+    Begin,
+    /// A switch from this place is under way: wait for its outcome.
+    Join,
+    /// There is no alternate.
+    NoAlternate,
+    /// Whether there is an alternate must be found out first.
+    Undecided,
+}
+
+/// A switch from one place to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) from: Place,
+    pub(crate) to: Place,
+}
+
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    place: Place,
+    alternate: Alternate,
+    auto_switch: bool,
+    /// Whether the application has said what auto-switch is; then the policy does not.
+    auto_switch_was_set: bool,
+    /// A switch has begun and is not decided yet.
+    is_switching: bool,
+}
+
+impl Switchboard {
+    /// A board for an organization whose alternate is known to exist.
+    pub(crate) fn with_alternate(starts_on: Role, auto_switch: bool) -> Switchboard {
+        Switchboard {
+            alternate: Alternate::Available,
+            auto_switch,
+            ..Switchboard::undecided(starts_on)
+        }
+    }
+
+    /// A board that waits for the FailoverPolicy.
+    pub(crate) fn undecided(starts_on: Role) -> Switchboard {
+        Switchboard {
+            place: Place {
+                role: starts_on,
+                epoch: 0,
+            },
+            alternate: Alternate::Unknown,
+            auto_switch: false,
+            auto_switch_was_set: false,
+            is_switching: false,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn has_alternate(&self) -> bool {
+        self.alternate == Alternate::Available
+    }
+
+    pub(crate) fn needs_policy(&self) -> bool {
+        self.alternate == Alternate::Unknown
+    }
+
+    pub(crate) fn auto_switch(&self) -> bool {
+        self.auto_switch
+    }
+
+    pub(crate) fn set_auto_switch(&mut self, on: bool) {
+        self.auto_switch = on;
+        self.auto_switch_was_set = true;
+    }
+
+    /// Takes what the WSDL of the endpoint `read_from` says. Only the first policy counts.
+    pub(crate) fn set_policy(&mut self, policy: FailoverPolicy, read_from: Role) {
+        if self.alternate != Alternate::Unknown {
+            return;
+        }
+        if !policy.available {
+            self.alternate = Alternate::Unavailable;
+            return;
+        }
+        self.alternate = Alternate::Available;
+        if !self.auto_switch_was_set {
+            self.auto_switch = true;
+        }
+        // No switch, but where the client would have started had it known.
+        if !policy.endpoint_enabled && self.place.epoch == 0 {
+            self.place.role = read_from.other();
+        }
+    }
+
+    /// A fault that starts failover was seen at `seen_at`.
+    pub(crate) fn report(&mut self, seen_at: Place) -> Verdict {
+        if self.place != seen_at {
+            return Verdict::Moved;
+        }
+        match self.alternate {
+            Alternate::Unknown => Verdict::Undecided,
+            Alternate::Unavailable => Verdict::NoAlternate,
+            Alternate::Available if self.is_switching => Verdict::Join,
+            Alternate::Available => {
+                self.is_switching = true;
+                Verdict::Begin
+            }
+        }
+    }
+
+    /// Where the switch that has begun would lead.
+    pub(crate) fn proposed(&self) -> Switch {
+        Switch {
+            from: self.place,
+            to: Place {
+                role: self.place.role.other(),
+                epoch: self.place.epoch + 1,
+            },
+        }
+    }
+
+    /// The handlers have spoken: carries out the switch that has begun at `from`, or not.
+    /// Auto-switch is read only now, so a handler may have set it.
+    pub(crate) fn decide(&mut self, from: Place, vetoed: bool) -> Option<Switch> {
+        self.is_switching = false;
+        // A switch by hand may have come between.
+        if vetoed || !self.auto_switch || self.place != from {
+            return None;
+        }
+        Some(self.move_on())
+    }
+
+    /// Switches because the application says so. `None`: there is no alternate.
+    pub(crate) fn switch_by_hand(&mut self) -> Option<Switch> {
+        self.has_alternate().then(|| self.move_on())
+    }
+
+    fn move_on(&mut self) -> Switch {
+        let switch = self.proposed();
+        self.place = switch.to;
+        switch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AVAILABLE: FailoverPolicy = FailoverPolicy {
+        available: true,
+        endpoint_enabled: true,
+    };
+
+    fn board() -> Switchboard {
+        Switchboard::with_alternate(Role::Primary, true)
+    }
+
+    fn place(role: Role, epoch: u64) -> Place {
+        Place { role, epoch }
+    }
+
+    #[test]
+    fn one_switch_for_concurrent_faults() {
+        let mut board = board();
+        let seen_at = board.place();
+        assert_eq!(board.report(seen_at), Verdict::Begin);
+        assert_eq!(board.report(seen_at), Verdict::Join);
+        assert!(board.decide(seen_at, false).is_some());
+        assert_eq!(board.place(), place(Role::Alternate, 1));
+        assert_eq!(board.report(seen_at), Verdict::Moved);
+        assert_eq!(board.place(), place(Role::Alternate, 1));
+    }
+
+    #[test]
+    fn a_fault_from_before_two_switches_changes_nothing() {
+        let mut board = board();
+        let seen_at = board.place();
+        board.switch_by_hand().unwrap();
+        board.switch_by_hand().unwrap();
+        assert_eq!(board.place(), place(Role::Primary, 2));
+        assert_eq!(board.report(seen_at), Verdict::Moved);
+    }
+
+    #[test]
+    fn with_auto_switch_off_nothing_moves_and_the_next_fault_asks_again() {
+        let mut board = Switchboard::with_alternate(Role::Primary, false);
+        let seen_at = board.place();
+        for _ in 0..2 {
+            assert_eq!(board.report(seen_at), Verdict::Begin);
+            assert_eq!(board.decide(seen_at, false), None);
+        }
+        assert_eq!(board.place(), seen_at);
+    }
+
+    #[test]
+    fn auto_switch_is_read_after_the_handlers() {
+        for (before, inside) in [(true, false), (false, true)] {
+            let mut board = Switchboard::with_alternate(Role::Primary, before);
+            let seen_at = board.place();
+            assert_eq!(board.report(seen_at), Verdict::Begin);
+            board.set_auto_switch(inside);
+            assert_eq!(board.decide(seen_at, false).is_some(), inside);
+        }
+    }
+
+    #[test]
+    fn a_veto_holds_for_this_fault() {
+        let mut board = board();
+        let seen_at = board.place();
+        board.report(seen_at);
+        assert_eq!(board.decide(seen_at, true), None);
+        assert_eq!(board.report(seen_at), Verdict::Begin);
+    }
+
+    #[test]
+    fn a_switch_by_hand_during_a_decision_is_not_undone() {
+        let mut board = board();
+        let seen_at = board.place();
+        board.report(seen_at);
+        board.switch_by_hand().unwrap();
+        assert_eq!(board.decide(seen_at, false), None);
+        assert_eq!(board.place(), place(Role::Alternate, 1));
+    }
+
+    #[test]
+    fn a_fault_on_the_alternate_leads_back() {
+        let mut board = board();
+        board.switch_by_hand().unwrap();
+        let seen_at = board.place();
+        assert_eq!(board.report(seen_at), Verdict::Begin);
+        assert_eq!(
+            board.decide(seen_at, false),
+            Some(Switch {
+                from: place(Role::Alternate, 1),
+                to: place(Role::Primary, 2)
+            })
+        );
+    }
+
+    #[test]
+    fn the_policy_decides_whether_there_is_an_alternate() {
+        let mut board = Switchboard::undecided(Role::Primary);
+        let seen_at = board.place();
+        assert_eq!(board.report(seen_at), Verdict::Undecided);
+        assert_eq!(board.switch_by_hand(), None);
+        board.set_policy(AVAILABLE, Role::Primary);
+        assert!(board.auto_switch());
+        assert_eq!(board.report(seen_at), Verdict::Begin);
+
+        let mut board = Switchboard::undecided(Role::Primary);
+        let unavailable = FailoverPolicy {
+            available: false,
+            ..AVAILABLE
+        };
+        board.set_policy(unavailable, Role::Primary);
+        assert_eq!(board.report(seen_at), Verdict::NoAlternate);
+        assert_eq!(board.switch_by_hand(), None);
+    }
+
+    #[test]
+    fn a_disabled_endpoint_is_left_before_the_first_switch() {
+        let disabled = FailoverPolicy {
+            endpoint_enabled: false,
+            ..AVAILABLE
+        };
+        let mut board = Switchboard::undecided(Role::Primary);
+        let seen_at = board.place();
+        board.set_policy(disabled, Role::Primary);
+        assert_eq!(board.place(), place(Role::Alternate, 0));
+        assert_eq!(board.report(seen_at), Verdict::Moved);
+
+        let mut board = Switchboard::undecided(Role::Primary);
+        board.set_policy(disabled, Role::Alternate);
+        assert_eq!(board.place(), place(Role::Primary, 0));
+    }
+
+    #[test]
+    fn what_the_application_said_of_auto_switch_outlives_the_policy() {
+        let mut board = Switchboard::undecided(Role::Primary);
+        board.set_auto_switch(false);
+        board.set_policy(AVAILABLE, Role::Primary);
+        assert!(!board.auto_switch());
+    }
+}

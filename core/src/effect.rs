@@ -1,0 +1,205 @@
+//! What is known of a write after its call has ended.
+
+use crate::{Attempt, FaultKind, Operation, Phase};
+
+/// What a call did at the service, as far as it can be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// A read: there is nothing to know.
+    None = 0,
+    /// The write was executed.
+    Executed = 1,
+    /// The write was not executed by any attempt.
+    NotExecuted = 2,
+    /// In doubt: it may or may not have been executed.
+    Unknown = 3,
+}
+
+impl Effect {
+    /// `none`, `executed`, `not_executed` or `unknown`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::None => "none",
+            Effect::Executed => "executed",
+            Effect::NotExecuted => "not_executed",
+            Effect::Unknown => "unknown",
+        }
+    }
+
+    /// The effect of a call from its attempts.
+    ///
+    /// A success says `executed`, and stays silent about an earlier attempt in doubt: whether that
+    /// one was executed too, the attempts tell. Without a success, one attempt in doubt puts the
+    /// call in doubt, whatever came later.
+    #[must_use]
+    pub fn of_call(operation: Operation, attempts: &[Attempt]) -> Effect {
+        if operation == Operation::Read {
+            return Effect::None;
+        }
+        let mut whole = Effect::NotExecuted;
+        for attempt in attempts {
+            match Effect::of_attempt(attempt) {
+                Effect::Executed => return Effect::Executed,
+                Effect::Unknown => whole = Effect::Unknown,
+                Effect::None | Effect::NotExecuted => {}
+            }
+        }
+        whole
+    }
+
+    /// What one attempt of a write did. Only what the service is documented to answer before it
+    /// executes anything counts as not executed; a 5xx may come from a proxy that had forwarded.
+    fn of_attempt(attempt: &Attempt) -> Effect {
+        if attempt.phase == Phase::NotSent {
+            return Effect::NotExecuted;
+        }
+        let Some(status) = attempt.http_status else {
+            return Effect::Unknown;
+        };
+        let kind = attempt.fault.as_ref().map(|fault| fault.kind);
+        match (status, kind) {
+            // A front end's page with 200 is no answer of the service.
+            (200..=299, Some(FaultKind::ServerUnavailable)) => Effect::Unknown,
+            (200..=299, _) => Effect::Executed,
+            (_, Some(FaultKind::DatacenterNotAvailable | FaultKind::Throttled)) => {
+                Effect::NotExecuted
+            }
+            // 408: the server gave up on a request that it may have had in part.
+            (408, _) => Effect::Unknown,
+            (300..=499, _) => Effect::NotExecuted,
+            _ => Effect::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{Cause, Fault, Role};
+
+    fn attempt(phase: Phase, http_status: Option<u16>, fault: Option<Cause>) -> Attempt {
+        Attempt {
+            role: Role::Primary,
+            epoch: 0,
+            url: String::new(),
+            phase,
+            http_status,
+            fault: fault.map(|cause| Fault::new(cause, "")),
+            started: SystemTime::UNIX_EPOCH,
+            took: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_read_has_no_effect() {
+        let attempts = [attempt(Phase::Sent, None, Some(Cause::Reset))];
+        assert_eq!(Effect::of_call(Operation::Read, &attempts), Effect::None);
+    }
+
+    #[test]
+    fn one_attempt_of_a_write() {
+        let table = [
+            (
+                Phase::NotSent,
+                None,
+                Some(Cause::Refused),
+                Effect::NotExecuted,
+            ),
+            (Phase::Sent, None, Some(Cause::Reset), Effect::Unknown),
+            (
+                Phase::Sent,
+                None,
+                Some(Cause::AttemptTimeout),
+                Effect::Unknown,
+            ),
+            (Phase::Responded, Some(204), None, Effect::Executed),
+            (
+                Phase::Responded,
+                Some(204),
+                Some(Cause::Closed),
+                Effect::Executed,
+            ),
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::HtmlPage),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(500),
+                Some(Cause::DatacenterNotAvailable),
+                Effect::NotExecuted,
+            ),
+            (
+                Phase::Responded,
+                Some(500),
+                Some(Cause::ServiceFault),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(503),
+                Some(Cause::Unavailable),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(429),
+                Some(Cause::Throttled),
+                Effect::NotExecuted,
+            ),
+            (
+                Phase::Responded,
+                Some(412),
+                Some(Cause::ServiceFault),
+                Effect::NotExecuted,
+            ),
+            (
+                Phase::Responded,
+                Some(408),
+                Some(Cause::ServiceFault),
+                Effect::Unknown,
+            ),
+        ];
+        for (phase, status, cause, expected) in table {
+            let got = Effect::of_call(Operation::Unsafe, &[attempt(phase, status, cause)]);
+            assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
+        }
+    }
+
+    #[test]
+    fn doubt_wins_over_a_later_not_executed() {
+        let attempts = [
+            attempt(Phase::Sent, None, Some(Cause::Reset)),
+            attempt(Phase::NotSent, None, Some(Cause::Refused)),
+        ];
+        assert_eq!(
+            Effect::of_call(Operation::Unsafe, &attempts),
+            Effect::Unknown
+        );
+    }
+
+    #[test]
+    fn a_success_wins() {
+        let attempts = [
+            attempt(Phase::Sent, None, Some(Cause::AttemptTimeout)),
+            attempt(Phase::Responded, Some(204), None),
+        ];
+        assert_eq!(
+            Effect::of_call(Operation::Unsafe, &attempts),
+            Effect::Executed
+        );
+    }
+
+    #[test]
+    fn a_write_that_was_never_attempted_was_not_executed() {
+        assert_eq!(
+            Effect::of_call(Operation::Guarded, &[]),
+            Effect::NotExecuted
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! What a call or a function of the library failed with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Attempt, Effect, Fault, FaultKind, Response};
+
+/// The kind of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument is outside of what the function takes.
+    InvalidArgument,
+    /// A URL cannot be used; the message says why and what to do.
+    InvalidUrl,
+    /// There is no setting of that name.
+    UnknownSetting,
+    /// The setting's value is not one that it takes.
+    InvalidSetting,
+    /// The object has no such thing.
+    NotAvailable,
+    /// The client or the queue is closed.
+    Closed,
+    /// A blocking call from the handler of a decision that this very call might wait for.
+    WouldDeadlock,
+    /// The client was made by the parent of this process.
+    Forked,
+    /// The organization has no alternate, or none is known.
+    NoAlternate,
+    /// The queue has nothing, and nothing came in time.
+    Empty,
+    /// Something is still running.
+    Busy,
+    /// The decision was already taken.
+    Late,
+    /// There is no certificate store on this machine, and no `ca_bundle`.
+    NoCaStore,
+    /// The client has no queue.
+    NoQueue,
+    /// A defect of the library.
+    Internal,
+    /// A call ended without a response that can be used.
+    Call(FaultKind),
+}
+
+/// What a call or a function failed with. Cheap to clone.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    ending: Option<Ending>,
+}
+
+/// How a call ended that has no usable response.
+pub(crate) struct Ending {
+    pub(crate) fault: Fault,
+    pub(crate) effect: Effect,
+    pub(crate) switched: bool,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) response: Option<Response>,
+}
+
+impl Error {
+    /// An error that is no call's end.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            ending: None,
+        }))
+    }
+
+    pub(crate) fn of_call(message: String, ending: Ending) -> Error {
+        Error(Arc::new(Inner {
+            kind: ErrorKind::Call(ending.fault.kind),
+            message,
+            ending: Some(ending),
+        }))
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, where, and what to do next, for a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The fault of the last attempt. `None` for errors that are no call's end.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.0.ending.as_ref().map(|ending| &ending.fault)
+    }
+
+    /// What is known of the write. [`Effect::None`] for a read and for errors that are no call's
+    /// end.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.0
+            .ending
+            .as_ref()
+            .map_or(Effect::None, |ending| ending.effect)
+    }
+
+    /// Whether the call's attempts went to more than one endpoint, or the endpoint was switched
+    /// for it.
+    #[must_use]
+    pub fn switched(&self) -> bool {
+        self.0.ending.as_ref().is_some_and(|ending| ending.switched)
+    }
+
+    /// The attempts, in order.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        self.0
+            .ending
+            .as_ref()
+            .map_or(&[], |ending| ending.attempts.as_slice())
+    }
+
+    /// The answer that was judged to be no answer of the service, if there was one.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response> {
+        self.0.ending.as_ref()?.response.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("effect", &self.effect())
+            .field("attempts", &self.attempts())
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}

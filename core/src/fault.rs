@@ -1,0 +1,233 @@
+//! Why an attempt failed.
+
+use std::time::Duration;
+
+use crate::Preset;
+
+/// The kind of a fault: what an application distinguishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// There is no endpoint there: no such name, refused, unreachable, 404 without a service.
+    EndpointNotFound = 1,
+    /// The service says that this datacenter does not serve the organization now (0x8004B065).
+    DatacenterNotAvailable = 2,
+    /// No answer in time.
+    Timeout = 3,
+    /// A front end answers in the service's place, or the organization is disabled or moving.
+    ServerUnavailable = 4,
+    /// The connection was reset or closed.
+    ConnectionLost = 5,
+    /// The cause is on this machine: descriptors, ports, resolver.
+    Local = 6,
+    /// TLS failed: certificate, protocol, alert.
+    Tls = 7,
+    /// 401, 403, or the token provider failed.
+    Authentication = 8,
+    /// What came back is not HTTP, or breaks a limit.
+    Protocol = 9,
+    /// The application cancelled the call, or closed the client.
+    Cancelled = 10,
+    /// The service asks for less: 429 or a throttling code.
+    Throttled = 11,
+    /// Any other fault or status of the service.
+    Service = 12,
+}
+
+impl FaultKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [FaultKind; 12] = [
+        FaultKind::EndpointNotFound,
+        FaultKind::DatacenterNotAvailable,
+        FaultKind::Timeout,
+        FaultKind::ServerUnavailable,
+        FaultKind::ConnectionLost,
+        FaultKind::Local,
+        FaultKind::Tls,
+        FaultKind::Authentication,
+        FaultKind::Protocol,
+        FaultKind::Cancelled,
+        FaultKind::Throttled,
+        FaultKind::Service,
+    ];
+
+    /// The name in lower case with underscores, as in every binding: `endpoint_not_found`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultKind::EndpointNotFound => "endpoint_not_found",
+            FaultKind::DatacenterNotAvailable => "datacenter_not_available",
+            FaultKind::Timeout => "timeout",
+            FaultKind::ServerUnavailable => "server_unavailable",
+            FaultKind::ConnectionLost => "connection_lost",
+            FaultKind::Local => "local",
+            FaultKind::Tls => "tls",
+            FaultKind::Authentication => "authentication",
+            FaultKind::Protocol => "protocol",
+            FaultKind::Cancelled => "cancelled",
+            FaultKind::Throttled => "throttled",
+            FaultKind::Service => "service",
+        }
+    }
+}
+
+/// What exactly was seen. Finer than the kind, because the presets draw their lines here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// DNS: there is no such name.
+    NoSuchName,
+    /// DNS: try again later.
+    NameTryAgain,
+    /// The connection was refused.
+    Refused,
+    /// The network or the host is unreachable.
+    Unreachable,
+    /// The connection was not established in time.
+    ConnectTimeout,
+    /// 404 without a service's mark.
+    NotFound,
+    /// 410 without a service's mark.
+    Gone,
+    /// The 400 page of http.sys that says "Invalid Hostname".
+    InvalidHostname,
+    /// A SOAP fault with WS-Addressing `DestinationUnreachable`.
+    DestinationUnreachable,
+    /// Code 0x8004B065, outermost.
+    DatacenterNotAvailable,
+    /// No whole answer within the attempt's time.
+    AttemptTimeout,
+    /// No whole answer, or no decision, within the call's deadline.
+    Deadline,
+    /// 504.
+    GatewayTimeout,
+    /// 502.
+    BadGateway,
+    /// 503, or a SOAP fault with WS-Addressing `EndpointUnavailable`.
+    Unavailable,
+    /// An HTML page where a service should answer.
+    HtmlPage,
+    /// The organization is disabled or in motion.
+    OrganizationOff,
+    /// The connection was reset.
+    Reset,
+    /// The connection was closed before the whole answer had come.
+    Closed,
+    /// Something on this machine failed.
+    LocalFailure,
+    /// The TLS handshake or a TLS record failed.
+    Tls,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// The token provider gave no token.
+    NoToken,
+    /// The answer is not HTTP, or is larger than its limits.
+    BadMessage,
+    /// The application cancelled the call.
+    Cancelled,
+    /// The service throttles.
+    Throttled,
+    /// Any other fault or status.
+    ServiceFault,
+}
+
+impl Cause {
+    /// The kind that this cause belongs to.
+    #[must_use]
+    pub fn kind(self) -> FaultKind {
+        match self {
+            Cause::NoSuchName
+            | Cause::Refused
+            | Cause::Unreachable
+            | Cause::ConnectTimeout
+            | Cause::NotFound
+            | Cause::Gone
+            | Cause::InvalidHostname
+            | Cause::DestinationUnreachable => FaultKind::EndpointNotFound,
+            Cause::DatacenterNotAvailable => FaultKind::DatacenterNotAvailable,
+            Cause::AttemptTimeout | Cause::Deadline | Cause::GatewayTimeout => FaultKind::Timeout,
+            Cause::BadGateway | Cause::Unavailable | Cause::HtmlPage | Cause::OrganizationOff => {
+                FaultKind::ServerUnavailable
+            }
+            Cause::Reset | Cause::Closed => FaultKind::ConnectionLost,
+            Cause::NameTryAgain | Cause::LocalFailure => FaultKind::Local,
+            Cause::Tls => FaultKind::Tls,
+            Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
+            Cause::BadMessage => FaultKind::Protocol,
+            Cause::Cancelled => FaultKind::Cancelled,
+            Cause::Throttled => FaultKind::Throttled,
+            Cause::ServiceFault => FaultKind::Service,
+        }
+    }
+
+    /// The .NET SDK's rule: `EndpointNotFoundException`, `TimeoutException`, or the fault
+    /// 0x8004B065; with WCF's mapping of results to exceptions. DNS's "try again" is a name
+    /// resolution failure there like any other. A 410, a 503, a reset connection are not.
+    fn starts_failover_in_dotnet(self) -> bool {
+        matches!(
+            self,
+            Cause::NoSuchName
+                | Cause::NameTryAgain
+                | Cause::Refused
+                | Cause::Unreachable
+                | Cause::ConnectTimeout
+                | Cause::NotFound
+                | Cause::InvalidHostname
+                | Cause::DestinationUnreachable
+                | Cause::DatacenterNotAvailable
+                | Cause::AttemptTimeout
+                | Cause::GatewayTimeout
+        )
+    }
+}
+
+/// Why an attempt failed, with everything that the answer told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kind, for the application.
+    pub kind: FaultKind,
+    /// The cause, for the decisions.
+    pub cause: Cause,
+    /// The status of the answer, if there was one.
+    pub http_status: Option<u16>,
+    /// The service's outermost error code, as the signed number that the SDK shows.
+    pub code: Option<i32>,
+    /// How long the service asks to wait.
+    pub retry_after: Option<Duration>,
+    /// One line for a person; with the service's own sentence, cut, where it said one.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault without an answer.
+    #[must_use]
+    pub fn new(cause: Cause, message: impl Into<String>) -> Fault {
+        Fault {
+            kind: cause.kind(),
+            cause,
+            http_status: None,
+            code: None,
+            retry_after: None,
+            message: message.into(),
+        }
+    }
+
+    /// Whether this fault starts failover under the preset.
+    #[must_use]
+    pub fn starts_failover(&self, preset: Preset) -> bool {
+        match preset {
+            Preset::Dotnet => self.cause.starts_failover_in_dotnet(),
+        }
+    }
+
+    /// Whether a call that ends with this fault gives its response rather than an error.
+    #[must_use]
+    pub(crate) fn ends_as_response(&self) -> bool {
+        match self.kind {
+            FaultKind::Throttled | FaultKind::Service => true,
+            FaultKind::Authentication => self.http_status.is_some(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One call of the application, before it is sent anywhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::{Error, ErrorKind, Operation};
+
+/// Headers that belong to the connection or to the endpoint, and therefore to the library.
+const OURS: [&str; 6] = [
+    "connection",
+    "content-length",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A request. It may be sent many times.
+#[derive(Clone)]
+pub struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) operation: Option<Operation>,
+}
+
+impl Request {
+    /// A request without headers and body.
+    ///
+    /// `url` is relative to the organization's base URL (`/api/data/v9.2/accounts`), or an
+    /// absolute URL on either of its endpoints.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a method that is no HTTP token, or `CONNECT`. Whether
+    /// the URL belongs to the organization is only known when the request is sent.
+    pub fn new(method: &str, url: &str) -> Result<Request, Error> {
+        let method = Method::from_bytes(method.as_bytes())
+            .ok()
+            .filter(|method| *method != Method::CONNECT)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("{method:?} is not a method that can be sent to a service"),
+                )
+            })?;
+        Ok(Request {
+            method,
+            url: url.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: None,
+            operation: None,
+        })
+    }
+
+    /// Adds a header; one of the same name stays beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for what is no header name or value, and for headers that
+    /// the library sets itself (`Host`, `Content-Length`, …).
+    pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{name:?} is not a header name"),
+            )
+        })?;
+        if OURS.contains(&parsed.as_str()) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("the header {name} is set by the library for each attempt; leave it out"),
+            ));
+        }
+        // The value may be a credential, so the message does not show it.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("the value of the header {name} holds a control character"),
+            )
+        })?;
+        value.set_sensitive(parsed == http::header::AUTHORIZATION);
+        self.headers.append(parsed, value);
+        Ok(())
+    }
+
+    /// Sets the body. Bytes can be sent again.
+    pub fn set_body(&mut self, body: impl Into<Bytes>) {
+        self.body = body.into();
+    }
+
+    /// Sets the deadline of the call with all its attempts and pauses. Default: the client's
+    /// setting `deadline`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero.
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        if timeout.is_zero() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a timeout of zero would end every call before it starts",
+            ));
+        }
+        self.timeout = Some(timeout);
+        Ok(())
+    }
+
+    /// Overrides the operation class. `None`: by the method.
+    pub fn set_operation(&mut self, operation: Option<Operation>) {
+        self.operation = operation;
+    }
+
+    pub(crate) fn operation(&self) -> Operation {
+        self.operation
+            .unwrap_or_else(|| Operation::of_method(&self.method))
+    }
+}
+
+impl fmt::Debug for Request {
+    // Headers and bodies may hold credentials and rows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_no_request() {
+        for method in ["", "GE T", "CONNECT", "GET\n"] {
+            let error = Request::new(method, "/").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{method:?}");
+        }
+        let mut request = Request::new("GET", "/").unwrap();
+        for (name, value) in [
+            ("", "x"),
+            ("a b", "x"),
+            ("Host", "evil.example"),
+            ("content-LENGTH", "3"),
+            ("x", "a\r\nb: c"),
+            ("x", "\0"),
+        ] {
+            let error = request.add_header(name, value).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name:?}");
+        }
+        assert!(request.set_timeout(Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_refused_header_does_not_show_its_value() {
+        let mut request = Request::new("GET", "/").unwrap();
+        let error = request
+            .add_header("Authorization", "Bearer secret\n")
+            .unwrap_err();
+        assert!(!error.message().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn debug_shows_no_header() {
+        let mut request = Request::new("GET", "/").unwrap();
+        request
+            .add_header("Authorization", "Bearer secret")
+            .unwrap();
+        assert!(!format!("{request:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_method_tells_the_operation_unless_overridden() {
+        let mut request = Request::new("POST", "/").unwrap();
+        assert_eq!(request.operation(), Operation::Unsafe);
+        request.set_operation(Some(Operation::Read));
+        assert_eq!(request.operation(), Operation::Read);
+        assert_eq!(
+            Request::new("GET", "/").unwrap().operation(),
+            Operation::Read
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading the FailoverPolicy from a service's WSDL.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use http_body_util::Full;
+use tokio::time::timeout;
+use url::Url;
+
+use super::transport::{Progress, Transport};
+use crate::classify::{PolicyDocument, read_policy_document};
+use crate::{Cause, FailoverPolicy, Fault};
+
+/// The service whose WSDL holds the policy, under an endpoint's base URL.
+pub(crate) const SERVICE: &str = "/XRMServices/2011/Organization.svc?wsdl";
+
+/// Reads the policy at `url`. A WSDL without a policy says that there is no alternate, as an
+/// on-premises server does. Documents that it imports from its own origin are read as well, one
+/// level deep, until one has the policy.
+pub(crate) async fn read_policy(
+    transport: &Transport,
+    url: &Url,
+    user_agent: &HeaderValue,
+    limit: Duration,
+) -> Result<FailoverPolicy, Fault> {
+    let reading = async {
+        let document = read_document(transport, url, user_agent).await?;
+        if let Some(policy) = document.policy {
+            return Ok(policy);
+        }
+        for import in &document.imports {
+            let Ok(import) = url.join(import) else {
+                continue;
+            };
+            if import.origin() != url.origin() {
+                continue;
+            }
+            if let Some(policy) = read_document(transport, &import, user_agent).await?.policy {
+                return Ok(policy);
+            }
+        }
+        Ok(FailoverPolicy {
+            available: false,
+            endpoint_enabled: true,
+        })
+    };
+    timeout(limit, reading).await.unwrap_or_else(|_| {
+        Err(Fault::new(
+            Cause::AttemptTimeout,
+            format!("{url}: no whole answer within {} ms", limit.as_millis()),
+        ))
+    })
+}
+
+async fn read_document(
+    transport: &Transport,
+    url: &Url,
+    user_agent: &HeaderValue,
+) -> Result<PolicyDocument, Fault> {
+    let request = Request::get(&url[url::Position::BeforePath..url::Position::AfterQuery])
+        .header(
+            HOST,
+            &url[url::Position::BeforeHost..url::Position::AfterPort],
+        )
+        .header(USER_AGENT, user_agent)
+        .header(ACCEPT, "text/xml, application/wsdl+xml, */*;q=0.1")
+        .body(Full::new(Bytes::new()))
+        .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
+    let (head, body) = transport
+        .exchange(url, &request, &Progress::default())
+        .await
+        .map_err(|failure| failure.fault)?;
+    let document = read_policy_document(&String::from_utf8_lossy(&body));
+    if head.status != http::StatusCode::OK || !document.is_wsdl {
+        return Err(Fault {
+            http_status: Some(head.status.as_u16()),
+            ..Fault::new(
+                Cause::BadMessage,
+                format!("{url}: HTTP {} is no WSDL", head.status.as_u16()),
+            )
+        });
+    }
+    Ok(document)
+}
+
+/// Whether .NET asks the other endpoint for its WSDL after this fault: a name that cannot be
+/// resolved, or no answer in time.
+pub(crate) fn asks_the_other(fault: &Fault) -> bool {
+    matches!(
+        fault.cause,
+        Cause::NoSuchName | Cause::NameTryAgain | Cause::ConnectTimeout | Cause::AttemptTimeout
+    )
+}

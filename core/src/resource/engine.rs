@@ -1,0 +1,296 @@
+//! What runs a client's futures.
+//!
+//! One tokio runtime of a single thread, with the reactor that all of the client's sockets are
+//! registered with. A blocking call drives it on the caller's own thread: no hop between threads
+//! on the way to the socket and back. If several callers block, tokio lets one of them drive for
+//! all, and hands over when it leaves. Work that no caller waits for (submitted calls, a switch,
+//! the WSDL) is driven by a thread of the library's own, which exists once there was such work
+//! and steps aside while a caller drives: two threads that take turns cost two futex calls each.
+//! So a connection never depends on the caller that opened it.
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+
+pub(crate) struct Engine {
+    runtime: Option<Runtime>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Tells the driver thread inside of the runtime that it may leave.
+    leave: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Tasks that no caller waits for.
+    tasks: usize,
+    /// Callers that block in the runtime.
+    callers: usize,
+    has_thread: bool,
+    is_driving: bool,
+    is_closed: bool,
+}
+
+impl State {
+    fn wants_driver(&self) -> bool {
+        self.tasks > 0 && self.callers == 0
+    }
+}
+
+impl Engine {
+    pub(crate) fn new() -> io::Result<Arc<Engine>> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .thread_name("d365-blocking")
+            .build()?;
+        Ok(Arc::new(Engine {
+            runtime: Some(runtime),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            leave: Notify::new(),
+        }))
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime
+            .as_ref()
+            .expect("the runtime is only taken in drop")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a future on this thread until it is ready.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _caller = Caller::enter(self);
+        self.runtime().block_on(future)
+    }
+
+    /// Runs a future that no caller waits for.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let task = Task::enter(self)?;
+        // Not an Arc: a task that held the engine would hold the runtime that holds the task.
+        self.runtime().spawn(async move {
+            let _task = task;
+            future.await;
+        });
+        Ok(())
+    }
+
+    /// Runs a function that may block, on a thread that is made for such.
+    pub(crate) fn spawn_blocking(&self, function: impl FnOnce() + Send + 'static) {
+        self.runtime().spawn_blocking(function);
+    }
+
+    /// Lets the driver thread end when its work is done.
+    pub(crate) fn close(&self) {
+        self.state().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let engine = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("d365-failover".to_owned())
+            .spawn(move || engine.drive())?;
+        Ok(())
+    }
+
+    fn drive(&self) {
+        let mut state = self.state();
+        loop {
+            while !state.wants_driver() {
+                if state.is_closed && state.tasks == 0 {
+                    return;
+                }
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            state.is_driving = true;
+            drop(state);
+            self.runtime().block_on(async {
+                loop {
+                    let leave = self.leave.notified();
+                    if !self.state().wants_driver() {
+                        break;
+                    }
+                    leave.await;
+                }
+            });
+            state = self.state();
+            state.is_driving = false;
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // The plain drop would wait for blocking functions, and panics inside of any runtime.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Caller<'a>(&'a Engine);
+
+impl Caller<'_> {
+    fn enter(engine: &Engine) -> Caller<'_> {
+        let mut state = engine.state();
+        state.callers += 1;
+        if state.is_driving {
+            engine.leave.notify_one();
+        }
+        Caller(engine)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.callers -= 1;
+        if state.wants_driver() && !state.is_driving {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+/// Counts a task as long as it is alive. Weak, so that a runtime that is dropped with tasks in it
+/// can drop them.
+struct Task(std::sync::Weak<Engine>);
+
+impl Task {
+    fn enter(engine: &Arc<Engine>) -> io::Result<Task> {
+        let mut state = engine.state();
+        if !state.has_thread {
+            engine.start_thread()?;
+            state.has_thread = true;
+        }
+        state.tasks += 1;
+        if state.wants_driver() && !state.is_driving {
+            engine.changed.notify_one();
+        }
+        Ok(Task(Arc::downgrade(engine)))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let Some(engine) = self.0.upgrade() else {
+            return;
+        };
+        let mut state = engine.state();
+        state.tasks -= 1;
+        if state.tasks == 0 {
+            engine.leave.notify_one();
+            engine.changed.notify_all();
+        }
+        drop(state);
+        // The driver thread and every caller hold the engine while they run it, so this upgraded
+        // reference is never the last one inside of the runtime.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_task_runs_while_nobody_blocks() {
+        let engine = Engine::new().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        engine
+            .spawn(async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                sender.send(()).unwrap();
+            })
+            .unwrap();
+        receiver.recv_timeout(LONG).unwrap();
+        engine.close();
+    }
+
+    #[test]
+    fn a_task_goes_on_after_the_caller_that_drove_it_has_left() {
+        let engine = Engine::new().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let gate = Arc::new(Notify::new());
+        let opened = Arc::clone(&gate);
+        engine.block_on(async {
+            engine
+                .spawn(async move {
+                    opened.notified().await;
+                    sender.send(()).unwrap();
+                })
+                .unwrap();
+            tokio::task::yield_now().await;
+        });
+        gate.notify_one();
+        receiver.recv_timeout(LONG).unwrap();
+        engine.close();
+    }
+
+    #[test]
+    fn callers_and_tasks_at_once_all_end() {
+        let engine = Engine::new().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (engine, sender) = (Arc::clone(&engine), sender.clone());
+                std::thread::spawn(move || {
+                    for _ in 0..200 {
+                        let sender = sender.clone();
+                        engine
+                            .spawn(async move {
+                                tokio::task::yield_now().await;
+                                sender.send(()).unwrap();
+                            })
+                            .unwrap();
+                        engine.block_on(tokio::task::yield_now());
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..8 * 200 {
+            receiver.recv_timeout(LONG).unwrap();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        engine.close();
+    }
+
+    #[test]
+    fn dropping_an_engine_with_a_task_in_it_drops_the_task() {
+        let engine = Engine::new().unwrap();
+        let alive = Arc::new(());
+        let inside = Arc::clone(&alive);
+        let (sender, receiver) = mpsc::channel::<()>();
+        // Never driven: the task is only queued, and the driver thread is kept from it.
+        engine.state().has_thread = true;
+        engine
+            .spawn(async move {
+                let _inside = inside;
+                let _sender = sender;
+                std::future::pending::<()>().await;
+            })
+            .unwrap();
+        drop(engine);
+        assert!(receiver.recv_timeout(LONG).is_err());
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+}

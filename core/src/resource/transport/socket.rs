@@ -1,0 +1,130 @@
+//! A socket that counts what leaves through it.
+
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The part of a socket that the pool and the call keep while hyper owns the stream.
+pub(super) struct Wire {
+    tcp: TcpStream,
+    written: AtomicU64,
+}
+
+impl Wire {
+    pub(super) fn new(tcp: TcpStream) -> Arc<Wire> {
+        Arc::new(Wire {
+            tcp,
+            written: AtomicU64::new(0),
+        })
+    }
+
+    /// How many bytes the kernel has taken, those of the TLS handshake among them. Compared with
+    /// its value before a request, it proves that no byte of the request has left: TLS sends
+    /// nothing of its own between two requests.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether an idle connection is still open and silent. Anything that can be read there is
+    /// the peer's farewell, or an answer that nobody asked for.
+    pub(super) fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::<u8>::uninit()];
+        matches!(
+            SockRef::from(&self.tcp).peek(&mut byte),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock
+        )
+    }
+}
+
+/// The stream over a [`Wire`].
+pub(super) struct Socket(pub(super) Arc<Wire>);
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let tcp = &self.0.tcp;
+        loop {
+            ready!(tcp.poll_read_ready(context))?;
+            let room = buffer.initialize_unfilled();
+            let capacity = room.len();
+            let mut short = 0;
+            // A short read has emptied the socket. Saying so in the same step gives the readiness
+            // back, and spares the read that would only say "not yet".
+            let result = tcp.try_io(Interest::READABLE, || {
+                let count = (&*SockRef::from(tcp)).read(room)?;
+                if count > 0 && count < capacity {
+                    short = count;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(count)
+            });
+            match result {
+                Ok(count) => buffer.advance(count),
+                Err(_) if short > 0 => buffer.advance(short),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
+impl Socket {
+    fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.tcp.poll_write_ready(context))?;
+            match send(&self.0.tcp) {
+                Ok(count) => {
+                    self.0.written.fetch_add(count as u64, Ordering::Relaxed);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(context, |tcp| tcp.try_write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(context, |tcp| tcp.try_write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&self.0.tcp).shutdown(std::net::Shutdown::Write))
+    }
+}

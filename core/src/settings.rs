@@ -1,0 +1,364 @@
+//! How a client behaves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::organization::UrlForm;
+use crate::{Error, ErrorKind, Organization, Queue, TokenProvider, VERSION};
+
+/// A set of rules for when to leave an endpoint and what to send again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Preset {
+    /// The rules of the .NET SDK.
+    Dotnet = 1,
+}
+
+/// The setting `auto_switch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AutoSwitch {
+    /// On for an explicit alternate and for a URL that is the alternate itself; else as the
+    /// WSDL's FailoverPolicy says.
+    Auto,
+    /// On. The WSDL is not asked.
+    On,
+    /// Off: `EndpointSwitchRequired` is raised and nothing moves. The WSDL is not asked.
+    Off,
+}
+
+/// One rule of `connect_to`: connections that would go to one address go to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectTo {
+    pub(crate) from: (String, u16),
+    pub(crate) to: (String, u16),
+}
+
+/// The settings of a client: the organization's URL, and options by name. Durations are in
+/// milliseconds and their names end in `_ms`.
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) url: String,
+    pub(crate) alternate_url: Option<String>,
+    pub(crate) url_form: Option<UrlForm>,
+    pub(crate) preset: Preset,
+    pub(crate) auto_switch: AutoSwitch,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) handler_timeout: Duration,
+    pub(crate) ca_bundle: Option<PathBuf>,
+    pub(crate) tls_verify: bool,
+    pub(crate) connect_to: Vec<ConnectTo>,
+    pub(crate) max_connections: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_connection_age: Duration,
+    pub(crate) max_response_headers: usize,
+    pub(crate) max_response_body: usize,
+    pub(crate) error_prefix: usize,
+    pub(crate) user_agent: String,
+    pub(crate) queue: Option<(Arc<Queue>, usize)>,
+    pub(crate) token_provider: Option<Arc<dyn TokenProvider>>,
+}
+
+impl Settings {
+    /// The names that [`set`](Settings::set) takes.
+    pub const NAMES: [&'static str; 18] = [
+        "alternate_url",
+        "attempt_timeout_ms",
+        "auto_switch",
+        "ca_bundle",
+        "connect_timeout_ms",
+        "connect_to",
+        "deadline_ms",
+        "error_prefix",
+        "handler_timeout_ms",
+        "idle_timeout_ms",
+        "max_connection_age_ms",
+        "max_connections",
+        "max_response_body",
+        "max_response_headers",
+        "preset",
+        "tls_verify",
+        "url_form",
+        "user_agent",
+    ];
+
+    /// Settings with the defaults for the organization at `url`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUrl`] for what is no http or https URL at all. Whether an alternate can
+    /// be told from it is checked when the client is opened, because other settings decide it.
+    pub fn new(url: &str) -> Result<Settings, Error> {
+        Organization::check_url(url)?;
+        Ok(Settings {
+            url: url.to_owned(),
+            alternate_url: None,
+            url_form: None,
+            preset: Preset::Dotnet,
+            auto_switch: AutoSwitch::Auto,
+            connect_timeout: Duration::from_secs(10),
+            attempt_timeout: Duration::from_secs(120),
+            deadline: Duration::from_secs(300),
+            handler_timeout: Duration::from_secs(5),
+            ca_bundle: None,
+            tls_verify: true,
+            connect_to: Vec::new(),
+            max_connections: 256,
+            idle_timeout: Duration::from_secs(20),
+            max_connection_age: Duration::from_secs(600),
+            max_response_headers: 64 << 10,
+            max_response_body: 256 << 20,
+            error_prefix: 64 << 10,
+            user_agent: format!("d365-failover/{VERSION}"),
+            queue: None,
+            token_provider: None,
+        })
+    }
+
+    /// Sets the option `key` from its text.
+    ///
+    /// | Key | Default | Values |
+    /// |---|---|---|
+    /// | `alternate_url` | none | the other endpoint's base URL |
+    /// | `url_form` | none | `host`, `path` |
+    /// | `preset` | `dotnet` | `dotnet` |
+    /// | `auto_switch` | `auto` | `auto`, `on`, `off` |
+    /// | `connect_timeout_ms` | 10000 | 1 to 86400000; for each address |
+    /// | `attempt_timeout_ms` | 120000 | likewise; one attempt, whole |
+    /// | `deadline_ms` | 300000 | likewise; the call with all attempts |
+    /// | `handler_timeout_ms` | 5000 | likewise; how long a handler is waited for |
+    /// | `ca_bundle` | system store | path of a PEM file |
+    /// | `tls_verify` | `on` | `on`, `off` |
+    /// | `connect_to` | none | `host:port:address:port`, separated by commas |
+    /// | `max_connections` | 256 | 1 to 65536; for each endpoint |
+    /// | `idle_timeout_ms` | 20000 | 1 to 86400000 |
+    /// | `max_connection_age_ms` | 600000 | likewise; ± 20 % |
+    /// | `max_response_headers` | 65536 | 8192 to 1048576 bytes |
+    /// | `max_response_body` | 268435456 | 1 to 2^40 bytes |
+    /// | `error_prefix` | 65536 | 1024 to 16777216 bytes: how much of a failure's body is read for its code |
+    /// | `user_agent` | `d365-failover/VERSION` | |
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSetting`], [`ErrorKind::InvalidSetting`], [`ErrorKind::InvalidUrl`].
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        match key {
+            "alternate_url" => {
+                Organization::check_url(value)?;
+                self.alternate_url = Some(value.to_owned());
+            }
+            "url_form" => {
+                let words = [("host", UrlForm::Host), ("path", UrlForm::Path)];
+                self.url_form = Some(word(key, value, &words)?);
+            }
+            "preset" => self.preset = word(key, value, &[("dotnet", Preset::Dotnet)])?,
+            "auto_switch" => {
+                let words = [
+                    ("auto", AutoSwitch::Auto),
+                    ("on", AutoSwitch::On),
+                    ("off", AutoSwitch::Off),
+                ];
+                self.auto_switch = word(key, value, &words)?;
+            }
+            "connect_timeout_ms" => self.connect_timeout = duration(key, value)?,
+            "attempt_timeout_ms" => self.attempt_timeout = duration(key, value)?,
+            "deadline_ms" => self.deadline = duration(key, value)?,
+            "handler_timeout_ms" => self.handler_timeout = duration(key, value)?,
+            "ca_bundle" => self.ca_bundle = Some(PathBuf::from(value)),
+            "tls_verify" => {
+                self.tls_verify = word(key, value, &[("on", true), ("off", false)])?;
+            }
+            "connect_to" => self.connect_to = connect_to(value)?,
+            "max_connections" => self.max_connections = number(key, value, 1, 65_536)?,
+            "idle_timeout_ms" => self.idle_timeout = duration(key, value)?,
+            "max_connection_age_ms" => self.max_connection_age = duration(key, value)?,
+            "max_response_headers" => {
+                self.max_response_headers = number(key, value, 8 << 10, 1 << 20)?;
+            }
+            "max_response_body" => self.max_response_body = number(key, value, 1, 1 << 40)?,
+            "error_prefix" => self.error_prefix = number(key, value, 1 << 10, 16 << 20)?,
+            "user_agent" => {
+                if http::HeaderValue::from_str(value).is_err() {
+                    return Err(invalid(key, value, "printable ASCII"));
+                }
+                value.clone_into(&mut self.user_agent);
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::UnknownSetting,
+                    format!(
+                        "there is no setting {key:?}; there are: {}",
+                        Settings::NAMES.join(", ")
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The queue that takes the client's events and completions. `client_data` comes back with
+    /// each of them.
+    pub fn set_queue(&mut self, queue: Arc<Queue>, client_data: usize) {
+        self.queue = Some((queue, client_data));
+    }
+
+    /// Who gives the bearer tokens, one for each endpoint.
+    pub fn set_token_provider(&mut self, provider: Arc<dyn TokenProvider>) {
+        self.token_provider = Some(provider);
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("url", &self.url)
+            .field("alternate_url", &self.alternate_url)
+            .field("preset", &self.preset)
+            .field("auto_switch", &self.auto_switch)
+            .finish_non_exhaustive()
+    }
+}
+
+fn invalid(key: &str, value: &str, expected: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidSetting,
+        format!("{key} = {value:?} cannot be used; it takes {expected}"),
+    )
+}
+
+fn word<T: Copy>(key: &str, value: &str, words: &[(&str, T)]) -> Result<T, Error> {
+    words
+        .iter()
+        .find(|(name, _)| *name == value)
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| {
+            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+            invalid(key, value, &names.join(" or "))
+        })
+}
+
+fn number(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Error> {
+    value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| {
+            invalid(
+                key,
+                value,
+                &format!("a whole number from {least} to {most}"),
+            )
+        })
+}
+
+/// One day is the most: longer waits overflow some platforms' timers and mean no one's intent.
+fn duration(key: &str, value: &str) -> Result<Duration, Error> {
+    let milliseconds = number(key, value, 1, 86_400_000)?;
+    Ok(Duration::from_millis(milliseconds as u64))
+}
+
+/// curl's form: `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets.
+fn connect_to(value: &str) -> Result<Vec<ConnectTo>, Error> {
+    value
+        .split(',')
+        .filter(|rule| !rule.trim().is_empty())
+        .map(|rule| {
+            one_connect_to(rule.trim()).ok_or_else(|| {
+                invalid(
+                    "connect_to",
+                    rule,
+                    "host:port:address:port, an IPv6 address in brackets",
+                )
+            })
+        })
+        .collect()
+}
+
+fn one_connect_to(rule: &str) -> Option<ConnectTo> {
+    let (from, rest) = host_and_port(rule)?;
+    let (to, rest) = host_and_port(rest.strip_prefix(':')?)?;
+    rest.is_empty().then_some(ConnectTo { from, to })
+}
+
+fn host_and_port(text: &str) -> Option<((String, u16), &str)> {
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(inner) => inner.split_once(']')?,
+        None => text.split_at(text.find(':')?),
+    };
+    let rest = rest.strip_prefix(':')?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (port, rest) = rest.split_at(digits);
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    (!host.is_empty()).then(|| ((host.to_ascii_lowercase(), port), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new("https://contoso.crm.dynamics.com").unwrap()
+    }
+
+    #[test]
+    fn every_name_is_known_and_every_other_is_refused() {
+        for name in Settings::NAMES {
+            let error = settings().set(name, "\u{1}").err();
+            assert!(
+                error.is_none_or(|error| error.kind() != ErrorKind::UnknownSetting),
+                "{name}"
+            );
+        }
+        for name in ["", "Preset", "attempt_timeout", "hold_down_ms"] {
+            let error = settings().set(name, "1").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnknownSetting, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_values_outside_the_range() {
+        for (key, value) in [
+            ("preset", "java"),
+            ("auto_switch", "true"),
+            ("attempt_timeout_ms", "0"),
+            ("attempt_timeout_ms", "-1"),
+            ("attempt_timeout_ms", "1.5"),
+            ("deadline_ms", "86400001"),
+            ("max_connections", "0"),
+            ("max_response_headers", "100"),
+            ("user_agent", "a\nb"),
+            ("url_form", ""),
+            ("connect_to", "a:1:b"),
+            ("connect_to", "a:0:b:1"),
+            ("connect_to", "a:1:b:70000"),
+            ("connect_to", "a:1:b:2:c"),
+        ] {
+            let error = settings().set(key, value).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{key} = {value}");
+            assert!(error.message().contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn connect_to_takes_names_and_addresses() {
+        let mut settings = settings();
+        settings
+            .set("connect_to", "A.example:443:[::1]:8443, [fe80::1]:80:b:81")
+            .unwrap();
+        let rules: Vec<_> = settings
+            .connect_to
+            .iter()
+            .map(|rule| (rule.from.clone(), rule.to.clone()))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                (("a.example".into(), 443), ("::1".into(), 8443)),
+                (("fe80::1".into(), 80), ("b".into(), 81)),
+            ]
+        );
+    }
+}
