@@ -5,15 +5,23 @@
 //! on the way to the socket and back. If several callers block, tokio lets one of them drive for
 //! all, and hands over when it leaves. Work that no caller waits for (submitted calls, a switch,
 //! the WSDL) is driven by a thread of the library's own, which exists once there was such work
-//! and steps aside while a caller drives: two threads that take turns cost two futex calls each.
-//! So a connection never depends on the caller that opened it.
+//! and steps aside while callers come one after the other: two threads that take turns cost two
+//! futex calls each. So a connection never depends on the caller that opened it.
 
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+
+/// How long the driver thread that has stepped aside waits for a further blocking call before it
+/// takes over again. So late may submitted work be, once, after a burst of blocking calls.
+const TICK: Duration = Duration::from_millis(1);
+/// One blocking call in so many that find the driver thread driving asks it to leave: for a single
+/// call, taking turns costs more than it saves.
+const PATIENCE: u32 = 8;
 
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
@@ -29,15 +37,14 @@ struct State {
     tasks: usize,
     /// Callers that block in the runtime.
     callers: usize,
+    /// Blocking calls ever begun, and those of them that found the driver thread driving.
+    calls: u32,
+    calls_while_driven: u32,
+    /// The driver thread is asked to leave the runtime to the callers.
+    is_asked_to_leave: bool,
     has_thread: bool,
     is_driving: bool,
     is_closed: bool,
-}
-
-impl State {
-    fn wants_driver(&self) -> bool {
-        self.tasks > 0 && self.callers == 0
-    }
 }
 
 impl Engine {
@@ -107,8 +114,8 @@ impl Engine {
     fn drive(&self) {
         let mut state = self.state();
         loop {
-            while !state.wants_driver() {
-                if state.is_closed && state.tasks == 0 {
+            while state.tasks == 0 {
+                if state.is_closed {
                     return;
                 }
                 state = self
@@ -117,18 +124,42 @@ impl Engine {
                     .unwrap_or_else(PoisonError::into_inner);
             }
             state.is_driving = true;
+            state.is_asked_to_leave = false;
             drop(state);
-            self.runtime().block_on(async {
-                loop {
-                    let leave = self.leave.notified();
-                    if !self.state().wants_driver() {
-                        break;
-                    }
-                    leave.await;
-                }
-            });
+            self.runtime().block_on(self.until_told_to_leave());
             state = self.state();
             state.is_driving = false;
+            if state.is_asked_to_leave {
+                state = self.stand_aside(state);
+            }
+        }
+    }
+
+    async fn until_told_to_leave(&self) {
+        loop {
+            let leave = self.leave.notified();
+            {
+                let state = self.state();
+                if state.tasks == 0 || state.is_asked_to_leave {
+                    return;
+                }
+            }
+            leave.await;
+        }
+    }
+
+    /// Waits until no blocking call was there for a tick.
+    fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        loop {
+            let seen = state.calls;
+            state = self
+                .changed
+                .wait_timeout(state, TICK)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            if state.tasks == 0 || (state.callers == 0 && state.calls == seen) {
+                return state;
+            }
         }
     }
 }
@@ -148,8 +179,13 @@ impl Caller<'_> {
     fn enter(engine: &Engine) -> Caller<'_> {
         let mut state = engine.state();
         state.callers += 1;
+        state.calls = state.calls.wrapping_add(1);
         if state.is_driving {
-            engine.leave.notify_one();
+            state.calls_while_driven = state.calls_while_driven.wrapping_add(1);
+            if state.calls_while_driven.is_multiple_of(PATIENCE) {
+                state.is_asked_to_leave = true;
+                engine.leave.notify_one();
+            }
         }
         Caller(engine)
     }
@@ -157,11 +193,7 @@ impl Caller<'_> {
 
 impl Drop for Caller<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.callers -= 1;
-        if state.wants_driver() && !state.is_driving {
-            self.0.changed.notify_one();
-        }
+        self.0.state().callers -= 1;
     }
 }
 
@@ -177,7 +209,7 @@ impl Task {
             state.has_thread = true;
         }
         state.tasks += 1;
-        if state.wants_driver() && !state.is_driving {
+        if state.tasks == 1 {
             engine.changed.notify_one();
         }
         Ok(Task(Arc::downgrade(engine)))
