@@ -1,0 +1,232 @@
+//! The faults that are set on a side, and which of them acts.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::fault::{Fault, FaultId, FaultKind};
+
+/// A fault that is set on a side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultStatus {
+    /// Its id.
+    pub id: FaultId,
+    /// The fault.
+    pub fault: Fault,
+    /// How many requests or connections it has met.
+    pub hits: u64,
+}
+
+/// What a side's listener does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    Accepting,
+    /// Bound and listening, but nothing is accepted.
+    Deaf,
+    Closed,
+}
+
+/// A fault that acts on a request.
+#[derive(Debug)]
+pub(crate) struct Hit {
+    pub(crate) kind: FaultKind,
+    /// Closed when the fault is cleared.
+    pub(crate) released: watch::Receiver<()>,
+}
+
+struct Armed {
+    status: FaultStatus,
+    passed: u64,
+    /// Dropped with the fault, which tells those that it holds.
+    release: watch::Sender<()>,
+}
+
+impl Armed {
+    /// Whether the fault acts on what it matched; counts the skip or the hit.
+    fn strike(&mut self) -> bool {
+        if self
+            .status
+            .fault
+            .times
+            .is_some_and(|times| self.status.hits >= times)
+        {
+            return false;
+        }
+        if self.passed < self.status.fault.skip {
+            self.passed += 1;
+            return false;
+        }
+        self.status.hits += 1;
+        true
+    }
+}
+
+/// The faults of a side, oldest first.
+#[derive(Default)]
+pub(crate) struct FaultSet {
+    faults: Vec<Armed>,
+}
+
+impl FaultSet {
+    pub(crate) fn add(&mut self, id: FaultId, fault: Fault) {
+        let (release, _) = watch::channel(());
+        self.faults.push(Armed {
+            status: FaultStatus { id, fault, hits: 0 },
+            passed: 0,
+            release,
+        });
+    }
+
+    pub(crate) fn remove(&mut self, id: FaultId) -> bool {
+        let before = self.faults.len();
+        self.faults.retain(|armed| armed.status.id != id);
+        self.faults.len() < before
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<FaultStatus> {
+        self.faults
+            .iter()
+            .map(|armed| armed.status.clone())
+            .collect()
+    }
+
+    pub(crate) fn listening(&self) -> Listening {
+        let kinds = || self.faults.iter().map(|armed| &armed.status.fault.kind);
+        if kinds().any(|kind| matches!(kind, FaultKind::Refuse { .. })) {
+            Listening::Closed
+        } else if kinds().any(|kind| *kind == FaultKind::ListenNeverAccept) {
+            Listening::Deaf
+        } else {
+            Listening::Accepting
+        }
+    }
+
+    /// Whether a connection is reset as it is accepted.
+    pub(crate) fn resets_accepted(&mut self) -> bool {
+        self.faults.iter_mut().any(|armed| {
+            let fault = &armed.status.fault;
+            fault.kind == FaultKind::ResetBeforeRequest && !fault.has_matcher() && armed.strike()
+        })
+    }
+
+    /// Whether a connection is reset as a request's head arrives. `judged_below` are the faults
+    /// that have judged the connection already when it was accepted, and that do not judge its
+    /// first request again.
+    pub(crate) fn resets_head(&mut self, method: &str, path: &str, judged_below: FaultId) -> bool {
+        self.faults.iter_mut().any(|armed| {
+            let FaultStatus { id, fault, .. } = &armed.status;
+            fault.kind == FaultKind::ResetBeforeRequest
+                && (fault.has_matcher() || *id >= judged_below)
+                && fault.matches(method, path)
+                && armed.strike()
+        })
+    }
+
+    /// The fault that acts on a request.
+    pub(crate) fn strike(&mut self, method: &str, path: &str) -> Option<Hit> {
+        let of_requests = |kind: &FaultKind| {
+            !matches!(
+                kind,
+                FaultKind::Refuse { .. } | FaultKind::ResetBeforeRequest
+            )
+        };
+        self.faults
+            .iter_mut()
+            .find_map(|armed| {
+                let fault = &armed.status.fault;
+                let acts = of_requests(&fault.kind) && fault.matches(method, path);
+                (acts && armed.strike()).then_some(armed)
+            })
+            .map(|armed| Hit {
+                kind: armed.status.fault.kind.clone(),
+                released: armed.release.subscribe(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(faults: impl IntoIterator<Item = Fault>) -> FaultSet {
+        let mut set = FaultSet::default();
+        for (index, fault) in faults.into_iter().enumerate() {
+            set.add(FaultId(index as u64), fault);
+        }
+        set
+    }
+
+    fn names(set: &mut FaultSet, requests: usize) -> Vec<&'static str> {
+        (0..requests)
+            .map(|_| set.strike("POST", "/a").map_or("-", |hit| hit.kind.name()))
+            .collect()
+    }
+
+    #[test]
+    fn skip_lets_pass_and_times_ends() {
+        let mut set = set([Fault::from(FaultKind::CommitThenReset).skip(1).times(2)]);
+        assert_eq!(
+            names(&mut set, 4),
+            ["-", "commit_then_reset", "commit_then_reset", "-"]
+        );
+    }
+
+    #[test]
+    fn a_skipping_fault_leaves_the_request_to_the_next() {
+        let first = Fault::from(FaultKind::CutBody).skip(1).times(1);
+        let mut set = set([first, FaultKind::AcceptNeverAnswer.into()]);
+        let expected = ["accept_never_answer", "cut_body", "accept_never_answer"];
+        assert_eq!(names(&mut set, 3), expected);
+    }
+
+    #[test]
+    fn matchers_are_all_needed() {
+        let fault = Fault::from(FaultKind::CutBody)
+            .method("post")
+            .path("/api")
+            .path_contains("acc");
+        let mut set = set([fault]);
+        assert!(set.strike("GET", "/api/accounts").is_none());
+        assert!(set.strike("POST", "/x/api/accounts").is_none());
+        assert!(set.strike("POST", "/api/contacts").is_none());
+        assert!(set.strike("POST", "/api/accounts").is_some());
+    }
+
+    #[test]
+    fn a_fault_that_judged_the_accept_does_not_judge_the_first_request() {
+        let mut set = set([Fault::from(FaultKind::ResetBeforeRequest).skip(1).times(1)]);
+        assert!(!set.resets_accepted());
+        assert!(!set.resets_head("GET", "/", FaultId(1)));
+        assert!(set.resets_head("GET", "/", FaultId(0)));
+        assert!(!set.resets_accepted());
+    }
+
+    #[test]
+    fn removing_a_fault_releases_what_it_holds() {
+        let mut set = set([FaultKind::Stall { ms: None }.into()]);
+        let hit = set.strike("GET", "/").unwrap();
+        assert!(hit.released.has_changed().is_ok());
+        assert!(set.remove(FaultId(0)));
+        assert!(hit.released.has_changed().is_err());
+        assert!(!set.remove(FaultId(0)));
+    }
+
+    #[test]
+    fn refused_wins_over_deaf() {
+        let mut set = set([
+            FaultKind::ListenNeverAccept.into(),
+            FaultKind::Refuse {
+                keep_existing: false,
+            }
+            .into(),
+        ]);
+        assert_eq!(set.listening(), Listening::Closed);
+        set.remove(FaultId(1));
+        assert_eq!(set.listening(), Listening::Deaf);
+        set.clear();
+        assert_eq!(set.listening(), Listening::Accepting);
+    }
+}

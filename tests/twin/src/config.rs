@@ -1,0 +1,261 @@
+//! What a twin is made of, as it stands in a scenario or in the binary's configuration file.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TwinError;
+use crate::fault::FaultKind;
+use crate::replication::Replication;
+use crate::role::{Authority, Role};
+
+/// A whole twin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TwinConfig {
+    /// The organizations; more can be added while it runs.
+    pub organizations: Vec<OrganizationConfig>,
+    /// Where `ca.pem` is written; made if missing. Default: a directory of its own under the
+    /// system's temporary one, removed when the twin stops.
+    pub directory: Option<PathBuf>,
+    /// Port of the control endpoint on 127.0.0.1; 0 (default) takes a free one.
+    pub control_port: u16,
+}
+
+impl TwinConfig {
+    /// A twin of these organizations.
+    pub fn new(organizations: impl IntoIterator<Item = OrganizationConfig>) -> TwinConfig {
+        TwinConfig {
+            organizations: organizations.into_iter().collect(),
+            ..TwinConfig::default()
+        }
+    }
+}
+
+/// One organization with its two sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationConfig {
+    /// First label of the hosts.
+    pub name: String,
+    /// The rest of the hosts, `crm.twin.test` by default.
+    #[serde(default = "default_suffix")]
+    pub suffix: String,
+    /// `https` by default.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// Default: `<name>.<suffix>`.
+    #[serde(default)]
+    pub primary_host: Option<String>,
+    /// Default: `<name>--s.<suffix>`.
+    #[serde(default)]
+    pub alternate_host: Option<String>,
+    /// Other hosts that the primary answers to, such as `contoso.api.crm.twin.test`.
+    #[serde(default)]
+    pub primary_aliases: Vec<String>,
+    /// Other hosts that the alternate answers to.
+    #[serde(default)]
+    pub alternate_aliases: Vec<String>,
+    /// Whether tokens are checked; `off` by default.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Which sides serve; `both` by default.
+    #[serde(default)]
+    pub authority: Authority,
+    /// What a passive side answers to everything but the WSDL; 0x8004B065 with 503 on the Web API
+    /// by default.
+    #[serde(default = "FaultKind::datacenter_not_available")]
+    pub passive: FaultKind,
+    /// How commits cross; `off` by default.
+    #[serde(default)]
+    pub replication: Replication,
+    /// What the WSDL says; failover available by default.
+    #[serde(default)]
+    pub wsdl: Wsdl,
+}
+
+fn default_suffix() -> String {
+    "crm.twin.test".to_owned()
+}
+
+impl OrganizationConfig {
+    /// An organization with every default.
+    pub fn new(name: &str) -> OrganizationConfig {
+        OrganizationConfig {
+            name: name.to_owned(),
+            suffix: default_suffix(),
+            scheme: Scheme::default(),
+            primary_host: None,
+            alternate_host: None,
+            primary_aliases: Vec::new(),
+            alternate_aliases: Vec::new(),
+            tokens: Tokens::default(),
+            authority: Authority::default(),
+            passive: FaultKind::datacenter_not_available(),
+            replication: Replication::default(),
+            wsdl: Wsdl::default(),
+        }
+    }
+
+    /// The host of a side.
+    pub fn host(&self, role: Role) -> String {
+        let (given, mark) = match role {
+            Role::Primary => (&self.primary_host, ""),
+            Role::Alternate => (&self.alternate_host, "--s"),
+        };
+        let host = given
+            .clone()
+            .unwrap_or_else(|| format!("{}{mark}.{}", self.name, self.suffix));
+        host.to_ascii_lowercase()
+    }
+
+    /// Every host that a side answers to, its main one first.
+    pub(crate) fn hosts(&self, role: Role) -> Vec<String> {
+        let aliases = match role {
+            Role::Primary => &self.primary_aliases,
+            Role::Alternate => &self.alternate_aliases,
+        };
+        let aliases = aliases.iter().map(|host| host.to_ascii_lowercase());
+        std::iter::once(self.host(role)).chain(aliases).collect()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), TwinError> {
+        self.passive.check_passive()?;
+        for host in Role::ALL.iter().flat_map(|role| self.hosts(*role)) {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            if host.is_empty() || !host.bytes().all(fits) {
+                return Err(TwinError::invalid(format!(
+                    "organization `{}`: `{host}` is no host name: write it without scheme, port \
+                     and path",
+                    self.name
+                )));
+            }
+        }
+        if self.host(Role::Primary) == self.host(Role::Alternate) {
+            return Err(TwinError::invalid(format!(
+                "organization `{}`: both sides have the host `{}`",
+                self.name,
+                self.host(Role::Primary)
+            )));
+        }
+        self.wsdl.check()
+    }
+}
+
+/// How a side is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// TLS, by default; the certificate is signed by the twin's CA.
+    #[default]
+    Https,
+    /// Plain.
+    Http,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        }
+    }
+
+    /// 443 or 80.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Https => 443,
+            Scheme::Http => 80,
+        }
+    }
+}
+
+/// Whether bearer tokens are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// Any request is served; what came is recorded.
+    #[default]
+    Off,
+    /// A request needs `twin-token-for-<host>`, or that followed by `.` and anything, where host
+    /// is one of the side's; else 401.
+    Check,
+}
+
+/// What the WSDL says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wsdl {
+    /// `FailoverAvailable`; none leaves the element out. True by default.
+    pub failover_available: Option<bool>,
+    /// `EndpointEnabled`; none (default) leaves the element out.
+    pub endpoint_enabled: Option<bool>,
+    /// Whether the `FailoverPolicy` element is there at all (on-premises AD has none). True by
+    /// default.
+    pub policy: bool,
+    /// How many bindings carry the policy, 1 or more; 1 by default.
+    pub bindings: u32,
+    /// True: bindings and policies stand in an imported document, `?wsdl=wsdl0` on the same
+    /// origin. False by default.
+    pub imported: bool,
+    /// True: the body is no XML. False by default.
+    pub unreadable: bool,
+}
+
+impl Wsdl {
+    pub(crate) fn check(&self) -> Result<(), TwinError> {
+        if self.bindings == 0 {
+            return Err(TwinError::invalid("wsdl: `bindings` must be 1 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Wsdl {
+    fn default() -> Wsdl {
+        Wsdl {
+            failover_available: Some(true),
+            endpoint_enabled: None,
+            policy: true,
+            bindings: 1,
+            imported: false,
+            unreadable: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_enough() {
+        let read: OrganizationConfig = serde_json::from_value(json!({"name": "contoso"})).unwrap();
+        assert_eq!(read, OrganizationConfig::new("contoso"));
+        assert_eq!(read.host(Role::Primary), "contoso.crm.twin.test");
+        assert_eq!(read.host(Role::Alternate), "contoso--s.crm.twin.test");
+        let again = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
+        assert_eq!(read, again);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let mut same = OrganizationConfig::new("contoso");
+        same.alternate_host = Some("Contoso.crm.twin.test".into());
+        let mut committing = OrganizationConfig::new("contoso");
+        committing.passive = FaultKind::CommitThenReset;
+        let mut url = OrganizationConfig::new("contoso");
+        url.primary_host = Some("https://contoso".into());
+        for (config, word) in [
+            (same, "both sides"),
+            (committing, "passive"),
+            (url, "no host name"),
+        ] {
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

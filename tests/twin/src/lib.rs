@@ -1,0 +1,69 @@
+//! A twin datacenter that plays the primary and the alternate of Dynamics 365 organizations.
+//!
+//! A real server on 127.0.0.1: TLS, the Web API and SOAP over rows in a store per side, the WSDL
+//! with its failover policy, replication between the sides, and the faults that a datacenter
+//! shows, made at the socket and switched while it runs.
+//!
+//! ```
+//! use d365_twin::{Authority, Condition, Fault, FaultKind, OrganizationConfig, Twin, TwinConfig};
+//! use std::time::Duration;
+//!
+//! let twin = Twin::start(TwinConfig::new([OrganizationConfig::new("contoso")]))?;
+//! let org = twin.org("contoso")?;
+//! assert_eq!(org.primary.url(), "https://contoso.crm.twin.test");
+//! org.set_authority(Authority::Primary);
+//! org.primary.fault(Fault::from(FaultKind::CommitThenReset).method("POST").times(1))?;
+//! // … a client that takes twin.ca_file() and twin.connect_to() sends requests …
+//! # let none = Condition::idle();
+//! # org.primary.wait_for(none, Duration::from_secs(10))?;
+//! assert!(org.duplicates().is_empty());
+//! # Ok::<(), d365_twin::TwinError>(())
+//! ```
+
+mod armed;
+mod config;
+mod connection;
+mod control;
+mod counts;
+mod entity;
+mod error;
+mod error_code;
+mod exchange;
+mod fault;
+mod journal;
+mod listener;
+mod odata_query;
+mod org_handle;
+mod organization;
+mod plan;
+mod replication;
+mod reply;
+mod role;
+mod service;
+mod session;
+mod side_handle;
+mod soap;
+mod soap_value;
+mod socket;
+mod state;
+mod store;
+mod tls;
+mod token;
+mod twin;
+mod web_api;
+mod wsdl;
+mod xml;
+
+pub use armed::FaultStatus;
+pub use config::{OrganizationConfig, Scheme, Tokens, TwinConfig, Wsdl};
+pub use counts::{Condition, Counts};
+pub use error::TwinError;
+pub use error_code::ErrorCode;
+pub use fault::{Fault, FaultId, FaultKind};
+pub use journal::JournalEntry;
+pub use org_handle::{OrgDescription, OrgHandle};
+pub use replication::{Replication, ReplicationMode};
+pub use role::{Authority, Role};
+pub use side_handle::{SideDescription, SideHandle};
+pub use state::{Duplicate, RowView};
+pub use twin::{Datacenter, Twin, TwinDescription};

@@ -1,0 +1,248 @@
+//! The organization service over SOAP 1.1: Create, Retrieve, Update, Delete, and Execute of WhoAmI.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use roxmltree::{Document, Node};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::reply::{Reply, ServiceError, soap_reply};
+use crate::session::{Row, Session, id_attribute};
+use crate::soap_value::{SERIALIZATION, read_value, write_value};
+use crate::store::Key;
+use crate::xml::{child, child_text, children, escaped};
+
+const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+const MESSAGES: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
+const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// An operation, read from the body's first element.
+enum Operation {
+    Create {
+        entity: String,
+        chosen: Option<Uuid>,
+        row: Row,
+    },
+    Retrieve {
+        key: Key,
+        columns: Option<Vec<String>>,
+    },
+    Update {
+        key: Key,
+        row: Row,
+    },
+    Delete {
+        key: Key,
+    },
+    WhoAmI,
+}
+
+fn invalid(text: &str) -> ServiceError {
+    ServiceError::invalid(text)
+}
+
+impl Operation {
+    fn parse(body: &[u8]) -> Result<Operation, ServiceError> {
+        let text = std::str::from_utf8(body).map_err(|_| invalid("the envelope is not UTF-8"))?;
+        let document = Document::parse(text)
+            .map_err(|error| ServiceError::invalid(format!("the envelope is no XML: {error}")))?;
+        let envelope = document.root_element();
+        if !envelope.has_tag_name((ENVELOPE, "Envelope")) {
+            return Err(invalid("the root element is no SOAP 1.1 envelope"));
+        }
+        let operation = child(envelope, "Body")
+            .and_then(|body| body.first_element_child())
+            .filter(|operation| operation.tag_name().namespace() == Some(SERVICES))
+            .ok_or_else(|| invalid("the body holds no operation of the organization service"))?;
+        match operation.tag_name().name() {
+            "Create" => {
+                let (entity, chosen, row) = read_entity(operation)?;
+                Ok(Operation::Create {
+                    entity,
+                    chosen,
+                    row,
+                })
+            }
+            "Update" => {
+                let (entity, id, row) = read_entity(operation)?;
+                let id = id.ok_or_else(|| invalid("Update needs the entity's Id"))?;
+                Ok(Operation::Update {
+                    key: Key { entity, id },
+                    row,
+                })
+            }
+            "Retrieve" => {
+                let columns = read_columns(operation);
+                Ok(Operation::Retrieve {
+                    key: read_key(operation)?,
+                    columns,
+                })
+            }
+            "Delete" => Ok(Operation::Delete {
+                key: read_key(operation)?,
+            }),
+            "Execute" => {
+                let request = child(operation, "request");
+                match request.and_then(|request| child_text(request, "RequestName")) {
+                    Some("WhoAmI") => Ok(Operation::WhoAmI),
+                    other => Err(ServiceError::invalid(format!(
+                        "the twin does not execute {}",
+                        other.unwrap_or("a request without a name")
+                    ))),
+                }
+            }
+            other => Err(ServiceError::invalid(format!(
+                "the twin has no operation {other}"
+            ))),
+        }
+    }
+}
+
+fn parse_id(text: &str) -> Result<Uuid, ServiceError> {
+    Uuid::try_parse(text).map_err(|_| ServiceError::invalid(format!("'{text}' is no id")))
+}
+
+fn read_key(operation: Node<'_, '_>) -> Result<Key, ServiceError> {
+    let entity = child_text(operation, "entityName").ok_or_else(|| invalid("no entityName"))?;
+    let id = child_text(operation, "id").ok_or_else(|| invalid("no id"))?;
+    Ok(Key {
+        entity: entity.to_owned(),
+        id: parse_id(id)?,
+    })
+}
+
+/// The columns that are asked for; none for all.
+fn read_columns(operation: Node<'_, '_>) -> Option<Vec<String>> {
+    let set = child(operation, "columnSet")?;
+    if child_text(set, "AllColumns") == Some("true") {
+        return None;
+    }
+    let columns = child(set, "Columns")?;
+    let names = columns
+        .children()
+        .filter(Node::is_element)
+        .filter_map(|column| column.text());
+    Some(names.map(str::to_owned).collect())
+}
+
+/// Logical name, id and attributes of the `entity` parameter. The id of all zeros is none, and the
+/// attribute of the primary key counts as the id.
+fn read_entity(operation: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), ServiceError> {
+    let node = child(operation, "entity").ok_or_else(|| invalid("no entity"))?;
+    let entity = child_text(node, "LogicalName").ok_or_else(|| invalid("no LogicalName"))?;
+    let mut row = Row::new();
+    if let Some(attributes) = child(node, "Attributes") {
+        for pair in children(attributes, "KeyValuePairOfstringanyType") {
+            let key = child_text(pair, "key").ok_or_else(|| invalid("an attribute has no key"))?;
+            let value = child(pair, "value").map_or(Value::Null, read_value);
+            row.insert(key.to_owned(), value);
+        }
+    }
+    let in_row = row.get(&id_attribute(entity)).and_then(Value::as_str);
+    let id = match child_text(node, "Id").or(in_row) {
+        Some(text) => Some(parse_id(text)?).filter(|id| !id.is_nil()),
+        None => None,
+    };
+    Ok((entity.to_owned(), id, row))
+}
+
+/// The `name` and the id that a request carries.
+pub(crate) fn subject(body: &[u8]) -> (Option<String>, Option<Uuid>) {
+    let name = |row: &Row| row.get("name").and_then(Value::as_str).map(str::to_owned);
+    match Operation::parse(body) {
+        Ok(Operation::Create { chosen, row, .. }) => (name(&row), chosen),
+        Ok(Operation::Update { key, row }) => (name(&row), Some(key.id)),
+        Ok(Operation::Retrieve { key, .. } | Operation::Delete { key }) => (None, Some(key.id)),
+        Ok(Operation::WhoAmI) | Err(_) => (None, None),
+    }
+}
+
+/// Serves a request.
+pub(crate) fn answer(
+    session: &mut Session<'_>,
+    request: &Request<Bytes>,
+) -> Result<Reply, ServiceError> {
+    if request.method() != Method::POST {
+        return Err(invalid("SOAP requests are sent with POST"));
+    }
+    let content = match Operation::parse(request.body())? {
+        Operation::Create {
+            entity,
+            chosen,
+            row,
+        } => {
+            let key = session.create(&entity, chosen, row)?;
+            response(
+                "Create",
+                &format!("<CreateResult>{}</CreateResult>", key.id),
+            )
+        }
+        Operation::Retrieve { key, columns } => {
+            let (_, row) = session.find(&key)?;
+            response("Retrieve", &write_entity(&key, row, columns.as_deref()))
+        }
+        Operation::Update { key, row } => {
+            session.update(&key, row)?;
+            response("Update", "")
+        }
+        Operation::Delete { key } => {
+            session.delete(&key)?;
+            response("Delete", "")
+        }
+        Operation::WhoAmI => response("Execute", &write_who_am_i(session.identity)),
+    };
+    let envelope =
+        format!(r#"<s:Envelope xmlns:s="{ENVELOPE}"><s:Body>{content}</s:Body></s:Envelope>"#);
+    Ok(soap_reply(200, envelope))
+}
+
+fn response(operation: &str, content: &str) -> String {
+    format!(r#"<{operation}Response xmlns="{SERVICES}">{content}</{operation}Response>"#)
+}
+
+fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {
+    let id_attribute = id_attribute(&key.entity);
+    let wanted = |name: &String| {
+        *name == id_attribute || columns.is_none_or(|columns| columns.contains(name))
+    };
+    let pairs: String = row
+        .iter()
+        .filter(|(name, value)| wanted(name) && !value.is_null())
+        .map(|(name, value)| {
+            let value = if *name == id_attribute { write_guid(key.id) } else { write_value(value) };
+            format!(
+                "<a:KeyValuePairOfstringanyType><b:key>{}</b:key>{value}</a:KeyValuePairOfstringanyType>",
+                escaped(name)
+            )
+        })
+        .collect();
+    format!(
+        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/></RetrieveResult>"#,
+        key.id,
+        escaped(&key.entity)
+    )
+}
+
+fn write_guid(id: Uuid) -> String {
+    format!(r#"<b:value i:type="c:guid" xmlns:c="{SERIALIZATION}">{id}</b:value>"#)
+}
+
+fn write_who_am_i(identity: [Uuid; 3]) -> String {
+    let names = ["BusinessUnitId", "UserId", "OrganizationId"];
+    let pairs: String = names
+        .iter()
+        .zip(identity)
+        .map(|(name, id)| {
+            format!(
+                "<a:KeyValuePairOfstringanyType><b:key>{name}</b:key>{}</a:KeyValuePairOfstringanyType>",
+                write_guid(id)
+            )
+        })
+        .collect();
+    format!(
+        r#"<ExecuteResult i:type="m:WhoAmIResponse" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>WhoAmI</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
+    )
+}

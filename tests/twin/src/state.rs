@@ -1,0 +1,240 @@
+//! Everything of an organization that changes, under one lock that is never held over I/O.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::armed::FaultSet;
+use crate::config::{OrganizationConfig, Tokens, Wsdl};
+use crate::counts::Counts;
+use crate::fault::FaultKind;
+use crate::replication::{Change, ReplicationLog};
+use crate::role::{Authority, Role};
+use crate::store::{Applied, Key, Store, Version};
+
+/// A row as it stands on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowView {
+    /// The row's id.
+    pub id: Uuid,
+    /// The entity's logical name, `account`.
+    pub entity: String,
+    /// The row's `name`, if it has one.
+    pub name: Option<String>,
+    /// Whether the primary has it.
+    pub primary: bool,
+    /// Whether the alternate has it.
+    pub alternate: bool,
+    /// Whether both sides have the same version.
+    pub same: bool,
+    /// The attributes of the newest version.
+    pub attributes: Map<String, Value>,
+}
+
+/// Rows of one entity that have one name and different ids, over both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The entity's logical name.
+    pub entity: String,
+    /// The name that they share.
+    pub name: String,
+    /// Their ids.
+    pub ids: Vec<Uuid>,
+}
+
+/// What a connection is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Serve,
+    /// Close if no request is under way.
+    CloseIdle,
+    Reset,
+}
+
+pub(crate) struct ConnectionState {
+    pub(crate) command: watch::Sender<Command>,
+    pub(crate) busy: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct SideState {
+    pub(crate) store: Store,
+    pub(crate) faults: FaultSet,
+    pub(crate) counts: Counts,
+    pub(crate) connections: BTreeMap<u64, ConnectionState>,
+}
+
+impl SideState {
+    pub(crate) fn count_fault(&mut self, kind: &str) {
+        *self.counts.faults.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn set_busy(&mut self, connection: u64, busy: bool) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.busy = busy;
+        }
+    }
+}
+
+pub(crate) struct State {
+    pub(crate) authority: Authority,
+    pub(crate) passive: FaultKind,
+    pub(crate) tokens: Tokens,
+    pub(crate) wsdl: Wsdl,
+    pub(crate) replication: ReplicationLog,
+    pub(crate) conflicts: u64,
+    pub(crate) replicated: u64,
+    commits: u64,
+    sides: [SideState; 2],
+}
+
+/// A row that a side has.
+#[derive(Clone, Copy)]
+struct Living<'a> {
+    commit: u64,
+    row: &'a Map<String, Value>,
+}
+
+/// What one write did to its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    Created,
+    Updated,
+    Deleted,
+}
+
+impl State {
+    pub(crate) fn new(config: &OrganizationConfig) -> State {
+        State {
+            authority: config.authority,
+            passive: config.passive.clone(),
+            tokens: config.tokens,
+            wsdl: config.wsdl.clone(),
+            replication: ReplicationLog::new(config.replication),
+            conflicts: 0,
+            replicated: 0,
+            commits: 0,
+            sides: Default::default(),
+        }
+    }
+
+    pub(crate) fn side(&self, role: Role) -> &SideState {
+        &self.sides[role.index()]
+    }
+
+    pub(crate) fn side_mut(&mut self, role: Role) -> &mut SideState {
+        &mut self.sides[role.index()]
+    }
+
+    /// Commits a row, or with `None` its deletion, on a side; returns the commit's number.
+    pub(crate) fn commit(
+        &mut self,
+        role: Role,
+        key: Key,
+        row: Option<Map<String, Value>>,
+        write: Write,
+    ) -> u64 {
+        self.commits += 1;
+        let version = Version {
+            commit: self.commits,
+            row,
+        };
+        let side = self.side_mut(role);
+        let base = side.store.put(key.clone(), version.clone());
+        side.counts.committed += 1;
+        match write {
+            Write::Created => side.counts.creates += 1,
+            Write::Updated => side.counts.updates += 1,
+            Write::Deleted => side.counts.deletes += 1,
+        }
+        let to = role.other();
+        self.replication.push(Change {
+            to,
+            key,
+            base,
+            version,
+            committed_at: Instant::now(),
+        });
+        self.commits
+    }
+
+    /// Lets everything cross that is due. Called on every lock, so that no reader sees a row late
+    /// and no task is needed.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        while let Some(change) = self.replication.pop_due(now) {
+            self.apply(change);
+        }
+    }
+
+    /// Lets everything cross that waits; returns how many commits did.
+    pub(crate) fn replicate(&mut self) -> Result<u64, &'static str> {
+        let changes = self.replication.take_all()?;
+        let count = changes.len() as u64;
+        changes.into_iter().for_each(|change| self.apply(change));
+        Ok(count)
+    }
+
+    fn apply(&mut self, change: Change) {
+        let Change {
+            to,
+            key,
+            base,
+            version,
+            ..
+        } = change;
+        self.replicated += 1;
+        if self.side_mut(to).store.apply(key, base, version) == Applied::OverConflict {
+            self.conflicts += 1;
+        }
+    }
+
+    /// The rows of both sides, united by id.
+    pub(crate) fn rows(&self) -> Vec<RowView> {
+        let mut united: BTreeMap<&Key, [Option<Living<'_>>; 2]> = BTreeMap::new();
+        for role in Role::ALL {
+            for (key, commit, row) in self.side(role).store.rows() {
+                united.entry(key).or_default()[role.index()] = Some(Living { commit, row });
+            }
+        }
+        let view = |(key, sides): (&Key, [Option<Living<'_>>; 2])| {
+            let [primary, alternate] = sides;
+            let newest = sides
+                .into_iter()
+                .flatten()
+                .max_by_key(|living| living.commit)?;
+            Some(RowView {
+                id: key.id,
+                entity: key.entity.clone(),
+                name: newest
+                    .row
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
+                primary: primary.is_some(),
+                alternate: alternate.is_some(),
+                same: primary.map(|living| living.commit) == alternate.map(|living| living.commit),
+                attributes: newest.row.clone(),
+            })
+        };
+        united.into_iter().filter_map(view).collect()
+    }
+
+    /// Rows that share entity and name.
+    pub(crate) fn duplicates(&self) -> Vec<Duplicate> {
+        let mut by_name: BTreeMap<(String, String), Vec<Uuid>> = BTreeMap::new();
+        for row in self.rows() {
+            if let Some(name) = row.name {
+                by_name.entry((row.entity, name)).or_default().push(row.id);
+            }
+        }
+        by_name
+            .into_iter()
+            .filter(|(_, ids)| ids.len() > 1)
+            .map(|((entity, name), ids)| Duplicate { entity, name, ids })
+            .collect()
+    }
+}

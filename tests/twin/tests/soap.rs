@@ -1,0 +1,197 @@
+//! The organization service over SOAP 1.1, and its WSDL.
+
+mod support;
+
+use d365_twin::{SideHandle, Twin, Wsdl};
+use roxmltree::Document;
+use serde_json::{Value, json};
+use support::{ACCOUNTS, SOAP, WSDL, client, contoso, url};
+use uuid::Uuid;
+
+const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+
+fn call(twin: &Twin, side: &SideHandle, operation: &str) -> (u16, String) {
+    let envelope = format!(
+        r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{operation}</s:Body></s:Envelope>"#
+    );
+    let request = client(twin).post(url(side, SOAP)).body(envelope);
+    let response = request
+        .header("Content-Type", "text/xml; charset=utf-8")
+        .send()
+        .unwrap();
+    assert!(
+        response.headers()["Content-Type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/xml")
+    );
+    (response.status().as_u16(), response.text().unwrap())
+}
+
+fn create(id: Option<Uuid>) -> String {
+    let id = id.unwrap_or_default();
+    format!(
+        r#"<Create xmlns="{SERVICES}"><entity xmlns:b="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><b:Attributes xmlns:c="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><b:KeyValuePairOfstringanyType><c:key>name</c:key><c:value i:type="d:string" xmlns:d="http://www.w3.org/2001/XMLSchema">A &amp; B</c:value></b:KeyValuePairOfstringanyType><b:KeyValuePairOfstringanyType><c:key>numberofemployees</c:key><c:value i:type="d:int" xmlns:d="http://www.w3.org/2001/XMLSchema">7</c:value></b:KeyValuePairOfstringanyType></b:Attributes><b:EntityState i:nil="true"/><b:FormattedValues/><b:Id>{id}</b:Id><b:LogicalName>account</b:LogicalName><b:RelatedEntities/></entity></Create>"#
+    )
+}
+
+fn retrieve(id: Uuid, columns: &str) -> String {
+    format!(
+        r#"<Retrieve xmlns="{SERVICES}"><entityName>account</entityName><id>{id}</id><columnSet xmlns:b="http://schemas.microsoft.com/xrm/2011/Contracts">{columns}</columnSet></Retrieve>"#
+    )
+}
+
+/// The text of the first element with this local name.
+fn text(envelope: &str, name: &str) -> String {
+    let document = Document::parse(envelope).unwrap();
+    let node = document
+        .descendants()
+        .find(|node| node.tag_name().name() == name);
+    node.expect(name).text().unwrap_or_default().to_owned()
+}
+
+fn keys(envelope: &str) -> Vec<String> {
+    let document = Document::parse(envelope).unwrap();
+    let keys = document
+        .descendants()
+        .filter(|node| node.tag_name().name() == "key");
+    keys.map(|node| node.text().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_row_that_soap_created_is_the_web_apis_as_well() {
+    let (twin, org) = contoso();
+    let (status, answer) = call(&twin, &org.primary, &create(None));
+    assert_eq!(status, 200);
+    let id = Uuid::try_parse(&text(&answer, "CreateResult")).unwrap();
+    assert!(!id.is_nil());
+    let row = url(&org.primary, &format!("{ACCOUNTS}({id})"));
+    let row: Value = client(&twin).get(row).send().unwrap().json().unwrap();
+    assert_eq!(
+        (&row["name"], &row["numberofemployees"]),
+        (&json!("A & B"), &json!(7))
+    );
+    let entry = &twin.journal()[0];
+    assert_eq!(
+        (entry.name.as_deref(), entry.id, entry.committed),
+        (Some("A & B"), Some(id), true)
+    );
+    assert_eq!(org.primary.counts().received_by["POST soap"], 1);
+}
+
+#[test]
+fn retrieve_has_the_columns_that_were_asked_for() {
+    let (twin, org) = contoso();
+    let id = Uuid::from_u128(5);
+    call(&twin, &org.primary, &create(Some(id)));
+    let all = retrieve(id, "<b:AllColumns>true</b:AllColumns>");
+    let (status, answer) = call(&twin, &org.primary, &all);
+    assert_eq!(status, 200);
+    assert_eq!(keys(&answer), ["accountid", "name", "numberofemployees"]);
+    assert_eq!(text(&answer, "LogicalName"), "account");
+    assert_eq!(text(&answer, "Id"), id.to_string());
+    let some = retrieve(id, "<b:Columns><b:string>name</b:string></b:Columns>");
+    assert_eq!(
+        keys(&call(&twin, &org.primary, &some).1),
+        ["accountid", "name"]
+    );
+}
+
+#[test]
+fn faults_carry_their_codes() {
+    let (twin, org) = contoso();
+    let id = Uuid::from_u128(5);
+    assert_eq!(call(&twin, &org.primary, &create(Some(id))).0, 200);
+    let other = "<Clone xmlns=\"http://schemas.microsoft.com/xrm/2011/Contracts/Services\"/>";
+    for (operation, code) in [
+        (create(Some(id)), "-2147220937"),
+        (retrieve(Uuid::from_u128(6), ""), "-2147220969"),
+        (other.to_owned(), "-2147220989"),
+        ("<Create/>".to_owned(), "-2147220989"),
+        ("<".to_owned(), "-2147220989"),
+    ] {
+        let (status, answer) = call(&twin, &org.primary, &operation);
+        assert_eq!(
+            (status, text(&answer, "ErrorCode").as_str()),
+            (500, code),
+            "{operation}"
+        );
+    }
+    assert_eq!(org.primary.counts().committed, 1);
+}
+
+#[test]
+fn update_and_delete_write_the_shared_row() {
+    let (twin, org) = contoso();
+    let id = Uuid::from_u128(5);
+    call(&twin, &org.primary, &create(Some(id)));
+    let update = create(Some(id))
+        .replace("Create", "Update")
+        .replace("A &amp; B", "C");
+    assert_eq!(call(&twin, &org.primary, &update).0, 200);
+    assert_eq!(org.rows()[0].name.as_deref(), Some("C"));
+    let delete = format!(
+        r#"<Delete xmlns="{SERVICES}"><entityName>account</entityName><id>{id}</id></Delete>"#
+    );
+    assert_eq!(call(&twin, &org.primary, &delete).0, 200);
+    assert_eq!(call(&twin, &org.primary, &delete).0, 500);
+    assert!(org.rows().is_empty());
+}
+
+#[test]
+fn who_am_i_names_the_organization_of_the_web_api() {
+    let (twin, org) = contoso();
+    let execute = format!(
+        r#"<Execute xmlns="{SERVICES}"><request i:type="b:WhoAmIRequest" xmlns:a="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:b="http://schemas.microsoft.com/crm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><a:Parameters/><a:RequestId i:nil="true"/><a:RequestName>WhoAmI</a:RequestName></request></Execute>"#
+    );
+    let (status, answer) = call(&twin, &org.alternate, &execute);
+    assert_eq!(status, 200);
+    assert_eq!(
+        keys(&answer),
+        ["BusinessUnitId", "UserId", "OrganizationId"]
+    );
+    let path = url(&org.primary, "/api/data/v9.2/WhoAmI");
+    let who: Value = client(&twin).get(path).send().unwrap().json().unwrap();
+    assert!(answer.contains(who["OrganizationId"].as_str().unwrap()));
+}
+
+#[test]
+fn the_wsdl_says_what_is_set_and_imports_from_its_own_origin() {
+    let (twin, org) = contoso();
+    let get = |url: String| client(&twin).get(url).send().unwrap().text().unwrap();
+    assert_eq!(
+        text(&get(url(&org.primary, WSDL)), "FailoverAvailable"),
+        "true"
+    );
+    org.set_wsdl(Wsdl {
+        failover_available: Some(false),
+        endpoint_enabled: Some(false),
+        imported: true,
+        ..Wsdl::default()
+    })
+    .unwrap();
+    let main = get(url(&org.alternate, WSDL));
+    assert!(!main.contains("FailoverPolicy"));
+    let document = Document::parse(&main).unwrap();
+    let import = document
+        .descendants()
+        .find(|node| node.tag_name().name() == "import")
+        .unwrap();
+    let location = import.attribute("location").unwrap();
+    assert!(
+        location.starts_with(&url(&org.alternate, "/")),
+        "{location}"
+    );
+    let imported = get(location.to_owned());
+    assert_eq!(text(&imported, "FailoverAvailable"), "false");
+    assert_eq!(text(&imported, "EndpointEnabled"), "false");
+    assert_eq!(org.alternate.counts().received_by["GET wsdl"], 2);
+    assert!(
+        org.set_wsdl(Wsdl {
+            bindings: 0,
+            ..Wsdl::default()
+        })
+        .is_err()
+    );
+}

@@ -1,0 +1,143 @@
+//! Clients of the twin: an ordinary one, and one that sees the bare socket.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use d365_twin::{OrgHandle, OrganizationConfig, SideHandle, Twin, TwinConfig};
+use reqwest::blocking::Client;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// Long beyond any real wait: only a hang reaches it.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+pub(crate) fn twin(config: OrganizationConfig) -> (Twin, OrgHandle) {
+    let name = config.name.clone();
+    let twin = Twin::start(TwinConfig::new([config])).expect("the twin starts");
+    let org = twin.org(&name).expect("the organization is there");
+    (twin, org)
+}
+
+pub(crate) fn contoso() -> (Twin, OrgHandle) {
+    twin(OrganizationConfig::new("contoso"))
+}
+
+/// An HTTP client that trusts the twin and finds its hosts on this machine.
+pub(crate) fn client(twin: &Twin) -> Client {
+    // The first of the process's tests installs it; the others find it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let pem = std::fs::read(twin.ca_file()).expect("ca.pem is written");
+    let ca = reqwest::Certificate::from_pem(&pem).expect("ca.pem is a certificate");
+    let mut builder = Client::builder()
+        .tls_certs_only([ca])
+        .timeout(LONG)
+        .no_proxy();
+    for (name, _) in twin.connect_to() {
+        let (host, _) = name.rsplit_once(':').expect("host:port");
+        builder = builder.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    }
+    builder.build().expect("client")
+}
+
+/// A side's URL with the port that it really has.
+pub(crate) fn url(side: &SideHandle, path: &str) -> String {
+    format!("{}:{}{path}", side.url(), side.port())
+}
+
+pub(crate) const ACCOUNTS: &str = "/api/data/v9.2/accounts";
+pub(crate) const SOAP: &str = "/XRMServices/2011/Organization.svc/web";
+pub(crate) const WSDL: &str = "/XRMServices/2011/Organization.svc?wsdl";
+
+/// A blocking TLS connection whose errors are those of the socket.
+pub(crate) struct Raw(StreamOwned<ClientConnection, TcpStream>);
+
+impl Raw {
+    pub(crate) fn tcp(side: &SideHandle) -> io::Result<TcpStream> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, side.port()));
+        let tcp = TcpStream::connect_timeout(&address, LONG)?;
+        tcp.set_read_timeout(Some(LONG))?;
+        Ok(tcp)
+    }
+
+    /// Connects and shakes hands.
+    pub(crate) fn connect(twin: &Twin, side: &SideHandle) -> io::Result<Raw> {
+        Raw::handshake(twin, side, Raw::tcp(side)?)
+    }
+
+    /// Shakes hands on a connected socket.
+    pub(crate) fn handshake(twin: &Twin, side: &SideHandle, tcp: TcpStream) -> io::Result<Raw> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(twin.ca_file()).expect("ca.pem") {
+            roots.add(certificate.expect("PEM")).expect("a CA");
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(side.host()).expect("a host");
+        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+        let mut stream = StreamOwned::new(session, tcp);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Raw(stream))
+    }
+
+    /// Sends a request whole.
+    pub(crate) fn send(&mut self, side: &SideHandle, method: &str, path: &str, body: &str) {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            side.host(),
+            body.len()
+        );
+        self.0
+            .write_all(head.as_bytes())
+            .expect("the request leaves");
+        self.0.flush().expect("the request leaves");
+    }
+
+    /// Everything until the end, and how it ended.
+    pub(crate) fn read_to_end(&mut self) -> (Vec<u8>, io::Result<()>) {
+        let mut bytes = Vec::new();
+        let end = self.0.read_to_end(&mut bytes).map(drop);
+        (bytes, end)
+    }
+
+    /// One answer: head and body.
+    pub(crate) fn read_answer(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut byte).expect("an answer");
+            bytes.push(byte[0]);
+        }
+        let head = String::from_utf8(bytes).expect("ASCII");
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+        self.0.read_exact(&mut body).expect("a body");
+        head + &String::from_utf8(body).expect("UTF-8")
+    }
+
+    /// Whether the connection is open and nothing has come.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.0.sock.set_nonblocking(true).expect("a socket");
+        let read = self.0.read(&mut [0]).map(drop);
+        self.0.sock.set_nonblocking(false).expect("a socket");
+        kind(&read) == Some(io::ErrorKind::WouldBlock)
+    }
+}
+
+/// What ended a connection.
+pub(crate) fn kind(end: &io::Result<()>) -> Option<io::ErrorKind> {
+    end.as_ref().err().map(io::Error::kind)
+}
