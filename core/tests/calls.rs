@@ -155,6 +155,7 @@ fn a_success_whose_body_is_cut_was_executed() {
     let error = client.send(&request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::ConnectionLost));
     assert_eq!(error.effect(), Effect::Executed);
+    assert_eq!(error.fault().unwrap().http_status, Some(201));
     let response = error.response().expect("status and headers are kept");
     assert_eq!(response.status(), 201);
     assert_eq!(org.rows().len(), 1);
@@ -346,6 +347,21 @@ fn shutdown_cancels_what_does_not_end() {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Closed);
     }
     client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn shutdown_waits_until_the_completion_is_in_the_queue() {
+    for _ in 0..20 {
+        let (twin, _org) = twin();
+        let queue = Queue::new(0).unwrap();
+        let mut settings = settings(&twin);
+        settings.set_queue(Arc::clone(&queue), 0);
+        let client = Client::open(&settings).unwrap();
+        client.submit(&get(WHO), 1).unwrap();
+        client.shutdown(LONG).unwrap();
+        let mut item = queue.next(Some(Duration::ZERO)).unwrap();
+        assert_eq!(item.take_result().unwrap().unwrap().status(), 200);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{Cause, Fault};
 /// these before other statuses. A listed code comes first of all: it is the service that speaks.
 #[must_use]
 pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
-    if status < 400 {
+    if status < 300 || status == 304 {
         let html = (200..300).contains(&status) && is_html(headers);
         return html.then(|| {
             let message = format!("HTTP {status} with an HTML page where a service should answer");
@@ -124,7 +124,8 @@ mod tests {
             (200, &[], "", None, false),
             (204, &[], "", None, false),
             (304, &[], "", None, false),
-            (302, HTML, "<html>", None, false),
+            (302, HTML, "<html>", Some(Cause::ServiceFault), false),
+            (307, &[], "", Some(Cause::ServiceFault), false),
             (200, HTML, "<html>", Some(Cause::HtmlPage), false),
             (200, &[], NOT_HERE, None, false),
             (404, &[], "", Some(Cause::NotFound), true),

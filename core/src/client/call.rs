@@ -129,7 +129,8 @@ impl<'a> Call<'a> {
                 Outcome::of(Some((head, body)), fault)
             }
             Ok(Err(failure)) => {
-                let Failure { fault, head } = failure;
+                let Failure { mut fault, head } = failure;
+                fault.http_status = head.as_ref().map(|head| head.status.as_u16());
                 self.record(Some(fault.clone()));
                 Outcome::of(head.map(|head| (*head, Bytes::new())), Some(fault))
             }
@@ -146,7 +147,9 @@ impl<'a> Call<'a> {
     }
 
     /// The attempt under way, if there is one, ends with this fault.
-    fn interrupted(&mut self, fault: Fault) -> Outcome {
+    fn interrupted(&mut self, mut fault: Fault) -> Outcome {
+        let running = self.running.as_ref();
+        fault.http_status = running.and_then(|running| running.progress.status());
         self.record(Some(fault.clone()));
         Outcome::of(None, Some(fault))
     }

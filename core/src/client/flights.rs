@@ -1,7 +1,7 @@
 //! The calls in flight, and how they are ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -47,20 +47,20 @@ struct State {
 }
 
 /// One call in flight.
-pub(super) struct Flight<'a>(&'a Flights);
+pub(super) struct Flight(Arc<Flights>);
 
 impl Flights {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn enter(&self) -> Result<Flight<'_>, Error> {
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Flight, Error> {
         let mut state = self.state();
         if state.is_closed {
             return Err(closed());
         }
         state.count += 1;
-        Ok(Flight(self))
+        Ok(Flight(Arc::clone(self)))
     }
 
     pub(super) fn check_is_open(&self) -> Result<(), Error> {
@@ -95,7 +95,7 @@ impl Flights {
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Flight {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.count -= 1;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use self::call::Call;
 use self::failover::Board;
-use self::flights::{Cancel, Flights};
+use self::flights::{Cancel, Flight, Flights};
 use crate::decide::switchboard::{Place, Switchboard};
 use crate::resource::engine::Engine;
 use crate::resource::outlet::Outlet;
@@ -59,7 +59,7 @@ struct Inner {
     tokens: Option<Arc<Tokens>>,
     outlet: Outlet,
     board: Mutex<Board>,
-    flights: Flights,
+    flights: Arc<Flights>,
 }
 
 /// A submitted call.
@@ -103,7 +103,7 @@ impl Client {
             transport,
             tokens: settings.token_provider.clone().map(Tokens::new),
             outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
-            flights: Flights::default(),
+            flights: Arc::default(),
             settings: settings.clone(),
         });
         Ok(Client {
@@ -161,16 +161,21 @@ impl Client {
     pub fn submit(&self, request: &Request, user_data: usize) -> Result<Pending, Error> {
         self.inner.check_is_usable()?;
         self.inner.outlet.check_can_complete()?;
-        self.inner.organization.locate(&request.url)?;
+        let target = self.inner.organization.locate(&request.url)?;
+        // After this, spawning does not fail: a completion that was made would be given.
+        let started = self.inner.engine.start();
+        started.map_err(|error| local("no thread to submit to", &error))?;
         let cancel = Arc::new(Cancel::default());
         let mut completion = Completion {
+            _flight: self.inner.flights.enter()?,
             inner: Arc::clone(&self.inner),
             user_data,
             is_due: true,
         };
         let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
         let spawned = self.inner.engine.spawn(async move {
-            let result = completion.inner.call(&request, &cancelled).await;
+            let call = Call::new(&completion.inner, &request, target);
+            let result = call.run(&cancelled).await;
             completion.give(result);
         });
         spawned.map_err(|error| local("no thread to submit to", &error))?;
@@ -319,6 +324,8 @@ impl Inner {
 
 /// Gives a submitted call's completion exactly once, also when its task panics or is dropped.
 struct Completion {
+    /// From `submit` on, and until the completion is in the queue: `shutdown` waits for both.
+    _flight: Flight,
     inner: Arc<Inner>,
     user_data: usize,
     is_due: bool,

@@ -103,11 +103,16 @@ impl Engine {
         self.changed.notify_all();
     }
 
-    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
-        let engine = Arc::clone(self);
-        std::thread::Builder::new()
-            .name("d365-failover".to_owned())
-            .spawn(move || engine.drive())?;
+    /// Makes sure that there is a thread for what no caller waits for.
+    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.has_thread {
+            let engine = Arc::clone(self);
+            std::thread::Builder::new()
+                .name("d365-failover".to_owned())
+                .spawn(move || engine.drive())?;
+            state.has_thread = true;
+        }
         Ok(())
     }
 
@@ -203,11 +208,8 @@ struct Task(std::sync::Weak<Engine>);
 
 impl Task {
     fn enter(engine: &Arc<Engine>) -> io::Result<Task> {
+        engine.start()?;
         let mut state = engine.state();
-        if !state.has_thread {
-            engine.start_thread()?;
-            state.has_thread = true;
-        }
         state.tasks += 1;
         if state.tasks == 1 {
             engine.changed.notify_one();

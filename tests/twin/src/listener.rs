@@ -1,6 +1,6 @@
 //! A side's listener: open, deaf, or closed, always on the same port.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc as sync_mpsc;
 use std::time::Duration;
@@ -133,7 +133,10 @@ impl Entrance {
         self.accepting = wanted == Listening::Accepting;
         let backlog = match wanted {
             Listening::Closed => {
-                self.listener = None;
+                if let Some(listener) = self.listener.take() {
+                    // Closing is not enough while a child that is just being made holds a copy.
+                    let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
+                }
                 return Ok(());
             }
             Listening::Deaf => DEAF_BACKLOG,

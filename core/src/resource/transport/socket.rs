@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use rustix::net::SendFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -79,15 +80,20 @@ impl AsyncRead for Socket {
     }
 }
 
+/// A write to a connection that the peer has reset must be an error and not a signal: the process
+/// is the application's, and SIGPIPE would end it.
+const FLAGS: i32 = SendFlags::NOSIGNAL.bits().cast_signed();
+
 impl Socket {
     fn poll_send(
         &self,
         context: &mut Context<'_>,
-        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+        mut send: impl FnMut(SockRef<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        let tcp = &self.0.tcp;
         loop {
-            ready!(self.0.tcp.poll_write_ready(context))?;
-            match send(&self.0.tcp) {
+            ready!(tcp.poll_write_ready(context))?;
+            match tcp.try_io(Interest::WRITABLE, || send(SockRef::from(tcp))) {
                 Ok(count) => {
                     self.0.written.fetch_add(count as u64, Ordering::Relaxed);
                     return Poll::Ready(Ok(count));
@@ -105,7 +111,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(context, |tcp| tcp.try_write(bytes))
+        self.poll_send(context, |socket| socket.send_with_flags(bytes, FLAGS))
     }
 
     fn poll_write_vectored(
@@ -113,7 +119,9 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(context, |tcp| tcp.try_write_vectored(slices))
+        self.poll_send(context, |socket| {
+            socket.send_vectored_with_flags(slices, FLAGS)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,0 +1,154 @@
+import io.github.d365failover.EndpointSwitchEvent;
+import io.github.d365failover.FailoverClient;
+import io.github.d365failover.FailoverClientBuilder;
+import io.github.d365failover.FailoverException;
+import io.github.d365failover.FailoverRequest;
+import io.github.d365failover.FailoverResponse;
+import io.github.d365failover.FaultKind;
+import io.github.d365failover.ServiceFault;
+import io.github.d365failover.Token;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** An application that works through a drill: it creates and reads rows until its standard input ends. */
+public final class Drill {
+    private static final String SERVICE = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+    private static final String CREATE = "<Create xmlns='" + SERVICE + "'><entity"
+            + " xmlns:a='http://schemas.microsoft.com/xrm/2011/Contracts'"
+            + " xmlns:c='http://schemas.datacontract.org/2004/07/System.Collections.Generic'"
+            + " xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><a:Attributes><a:KeyValuePairOfstringanyType>"
+            + "<c:key>name</c:key><c:value i:type='s:string' xmlns:s='http://www.w3.org/2001/XMLSchema'>%s</c:value>"
+            + "</a:KeyValuePairOfstringanyType></a:Attributes>"
+            + "<a:Id>00000000-0000-0000-0000-000000000000</a:Id><a:LogicalName>account</a:LogicalName>"
+            + "</entity></Create>";
+    private static final String WHO_AM_I = "<Execute xmlns='" + SERVICE + "'><request"
+            + " xmlns:a='http://schemas.microsoft.com/xrm/2011/Contracts'"
+            + " xmlns:b='http://schemas.microsoft.com/crm/2011/Contracts'"
+            + " xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:type='b:WhoAmIRequest'>"
+            + "<a:Parameters/><a:RequestId i:nil='true'/><a:RequestName>WhoAmI</a:RequestName></request></Execute>";
+    private static final Pattern ROW_ID = Pattern.compile("\\(([^)]+)\\)$");
+    private static final Pattern CREATE_RESULT = Pattern.compile("CreateResult[^>]*>([^<]+)<");
+
+    private final FailoverClient client;
+    private final String app;
+    private int calls;
+
+    private Drill(FailoverClient client, String app) {
+        this.client = client;
+        this.app = app;
+    }
+
+    public static void main(String[] args) throws Exception {
+        Map<String, String> env = System.getenv();
+        FailoverClientBuilder builder = FailoverClient.builder(env.get("D365_URL"));
+        if (env.containsKey("D365_PRESET")) builder.setting("preset", env.get("D365_PRESET"));
+        if (env.containsKey("D365_CA_BUNDLE")) builder.caBundle(Path.of(env.get("D365_CA_BUNDLE")));
+        if (env.containsKey("D365_CONNECT_TO")) builder.setting("connect_to", env.get("D365_CONNECT_TO"));
+        String prefix = env.get("D365_TOKEN_PREFIX");
+        if (prefix != null) builder.tokenProvider(request -> Token.of(prefix + request.uri().getHost()));
+
+        try (FailoverClient client = builder.build()) {
+            client.addEndpointSwitchRequiredListener(event -> report("EndpointSwitchRequired", event));
+            client.addEndpointSwitchedListener(event -> report("EndpointSwitched", event));
+            say("ready");
+            new Drill(client, env.getOrDefault("D365_APP", "java")).work(endOfInput());
+        }
+    }
+
+    private void work(CountDownLatch end) throws InterruptedException {
+        for (int n = 1; !end.await(20, TimeUnit.MILLISECONDS); n++) {
+            round(n);
+        }
+        say("done " + calls);
+    }
+
+    private void round(int n) {
+        String web = app + "-web-" + n;
+        FailoverResponse created = call(
+                "create-web",
+                FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                        .header("Content-Type", "application/json")
+                        .body("{\"name\":\"" + web + "\"}"));
+        if (created != null) {
+            String row = created.header("OData-EntityId").orElse("");
+            sayCreated(ROW_ID.matcher(row), web);
+            call("read-web", FailoverRequest.builder("GET", row));
+        }
+        String soap = app + "-soap-" + n;
+        FailoverResponse answer = call("create-soap", soap("Create", String.format(CREATE, soap)));
+        if (answer != null) {
+            sayCreated(CREATE_RESULT.matcher(answer.bodyString()), soap);
+        }
+        call("whoami-soap", soap("Execute", WHO_AM_I));
+    }
+
+    private static FailoverRequest.Builder soap(String operation, String body) {
+        return FailoverRequest.builder("POST", "/XRMServices/2011/Organization.svc/web")
+                .header("Content-Type", "text/xml; charset=utf-8")
+                .header("SOAPAction", '"' + SERVICE + "/IOrganizationService/" + operation + '"')
+                .body("<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>" + body
+                        + "</s:Body></s:Envelope>");
+    }
+
+    /** Null if it failed: then the next round has new names, so that nothing is ever sent twice by hand. */
+    private FailoverResponse call(String what, FailoverRequest.Builder request) {
+        calls++;
+        try {
+            FailoverResponse response = client.send(request.build());
+            if (response.status() >= 400) {
+                String kind = ServiceFault.classify(response.status(), response.headers(), response.body())
+                        .map(ServiceFault::kind).orElse(FaultKind.SERVICE).label();
+                sayError(kind, what, "HTTP " + response.status() + ", the write was " + response.effect());
+                return null;
+            }
+            say("call ok " + what);
+            if (response.attempts().size() > 1) say("call retried " + what);
+            return response;
+        } catch (FailoverException e) {
+            sayError(e.kind().label(), what, e.getMessage() + ", the write was " + e.effect());
+        } catch (IOException | IllegalArgumentException e) {
+            sayError("other", what, e.toString());
+        }
+        return null;
+    }
+
+    private static void report(String name, EndpointSwitchEvent event) {
+        say("event " + name + " " + event.previousUrl() + " " + event.newUrl() + " " + event.reason());
+    }
+
+    private static void sayCreated(Matcher id, String name) {
+        if (id.find()) say("created " + id.group(1) + " " + name);
+    }
+
+    private static void sayError(String kind, String what, String message) {
+        say("error " + kind + " " + what + " " + message.replaceAll("\\s+", " "));
+    }
+
+    /** Listeners run on another thread. */
+    private static synchronized void say(String line) {
+        System.out.println(line);
+        System.out.flush();
+    }
+
+    private static CountDownLatch endOfInput() {
+        CountDownLatch end = new CountDownLatch(1);
+        Thread reader = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) {
+                    // What is said there does not matter, only that it ends.
+                }
+            } catch (IOException e) {
+                // A standard input that cannot be read has ended.
+            }
+            end.countDown();
+        });
+        reader.setDaemon(true);
+        reader.start();
+        return end;
+    }
+}

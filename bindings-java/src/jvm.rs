@@ -1,0 +1,93 @@
+//! What stands round every native method.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jni::errors::ThrowRuntimeExAndDefault;
+use jni::objects::{JByteArray, JThread};
+use jni::{Env, EnvUnowned, JavaVM, jni_sig, jni_str};
+
+use crate::failure::Failure;
+use crate::packet::Writer;
+
+/// Why a native method has no answer.
+pub(crate) enum Stop {
+    /// The C ABI refused: goes to Java in the packet.
+    Refused(Failure),
+    /// The JVM did: goes to Java as an exception.
+    Jvm(jni::errors::Error),
+    /// A packet that no version of the Java side makes.
+    Malformed,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Refused(failure)
+    }
+}
+
+impl From<jni::errors::Error> for Stop {
+    fn from(error: jni::errors::Error) -> Stop {
+        Stop::Jvm(error)
+    }
+}
+
+/// The body of every native method that can fail. A panic becomes a `RuntimeException`.
+pub(crate) fn answer<'local>(
+    mut env: EnvUnowned<'local>,
+    body: impl FnOnce(&mut Env<'local>) -> Result<Writer, Stop>,
+) -> JByteArray<'local> {
+    env.with_env(|env| -> jni::errors::Result<JByteArray<'local>> {
+        let packet = match body(env) {
+            Ok(packet) => packet,
+            Err(Stop::Refused(failure)) => failure.packet(),
+            Err(Stop::Jvm(error)) => return Err(error),
+            Err(Stop::Malformed) => {
+                return Err(jni::errors::Error::ParseFailed(
+                    "malformed packet".to_owned(),
+                ));
+            }
+        };
+        env.byte_array_from_slice(packet.as_slice())
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// The body of the native methods that give a handle back: no allocation in the JVM, for cleaner threads.
+pub(crate) fn quietly(mut env: EnvUnowned<'_>, body: impl FnOnce()) {
+    env.with_env(|_| -> jni::errors::Result<()> {
+        body();
+        Ok(())
+    })
+    .resolve::<ThrowRuntimeExAndDefault>();
+}
+
+/// The contents of an array.
+pub(crate) fn bytes(env: &Env<'_>, array: &JByteArray<'_>) -> Result<Vec<u8>, Stop> {
+    Ok(env.convert_byte_array(array)?)
+}
+
+/// The contents of an array that may be null.
+pub(crate) fn optional_bytes(
+    env: &Env<'_>,
+    array: &JByteArray<'_>,
+) -> Result<Option<Vec<u8>>, Stop> {
+    if array.is_null() {
+        Ok(None)
+    } else {
+        bytes(env, array).map(Some)
+    }
+}
+
+/// A `d365_check_fn` for calls that block a Java thread: has it been interrupted? The flag stays set.
+pub(crate) extern "C" fn interrupted(_user_data: *mut c_void) -> i32 {
+    let asked = catch_unwind(AssertUnwindSafe(|| {
+        JavaVM::singleton()?.with_local_frame(4, |env| {
+            let thread = JThread::current_thread(env)?;
+            env.call_method(&thread, jni_str!("isInterrupted"), jni_sig!("()Z"), &[])?
+                .z()
+        })
+    }));
+    // A JVM that cannot say is no reason to cancel a call.
+    i32::from(matches!(asked, Ok(Ok(true))))
+}

@@ -1,0 +1,140 @@
+package io.github.d365failover;
+
+import java.net.URI;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/** One attempt of a call. Immutable. */
+public final class Attempt {
+    private final Role role;
+    private final long epoch;
+    private final Phase phase;
+    private final FaultKind fault;
+    private final int httpStatus;
+    private final int serviceCode;
+    private final Instant started;
+    private final Duration took;
+    private final String url;
+    private final String message;
+
+    Attempt(
+            Role role,
+            long epoch,
+            Phase phase,
+            FaultKind fault,
+            int httpStatus,
+            int serviceCode,
+            Instant started,
+            Duration took,
+            String url,
+            String message) {
+        this.role = role;
+        this.epoch = epoch;
+        this.phase = phase;
+        this.fault = fault;
+        this.httpStatus = httpStatus;
+        this.serviceCode = serviceCode;
+        this.started = started;
+        this.took = took;
+        this.url = url;
+        this.message = message;
+    }
+
+    /**
+     * Which endpoint it went to.
+     *
+     * @return the endpoint's role
+     */
+    public Role role() {
+        return role;
+    }
+
+    /**
+     * How many switches there had been when it started.
+     *
+     * @return the epoch, from 0
+     */
+    public long epoch() {
+        return epoch;
+    }
+
+    /**
+     * How far it came.
+     *
+     * @return the phase
+     */
+    public Phase phase() {
+        return phase;
+    }
+
+    /**
+     * Why it failed.
+     *
+     * @return the fault's kind; empty if it did not fail
+     */
+    public Optional<FaultKind> fault() {
+        return Optional.ofNullable(fault);
+    }
+
+    /**
+     * The HTTP status that was answered.
+     *
+     * @return the status; empty without an answer
+     */
+    public OptionalInt httpStatus() {
+        return httpStatus == 0 ? OptionalInt.empty() : OptionalInt.of(httpStatus);
+    }
+
+    /**
+     * The service's error code.
+     *
+     * @return the code, such as -2147176347 for 0x8004B065; empty without one
+     */
+    public OptionalInt serviceCode() {
+        return serviceCode == 0 ? OptionalInt.empty() : OptionalInt.of(serviceCode);
+    }
+
+    /**
+     * When it started, in milliseconds.
+     *
+     * @return the time of day
+     */
+    public Instant started() {
+        return started;
+    }
+
+    /**
+     * How long it took, in microseconds.
+     *
+     * @return the time from its start to its end
+     */
+    public Duration took() {
+        return took;
+    }
+
+    /**
+     * Where it went.
+     *
+     * @return the absolute URL
+     */
+    public URI uri() {
+        return URI.create(url);
+    }
+
+    /**
+     * What went wrong, for a person.
+     *
+     * @return a message; empty if nothing did
+     */
+    public String message() {
+        return message;
+    }
+
+    @Override
+    public String toString() {
+        return role + " (epoch " + epoch + ") " + url + ": " + phase + (fault == null ? "" : ", " + fault.label())
+                + (httpStatus == 0 ? "" : ", HTTP " + httpStatus);
+    }
+}

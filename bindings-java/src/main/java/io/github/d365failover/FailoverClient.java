@@ -1,0 +1,450 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.ClientHandles;
+import io.github.d365failover.impl.Handle;
+import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
+import java.io.IOException;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongFunction;
+
+/**
+ * Calls one organization of Dynamics 365 or Dataverse, on the endpoint that serves now.
+ *
+ * <pre>{@code
+ * try (FailoverClient client = FailoverClient.builder("https://contoso.crm.dynamics.com")
+ *         .preset(Preset.DOTNET)
+ *         .tokenProvider(request -> Token.of(acquire(request.uri() + "/.default")))
+ *         .build()) {
+ *     client.addEndpointSwitchedListener(event -> log.warn("now on {}", event.newUrl()));
+ *     FailoverResponse response = client.send(FailoverRequest.get("/api/data/v9.2/WhoAmI"));
+ * }
+ * }</pre>
+ *
+ * <p>Safe for use by any number of threads; one client an organization is meant to serve a whole application. The
+ * threads that it starts are daemons, so that a client that was not closed does not keep the JVM from exiting. A client
+ * that is forgotten is closed when it is collected, which does not happen as long as a listener refers to it: close it.
+ */
+public final class FailoverClient implements AutoCloseable {
+    private static final Logger LOG = System.getLogger("io.github.d365failover");
+    private static final Cleaner CLEANER = Cleaner.create();
+    private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+    /** Calls have ended and what is left is in memory: it takes longer only on a machine that is standing still. */
+    private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+    private static final int PRIMARY_URL = 0;
+    private static final int ALTERNATE_URL = 1;
+    private static final int ACTIVE_URL = 2;
+    private static final int IS_PRIMARY = 0;
+    private static final int EPOCH = 1;
+    private static final int AUTO_SWITCH = 2;
+
+    private final ClientHandles handles;
+    private final Cleaner.Cleanable cleanable;
+    private final EventDispatcher events;
+    private final PendingCalls calls;
+    private final QueuePump pump;
+    private final Object subscribing = new Object();
+
+    private FailoverClient(ClientHandles handles, String name, Executor executor) {
+        this.handles = handles;
+        this.events = new EventDispatcher(name + "-events", executor);
+        this.calls = new PendingCalls(executor);
+        this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
+        this.cleanable = CLEANER.register(this, handles);
+    }
+
+    /**
+     * Starts a client.
+     *
+     * @param url the URL of the organization's primary or alternate, such as {@code https://contoso.crm.dynamics.com}
+     * @return a builder
+     */
+    public static FailoverClientBuilder builder(String url) {
+        return new FailoverClientBuilder(url);
+    }
+
+    /**
+     * Starts a client.
+     *
+     * @param url the URL of the organization's primary or alternate, such as {@code https://contoso.crm.dynamics.com}
+     * @return a builder
+     */
+    public static FailoverClientBuilder builder(URI url) {
+        return new FailoverClientBuilder(url.toString());
+    }
+
+    /**
+     * The version of the native library.
+     *
+     * @return such as {@code 0.1.0}
+     */
+    public static String libraryVersion() {
+        return Outcome.unchecked(Native.version()).text();
+    }
+
+    static FailoverClient open(byte[] settings, TokenProvider provider, Executor executor) {
+        PacketReader in = Outcome.unchecked(Native.open(settings, provider != null));
+        ClientHandles handles = new ClientHandles(in.int64(), in.int64());
+        String name = DaemonThreads.nextClientName();
+        FailoverClient client = new FailoverClient(handles, name, executor);
+        long channel = in.int64();
+        if (provider != null) {
+            TokenPump.start(name + "-tokens", channel, provider);
+        }
+        return client;
+    }
+
+    /**
+     * Sends a request and waits for the response, over a switch if need be.
+     *
+     * <p>An interrupt of the thread cancels the call within about 100 ms: it fails with {@link ErrorKind#CANCELLED}, and
+     * the interrupt flag stays set.
+     *
+     * @param request what to send
+     * @return the service's answer, which may be an error status that is not a reason to switch
+     * @throws FailoverException there is no usable answer, or the client is closed
+     * @throws FailoverTimeoutException there is none in time
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed
+     */
+    public FailoverResponse send(FailoverRequest request) throws IOException {
+        Objects.requireNonNull(request, "request");
+        refuseWhileDeciding(request.effectUnsent());
+        if (Thread.currentThread().isInterrupted()) {
+            throw new Failure(
+                            ErrorKind.CANCELLED,
+                            "the thread was interrupted before " + request + " was sent",
+                            request.effectUnsent())
+                    .checked();
+        }
+        byte[] packet = use(client -> Native.send(client, request.head(), request.body()));
+        if (packet == null) {
+            throw closed(request.effectUnsent()).checked();
+        }
+        return Outcome.response(Outcome.checked(packet));
+    }
+
+    /**
+     * Sends a request without waiting.
+     *
+     * <p>The future always completes: as {@link #send} would return or throw, and when the client is closed, with {@link
+     * ErrorKind#CANCELLED} or {@link ErrorKind#CLOSED}. Cancelling it, or completing it in any other way, cancels the call; a write
+     * is then in doubt, and the future can say no more about it. What depends on it runs on the client's executor, as
+     * {@link FailoverClientBuilder#executor} says.
+     *
+     * @param request what to send
+     * @return the answer to come
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed
+     */
+    public CompletableFuture<FailoverResponse> sendAsync(FailoverRequest request) {
+        Objects.requireNonNull(request, "request");
+        PendingCall call = new PendingCall(this);
+        pump.start();
+        long id = calls.add(call);
+        try {
+            if (id == 0) {
+                throw closed(request.effectUnsent()).checked();
+            }
+            byte[] packet = use(client -> Native.submit(client, request.head(), request.body(), id));
+            if (packet == null) {
+                throw closed(request.effectUnsent()).checked();
+            }
+            call.submitted(Outcome.checked(packet).int64());
+            return call;
+        } catch (FailoverException e) {
+            calls.remove(id);
+            return CompletableFuture.failedFuture(e);
+        } catch (RuntimeException e) {
+            calls.remove(id);
+            throw e;
+        }
+    }
+
+    /**
+     * The primary's base URL.
+     *
+     * @return without a slash at its end
+     */
+    public URI primaryUrl() {
+        return URI.create(text(PRIMARY_URL));
+    }
+
+    /**
+     * The alternate's base URL.
+     *
+     * @return without a slash at its end; empty if there is none
+     */
+    public Optional<URI> alternateUrl() {
+        PacketReader in = new PacketReader(local(client -> Native.clientText(client, ALTERNATE_URL)));
+        Failure failure = Outcome.failure(in);
+        if (failure == null) {
+            return Optional.of(URI.create(in.text()));
+        }
+        if (failure.kind() == ErrorKind.NO_ALTERNATE) {
+            return Optional.empty();
+        }
+        throw failure.unchecked();
+    }
+
+    /**
+     * The base URL of the endpoint that calls go to now.
+     *
+     * @return without a slash at its end
+     */
+    public URI activeUrl() {
+        return URI.create(text(ACTIVE_URL));
+    }
+
+    /**
+     * Whether calls go to the primary now.
+     *
+     * @return false if they go to the alternate
+     */
+    public boolean isPrimary() {
+        return number(IS_PRIMARY) != 0;
+    }
+
+    /**
+     * How many switches there have been.
+     *
+     * @return from 0
+     */
+    public long epoch() {
+        return number(EPOCH);
+    }
+
+    /**
+     * Whether the client switches by itself.
+     *
+     * @return false if it only raises {@code EndpointSwitchRequired}
+     */
+    public boolean isEndpointAutoSwitchEnabled() {
+        return number(AUTO_SWITCH) != 0;
+    }
+
+    /**
+     * Whether the client switches by itself from now on. Inside an {@link EndpointSwitchRequiredListener} it counts for
+     * the switch that is being decided.
+     *
+     * @param enabled false: it only raises {@code EndpointSwitchRequired}
+     */
+    public void setEndpointAutoSwitchEnabled(boolean enabled) {
+        Outcome.unchecked(local(client -> Native.setAutoSwitch(client, enabled)));
+    }
+
+    /**
+     * Switches to the other endpoint by hand. {@code EndpointSwitched} is raised, {@code EndpointSwitchRequired} is not.
+     *
+     * @throws FailoverException there is no alternate, or the client is closed
+     */
+    public void switchEndpoint() throws FailoverException {
+        io(Native::switchEndpoint);
+    }
+
+    /**
+     * Reads the organization's policy from its WSDL now, and waits for it.
+     *
+     * @throws FailoverException it cannot be read, or the client is closed
+     */
+    public void discover() throws IOException {
+        refuseWhileDeciding(Effect.NONE);
+        io(Native::discover);
+    }
+
+    /**
+     * Registers a listener that can prevent a switch. As long as there is one, a switch waits for it.
+     *
+     * @param listener called on the client's event thread
+     * @return closes the registration
+     */
+    public Subscription addEndpointSwitchRequiredListener(EndpointSwitchRequiredListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        // A listener of its own, so that the same one can be registered twice.
+        return subscribe(events.required, listener::endpointSwitchRequired);
+    }
+
+    /**
+     * Registers a listener that hears of switches.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     */
+    public Subscription addEndpointSwitchedListener(EndpointSwitchedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.switched, listener::endpointSwitched);
+    }
+
+    /**
+     * As {@link #close(Duration)} with 5 s; a listener that still runs then is logged.
+     *
+     * @throws FailoverStateException called inside a listener that a switch waits for
+     */
+    @Override
+    public void close() {
+        if (!close(CLOSE_TIMEOUT)) {
+            LOG.log(Level.WARNING, "a client was closed while one of its listeners is still running");
+        }
+    }
+
+    /**
+     * Takes no new calls, waits for those under way, cancels what is left, and ends the listeners. The second time does
+     * nothing but wait.
+     *
+     * @param timeout how long to wait for calls and listeners; zero: not at all
+     * @return false if a listener is still running; no other one will start
+     * @throws FailoverStateException with {@link ErrorKind#WOULD_DEADLOCK}: it would wait, and was called inside a
+     *     listener that a switch waits for
+     */
+    public boolean close(Duration timeout) {
+        long millis = Arguments.millis(timeout);
+        if (millis > 0 && events.isDeciding()) {
+            throw wouldDeadlock(Effect.NONE).unchecked();
+        }
+        // A thread that was told to stop often closes its client: that must not lose what is known of its calls.
+        boolean interrupted = Thread.interrupted();
+        try {
+            return closeWithin(millis);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private boolean closeWithin(long millis) {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+        long client = handles.client().acquire();
+        if (client != Handle.GONE) {
+            try {
+                Outcome.unchecked(Native.shutdown(client, millis));
+            } finally {
+                handles.client().release();
+            }
+        }
+        events.close();
+        try {
+            // A call that has ended has its completion on the way: with the queue closed it would be lost.
+            boolean canWait = !pump.isCurrent();
+            if (canWait) {
+                calls.awaitNone(DRAIN_NANOS);
+            }
+            handles.closeQueue();
+            if (canWait) {
+                pump.join(DRAIN_NANOS);
+            }
+            return events.awaitIdle(deadline - System.nanoTime());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return events.isIdle();
+        } finally {
+            cleanable.clean();
+        }
+    }
+
+    private <L> Subscription subscribe(List<L> listeners, L listener) {
+        synchronized (subscribing) {
+            listeners.add(listener);
+            try {
+                Outcome.unchecked(local(client -> Native.subscribe(client, eventMask())));
+            } catch (RuntimeException e) {
+                listeners.remove(listener);
+                throw e;
+            }
+        }
+        pump.start();
+        AtomicBoolean open = new AtomicBoolean(true);
+        return () -> {
+            if (open.compareAndSet(true, false)) {
+                unsubscribe(listeners, listener);
+            }
+        };
+    }
+
+    private <L> void unsubscribe(List<L> listeners, L listener) {
+        synchronized (subscribing) {
+            listeners.remove(listener);
+            long client = handles.client().acquire();
+            if (client == Handle.GONE) {
+                return;
+            }
+            try {
+                Native.subscribe(client, eventMask());
+            } finally {
+                handles.client().release();
+            }
+        }
+    }
+
+    private long eventMask() {
+        return (events.required.isEmpty() ? 0 : 1L << EventItem.SWITCH_REQUIRED)
+                | (events.switched.isEmpty() ? 0 : 1L << EventItem.SWITCHED);
+    }
+
+    private void refuseWhileDeciding(Effect effect) throws FailoverException {
+        if (events.isDeciding()) {
+            throw wouldDeadlock(effect).checked();
+        }
+    }
+
+    private static Failure wouldDeadlock(Effect effect) {
+        return new Failure(
+                ErrorKind.WOULD_DEADLOCK,
+                "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
+                        + " call from an EndpointSwitched listener, or from another thread after this one has returned",
+                effect);
+    }
+
+    private static Failure closed(Effect effect) {
+        return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
+    }
+
+    private String text(int which) {
+        return Outcome.unchecked(local(client -> Native.clientText(client, which))).text();
+    }
+
+    private long number(int which) {
+        return Outcome.unchecked(local(client -> Native.clientNumber(client, which))).int64();
+    }
+
+    private PacketReader io(LongFunction<byte[]> call) throws FailoverException {
+        byte[] packet = use(call);
+        if (packet == null) {
+            throw closed(Effect.NONE).checked();
+        }
+        return Outcome.checked(packet);
+    }
+
+    private byte[] local(LongFunction<byte[]> call) {
+        byte[] packet = use(call);
+        if (packet == null) {
+            throw closed(Effect.NONE).unchecked();
+        }
+        return packet;
+    }
+
+    /** Null if the client is closed. */
+    private byte[] use(LongFunction<byte[]> call) {
+        long client = handles.client().acquire();
+        if (client == Handle.GONE) {
+            return null;
+        }
+        try {
+            return call.apply(client);
+        } finally {
+            handles.client().release();
+            Reference.reachabilityFence(this);
+        }
+    }
+}

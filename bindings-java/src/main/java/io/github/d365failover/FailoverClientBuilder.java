@@ -1,0 +1,275 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.PacketWriter;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Executor;
+import java.util.stream.Collectors;
+
+/**
+ * Makes a {@link FailoverClient}. Not for use by several threads at a time.
+ *
+ * <p>Durations are in milliseconds, rounded up. Values are checked by {@link #build()}.
+ */
+public final class FailoverClientBuilder {
+    private final String url;
+    private final Map<String, String> settings = new LinkedHashMap<>();
+    private TokenProvider tokenProvider;
+    private Executor executor;
+
+    FailoverClientBuilder(String url) {
+        this.url = Objects.requireNonNull(url, "url");
+    }
+
+    /**
+     * Any setting of the library, by its name in C, such as {@code attempt_timeout_ms}. The methods below are short for
+     * this one.
+     *
+     * @param key the setting's name in C
+     * @param value its value as text
+     * @return this builder
+     */
+    public FailoverClientBuilder setting(String key, String value) {
+        settings.put(Objects.requireNonNull(key, "key"), Objects.requireNonNull(value, "value"));
+        return this;
+    }
+
+    /**
+     * The alternate's URL, of any origin. Without it, that which the rule of {@link OrganizationUrls} makes.
+     *
+     * @param url the alternate's URL
+     * @return this builder
+     */
+    public FailoverClientBuilder alternateUrl(String url) {
+        return setting("alternate_url", url);
+    }
+
+    /**
+     * The alternate's URL, of any origin. Without it, that which the rule of {@link OrganizationUrls} makes.
+     *
+     * @param url the alternate's URL
+     * @return this builder
+     */
+    public FailoverClientBuilder alternateUrl(URI url) {
+        return alternateUrl(url.toString());
+    }
+
+    /**
+     * Where the URL names the organization. Without it, in the host where that is not ambiguous.
+     *
+     * @param form host or path
+     * @return this builder
+     */
+    public FailoverClientBuilder urlForm(UrlForm form) {
+        return setting("url_form", form.label());
+    }
+
+    /**
+     * When to switch, and what to send again.
+     *
+     * @param preset a set of rules
+     * @return this builder
+     */
+    public FailoverClientBuilder preset(Preset preset) {
+        return setting("preset", preset.label());
+    }
+
+    /**
+     * Whether the client switches by itself; default {@link AutoSwitch#AUTO}.
+     *
+     * @param autoSwitch auto, on or off
+     * @return this builder
+     */
+    public FailoverClientBuilder autoSwitch(AutoSwitch autoSwitch) {
+        return setting("auto_switch", autoSwitch.label());
+    }
+
+    /**
+     * How long a connect to one address may take; default 10 s.
+     *
+     * @param timeout a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder connectTimeout(Duration timeout) {
+        return millis("connect_timeout_ms", timeout);
+    }
+
+    /**
+     * How long one attempt may take; default 120 s.
+     *
+     * @param timeout a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder attemptTimeout(Duration timeout) {
+        return millis("attempt_timeout_ms", timeout);
+    }
+
+    /**
+     * How long a call may take with all attempts and pauses; default 300 s.
+     *
+     * @param deadline a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder deadline(Duration deadline) {
+        return millis("deadline_ms", deadline);
+    }
+
+    /**
+     * How long calls wait for listeners; default 5 s.
+     *
+     * @param timeout a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder handlerTimeout(Duration timeout) {
+        return millis("handler_timeout_ms", timeout);
+    }
+
+    /**
+     * The certificates that are trusted, instead of the system's.
+     *
+     * @param pemFile a file of certificates in PEM form, read by {@link #build()}
+     * @return this builder
+     */
+    public FailoverClientBuilder caBundle(Path pemFile) {
+        return setting("ca_bundle", pemFile.toString());
+    }
+
+    /**
+     * Whether servers must prove who they are; default true.
+     *
+     * @param verify false only for tests: without it anyone can read and change what is sent
+     * @return this builder
+     */
+    public FailoverClientBuilder tlsVerify(boolean verify) {
+        return setting("tls_verify", verify ? "on" : "off");
+    }
+
+    /**
+     * Where connections really go, for private DNS, drills and tests; names and certificates stay those of the URL.
+     *
+     * @param targets {@code host:port} to {@code address:port}; replaces what was set before
+     * @return this builder
+     */
+    public FailoverClientBuilder connectTo(Map<String, String> targets) {
+        return setting(
+                "connect_to",
+                targets.entrySet().stream()
+                        .map(target -> target.getKey() + ":" + target.getValue())
+                        .collect(Collectors.joining(",")));
+    }
+
+    /**
+     * How many connections an endpoint gets; default 256.
+     *
+     * @param connections a number above 0
+     * @return this builder
+     */
+    public FailoverClientBuilder maxConnections(int connections) {
+        return number("max_connections", connections);
+    }
+
+    /**
+     * How long an idle connection is kept; default 20 s.
+     *
+     * @param timeout a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder idleTimeout(Duration timeout) {
+        return millis("idle_timeout_ms", timeout);
+    }
+
+    /**
+     * How old a connection may become; default 10 minutes, give or take a fifth.
+     *
+     * @param age a duration
+     * @return this builder
+     */
+    public FailoverClientBuilder maxConnectionAge(Duration age) {
+        return millis("max_connection_age_ms", age);
+    }
+
+    /**
+     * How large the headers of a response may be; default 64 kB.
+     *
+     * @param bytes a number above 0
+     * @return this builder
+     */
+    public FailoverClientBuilder maxResponseHeaders(int bytes) {
+        return number("max_response_headers", bytes);
+    }
+
+    /**
+     * How much of an error's body is looked at; default 64 kB.
+     *
+     * @param bytes a number above 0
+     * @return this builder
+     */
+    public FailoverClientBuilder errorPrefix(int bytes) {
+        return number("error_prefix", bytes);
+    }
+
+    /**
+     * The header {@code User-Agent}; default {@code d365-failover/VERSION}.
+     *
+     * @param userAgent the header's value
+     * @return this builder
+     */
+    public FailoverClientBuilder userAgent(String userAgent) {
+        return setting("user_agent", userAgent);
+    }
+
+    /**
+     * Where tokens come from. Without it, requests carry what the application put into them.
+     *
+     * @param provider called when a token is needed
+     * @return this builder
+     */
+    public FailoverClientBuilder tokenProvider(TokenProvider provider) {
+        this.tokenProvider = Objects.requireNonNull(provider, "provider");
+        return this;
+    }
+
+    /**
+     * Where {@code EndpointSwitched} listeners run, one at a time, and futures complete. Without it, listeners run on
+     * the client's event thread, and futures complete as those of {@link java.util.concurrent.CompletableFuture}.
+     * {@code EndpointSwitchRequired} listeners run on the event thread always.
+     *
+     * @param executor stays the application's
+     * @return this builder
+     */
+    public FailoverClientBuilder executor(Executor executor) {
+        this.executor = Objects.requireNonNull(executor, "executor");
+        return this;
+    }
+
+    /**
+     * Makes the client. Nothing is sent.
+     *
+     * @return a client, to be closed
+     * @throws FailoverUsageException a URL or a setting that cannot be used; the message says what to do
+     * @throws FailoverStateException no certificates are found on this machine
+     */
+    public FailoverClient build() {
+        PacketWriter packet = new PacketWriter();
+        Arguments.pack(packet, url);
+        packet.int32(settings.size());
+        settings.forEach((key, value) -> {
+            Arguments.pack(packet, key);
+            Arguments.pack(packet, value);
+        });
+        return FailoverClient.open(packet.toBytes(), tokenProvider, executor);
+    }
+
+    private FailoverClientBuilder millis(String key, Duration duration) {
+        return number(key, Arguments.millis(duration));
+    }
+
+    private FailoverClientBuilder number(String key, long value) {
+        return setting(key, String.format(Locale.ROOT, "%d", value));
+    }
+}

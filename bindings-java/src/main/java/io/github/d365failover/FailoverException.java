@@ -1,0 +1,109 @@
+package io.github.d365failover;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * A call that ended without a usable response, or an operation that the client's state does not allow.
+ *
+ * <p>Of a write, {@link #effect()} says whether it may be sent again. An interrupt of the calling thread ends a call
+ * with kind {@link ErrorKind#CANCELLED}; the thread's interrupt flag stays set. (It is not an {@link
+ * java.io.InterruptedIOException}, because what is known of the write would be lost with it.)
+ */
+public class FailoverException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    /** Why it failed. */
+    private final ErrorKind kind;
+
+    /** What is known of a write. */
+    private final Effect effect;
+
+    /** Whether the endpoint was switched during the call. */
+    private final boolean switched;
+
+    private final transient Failure.Details details;
+
+    FailoverException(Failure failure) {
+        super(failure.message());
+        this.kind = failure.kind();
+        this.effect = failure.details().effect;
+        this.switched = failure.details().switched;
+        this.details = failure.details();
+    }
+
+    /**
+     * Why it failed.
+     *
+     * @return the kind
+     */
+    public ErrorKind kind() {
+        return kind;
+    }
+
+    /**
+     * What is known of a write.
+     *
+     * @return {@link Effect#NONE} for a read, and for what is no call
+     */
+    public Effect effect() {
+        return effect;
+    }
+
+    /**
+     * Whether the endpoint was switched during the call.
+     *
+     * @return true if so, whoever caused it
+     */
+    public boolean switched() {
+        return switched;
+    }
+
+    /**
+     * The attempts that the call took.
+     *
+     * @return an unmodifiable list; empty if there was none, or after deserialization
+     */
+    public List<Attempt> attempts() {
+        return details == null ? List.of() : details.attempts;
+    }
+
+    /**
+     * The HTTP status of the last answer.
+     *
+     * @return the status; empty without an answer
+     */
+    public OptionalInt status() {
+        return details == null ? OptionalInt.empty() : details.status;
+    }
+
+    /**
+     * The service's error code.
+     *
+     * @return the code, such as -2147176347 for 0x8004B065; empty without one
+     */
+    public OptionalInt code() {
+        return details == null ? OptionalInt.empty() : details.code;
+    }
+
+    /**
+     * How long the service asked to wait before the next call.
+     *
+     * @return the time; empty if it did not ask
+     */
+    public Optional<Duration> retryAfter() {
+        return details == null ? Optional.empty() : details.retryAfter;
+    }
+
+    /**
+     * The answer that was not usable.
+     *
+     * @return what came of it; empty without an answer
+     */
+    public Optional<FailoverResponse> response() {
+        return details == null ? Optional.empty() : details.response;
+    }
+}

@@ -1,0 +1,123 @@
+package io.github.d365failover;
+
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** What the service answered. Immutable but for the array that {@link #body()} gives. */
+public final class FailoverResponse {
+    private final int status;
+    private final String url;
+    private final Map<String, List<String>> headers;
+    private final byte[] body;
+    private final Effect effect;
+    private final boolean switched;
+    private final List<Attempt> attempts;
+
+    FailoverResponse(
+            int status,
+            String url,
+            Map<String, List<String>> headers,
+            byte[] body,
+            Effect effect,
+            boolean switched,
+            List<Attempt> attempts) {
+        this.status = status;
+        this.url = url;
+        this.headers = headers;
+        this.body = body;
+        this.effect = effect;
+        this.switched = switched;
+        this.attempts = attempts;
+    }
+
+    /**
+     * The HTTP status.
+     *
+     * @return 200 and so on; error statuses that are the service's answer are responses too
+     */
+    public int status() {
+        return status;
+    }
+
+    /**
+     * Where the answer came from.
+     *
+     * @return the absolute URL on the endpoint that answered
+     */
+    public URI uri() {
+        return URI.create(url);
+    }
+
+    /**
+     * The headers.
+     *
+     * @return an unmodifiable map whose keys are found in any case; values in the order in which they came
+     */
+    public Map<String, List<String>> headers() {
+        return headers;
+    }
+
+    /**
+     * The first value of a header.
+     *
+     * @param name the header's name, in any case
+     * @return its value; empty if it did not come
+     */
+    public Optional<String> header(String name) {
+        List<String> values = headers.get(name);
+        return values == null ? Optional.empty() : Optional.of(values.get(0));
+    }
+
+    /**
+     * The body.
+     *
+     * @return the response's own array, which may be empty: not a copy
+     */
+    public byte[] body() {
+        return body;
+    }
+
+    /**
+     * The body as UTF-8 text.
+     *
+     * @return the text; what is no UTF-8 becomes U+FFFD
+     */
+    public String bodyString() {
+        return new String(body, StandardCharsets.UTF_8);
+    }
+
+    /**
+     * What is known of a write.
+     *
+     * @return {@link Effect#NONE} for a read
+     */
+    public Effect effect() {
+        return effect;
+    }
+
+    /**
+     * Whether the endpoint was switched during the call.
+     *
+     * @return true if so, whoever caused it
+     */
+    public boolean switched() {
+        return switched;
+    }
+
+    /**
+     * The attempts that the call took.
+     *
+     * @return an unmodifiable list, the last one is this response's
+     */
+    public List<Attempt> attempts() {
+        return attempts;
+    }
+
+    @Override
+    public String toString() {
+        return "HTTP " + status + " from " + url;
+    }
+}

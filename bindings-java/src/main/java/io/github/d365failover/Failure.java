@@ -1,0 +1,66 @@
+package io.github.d365failover;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/** A failure before it is known which exception it becomes: that depends on the method. */
+final class Failure {
+    /** What is known of the call. */
+    static final class Details {
+        final Effect effect;
+        boolean switched;
+        List<Attempt> attempts = List.of();
+        OptionalInt status = OptionalInt.empty();
+        OptionalInt code = OptionalInt.empty();
+        Optional<Duration> retryAfter = Optional.empty();
+        Optional<FailoverResponse> response = Optional.empty();
+
+        Details(Effect effect) {
+            this.effect = effect;
+        }
+    }
+
+    private final ErrorKind kind;
+    private final String message;
+    private final Details details;
+
+    Failure(ErrorKind kind, String message, Details details) {
+        this.kind = kind;
+        this.message = message;
+        this.details = details;
+    }
+
+    /** A failure of this side's, before anything was sent. */
+    Failure(ErrorKind kind, String message, Effect effect) {
+        this(kind, message, new Details(effect));
+    }
+
+    ErrorKind kind() {
+        return kind;
+    }
+
+    String message() {
+        return message;
+    }
+
+    Details details() {
+        return details;
+    }
+
+    /** For methods that do I/O, of which a {@link FailoverException} is the answer unless the argument is at fault. */
+    FailoverException checked() {
+        if (kind.isUsage()) {
+            throw unchecked();
+        }
+        return kind == ErrorKind.TIMEOUT ? new FailoverTimeoutException(this) : new FailoverException(this);
+    }
+
+    /** For methods that do none. */
+    RuntimeException unchecked() {
+        return kind.isUsage()
+                ? new FailoverUsageException(kind, message)
+                : new FailoverStateException(kind, message);
+    }
+}

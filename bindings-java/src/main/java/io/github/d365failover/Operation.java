@@ -1,0 +1,15 @@
+package io.github.d365failover;
+
+/** What sending a request twice does. */
+public enum Operation {
+    /** The library looks at the request. */
+    AUTO,
+    /** Changes nothing. */
+    READ,
+    /** Has the same effect when repeated. */
+    IDEMPOTENT,
+    /** A repeat is detected by the service. */
+    GUARDED,
+    /** A repeat does it twice. */
+    UNSAFE
+}

@@ -1,0 +1,44 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Native;
+
+/** The rule by which the URL of an organization's alternate is made: {@code --s} on the first label of the host. */
+public final class OrganizationUrls {
+    private static final int ALTERNATE = 0;
+    private static final int PRIMARY = 1;
+
+    private OrganizationUrls() {}
+
+    /**
+     * The alternate's URL.
+     *
+     * @param url a URL of either endpoint
+     * @return {@code https://contoso--s.crm.dynamics.com} of {@code https://contoso.crm.dynamics.com}
+     * @throws FailoverUsageException it has none; the message says what to do
+     */
+    public static String alternate(String url) {
+        return Outcome.unchecked(Native.url(Arguments.utf8(url), ALTERNATE)).text();
+    }
+
+    /**
+     * The primary's URL.
+     *
+     * @param url a URL of either endpoint
+     * @return {@code https://contoso.crm.dynamics.com} of {@code https://contoso--s.crm.dynamics.com}
+     * @throws FailoverUsageException it has none; the message says what to do
+     */
+    public static String primary(String url) {
+        return Outcome.unchecked(Native.url(Arguments.utf8(url), PRIMARY)).text();
+    }
+
+    /**
+     * Whether a URL is an alternate's.
+     *
+     * @param url a URL of either endpoint
+     * @return true if so
+     * @throws FailoverUsageException it is no URL of an organization
+     */
+    public static boolean isAlternate(String url) {
+        return Outcome.unchecked(Native.urlIsAlternate(Arguments.utf8(url))).flag();
+    }
+}

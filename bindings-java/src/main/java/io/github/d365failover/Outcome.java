@@ -1,0 +1,111 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.PacketReader;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.TreeMap;
+
+/** What native methods answer, as objects. */
+final class Outcome {
+    private static final int OK = 0;
+
+    private Outcome() {}
+
+    /** For methods that do I/O: the contents of a packet that says OK. */
+    static PacketReader checked(byte[] packet) throws FailoverException {
+        PacketReader in = new PacketReader(packet);
+        Failure failure = failure(in);
+        if (failure != null) {
+            throw failure.checked();
+        }
+        return in;
+    }
+
+    /** For methods that do none. */
+    static PacketReader unchecked(byte[] packet) {
+        PacketReader in = new PacketReader(packet);
+        Failure failure = failure(in);
+        if (failure != null) {
+            throw failure.unchecked();
+        }
+        return in;
+    }
+
+    /** Reads the status, and what follows one that is not OK; null if it is. */
+    static Failure failure(PacketReader in) {
+        int status = in.int32();
+        if (status == OK) {
+            return null;
+        }
+        ErrorKind kind = ErrorKind.ofNumber(status);
+        String name = in.text();
+        if (!in.present()) {
+            return new Failure(kind, name, Effect.NONE);
+        }
+        String message = in.text();
+        Failure.Details details = new Failure.Details(Effect.ofNumber(in.int32()));
+        details.switched = in.flag();
+        details.status = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
+        details.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
+        details.retryAfter = retryAfter(in);
+        details.attempts = attempts(in);
+        details.response = in.present() ? Optional.of(response(in)) : Optional.empty();
+        return new Failure(kind, message.isEmpty() ? name : message, details);
+    }
+
+    static Optional<Duration> retryAfter(PacketReader in) {
+        return in.present() ? Optional.of(Duration.ofMillis(in.int64())) : Optional.empty();
+    }
+
+    static FailoverResponse response(PacketReader in) {
+        int status = in.int32();
+        String url = in.text();
+        Map<String, List<String>> headers = headers(in);
+        Effect effect = Effect.ofNumber(in.int32());
+        boolean switched = in.flag();
+        List<Attempt> attempts = attempts(in);
+        return new FailoverResponse(status, url, headers, in.bytes(), effect, switched, attempts);
+    }
+
+    private static Map<String, List<String>> headers(PacketReader in) {
+        Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        for (int left = in.int32(); left > 0; left--) {
+            headers.computeIfAbsent(in.text(), name -> new ArrayList<>(1)).add(in.text());
+        }
+        headers.replaceAll((name, values) -> Collections.unmodifiableList(values));
+        return Collections.unmodifiableMap(headers);
+    }
+
+    private static List<Attempt> attempts(PacketReader in) {
+        Attempt[] attempts = new Attempt[in.int32()];
+        for (int i = 0; i < attempts.length; i++) {
+            Role role = Role.ofNumber(in.int64());
+            long epoch = in.int64();
+            Phase phase = Phase.ofNumber(in.int64());
+            long fault = in.int64();
+            int httpStatus = (int) in.int64();
+            int serviceCode = (int) in.int64();
+            Instant started = Instant.ofEpochMilli(in.int64());
+            Duration took = Duration.ofNanos(in.int64() * 1000);
+            attempts[i] = new Attempt(
+                    role,
+                    epoch,
+                    phase,
+                    fault == 0 ? null : FaultKind.ofNumber(fault),
+                    httpStatus,
+                    serviceCode,
+                    started,
+                    took,
+                    in.text(),
+                    in.text());
+        }
+        return Collections.unmodifiableList(Arrays.asList(attempts));
+    }
+}

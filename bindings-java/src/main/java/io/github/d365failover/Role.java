@@ -1,0 +1,15 @@
+package io.github.d365failover;
+
+/** Which endpoint of an organization. */
+public enum Role {
+    /** The one of every day. */
+    PRIMARY,
+    /** The one that takes over. */
+    ALTERNATE,
+    /** A role that a newer library knows. */
+    OTHER;
+
+    static Role ofNumber(long number) {
+        return number == 1 ? PRIMARY : number == 2 ? ALTERNATE : OTHER;
+    }
+}

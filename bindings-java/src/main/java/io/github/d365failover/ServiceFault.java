@@ -1,0 +1,102 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
+import io.github.d365failover.impl.PacketWriter;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/** What a response means: for applications with a transport of their own. Immutable. */
+public final class ServiceFault {
+    private final FaultKind kind;
+    private final OptionalInt code;
+    private final Optional<Duration> retryAfter;
+    private final String message;
+    private final boolean startsFailover;
+
+    private ServiceFault(FaultKind kind, PacketReader in) {
+        this.kind = kind;
+        this.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
+        this.retryAfter = Outcome.retryAfter(in);
+        this.message = in.text();
+        this.startsFailover = in.flag();
+    }
+
+    /**
+     * Classifies a response.
+     *
+     * @param status the HTTP status
+     * @param headers the headers, in any case
+     * @param body the body, or its beginning
+     * @return the fault; empty if it is none
+     */
+    public static Optional<ServiceFault> classify(int status, Map<String, List<String>> headers, byte[] body) {
+        Objects.requireNonNull(body, "body");
+        PacketWriter packet = new PacketWriter();
+        packet.int32(headers.values().stream().mapToInt(List::size).sum());
+        headers.forEach((name, values) -> values.forEach(value -> {
+            Arguments.pack(packet, name);
+            Arguments.pack(packet, value);
+        }));
+        PacketReader in = Outcome.unchecked(Native.classify(status, packet.toBytes(), body));
+        int kind = in.int32();
+        return kind == 0 ? Optional.empty() : Optional.of(new ServiceFault(FaultKind.ofNumber(kind), in));
+    }
+
+    /**
+     * Its kind.
+     *
+     * @return the kind
+     */
+    public FaultKind kind() {
+        return kind;
+    }
+
+    /**
+     * The service's error code.
+     *
+     * @return the code, such as -2147176347 for 0x8004B065; empty without one
+     */
+    public OptionalInt code() {
+        return code;
+    }
+
+    /**
+     * How long the service asks to wait.
+     *
+     * @return the time; empty if it does not ask
+     */
+    public Optional<Duration> retryAfter() {
+        return retryAfter;
+    }
+
+    /**
+     * The service's message.
+     *
+     * @return the message; empty without one
+     */
+    public String message() {
+        return message;
+    }
+
+    /**
+     * Whether it is a reason to switch.
+     *
+     * @param preset whose rules
+     * @return true if so
+     */
+    public boolean startsFailover(Preset preset) {
+        Objects.requireNonNull(preset, "preset");
+        // One preset exists, and the library was asked about it.
+        return startsFailover;
+    }
+
+    @Override
+    public String toString() {
+        return kind.label() + (message.isEmpty() ? "" : ": " + message);
+    }
+}

@@ -1,0 +1,75 @@
+package io.github.d365failover.impl;
+
+/**
+ * The native methods. Each answers a packet: a status, and either what was asked for or why not ({@link
+ * PacketReader}). Handles are numbers that the library checks; using one that is freed gives a status.
+ */
+public final class Native {
+    private static final int ABI_VERSION = 1;
+
+    static {
+        NativeLoader.load();
+        int version = abiVersion();
+        if (version != ABI_VERSION) {
+            throw new UnsatisfiedLinkError(
+                    "the native library has ABI " + version + ", this jar needs " + ABI_VERSION
+                            + ": does " + NativeLoader.PROPERTY + " name the library of another version?");
+        }
+    }
+
+    private Native() {}
+
+    static native int abiVersion();
+
+    public static native byte[] version();
+
+    public static native byte[] url(byte[] url, int which);
+
+    public static native byte[] urlIsAlternate(byte[] url);
+
+    public static native byte[] classify(int status, byte[] headers, byte[] body);
+
+    public static native byte[] open(byte[] settings, boolean withTokens);
+
+    public static native byte[] send(long client, byte[] head, byte[] body);
+
+    public static native byte[] submit(long client, byte[] head, byte[] body, long id);
+
+    public static native byte[] pendingCancel(long pending);
+
+    public static native void pendingFree(long pending);
+
+    public static native byte[] subscribe(long client, long mask);
+
+    public static native byte[] clientText(long client, int which);
+
+    public static native byte[] clientNumber(long client, int which);
+
+    public static native byte[] setAutoSwitch(long client, boolean enabled);
+
+    public static native byte[] switchEndpoint(long client);
+
+    public static native byte[] discover(long client);
+
+    public static native byte[] shutdown(long client, long timeoutMs);
+
+    static native void clientFree(long client);
+
+    public static native byte[] queueNext(long queue, long timeoutMs);
+
+    static native byte[] queueClose(long queue);
+
+    static native void queueFree(long queue);
+
+    public static native byte[] itemReply(long item, int decision);
+
+    public static native void itemFree(long item);
+
+    public static native byte[] tokenNext(long channel);
+
+    public static native byte[] tokenReply(long request, byte[] token, long expiresInMs);
+
+    public static native byte[] tokenFail(long request, byte[] message);
+
+    public static native void tokenFree(long request);
+}

@@ -1,0 +1,29 @@
+/**
+ * A client for Dynamics 365 and Dataverse services that fails over to the alternate organization, as the .NET SDK does.
+ *
+ * <p>Start with {@link io.github.d365failover.FailoverClient}. All classes of this package are safe for use by several
+ * threads, builders excepted.
+ *
+ * <h2>The native library</h2>
+ *
+ * The jar holds it. It is looked for in this order: the file that the system property {@code
+ * d365failover.library.path} names; {@code java.library.path}; the resource of the jar, which is copied to a private
+ * temporary directory and deleted as soon as it is loaded. If the temporary directory may not hold executable code,
+ * set the system property, or {@code java.io.tmpdir}. Several class loaders can load the package, each has its own copy
+ * of the library. From JDK 24 on the JVM warns unless it is started with {@code
+ * --enable-native-access=ALL-UNNAMED} (or, on the module path, {@code =io.github.d365failover}).
+ *
+ * <h2>Errors</h2>
+ *
+ * <ul>
+ *   <li>{@link io.github.d365failover.FailoverException}, an {@link java.io.IOException}: a call that ended without a
+ *       usable response, or a client that is closed. {@link io.github.d365failover.FailoverTimeoutException} is the one
+ *       for {@code timeout}.
+ *   <li>{@link io.github.d365failover.FailoverUsageException}, an {@link java.lang.IllegalArgumentException}: an
+ *       argument that never works.
+ *   <li>{@link io.github.d365failover.FailoverStateException}, an {@link java.lang.IllegalStateException}: a client
+ *       that is closed, or an environment in which no client can be made.
+ *   <li>{@link java.lang.NullPointerException}: a null where none is allowed, which is everywhere unless said.
+ * </ul>
+ */
+package io.github.d365failover;

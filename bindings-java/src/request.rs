@@ -1,0 +1,52 @@
+//! A request, from its packet.
+
+use d365_failover as c;
+
+use crate::failure::{check, owned};
+use crate::jvm::Stop;
+use crate::owned::Owned;
+use crate::packet::Reader;
+
+/// Method, URL, headers, timeout (ms; negative: none of its own), operation.
+pub(crate) fn unpack(head: &[u8], body: Option<&[u8]>) -> Result<Owned<c::d365_request_t>, Stop> {
+    let mut head = Reader::new(head);
+    let (method, url) = (head.bytes()?, head.bytes()?);
+    // SAFETY: every pointer is that of a slice with its length; outputs are local variables.
+    unsafe {
+        let request = owned(|out, error| {
+            c::d365_request_new(
+                method.as_ptr().cast(),
+                method.len(),
+                url.as_ptr().cast(),
+                url.len(),
+                out,
+                error,
+            )
+        })?;
+        for _ in 0..head.int()? {
+            let (name, content) = (head.bytes()?, head.bytes()?);
+            check(|error| {
+                c::d365_request_add_header(
+                    request.get(),
+                    name.as_ptr().cast(),
+                    name.len(),
+                    content.as_ptr().cast(),
+                    content.len(),
+                    error,
+                )
+            })?;
+        }
+        let timeout = head.long()?;
+        if timeout >= 0 {
+            check(|error| c::d365_request_set_timeout_ms(request.get(), timeout, error))?;
+        }
+        let operation = head.int()?;
+        check(|error| c::d365_request_set_operation(request.get(), operation, error))?;
+        if let Some(body) = body {
+            check(|error| {
+                c::d365_request_set_body(request.get(), body.as_ptr(), body.len(), error)
+            })?;
+        }
+        Ok(request)
+    }
+}

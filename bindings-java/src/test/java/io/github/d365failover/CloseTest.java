@@ -1,0 +1,218 @@
+package io.github.d365failover;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.d365failover.support.Await;
+import io.github.d365failover.support.Twin;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
+
+class CloseTest {
+    private static final FailoverRequest WHO_AM_I = FailoverRequest.get("/api/data/v9.2/WhoAmI");
+    private static Twin twin;
+
+    @BeforeAll
+    static void start() throws Exception {
+        twin = Twin.start();
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        twin.close();
+    }
+
+    @AfterEach
+    void clear() throws Exception {
+        twin.clear();
+    }
+
+    /** Everything at once, on many threads, while one closes: each gives a result or says that the client is closed. */
+    @RepeatedTest(5)
+    void closingWhileManyThreadsUseTheClient() throws Exception {
+        FailoverClient client = twin.client().build();
+        client.addEndpointSwitchedListener(event -> {});
+        AtomicReference<Throwable> unexpected = new AtomicReference<>();
+        AtomicInteger answers = new AtomicInteger();
+        CountDownLatch warm = new CountDownLatch(8);
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            int kind = i % 4;
+            Thread thread = new Thread(() -> {
+                try {
+                    while (true) {
+                        use(client, kind);
+                        answers.incrementAndGet();
+                        warm.countDown();
+                    }
+                } catch (Throwable e) {
+                    ErrorKind why = kind(e);
+                    if (why != ErrorKind.CLOSED && why != ErrorKind.CANCELLED) {
+                        unexpected.compareAndSet(null, e);
+                    }
+                    warm.countDown();
+                }
+            });
+            thread.start();
+            threads.add(thread);
+        }
+        assertTrue(warm.await(20, TimeUnit.SECONDS));
+        Thread second = new Thread(client::close);
+        second.start();
+        client.close(Duration.ofMillis(10));
+        second.join();
+        for (Thread thread : threads) {
+            thread.join(Await.BOUND.toMillis());
+            assertTrue(!thread.isAlive(), "a thread still believes that the client is open");
+        }
+        if (unexpected.get() != null) {
+            throw new AssertionError(unexpected.get());
+        }
+        assertTrue(answers.get() >= 8);
+    }
+
+    private static void use(FailoverClient client, int kind) throws Exception {
+        switch (kind) {
+            case 0:
+                assertEquals(200, client.send(WHO_AM_I).status());
+                break;
+            case 1:
+                assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+                break;
+            case 2:
+                assertTrue(client.activeUrl().toString().startsWith("https://contoso"));
+                client.alternateUrl();
+                client.epoch();
+                break;
+            default:
+                client.addEndpointSwitchRequiredListener(event -> {}).close();
+        }
+    }
+
+    private static ErrorKind kind(Throwable e) {
+        if (e instanceof ExecutionException) {
+            return kind(e.getCause());
+        }
+        if (e instanceof FailoverException) {
+            return ((FailoverException) e).kind();
+        }
+        return e instanceof FailoverStateException ? ((FailoverStateException) e).kind() : null;
+    }
+
+    @Test
+    void closeWaitsForTheCallThatIsUnderWay() throws Exception {
+        twin.fault("primary", "stall", ",\"path\":\"/api\"");
+        FailoverClient client = twin.client().build();
+        long before = twin.received("primary");
+        CompletableFuture<FailoverResponse> call = client.sendAsync(WHO_AM_I);
+        twin.await("primary", "received_at_least=" + (before + 1));
+        CompletableFuture<Boolean> closing = CompletableFuture.supplyAsync(() -> client.close(Duration.ofSeconds(60)));
+        twin.clear();
+        assertTrue(closing.get(20, TimeUnit.SECONDS));
+        assertEquals(200, call.get(20, TimeUnit.SECONDS).status());
+    }
+
+    @Test
+    void aThreadThatWasInterruptedClosesAsWell() throws Exception {
+        twin.fault("primary", "accept_never_answer", ",\"path\":\"/api\"");
+        FailoverClient client = twin.client().build();
+        long before = twin.received("primary");
+        CompletableFuture<FailoverResponse> call = client.sendAsync(FailoverRequest.builder(
+                        "POST", "/api/data/v9.2/accounts").body("{}").build());
+        twin.await("primary", "received_at_least=" + (before + 1));
+        Thread.currentThread().interrupt();
+        assertTrue(client.close(Duration.ofMillis(50)));
+        assertTrue(Thread.interrupted(), "the flag stays set");
+        Throwable cause = assertThrows(ExecutionException.class, () -> call.get(20, TimeUnit.SECONDS)).getCause();
+        assertEquals(ErrorKind.CANCELLED, ((FailoverException) cause).kind());
+        assertEquals(1, ((FailoverException) cause).attempts().size());
+    }
+
+    @Test
+    void aForgottenClientIsClosedWhenItIsCollected() throws Exception {
+        Set<Thread> before = queueThreads();
+        forget();
+        Set<Thread> of = queueThreads();
+        of.removeAll(before);
+        assertEquals(1, of.size());
+        Thread queue = of.iterator().next();
+        for (long end = System.nanoTime() + Await.BOUND.toNanos(); queue.isAlive() && System.nanoTime() < end; ) {
+            System.gc();
+            queue.join(50);
+        }
+        assertTrue(!queue.isAlive(), "nobody has closed the client's queue");
+    }
+
+    private static void forget() throws Exception {
+        FailoverClient client = twin.client().build();
+        client.addEndpointSwitchedListener(event -> {});
+        assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+    }
+
+    private static Set<Thread> queueThreads() {
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().matches("d365-failover-\\d+-queue"))
+                .collect(Collectors.toCollection(HashSet::new));
+    }
+
+    @Test
+    void aClientCanBeClosedInsideSwitched() throws Exception {
+        BlockingQueue<String> said = new LinkedBlockingQueue<>();
+        FailoverClient client = twin.client().build();
+        client.addEndpointSwitchedListener(event -> {
+            client.close();
+            said.add("closed");
+        });
+        client.switchEndpoint();
+        assertEquals("closed", Await.next(said));
+        assertTrue(client.close(Await.BOUND));
+    }
+
+    @Test
+    void noListenerStartsAfterClose() throws Exception {
+        BlockingQueue<String> said = new LinkedBlockingQueue<>();
+        AtomicReference<Thread> eventThread = new AtomicReference<>();
+        CountDownLatch open = new CountDownLatch(1);
+        FailoverClient client = twin.client().build();
+        client.addEndpointSwitchedListener(event -> {
+            eventThread.set(Thread.currentThread());
+            said.add("epoch " + event.epoch());
+            try {
+                assertTrue(open.await(20, TimeUnit.SECONDS));
+            } catch (InterruptedException e) {
+                said.add(e.toString());
+            }
+        });
+        client.switchEndpoint();
+        assertEquals("epoch 1", Await.next(said));
+        client.switchEndpoint();
+        // The completion comes after the second event, which therefore waits for the event thread now.
+        assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+        assertFalse(client.close(Duration.ZERO));
+        open.countDown();
+        assertTrue(client.close(Await.BOUND));
+        eventThread.get().join(Await.BOUND.toMillis());
+        assertFalse(eventThread.get().isAlive());
+        assertNull(said.poll());
+    }
+}

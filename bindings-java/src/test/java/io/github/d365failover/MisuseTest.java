@@ -1,0 +1,173 @@
+package io.github.d365failover;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class MisuseTest {
+    private static final String URL = "https://contoso.crm.twin.test";
+
+    private static FailoverClient open() {
+        return FailoverClient.builder(URL).tlsVerify(false).build();
+    }
+
+    private static ErrorKind usage(Executable deed) {
+        FailoverUsageException e = assertThrows(FailoverUsageException.class, deed);
+        assertTrue(e.getMessage() != null && !e.getMessage().isEmpty());
+        return e.kind();
+    }
+
+    @Test
+    void nullIsRefusedEverywhere() {
+        FailoverClientBuilder builder = FailoverClient.builder(URL);
+        FailoverRequest.Builder request = FailoverRequest.builder("GET", "/");
+        try (FailoverClient client = open()) {
+            for (Executable deed : new Executable[] {
+                () -> FailoverClient.builder((String) null),
+                () -> FailoverClient.builder((URI) null),
+                () -> builder.setting(null, "1"),
+                () -> builder.setting("auto_switch", null),
+                () -> builder.alternateUrl((String) null),
+                () -> builder.preset(null),
+                () -> builder.deadline(null),
+                () -> builder.caBundle(null),
+                () -> builder.connectTo(null),
+                () -> builder.tokenProvider(null),
+                () -> builder.executor(null),
+                () -> FailoverRequest.builder(null, "/"),
+                () -> FailoverRequest.builder("GET", (String) null),
+                () -> request.header(null, "1"),
+                () -> request.header("A", null),
+                () -> request.body((String) null),
+                () -> request.body((byte[]) null),
+                () -> request.timeout(null),
+                () -> request.operation(null),
+                () -> client.send(null),
+                () -> client.sendAsync(null),
+                () -> client.close(null),
+                () -> client.addEndpointSwitchedListener(null),
+                () -> client.addEndpointSwitchRequiredListener(null),
+                () -> Token.of(null),
+            }) {
+                assertThrows(NullPointerException.class, deed);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "contoso", "https://", "https://user:pw@contoso.crm.dynamics.com", "https://[::1]", "https://a\0b"})
+    void aBadUrl(String url) {
+        assertEquals(ErrorKind.INVALID_URL, usage(() -> FailoverClient.builder(url).build()));
+    }
+
+    @Test
+    void anUnknownSettingIsNamedAsItWasWritten() {
+        for (String key : new String[] {"no_such_setting", "schlüssel_𝄞😀", ""}) {
+            FailoverClientBuilder builder = FailoverClient.builder(URL).setting(key, "1");
+            FailoverUsageException e = assertThrows(FailoverUsageException.class, builder::build);
+            assertEquals(ErrorKind.UNKNOWN_SETTING, e.kind());
+            assertTrue(e.getMessage().contains(key), e.getMessage());
+        }
+        assertEquals(ErrorKind.UNKNOWN_SETTING, usage(() -> FailoverClient.builder(URL).setting("a\0b", "1").build()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "auto_switch, perhaps", "preset, java", "url_form, query", "connect_timeout_ms, soon", "connect_timeout_ms, -1",
+        "max_connections, 0", "tls_verify, maybe", "connect_to, nonsense", "user_agent, 'a\nb'",
+    })
+    void aValueThatASettingCannotHave(String key, String value) {
+        assertEquals(ErrorKind.INVALID_SETTING, usage(() -> FailoverClient.builder(URL).setting(key, value).build()));
+    }
+
+    @Test
+    void aCaFileThatIsNotThere() {
+        assertEquals(
+                ErrorKind.INVALID_SETTING,
+                usage(() -> FailoverClient.builder(URL).caBundle(Path.of("/no/such/file.pem")).build()));
+    }
+
+    @Test
+    void durationsAreNotNegativeAndATimeoutIsNotZero() {
+        Duration tooLong = Duration.ofSeconds(Long.MAX_VALUE);
+        assertEquals(
+                ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(Duration.ofMillis(-1))));
+        assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(tooLong)));
+        assertEquals(
+                ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverRequest.builder("GET", "/").timeout(Duration.ZERO)));
+        try (FailoverClient client = open()) {
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> client.close(Duration.ofMillis(-1))));
+        }
+    }
+
+    @Test
+    void aRequestThatCannotBeSentFailsAtOnceInBothWays() {
+        try (FailoverClient client = open()) {
+            for (FailoverRequest request : new FailoverRequest[] {
+                FailoverRequest.builder("G T", "/").build(),
+                FailoverRequest.builder("GET", "https://elsewhere.example/api").build(),
+                FailoverRequest.builder("GET", "/a\0b").build(),
+                FailoverRequest.builder("GET", "/").header("na me", "v").build(),
+                FailoverRequest.builder("GET", "/").header("name", "a\0b").build(),
+                FailoverRequest.builder("GET", "/").header("name", "a\r\nb: c").build(),
+            }) {
+                ErrorKind kind = usage(() -> client.send(request));
+                assertTrue(kind == ErrorKind.INVALID_ARGUMENT || kind == ErrorKind.INVALID_URL, kind + " " + request);
+                assertEquals(kind, usage(() -> client.sendAsync(request)));
+            }
+        }
+    }
+
+    @Test
+    void halfOfASurrogatePairIsRefused() {
+        assertEquals(ErrorKind.INVALID_UTF8, usage(() -> FailoverRequest.builder("PUT", "/").body("a\uDE00")));
+        assertEquals(ErrorKind.INVALID_UTF8, usage(() -> FailoverRequest.builder("PUT", "/\uD83D").build()));
+        assertEquals(ErrorKind.INVALID_UTF8, usage(() -> FailoverClient.builder(URL).userAgent("\uD83D").build()));
+    }
+
+    @Test
+    void aClosedClientSaysSo() {
+        FailoverClient client = open();
+        Subscription subscription = client.addEndpointSwitchedListener(event -> {});
+        client.close();
+        client.close();
+        assertTrue(client.close(Duration.ZERO));
+        FailoverRequest request = FailoverRequest.get("/");
+        for (Executable deed : new Executable[] {
+            () -> client.send(request), client::switchEndpoint, client::discover,
+        }) {
+            assertEquals(ErrorKind.CLOSED, assertThrows(FailoverException.class, deed).kind());
+        }
+        for (Consumer<FailoverClient> deed : List.<Consumer<FailoverClient>>of(
+                FailoverClient::primaryUrl,
+                FailoverClient::alternateUrl,
+                FailoverClient::activeUrl,
+                FailoverClient::isPrimary,
+                FailoverClient::epoch,
+                FailoverClient::isEndpointAutoSwitchEnabled,
+                c -> c.setEndpointAutoSwitchEnabled(true),
+                c -> c.addEndpointSwitchedListener(event -> {}),
+                c -> c.addEndpointSwitchRequiredListener(event -> {}))) {
+            FailoverStateException e = assertThrows(FailoverStateException.class, () -> deed.accept(client));
+            assertEquals(ErrorKind.CLOSED, e.kind());
+        }
+        CompletableFuture<FailoverResponse> call = client.sendAsync(request);
+        Throwable cause = assertThrows(ExecutionException.class, call::get).getCause();
+        assertEquals(ErrorKind.CLOSED, ((FailoverException) cause).kind());
+        subscription.close();
+        subscription.close();
+    }
+}

@@ -1,0 +1,219 @@
+package io.github.d365failover;
+
+import java.io.File;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/** The programs of {@link ProcessTest}. */
+public final class Programs {
+    private static final FailoverRequest WHO_AM_I = FailoverRequest.get("/api/data/v9.2/WhoAmI");
+
+    private Programs() {}
+
+    static FailoverClientBuilder fromEnvironment() {
+        return FailoverClient.builder(System.getenv("D365_URL"))
+                .setting("preset", System.getenv("D365_PRESET"))
+                .autoSwitch(AutoSwitch.ON)
+                .caBundle(Path.of(System.getenv("D365_CA_BUNDLE")))
+                .setting("connect_to", System.getenv("D365_CONNECT_TO"));
+    }
+
+    /** Leaves a client with all its threads: listeners, a provider that is asleep, a call under way. */
+    public static final class NeverCloses {
+        private NeverCloses() {}
+
+        public static void main(String[] args) throws Exception {
+            CountDownLatch asked = new CountDownLatch(1);
+            FailoverClient client = fromEnvironment()
+                    .tokenProvider(request -> {
+                        asked.countDown();
+                        new CountDownLatch(1).await();
+                        return null;
+                    })
+                    .build();
+            client.addEndpointSwitchRequiredListener(event -> {});
+            CountDownLatch listening = new CountDownLatch(1);
+            client.addEndpointSwitchedListener(event -> {
+                listening.countDown();
+                try {
+                    new CountDownLatch(1).await();
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+            });
+            client.switchEndpoint();
+            listening.await();
+            client.sendAsync(WHO_AM_I);
+            asked.await();
+            System.out.println("main returns");
+        }
+    }
+
+    /** One program in two class loaders at the same time. */
+    public static final class TwoLoaders {
+        private TwoLoaders() {}
+
+        public static void main(String[] args) throws Exception {
+            Set<Class<?>> classes = new HashSet<>();
+            List<Object> answers = new ArrayList<>();
+            for (int i = 0; i < 2; i++) {
+                // Not closed: both are at work at the same time.
+                Class<?> main = new ChildFirst().loadClass(One.class.getName());
+                classes.add(main);
+                answers.add(main.getMethod("call").invoke(null));
+            }
+            if (!answers.equals(List.of(200, 200))) {
+                throw new AssertionError(answers.toString());
+            }
+            System.out.println("2 loaders, " + classes.size() + " classes, " + answers.size() + " calls");
+        }
+    }
+
+    /** What each of the loaders runs: listeners and a token provider, whose threads the library starts. */
+    public static final class One {
+        private One() {}
+
+        public static int call() throws Exception {
+            CountDownLatch switched = new CountDownLatch(1);
+            try (FailoverClient client = fromEnvironment()
+                    .tokenProvider(request -> Token.of("twin-token-for-" + request.uri().getHost()))
+                    .build()) {
+                client.addEndpointSwitchedListener(event -> switched.countDown());
+                client.switchEndpoint();
+                if (!switched.await(20, TimeUnit.SECONDS)) {
+                    throw new AssertionError("no event");
+                }
+                return client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status();
+            }
+        }
+    }
+
+    /** As application servers have them: the parent is asked last. */
+    private static final class ChildFirst extends URLClassLoader {
+        ChildFirst() {
+            super(classPath(), ClassLoader.getPlatformClassLoader());
+        }
+
+        private static URL[] classPath() {
+            List<URL> urls = new ArrayList<>();
+            for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+                try {
+                    urls.add(new File(entry).toURI().toURL());
+                } catch (MalformedURLException e) {
+                    throw new IllegalArgumentException(e);
+                }
+            }
+            return urls.toArray(new URL[0]);
+        }
+    }
+
+    /** Says why there is no library. */
+    public static final class LoadFails {
+        private LoadFails() {}
+
+        public static void main(String[] args) {
+            try {
+                System.out.println("loaded " + FailoverClient.libraryVersion());
+            } catch (UnsatisfiedLinkError e) {
+                System.out.println("not loaded: " + e.getMessage());
+            }
+        }
+    }
+
+    /** Says what its own library answers, and which other one was loaded before it. */
+    public static final class AsksForTheVersion {
+        private AsksForTheVersion() {}
+
+        public static void main(String[] args) throws Exception {
+            String alternate = OrganizationUrls.alternate("https://contoso.crm.dynamics.com");
+            String foreign = Files.readAllLines(Path.of("/proc/self/maps")).stream()
+                    .filter(line -> line.endsWith("libforeign.so"))
+                    .map(line -> line.substring(line.indexOf('/')))
+                    .findFirst()
+                    .orElse("no foreign library");
+            System.out.println(FailoverClient.libraryVersion() + " " + alternate.replaceAll("/$", "") + " " + foreign);
+        }
+    }
+
+    /** Every native method at least once, on success and on failure. */
+    public static final class Everything {
+        private Everything() {}
+
+        public static void main(String[] args) throws Exception {
+            System.out.println(FailoverClient.libraryVersion());
+            OrganizationUrls.primary(OrganizationUrls.alternate("https://contoso.crm.dynamics.com"));
+            expect(FailoverUsageException.class, () -> OrganizationUrls.isAlternate("no url"));
+            ServiceFault.classify(503, Map.of("A", List.of("b", "c")), new byte[] {1});
+            expect(FailoverUsageException.class, () -> fromEnvironment().setting("nothing", "").build());
+            for (int round = 0; round < 20; round++) {
+                everything();
+            }
+            System.gc();
+            System.out.println("everything done");
+        }
+
+        private static void everything() throws Exception {
+            FailoverClient client = fromEnvironment()
+                    .tokenProvider(request -> {
+                        if (request.role() == Role.PRIMARY) {
+                            throw new IllegalStateException("no token");
+                        }
+                        return Token.of("x");
+                    })
+                    .build();
+            client.addEndpointSwitchRequiredListener(EndpointSwitchRequiredEvent::veto);
+            CountDownLatch switched = new CountDownLatch(1);
+            Subscription subscription = client.addEndpointSwitchedListener(event -> switched.countDown());
+            expect(FailoverException.class, () -> client.send(WHO_AM_I));
+            client.switchEndpoint();
+            switched.await();
+            subscription.close();
+            client.discover();
+            client.setEndpointAutoSwitchEnabled(client.isEndpointAutoSwitchEnabled());
+            System.out.println(client.primaryUrl() + " " + client.alternateUrl() + " " + client.activeUrl() + " "
+                    + client.isPrimary() + " " + client.epoch());
+            client.send(FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                    .header("Content-Type", "application/json")
+                    .body("{\"name\":\"everything\"}")
+                    .build());
+            List<CompletableFuture<FailoverResponse>> calls = new ArrayList<>();
+            for (int i = 0; i < 20; i++) {
+                calls.add(client.sendAsync(WHO_AM_I));
+            }
+            calls.get(0).cancel(true);
+            CompletableFuture.allOf(calls.toArray(new CompletableFuture<?>[0])).exceptionally(e -> null).get();
+            Thread.currentThread().interrupt();
+            expect(FailoverException.class, () -> client.send(WHO_AM_I));
+            Thread.interrupted();
+            client.close();
+            expect(FailoverException.class, () -> client.send(WHO_AM_I));
+        }
+
+        private static void expect(Class<? extends Exception> type, Deed deed) {
+            try {
+                deed.run();
+            } catch (Exception e) {
+                if (type.isInstance(e)) {
+                    return;
+                }
+                throw new AssertionError(e);
+            }
+            throw new AssertionError("nothing was thrown");
+        }
+
+        private interface Deed {
+            void run() throws Exception;
+        }
+    }
+}

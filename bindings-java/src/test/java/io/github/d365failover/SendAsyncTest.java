@@ -1,0 +1,156 @@
+package io.github.d365failover;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.d365failover.support.Twin;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+class SendAsyncTest {
+    private static final FailoverRequest WHO_AM_I = FailoverRequest.get("/api/data/v9.2/WhoAmI");
+    private static final String API = ",\"path\":\"/api\"";
+    private static Twin twin;
+
+    @BeforeAll
+    static void start() throws Exception {
+        twin = Twin.start();
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        twin.close();
+    }
+
+    @AfterEach
+    void clear() throws Exception {
+        twin.clear();
+    }
+
+    private static FailoverRequest create(String name) {
+        return FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                .header("Content-Type", "application/json")
+                .body("{\"name\":\"" + name + "\"}")
+                .build();
+    }
+
+    @Test
+    void manyCallsCompleteOnceEachOverASwitch() throws Exception {
+        try (FailoverClient client = twin.client().build()) {
+            AtomicInteger completions = new AtomicInteger();
+            List<CompletableFuture<FailoverResponse>> calls = new ArrayList<>();
+            for (int i = 0; i < 400; i++) {
+                if (i == 200) {
+                    twin.fault("primary", "datacenter_not_available", "");
+                }
+                CompletableFuture<FailoverResponse> call = client.sendAsync(create("async-" + i));
+                call.whenComplete((response, failure) -> completions.incrementAndGet());
+                calls.add(call);
+            }
+            for (CompletableFuture<FailoverResponse> call : calls) {
+                assertEquals(204, call.get(60, TimeUnit.SECONDS).status());
+            }
+            assertEquals(400, completions.get());
+            assertEquals(0, twin.duplicates());
+        }
+    }
+
+    @Test
+    void cancellingTheFutureCancelsTheCall() throws Exception {
+        twin.fault("primary", "accept_never_answer", API);
+        try (FailoverClient client = twin.client().build()) {
+            long before = twin.received("primary");
+            CompletableFuture<FailoverResponse> call = client.sendAsync(WHO_AM_I);
+            twin.await("primary", "received_at_least=" + (before + 1));
+            assertTrue(call.cancel(true));
+            assertThrows(CancellationException.class, call::get);
+            // Its connection is closed: the server sees nobody waiting any more.
+            twin.await("primary", "in_flight_at_most=0");
+        }
+    }
+
+    @Test
+    void aTimeoutOfTheFutureCancelsTheCall() throws Exception {
+        twin.fault("primary", "accept_never_answer", API);
+        try (FailoverClient client = twin.client().build()) {
+            CompletableFuture<FailoverResponse> call = client.sendAsync(WHO_AM_I).orTimeout(200, TimeUnit.MILLISECONDS);
+            assertInstanceOf(
+                    TimeoutException.class, assertThrows(ExecutionException.class, call::get).getCause());
+            twin.await("primary", "in_flight_at_most=0");
+        }
+    }
+
+    @Test
+    void closingTheClientCompletesWhatIsUnderWay() throws Exception {
+        twin.fault("primary", "accept_never_answer", API);
+        FailoverClient client = twin.client().build();
+        long before = twin.received("primary");
+        List<CompletableFuture<FailoverResponse>> calls = new ArrayList<>();
+        for (int i = 0; i < 20; i++) {
+            calls.add(client.sendAsync(create("closed-" + i)));
+        }
+        twin.await("primary", "received_at_least=" + (before + 20));
+        client.close(Duration.ofMillis(50));
+        for (CompletableFuture<FailoverResponse> call : calls) {
+            Throwable cause =
+                    assertThrows(ExecutionException.class, () -> call.get(20, TimeUnit.SECONDS)).getCause();
+            FailoverException e = assertInstanceOf(FailoverException.class, cause);
+            assertTrue(e.kind() == ErrorKind.CANCELLED || e.kind() == ErrorKind.CLOSED, e.kind().label());
+            assertEquals(Effect.UNKNOWN, e.effect());
+        }
+    }
+
+    @Test
+    void aForgottenClientStaysOpenForItsCalls() throws Exception {
+        twin.fault("primary", "stall", API);
+        long before = twin.received("primary");
+        CompletableFuture<FailoverResponse> call = twin.client().build().sendAsync(WHO_AM_I);
+        twin.await("primary", "received_at_least=" + (before + 1));
+        for (int i = 0; i < 3; i++) {
+            System.gc();
+            System.runFinalization();
+        }
+        twin.clear();
+        assertEquals(200, call.get(20, TimeUnit.SECONDS).status());
+    }
+
+    @Test
+    void whatDependsOnACallRunsOnTheApplicationsExecutor() throws Exception {
+        ExecutorService executor = Executors.newSingleThreadExecutor(task -> new Thread(task, "the application's"));
+        try (FailoverClient client = twin.client().executor(executor).build()) {
+            twin.fault("primary", "stall", API);
+            long before = twin.received("primary");
+            CompletableFuture<String> thread =
+                    client.sendAsync(WHO_AM_I).thenApply(response -> Thread.currentThread().getName());
+            twin.await("primary", "received_at_least=" + (before + 1));
+            twin.clear();
+            assertEquals("the application's", thread.get(20, TimeUnit.SECONDS));
+            executor.shutdown();
+            // An executor that takes nothing any more does not keep a future from completing.
+            assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+            // What depends on it may close the client, wherever it runs.
+            assertEquals(
+                    true,
+                    client.sendAsync(WHO_AM_I)
+                            .thenApply(response -> client.close(Duration.ofSeconds(20)))
+                            .get(20, TimeUnit.SECONDS));
+        } finally {
+            executor.shutdown();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+package io.github.d365failover;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class ServiceFaultTest {
+    private static final Map<String, List<String>> JSON =
+            Map.of("Content-Type", List.of("application/json; odata.metadata=minimal"), "OData-Version", List.of("4.0"));
+
+    @Test
+    void theCodeThatStartsAFailover() {
+        ServiceFault fault = ServiceFault.classify(503, JSON, body("0x8004b065")).orElseThrow();
+        assertEquals(FaultKind.DATACENTER_NOT_AVAILABLE, fault.kind());
+        assertEquals(-2147176347, fault.code().orElseThrow());
+        assertTrue(fault.startsFailover(Preset.DOTNET));
+        assertTrue(fault.message().contains("Rechenzentrum 😀"), fault.message());
+    }
+
+    @Test
+    void anAnswerIsNoFault() {
+        assertEquals(Optional.empty(), ServiceFault.classify(200, JSON, "{}".getBytes(StandardCharsets.UTF_8)));
+        assertEquals(Optional.empty(), ServiceFault.classify(204, Map.of(), new byte[0]));
+    }
+
+    @Test
+    void throttlingSaysHowLongToWait() {
+        ServiceFault fault = ServiceFault.classify(429, Map.of("retry-after", List.of("7")), new byte[0]).orElseThrow();
+        assertEquals(FaultKind.THROTTLED, fault.kind());
+        assertEquals(Duration.ofSeconds(7), fault.retryAfter().orElseThrow());
+        assertFalse(fault.startsFailover(Preset.DOTNET));
+    }
+
+    @Test
+    void nullIsRefused() {
+        assertThrows(NullPointerException.class, () -> ServiceFault.classify(500, null, new byte[0]));
+        assertThrows(NullPointerException.class, () -> ServiceFault.classify(500, Map.of(), null));
+    }
+
+    private static byte[] body(String code) {
+        return ("{\"error\":{\"code\":\"" + code + "\",\"message\":\"Rechenzentrum 😀\"}}").getBytes(StandardCharsets.UTF_8);
+    }
+}

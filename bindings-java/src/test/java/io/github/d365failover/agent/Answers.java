@@ -1,0 +1,115 @@
+package io.github.d365failover.agent;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonPrimitive;
+import io.github.d365failover.Attempt;
+import io.github.d365failover.ErrorKind;
+import io.github.d365failover.FailoverClient;
+import io.github.d365failover.FailoverException;
+import io.github.d365failover.FailoverResponse;
+import io.github.d365failover.FailoverStateException;
+import io.github.d365failover.FailoverUsageException;
+import io.github.d365failover.FaultKind;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.concurrent.CancellationException;
+
+/** Objects of the package as JSON. */
+final class Answers {
+    private Answers() {}
+
+    static JsonObject response(FailoverResponse response) {
+        JsonObject json = new JsonObject();
+        json.addProperty("status", response.status());
+        json.addProperty("url", response.uri().toString());
+        JsonObject headers = new JsonObject();
+        response.headers().forEach((name, values) ->
+                headers.addProperty(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
+        json.add("headers", headers);
+        json.addProperty("body", response.bodyString());
+        json.addProperty("effect", lower(response.effect()));
+        json.addProperty("switched", response.switched());
+        json.add("attempts", attempts(response.attempts()));
+        return json;
+    }
+
+    static JsonObject failed(Throwable failure) {
+        JsonObject error = new JsonObject();
+        error.addProperty("kind", kind(failure));
+        error.addProperty("type", failure.getClass().getSimpleName());
+        error.addProperty("message", String.valueOf(failure.getMessage()));
+        if (failure instanceof FailoverException) {
+            FailoverException e = (FailoverException) failure;
+            error.addProperty("effect", lower(e.effect()));
+            error.addProperty("switched", e.switched());
+            error.add("http_status", number(e.status()));
+            error.add("code", number(e.code()));
+            error.add("attempts", attempts(e.attempts()));
+        } else {
+            error.add("effect", JsonNull.INSTANCE);
+            error.addProperty("switched", false);
+            error.add("http_status", JsonNull.INSTANCE);
+            error.add("code", JsonNull.INSTANCE);
+            error.add("attempts", new JsonArray());
+        }
+        JsonObject answer = new JsonObject();
+        answer.addProperty("ok", false);
+        answer.add("error", error);
+        return answer;
+    }
+
+    static String kind(Throwable failure) {
+        if (failure instanceof FailoverException) {
+            return ((FailoverException) failure).kind().label();
+        }
+        if (failure instanceof FailoverUsageException) {
+            return ((FailoverUsageException) failure).kind().label();
+        }
+        if (failure instanceof FailoverStateException) {
+            return ((FailoverStateException) failure).kind().label();
+        }
+        if (failure instanceof CancellationException) {
+            return ErrorKind.CANCELLED.label();
+        }
+        return failure.getClass().getSimpleName();
+    }
+
+    static JsonObject state(FailoverClient client) {
+        JsonObject json = new JsonObject();
+        json.addProperty("primary_url", client.primaryUrl().toString());
+        json.addProperty("alternate_url", client.alternateUrl().map(Object::toString).orElse(null));
+        json.addProperty("active_url", client.activeUrl().toString());
+        json.addProperty("is_primary", client.isPrimary());
+        json.addProperty("epoch", client.epoch());
+        json.addProperty("endpoint_auto_switch_enabled", client.isEndpointAutoSwitchEnabled());
+        return json;
+    }
+
+    private static JsonArray attempts(List<Attempt> attempts) {
+        JsonArray json = new JsonArray();
+        for (Attempt attempt : attempts) {
+            JsonObject one = new JsonObject();
+            one.addProperty("role", lower(attempt.role()));
+            one.addProperty("epoch", attempt.epoch());
+            one.addProperty("phase", lower(attempt.phase()));
+            one.add("http_status", number(attempt.httpStatus()));
+            one.addProperty("fault", attempt.fault().map(FaultKind::label).orElse(null));
+            one.add("code", number(attempt.serviceCode()));
+            one.addProperty("url", attempt.uri().toString());
+            json.add(one);
+        }
+        return json;
+    }
+
+    private static JsonElement number(OptionalInt number) {
+        return number.isPresent() ? new JsonPrimitive(number.getAsInt()) : JsonNull.INSTANCE;
+    }
+
+    private static String lower(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,160 @@
+package io.github.d365failover.agent;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import io.github.d365failover.AutoSwitch;
+import io.github.d365failover.EndpointSwitchEvent;
+import io.github.d365failover.EndpointSwitchRequiredEvent;
+import io.github.d365failover.FailoverClient;
+import io.github.d365failover.FailoverClientBuilder;
+import io.github.d365failover.FailoverRequest;
+import io.github.d365failover.Preset;
+import io.github.d365failover.Subscription;
+import io.github.d365failover.Token;
+import io.github.d365failover.UrlForm;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+
+/** A client with the listeners that a scenario asked for. */
+final class Subject {
+    final FailoverClient client;
+    final EventLog events = new EventLog();
+
+    private Subject(FailoverClient client) {
+        this.client = client;
+    }
+
+    static Subject open(JsonObject request) {
+        FailoverClientBuilder builder = FailoverClient.builder(request.get("url").getAsString());
+        if (Agent.present(request, "settings")) {
+            for (Map.Entry<String, JsonElement> setting : request.getAsJsonObject("settings").entrySet()) {
+                apply(builder, setting.getKey(), setting.getValue());
+            }
+        }
+        if (Agent.present(request, "token")) {
+            boolean fail = request.get("token").getAsString().equals("fail");
+            builder.tokenProvider(asked -> {
+                if (fail) {
+                    throw new IllegalStateException("no token today");
+                }
+                return Token.of("twin-token-for-" + asked.uri().getHost(), Duration.ofHours(1));
+            });
+        }
+        Subject subject = new Subject(builder.build());
+        if (Agent.present(request, "on_required")) {
+            String what = request.get("on_required").getAsString();
+            subject.client.addEndpointSwitchRequiredListener(event -> subject.required(what, event));
+        }
+        if (Agent.present(request, "on_switched")) {
+            String what = request.get("on_switched").getAsString();
+            AtomicReference<Subscription> own = new AtomicReference<>();
+            own.set(subject.client.addEndpointSwitchedListener(event -> subject.switched(what, event, own.get())));
+        }
+        return subject;
+    }
+
+    /** By the builder's own methods where there is one, because those are what users call. */
+    private static void apply(FailoverClientBuilder builder, String key, JsonElement value) {
+        switch (key) {
+            case "alternate_url":
+                builder.alternateUrl(value.getAsString());
+                break;
+            case "url_form":
+                builder.urlForm(UrlForm.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "preset":
+                builder.preset(Preset.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "auto_switch":
+                builder.autoSwitch(AutoSwitch.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "connect_timeout_ms":
+                builder.connectTimeout(millis(value));
+                break;
+            case "attempt_timeout_ms":
+                builder.attemptTimeout(millis(value));
+                break;
+            case "deadline_ms":
+                builder.deadline(millis(value));
+                break;
+            case "handler_timeout_ms":
+                builder.handlerTimeout(millis(value));
+                break;
+            case "ca_bundle":
+                builder.caBundle(Path.of(value.getAsString()));
+                break;
+            case "tls_verify":
+                builder.tlsVerify(value.getAsString().equals("on") || value.getAsString().equals("true"));
+                break;
+            case "connect_to":
+                Map<String, String> targets = new HashMap<>();
+                value.getAsJsonObject().entrySet().forEach(e -> targets.put(e.getKey(), e.getValue().getAsString()));
+                builder.connectTo(targets);
+                break;
+            case "max_connections":
+                builder.maxConnections(value.getAsInt());
+                break;
+            case "idle_timeout_ms":
+                builder.idleTimeout(millis(value));
+                break;
+            case "max_connection_age_ms":
+                builder.maxConnectionAge(millis(value));
+                break;
+            case "max_response_headers":
+                builder.maxResponseHeaders(value.getAsInt());
+                break;
+            case "error_prefix":
+                builder.errorPrefix(value.getAsInt());
+                break;
+            case "user_agent":
+                builder.userAgent(value.getAsString());
+                break;
+            default:
+                builder.setting(key, value.getAsString());
+        }
+    }
+
+    private static Duration millis(JsonElement value) {
+        return Duration.ofMillis(value.getAsLong());
+    }
+
+    private void required(String what, EndpointSwitchRequiredEvent event) {
+        JsonObject inner = null;
+        if (what.equals("veto")) {
+            event.veto();
+        } else if (what.endsWith("able_auto_switch")) {
+            client.setEndpointAutoSwitchEnabled(what.equals("enable_auto_switch"));
+        } else if (what.equals("call")) {
+            inner = call();
+        }
+        events.add("EndpointSwitchRequired", event, inner);
+        if (what.equals("throw")) {
+            throw new IllegalStateException("thrown by the scenario's listener");
+        }
+    }
+
+    private void switched(String what, EndpointSwitchEvent event, Subscription own) {
+        JsonObject inner = what.equals("call") ? call() : null;
+        if (what.equals("unsubscribe")) {
+            own.close();
+        }
+        events.add("EndpointSwitched", event, inner);
+        if (what.equals("throw")) {
+            throw new IllegalStateException("thrown by the scenario's listener");
+        }
+    }
+
+    private JsonObject call() {
+        JsonObject inner = new JsonObject();
+        try {
+            inner.addProperty("status", client.send(FailoverRequest.get("/api/data/v9.2/WhoAmI")).status());
+        } catch (Exception e) {
+            inner.addProperty("error", Answers.kind(e));
+        }
+        return inner;
+    }
+}

@@ -1,0 +1,226 @@
+/* An application that works through a disaster: creates, reads, SOAP and Web API, until its
+ * standard input ends. What it does and what it was told goes to standard output, a line each.
+ *
+ * Environment: D365_URL, D365_APP; optional D365_CA_BUNDLE, D365_CONNECT_TO, D365_PRESET,
+ * D365_TOKEN_PREFIX (tokens are then this prefix and the endpoint's host).
+ *
+ * cc -std=c99 drill.c -ld365_failover -o drill
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "d365_failover.h"
+
+#define SOAP_BEGIN "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>"
+#define SOAP_END "</s:Body></s:Envelope>"
+#define SERVICES "http://schemas.microsoft.com/xrm/2011/Contracts/Services"
+#define CONTRACTS "http://schemas.microsoft.com/xrm/2011/Contracts"
+#define INSTANCE "http://www.w3.org/2001/XMLSchema-instance"
+#define GENERIC "http://schemas.datacontract.org/2004/07/System.Collections.Generic"
+
+static const char create_soap[] = SOAP_BEGIN
+    "<Create xmlns=\"" SERVICES "\" xmlns:i=\"" INSTANCE "\"><entity xmlns:b=\"" CONTRACTS "\">"
+    "<b:Attributes xmlns:c=\"" GENERIC "\"><b:KeyValuePairOfstringanyType><c:key>name</c:key>"
+    "<c:value i:type=\"d:string\" xmlns:d=\"http://www.w3.org/2001/XMLSchema\">%s</c:value>"
+    "</b:KeyValuePairOfstringanyType></b:Attributes><b:EntityState i:nil=\"true\"/>"
+    "<b:FormattedValues xmlns:c=\"" GENERIC "\"/>"
+    "<b:Id>00000000-0000-0000-0000-000000000000</b:Id><b:LogicalName>account</b:LogicalName>"
+    "<b:RelatedEntities xmlns:c=\"" GENERIC "\"/></entity></Create>" SOAP_END;
+
+static const char whoami_soap[] = SOAP_BEGIN
+    "<Execute xmlns=\"" SERVICES "\" xmlns:i=\"" INSTANCE "\"><request i:type=\"c:WhoAmIRequest\""
+    " xmlns:b=\"" CONTRACTS "\" xmlns:c=\"http://schemas.microsoft.com/crm/2011/Contracts\">"
+    "<b:Parameters xmlns:d=\"" GENERIC "\"/><b:RequestId i:nil=\"true\"/>"
+    "<b:RequestName>WhoAmI</b:RequestName></request></Execute>" SOAP_END;
+
+static d365_client_t *client;
+static unsigned long calls;
+
+/* Ends the program when the set-up fails; a call that fails is no reason to end. */
+static void check(d365_status_t status, d365_error_t *error)
+{
+    d365_str_t message = {"", 0};
+    if (status == D365_OK)
+        return;
+    d365_error_message(error, &message);
+    fprintf(stderr, "%s: %s\n", d365_status_name(status), message.data);
+    exit(1);
+}
+
+static void set(d365_settings_t *settings, const char *key, const char *variable)
+{
+    const char *value = getenv(variable);
+    d365_error_t *error = NULL;
+    if (value != NULL)
+        check(d365_settings_set(settings, key, D365_NTS, value, D365_NTS, &error), error);
+}
+
+static void on_item(void *user_data, d365_item_t *item)
+{
+    d365_str_t from = {"", 0}, to = {"", 0}, reason = {"", 0};
+    int32_t kind;
+    (void)user_data;
+    d365_item_kind(item, &kind);
+    d365_item_text(item, D365_ITEM_PREVIOUS_URL, &from);
+    d365_item_text(item, D365_ITEM_NEW_URL, &to);
+    d365_item_text(item, D365_ITEM_REASON, &reason);
+    printf("event %s %s %s %s\n", d365_event_kind_name(kind), from.data, to.data, reason.data);
+    fflush(stdout);
+    d365_item_free(item);
+}
+
+static void provide_token(void *prefix, d365_token_request_t *request)
+{
+    char token[512];
+    d365_str_t url = {"", 0};
+    const char *host;
+    d365_token_request_url(request, &url);
+    host = strstr(url.data, "://");
+    host = host == NULL ? url.data : host + 3;
+    snprintf(token, sizeof token, "%s%.*s", (const char *)prefix, (int)strcspn(host, ":/"), host);
+    d365_token_request_reply(request, token, D365_NTS, 60000, NULL);
+    d365_token_request_free(request);
+}
+
+/* One call; a response only when it succeeded. */
+static d365_response_t *call(const char *what, const char *method, const char *url,
+                             const char *action, const char *body)
+{
+    d365_request_t *request = NULL;
+    d365_response_t *response = NULL;
+    d365_attempts_t *attempts = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t message = {"", 0};
+    size_t made = 0;
+    int32_t code = 0;
+    d365_status_t status;
+
+    check(d365_request_new(method, D365_NTS, url, D365_NTS, &request, &error), error);
+    d365_request_add_header(request, "Content-Type", D365_NTS,
+                            action ? "text/xml; charset=utf-8" : "application/json", D365_NTS, NULL);
+    if (action)
+        d365_request_add_header(request, "SOAPAction", D365_NTS, action, D365_NTS, NULL);
+    if (body)
+        d365_request_set_body(request, (const uint8_t *)body, strlen(body), NULL);
+    status = d365_client_send(client, request, &response, &error);
+    d365_request_free(request);
+    calls++;
+    if (status != D365_OK) {
+        d365_error_message(error, &message);
+        printf("error %s %s %s\n", d365_status_name(status), what, message.data);
+        d365_error_free(error);
+    } else if (d365_response_status(response, &code), code < 200 || code > 299) {
+        printf("error service %s HTTP status %d\n", what, (int)code);
+        d365_response_free(response);
+        response = NULL;
+    } else {
+        printf("call ok %s\n", what);
+        d365_response_attempts(response, &attempts);
+        d365_attempts_count(attempts, &made);
+        d365_attempts_free(attempts);
+        if (made > 1)
+            printf("call retried %s\n", what);
+    }
+    fflush(stdout);
+    return response;
+}
+
+/* Prints the id that stands between two marks in the answer. */
+static void created(const char *text, const char *before, const char *after, const char *name)
+{
+    const char *id = strstr(text, before), *end = id ? strstr(id += strlen(before), after) : NULL;
+    if (end)
+        printf("created %.*s %s\n", (int)(end - id), id, name);
+    fflush(stdout);
+}
+
+static void web_round(const char *name)
+{
+    char body[256];
+    d365_response_t *response;
+    d365_str_t url;
+    snprintf(body, sizeof body, "{\"name\":\"%s\"}", name);
+    response = call("create-web", "POST", "/api/data/v9.2/accounts", NULL, body);
+    if (response == NULL)
+        return;
+    if (d365_response_header(response, "OData-EntityId", D365_NTS, &url) == D365_OK) {
+        created(url.data, "(", ")", name);
+        d365_response_free(call("read-web", "GET", url.data, NULL, NULL));
+    }
+    d365_response_free(response);
+}
+
+static void soap_round(const char *name)
+{
+    static const char service[] = "/XRMServices/2011/Organization.svc/web";
+    char body[2048];
+    d365_response_t *response;
+    const uint8_t *data;
+    size_t len;
+    snprintf(body, sizeof body, create_soap, name);
+    response = call("create-soap", "POST", service, SERVICES "/IOrganizationService/Create", body);
+    if (response != NULL && d365_response_body(response, &data, &len) == D365_OK) {
+        char *text = malloc(len + 1);
+        if (text != NULL) {
+            memcpy(text, data, len);
+            text[len] = '\0';
+            created(text, "<CreateResult>", "</CreateResult>", name);
+        }
+        free(text);
+    }
+    d365_response_free(response);
+    d365_response_free(call("whoami-soap", "POST", service,
+                            SERVICES "/IOrganizationService/Execute", whoami_soap));
+}
+
+/* Waits up to 20 ms; 0 when standard input has ended. */
+static int go_on(void)
+{
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+    char line[256];
+    return poll(&input, 1, 20) <= 0 || read(STDIN_FILENO, line, sizeof line) > 0;
+}
+
+int main(void)
+{
+    const char *url = getenv("D365_URL"), *app = getenv("D365_APP");
+    char *prefix = getenv("D365_TOKEN_PREFIX"), name[128];
+    d365_settings_t *settings = NULL;
+    d365_queue_t *queue = NULL;
+    d365_error_t *error = NULL;
+    unsigned long n;
+
+    check(d365_settings_new(url, D365_NTS, &settings, &error), error);
+    set(settings, "ca_bundle", "D365_CA_BUNDLE");
+    set(settings, "connect_to", "D365_CONNECT_TO");
+    set(settings, "preset", "D365_PRESET");
+    if (prefix)
+        check(d365_settings_set_token_provider(settings, provide_token, prefix, NULL, &error), error);
+    check(d365_queue_new(0, &queue, &error), error);
+    check(d365_queue_run(queue, on_item, NULL, NULL, &error), error);
+    check(d365_settings_set_queue(settings, queue, NULL, &error), error);
+    check(d365_client_open(settings, &client, &error), error);
+    check(d365_client_subscribe(client, 1u << D365_EVENT_ENDPOINT_SWITCH_REQUIRED
+                                | 1u << D365_EVENT_ENDPOINT_SWITCHED, &error), error);
+    d365_settings_free(settings);
+    printf("ready\n");
+    fflush(stdout);
+
+    for (n = 1; go_on(); n++) {
+        snprintf(name, sizeof name, "%s-web-%lu", app ? app : "drill", n);
+        web_round(name);
+        snprintf(name, sizeof name, "%s-soap-%lu", app ? app : "drill", n);
+        soap_round(name);
+    }
+
+    check(d365_client_shutdown(client, 10000, &error), error);
+    d365_client_free(client);
+    check(d365_queue_close(queue, 10000, &error), error);
+    d365_queue_free(queue);
+    printf("done %lu\n", calls);
+    return 0;
+}

@@ -1,0 +1,396 @@
+//! The client: one organization, one switchboard.
+
+use std::ffi::c_void;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use d365_failover_core as core;
+
+use crate::argument::{duration, out, to_core};
+use crate::error::d365_error_t;
+use crate::guard::{Failure, guard, guard_with};
+use crate::handle::{self, Noun, Tag};
+use crate::pending::d365_pending_t;
+use crate::request::d365_request_t;
+use crate::response::{ResponseObject, d365_response_t};
+use crate::settings::d365_settings_t;
+use crate::status::{D365_NO_ALTERNATE, d365_status_t};
+use crate::text::{Text, d365_str_t};
+
+/// A client of one organization. All functions may be called on any thread at any time.
+pub struct d365_client_t {
+    _opaque: (),
+}
+
+pub(crate) struct ClientObject {
+    core: core::Client,
+    primary: Text,
+    /// Copied when first asked for; from when it is known it stays the same.
+    alternate: OnceLock<Text>,
+}
+
+impl ClientObject {
+    fn alternate(&self) -> Result<&Text, Failure> {
+        let url = self.core.alternate_url().ok_or_else(|| {
+            Failure::new(
+                D365_NO_ALTERNATE,
+                "the organization has no alternate, or none is known yet",
+            )
+        })?;
+        Ok(self.alternate.get_or_init(|| Text::new(url)))
+    }
+
+    fn active(&self) -> &Text {
+        let url = self.core.active_url();
+        if url == self.primary.as_str() {
+            return &self.primary;
+        }
+        self.alternate.get_or_init(|| Text::new(url))
+    }
+}
+
+impl Noun for d365_client_t {
+    type Object = ClientObject;
+    const TAG: Tag = Tag::Client;
+    const NAME: &'static str = "d365_client_t";
+}
+
+/// Opens a client. No I/O but reading the CA file. The settings stay the caller's and may be used
+/// again.
+///
+/// `client` is the caller's, freed by d365_client_free(), best after d365_client_shutdown().
+///
+/// Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
+/// D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_open(
+    settings: *const d365_settings_t,
+    client: *mut *mut d365_client_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let settings = handle::get(settings)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(client, "client") }?;
+        let settings = settings.lock().clone();
+        let core = core::Client::open(&settings)?;
+        let primary = Text::new(core.primary_url());
+        place.set(handle::insert(ClientObject {
+            core,
+            primary,
+            alternate: OnceLock::new(),
+        })?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sends a request and waits for the answer, through a failover if one is needed. The request stays
+/// the caller's; the response is the caller's, freed by d365_response_free().
+///
+/// Blocks up to the call's deadline (d365_request_set_timeout_ms(), setting `deadline_ms`). From
+/// the callback of a decision that is not answered yet it fails at once with D365_WOULD_DEADLOCK;
+/// from that of any other item it works.
+///
+/// Errors: the statuses from 101 on, when the call ended without a usable response; then the error
+/// object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
+/// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin; D365_NULL_POINTER, and what
+/// can be wrong with a handle. See also d365_client_submit(), d365_request_set_check().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_send(
+    client: *mut d365_client_t,
+    request: *const d365_request_t,
+    response: *mut *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        let (request, check) = handle::get(request)?.snapshot();
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(response, "response") }?;
+        let response = match check {
+            None => client.core.send(&request)?,
+            Some(check) => client
+                .core
+                .send_with_check(&request, &mut || check.cancels())?,
+        };
+        place.set(handle::insert(ResponseObject::new(response))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sends a request without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with
+/// `user_data` comes through the client's queue, whatever becomes of the call; what is wrong before
+/// that is this function's status, and no item comes.
+///
+/// `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
+/// d365_pending_cancel(). The request stays the caller's and may be freed at once.
+///
+/// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, and what can be wrong with a
+/// handle. See also d365_item_result().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_submit(
+    client: *mut d365_client_t,
+    request: *const d365_request_t,
+    user_data: *mut c_void,
+    pending: *mut *mut d365_pending_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        let (request, _) = handle::get(request)?.snapshot();
+        let submitted = client.core.submit(&request, to_core(user_data))?;
+        if !pending.is_null() {
+            // Without a handle the call is under way all the same, and can just not be cancelled:
+            // NULL then.
+            let handle = handle::insert::<d365_pending_t>(submitted);
+            // SAFETY: not NULL, thus the caller's variable.
+            unsafe { pending.write(handle.unwrap_or(std::ptr::null_mut())) };
+        }
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Chooses the events that come through the client's queue: bit `1 << kind` for each
+/// (D365_EVENT_...); the mask replaces the one before. Without a call no events come. Only what is
+/// subscribed is enqueued, and only that is waited for: whoever subscribes to
+/// D365_EVENT_ENDPOINT_SWITCH_REQUIRED or D365_EVENT_ENDPOINT_SWITCHED must take and free the
+/// items, else each switch waits for `handler_timeout_ms`.
+///
+/// Errors: D365_NO_QUEUE, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_subscribe(
+    client: *mut d365_client_t,
+    event_mask: u64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        handle::get(client)?
+            .core
+            .subscribe(event_mask)
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// The primary endpoint, without a slash at the end: `https://contoso.crm.dynamics.com`. The view
+/// is valid until the client is freed.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_primary_url(
+    client: *const d365_client_t,
+    url: *mut d365_str_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(url, "url") }?.set(client.primary.view());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// The alternate endpoint. The view is valid until the client is freed.
+///
+/// Errors: D365_NO_ALTERNATE when the organization has none or none is known yet;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_alternate_url(
+    client: *const d365_client_t,
+    url: *mut d365_str_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        let url = unsafe { out(url, "url") }?;
+        url.set(client.alternate()?.view());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// The endpoint that calls go to now. The view is valid until the client is freed, and says what
+/// was active when it was asked.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_active_url(
+    client: *const d365_client_t,
+    url: *mut d365_str_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        let url = unsafe { out(url, "url") }?;
+        url.set(client.active().view());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// 1 while calls go to the primary, else 0.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_is_primary(
+    client: *const d365_client_t,
+    is_primary: *mut i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(is_primary, "is_primary") }?.set(client.core.is_primary().into());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// How often the client has switched endpoints, 0 at first.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_epoch(
+    client: *const d365_client_t,
+    epoch: *mut u64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(epoch, "epoch") }?.set(client.core.epoch());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// 1 if a fault makes the client switch by itself, else 0. At first as the setting `auto_switch`
+/// says.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_endpoint_auto_switch_enabled(
+    client: *const d365_client_t,
+    enabled: *mut i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(enabled, "enabled") }?;
+        place.set(client.core.endpoint_auto_switch_enabled().into());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Turns switching by itself on (other than 0) or off (0). Set while an item
+/// D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET.
+///
+/// Errors: what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_set_endpoint_auto_switch_enabled(
+    client: *mut d365_client_t,
+    enabled: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        client
+            .core
+            .set_endpoint_auto_switch_enabled(enabled != 0)
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Switches to the other endpoint by hand, whatever auto-switch says. Raises
+/// D365_EVENT_ENDPOINT_SWITCHED with the reason `manual`, and no
+/// D365_EVENT_ENDPOINT_SWITCH_REQUIRED. Does not wait for the event's handler.
+///
+/// Errors: D365_NO_ALTERNATE, D365_CLOSED, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_switch_endpoint(
+    client: *mut d365_client_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        handle::get(client)?
+            .core
+            .switch_endpoint()
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Reads the organization's failover policy now, from the WSDL, and waits for it. Without this call
+/// the policy is read in the background at the first call, where the settings leave it open.
+///
+/// Errors: as d365_client_send().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_discover(
+    client: *mut d365_client_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || handle::get(client)?.core.discover().map_err(Failure::from);
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
+/// milliseconds (0 or more) to end, then are cancelled; open decisions take their default. Every
+/// submitted call still gets its completion. May be called again. The getters work until
+/// d365_client_free().
+///
+/// Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;
+/// D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_shutdown(
+    client: *mut d365_client_t,
+    timeout_ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        client
+            .core
+            .shutdown(duration(timeout_ms, "timeout_ms")?)
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
+/// calls on other threads return D365_CANCELLED, submitted ones get their completion. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_client_free(client: *mut d365_client_t) -> d365_status_t {
+    guard(|| {
+        if let Some(client) = handle::remove(client)? {
+            // A thread inside d365_client_send() holds the object too, so that its drop alone would
+            // cancel nothing. What a shutdown without waiting could answer is of no use to who
+            // frees.
+            let _ = client.core.shutdown(Duration::ZERO);
+        }
+        Ok(())
+    })
+}

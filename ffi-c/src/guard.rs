@@ -1,0 +1,182 @@
+//! What stands round every body: no panic crosses, and a failure becomes a status and an error
+//! object.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use d365_failover_core as core;
+
+use crate::error::{ErrorObject, d365_error_t};
+use crate::handle;
+use crate::status::{
+    D365_INTERNAL, D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NOT_AVAILABLE, D365_NULL_POINTER,
+    D365_OK, d365_status_t, status_of,
+};
+
+/// Why a function of the ABI did not do it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: d365_status_t,
+    pub(crate) error: core::Error,
+}
+
+impl Failure {
+    /// A failure that the core does not know, because it lies in what crossed the ABI.
+    pub(crate) fn new(status: d365_status_t, message: impl Into<String>) -> Failure {
+        let kind = if status == D365_INTERNAL {
+            core::ErrorKind::Internal
+        } else {
+            core::ErrorKind::InvalidArgument
+        };
+        Failure {
+            status,
+            error: core::Error::new(kind, message),
+        }
+    }
+
+    pub(crate) fn null(what: &str) -> Failure {
+        Failure::new(D365_NULL_POINTER, format!("{what}: NULL"))
+    }
+
+    pub(crate) fn utf8(what: &str) -> Failure {
+        Failure::new(D365_INVALID_UTF8, format!("{what}: not UTF-8"))
+    }
+
+    pub(crate) fn argument(message: impl Into<String>) -> Failure {
+        Failure::new(D365_INVALID_ARGUMENT, message)
+    }
+
+    pub(crate) fn absent(what: &str) -> Failure {
+        Failure::new(D365_NOT_AVAILABLE, format!("{what}: there is none"))
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Failure {
+        Failure::new(D365_INTERNAL, message)
+    }
+}
+
+impl From<core::Error> for Failure {
+    fn from(error: core::Error) -> Failure {
+        Failure {
+            status: status_of(error.kind()),
+            error,
+        }
+    }
+}
+
+pub(crate) type Outcome = Result<(), Failure>;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The default hook writes to stderr, which a library must not: inside a guard the text goes into
+/// the error instead.
+fn keep_panics_quiet() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if INSTALLED.load(Ordering::Relaxed) || INSTALLED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        // `try_with`: a panic while the thread's locals are destroyed must not become an abort.
+        match DEPTH.try_with(Cell::get) {
+            Ok(0) | Err(_) => previous(info),
+            Ok(_) => {
+                let _ = PANIC.try_with(|text| *text.borrow_mut() = Some(info.to_string()));
+            }
+        }
+    }));
+}
+
+/// Runs `body`; a panic becomes a failure.
+pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    keep_panics_quiet();
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    let caught = catch_unwind(AssertUnwindSafe(body));
+    DEPTH.with(|depth| depth.set(depth.get() - 1));
+    caught.unwrap_or_else(|_| {
+        let text = PANIC
+            .with(|text| text.borrow_mut().take())
+            .unwrap_or_default();
+        Err(Failure::internal(format!(
+            "a defect of the library: {text}"
+        )))
+    })
+}
+
+/// For functions without an error object.
+pub(crate) fn guard(body: impl FnOnce() -> Outcome) -> d365_status_t {
+    match catch(body) {
+        Ok(()) => D365_OK,
+        Err(failure) => failure.status,
+    }
+}
+
+/// For functions with an error object.
+///
+/// # Safety
+/// `error` is NULL or valid for a write.
+pub(crate) unsafe fn guard_with(
+    error: *mut *mut d365_error_t,
+    body: impl FnOnce() -> Outcome,
+) -> d365_status_t {
+    let Err(failure) = catch(body) else {
+        return D365_OK;
+    };
+    let status = failure.status;
+    if !error.is_null() {
+        // Without a handle for it (the table is full) the caller still has the status.
+        let handle = catch(|| handle::insert::<d365_error_t>(ErrorObject::new(failure)));
+        // SAFETY: not NULL, thus valid for a write, by the contract of this function.
+        unsafe { error.write(handle.unwrap_or(std::ptr::null_mut())) };
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_its_text_the_error() {
+        let failure = catch::<()>(|| panic!("row {}", 7)).unwrap_err();
+        assert_eq!(failure.status, D365_INTERNAL);
+        let text = failure.error.to_string();
+        assert!(
+            text.contains("row 7") && text.contains("guard.rs"),
+            "{text}"
+        );
+        assert_eq!(guard(|| panic!("again")), D365_INTERNAL);
+        assert_eq!(guard(|| Ok(())), D365_OK);
+    }
+
+    #[test]
+    fn a_panic_in_a_nested_guard_leaves_the_outer_one_whole() {
+        let outer = catch(|| {
+            assert_eq!(guard(|| panic!("inner")), D365_INTERNAL);
+            Ok(5)
+        });
+        assert_eq!(outer.unwrap(), 5);
+        assert_eq!(DEPTH.with(Cell::get), 0);
+    }
+
+    #[test]
+    fn the_error_object_is_written_only_on_failure() {
+        let untouched = std::ptr::without_provenance_mut::<d365_error_t>(0xdead);
+        let mut error = untouched;
+        // SAFETY: `error` is a local variable.
+        assert_eq!(unsafe { guard_with(&raw mut error, || Ok(())) }, D365_OK);
+        assert_eq!(error, untouched);
+        // SAFETY: as above.
+        let status = unsafe { guard_with(&raw mut error, || Err(Failure::null("x"))) };
+        assert_eq!(status, D365_NULL_POINTER);
+        assert_ne!(error, untouched);
+        assert_eq!(crate::d365_error_free(error), D365_OK);
+        // SAFETY: NULL is allowed.
+        let status = unsafe { guard_with(std::ptr::null_mut(), || Err(Failure::utf8("x"))) };
+        assert_eq!(status, D365_INVALID_UTF8);
+    }
+}

@@ -1,0 +1,358 @@
+//! Items of the queue: events, decisions, completions.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use d365_failover_core as core;
+
+use crate::argument::{from_core, out};
+use crate::attempts::unix_ms;
+use crate::error::d365_error_t;
+use crate::guard::{Failure, guard, guard_with};
+use crate::handle::{self, Noun, Tag};
+use crate::response::{ResponseObject, d365_response_t};
+use crate::status::{D365_FAULT_NONE, d365_status_t, fault_kind, name_in, role};
+use crate::text::{Text, d365_str_t};
+
+/// Kind of an item: a fault calls for a switch of endpoints. A decision: the call waits, at most
+/// `handler_timeout_ms`, until the item is replied to or freed; freed without a reply it proceeds.
+pub const D365_EVENT_ENDPOINT_SWITCH_REQUIRED: i32 = 1;
+/// Kind of an item: the endpoint was switched. With the preset `dotnet` the retries leave when the
+/// item is freed, or after `handler_timeout_ms`.
+pub const D365_EVENT_ENDPOINT_SWITCHED: i32 = 2;
+/// Kind of an item: a call was sent again. May be dropped.
+pub const D365_EVENT_CALL_RETRIED: i32 = 5;
+/// Kind of an item: a log record. May be dropped.
+pub const D365_EVENT_LOG: i32 = 7;
+/// Kind of an item: a submitted call has ended. See d365_item_result().
+pub const D365_ITEM_COMPLETION: i32 = 32;
+
+/// Text field of an item: the endpoint before the switch.
+pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
+/// Text field of an item: the endpoint after the switch.
+pub const D365_ITEM_NEW_URL: i32 = 2;
+/// Text field of an item: why, the name of a fault kind or `manual`.
+pub const D365_ITEM_REASON: i32 = 3;
+/// Text field of an item: a sentence for a person.
+pub const D365_ITEM_MESSAGE: i32 = 4;
+/// Number field of an item: its number in the queue, from 1 on.
+pub const D365_ITEM_SEQ: i32 = 20;
+/// Number field of an event: when, in milliseconds since 1970-01-01 UTC.
+pub const D365_ITEM_TIME_MS: i32 = 21;
+/// Number field of an event: the epoch after it.
+pub const D365_ITEM_EPOCH: i32 = 22;
+/// Number field of an event: the role before the switch (D365_ROLE_...).
+pub const D365_ITEM_PREVIOUS_ROLE: i32 = 23;
+/// Number field of an event: the role after the switch (D365_ROLE_...).
+pub const D365_ITEM_NEW_ROLE: i32 = 24;
+/// Number field of an event: 1 when a fault caused it, 0 when the application did.
+pub const D365_ITEM_AUTOMATIC: i32 = 25;
+/// Number field of an event: the fault that caused it (D365_FAULT_...; D365_FAULT_NONE for none).
+pub const D365_ITEM_FAULT_KIND: i32 = 26;
+/// Number field of an event: how grave, 1 error, 2 warning, 3 information, 4 debug.
+pub const D365_ITEM_LEVEL: i32 = 27;
+/// Number field of an item: how many items were dropped since the one before it.
+pub const D365_ITEM_DROPPED: i32 = 28;
+/// Number field of an item: 1 when a reply to it counts.
+pub const D365_ITEM_IS_DECISION: i32 = 29;
+
+/// Decisions (int32): go on, here: switch.
+pub const D365_PROCEED: i32 = 1;
+/// Do not: the endpoint stays, and the call that met the fault gets it.
+pub const D365_VETO: i32 = 2;
+
+const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
+    (
+        D365_EVENT_ENDPOINT_SWITCH_REQUIRED,
+        c"EndpointSwitchRequired",
+    ),
+    (D365_EVENT_ENDPOINT_SWITCHED, c"EndpointSwitched"),
+    (D365_EVENT_CALL_RETRIED, c"CallRetried"),
+    (D365_EVENT_LOG, c"Log"),
+    (D365_ITEM_COMPLETION, c"Completion"),
+];
+
+/// The name of an item's kind: `"EndpointSwitchRequired"`; `"unknown"` for a number that the
+/// library does not have.
+///
+/// Never NULL; static, not to be freed. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_event_kind_name(kind: i32) -> *const c_char {
+    name_in(EVENT_KIND_NAMES, kind)
+        .unwrap_or(c"unknown")
+        .as_ptr()
+}
+
+/// One event or completion. Freeing it is the acknowledgement that the library may wait for.
+pub struct d365_item_t {
+    _opaque: (),
+}
+
+struct EventObject {
+    event: core::Event,
+    previous_url: Option<Text>,
+    new_url: Option<Text>,
+    reason: Text,
+    message: Text,
+}
+
+impl EventObject {
+    fn new(event: &core::Event) -> EventObject {
+        EventObject {
+            previous_url: event.previous_url.as_ref().map(Text::new),
+            new_url: event.new_url.as_ref().map(Text::new),
+            reason: Text::new(event.reason),
+            message: Text::new(&event.message),
+            event: event.clone(),
+        }
+    }
+
+    fn text(&self, field: i32) -> Option<&Text> {
+        match field {
+            D365_ITEM_PREVIOUS_URL => self.previous_url.as_ref(),
+            D365_ITEM_NEW_URL => self.new_url.as_ref(),
+            D365_ITEM_REASON => Some(&self.reason),
+            D365_ITEM_MESSAGE => Some(&self.message),
+            _ => None,
+        }
+    }
+
+    fn number(&self, field: i32) -> Option<i64> {
+        let event = &self.event;
+        Some(match field {
+            D365_ITEM_TIME_MS => unix_ms(event.time),
+            D365_ITEM_EPOCH => clamp(event.epoch),
+            D365_ITEM_PREVIOUS_ROLE => role(event.previous_role?).into(),
+            D365_ITEM_NEW_ROLE => role(event.new_role?).into(),
+            D365_ITEM_AUTOMATIC => event.automatic.into(),
+            D365_ITEM_FAULT_KIND => event.fault_kind.map_or(D365_FAULT_NONE, fault_kind).into(),
+            D365_ITEM_LEVEL => event.level as i64,
+            _ => return None,
+        })
+    }
+}
+
+fn clamp(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+pub(crate) struct ItemObject {
+    event: Option<EventObject>,
+    /// Its drop is the acknowledgement, at the latest when a lookup on another thread lets go of
+    /// the object.
+    item: Mutex<core::Item>,
+}
+
+impl ItemObject {
+    pub(crate) fn new(item: core::Item) -> ItemObject {
+        ItemObject {
+            event: item.event().map(EventObject::new),
+            item: Mutex::new(item),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, core::Item> {
+        self.item.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(&self, field: i32) -> Option<i64> {
+        match field {
+            D365_ITEM_SEQ => Some(clamp(self.lock().seq())),
+            D365_ITEM_DROPPED => Some(clamp(self.lock().dropped())),
+            D365_ITEM_IS_DECISION => Some(self.lock().is_decision().into()),
+            _ => self.event.as_ref()?.number(field),
+        }
+    }
+}
+
+impl Noun for d365_item_t {
+    type Object = ItemObject;
+    const TAG: Tag = Tag::Item;
+    const NAME: &'static str = "d365_item_t";
+}
+
+/// What it is: D365_EVENT_... or D365_ITEM_COMPLETION; a newer library may give others.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_kind(item: *const d365_item_t, kind: *mut i32) -> d365_status_t {
+    guard(|| {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(kind, "kind") }?.set(item.lock().kind() as i32);
+        Ok(())
+    })
+}
+
+/// The pointer that d365_settings_set_queue() was given for the client that the item is from.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_client_data(
+    item: *const d365_item_t,
+    user_data: *mut *mut c_void,
+) -> d365_status_t {
+    guard(|| {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(user_data, "user_data") }?.set(from_core(item.lock().client_data()));
+        Ok(())
+    })
+}
+
+/// A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_MESSAGE. The view is valid until the
+/// item is freed.
+///
+/// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_text(
+    item: *const d365_item_t,
+    field: i32,
+    value: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        let value = unsafe { out(value, "value") }?;
+        let text = item.event.as_ref().and_then(|event| event.text(field));
+        let text = text.ok_or_else(|| Failure::absent(&format!("text field {field}")))?;
+        value.set(text.view());
+        Ok(())
+    })
+}
+
+/// A number of the item: D365_ITEM_SEQ to D365_ITEM_IS_DECISION.
+///
+/// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_number(
+    item: *const d365_item_t,
+    field: i32,
+    value: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        let value = unsafe { out(value, "value") }?;
+        let number = item.number(field);
+        value.set(number.ok_or_else(|| Failure::absent(&format!("number field {field}")))?);
+        Ok(())
+    })
+}
+
+/// Answers a decision: D365_PROCEED or D365_VETO. The item is still to be freed.
+///
+/// Errors: D365_LATE when the decision was taken before, by a reply or because its time was over;
+/// D365_NOT_AVAILABLE for an item that is no decision; D365_INVALID_ARGUMENT for another number;
+/// what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_reply(
+    item: *mut d365_item_t,
+    decision: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let item = handle::get(item)?;
+        let decision = match decision {
+            D365_PROCEED => core::Decision::Proceed,
+            D365_VETO => core::Decision::Veto,
+            _ => return Err(Failure::argument(format!("decision: {decision} is none"))),
+        };
+        item.lock().reply(decision).map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// The pointer that d365_client_submit() was given.
+///
+/// Errors: D365_NOT_AVAILABLE for an item that is no completion; D365_NULL_POINTER, and what can be
+/// wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_user_data(
+    item: *const d365_item_t,
+    user_data: *mut *mut c_void,
+) -> d365_status_t {
+    guard(|| {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(user_data, "user_data") }?;
+        let value = item
+            .lock()
+            .user_data()
+            .ok_or_else(|| Failure::absent("completion"))?;
+        place.set(from_core(value));
+        Ok(())
+    })
+}
+
+/// How the submitted call ended, given once: D365_OK and a response, or the call's status and an
+/// error, exactly as d365_client_send() would have answered. Both are the caller's.
+///
+/// Errors: besides the call's own, D365_NOT_AVAILABLE the second time and for an item that is no
+/// completion; D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_result(
+    item: *mut d365_item_t,
+    response: *mut *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(response, "response") }?;
+        let result = item
+            .lock()
+            .take_result()
+            .ok_or_else(|| Failure::absent("result"))?;
+        place.set(handle::insert(ResponseObject::new(result?))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Frees an item and ends its views: the acknowledgement. A decision that was not answered
+/// proceeds. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_item_free(item: *mut d365_item_t) -> d365_status_t {
+    guard(|| handle::remove(item).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use d365_failover_core as core;
+
+    use super::*;
+
+    #[test]
+    fn kinds_have_the_numbers_and_names_of_the_core() {
+        use core::ItemKind as K;
+        let kinds = [
+            K::EndpointSwitchRequired,
+            K::EndpointSwitched,
+            K::CallRetried,
+            K::Log,
+            K::Completion,
+        ];
+        assert_eq!(kinds.len(), EVENT_KIND_NAMES.len());
+        for (kind, (number, name)) in kinds.into_iter().zip(EVENT_KIND_NAMES) {
+            assert_eq!(kind as i32, *number);
+            assert_eq!(name.to_str(), Ok(kind.name()));
+        }
+        // SAFETY: the name is static.
+        let unknown = unsafe { CStr::from_ptr(d365_event_kind_name(99)) };
+        assert_eq!(unknown, c"unknown");
+    }
+
+    #[test]
+    fn levels_have_the_numbers_of_the_header() {
+        use core::Level as L;
+        assert_eq!(
+            [L::Error, L::Warn, L::Info, L::Debug].map(|level| level as i64),
+            [1, 2, 3, 4]
+        );
+    }
+}

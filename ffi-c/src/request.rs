@@ -1,0 +1,246 @@
+//! The request: built by setters, then sent as often as wanted.
+
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use d365_failover_core as core;
+
+use crate::argument::{UserData, bytes, out, text};
+use crate::error::d365_error_t;
+use crate::guard::{Failure, guard, guard_with};
+use crate::handle::{self, Noun, Tag};
+use crate::status::{
+    D365_OPERATION_AUTO, D365_OPERATION_GUARDED, D365_OPERATION_IDEMPOTENT, D365_OPERATION_READ,
+    D365_OPERATION_UNSAFE, d365_status_t,
+};
+
+/// One request of the application. It can be sent many times, also by several threads and clients
+/// at once; a change does not touch a call that is under way.
+pub struct d365_request_t {
+    _opaque: (),
+}
+
+/// Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call.
+pub type d365_check_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
+
+/// A check with what it is asked with.
+#[derive(Clone, Copy)]
+pub(crate) struct Check {
+    function: unsafe extern "C" fn(*mut c_void) -> i32,
+    user_data: UserData,
+}
+
+impl Check {
+    pub(crate) fn cancels(self) -> bool {
+        // SAFETY: the application gave this function and this pointer for each other, for the
+        // thread that sends.
+        unsafe { (self.function)(self.user_data.pointer()) != 0 }
+    }
+}
+
+struct Inner {
+    /// Shared with the calls under way; a change copies it then.
+    request: Arc<core::Request>,
+    check: Option<Check>,
+}
+
+pub(crate) struct RequestObject(Mutex<Inner>);
+
+impl RequestObject {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request as it is now, and its check.
+    pub(crate) fn snapshot(&self) -> (Arc<core::Request>, Option<Check>) {
+        let inner = self.lock();
+        (Arc::clone(&inner.request), inner.check)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut core::Request) -> T) -> T {
+        change(Arc::make_mut(&mut self.lock().request))
+    }
+}
+
+impl Noun for d365_request_t {
+    type Object = RequestObject;
+    const TAG: Tag = Tag::Request;
+    const NAME: &'static str = "d365_request_t";
+}
+
+/// Makes a request. `method` is an HTTP method, `GET`. `url` is absolute, on either endpoint of the
+/// organization, or relative to it, `/api/data/v9.2/accounts`; either way the call goes to the
+/// endpoint that is active then.
+///
+/// `request` is the caller's, freed by d365_request_free().
+///
+/// Errors: D365_INVALID_ARGUMENT for what is no method; D365_INVALID_URL; D365_NULL_POINTER,
+/// D365_INVALID_UTF8. A URL of another origin is refused by d365_client_send().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_new(
+    method: *const c_char,
+    method_len: usize,
+    url: *const c_char,
+    url_len: usize,
+    request: *mut *mut d365_request_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: texts of the caller's that are valid during the call.
+        let (method, url) = unsafe {
+            (
+                text(method, method_len, "method")?,
+                text(url, url_len, "url")?,
+            )
+        };
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(request, "request") }?;
+        let request = Arc::new(core::Request::new(method, url)?);
+        place.set(handle::insert(RequestObject(Mutex::new(Inner {
+            request,
+            check: None,
+        })))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Adds a header; the same name may be added again, and then is sent twice.
+///
+/// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow; D365_NULL_POINTER,
+/// D365_INVALID_UTF8, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_add_header(
+    request: *mut d365_request_t,
+    name: *const c_char,
+    name_len: usize,
+    value: *const c_char,
+    value_len: usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: texts of the caller's that are valid during the call.
+        let (name, value) = unsafe {
+            (
+                text(name, name_len, "name")?,
+                text(value, value_len, "value")?,
+            )
+        };
+        request
+            .change(|request| request.add_header(name, value))
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sets the body: `len` bytes at `data`, copied, sent again with each attempt. `(NULL, 0)` is an
+/// empty body.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_body(
+    request: *mut d365_request_t,
+    data: *const u8,
+    len: usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: bytes of the caller's that are valid during the call.
+        let data = Bytes::copy_from_slice(unsafe { bytes(data, len, "data") }?);
+        request.change(|request| request.set_body(data));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sets the call's deadline in milliseconds, more than 0: the time for all its attempts and pauses
+/// together. Without it the setting `deadline_ms` holds.
+///
+/// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_timeout_ms(
+    request: *mut d365_request_t,
+    ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        let timeout = u64::try_from(ms)
+            .ok()
+            .filter(|&ms| ms > 0)
+            .map(Duration::from_millis);
+        let timeout =
+            timeout.ok_or_else(|| Failure::argument(format!("ms: {ms} is not above 0")))?;
+        request
+            .change(|request| request.set_timeout(timeout))
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Says what a repeat of this request does (D365_OPERATION_...). With D365_OPERATION_AUTO, the
+/// default, the library tells by method and headers.
+///
+/// Errors: D365_INVALID_ARGUMENT for another number, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_operation(
+    request: *mut d365_request_t,
+    operation: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        let operation = match operation {
+            D365_OPERATION_AUTO => None,
+            D365_OPERATION_READ => Some(core::Operation::Read),
+            D365_OPERATION_IDEMPOTENT => Some(core::Operation::Idempotent),
+            D365_OPERATION_GUARDED => Some(core::Operation::Guarded),
+            D365_OPERATION_UNSAFE => Some(core::Operation::Unsafe),
+            _ => return Err(Failure::argument(format!("operation: {operation} is none"))),
+        };
+        request.change(|request| request.set_operation(operation));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
+/// whether to go on: for interpreters that have signals to look at. When it answers other than 0,
+/// the call ends with D365_CANCELLED. NULL takes it away. d365_client_submit() does not use it.
+/// `user_data` must live as long as calls with this request.
+///
+/// Errors: what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_check(
+    request: *mut d365_request_t,
+    check: d365_check_fn,
+    user_data: *mut c_void,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        let user_data = UserData::new(user_data);
+        request.lock().check = check.map(|function| Check {
+            function,
+            user_data,
+        });
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Frees a request. Calls under way with it go on. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_request_free(request: *mut d365_request_t) -> d365_status_t {
+    guard(|| handle::remove(request).map(drop))
+}

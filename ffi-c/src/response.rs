@@ -1,0 +1,258 @@
+//! The response: status, headers, body, and what is known of the call.
+
+use std::ffi::c_char;
+use std::sync::OnceLock;
+
+use d365_failover_core as core;
+
+use crate::argument::{out, text};
+use crate::attempts::{AttemptList, d365_attempts_t};
+use crate::guard::{Failure, guard};
+use crate::handle::{self, Noun, Tag};
+use crate::status::{self, d365_status_t};
+use crate::text::{Text, d365_str_t};
+
+/// The answer to a call. Made by the library, owned by the caller, freed by d365_response_free().
+/// It never changes.
+pub struct d365_response_t {
+    _opaque: (),
+}
+
+pub(crate) struct ResponseObject {
+    response: core::Response,
+    url: OnceLock<Text>,
+    /// Copied when first asked for: many applications read nothing but the body.
+    headers: OnceLock<Box<[(Text, Text)]>>,
+}
+
+impl ResponseObject {
+    pub(crate) fn new(response: core::Response) -> ResponseObject {
+        ResponseObject {
+            response,
+            url: OnceLock::new(),
+            headers: OnceLock::new(),
+        }
+    }
+
+    fn url(&self) -> &Text {
+        self.url.get_or_init(|| Text::new(self.response.url()))
+    }
+
+    fn headers(&self) -> &[(Text, Text)] {
+        self.headers.get_or_init(|| {
+            let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+                (
+                    Text::new(name.as_str()),
+                    Text::new(readable(value.as_bytes())),
+                )
+            };
+            self.response.headers().iter().map(pair).collect()
+        })
+    }
+}
+
+/// Text out is UTF-8; a header that is not is read as Latin-1, which HTTP once meant.
+fn readable(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
+    }
+}
+
+impl Noun for d365_response_t {
+    type Object = ResponseObject;
+    const TAG: Tag = Tag::Response;
+    const NAME: &'static str = "d365_response_t";
+}
+
+/// The HTTP status, 100 to 999. Any status is a response; the library makes an error only of what
+/// starts a failover.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_status(
+    response: *const d365_response_t,
+    status: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(status, "status") }?.set(response.response.status().into());
+        Ok(())
+    })
+}
+
+/// The URL that answered, on the endpoint that answered. The view is valid until the response is
+/// freed.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_url(
+    response: *const d365_response_t,
+    url: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(url, "url") }?.set(response.url().view());
+        Ok(())
+    })
+}
+
+/// How many headers there are; one that came twice counts twice.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_header_count(
+    response: *const d365_response_t,
+    count: *mut usize,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(count, "count") }?.set(response.headers().len());
+        Ok(())
+    })
+}
+
+/// Header `index`, counted from 0: its name in lower case, and its value. A value that is not UTF-8
+/// is read as Latin-1. The views are valid until the response is freed.
+///
+/// Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be
+/// wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_header_at(
+    response: *const d365_response_t,
+    index: usize,
+    name: *mut d365_str_t,
+    value: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let (name, value) = unsafe { (out(name, "name")?, out(value, "value")?) };
+        let header = response.headers().get(index);
+        let header = header.ok_or_else(|| Failure::absent(&format!("header {index}")))?;
+        name.set(header.0.view());
+        value.set(header.1.view());
+        Ok(())
+    })
+}
+
+/// The value of the first header of that name, in whatever case the name is given. The view is
+/// valid until the response is freed.
+///
+/// Errors: D365_NOT_AVAILABLE when the response has no such header; D365_NULL_POINTER,
+/// D365_INVALID_UTF8, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_header(
+    response: *const d365_response_t,
+    name: *const c_char,
+    name_len: usize,
+    value: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: text of the caller's that is valid during the call.
+        let name = unsafe { text(name, name_len, "name") }?;
+        // SAFETY: NULL or the caller's variable.
+        let value = unsafe { out(value, "value") }?;
+        let found = response
+            .headers()
+            .iter()
+            .find(|(known, _)| known.as_str().eq_ignore_ascii_case(name));
+        value.set(found.ok_or_else(|| Failure::absent(name))?.1.view());
+        Ok(())
+    })
+}
+
+/// The body, decoded from the transfer encoding, not from `Content-Encoding`: `len` bytes at
+/// `data`, which is not NULL even when there are none, and not NUL-terminated. It is valid until
+/// the response is freed.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_body(
+    response: *const d365_response_t,
+    data: *mut *const u8,
+    len: *mut usize,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variables.
+        let (data, len) = unsafe { (out(data, "data")?, out(len, "len")?) };
+        let body = response.response.body();
+        data.set(body.as_ptr());
+        len.set(body.len());
+        Ok(())
+    })
+}
+
+/// What is known of the call's effect over all its attempts (D365_EFFECT_...).
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_effect(
+    response: *const d365_response_t,
+    effect: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(effect, "effect") }?.set(status::effect(response.response.effect()));
+        Ok(())
+    })
+}
+
+/// 1 if the call met a switch of endpoints, else 0.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_switched(
+    response: *const d365_response_t,
+    switched: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(switched, "switched") }?.set(response.response.switched().into());
+        Ok(())
+    })
+}
+
+/// The attempts of the call, the last of which gave this response: a new handle, freed by
+/// d365_attempts_free().
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_attempts(
+    response: *const d365_response_t,
+    attempts: *mut *mut d365_attempts_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(attempts, "attempts") }?;
+        place.set(handle::insert(AttemptList::new(
+            response.response.attempts(),
+        ))?);
+        Ok(())
+    })
+}
+
+/// Frees a response and ends its views. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_response_free(response: *mut d365_response_t) -> d365_status_t {
+    guard(|| handle::remove(response).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn a_header_is_utf8_or_latin1() {
+        assert_eq!(readable("grün".as_bytes()), "grün");
+        assert_eq!(readable(b"gr\xfcn"), "grün");
+    }
+}

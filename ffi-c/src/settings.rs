@@ -1,0 +1,181 @@
+//! Settings: text under documented names, so that a new one never changes the ABI.
+
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use d365_failover_core as core;
+
+use crate::argument::{out, text, to_core};
+use crate::d365_destroy_fn;
+use crate::error::d365_error_t;
+use crate::guard::{Failure, guard, guard_with};
+use crate::handle::{self, Noun, Tag};
+use crate::queue::d365_queue_t;
+use crate::status::d365_status_t;
+use crate::token::{CallbackProvider, d365_token_provider_fn};
+
+/// What a client is opened with. Settings can be changed and used again after a client was opened
+/// with them; the client keeps what they were.
+pub struct d365_settings_t {
+    _opaque: (),
+}
+
+pub(crate) struct SettingsObject(Mutex<core::Settings>);
+
+impl SettingsObject {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, core::Settings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noun for d365_settings_t {
+    type Object = SettingsObject;
+    const TAG: Tag = Tag::Settings;
+    const NAME: &'static str = "d365_settings_t";
+}
+
+/// Makes settings for the organization at `url`: `https://contoso.crm.dynamics.com`, with or
+/// without a path. A URL of the alternate (`https://contoso--s.crm.dynamics.com`) gives a client
+/// that starts there. No I/O.
+///
+/// `settings` is the caller's, freed by d365_settings_free().
+///
+/// Errors: D365_INVALID_URL for one that no organization can have (the message says what to do);
+/// D365_NULL_POINTER, D365_INVALID_UTF8. See also d365_settings_set(), d365_client_open().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_settings_new(
+    url: *const c_char,
+    url_len: usize,
+    settings: *mut *mut d365_settings_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: text of the caller's that is valid during the call.
+        let url = unsafe { text(url, url_len, "url") }?;
+        // SAFETY: NULL or the caller's variable.
+        let settings = unsafe { out(settings, "settings") }?;
+        let object = SettingsObject(Mutex::new(core::Settings::new(url)?));
+        settings.set(handle::insert(object)?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Sets one setting. Both key and value are text; the value replaces an earlier one.
+///
+/// | Key                     | Default         | Values                                       |
+/// |-------------------------|-----------------|----------------------------------------------|
+/// | `alternate_url`         | by the URL rule | the other endpoint's URL, of any origin      |
+/// | `url_form`              | none            | `host`, `path`                               |
+/// | `preset`                | `dotnet`        | `dotnet`                                     |
+/// | `auto_switch`           | `auto`          | `auto`, `on`, `off`                          |
+/// | `connect_timeout_ms`    | 10000           | 1 to 86400000; for each address              |
+/// | `attempt_timeout_ms`    | 120000          | likewise; one attempt, whole                 |
+/// | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
+/// | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
+/// | `ca_bundle`             | system store    | path of a PEM file, read by open             |
+/// | `tls_verify`            | `on`            | `on`, `off`                                  |
+/// | `connect_to`            | none            | `host:port:address:port`, comma between      |
+/// | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
+/// | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |
+/// | `max_connection_age_ms` | 600000          | likewise; plus or minus 20 %                 |
+/// | `max_response_headers`  | 65536           | 8192 to 1048576 bytes                        |
+/// | `max_response_body`     | 268435456       | 1 to 2^40 bytes                              |
+/// | `error_prefix`          | 65536           | 1024 to 16777216 bytes of a failure's body   |
+/// |                         |                 | that are read for its code                   |
+/// | `user_agent`            | the library's   | text that a header can hold                  |
+///
+/// Errors: D365_UNKNOWN_SETTING for a key that this library does not have; D365_INVALID_SETTING for
+/// a value that the key does not take; D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
+/// what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_settings_set(
+    settings: *mut d365_settings_t,
+    key: *const c_char,
+    key_len: usize,
+    value: *const c_char,
+    value_len: usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let settings = handle::get(settings)?;
+        // SAFETY: texts of the caller's that are valid during the call.
+        let (key, value) =
+            unsafe { (text(key, key_len, "key")?, text(value, value_len, "value")?) };
+        settings.lock().set(key, value).map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Gives the clients of these settings a queue: where their events and the completions of their
+/// submitted calls go. One queue may serve many clients; `user_data` tells them apart:
+/// d365_item_client_data() gives it back, and the library does nothing else with it. The queue's
+/// handle stays the caller's.
+///
+/// Errors: what can be wrong with a handle. See also d365_client_subscribe().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_settings_set_queue(
+    settings: *mut d365_settings_t,
+    queue: *mut d365_queue_t,
+    user_data: *mut c_void,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let settings = handle::get(settings)?;
+        let queue = handle::get(queue)?;
+        settings
+            .lock()
+            .set_queue(Arc::clone(queue.core()), to_core(user_data));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Gives the clients of these settings a token provider, which puts `Authorization: Bearer ...` on
+/// each attempt, for the endpoint that the attempt goes to.
+///
+/// `provider` is called on a thread of the library, neither the caller's nor the one that does I/O,
+/// and perhaps on several at a time. It owns the request that it is given, answers it then or
+/// later, on any thread, and frees it.
+///
+/// `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
+/// settings and all clients that were opened with this provider are gone, or when another provider
+/// has replaced it everywhere. When this function fails, it is not called, and `user_data` stays
+/// the caller's.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
+/// d365_token_request_reply().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_settings_set_token_provider(
+    settings: *mut d365_settings_t,
+    provider: d365_token_provider_fn,
+    user_data: *mut c_void,
+    destroy: d365_destroy_fn,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let settings = handle::get(settings)?;
+        let provider = provider.ok_or_else(|| Failure::null("provider"))?;
+        let provider = Arc::new(CallbackProvider::new(provider, user_data, destroy));
+        // The provider before it must not go under the lock: its `destroy` may use these settings.
+        let before = {
+            let mut settings = settings.lock();
+            let before = settings.clone();
+            settings.set_token_provider(provider);
+            before
+        };
+        drop(before);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Frees settings. Clients that were opened with them live on. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_settings_free(settings: *mut d365_settings_t) -> d365_status_t {
+    guard(|| handle::remove(settings).map(drop))
+}

@@ -1,0 +1,194 @@
+//! Tokens: the application's callback as the core's provider.
+
+use std::ffi::{c_char, c_void};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use d365_failover_core as core;
+
+use crate::argument::{UserData, out, text};
+use crate::d365_destroy_fn;
+use crate::error::d365_error_t;
+use crate::guard::{Failure, catch, guard, guard_with};
+use crate::handle::{self, Noun, Tag};
+use crate::status::{D365_LATE, d365_status_t, role};
+use crate::text::{Text, d365_str_t};
+
+/// A question for a token, to be answered once. Owned by the provider that it was given to.
+pub struct d365_token_request_t {
+    _opaque: (),
+}
+
+/// The application's token provider. It owns `request`: it answers it, now or later, on any thread,
+/// by d365_token_request_reply() or d365_token_request_fail(), then frees it by
+/// d365_token_request_free().
+pub type d365_token_provider_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, request: *mut d365_token_request_t)>;
+
+type Provide = unsafe extern "C" fn(*mut c_void, *mut d365_token_request_t);
+
+/// Drops with the last settings or client that has it, and tells the application then.
+pub(crate) struct CallbackProvider {
+    provide: Provide,
+    user_data: UserData,
+    destroy: d365_destroy_fn,
+}
+
+impl CallbackProvider {
+    pub(crate) fn new(
+        provide: Provide,
+        user_data: *mut c_void,
+        destroy: d365_destroy_fn,
+    ) -> CallbackProvider {
+        CallbackProvider {
+            provide,
+            user_data: UserData::new(user_data),
+            destroy,
+        }
+    }
+}
+
+impl core::TokenProvider for CallbackProvider {
+    fn provide(&self, request: core::TokenRequest) {
+        // Without a handle the request is dropped, which fails the call: nothing is left to report
+        // to.
+        let handle = catch(|| handle::insert::<d365_token_request_t>(TokenObject::new(request)));
+        if let Ok(handle) = handle {
+            // SAFETY: the application gave this function and this pointer for each other, for any
+            // thread.
+            unsafe { (self.provide)(self.user_data.pointer(), handle) };
+        }
+    }
+}
+
+impl Drop for CallbackProvider {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy {
+            // SAFETY: the application gave this function for this pointer; a drop happens once.
+            unsafe { destroy(self.user_data.pointer()) };
+        }
+    }
+}
+
+pub(crate) struct TokenObject {
+    url: Text,
+    role: i32,
+    open: Mutex<Option<core::TokenRequest>>,
+}
+
+impl TokenObject {
+    fn new(request: core::TokenRequest) -> TokenObject {
+        TokenObject {
+            url: Text::new(request.url()),
+            role: role(request.role()),
+            open: Mutex::new(Some(request)),
+        }
+    }
+
+    fn take(&self) -> Result<core::TokenRequest, Failure> {
+        let open = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        open.ok_or_else(|| Failure::new(D365_LATE, "the token request was answered before"))
+    }
+}
+
+impl Noun for d365_token_request_t {
+    type Object = TokenObject;
+    const TAG: Tag = Tag::TokenRequest;
+    const NAME: &'static str = "d365_token_request_t";
+}
+
+/// The origin of the endpoint that the token is for: `https://contoso--s.crm.dynamics.com`. A token
+/// of the other endpoint is refused by the service. The view is valid until the request is freed.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_token_request_url(
+    request: *const d365_token_request_t,
+    url: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let request = handle::get(request)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(url, "url") }?.set(request.url.view());
+        Ok(())
+    })
+}
+
+/// The role of that endpoint: D365_ROLE_PRIMARY or D365_ROLE_ALTERNATE.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_token_request_role(
+    request: *const d365_token_request_t,
+    role: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let request = handle::get(request)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(role, "role") }?.set(request.role);
+        Ok(())
+    })
+}
+
+/// Answers with a token, which is copied. The library keeps it for `expires_in_ms` milliseconds at
+/// most; with 0 or less it is used once.
+///
+/// Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for an empty
+/// token; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_token_request_reply(
+    request: *mut d365_token_request_t,
+    token: *const c_char,
+    token_len: usize,
+    expires_in_ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: text of the caller's that is valid during the call.
+        let token = unsafe { text(token, token_len, "token") }?;
+        if token.is_empty() {
+            return Err(Failure::argument("token: empty"));
+        }
+        let expires_in = u64::try_from(expires_in_ms).ok().filter(|&ms| ms > 0);
+        request
+            .take()?
+            .reply(token.to_owned(), expires_in.map(Duration::from_millis));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Answers that there is no token: the call fails with D365_AUTHENTICATION and this message.
+///
+/// Errors: D365_LATE when the request was answered before; D365_NULL_POINTER, D365_INVALID_UTF8,
+/// and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_token_request_fail(
+    request: *mut d365_token_request_t,
+    message: *const c_char,
+    message_len: usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: text of the caller's that is valid during the call.
+        let message = unsafe { text(message, message_len, "message") }?;
+        request.take()?.fail(message);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Frees a token request and ends its views. One that was not answered fails its call with
+/// D365_AUTHENTICATION. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_token_request_free(request: *mut d365_token_request_t) -> d365_status_t {
+    guard(|| handle::remove(request).map(drop))
+}

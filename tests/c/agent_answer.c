@@ -1,0 +1,144 @@
+/* The agent's answers, as JSON. */
+#include "agent.h"
+
+static const char *const roles[] = {"unknown", "primary", "alternate"};
+static const char *const phases[] = {"unknown", "not_sent", "sent", "responded"};
+static const char *const effects[] = {"none", "executed", "not_executed", "unknown"};
+
+#define NAME(names, number) \
+    ((number) >= 0 && (size_t)(number) < sizeof(names) / sizeof *(names) ? (names)[number] : "unknown")
+
+const char *text_of(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static cJSON *number_or_null(int64_t number, int is_there)
+{
+    return is_there ? cJSON_CreateNumber((double)number) : cJSON_CreateNull();
+}
+
+cJSON *fine(void)
+{
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddTrueToObject(answer, "ok");
+    return answer;
+}
+
+static cJSON *attempts_json(d365_attempts_t *attempts)
+{
+    cJSON *list = cJSON_CreateArray();
+    size_t count = 0, i;
+    CHECK(d365_attempts_count(attempts, &count) == D365_OK);
+    for (i = 0; i < count; i++) {
+        int64_t n[D365_ATTEMPT_SERVICE_CODE + 1] = {0};
+        d365_str_t url;
+        int32_t field;
+        cJSON *attempt = cJSON_CreateObject();
+        for (field = D365_ATTEMPT_ROLE; field <= D365_ATTEMPT_SERVICE_CODE; field++)
+            CHECK(d365_attempts_number(attempts, i, field, &n[field]) == D365_OK);
+        CHECK(d365_attempts_text(attempts, i, D365_ATTEMPT_URL, &url) == D365_OK);
+        cJSON_AddStringToObject(attempt, "role", NAME(roles, n[D365_ATTEMPT_ROLE]));
+        cJSON_AddNumberToObject(attempt, "epoch", (double)n[D365_ATTEMPT_EPOCH]);
+        cJSON_AddStringToObject(attempt, "phase", NAME(phases, n[D365_ATTEMPT_PHASE]));
+        cJSON_AddItemToObject(attempt, "http_status",
+                              number_or_null(n[D365_ATTEMPT_HTTP_STATUS], n[D365_ATTEMPT_HTTP_STATUS] != 0));
+        if (n[D365_ATTEMPT_FAULT_KIND] == D365_FAULT_NONE)
+            cJSON_AddNullToObject(attempt, "fault");
+        else
+            cJSON_AddStringToObject(attempt, "fault",
+                                    d365_fault_kind_name((int32_t)n[D365_ATTEMPT_FAULT_KIND]));
+        cJSON_AddItemToObject(attempt, "code",
+                              number_or_null(n[D365_ATTEMPT_SERVICE_CODE], n[D365_ATTEMPT_SERVICE_CODE] != 0));
+        cJSON_AddStringToObject(attempt, "url", url.data);
+        cJSON_AddItemToArray(list, attempt);
+    }
+    CHECK(d365_attempts_free(attempts) == D365_OK);
+    return list;
+}
+
+cJSON *refusal(d365_status_t status, d365_error_t *error)
+{
+    cJSON *answer = cJSON_CreateObject(), *body;
+    d365_attempts_t *attempts;
+    d365_str_t message;
+    d365_status_t said;
+    int32_t effect, switched, http_status = 0, code = 0;
+    int has_status, has_code;
+
+    CHECK(error != NULL);
+    CHECK(d365_error_status(error, &said) == D365_OK && said == status);
+    CHECK(d365_error_message(error, &message) == D365_OK);
+    CHECK(d365_error_effect(error, &effect) == D365_OK);
+    CHECK(d365_error_switched(error, &switched) == D365_OK);
+    CHECK(d365_error_attempts(error, &attempts) == D365_OK);
+    has_status = d365_error_http_status(error, &http_status) == D365_OK;
+    has_code = d365_error_service_code(error, &code) == D365_OK;
+    cJSON_AddFalseToObject(answer, "ok");
+    body = cJSON_AddObjectToObject(answer, "error");
+    cJSON_AddStringToObject(body, "kind", d365_status_name(status));
+    cJSON_AddNullToObject(body, "type");
+    cJSON_AddStringToObject(body, "message", message.data);
+    cJSON_AddStringToObject(body, "effect", NAME(effects, effect));
+    cJSON_AddBoolToObject(body, "switched", switched);
+    cJSON_AddItemToObject(body, "http_status", number_or_null(http_status, has_status));
+    cJSON_AddItemToObject(body, "code", number_or_null(code, has_code));
+    cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
+    CHECK(d365_error_free(error) == D365_OK);
+    return answer;
+}
+
+cJSON *done(d365_status_t status, d365_error_t *error)
+{
+    return status == D365_OK ? fine() : refusal(status, error);
+}
+
+static cJSON *headers_json(const d365_response_t *response)
+{
+    cJSON *headers = cJSON_CreateObject();
+    size_t count, i;
+    CHECK(d365_response_header_count(response, &count) == D365_OK);
+    for (i = 0; i < count; i++) {
+        d365_str_t name, value;
+        CHECK(d365_response_header_at(response, i, &name, &value) == D365_OK);
+        if (!cJSON_HasObjectItem(headers, name.data))
+            cJSON_AddStringToObject(headers, name.data, value.data);
+    }
+    return headers;
+}
+
+cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *error)
+{
+    cJSON *answer, *body;
+    d365_attempts_t *attempts;
+    d365_str_t url;
+    const uint8_t *data;
+    size_t len;
+    int32_t http_status, effect, switched;
+    char *text;
+
+    if (status != D365_OK)
+        return refusal(status, error);
+    CHECK(d365_response_status(response, &http_status) == D365_OK);
+    CHECK(d365_response_url(response, &url) == D365_OK);
+    CHECK(d365_response_body(response, &data, &len) == D365_OK);
+    CHECK(d365_response_effect(response, &effect) == D365_OK);
+    CHECK(d365_response_switched(response, &switched) == D365_OK);
+    CHECK(d365_response_attempts(response, &attempts) == D365_OK);
+    text = malloc(len + 1);
+    CHECK(text != NULL);
+    memcpy(text, data, len);
+    text[len] = '\0';
+    answer = fine();
+    body = cJSON_AddObjectToObject(answer, "response");
+    cJSON_AddNumberToObject(body, "status", http_status);
+    cJSON_AddStringToObject(body, "url", url.data);
+    cJSON_AddItemToObject(body, "headers", headers_json(response));
+    cJSON_AddStringToObject(body, "body", text);
+    cJSON_AddStringToObject(body, "effect", NAME(effects, effect));
+    cJSON_AddBoolToObject(body, "switched", switched);
+    cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
+    free(text);
+    CHECK(d365_response_free(response) == D365_OK);
+    return answer;
+}

@@ -1,0 +1,215 @@
+/* A child of fork(): the parent's handles say so, its own objects work, nothing hangs. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "local.h"
+
+static int refusing, silent; /* ports */
+
+static void ignore_item(void *user_data, d365_item_t *item)
+{
+    (void)user_data;
+    d365_item_free(item);
+}
+
+static void expect_child(pid_t child)
+{
+    int status = -1;
+    MUST(child > 0);
+    MUST(waitpid(child, &status, 0) == child);
+    if (WIFSIGNALED(status))
+        printf("     the child was ended by signal %d\n", WTERMSIG(status));
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static pid_t fork_guarded(void)
+{
+    pid_t child;
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        checks_failed = 0;
+        alarm(30); /* a hang is a failure */
+    }
+    return child;
+}
+
+static void own_objects_work(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_request_t *request = local_request("GET", "/");
+    d365_response_t *response = NULL;
+    OK(d365_queue_new(0, &queue, NULL));
+    OK(d365_queue_run(queue, ignore_item, NULL, NULL, NULL));
+    client = local_client(refusing, queue, NULL);
+    STATUS(D365_ENDPOINT_NOT_FOUND, d365_client_send(client, request, &response, NULL));
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    OK(d365_client_shutdown(client, 20000, NULL));
+    OK(d365_client_free(client));
+    OK(d365_queue_close(queue, 20000, NULL));
+    OK(d365_queue_free(queue));
+    OK(d365_request_free(request));
+}
+
+static void the_parents_handles(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client, *busy;
+    d365_request_t *request = local_request("GET", "/");
+    d365_response_t *response = NULL;
+    d365_pending_t *pending = NULL;
+    d365_settings_t *settings = NULL;
+    d365_error_t *error = NULL, *old = NULL;
+    d365_item_t *item = NULL;
+    d365_str_t view = {"", 0};
+    pid_t child;
+
+    OK(d365_queue_new(0, &queue, NULL));
+    OK(d365_queue_run(queue, ignore_item, NULL, NULL, NULL));
+    client = local_client(refusing, queue, NULL);
+    busy = local_client(silent, queue, NULL);
+    OK(d365_client_submit(busy, request, NULL, &pending, NULL)); /* in flight while it forks */
+    STATUS(D365_ENDPOINT_NOT_FOUND, d365_client_send(client, request, &response, &old));
+    OK(d365_settings_new("https://contoso.crm.dynamics.com", D365_NTS, &settings, NULL));
+
+    child = fork_guarded();
+    if (child == 0) {
+        STATUS(D365_FORKED, d365_client_send(client, request, &response, &error));
+        OK(d365_error_message(error, &view)); /* the error is the child's own */
+        CHECK(view.len > 0);
+        OK(d365_error_free(error));
+        STATUS(D365_FORKED, d365_error_message(old, &view));
+        STATUS(D365_FORKED, d365_client_primary_url(client, &view, NULL));
+        STATUS(D365_FORKED, d365_client_submit(busy, request, NULL, NULL, NULL));
+        STATUS(D365_FORKED, d365_client_shutdown(busy, 1000, NULL));
+        STATUS(D365_FORKED, d365_client_open(settings, &client, NULL));
+        STATUS(D365_FORKED, d365_pending_cancel(pending, NULL));
+        STATUS(D365_FORKED, d365_queue_next(queue, -1, &item, NULL));
+        STATUS(D365_FORKED, d365_queue_close(queue, 1000, NULL));
+        STATUS(D365_FORKED, d365_pending_free(pending));
+        STATUS(D365_FORKED, d365_error_free(old));
+        STATUS(D365_FORKED, d365_request_free(request));
+        STATUS(D365_FORKED, d365_settings_free(settings));
+        STATUS(D365_FORKED, d365_client_free(client));
+        STATUS(D365_FORKED, d365_client_free(busy));
+        STATUS(D365_FORKED, d365_queue_free(queue));
+        own_objects_work();
+        /* And the grandchild's grandparent's handles are as foreign. */
+        child = fork_guarded();
+        if (child == 0) {
+            STATUS(D365_FORKED, d365_client_free(busy));
+            own_objects_work();
+            exit(checks_failed != 0); /* with the handlers of exit(), which must not hang either */
+        }
+        expect_child(child);
+        exit(checks_failed != 0);
+    }
+    expect_child(child);
+
+    /* The parent goes on as if nothing had been. */
+    STATUS(D365_ENDPOINT_NOT_FOUND, d365_client_send(client, request, &response, NULL));
+    OK(d365_error_message(old, &view));
+    OK(d365_error_free(old));
+    OK(d365_pending_cancel(pending, NULL));
+    OK(d365_pending_free(pending));
+    OK(d365_settings_free(settings));
+    OK(d365_request_free(request));
+    OK(d365_client_free(client));
+    OK(d365_client_shutdown(busy, 20000, NULL));
+    OK(d365_client_free(busy));
+    OK(d365_queue_close(queue, 20000, NULL));
+    OK(d365_queue_free(queue));
+}
+
+static volatile sig_atomic_t is_over;
+
+static void *make_and_free(void *unused)
+{
+    d365_text_t *text = NULL;
+    (void)unused;
+    while (!is_over) {
+        MUST(d365_url_alternate("https://contoso.crm.dynamics.com", D365_NTS, &text, NULL) == D365_OK);
+        MUST(d365_text_free(text) == D365_OK);
+    }
+    return NULL;
+}
+
+/* Whatever locks other threads hold at the moment of the fork. */
+static void under_load(void)
+{
+    pthread_t threads[3];
+    d365_text_t *text = NULL;
+    int i;
+    for (i = 0; i < 3; i++)
+        MUST(pthread_create(&threads[i], NULL, make_and_free, NULL) == 0);
+    for (i = 0; i < 50; i++) {
+        pid_t child = fork_guarded();
+        if (child == 0) {
+            is_over = d365_url_alternate("https://contoso.crm.dynamics.com", D365_NTS, &text, NULL) != D365_OK
+                      || d365_text_free(text) != D365_OK;
+            _exit(is_over);
+        }
+        expect_child(child);
+    }
+    is_over = 1;
+    for (i = 0; i < 3; i++)
+        MUST(pthread_join(threads[i], NULL) == 0);
+}
+
+/* fork() in a callback: the child is the library's thread, with nothing left to do for the library. */
+static int from_callback[2];
+
+static void fork_inside(void *user_data, d365_item_t *item)
+{
+    pid_t child = fork_guarded();
+    (void)user_data;
+    if (child == 0) {
+        STATUS(D365_FORKED, d365_item_free(item));
+        own_objects_work();
+        if (checks_failed)
+            _exit(1);
+        return; /* its last thread ends, and with it the process, with status 0 */
+    }
+    MUST(d365_item_free(item) == D365_OK);
+    MUST(write(from_callback[1], &child, sizeof child) == (ssize_t)sizeof child);
+}
+
+static int destroyed;
+
+static void count_destroyed(void *user_data)
+{
+    ++*(int *)user_data;
+}
+
+static void inside_a_callback(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_request_t *request = local_request("GET", "/");
+    pid_t child = 0;
+    MUST(pipe(from_callback) == 0);
+    OK(d365_queue_new(0, &queue, NULL));
+    OK(d365_queue_run(queue, fork_inside, &destroyed, count_destroyed, NULL));
+    client = local_client(refusing, queue, NULL);
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    MUST(read(from_callback[0], &child, sizeof child) == (ssize_t)sizeof child);
+    expect_child(child);
+    OK(d365_client_free(client));
+    OK(d365_queue_close(queue, 20000, NULL));
+    CHECK(destroyed == 1);
+    OK(d365_queue_free(queue));
+    OK(d365_request_free(request));
+}
+
+int main(void)
+{
+    alarm(180);
+    refusing = local_port(0);
+    silent = local_port(1);
+    the_parents_handles();
+    under_load();
+    inside_a_callback();
+    FINISH();
+}

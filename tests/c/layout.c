@@ -1,0 +1,66 @@
+/* What a compiled program relies on: sizes, offsets, numbers. Compiles as C99 and as C++. */
+#include "check.h"
+
+#define SAME_SIZE(type, size) CHECK(sizeof(type) == (size))
+
+static void types(void)
+{
+    SAME_SIZE(d365_status_t, 4);
+    SAME_SIZE(d365_str_t, 2 * sizeof(void *));
+    SAME_SIZE(d365_header_t, 4 * sizeof(void *));
+    CHECK(offsetof(d365_str_t, data) == 0);
+    CHECK(offsetof(d365_str_t, len) == sizeof(void *));
+    CHECK(offsetof(d365_header_t, name) == 0);
+    CHECK(offsetof(d365_header_t, name_len) == sizeof(void *));
+    CHECK(offsetof(d365_header_t, value) == 2 * sizeof(void *));
+    CHECK(offsetof(d365_header_t, value_len) == 3 * sizeof(void *));
+    CHECK(D365_NTS == (size_t)-1 && sizeof D365_NTS == sizeof(size_t));
+}
+
+static void numbers(void)
+{
+    static const struct {
+        int got, wanted;
+        const char *name;
+    } table[] = {
+#define ROW(name, number) {name, number, #name}
+        ROW(D365_OK, 0), ROW(D365_INVALID_ARGUMENT, 10), ROW(D365_NULL_POINTER, 11), ROW(D365_INVALID_UTF8, 12),
+        ROW(D365_INVALID_URL, 13), ROW(D365_UNKNOWN_SETTING, 14), ROW(D365_INVALID_SETTING, 15),
+        ROW(D365_INVALID_HANDLE, 16), ROW(D365_WRONG_HANDLE, 17), ROW(D365_NOT_AVAILABLE, 18), ROW(D365_CLOSED, 30),
+        ROW(D365_WOULD_DEADLOCK, 31), ROW(D365_FORKED, 32), ROW(D365_NO_ALTERNATE, 33), ROW(D365_EMPTY, 34),
+        ROW(D365_BUSY, 35), ROW(D365_LATE, 36), ROW(D365_NO_CA_STORE, 37), ROW(D365_NO_QUEUE, 38),
+        ROW(D365_ENDPOINT_NOT_FOUND, 101), ROW(D365_DATACENTER_NOT_AVAILABLE, 102), ROW(D365_TIMEOUT, 103),
+        ROW(D365_SERVER_UNAVAILABLE, 104), ROW(D365_CONNECTION_LOST, 105), ROW(D365_LOCAL, 106), ROW(D365_TLS, 107),
+        ROW(D365_AUTHENTICATION, 108), ROW(D365_PROTOCOL, 109), ROW(D365_CANCELLED, 110), ROW(D365_INTERNAL, 200),
+        ROW(D365_FAULT_NONE, 0), ROW(D365_FAULT_ENDPOINT_NOT_FOUND, 1), ROW(D365_FAULT_DATACENTER_NOT_AVAILABLE, 2),
+        ROW(D365_FAULT_TIMEOUT, 3), ROW(D365_FAULT_SERVER_UNAVAILABLE, 4), ROW(D365_FAULT_CONNECTION_LOST, 5),
+        ROW(D365_FAULT_LOCAL, 6), ROW(D365_FAULT_TLS, 7), ROW(D365_FAULT_AUTHENTICATION, 8), ROW(D365_FAULT_PROTOCOL, 9),
+        ROW(D365_FAULT_CANCELLED, 10), ROW(D365_FAULT_THROTTLED, 11), ROW(D365_FAULT_SERVICE, 12),
+        ROW(D365_ROLE_PRIMARY, 1), ROW(D365_ROLE_ALTERNATE, 2), ROW(D365_PHASE_NOT_SENT, 1), ROW(D365_PHASE_SENT, 2),
+        ROW(D365_PHASE_RESPONDED, 3), ROW(D365_EFFECT_NONE, 0), ROW(D365_EFFECT_EXECUTED, 1),
+        ROW(D365_EFFECT_NOT_EXECUTED, 2), ROW(D365_EFFECT_UNKNOWN, 3), ROW(D365_OPERATION_AUTO, 0),
+        ROW(D365_OPERATION_READ, 1), ROW(D365_OPERATION_IDEMPOTENT, 2), ROW(D365_OPERATION_GUARDED, 3),
+        ROW(D365_OPERATION_UNSAFE, 4), ROW(D365_PRESET_DOTNET, 1), ROW(D365_ATTEMPT_ROLE, 1), ROW(D365_ATTEMPT_EPOCH, 2),
+        ROW(D365_ATTEMPT_PHASE, 3), ROW(D365_ATTEMPT_FAULT_KIND, 4), ROW(D365_ATTEMPT_HTTP_STATUS, 5),
+        ROW(D365_ATTEMPT_SERVICE_CODE, 6), ROW(D365_ATTEMPT_STARTED_MS, 7), ROW(D365_ATTEMPT_TOOK_US, 8),
+        ROW(D365_ATTEMPT_URL, 20), ROW(D365_ATTEMPT_MESSAGE, 21), ROW(D365_EVENT_ENDPOINT_SWITCH_REQUIRED, 1),
+        ROW(D365_EVENT_ENDPOINT_SWITCHED, 2), ROW(D365_EVENT_CALL_RETRIED, 5), ROW(D365_EVENT_LOG, 7),
+        ROW(D365_ITEM_COMPLETION, 32), ROW(D365_ITEM_PREVIOUS_URL, 1), ROW(D365_ITEM_NEW_URL, 2), ROW(D365_ITEM_REASON, 3),
+        ROW(D365_ITEM_MESSAGE, 4), ROW(D365_ITEM_SEQ, 20), ROW(D365_ITEM_TIME_MS, 21), ROW(D365_ITEM_EPOCH, 22),
+        ROW(D365_ITEM_PREVIOUS_ROLE, 23), ROW(D365_ITEM_NEW_ROLE, 24), ROW(D365_ITEM_AUTOMATIC, 25),
+        ROW(D365_ITEM_FAULT_KIND, 26), ROW(D365_ITEM_LEVEL, 27), ROW(D365_ITEM_DROPPED, 28), ROW(D365_ITEM_IS_DECISION, 29),
+        ROW(D365_PROCEED, 1), ROW(D365_VETO, 2), ROW(D365_ABI_VERSION, 1),
+    };
+    size_t i;
+    for (i = 0; i < sizeof table / sizeof *table; i++)
+        checked(table[i].got == table[i].wanted, __FILE__, __LINE__, table[i].name);
+}
+
+int main(void)
+{
+    types();
+    numbers();
+    CHECK(d365_abi_version() == D365_ABI_VERSION);
+    CHECK(strcmp(d365_version(), "0.1.0") == 0);
+    FINISH();
+}

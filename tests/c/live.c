@@ -1,0 +1,587 @@
+/* Calls, tokens and switches against the twin datacenter that the file TWIN_JSON describes. */
+#include <arpa/inet.h>
+#include <cjson/cJSON.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static char primary_url[256], alternate_url[256], ca_file[1024], connect_to[2048];
+static int control_port;
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    MUST(text != NULL);
+    return text;
+}
+
+static void read_twin(void)
+{
+    const char *path = getenv("TWIN_JSON");
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    char *text = calloc(1, 1 << 20);
+    cJSON *twin;
+    const cJSON *rule, *org;
+    MUST(file != NULL && text != NULL && fread(text, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    twin = cJSON_Parse(text);
+    MUST(twin != NULL);
+    MUST(sscanf(text_of(twin, "control_url"), "http://127.0.0.1:%d", &control_port) == 1);
+    snprintf(ca_file, sizeof ca_file, "%s", text_of(twin, "ca_file"));
+    cJSON_ArrayForEach(rule, cJSON_GetObjectItem(twin, "connect_to")) {
+        size_t used = strlen(connect_to);
+        snprintf(connect_to + used, sizeof connect_to - used, "%s%s:%s", used ? "," : "", rule->string,
+                 cJSON_GetStringValue(rule));
+    }
+    org = cJSON_GetObjectItem(cJSON_GetObjectItem(twin, "organizations"), "contoso");
+    snprintf(primary_url, sizeof primary_url, "%s", text_of(cJSON_GetObjectItem(org, "primary"), "url"));
+    snprintf(alternate_url, sizeof alternate_url, "%s", text_of(cJSON_GetObjectItem(org, "alternate"), "url"));
+    cJSON_Delete(twin);
+    free(text);
+}
+
+/* Steers the twin: a POST to its control endpoint. */
+static void control(const char *path, const char *json)
+{
+    struct sockaddr_in address;
+    char text[1024], answer[64] = "";
+    int fd = socket(AF_INET, SOCK_STREAM, 0), len;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)control_port);
+    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    len = snprintf(text, sizeof text,
+                   "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %d\r\n\r\n%s", path, (int)strlen(json), json);
+    MUST(write(fd, text, (size_t)len) == len);
+    MUST(read(fd, answer, sizeof answer - 1) > 0);
+    if (strncmp(answer, "HTTP/1.1 2", 10) != 0)
+        printf("     %s\n", answer);
+    MUST(strncmp(answer, "HTTP/1.1 2", 10) == 0);
+    close(fd);
+}
+
+static void fault(const char *side, const char *rest)
+{
+    char json[256];
+    snprintf(json, sizeof json, "{\"org\":\"contoso\",\"side\":\"%s\",%s}", side, rest);
+    control("/faults", json);
+}
+
+static d365_settings_t *settings_for(d365_queue_t *queue, const char *auto_switch)
+{
+    d365_settings_t *settings = NULL;
+    MUST(d365_settings_new(primary_url, D365_NTS, &settings, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "ca_bundle", D365_NTS, ca_file, D365_NTS, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "auto_switch", D365_NTS, auto_switch, D365_NTS, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "handler_timeout_ms", D365_NTS, "60000", D365_NTS, NULL) == D365_OK);
+    if (queue)
+        MUST(d365_settings_set_queue(settings, queue, NULL, NULL) == D365_OK);
+    return settings;
+}
+
+static d365_client_t *open_client(d365_queue_t *queue, const char *auto_switch)
+{
+    d365_settings_t *settings = settings_for(queue, auto_switch);
+    d365_client_t *client = NULL;
+    MUST(d365_client_open(settings, &client, NULL) == D365_OK);
+    MUST(d365_settings_free(settings) == D365_OK);
+    return client;
+}
+
+static d365_request_t *new_request(const char *method, const char *url, const char *body)
+{
+    d365_request_t *request = NULL;
+    MUST(d365_request_new(method, D365_NTS, url, D365_NTS, &request, NULL) == D365_OK);
+    if (body) {
+        MUST(d365_request_set_body(request, (const uint8_t *)body, strlen(body), NULL) == D365_OK);
+        MUST(d365_request_add_header(request, "Content-Type", D365_NTS, "application/json", D365_NTS, NULL) == D365_OK);
+    }
+    return request;
+}
+
+static d365_status_t call(d365_client_t *client, const char *method, const char *url, const char *body,
+                          d365_response_t **response, d365_error_t **error)
+{
+    d365_request_t *request = new_request(method, url, body);
+    d365_status_t status = d365_client_send(client, request, response, error);
+    MUST(d365_request_free(request) == D365_OK);
+    return status;
+}
+
+static int64_t number(const d365_attempts_t *attempts, size_t index, int32_t field)
+{
+    int64_t value = -999;
+    OK(d365_attempts_number(attempts, index, field, &value));
+    return value;
+}
+
+static const char whoami[] = "/api/data/v9.2/WhoAmI";
+static const char accounts[] = "/api/data/v9.2/accounts";
+
+static void calls(void)
+{
+    d365_client_t *client = open_client(NULL, "off");
+    d365_response_t *created = NULL, *row = NULL;
+    d365_attempts_t *attempts = NULL;
+    d365_str_t id, url, name, value, version;
+    const uint8_t *body = NULL;
+    size_t len = 99, count = 0, i;
+    int32_t n = -1;
+    int found = 0;
+
+    OK(call(client, "POST", accounts, "{\"name\":\"live\"}", &created, NULL));
+    OK(d365_response_status(created, &n));
+    CHECK(n == 204);
+    OK(d365_response_effect(created, &n));
+    CHECK(n == D365_EFFECT_EXECUTED);
+    OK(d365_response_switched(created, &n));
+    CHECK(n == 0);
+    OK(d365_response_body(created, &body, &len));
+    CHECK(body != NULL && len == 0);
+    OK(d365_response_url(created, &url));
+    CHECK(strncmp(url.data, primary_url, strlen(primary_url)) == 0 && strlen(url.data) == url.len);
+    OK(d365_response_header(created, "odata-ENTITYID", D365_NTS, &id));
+    OK(d365_response_header(created, "OData-Version (not)", 13, &version));
+    CHECK(strcmp(version.data, "4.0") == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_response_header(created, "X-None", D365_NTS, &value));
+    OK(d365_response_header_count(created, &count));
+    for (i = 0; i < count; i++) {
+        OK(d365_response_header_at(created, i, &name, &value));
+        found += strcmp(name.data, "odata-entityid") == 0 && strcmp(value.data, id.data) == 0;
+    }
+    CHECK(found == 1);
+    STATUS(D365_NOT_AVAILABLE, d365_response_header_at(created, count, &name, &value));
+
+    OK(call(client, "GET", id.data, NULL, &row, NULL)); /* the view is as good as its response */
+    OK(d365_response_body(row, &body, &len));
+    CHECK(len > 0 && memchr(body, '{', len) != NULL);
+    OK(d365_response_effect(row, &n));
+    CHECK(n == D365_EFFECT_NONE);
+    OK(d365_response_attempts(row, &attempts));
+    OK(d365_response_free(row));
+    OK(d365_attempts_count(attempts, &count));
+    CHECK(count == 1);
+    CHECK(number(attempts, 0, D365_ATTEMPT_ROLE) == D365_ROLE_PRIMARY);
+    CHECK(number(attempts, 0, D365_ATTEMPT_EPOCH) == 0);
+    CHECK(number(attempts, 0, D365_ATTEMPT_PHASE) == D365_PHASE_RESPONDED);
+    CHECK(number(attempts, 0, D365_ATTEMPT_FAULT_KIND) == D365_FAULT_NONE);
+    CHECK(number(attempts, 0, D365_ATTEMPT_HTTP_STATUS) == 200);
+    CHECK(number(attempts, 0, D365_ATTEMPT_SERVICE_CODE) == 0);
+    CHECK(number(attempts, 0, D365_ATTEMPT_STARTED_MS) > INT64_C(1600000000000));
+    CHECK(number(attempts, 0, D365_ATTEMPT_TOOK_US) > 0);
+    OK(d365_attempts_text(attempts, 0, D365_ATTEMPT_URL, &url));
+    CHECK(strcmp(url.data, id.data) == 0);
+    OK(d365_attempts_text(attempts, 0, D365_ATTEMPT_MESSAGE, &url));
+    CHECK(url.len == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_attempts_text(attempts, 0, D365_ATTEMPT_ROLE, &url));
+    OK(d365_attempts_free(attempts));
+    OK(d365_response_free(created));
+
+    /* A row that does not exist is an answer. */
+    OK(call(client, "GET", "/api/data/v9.2/accounts(00000000-0000-0000-0000-00000000dead)", NULL, &row, NULL));
+    OK(d365_response_status(row, &n));
+    CHECK(n == 404);
+    OK(d365_response_free(row));
+    OK(d365_client_free(client));
+}
+
+static void errors(void)
+{
+    d365_client_t *client = open_client(NULL, "off");
+    d365_response_t *response = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t message;
+    int32_t n = -1;
+
+    fault("primary", "\"kind\":\"datacenter_not_available\",\"times\":1");
+    STATUS(D365_DATACENTER_NOT_AVAILABLE, call(client, "POST", accounts, "{\"name\":\"away\"}", &response, &error));
+    OK(d365_error_kind(error, &n));
+    CHECK(n == D365_FAULT_DATACENTER_NOT_AVAILABLE);
+    OK(d365_error_http_status(error, &n));
+    CHECK(n == 503);
+    OK(d365_error_service_code(error, &n));
+    CHECK(n == -2147176347);
+    OK(d365_error_phase(error, &n));
+    CHECK(n == D365_PHASE_RESPONDED);
+    OK(d365_error_effect(error, &n));
+    CHECK(n == D365_EFFECT_NOT_EXECUTED);
+    OK(d365_error_response(error, &response));
+    OK(d365_error_message(error, &message));
+    CHECK(message.len > 0);
+    OK(d365_error_free(error));
+    OK(d365_response_status(response, &n)); /* it outlives its error */
+    CHECK(n == 503);
+    OK(d365_response_free(response));
+
+    error = NULL;
+    response = NULL;
+    fault("primary", "\"kind\":\"commit_then_close\",\"method\":\"POST\",\"times\":1");
+    STATUS(D365_CONNECTION_LOST, call(client, "POST", accounts, "{\"name\":\"in doubt\"}", &response, &error));
+    OK(d365_error_effect(error, &n));
+    CHECK(n == D365_EFFECT_UNKNOWN);
+    OK(d365_error_phase(error, &n));
+    CHECK(n == D365_PHASE_SENT);
+    STATUS(D365_NOT_AVAILABLE, d365_error_http_status(error, &n));
+    STATUS(D365_NOT_AVAILABLE, d365_error_response(error, &response));
+    OK(d365_error_free(error));
+
+    /* Writing to a connection that the server has reset must not raise SIGPIPE, which ends a C program. */
+    for (n = 0; n < 5; n++) {
+        fault("primary", "\"kind\":\"reset_after_request\",\"times\":1");
+        STATUS(D365_CONNECTION_LOST, call(client, "GET", whoami, NULL, &response, NULL));
+    }
+    OK(d365_client_free(client));
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+struct provider {
+    int asked, destroyed;
+    const char *prefix;                 /* NULL: frees without an answer */
+    d365_token_request_t *kept;         /* for an answer by another thread */
+    int is_keeping;
+};
+
+static void reply(struct provider *provider, d365_token_request_t *request)
+{
+    d365_str_t url;
+    char token[256];
+    OK(d365_token_request_url(request, &url));
+    snprintf(token, sizeof token, "%s%s", provider->prefix, strstr(url.data, "://") + 3);
+    OK(d365_token_request_reply(request, token, D365_NTS, 0, NULL));
+    STATUS(D365_LATE, d365_token_request_reply(request, token, D365_NTS, 0, NULL));
+    STATUS(D365_LATE, d365_token_request_fail(request, "x", 1, NULL));
+    OK(d365_token_request_free(request));
+}
+
+static void provide(void *user_data, d365_token_request_t *request)
+{
+    struct provider *provider = user_data;
+    int32_t role = 0;
+    OK(d365_token_request_role(request, &role));
+    CHECK(role == D365_ROLE_PRIMARY);
+    STATUS(D365_INVALID_ARGUMENT, d365_token_request_reply(request, "", 0, 0, NULL));
+    if (!provider->prefix)
+        OK(d365_token_request_free(request));
+    else if (!provider->is_keeping)
+        reply(provider, request);
+    pthread_mutex_lock(&lock);
+    provider->kept = request;
+    provider->asked++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_destroy(void *user_data)
+{
+    struct provider *provider = user_data;
+    pthread_mutex_lock(&lock);
+    provider->destroyed++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_until(const int *count, int at_least)
+{
+    pthread_mutex_lock(&lock);
+    while (*count < at_least)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void *answer_later(void *user_data)
+{
+    struct provider *provider = user_data;
+    wait_until(&provider->asked, 1);
+    reply(provider, provider->kept);
+    return NULL;
+}
+
+static d365_client_t *client_with(struct provider *provider, d365_settings_t **settings)
+{
+    d365_client_t *client = NULL;
+    *settings = settings_for(NULL, "off");
+    OK(d365_settings_set_token_provider(*settings, provide, provider, on_destroy, NULL));
+    OK(d365_client_open(*settings, &client, NULL));
+    return client;
+}
+
+static void tokens(void)
+{
+    struct provider provider, other;
+    d365_settings_t *settings;
+    d365_client_t *client;
+    d365_response_t *response = NULL;
+    pthread_t thread;
+    int32_t n = 0;
+    memset(&provider, 0, sizeof provider);
+    control("/tokens", "{\"org\":\"contoso\",\"tokens\":\"check\"}");
+
+    provider.prefix = "twin-token-for-";
+    client = client_with(&provider, &settings);
+    OK(call(client, "GET", whoami, NULL, &response, NULL));
+    OK(d365_response_status(response, &n));
+    CHECK(n == 200);
+    wait_until(&provider.asked, 1);
+    OK(d365_response_free(response));
+    OK(call(client, "GET", whoami, NULL, &response, NULL)); /* expires_in_ms was 0: asked again */
+    wait_until(&provider.asked, 2);
+    OK(d365_response_free(response));
+    OK(d365_client_free(client));
+    CHECK(provider.destroyed == 0); /* the settings have it still */
+    /* Another provider in its place: the first is gone from everywhere. */
+    memset(&other, 0, sizeof other);
+    OK(d365_settings_set_token_provider(settings, provide, &other, on_destroy, NULL));
+    wait_until(&provider.destroyed, 1);
+    CHECK(other.destroyed == 0);
+    OK(d365_settings_free(settings));
+    wait_until(&other.destroyed, 1);
+    CHECK(provider.destroyed == 1 && other.destroyed == 1 && other.asked == 0);
+
+    memset(&provider, 0, sizeof provider); /* no answer at all */
+    client = client_with(&provider, &settings);
+    OK(d365_settings_free(settings));
+    STATUS(D365_AUTHENTICATION, call(client, "GET", whoami, NULL, &response, NULL));
+    wait_until(&provider.asked, 1);
+    CHECK(provider.destroyed == 0);
+    OK(d365_client_free(client));
+    wait_until(&provider.destroyed, 1);
+
+    memset(&provider, 0, sizeof provider); /* an answer later, by another thread */
+    provider.prefix = "twin-token-for-";
+    provider.is_keeping = 1;
+    client = client_with(&provider, &settings);
+    OK(d365_settings_free(settings));
+    MUST(pthread_create(&thread, NULL, answer_later, &provider) == 0);
+    OK(call(client, "GET", whoami, NULL, &response, NULL));
+    MUST(pthread_join(thread, NULL) == 0);
+    OK(d365_response_free(response));
+    OK(d365_client_free(client));
+    wait_until(&provider.destroyed, 1);
+    control("/tokens", "{\"org\":\"contoso\",\"tokens\":\"off\"}");
+}
+
+static d365_item_t *next(d365_queue_t *queue, int32_t wanted)
+{
+    d365_item_t *item = NULL;
+    int32_t kind = 0;
+    MUST(d365_queue_next(queue, 60000, &item, NULL) == D365_OK);
+    OK(d365_item_kind(item, &kind));
+    CHECK(kind == wanted);
+    return item;
+}
+
+static int64_t item_number(const d365_item_t *item, int32_t field)
+{
+    int64_t value = -999;
+    OK(d365_item_number(item, field, &value));
+    return value;
+}
+
+static int item_text_is(const d365_item_t *item, int32_t field, const char *wanted)
+{
+    d365_str_t text = {"", 0};
+    OK(d365_item_text(item, field, &text));
+    return strcmp(text.data, wanted) == 0;
+}
+
+static void check_switch(d365_item_t *item)
+{
+    d365_str_t text;
+    CHECK(item_text_is(item, D365_ITEM_PREVIOUS_URL, primary_url));
+    CHECK(item_text_is(item, D365_ITEM_NEW_URL, alternate_url));
+    CHECK(item_text_is(item, D365_ITEM_REASON, "endpoint_not_found"));
+    OK(d365_item_text(item, D365_ITEM_MESSAGE, &text));
+    CHECK(text.len > 0);
+    CHECK(item_number(item, D365_ITEM_EPOCH) == 1);
+    CHECK(item_number(item, D365_ITEM_PREVIOUS_ROLE) == D365_ROLE_PRIMARY);
+    CHECK(item_number(item, D365_ITEM_NEW_ROLE) == D365_ROLE_ALTERNATE);
+    CHECK(item_number(item, D365_ITEM_AUTOMATIC) == 1);
+    CHECK(item_number(item, D365_ITEM_FAULT_KIND) == D365_FAULT_ENDPOINT_NOT_FOUND);
+    CHECK(item_number(item, D365_ITEM_DROPPED) == 0);
+    CHECK(item_number(item, D365_ITEM_TIME_MS) > INT64_C(1600000000000));
+}
+
+static const uint64_t both = (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED
+                             | (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCHED;
+
+/* One submitted read meets a primary that refuses; everything comes through the queue, in order. */
+static void a_switch(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_request_t *request = new_request("GET", whoami, NULL);
+    d365_response_t *response = NULL;
+    d365_attempts_t *attempts = NULL;
+    d365_item_t *item;
+    d365_str_t url;
+    void *user_data = NULL;
+    size_t count = 0;
+    int32_t n = -1;
+    uint64_t epoch = 99;
+
+    OK(d365_queue_new(0, &queue, NULL));
+    client = open_client(queue, "on");
+    OK(d365_client_subscribe(client, both, NULL));
+    fault("primary", "\"kind\":\"refuse\"");
+    OK(d365_client_submit(client, request, &count, NULL, NULL));
+
+    item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
+    check_switch(item);
+    CHECK(item_number(item, D365_ITEM_IS_DECISION) == 1);
+    STATUS(D365_NOT_AVAILABLE, d365_item_user_data(item, &user_data));
+    STATUS(D365_NOT_AVAILABLE, d365_item_result(item, &response, NULL));
+    STATUS(D365_WOULD_DEADLOCK, d365_client_send(client, request, &response, NULL));
+    STATUS(D365_WOULD_DEADLOCK, d365_client_shutdown(client, 1000, NULL));
+    OK(d365_client_is_primary(client, &n, NULL));
+    CHECK(n == 1);
+    OK(d365_item_reply(item, D365_PROCEED, NULL));
+    STATUS(D365_LATE, d365_item_reply(item, D365_VETO, NULL));
+    OK(d365_item_free(item));
+
+    item = next(queue, D365_EVENT_ENDPOINT_SWITCHED);
+    check_switch(item);
+    CHECK(item_number(item, D365_ITEM_IS_DECISION) == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_item_reply(item, D365_PROCEED, NULL));
+    OK(d365_client_active_url(client, &url, NULL));
+    CHECK(strcmp(url.data, alternate_url) == 0);
+    OK(d365_client_send(client, request, &response, NULL)); /* before the retry leaves */
+    OK(d365_response_free(response));
+    OK(d365_item_free(item));
+
+    item = next(queue, D365_ITEM_COMPLETION);
+    OK(d365_item_user_data(item, &user_data));
+    CHECK(user_data == &count);
+    OK(d365_item_result(item, &response, NULL));
+    OK(d365_item_free(item));
+    OK(d365_response_switched(response, &n));
+    CHECK(n == 1);
+    OK(d365_response_attempts(response, &attempts));
+    OK(d365_attempts_count(attempts, &count));
+    CHECK(count == 2);
+    CHECK(number(attempts, 0, D365_ATTEMPT_ROLE) == D365_ROLE_PRIMARY);
+    CHECK(number(attempts, 0, D365_ATTEMPT_PHASE) == D365_PHASE_NOT_SENT);
+    CHECK(number(attempts, 0, D365_ATTEMPT_FAULT_KIND) == D365_FAULT_ENDPOINT_NOT_FOUND);
+    CHECK(number(attempts, 1, D365_ATTEMPT_ROLE) == D365_ROLE_ALTERNATE);
+    CHECK(number(attempts, 1, D365_ATTEMPT_EPOCH) == 1);
+    OK(d365_attempts_text(attempts, 0, D365_ATTEMPT_MESSAGE, &url));
+    CHECK(url.len > 0);
+    OK(d365_attempts_free(attempts));
+    OK(d365_response_free(response));
+    OK(d365_client_epoch(client, &epoch, NULL));
+    CHECK(epoch == 1);
+    OK(d365_client_is_primary(client, &n, NULL));
+    CHECK(n == 0);
+
+    /* Back by hand: one event, no decision. */
+    control("/clear", "{}");
+    OK(d365_client_switch_endpoint(client, NULL));
+    item = next(queue, D365_EVENT_ENDPOINT_SWITCHED);
+    CHECK(item_text_is(item, D365_ITEM_REASON, "manual"));
+    CHECK(item_number(item, D365_ITEM_AUTOMATIC) == 0);
+    CHECK(item_number(item, D365_ITEM_FAULT_KIND) == D365_FAULT_NONE);
+    OK(d365_item_free(item));
+    STATUS(D365_EMPTY, d365_queue_next(queue, 0, &item, NULL));
+    OK(d365_request_free(request));
+    OK(d365_client_shutdown(client, 10000, NULL));
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
+static void a_veto(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_request_t *request = new_request("GET", whoami, NULL);
+    d365_response_t *response = NULL;
+    d365_item_t *item = NULL;
+    int32_t n = -1;
+    OK(d365_queue_new(0, &queue, NULL));
+    client = open_client(queue, "on");
+    OK(d365_client_subscribe(client, both, NULL));
+    fault("primary", "\"kind\":\"refuse\"");
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
+    OK(d365_item_reply(item, D365_VETO, NULL));
+    OK(d365_item_free(item));
+    item = next(queue, D365_ITEM_COMPLETION);
+    STATUS(D365_ENDPOINT_NOT_FOUND, d365_item_result(item, &response, NULL));
+    OK(d365_item_free(item));
+    OK(d365_client_is_primary(client, &n, NULL));
+    CHECK(n == 1);
+    control("/clear", "{}");
+    OK(d365_request_free(request));
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
+/* Nobody subscribed: nobody is asked or waited for, and the call goes on by itself. */
+static void nobody_listens(void)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_response_t *response = NULL;
+    d365_item_t *item = NULL;
+    OK(d365_queue_new(0, &queue, NULL));
+    client = open_client(queue, "on");
+    OK(d365_client_subscribe(client, both, NULL));
+    OK(d365_client_subscribe(client, 0, NULL)); /* replaces */
+    fault("primary", "\"kind\":\"refuse\"");
+    OK(call(client, "GET", whoami, NULL, &response, NULL));
+    STATUS(D365_EMPTY, d365_queue_next(queue, 0, &item, NULL));
+    control("/clear", "{}");
+    OK(d365_response_free(response));
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
+/* A queue that is freed with a decision in it, taken or not, lets the call go on. */
+static void freed_with_a_decision(int is_taken)
+{
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_request_t *request = new_request("GET", whoami, NULL);
+    d365_item_t *item = NULL;
+    int32_t n = 1;
+    OK(d365_queue_new(0, &queue, NULL));
+    client = open_client(queue, "on");
+    OK(d365_client_subscribe(client, (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED, NULL));
+    fault("primary", "\"kind\":\"refuse\"");
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    if (is_taken) {
+        item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
+        OK(d365_queue_free(queue));
+        OK(d365_item_free(item)); /* without a reply: proceeds */
+    } else {
+        OK(d365_queue_free(queue));
+    }
+    OK(d365_client_shutdown(client, 60000, NULL));
+    OK(d365_client_is_primary(client, &n, NULL));
+    CHECK(n == 0);
+    control("/clear", "{}");
+    OK(d365_request_free(request));
+    OK(d365_client_free(client));
+}
+
+int main(void)
+{
+    alarm(120); /* a hang is a failure */
+    read_twin();
+    control("/clear", "{}");
+    calls();
+    errors();
+    tokens();
+    a_switch();
+    a_veto();
+    nobody_listens();
+    freed_with_a_decision(0);
+    freed_with_a_decision(1);
+    FINISH();
+}

@@ -1,0 +1,264 @@
+/* What a C program does wrong, and the status that it gets instead of a crash. */
+#include "local.h"
+
+static const char url[] = "https://contoso.crm.dynamics.com";
+
+/* The error object says the same as the status, in words, and of no call. */
+static void check_error(d365_error_t *error, d365_status_t wanted)
+{
+    d365_status_t status = D365_OK;
+    d365_str_t message = {NULL, 0};
+    d365_attempts_t *attempts = NULL;
+    d365_response_t *response = NULL;
+    int32_t number = -1;
+    int64_t ms = -1;
+    size_t count = 99;
+    MUST(error != NULL);
+    OK(d365_error_status(error, &status));
+    CHECK(status == wanted);
+    OK(d365_error_message(error, &message));
+    CHECK(message.len > 0 && message.data[message.len] == '\0' && strlen(message.data) == message.len);
+    OK(d365_error_kind(error, &number));
+    CHECK(number == D365_FAULT_NONE);
+    OK(d365_error_effect(error, &number));
+    CHECK(number == D365_EFFECT_NONE);
+    OK(d365_error_switched(error, &number));
+    CHECK(number == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_error_phase(error, &number));
+    STATUS(D365_NOT_AVAILABLE, d365_error_http_status(error, &number));
+    STATUS(D365_NOT_AVAILABLE, d365_error_service_code(error, &number));
+    STATUS(D365_NOT_AVAILABLE, d365_error_retry_after_ms(error, &ms));
+    STATUS(D365_NOT_AVAILABLE, d365_error_response(error, &response));
+    CHECK(response == NULL && ms == -1);
+    OK(d365_error_attempts(error, &attempts));
+    OK(d365_attempts_count(attempts, &count));
+    CHECK(count == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_attempts_number(attempts, 0, D365_ATTEMPT_ROLE, &ms));
+    OK(d365_attempts_free(attempts));
+    OK(d365_error_free(error));
+}
+
+static void null_pointers(void)
+{
+    d365_settings_t *settings = NULL;
+    d365_request_t *request = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t view;
+    STATUS(D365_NULL_POINTER, d365_settings_new(NULL, 5, &settings, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_new(NULL, D365_NTS, &settings, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_new(url, D365_NTS, NULL, &error));
+    check_error(error, D365_NULL_POINTER);
+    CHECK(settings == NULL);
+    STATUS(D365_NULL_POINTER, d365_settings_set(NULL, "preset", 6, "dotnet", 6, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_set_token_provider(NULL, NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_open(NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_send(NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_primary_url(NULL, &view, NULL));
+    STATUS(D365_NULL_POINTER, d365_queue_next(NULL, 0, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_queue_new(0, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_error_message(NULL, &view));
+    STATUS(D365_NULL_POINTER, d365_text_view(NULL, &view));
+    STATUS(D365_NULL_POINTER, d365_fault_from_response(500, NULL, 1, NULL, 0, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_fault_from_response(500, NULL, 0, NULL, 1, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_pending_cancel(NULL, NULL));
+
+    OK(d365_settings_new(url, D365_NTS, &settings, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_set_queue(settings, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_set_token_provider(settings, NULL, NULL, NULL, NULL));
+    OK(d365_settings_free(settings));
+
+    /* (NULL, 0) is an empty string, an empty body: no misuse, though not every text may be empty. */
+    OK(d365_request_new("POST", 4, "/x", 2, &request, NULL));
+    OK(d365_request_set_body(request, NULL, 0, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_set_body(request, NULL, 1, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, NULL, 0, "x", 1, NULL));
+    OK(d365_request_add_header(request, "X-Empty", D365_NTS, NULL, 0, NULL));
+    OK(d365_request_free(request));
+}
+
+static void null_is_freed_by_everybody(void)
+{
+    OK(d365_error_free(NULL));
+    OK(d365_settings_free(NULL));
+    OK(d365_token_request_free(NULL));
+    OK(d365_request_free(NULL));
+    OK(d365_response_free(NULL));
+    OK(d365_attempts_free(NULL));
+    OK(d365_client_free(NULL));
+    OK(d365_pending_free(NULL));
+    OK(d365_queue_free(NULL));
+    OK(d365_item_free(NULL));
+    OK(d365_text_free(NULL));
+    OK(d365_fault_free(NULL));
+}
+
+static void handles(void)
+{
+    d365_text_t *text = NULL, *younger = NULL;
+    d365_queue_t *queue = NULL;
+    d365_error_t *error = NULL;
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_request_t *request = local_request("GET", "/");
+    d365_response_t *response = (d365_response_t *)8;
+    d365_str_t view;
+    int local = 0, i;
+
+    OK(d365_url_alternate(url, D365_NTS, &text, NULL));
+    STATUS(D365_WRONG_HANDLE, d365_queue_free((d365_queue_t *)text));
+    STATUS(D365_WRONG_HANDLE, d365_client_primary_url((const d365_client_t *)text, &view, &error));
+    check_error(error, D365_WRONG_HANDLE);
+    STATUS(D365_WRONG_HANDLE, d365_client_send(client, (const d365_request_t *)text, &response, NULL));
+    CHECK(response == (d365_response_t *)8);
+    OK(d365_text_view(text, &view));
+    OK(d365_text_free(text));
+    STATUS(D365_INVALID_HANDLE, d365_text_free(text));
+    STATUS(D365_INVALID_HANDLE, d365_text_view(text, &view));
+    /* Many objects later the old value is still nobody's. */
+    for (i = 0; i < 100; i++) {
+        MUST(d365_url_alternate(url, D365_NTS, &younger, NULL) == D365_OK);
+        MUST(younger != text && d365_text_view(text, &view) == D365_INVALID_HANDLE);
+        MUST(d365_text_free(younger) == D365_OK);
+    }
+    STATUS(D365_INVALID_HANDLE, d365_text_view(text, &view));
+    STATUS(D365_INVALID_HANDLE, d365_text_view((const d365_text_t *)(void *)&local, &view));
+    STATUS(D365_INVALID_HANDLE, d365_text_view((const d365_text_t *)(size_t)-1, &view));
+    STATUS(D365_INVALID_HANDLE, d365_text_view((const d365_text_t *)(size_t)1, &view));
+
+    OK(d365_queue_new(0, &queue, NULL));
+    OK(d365_queue_free(queue));
+    STATUS(D365_INVALID_HANDLE, d365_queue_free(queue));
+    OK(d365_client_free(client));
+    STATUS(D365_INVALID_HANDLE, d365_client_send(client, request, &response, NULL));
+    STATUS(D365_INVALID_HANDLE, d365_client_free(client));
+    OK(d365_request_free(request));
+    STATUS(D365_INVALID_HANDLE, d365_request_free(request));
+}
+
+static void texts(void)
+{
+    d365_settings_t *settings = NULL;
+    d365_request_t *request = NULL;
+    d365_text_t *text = NULL;
+    d365_error_t *error = NULL;
+    STATUS(D365_INVALID_UTF8, d365_settings_new("https://\xff.test", D365_NTS, &settings, &error));
+    check_error(error, D365_INVALID_UTF8);
+    error = NULL;
+    STATUS(D365_INVALID_URL, d365_settings_new("contoso", D365_NTS, &settings, &error));
+    check_error(error, D365_INVALID_URL);
+    STATUS(D365_INVALID_URL, d365_settings_new("", 0, &settings, NULL));
+    STATUS(D365_INVALID_URL, d365_settings_new(NULL, 0, &settings, NULL));
+    STATUS(D365_INVALID_URL, d365_settings_new("ftp://contoso.crm.dynamics.com", D365_NTS, &settings, NULL));
+    STATUS(D365_INVALID_URL, d365_url_alternate("https://10.0.0.1", D365_NTS, &text, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_new("G T", D365_NTS, "/", 1, &request, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_new("", 0, "/", 1, &request, NULL));
+    STATUS(D365_INVALID_UTF8, d365_request_new("GET", 3, "/\xc3", D365_NTS, &request, NULL));
+    CHECK(settings == NULL && text == NULL && request == NULL);
+    /* The length counts, not the NUL. */
+    OK(d365_url_alternate("https://contoso.crm.dynamics.com/garbage", sizeof url - 1, &text, NULL));
+    OK(d365_text_free(text));
+}
+
+static void settings(void)
+{
+    static const char *const known[][2] = {
+        {"alternate_url", "https://elsewhere.example.com"}, {"url_form", "host"}, {"preset", "dotnet"},
+        {"auto_switch", "on"}, {"connect_timeout_ms", "1000"}, {"attempt_timeout_ms", "2000"},
+        {"deadline_ms", "3000"}, {"handler_timeout_ms", "400"}, {"ca_bundle", "/nowhere/ca.pem"},
+        {"tls_verify", "on"}, {"connect_to", "a.test:443:127.0.0.1:4443,b.test:443:127.0.0.1:4444"},
+        {"max_connections", "4"}, {"idle_timeout_ms", "1000"}, {"max_connection_age_ms", "60000"},
+        {"max_response_headers", "65536"}, {"max_response_body", "65536"}, {"error_prefix", "65536"},
+        {"user_agent", "tests"},
+    };
+    static const char *const bad[][2] = {
+        {"preset", "unheard-of"}, {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
+        {"connect_timeout_ms", "0"}, {"deadline_ms", "soon"}, {"deadline_ms", ""}, {"tls_verify", "2"},
+        {"connect_to", "a:b"}, {"url_form", "both"}, {"max_connections", "99999999999999999999"},
+    };
+    d365_settings_t *settings = NULL;
+    d365_client_t *client = NULL;
+    d365_error_t *error = NULL;
+    size_t i;
+    OK(d365_settings_new(url, D365_NTS, &settings, NULL));
+    for (i = 0; i < sizeof known / sizeof *known; i++) {
+        printf("     %s = %s\n", known[i][0], known[i][1]);
+        OK(d365_settings_set(settings, known[i][0], D365_NTS, known[i][1], D365_NTS, NULL));
+    }
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        printf("     %s = %s\n", bad[i][0], bad[i][1]);
+        STATUS(D365_INVALID_SETTING, d365_settings_set(settings, bad[i][0], D365_NTS, bad[i][1], D365_NTS, NULL));
+    }
+    STATUS(D365_UNKNOWN_SETTING, d365_settings_set(settings, "no_such_thing", D365_NTS, "1", 1, &error));
+    check_error(error, D365_UNKNOWN_SETTING);
+    STATUS(D365_UNKNOWN_SETTING, d365_settings_set(settings, "", 0, "1", 1, NULL));
+    STATUS(D365_INVALID_UTF8, d365_settings_set(settings, "preset", 6, "\x80", 1, NULL));
+    STATUS(D365_INVALID_SETTING, d365_client_open(settings, &client, &error)); /* no such CA file */
+    check_error(error, D365_INVALID_SETTING);
+    CHECK(client == NULL);
+    OK(d365_settings_free(settings));
+}
+
+static void numbers(void)
+{
+    d365_request_t *request = local_request("GET", "/");
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_queue_t *queue = NULL;
+    d365_fault_t *fault = NULL;
+    int32_t starts = 7;
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, 0, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, -5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_operation(request, 5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_operation(request, -1, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A B", 3, "x", 1, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A", 1, "x\r\ny", 4, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_shutdown(client, -1, NULL));
+    OK(d365_queue_new(0, &queue, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_queue_close(queue, -1, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_fault_from_response(99, NULL, 0, NULL, 0, &fault, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_fault_from_response(-200, NULL, 0, NULL, 0, &fault, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_fault_from_response(65736, NULL, 0, NULL, 0, &fault, NULL));
+    OK(d365_fault_from_response(200, NULL, 0, NULL, 0, &fault, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_fault_starts_failover(fault, 0, &starts, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_fault_starts_failover(fault, 99, &starts, NULL));
+    CHECK(starts == 7);
+    OK(d365_fault_free(fault));
+    OK(d365_queue_free(queue));
+    OK(d365_client_free(client));
+    OK(d365_request_free(request));
+}
+
+static void closed_and_queueless_clients(void)
+{
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_request_t *request = local_request("GET", "/"), *foreign = local_request("GET", "http://elsewhere.test/");
+    d365_response_t *response = NULL;
+    d365_pending_t *pending = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t view;
+    STATUS(D365_NO_QUEUE, d365_client_submit(client, request, NULL, &pending, &error));
+    check_error(error, D365_NO_QUEUE);
+    STATUS(D365_NO_QUEUE, d365_client_subscribe(client, 1u << D365_EVENT_ENDPOINT_SWITCHED, NULL));
+    STATUS(D365_INVALID_URL, d365_client_send(client, foreign, &response, NULL));
+    OK(d365_client_shutdown(client, 0, NULL));
+    OK(d365_client_shutdown(client, 1000, NULL));
+    STATUS(D365_CLOSED, d365_client_send(client, request, &response, &error));
+    check_error(error, D365_CLOSED);
+    STATUS(D365_CLOSED, d365_client_switch_endpoint(client, NULL));
+    OK(d365_client_primary_url(client, &view, NULL));
+    CHECK(strcmp(view.data, "http://contoso.crm.twin.test") == 0);
+    CHECK(response == NULL && pending == NULL);
+    OK(d365_client_free(client));
+    OK(d365_request_free(request));
+    OK(d365_request_free(foreign));
+}
+
+int main(void)
+{
+    null_pointers();
+    null_is_freed_by_everybody();
+    handles();
+    texts();
+    settings();
+    numbers();
+    closed_and_queueless_clients();
+    FINISH();
+}

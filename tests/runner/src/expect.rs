@@ -1,0 +1,260 @@
+//! What a scenario expects, and whether an answer is that.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::compare::differences;
+use crate::protocol::{Answer, ErrorRecord, ResponseRecord};
+
+/// How a call ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ExpectCall {
+    Response(ExpectResponse),
+    Error(ExpectError),
+}
+
+/// A response; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Names in lower case.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing)]
+    body_contains: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switched: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<Vec<ExpectAttempt>>,
+}
+
+/// An error; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectError {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(default, skip_serializing)]
+    message_contains: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switched: Option<bool>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    http_status: Option<Option<u16>>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    code: Option<Option<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<Vec<ExpectAttempt>>,
+}
+
+/// One attempt; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectAttempt {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    http_status: Option<Option<u16>>,
+    /// Null: it succeeded.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    fault: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    code: Option<Option<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+/// A verb that is no call is refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ExpectRefusal {
+    Error(ExpectError),
+}
+
+/// One event; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectEvent {
+    event: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automatic: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner: Option<Value>,
+}
+
+impl ExpectEvent {
+    /// Required and Switched of one automatic switch.
+    pub(crate) fn of_switch(from: &str, to: &str, reason: &str, epoch: u64) -> [ExpectEvent; 2] {
+        ["EndpointSwitchRequired", "EndpointSwitched"].map(|event| ExpectEvent {
+            event: event.to_owned(),
+            previous_url: Some(from.to_owned()),
+            new_url: Some(to.to_owned()),
+            epoch: Some(epoch),
+            reason: Some(reason.to_owned()),
+            automatic: Some(true),
+            inner: None,
+        })
+    }
+}
+
+/// A client's state; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_url: Option<String>,
+    /// Null: there is none.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    alternate_url: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_primary: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_auto_switch_enabled: Option<bool>,
+}
+
+/// How many calls of a burst ended how: all of them, no others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BurstCounts {
+    /// By HTTP status.
+    #[serde(default)]
+    pub(crate) responses: BTreeMap<String, usize>,
+    /// By kind.
+    #[serde(default)]
+    pub(crate) errors: BTreeMap<String, usize>,
+}
+
+impl BurstCounts {
+    pub(crate) fn add(&mut self, answer: &Answer) {
+        match (&answer.response, &answer.error) {
+            (Some(response), _) => {
+                *self
+                    .responses
+                    .entry(response.status.to_string())
+                    .or_default() += 1
+            }
+            (None, Some(error)) => *self.errors.entry(error.kind.clone()).or_default() += 1,
+            (None, None) => {
+                *self
+                    .errors
+                    .entry("neither response nor error".into())
+                    .or_default() += 1
+            }
+        }
+    }
+}
+
+// Serde takes a null for an absent option; here null is something to expect.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The JSON form of what is expected or was got; these types have no form that could fail.
+pub(crate) fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_else(|error| Value::String(error.to_string()))
+}
+
+fn lacks(what: &str, text: &str, part: Option<&str>) -> Option<String> {
+    let part = part.filter(|part| !text.contains(part))?;
+    Some(format!(
+        "{what}: expected something with `{part}`, got `{text}`"
+    ))
+}
+
+impl ExpectCall {
+    pub(crate) fn differences(&self, answer: &Answer) -> Vec<String> {
+        match (self, &answer.response, &answer.error) {
+            (ExpectCall::Response(expected), Some(response), _) => expected.differences(response),
+            (ExpectCall::Error(expected), _, Some(error)) => expected.differences(error),
+            (ExpectCall::Response(_), None, _) => vec!["expected a response, got an error".into()],
+            (ExpectCall::Error(_), _, None) => vec!["expected an error, got none".into()],
+        }
+    }
+}
+
+impl ExpectResponse {
+    fn differences(&self, response: &ResponseRecord) -> Vec<String> {
+        let mut found = differences(&json(self), &json(response));
+        found.extend(lacks("body", &response.body, self.body_contains.as_deref()));
+        found
+    }
+}
+
+impl ExpectError {
+    fn differences(&self, error: &ErrorRecord) -> Vec<String> {
+        let mut found = differences(&json(self), &json(error));
+        found.extend(lacks(
+            "message",
+            &error.message,
+            self.message_contains.as_deref(),
+        ));
+        found
+    }
+}
+
+/// Whether a verb that is no call was done, or refused as expected.
+pub(crate) fn refusal_differences(
+    expected: Option<&ExpectRefusal>,
+    answer: &Answer,
+) -> Vec<String> {
+    match (expected, &answer.error) {
+        (None, None) if answer.ok => Vec::new(),
+        (None, _) => vec!["expected it to be done".into()],
+        (Some(ExpectRefusal::Error(expected)), Some(error)) => expected.differences(error),
+        (Some(_), None) => vec!["expected an error, got none".into()],
+    }
+}

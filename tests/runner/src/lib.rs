@@ -1,0 +1,25 @@
+//! Runs the scenarios against the twin datacenter, from Rust, C, Java and Python.
+//!
+//! A scenario is JSON: a set-up of the twin, and steps that drive a client and say what must come
+//! of it. One interpreter reads it, and plays it with a [`Subject`]: the Rust client in this
+//! process, or an agent process that wraps a binding and is spoken to in lines of JSON.
+
+mod compare;
+mod expect;
+mod failure;
+mod file;
+mod play;
+mod protocol;
+mod request;
+mod run;
+mod stage;
+mod step;
+mod subject;
+mod variables;
+
+pub use failure::Failure;
+pub use file::{LoadError, Runs, Scenario, load};
+
+pub use protocol::{Answer, Request};
+pub use run::{Report, Run};
+pub use subject::{Agent, Broken, Rust, Subject, SubjectKind};

@@ -1,0 +1,175 @@
+//! The requests that scenarios make, as they are written there, and as they are sent.
+
+use std::collections::BTreeMap;
+
+use quick_xml::escape::escape;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::protocol::Call;
+
+const SOAP_PATH: &str = "/XRMServices/2011/Organization.svc/web";
+const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+const CRM_CONTRACTS: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
+const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Which of the two services is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Service {
+    WebApi,
+    Soap,
+}
+
+/// A request as a scenario writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ScenarioRequest {
+    /// Any request, word for word.
+    Plain {
+        method: String,
+        url: String,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// Body as text.
+        #[serde(default)]
+        body: Option<String>,
+        /// Body as JSON; the content type is set.
+        #[serde(default)]
+        json: Option<Value>,
+    },
+    /// The cheapest read.
+    WhoAmI(Service),
+    /// Creates an account, with an id of the server's or of the caller's choice.
+    Create {
+        via: Service,
+        name: String,
+        #[serde(default)]
+        id: Option<String>,
+    },
+    /// Reads an account.
+    Retrieve { via: Service, id: String },
+}
+
+impl ScenarioRequest {
+    pub(crate) fn call(&self, client: &str) -> Call {
+        match self {
+            ScenarioRequest::Plain {
+                method,
+                url,
+                headers,
+                body,
+                json,
+            } => {
+                let mut call = call(client, method, url);
+                call.headers.clone_from(headers);
+                call.body.clone_from(body);
+                match json {
+                    Some(json) => with_json(call, json),
+                    None => call,
+                }
+            }
+            ScenarioRequest::WhoAmI(Service::WebApi) => {
+                call(client, "GET", "/api/data/v9.2/WhoAmI")
+            }
+            ScenarioRequest::WhoAmI(Service::Soap) => soap(client, "Execute", &who_am_i()),
+            ScenarioRequest::Create {
+                via: Service::WebApi,
+                name,
+                id,
+            } => {
+                let mut row = json!({ "name": name });
+                if let Some(id) = id {
+                    row["accountid"] = json!(id);
+                }
+                with_json(call(client, "POST", "/api/data/v9.2/accounts"), &row)
+            }
+            ScenarioRequest::Create {
+                via: Service::Soap,
+                name,
+                id,
+            } => soap(
+                client,
+                "Create",
+                &create(name, id.as_deref().unwrap_or(NO_ID)),
+            ),
+            ScenarioRequest::Retrieve {
+                via: Service::WebApi,
+                id,
+            } => call(client, "GET", &format!("/api/data/v9.2/accounts({id})")),
+            ScenarioRequest::Retrieve {
+                via: Service::Soap,
+                id,
+            } => soap(client, "Retrieve", &retrieve(id)),
+        }
+    }
+}
+
+fn call(client: &str, method: &str, url: &str) -> Call {
+    Call {
+        client: client.to_owned(),
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: BTreeMap::new(),
+        body: None,
+        timeout_ms: None,
+        operation: None,
+    }
+}
+
+fn with_json(mut call: Call, body: &Value) -> Call {
+    call.headers
+        .insert("Content-Type".into(), "application/json".into());
+    call.body = Some(body.to_string());
+    call
+}
+
+fn soap(client: &str, operation: &str, body: &str) -> Call {
+    let mut call = call(client, "POST", SOAP_PATH);
+    call.headers
+        .insert("Content-Type".into(), "text/xml; charset=utf-8".into());
+    call.headers.insert(
+        "SOAPAction".into(),
+        format!("\"{SERVICES}/IOrganizationService/{operation}\""),
+    );
+    call.body = Some(format!(
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>{body}</s:Body></s:Envelope>"
+    ));
+    call
+}
+
+fn who_am_i() -> String {
+    format!(
+        "<Execute xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\">\
+         <request i:type=\"c:WhoAmIRequest\" xmlns:a=\"{CONTRACTS}\" xmlns:c=\"{CRM_CONTRACTS}\">\
+         <a:Parameters xmlns:b=\"{GENERIC}\"/><a:RequestId i:nil=\"true\"/>\
+         <a:RequestName>WhoAmI</a:RequestName></request></Execute>"
+    )
+}
+
+fn create(name: &str, id: &str) -> String {
+    format!(
+        "<Create xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\"><entity xmlns:a=\"{CONTRACTS}\">\
+         <a:Attributes xmlns:b=\"{GENERIC}\"><a:KeyValuePairOfstringanyType><b:key>name</b:key>\
+         <b:value i:type=\"x:string\" xmlns:x=\"http://www.w3.org/2001/XMLSchema\">{}</b:value>\
+         </a:KeyValuePairOfstringanyType></a:Attributes><a:EntityState i:nil=\"true\"/>\
+         <a:FormattedValues xmlns:b=\"{GENERIC}\"/><a:Id>{}</a:Id>\
+         <a:LogicalName>account</a:LogicalName><a:RelatedEntities xmlns:b=\"{GENERIC}\"/>\
+         </entity></Create>",
+        escape(name),
+        escape(id)
+    )
+}
+
+fn retrieve(id: &str) -> String {
+    format!(
+        "<Retrieve xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\"><entityName>account</entityName>\
+         <id>{}</id><columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>true</a:AllColumns>\
+         <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/>\
+         </columnSet></Retrieve>",
+        escape(id)
+    )
+}

@@ -1,0 +1,293 @@
+//! The twin as a scenario sees it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use d365_twin::{
+    Authority, Condition, Fault, FaultId, JournalEntry, OrgHandle, OrganizationConfig, Replication,
+    Role, RowView, SideHandle, Twin, TwinConfig,
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use crate::expect::json;
+use crate::step::Trust;
+use crate::variables::Variables;
+
+/// How much of the journal a failure shows.
+const JOURNAL_TAIL: usize = 12;
+
+/// A twin that plays one scenario.
+pub(crate) struct Stage {
+    /// First, so that they end before the twin does.
+    timers: Vec<Timer>,
+    twin: Twin,
+    first: String,
+    names: Vec<String>,
+    faults: HashMap<String, (SideHandle, FaultId)>,
+    stranger: TempDir,
+}
+
+/// A fault that comes later, or goes by itself; dropped, it does nothing any more.
+struct Timer {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Timer {
+    fn start(
+        side: SideHandle,
+        fault: Fault,
+        set: Option<FaultId>,
+        after: Duration,
+        lasting: Option<Duration>,
+    ) -> Timer {
+        let (stop, stopped) = channel::<()>();
+        let thread = thread::spawn(move || {
+            let over = |time| stopped.recv_timeout(time) != Err(RecvTimeoutError::Timeout);
+            let id = match set {
+                Some(id) => id,
+                None if over(after) => return,
+                // It was checked when it was read; a twin that stops has no use for it.
+                None => match side.fault(fault) {
+                    Ok(id) => id,
+                    Err(_) => return,
+                },
+            };
+            if lasting.is_some_and(|lasting| !over(lasting)) {
+                // As above.
+                let _ = side.clear_fault(id);
+            }
+        });
+        Timer {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was printed by its thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Stage {
+    pub(crate) fn start(organizations: &[OrganizationConfig]) -> Result<Stage, String> {
+        let names: Vec<String> = organizations.iter().map(|org| org.name.clone()).collect();
+        let first = names
+            .first()
+            .cloned()
+            .ok_or("a scenario needs an organization")?;
+        let twin = Twin::start(TwinConfig::new(organizations.iter().cloned())).map_err(text)?;
+        let stranger = tempfile::tempdir().map_err(text)?;
+        fs::write(stranger.path().join("ca.pem"), stranger_ca()?).map_err(text)?;
+        Ok(Stage {
+            timers: Vec::new(),
+            twin,
+            first,
+            names,
+            faults: HashMap::new(),
+            stranger,
+        })
+    }
+
+    /// `contoso.primary` is the base URL, `contoso.primary_host` its host, and
+    /// `contoso.primary_address` where it listens on this machine; likewise for the alternate. The
+    /// first organization's stand without its name, too.
+    pub(crate) fn variables(&self) -> Result<Variables, String> {
+        let mut variables = Variables::default();
+        for name in &self.names {
+            for role in Role::ALL {
+                let side = self.side(Some(name), role)?;
+                for (key, value) in [
+                    (role.to_string(), side.url()),
+                    (format!("{role}_host"), side.host()),
+                    (
+                        format!("{role}_address"),
+                        format!("127.0.0.1:{}", side.port()),
+                    ),
+                ] {
+                    variables.set(format!("{name}.{key}"), value.clone());
+                    if *name == self.first {
+                        variables.set(key, value);
+                    }
+                }
+            }
+        }
+        Ok(variables)
+    }
+
+    pub(crate) fn url(&self, org: Option<&str>, side: Role) -> Result<String, String> {
+        Ok(self.side(org, side)?.url())
+    }
+
+    pub(crate) fn connect_to(&self) -> Map<String, Value> {
+        self.twin
+            .connect_to()
+            .into_iter()
+            .map(|(from, to)| (from, Value::String(to)))
+            .collect()
+    }
+
+    pub(crate) fn ca_bundle(&self, trust: Trust) -> PathBuf {
+        match trust {
+            Trust::Twin => self.twin.ca_file(),
+            Trust::Stranger => self.stranger.path().join("ca.pem"),
+        }
+    }
+
+    fn org(&self, name: Option<&str>) -> Result<OrgHandle, String> {
+        self.twin.org(name.unwrap_or(&self.first)).map_err(text)
+    }
+
+    fn side(&self, org: Option<&str>, role: Role) -> Result<SideHandle, String> {
+        Ok(self.org(org)?.side(role).clone())
+    }
+
+    pub(crate) fn fault(
+        &mut self,
+        org: Option<&str>,
+        side: Role,
+        fault: Fault,
+        name: Option<&str>,
+        after: Duration,
+        lasting: Option<Duration>,
+    ) -> Result<(), String> {
+        let side = self.side(org, side)?;
+        let timed = !after.is_zero() || lasting.is_some();
+        let mut set = None;
+        if after.is_zero() {
+            set = Some(side.fault(fault.clone()).map_err(text)?);
+        }
+        match (name, set) {
+            (Some(_), _) if timed => {
+                return Err("a fault with `after_ms` or `for_ms` takes no name".into());
+            }
+            (Some(name), Some(id)) => {
+                self.faults.insert(name.to_owned(), (side.clone(), id));
+            }
+            _ => {}
+        }
+        if timed {
+            self.timers
+                .push(Timer::start(side, fault, set, after, lasting));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clear(
+        &mut self,
+        org: Option<&str>,
+        side: Option<Role>,
+        name: Option<&str>,
+    ) -> Result<(), String> {
+        if let Some(name) = name {
+            let (side, id) = self
+                .faults
+                .remove(name)
+                .ok_or_else(|| format!("no fault is named `{name}`"))?;
+            return side.clear_fault(id).map(drop).map_err(text);
+        }
+        match side {
+            Some(role) => self.side(org, role)?.clear().map_err(text),
+            None => Role::ALL
+                .into_iter()
+                .try_for_each(|role| self.side(org, role)?.clear().map_err(text)),
+        }
+    }
+
+    /// Lets everything go that a fault holds, so that the clients can be closed.
+    pub(crate) fn release(&mut self) -> Result<(), String> {
+        self.timers.clear();
+        for name in self.names.clone() {
+            self.clear(Some(&name), None, None)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_authority(&self, org: Option<&str>, active: Authority) -> Result<(), String> {
+        self.org(org)?.set_authority(active);
+        Ok(())
+    }
+
+    pub(crate) fn set_replication(
+        &self,
+        org: Option<&str>,
+        replication: Replication,
+    ) -> Result<(), String> {
+        self.org(org)?.set_replication(replication);
+        Ok(())
+    }
+
+    pub(crate) fn replicate(&self, org: Option<&str>) -> Result<(), String> {
+        self.org(org)?.replicate().map(drop).map_err(text)
+    }
+
+    pub(crate) fn wait(
+        &self,
+        org: Option<&str>,
+        side: Role,
+        condition: &Condition,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        self.side(org, side)?
+            .wait_for(condition.clone(), timeout)
+            .map(drop)
+            .map_err(text)
+    }
+
+    /// A side's counts, by their names.
+    pub(crate) fn counts(&self, org: Option<&str>, side: Role) -> Result<Value, String> {
+        Ok(json(&self.side(org, side)?.counts()))
+    }
+
+    /// The journal's entries of one side.
+    pub(crate) fn journal(&self, org: Option<&str>, side: Role) -> Vec<JournalEntry> {
+        let org = org.unwrap_or(&self.first);
+        let ours = |entry: &JournalEntry| entry.org == org && entry.side == side;
+        self.twin.journal().into_iter().filter(ours).collect()
+    }
+
+    pub(crate) fn rows(&self, org: Option<&str>) -> Result<Vec<RowView>, String> {
+        Ok(self.org(org)?.rows())
+    }
+
+    pub(crate) fn duplicates(&self, org: Option<&str>) -> Result<usize, String> {
+        Ok(self.org(org)?.duplicates().len())
+    }
+
+    /// The last entries of the journal, a line each.
+    pub(crate) fn journal_tail(&self) -> Vec<String> {
+        let entries = self.twin.journal();
+        let skipped = entries.len().saturating_sub(JOURNAL_TAIL);
+        entries[skipped..]
+            .iter()
+            .map(|entry| json(entry).to_string())
+            .collect()
+    }
+}
+
+/// A CA that signed nothing.
+fn stranger_ca() -> Result<String, String> {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "stranger");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().map_err(text)?;
+    Ok(params.self_signed(&key).map_err(text)?.pem())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

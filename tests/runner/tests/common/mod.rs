@@ -1,0 +1,47 @@
+//! What the tests of the runner have in common: a folder of one scenario, and playing it.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::fs;
+
+use d365_scenarios::{Run, SubjectKind, load};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with one file that holds one crossing scenario.
+pub fn folder(steps: &[Value]) -> TempDir {
+    let file = json!({"$schema": "../schema.json", "about": "a test", "scenarios": [
+        {"name": "the scenario", "rule": "the rule", "runs": "crossing", "steps": steps}]});
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("group")).unwrap();
+    fs::write(folder.path().join("group/file.json"), file.to_string()).unwrap();
+    folder
+}
+
+/// Plays the steps with a subject; what failed, and everything that was written.
+pub fn play(steps: &[Value], subject: SubjectKind) -> (usize, String) {
+    let folder = folder(steps);
+    let run = Run {
+        scenarios: load(folder.path()).unwrap(),
+        subjects: vec![subject],
+    };
+    let mut out = Vec::new();
+    let report = run.play(&mut out).unwrap();
+    (report.failed, String::from_utf8(out).unwrap())
+}
+
+pub fn call(expect: Value) -> Value {
+    json!({"do": "call", "request": {"who_am_i": "web_api"}, "expect": expect})
+}
+
+/// A client, a call that switches, and then `step`.
+pub fn steps_with(step: &Value) -> Vec<Value> {
+    vec![
+        json!({"do": "open", "on_required": "proceed", "on_switched": "listen",
+            "settings": {"auto_switch": "on"}}),
+        json!({"do": "fault", "side": "primary", "fault": {"kind": "refuse"}}),
+        call(json!({"response": {"status": 200}})),
+        step.clone(),
+        json!({"do": "expect_switches",
+            "switches": [{"from": "primary", "reason": "endpoint_not_found", "epoch": 1}]}),
+    ]
+}
