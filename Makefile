@@ -1,0 +1,141 @@
+# The commands that people and machines rely on. Each installs what it lacks: Debian's packages by
+# apt, crates by cargo, wheels by pip into target/venv, jars by Maven.
+#
+#   make drill      the disaster drill that a C, a Java and a Python application survive
+#   make test       everything that can be checked
+#   make wheel      the Python wheel into dist/
+#   make jar        the Java jar into dist/
+#   make install    the C library: PREFIX=/usr/local DESTDIR=
+#   make header     regenerates include/d365_failover.h
+#   make deny       licences and advisories of the dependencies
+
+PRESET  ?= dotnet
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+MVN     ?= mvn
+PYTHON  ?= python3
+
+ROOT    := $(CURDIR)
+T       := $(ROOT)/target
+VENV    := $(T)/venv
+RELEASE := $(T)/release
+C_OUT   := $(T)/c
+JAVA    := $(ROOT)/bindings-java
+PY      := $(ROOT)/bindings-python
+CBINDGEN_VERSION := 0.29.4
+CBINDGEN := $(T)/tools/bin/cbindgen
+CBINDGEN_RUN := $(CBINDGEN) --config ffi-c/cbindgen.toml --crate d365-failover-c \
+                --output include/d365_failover.h ffi-c
+# The jar of the tests carries the library that cargo's release profile built.
+MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
+# The one JSON library that the agents and tests in Java need is found where Maven has put it.
+JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
+
+.PHONY: drill test wheel jar install header header-check deny \
+        machine machine-test venv c c-programs java java-test python twin scenarios-crossing
+.NOTPARALLEL:
+
+# ---- the main job ---------------------------------------------------------------------------------
+
+drill: machine c-programs java python
+	$(CARGO) build -q --release -p d365-drill
+	$(RELEASE)/d365-drill --preset $(PRESET) --dir $(T)/drill --report $(T)/drill/report.json \
+	    --c $(C_OUT)/drill \
+	    --java "java -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
+	    --python "$(VENV)/bin/python $(PY)/examples/drill.py"
+
+# ---- everything that can be checked ------------------------------------------------------------------
+
+test: machine machine-test
+	tests/run.sh
+
+# ---- what the machine must have --------------------------------------------------------------------
+
+machine:
+	@tests/tools/need.sh cargo: gcc:gcc javac:default-jdk-headless mvn:maven $(PYTHON):python3 \
+	    venv:python3-venv
+
+machine-test:
+	@tests/tools/need.sh g++:g++ nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev
+
+venv: $(VENV)/.ready
+$(VENV)/.ready: $(PY)/requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+$(CBINDGEN):
+	$(CARGO) install -q cbindgen --version $(CBINDGEN_VERSION) --locked --root $(T)/tools
+
+# ---- the C library ---------------------------------------------------------------------------------
+
+c:
+	$(CARGO) build -q --release -p d365-failover-c
+
+c-programs: c
+	$(MAKE) -s -C tests/c LIB=$(RELEASE)/libd365_failover.so OUT=$(C_OUT) examples
+
+header: $(CBINDGEN)
+	$(CBINDGEN_RUN)
+
+header-check: $(CBINDGEN)
+	$(CBINDGEN_RUN) --verify
+
+install:
+	$(CARGO) build --profile dist -p d365-failover-c
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(T)/dist/libd365_failover.so $(DESTDIR)$(PREFIX)/lib/libd365_failover.so.0
+	ln -sf libd365_failover.so.0 $(DESTDIR)$(PREFIX)/lib/libd365_failover.so
+	install -m 644 $(T)/dist/libd365_failover.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/d365_failover.h $(DESTDIR)$(PREFIX)/include/
+	sed 's|@PREFIX@|$(PREFIX)|' ffi-c/d365_failover.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/d365_failover.pc
+
+# ---- Java -------------------------------------------------------------------------------------------
+
+java:
+	$(CARGO) build -q --release -p d365-failover-jni
+	$(MVN_RUN) -Dnative.build=release test-compile
+
+# -Xcheck:jni only prints; its word in a test's output is a failure.
+java-test: java twin
+	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin package
+	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
+
+jar: machine
+	$(CARGO) build --profile dist-binding -p d365-failover-jni
+	$(MVN_RUN) -Dnative.build=dist-binding -DskipTests package
+	mkdir -p dist && cp $(JAVA)/target/d365-failover-*.jar dist/
+
+# ---- Python -----------------------------------------------------------------------------------------
+
+# The wheel of the tests is built with the release profile: the same link, less waiting.
+python: venv
+	rm -rf $(T)/wheels
+	cd $(PY) && $(VENV)/bin/maturin build -q --profile release --interpreter $(VENV)/bin/python \
+	    --out $(T)/wheels
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps \
+	    $(T)/wheels/*.whl
+
+wheel: machine venv
+	cd $(PY) && $(VENV)/bin/maturin build --profile dist-binding \
+	    --interpreter $(VENV)/bin/python --out $(ROOT)/dist
+
+# ---- the twin and the scenarios ---------------------------------------------------------------------
+
+twin:
+	$(CARGO) build -q -p d365-twin
+
+scenarios-crossing: java python
+	$(CARGO) build -q -p d365-scenarios
+	$(MAKE) -s -C tests/c LIB=$(RELEASE)/libd365_failover.so OUT=$(C_OUT) programs
+	$(T)/debug/scenarios tests/scenarios \
+	    --subject c=$(C_OUT)/agent \
+	    --subject java="java -Xcheck:jni -cp $(JAVA_CP) io.github.d365failover.agent.Agent" \
+	    --subject python="$(VENV)/bin/python -X dev $(PY)/tests/agent.py" \
+	    --subject python-async="$(VENV)/bin/python -X dev $(PY)/tests/agent.py --async"
+
+deny:
+	$(CARGO) install -q cargo-deny --locked --root $(T)/tools
+	$(T)/tools/bin/cargo-deny check

@@ -1,0 +1,78 @@
+"""Dynamics 365 / Dataverse calls that go on at the alternate datacenter when the organization's own fails."""
+
+from ._async_client import AsyncClient
+from ._client import Client
+from ._events import EndpointSwitchEvent, EndpointSwitchRequiredEvent
+from ._exceptions import (
+    AuthenticationError,
+    BusyError,
+    CallCancelledError,
+    CallTimeoutError,
+    CaStoreError,
+    ClosedError,
+    ConnectionLostError,
+    DatacenterNotAvailableError,
+    EndpointNotFoundError,
+    FailoverError,
+    ForkedError,
+    HTTPStatusError,
+    InvalidArgumentError,
+    InvalidSettingError,
+    InvalidUrlError,
+    LateError,
+    LocalError,
+    NoAlternateError,
+    ProtocolError,
+    ServerUnavailableError,
+    TlsError,
+    UnknownSettingError,
+    WouldDeadlockError,
+)
+from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url
+from ._models import Attempt, Headers, Response
+from ._native import VERSION as __version__
+
+__all__ = [
+    "AsyncClient",
+    "Attempt",
+    "AuthenticationError",
+    "BusyError",
+    "CaStoreError",
+    "CallCancelledError",
+    "CallTimeoutError",
+    "Client",
+    "ClosedError",
+    "ConnectionLostError",
+    "DatacenterNotAvailableError",
+    "EndpointNotFoundError",
+    "EndpointSwitchEvent",
+    "EndpointSwitchRequiredEvent",
+    "FailoverError",
+    "Fault",
+    "ForkedError",
+    "HTTPStatusError",
+    "Headers",
+    "InvalidArgumentError",
+    "InvalidSettingError",
+    "InvalidUrlError",
+    "LateError",
+    "LocalError",
+    "NoAlternateError",
+    "ProtocolError",
+    "Response",
+    "ServerUnavailableError",
+    "TlsError",
+    "UnknownSettingError",
+    "WouldDeadlockError",
+    "__version__",
+    "alternate_url",
+    "classify",
+    "is_alternate_url",
+    "primary_url",
+]
+
+for _name in __all__:
+    _public = globals()[_name]
+    if getattr(_public, "__module__", "").startswith(__name__ + "._"):
+        _public.__module__ = __name__
+del _name, _public

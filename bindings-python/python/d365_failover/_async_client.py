@@ -1,0 +1,402 @@
+"""The client for asyncio: calls are submitted, and the queue's descriptor wakes the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import itertools
+import time
+import weakref
+from collections import deque
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import _lifecycle
+from ._base import CLOSE_TIMEOUT, BaseClient
+from ._events import LOG, REQUIRED, Handler, awaited, event_of, log, log_failure, running_loop
+from ._exceptions import completed, of_failure, of_kind, raising
+from ._models import Response
+from ._native import NativeFailure
+from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from ._native import Item, Queue
+    from ._settings import Settings
+    from ._types import RawRequest, RawResponse
+
+__all__ = ["AsyncClient"]
+
+_GRACE = 2.0
+"""Seconds that a close waits for the completions of what it has cancelled."""
+
+_BATCH = 256
+"""Items that are taken before other callbacks of the loop get their turn."""
+
+
+class _Decision:
+    """A decision that is being made. Tasks that a handler leaves behind see that it is over."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
+        self.open = True
+
+
+_deciding: contextvars.ContextVar[_Decision | None] = contextvars.ContextVar("d365_failover_deciding", default=None)
+
+
+class AsyncClient(BaseClient):
+    """A client of one organization for the tasks of one event loop: the one that uses it first.
+
+    Handlers, plain functions or coroutines, run on the loop that they were registered from, one at a time.
+    """
+
+    def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
+        super().__init__(url, dict(settings))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._descriptor = -1
+        self._keys = itertools.count(1)
+        self._futures: dict[int, asyncio.Future[RawResponse]] = {}
+        self._backlog: deque[Item] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._silent = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        super().__del__()
+        loop = self.__dict__.get("_loop")
+        if loop is not None and not self._closed and not loop.is_closed():
+            # The descriptor stays open until the loop has forgotten it.
+            with contextlib.suppress(RuntimeError):  # closed just now
+                loop.call_soon_threadsafe(_forget, loop, self._descriptor, self._queue)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
+
+        Arguments and errors are those of `Client.request`. Cancelling the task cancels the call; the CancelledError
+        then has a `FailoverError` as `__cause__` that tells what is known of the write.
+        """
+        request = build(method, url, headers, params, content, json, timeout, operation)
+        self._refuse_while_deciding()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._attached()
+        return Response(await self._call(loop, request))
+
+    async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> RawResponse:
+        key = next(self._keys)
+        future: asyncio.Future[RawResponse] = loop.create_future()
+        self._futures[key] = future
+        try:
+            try:
+                pending = self._native.submit(request, key)
+            except NativeFailure as failure:
+                raise of_failure(failure) from None
+            try:
+                return await future
+            except asyncio.CancelledError as cancelled:
+                if future.done() and not future.cancelled():
+                    cancelled.__cause__ = future.exception() or completed(future.result())
+                    raise
+                last: asyncio.Future[RawResponse] = loop.create_future()
+                self._futures[key] = last
+                pending.cancel()
+                try:
+                    cancelled.__cause__ = completed(await last)
+                except Exception as error:
+                    cancelled.__cause__ = error
+                raise
+        finally:
+            self._futures.pop(key, None)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """GET. See `request`."""
+        return await self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """POST. See `request`."""
+        return await self.request(
+            "POST",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    async def patch(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """PATCH. See `request`."""
+        return await self.request(
+            "PATCH",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    async def put(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """PUT. See `request`."""
+        return await self.request(
+            "PUT",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    async def delete(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """DELETE. See `request`."""
+        return await self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation)
+
+    async def switch_endpoint(self) -> None:
+        """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
+        self._refuse_while_deciding()
+        await self._attached().run_in_executor(None, raising(self._native.switch_endpoint))
+
+    async def discover(self) -> None:
+        """Reads now what the organization's WSDL says about failover."""
+        self._refuse_while_deciding()
+        await self._attached().run_in_executor(None, raising(self._native.discover))
+
+    async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.
+
+        Afterwards no handler runs, or it raises `BusyError`: one is still running. Again, or in the child of a fork, it
+        does nothing.
+        """
+        timeout_ms = milliseconds(timeout, "timeout", least=0)
+        if self._closed or self._native.forked:
+            return
+        if timeout_ms:
+            self._refuse_while_deciding()
+        loop = self._attached()
+        end = time.monotonic() + timeout
+        try:
+            await loop.run_in_executor(None, raising(self._native.shutdown), timeout_ms)
+            if self._futures:
+                # Cancelled calls complete at once, but in a queue that is open.
+                await asyncio.wait(list(self._futures.values()), timeout=_GRACE)
+        finally:
+            self._closed = True
+            self._native.close_queues()
+            self._drain(self._queue)
+            self._detach()
+            self._give_up()
+            _lifecycle.closed(self)
+        worker = self._worker
+        if worker is not None and worker is not asyncio.current_task():
+            await asyncio.wait({worker}, timeout=max(0.0, end - time.monotonic()))
+            if not worker.done():
+                self._silent = True
+                raise of_kind("busy", "closed, but a handler is still running")
+
+    aclose = close
+
+    def _prepare(self, handler: Handler) -> None:
+        # A handler may come from another loop than the client's: then it runs there.
+        if running_loop() is not None and (self._loop is None or self._loop.is_closed()):
+            self._attached()
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        if "_loop" in self.__dict__:
+            self._detach()
+
+    def _refuse_while_deciding(self) -> None:
+        decision = _deciding.get()
+        if decision is not None and decision.open and decision.client is self:
+            raise of_kind(
+                "would_deadlock", "this would wait for the handler of EndpointSwitchRequired that it is called from"
+            )
+
+    def _give_up(self) -> None:
+        """Ends the calls whose completion can come no more."""
+        futures, self._futures = self._futures, {}
+        for future in futures.values():
+            if not future.done():
+                error = of_kind("cancelled", "the client was closed during the call")
+                error.effect = "unknown"
+                future.set_exception(error)
+
+    @raising
+    def _attached(self) -> asyncio.AbstractEventLoop:
+        """The running loop, with the queue's descriptor in it."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return loop
+        descriptor = self._queue.descriptor()  # refuses a parent's client, before anything of it is touched
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise of_kind("invalid_argument", "this AsyncClient belongs to another event loop")
+            self._futures.clear()
+            self._worker = None
+        if not self._closed:
+            loop.add_reader(descriptor, _readable, weakref.ref(self))
+            self._loop, self._descriptor = loop, descriptor
+            if self._tokens is not None:
+                self._tokens.loop = loop
+        return loop
+
+    def _detach(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed() and running_loop() is loop:
+            loop.remove_reader(self._descriptor)
+
+    def _drain(self, queue: Queue) -> None:
+        while True:
+            items, closed = queue.drain(_BATCH)
+            for item in items:
+                if isinstance(item, tuple):
+                    self._complete(*item)
+                elif item.kind == LOG:
+                    log(item)
+                    item.done()
+                else:
+                    self._backlog.append(item)
+            if closed and self._loop is not None:
+                self._loop.remove_reader(self._descriptor)
+            if len(items) < _BATCH or not self._closed:
+                break
+        if self._backlog and self._worker is None and self._loop is not None:
+            self._worker = self._loop.create_task(self._work())
+
+    def _complete(self, key: int, outcome: RawResponse | NativeFailure) -> None:
+        future = self._futures.pop(key, None)
+        if future is None or future.done():
+            return
+        if isinstance(outcome, NativeFailure):
+            future.set_exception(of_failure(outcome))
+        else:
+            future.set_result(outcome)
+
+    async def _work(self) -> None:
+        """Calls handlers, one after the other, as long as there are events."""
+        try:
+            while self._backlog:
+                await self._dispatch(self._backlog.popleft())
+        finally:
+            self._worker = None
+
+    async def _dispatch(self, item: Item) -> None:
+        decision = _Decision(self) if item.kind == REQUIRED else None
+        token = _deciding.set(decision)
+        try:
+            event = event_of(item)
+            for registered in self._handlers.of(item.kind):
+                if self._silent:
+                    return
+                try:
+                    result = registered.handler(event)
+                    if inspect.isawaitable(result):
+                        await self._finish(result, registered.loop)
+                except Exception as error:
+                    log_failure(registered.handler, event, error)
+        finally:
+            if decision is not None:
+                decision.open = False
+            _deciding.reset(token)
+            item.done()
+
+    async def _finish(self, result: Awaitable[object], loop: asyncio.AbstractEventLoop | None) -> None:
+        running = asyncio.get_running_loop()
+        if loop is None or loop is running:
+            task: asyncio.Future[object] = running.create_task(awaited(result))
+        else:
+            task = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaited(result), loop))
+        try:
+            # Not awaited itself: a handler that was cancelled is the handler's failure, and does not end the worker.
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.cancelled():
+            raise RuntimeError("it was cancelled")
+        task.result()
+
+
+def _readable(reference: weakref.ref[AsyncClient]) -> None:
+    """The reader. Does not keep the client, so that a forgotten one can go."""
+    client = reference()
+    if client is not None:
+        client._drain(client._queue)
+
+
+def _forget(loop: asyncio.AbstractEventLoop, descriptor: int, queue: Queue) -> None:
+    loop.remove_reader(descriptor)
+    del queue

@@ -1,0 +1,149 @@
+"""What both clients are."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import _lifecycle, _native
+from ._events import (
+    REQUIRED,
+    SWITCHED,
+    EndpointSwitchEvent,
+    EndpointSwitchRequiredEvent,
+    Handler,
+    Handlers,
+    check_handler,
+)
+from ._exceptions import of_kind, raising
+from ._native import NativeFailure
+from ._settings import to_native
+from ._tokens import TokenSource
+
+RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
+SwitchedHandler = TypeVar("SwitchedHandler", bound=Callable[[EndpointSwitchEvent], object])
+
+CLOSE_TIMEOUT = 5.0
+
+
+class BaseClient:
+    """Endpoints and handlers. All of it may be used from any thread, and from any handler."""
+
+    _closed = True  # until the native client stands, for __del__
+
+    @raising
+    def __init__(self, url: str, settings: dict[str, Any]) -> None:
+        provider = settings.pop("token_provider", None)
+        self._native = _native.Client(url, to_native(settings), provider is not None)
+        self._queue = self._native.queue
+        self._handlers = Handlers()
+        self._tokens: TokenSource | None = None
+        self._closed = False
+        try:
+            tokens = self._native.tokens
+            if tokens is not None:
+                self._tokens = TokenSource(provider, tokens)
+            self._native.subscribe(self._handlers.mask())
+        except BaseException:
+            self._abandon()
+            raise
+        _lifecycle.opened(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._closed else self._native.active_url}>"
+
+    def __del__(self) -> None:
+        if not self._closed and not self._native.forked:
+            warnings.warn(f"unclosed {type(self).__name__}", ResourceWarning, source=self, stacklevel=2)
+
+    @property
+    @raising
+    def primary_url(self) -> str:
+        """Base URL of the organization's own endpoint."""
+        return self._native.primary_url
+
+    @property
+    @raising
+    def alternate_url(self) -> str | None:
+        """Base URL of the other datacenter. `None`: there is none, or none is known yet."""
+        return self._native.alternate_url
+
+    @property
+    @raising
+    def active_url(self) -> str:
+        """Base URL of the endpoint that calls go to now."""
+        return self._native.active_url
+
+    @property
+    @raising
+    def is_primary(self) -> bool:
+        """Whether calls go to the primary now."""
+        return self._native.is_primary
+
+    @property
+    @raising
+    def epoch(self) -> int:
+        """How often the client has switched."""
+        return self._native.epoch
+
+    @property
+    @raising
+    def endpoint_auto_switch_enabled(self) -> bool:
+        """Whether a fault switches the endpoint. A handler of EndpointSwitchRequired may set it for that switch."""
+        return self._native.endpoint_auto_switch_enabled
+
+    @endpoint_auto_switch_enabled.setter
+    @raising
+    def endpoint_auto_switch_enabled(self, enabled: bool) -> None:
+        self._native.endpoint_auto_switch_enabled = enabled
+
+    def on_endpoint_switch_required(self, handler: RequiredHandler) -> RequiredHandler:
+        """Calls `handler(event)` before a switch; `event.veto()` forbids it. Usable as a decorator.
+
+        The calls that met the fault wait for it, at most `handler_timeout`. It must not wait for a call of this client.
+        """
+        self._register(REQUIRED, handler)
+        return handler
+
+    def on_endpoint_switched(self, handler: SwitchedHandler) -> SwitchedHandler:
+        """Calls `handler(event)` after a switch. Usable as a decorator. It may send calls."""
+        self._register(SWITCHED, handler)
+        return handler
+
+    @raising
+    def off(self, handler: Handler) -> bool:
+        """Removes `handler` from all events. Whether it was there. Works inside the handler."""
+        with self._handlers.lock:
+            found = self._handlers.remove(handler)
+            if found:
+                self._native.subscribe(self._handlers.mask())
+        return found
+
+    @raising
+    def _register(self, kind: int, handler: Handler) -> None:
+        check_handler(handler)
+        if self._native.forked or self._closed:
+            raise of_kind("forked" if self._native.forked else "closed")
+        with self._handlers.lock:
+            self._prepare(handler)
+            self._handlers.add(kind, handler)
+            self._native.subscribe(self._handlers.mask())
+
+    def _prepare(self, handler: Handler) -> None:
+        raise NotImplementedError
+
+    def _threads(self) -> list[threading.Thread]:
+        """The client's threads, less the one that asks."""
+        threads = [self._tokens.thread] if self._tokens is not None else []
+        return [thread for thread in threads if thread is not threading.current_thread()]
+
+    def _abandon(self) -> None:
+        """Closes without waiting."""
+        self._closed = True
+        with contextlib.suppress(NativeFailure):
+            self._native.shutdown(0)
+            self._native.close_queues()
+        _lifecycle.closed(self)

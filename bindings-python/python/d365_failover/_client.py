@@ -1,0 +1,216 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import _lifecycle
+from ._base import CLOSE_TIMEOUT, BaseClient
+from ._events import Dispatcher, Handler, check_loop
+from ._exceptions import of_failure, of_kind, raising
+from ._models import Response
+from ._native import NativeFailure
+from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from ._settings import Settings
+
+__all__ = ["Client"]
+
+
+class Client(BaseClient):
+    """A client of one organization, for any number of threads.
+
+    `url` is the organization's base URL, of the primary or of the alternate. Opening does no network traffic.
+    Handlers run on one thread of the client's.
+    """
+
+    def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
+        super().__init__(url, dict(settings))
+        patience = settings.get("handler_timeout")
+        self._dispatcher = Dispatcher(self._queue, self._handlers, 5.0 if patience is None else patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
+
+        `url` is relative, or absolute on either endpoint of the organization. `params` are appended to its query.
+        `content` is the body; `json` is encoded as one. `timeout` is seconds for the whole call with all attempts,
+        `deadline` by default. `operation` says what a repeat does, where the request does not tell: `"read"`,
+        `"idempotent"`, `"guarded"`, `"unsafe"`.
+
+        Raises `FailoverError` where there is no response. A KeyboardInterrupt has one as `__cause__`: it tells what is
+        known of the write that was cancelled.
+        """
+        request = build(method, url, headers, params, content, json, timeout, operation)
+        try:
+            # Python handles signals on the main thread only.
+            return Response(self._native.send(request, threading.get_ident() == threading.main_thread().ident))
+        except NativeFailure as failure:
+            raise of_failure(failure) from None
+        except BaseException as interruption:
+            if isinstance(interruption.__cause__, NativeFailure):
+                interruption.__cause__ = of_failure(interruption.__cause__)
+            raise
+        finally:
+            if self._dispatcher.thread is None and not self._native.forked:
+                self._dispatcher.drain()
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """GET. See `request`."""
+        return self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation)
+
+    def post(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """POST. See `request`."""
+        return self.request(
+            "POST",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    def patch(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """PATCH. See `request`."""
+        return self.request(
+            "PATCH",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    def put(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: ContentTypes | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """PUT. See `request`."""
+        return self.request(
+            "PUT",
+            url,
+            headers=headers,
+            params=params,
+            content=content,
+            json=json,
+            timeout=timeout,
+            operation=operation,
+        )
+
+    def delete(
+        self,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Response:
+        """DELETE. See `request`."""
+        return self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation)
+
+    @raising
+    def switch_endpoint(self) -> None:
+        """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
+        self._native.switch_endpoint()
+
+    @raising
+    def discover(self) -> None:
+        """Reads now, and waits, what the organization's WSDL says about failover."""
+        self._native.discover()
+
+    @raising
+    def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.
+
+        Once it returned on another thread than the handlers' none of them runs, or it raises `BusyError`: one is still
+        running. Again, or in the child of a fork, it does nothing.
+        """
+        timeout_ms = milliseconds(timeout, "timeout", least=0)
+        if self._closed or self._native.forked:
+            return
+        end = time.monotonic() + timeout
+        self._native.shutdown(timeout_ms)
+        self._closed = True
+        self._native.close_queues()
+        _lifecycle.closed(self)
+        self._dispatcher.drain()
+        threads = self._threads()
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if self._dispatcher.thread in threads and self._dispatcher.silence():
+            raise of_kind("busy", "closed, but a handler is still running")
+
+    def _prepare(self, handler: Handler) -> None:
+        check_loop(handler)
+        self._dispatcher.start()
+
+    def _threads(self) -> list[threading.Thread]:
+        threads = super()._threads()
+        events = self._dispatcher.thread
+        if events is not None and events is not threading.current_thread():
+            threads.append(events)
+        return threads

@@ -1,0 +1,246 @@
+"""Events: what handlers get, and how they are called."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import inspect
+import logging
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._exceptions import InvalidArgumentError, raising
+
+if TYPE_CHECKING:
+    from ._native import Item, Queue
+
+__all__ = ["EndpointSwitchEvent", "EndpointSwitchRequiredEvent"]
+
+logger = logging.getLogger("d365_failover")
+logger.addHandler(logging.NullHandler())
+
+# Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
+REQUIRED, SWITCHED, LOG = 1, 2, 7
+_PREVIOUS_URL, _NEW_URL, _REASON, _MESSAGE = 1, 2, 3, 4
+_SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC = 20, 21, 22, 23, 24, 25
+_LEVEL, _DROPPED = 27, 28
+_VETO = 2
+_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
+
+
+class EndpointSwitchEvent:
+    """One switch from an endpoint of the organization to the other."""
+
+    previous_url: str
+    """Base URL before the switch."""
+    new_url: str
+    """Base URL after it."""
+    previous_role: str
+    """`"primary"` or `"alternate"`."""
+    new_role: str
+    epoch: int
+    """How often the client will have switched, this one counted."""
+    reason: str
+    """Kind of the fault, or `"manual"`."""
+    automatic: bool
+    """Whether a fault caused it, not `switch_endpoint()`."""
+    message: str
+    time: datetime.datetime
+    """In UTC."""
+    seq: int
+    """Counts the client's events."""
+
+    name = "EndpointSwitched"
+
+    def __init__(self, item: Item) -> None:
+        self.previous_url = item.text(_PREVIOUS_URL) or ""
+        self.new_url = item.text(_NEW_URL) or ""
+        self.previous_role = item.role(_PREVIOUS_ROLE) or "unknown"
+        self.new_role = item.role(_NEW_ROLE) or "unknown"
+        self.epoch = item.number(_EPOCH) or 0
+        self.reason = item.text(_REASON) or ""
+        self.automatic = bool(item.number(_AUTOMATIC))
+        self.message = item.text(_MESSAGE) or ""
+        self.time = datetime.datetime.fromtimestamp((item.number(_TIME_MS) or 0) / 1000, datetime.timezone.utc)
+        self.seq = item.number(_SEQ) or 0
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.previous_url} -> {self.new_url} ({self.reason})>"
+
+
+class EndpointSwitchRequiredEvent(EndpointSwitchEvent):
+    """A switch that is about to happen: the calls wait for the handlers, at most `handler_timeout`."""
+
+    name = "EndpointSwitchRequired"
+
+    def __init__(self, item: Item) -> None:
+        super().__init__(item)
+        self._item = item
+
+    @raising
+    def veto(self) -> None:
+        """Forbids this switch: the calls end with their fault. One veto is enough.
+
+        Raises `FailoverError` when the time for it is over.
+        """
+        self._item.reply(_VETO)
+
+
+Handler = Callable[[Any], object]
+
+
+class _Registered(NamedTuple):
+    handler: Handler
+    loop: asyncio.AbstractEventLoop | None
+    """The event loop that it was registered from."""
+
+
+class Handlers:
+    """The handlers of a client. Readers take a snapshot, so that a handler may remove itself."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[int, tuple[_Registered, ...]] = {REQUIRED: (), SWITCHED: ()}
+        self.lock = threading.Lock()
+
+    def add(self, kind: int, handler: Handler) -> None:
+        self._by_kind[kind] += (_Registered(handler, running_loop()),)
+
+    def remove(self, handler: Handler) -> bool:
+        kept = {kind: tuple(r for r in rs if r.handler != handler) for kind, rs in self._by_kind.items()}
+        found = kept != self._by_kind
+        self._by_kind = kept
+        return found
+
+    def of(self, kind: int) -> tuple[_Registered, ...]:
+        return self._by_kind.get(kind, ())
+
+    def mask(self) -> int:
+        """The events to subscribe to. Log records always: they go to `logging`."""
+        return 1 << LOG | sum(1 << kind for kind, registered in self._by_kind.items() if registered)
+
+
+def check_handler(handler: Handler) -> None:
+    if not callable(handler):
+        raise TypeError(f"a handler is callable, not {type(handler).__name__}")
+
+
+def check_loop(handler: Handler) -> None:
+    """A blocking client has no event loop of its own."""
+    if inspect.iscoroutinefunction(handler) and running_loop() is None:
+        raise InvalidArgumentError(
+            "a coroutine handler is registered from the event loop that it is to run on", kind="invalid_argument"
+        )
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def event_of(item: Item) -> EndpointSwitchEvent:
+    return EndpointSwitchRequiredEvent(item) if item.kind == REQUIRED else EndpointSwitchEvent(item)
+
+
+def log(item: Item) -> None:
+    dropped = item.number(_DROPPED)
+    if dropped:
+        logger.warning("%d log records were dropped before this one", dropped)
+    logger.log(_LEVELS.get(item.number(_LEVEL) or 0, logging.INFO), "%s", item.text(_MESSAGE))
+
+
+def log_failure(handler: Handler, event: EndpointSwitchEvent, error: BaseException) -> None:
+    logger.error("%s: handler %r failed", event.name, handler, exc_info=error)
+
+
+class Dispatcher:
+    """Calls a blocking client's handlers: on the event thread, or, for log records without one, after a call."""
+
+    def __init__(self, queue: Queue, handlers: Handlers, patience: float) -> None:
+        self._queue = queue
+        self._handlers = handlers
+        self._patience = patience
+        self._draining = threading.Lock()
+        self._entrance = threading.Lock()
+        self._silent = False
+        self._running = False
+        self.thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Makes the event thread, if there is none. Under the handlers' lock."""
+        if self.thread is None:
+            # A call that is just draining must not take what the thread is to have.
+            with self._draining:
+                self.thread = threading.Thread(
+                    target=_pump, args=(self._queue, weakref.ref(self)), name="d365_failover-events", daemon=True
+                )
+            self.thread.start()
+
+    def drain(self) -> None:
+        """Hands out what is there, unless the event thread does that."""
+        if self.thread is None and self._draining.acquire(blocking=False):
+            try:
+                if self.thread is None:
+                    for item in self._queue.drain(1024)[0]:
+                        if not isinstance(item, tuple):
+                            self.dispatch(item)
+            finally:
+                self._draining.release()
+
+    def dispatch(self, item: Item) -> None:
+        try:
+            if item.kind == LOG:
+                log(item)
+                return
+            event = event_of(item)
+            for registered in self._handlers.of(item.kind):
+                with self._entrance:
+                    if self._silent:
+                        return
+                    self._running = True
+                try:
+                    result = registered.handler(event)
+                    if inspect.isawaitable(result):
+                        self._finish(result, registered.loop)
+                except BaseException as error:  # the thread belongs to the client: not even SystemExit ends it
+                    log_failure(registered.handler, event, error)
+                finally:
+                    self._running = False
+        finally:
+            item.done()
+
+    def silence(self) -> bool:
+        """No handler starts from now on. Whether one is running."""
+        with self._entrance:
+            self._silent = True
+            return self._running
+
+    def _finish(self, result: Awaitable[object], loop: asyncio.AbstractEventLoop | None) -> None:
+        if loop is None or loop.is_closed():
+            if inspect.iscoroutine(result):
+                result.close()
+            raise RuntimeError("its event loop is closed" if loop else "it was not registered from an event loop")
+        future = asyncio.run_coroutine_threadsafe(awaited(result), loop)
+        try:
+            # No call waits for it longer, and a loop that is itself blocked by a call would hold the thread for ever.
+            future.result(self._patience)
+        except BaseException:
+            future.cancel()
+            raise
+
+
+async def awaited(result: Awaitable[object]) -> object:
+    return await result
+
+
+def _pump(queue: Queue, reference: weakref.ref[Dispatcher]) -> None:
+    """The event thread. Holds no client while it waits, so that a forgotten one can go."""
+    while (item := queue.next()) is not None:
+        dispatcher = reference()
+        if dispatcher is not None:
+            dispatcher.dispatch(item)
+        item.done()
+        del dispatcher, item

@@ -1,0 +1,260 @@
+"""The exceptions. All derive from `FailoverError`, and from the built-in one where there is one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from ._models import Attempt, Response
+from ._native import NativeFailure
+
+if TYPE_CHECKING:
+    from ._types import RawResponse
+
+__all__ = [
+    "AuthenticationError",
+    "BusyError",
+    "CaStoreError",
+    "CallCancelledError",
+    "CallTimeoutError",
+    "ClosedError",
+    "ConnectionLostError",
+    "DatacenterNotAvailableError",
+    "EndpointNotFoundError",
+    "FailoverError",
+    "ForkedError",
+    "HTTPStatusError",
+    "InvalidArgumentError",
+    "InvalidSettingError",
+    "InvalidUrlError",
+    "LateError",
+    "LocalError",
+    "NoAlternateError",
+    "ProtocolError",
+    "ServerUnavailableError",
+    "TlsError",
+    "UnknownSettingError",
+    "WouldDeadlockError",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FailoverError(Exception):
+    """Base of everything that this package raises on its own account."""
+
+    kind: str
+    """What it is, in one word: `"timeout"`, `"endpoint_not_found"`, `"closed"`, `"invalid_url"`, …"""
+    effect: str
+    """What is known of a write: `"executed"`, `"not_executed"`, `"unknown"`. `"none"` where nothing was written."""
+    switched: bool
+    """Whether the endpoint changed during the call."""
+    attempts: tuple[Attempt, ...]
+    """What was tried, in order. Empty if nothing was sent."""
+    status: int | None
+    """The HTTP status, if there was one."""
+    code: int | None
+    """The service's error code, if it sent one: -2147176347 is 0x8004B065, DatacenterNotAvailable."""
+    retry_after: float | None
+    """Seconds after which the service wants to be asked again, if it said so."""
+    response: Response | None
+    """The response, as far as there was one."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "internal",
+        effect: str = "none",
+        switched: bool = False,
+        attempts: Sequence[Attempt] = (),
+        status: int | None = None,
+        code: int | None = None,
+        retry_after: float | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.effect = effect
+        self.switched = switched
+        self.attempts = tuple(attempts)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        self.response = response
+
+
+class InvalidArgumentError(FailoverError, ValueError):
+    """An argument has a value that it cannot have."""
+
+
+class InvalidUrlError(InvalidArgumentError):
+    """A URL that is none, or from which no pair of endpoints can be made; the message says what to do."""
+
+
+class InvalidSettingError(InvalidArgumentError):
+    """A setting has a value that it cannot have."""
+
+
+class UnknownSettingError(FailoverError, TypeError):
+    """A keyword that is no setting."""
+
+
+class ClosedError(FailoverError, RuntimeError):
+    """The client is closed."""
+
+
+class WouldDeadlockError(FailoverError, RuntimeError):
+    """A waiting call from a handler of `EndpointSwitchRequired`: it would wait for that handler."""
+
+
+class ForkedError(FailoverError, RuntimeError):
+    """The client was opened by the parent of a fork: the child opens one of its own."""
+
+
+class BusyError(FailoverError, RuntimeError):
+    """`close` returned while a handler was still running."""
+
+
+class LateError(FailoverError, RuntimeError):
+    """A veto or a token that came after its time."""
+
+
+class NoAlternateError(FailoverError, RuntimeError):
+    """The organization has no alternate endpoint, or none is known yet."""
+
+
+class CaStoreError(FailoverError, OSError):
+    """No certificate authorities to check servers by: set `ca_bundle`."""
+
+
+class EndpointNotFoundError(FailoverError, ConnectionError):
+    """No such host, connection refused or not made in time, or nothing of the service there."""
+
+
+class DatacenterNotAvailableError(FailoverError, ConnectionError):
+    """The datacenter does not serve the organization now (0x8004B065)."""
+
+
+class CallTimeoutError(FailoverError, TimeoutError):
+    """No answer in time."""
+
+
+class ServerUnavailableError(FailoverError, ConnectionError):
+    """The front end answered, the service did not."""
+
+
+class ConnectionLostError(FailoverError, ConnectionError):
+    """The connection ended after the request was sent."""
+
+
+class LocalError(FailoverError, OSError):
+    """This machine's own trouble: no descriptors, no ports, no name service."""
+
+
+class TlsError(FailoverError, ConnectionError):
+    """No TLS connection: an unknown authority, a wrong name, no common version."""
+
+
+class AuthenticationError(FailoverError):
+    """The token provider gave no token."""
+
+
+class ProtocolError(FailoverError):
+    """The answer was no HTTP, or not all of it came."""
+
+
+class CallCancelledError(FailoverError):
+    """The call was cancelled, or the client closed during it."""
+
+
+class HTTPStatusError(FailoverError):
+    """A response with an error status, raised by `Response.raise_for_status()` and by nothing else."""
+
+
+_BY_NAME: dict[str, type[FailoverError]] = {
+    "invalid_argument": InvalidArgumentError,
+    "null_pointer": InvalidArgumentError,
+    "invalid_utf8": InvalidArgumentError,
+    "invalid_url": InvalidUrlError,
+    "unknown_setting": UnknownSettingError,
+    "invalid_setting": InvalidSettingError,
+    "closed": ClosedError,
+    "would_deadlock": WouldDeadlockError,
+    "forked": ForkedError,
+    "no_alternate": NoAlternateError,
+    "busy": BusyError,
+    "late": LateError,
+    "no_ca_store": CaStoreError,
+    "endpoint_not_found": EndpointNotFoundError,
+    "datacenter_not_available": DatacenterNotAvailableError,
+    "timeout": CallTimeoutError,
+    "server_unavailable": ServerUnavailableError,
+    "connection_lost": ConnectionLostError,
+    "local": LocalError,
+    "tls": TlsError,
+    "authentication": AuthenticationError,
+    "protocol": ProtocolError,
+    "cancelled": CallCancelledError,
+}
+
+_MESSAGES = {
+    "closed": "the client is closed",
+    "forked": "this client was opened before a fork: open one of its own in the child",
+    "invalid_handle": "this event was handled already",
+    "late": "the decision was already taken",
+}
+
+
+def of_kind(kind: str, message: str = "") -> FailoverError:
+    """The exception for `kind`, with nothing but a message."""
+    return _BY_NAME.get(kind, FailoverError)(message or _message(kind), kind=kind)
+
+
+def _message(kind: str) -> str:
+    return _MESSAGES.get(kind, kind.replace("_", " "))
+
+
+def of_failure(failure: NativeFailure) -> FailoverError:
+    """The exception for what the native module raised."""
+    kind, message, effect, switched, status, code, retry_after_ms, attempts, response = failure.args
+    return _BY_NAME.get(kind, FailoverError)(
+        message or _message(kind),
+        kind=kind,
+        effect=effect,
+        switched=switched,
+        attempts=tuple(map(Attempt._of, attempts)),
+        status=status,
+        code=code,
+        retry_after=None if retry_after_ms is None else retry_after_ms / 1000,
+        response=None if response is None else Response(response),
+    )
+
+
+def raising(function: Callable[P, T]) -> Callable[P, T]:
+    """Makes a function that calls the native module raise what the documentation says."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except NativeFailure as failure:
+            raise of_failure(failure) from None
+
+    return call
+
+
+def completed(raw: RawResponse) -> FailoverError:
+    """The cause of a cancellation that came when the response was there."""
+    response = Response(raw)
+    return CallCancelledError(
+        "the call was done when it was interrupted",
+        kind="cancelled",
+        effect=response.effect,
+        switched=response.switched,
+        attempts=response.attempts,
+        status=response.status_code,
+        response=response,
+    )

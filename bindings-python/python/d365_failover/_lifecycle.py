@@ -1,0 +1,49 @@
+"""Exit and fork."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from . import _native
+
+if TYPE_CHECKING:
+    from ._base import BaseClient
+
+_PATIENCE = 2.0
+"""Seconds that an exit waits for threads of clients that nobody closed."""
+
+_open: weakref.WeakSet[BaseClient] = weakref.WeakSet()
+
+
+def opened(client: BaseClient) -> None:
+    _open.add(client)
+
+
+def closed(client: BaseClient) -> None:
+    _open.discard(client)
+
+
+def _at_exit() -> None:
+    end = time.monotonic() + _PATIENCE
+    clients = list(_open)
+    for client in clients:
+        client._abandon()
+    for client in clients:
+        for thread in client._threads():
+            thread.join(max(0.0, end - time.monotonic()))
+    _native.settle(max(0, int((end - time.monotonic()) * 1000)))
+
+
+def _after_fork() -> None:
+    global _open
+    _native.after_fork_in_child()
+    _open = weakref.WeakSet()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,99 @@
+"""From the arguments of `request()` to what the native module takes."""
+
+from __future__ import annotations
+
+import json as _json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+from ._exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from ._types import RawRequest
+
+HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+ParamTypes: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+ContentTypes: TypeAlias = bytes | bytearray | memoryview | str
+
+_OPERATIONS = {"auto": 0, "read": 1, "idempotent": 2, "guarded": 3, "unsafe": 4}
+_MAX_MS = 2**62
+
+
+def build(
+    method: str,
+    url: str,
+    headers: HeaderTypes | None,
+    params: ParamTypes | None,
+    content: ContentTypes | None,
+    json: Any,
+    timeout: float | None,
+    operation: str | None,
+) -> RawRequest:
+    pairs = [] if headers is None else header_pairs(headers)
+    body: bytes | None
+    if json is not None:
+        if content is not None:
+            raise TypeError("content and json exclude each other")
+        body = _json.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        if not any(name.lower() == "content-type" for name, _ in pairs):
+            pairs.append(("Content-Type", "application/json"))
+    elif content is None or type(content) is bytes:
+        body = content
+    else:
+        body = content.encode() if isinstance(content, str) else bytes(memoryview(content))
+    if params is not None:
+        url = with_params(url, params)
+    return (method, url, pairs, body, None if timeout is None else milliseconds(timeout, "timeout"), _class(operation))
+
+
+def _class(operation: str | None) -> int:
+    if operation is None:
+        return 0
+    try:
+        return _OPERATIONS[operation]
+    except KeyError:
+        known = ", ".join(_OPERATIONS)
+        raise InvalidArgumentError(f"operation is one of {known}, not {operation!r}", kind="invalid_argument") from None
+
+
+def header_pairs(headers: HeaderTypes) -> list[tuple[str, str]]:
+    multi = getattr(headers, "multi_items", None)
+    if multi is not None:
+        return list(multi())
+    return list(headers.items() if isinstance(headers, Mapping) else headers)
+
+
+def with_params(url: str, params: ParamTypes) -> str:
+    """Appends to the query. `$`, commas and quotes stay readable, as OData's own URLs have them."""
+    pairs = params.items() if isinstance(params, Mapping) else params
+    flat = [
+        (key, _param(item))
+        for key, value in pairs
+        for item in (value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,))
+    ]
+    if not flat:
+        return url
+    address, hash_sign, fragment = url.partition("#")
+    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    query = urlencode(flat, safe="$,()'/:@", quote_via=quote)
+    return f"{address}{joint}{query}{hash_sign}{fragment}"
+
+
+def _param(value: Any) -> str | bytes:
+    if isinstance(value, (str, bytes)):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def milliseconds(seconds: float, what: str, *, least: int = 1) -> int:
+    """Float seconds as the C ABI has them, rounded up."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
+    if math.isnan(seconds) or seconds < 0 or (least and seconds == 0) or seconds * 1000 > _MAX_MS:
+        bound = "a finite number of seconds above 0" if least else "a finite number of seconds, 0 or more"
+        raise InvalidArgumentError(f"{what} is {bound}, not {seconds}", kind="invalid_argument")
+    return max(least, math.ceil(seconds * 1000))

@@ -1,0 +1,338 @@
+//! The client: blocking calls, submitted calls, endpoints.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use d365_failover::{
+    D365_FORKED, D365_NO_ALTERNATE, d365_client_active_url, d365_client_alternate_url,
+    d365_client_discover, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
+    d365_client_is_primary, d365_client_open, d365_client_primary_url, d365_client_send,
+    d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
+    d365_client_subscribe, d365_client_switch_endpoint, d365_client_t, d365_error_t,
+    d365_pending_cancel, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
+    d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_queue,
+    d365_status_t, d365_str_t,
+};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+
+use crate::abi::{Failure, Handle, chars, make, no_text, read, run, text};
+use crate::queue::Queue;
+use crate::request::{self, Request};
+use crate::tokens::{Channel, TokenQueue};
+use crate::{answer, gate, raise};
+
+/// A client with the queue of its events and completions.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Client {
+    client: Handle<d365_client_t>,
+    queue: Arc<Handle<d365_queue_t>>,
+    tokens: Option<Arc<Channel>>,
+}
+
+impl Client {
+    fn raw(&self, py: Python<'_>) -> PyResult<*mut d365_client_t> {
+        if self.client.is_of_this_process() {
+            Ok(self.client.raw())
+        } else {
+            Err(Failure::of(D365_FORKED).into_exception(py))
+        }
+    }
+
+    fn url(
+        &self,
+        py: Python<'_>,
+        getter: unsafe extern "C" fn(
+            *const d365_client_t,
+            *mut d365_str_t,
+            *mut *mut d365_error_t,
+        ) -> d365_status_t,
+    ) -> PyResult<Result<String, Failure>> {
+        let raw = self.raw(py)?;
+        let mut view = no_text();
+        // SAFETY: the view lives as long as the client, which outlives this call.
+        let told = run(|error| unsafe { getter(raw, &raw mut view, error) });
+        Ok(told.map(|()| text(&view)))
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        url: &str,
+        settings: Vec<(PyBackedStr, PyBackedStr)>,
+        tokens: bool,
+    ) -> PyResult<Self> {
+        let opened = gate::wait(py, || -> Result<Self, Failure> {
+            // SAFETY: every pointer below is of a value that lives through its call; handles are freed after their last use.
+            unsafe {
+                let made = make(|out, error| d365_settings_new(chars(url), url.len(), out, error))?;
+                for (key, value) in &settings {
+                    run(|error| {
+                        d365_settings_set(
+                            made.raw(),
+                            chars(key),
+                            key.len(),
+                            chars(value),
+                            value.len(),
+                            error,
+                        )
+                    })?;
+                }
+                let queue: Handle<d365_queue_t> = make(|out, error| d365_queue_new(0, out, error))?;
+                run(|error| {
+                    d365_settings_set_queue(made.raw(), queue.raw(), ptr::null_mut(), error)
+                })?;
+                let tokens = if tokens {
+                    Some(Channel::install(&made)?)
+                } else {
+                    None
+                };
+                let client = make(|out, error| d365_client_open(made.raw(), out, error))?;
+                Ok(Self {
+                    client,
+                    queue: Arc::new(queue),
+                    tokens,
+                })
+            }
+        });
+        opened.map_err(|failure| failure.into_exception(py))
+    }
+
+    /// The queue, for a thread or an event loop that must not keep the client alive.
+    #[getter]
+    fn queue(&self) -> Queue {
+        Queue::new(Arc::clone(&self.queue))
+    }
+
+    /// Whether the client belongs to the parent of a fork.
+    #[getter]
+    fn forked(&self) -> bool {
+        !self.client.is_of_this_process()
+    }
+
+    /// The requests for tokens, if the client was made with a provider.
+    #[getter]
+    fn tokens(&self) -> Option<TokenQueue> {
+        self.tokens
+            .as_ref()
+            .map(|channel| TokenQueue::new(Arc::clone(channel)))
+    }
+
+    /// Sends and waits. With `check`, signals are handled meanwhile: only the main thread has a use for that.
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        request: Request<'py>,
+        check: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.raw(py)?;
+        let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
+        let mut interrupt = Interrupt { error: None };
+        if check {
+            let data = (&raw mut interrupt).cast::<c_void>();
+            // SAFETY: asked only during the send below, which `interrupt` outlives.
+            run(|error| unsafe {
+                d365_request_set_check(built.raw(), Some(check_signals), data, error)
+            })
+            .map_err(|failure| failure.into_exception(py))?;
+        }
+        let client = &self.client;
+        let outcome = gate::wait(py, || {
+            // SAFETY: client and request outlive the call.
+            make(|out, error| unsafe { d365_client_send(client.raw(), built.raw(), out, error) })
+        });
+        match (outcome, interrupt.error) {
+            (Ok(response), None) => answer::of_response(py, &response),
+            (Err(failure), None) => Err(failure.into_exception(py)),
+            (outcome, Some(interrupted)) => {
+                // What became of a write is not lost over a Ctrl-C.
+                let cause = match outcome {
+                    Ok(response) => raise::completed(py, &response)?,
+                    Err(failure) => failure.into_exception(py),
+                };
+                interrupted.set_cause(py, Some(cause));
+                Err(interrupted)
+            }
+        }
+    }
+
+    /// Sends without waiting: one completion with `key` comes in the queue.
+    fn submit(&self, py: Python<'_>, request: Request<'_>, key: usize) -> PyResult<Pending> {
+        let raw = self.raw(py)?;
+        let data = ptr::without_provenance_mut(key);
+        let submitted = request::build(&request).and_then(|built| {
+            // SAFETY: client and request live through the call; `data` is a number that only comes back.
+            make(|out, error| unsafe { d365_client_submit(raw, built.raw(), data, out, error) })
+        });
+        submitted
+            .map(|pending| Pending { pending })
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    fn subscribe(&self, py: Python<'_>, mask: u64) -> PyResult<()> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        run(|error| unsafe { d365_client_subscribe(raw, mask, error) })
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[getter]
+    fn primary_url(&self, py: Python<'_>) -> PyResult<String> {
+        self.url(py, d365_client_primary_url)?
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[getter]
+    fn alternate_url(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        match self.url(py, d365_client_alternate_url)? {
+            Ok(url) => Ok(Some(url)),
+            Err(failure) if failure.status == D365_NO_ALTERNATE => Ok(None),
+            Err(failure) => Err(failure.into_exception(py)),
+        }
+    }
+
+    #[getter]
+    fn active_url(&self, py: Python<'_>) -> PyResult<String> {
+        self.url(py, d365_client_active_url)?
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[getter]
+    fn is_primary(&self, py: Python<'_>) -> PyResult<bool> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        let told = read::<i32>(|out, error| unsafe { d365_client_is_primary(raw, out, error) });
+        told.map(|flag| flag != 0)
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[getter]
+    fn epoch(&self, py: Python<'_>) -> PyResult<u64> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        read(|out, error| unsafe { d365_client_epoch(raw, out, error) })
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[getter]
+    fn get_endpoint_auto_switch_enabled(&self, py: Python<'_>) -> PyResult<bool> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        let told = read::<i32>(|out, error| unsafe {
+            d365_client_endpoint_auto_switch_enabled(raw, out, error)
+        });
+        told.map(|flag| flag != 0)
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    #[setter]
+    fn set_endpoint_auto_switch_enabled(&self, py: Python<'_>, enabled: bool) -> PyResult<()> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        run(|error| unsafe {
+            d365_client_set_endpoint_auto_switch_enabled(raw, i32::from(enabled), error)
+        })
+        .map_err(|failure| failure.into_exception(py))
+    }
+
+    fn switch_endpoint(&self, py: Python<'_>) -> PyResult<()> {
+        self.waiting(py, |client, error| {
+            // SAFETY: the client lives through the call.
+            unsafe { d365_client_switch_endpoint(client, error) }
+        })
+    }
+
+    fn discover(&self, py: Python<'_>) -> PyResult<()> {
+        self.waiting(py, |client, error| {
+            // SAFETY: the client lives through the call.
+            unsafe { d365_client_discover(client, error) }
+        })
+    }
+
+    fn shutdown(&self, py: Python<'_>, timeout_ms: i64) -> PyResult<()> {
+        self.waiting(py, |client, error| {
+            // SAFETY: the client lives through the call.
+            unsafe { d365_client_shutdown(client, timeout_ms, error) }
+        })
+    }
+
+    /// Ends what waits for events or for requests of tokens, at once.
+    fn close_queues(&self, py: Python<'_>) -> PyResult<()> {
+        self.raw(py)?;
+        self.end_queues();
+        Ok(())
+    }
+}
+
+impl Client {
+    fn waiting(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(*mut d365_client_t, *mut *mut d365_error_t) -> d365_status_t + Send,
+    ) -> PyResult<()> {
+        self.raw(py)?;
+        let client = &self.client;
+        gate::wait(py, || run(|error| call(client.raw(), error)))
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    fn end_queues(&self) {
+        // SAFETY: the queue is alive. With no time to wait, and no thread of the library in it, nothing can be said to fail.
+        unsafe { d365_queue_close(self.queue.raw(), 0, ptr::null_mut()) };
+        if let Some(channel) = &self.tokens {
+            channel.close();
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.client.is_of_this_process() {
+            self.end_queues();
+        }
+    }
+}
+
+struct Interrupt {
+    error: Option<PyErr>,
+}
+
+/// Asked by the library on the calling thread, about every 100 ms.
+extern "C" fn check_signals(user_data: *mut c_void) -> i32 {
+    if gate::exiting() {
+        return 1;
+    }
+    // SAFETY: `send` handed in its own `Interrupt` and does not touch it before the library is done with it.
+    let interrupt = unsafe { &mut *user_data.cast::<Interrupt>() };
+    let checked = Python::try_attach(|py| py.check_signals());
+    match checked {
+        Some(Ok(())) => 0,
+        Some(Err(error)) => {
+            interrupt.error = Some(error);
+            1
+        }
+        None => 1,
+    }
+}
+
+/// A submitted call.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Pending {
+    pending: Handle<d365_pending_t>,
+}
+
+#[pymethods]
+impl Pending {
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.pending.is_of_this_process() {
+            return Err(Failure::of(D365_FORKED).into_exception(py));
+        }
+        // SAFETY: the handle is alive.
+        run(|error| unsafe { d365_pending_cancel(self.pending.raw(), error) })
+            .map_err(|failure| failure.into_exception(py))
+    }
+}

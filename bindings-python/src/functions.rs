@@ -1,0 +1,105 @@
+//! The pure functions: URLs and faults.
+
+use std::ffi::c_char;
+
+use d365_failover::{
+    D365_FAULT_NONE, D365_PRESET_DOTNET, d365_error_t, d365_fault_from_response, d365_fault_kind,
+    d365_fault_message, d365_fault_retry_after_ms, d365_fault_service_code,
+    d365_fault_starts_failover, d365_header_t, d365_status_t, d365_text_t, d365_text_view,
+    d365_url_alternate, d365_url_is_alternate, d365_url_primary,
+};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+
+use crate::abi::{Failure, chars, get, get_text, make, read};
+use crate::answer;
+
+type Rewrite = unsafe extern "C" fn(
+    *const c_char,
+    usize,
+    *mut *mut d365_text_t,
+    *mut *mut d365_error_t,
+) -> d365_status_t;
+
+fn rewrite(py: Python<'_>, url: &str, function: Rewrite) -> PyResult<String> {
+    // SAFETY: `url` lives through the call.
+    let text = make(|out, error| unsafe { function(chars(url), url.len(), out, error) })
+        .map_err(|failure| failure.into_exception(py))?;
+    // SAFETY: `text` is alive.
+    Ok(get_text(|out| unsafe { d365_text_view(text.raw(), out) }).unwrap_or_default())
+}
+
+#[pyfunction]
+pub(crate) fn url_alternate(py: Python<'_>, url: &str) -> PyResult<String> {
+    rewrite(py, url, d365_url_alternate)
+}
+
+#[pyfunction]
+pub(crate) fn url_primary(py: Python<'_>, url: &str) -> PyResult<String> {
+    rewrite(py, url, d365_url_primary)
+}
+
+#[pyfunction]
+pub(crate) fn url_is_alternate(py: Python<'_>, url: &str) -> PyResult<bool> {
+    // SAFETY: `url` lives through the call.
+    read::<i32>(|out, error| unsafe { d365_url_is_alternate(chars(url), url.len(), out, error) })
+        .map(|flag| flag != 0)
+        .map_err(|failure| failure.into_exception(py))
+}
+
+/// `(kind, code, retry_after_ms, message, starts_failover)`, or `None` for what is no fault.
+type Fault = (&'static str, Option<i32>, Option<i64>, String, bool);
+
+#[pyfunction]
+pub(crate) fn classify(
+    py: Python<'_>,
+    status: i32,
+    headers: Vec<(PyBackedStr, PyBackedStr)>,
+    body: &[u8],
+) -> PyResult<Option<Fault>> {
+    classified(status, &headers, body).map_err(|failure| failure.into_exception(py))
+}
+
+fn classified(
+    status: i32,
+    headers: &[(PyBackedStr, PyBackedStr)],
+    body: &[u8],
+) -> Result<Option<Fault>, Failure> {
+    let headers: Vec<d365_header_t> = headers
+        .iter()
+        .map(|(name, value)| d365_header_t {
+            name: chars(name),
+            name_len: name.len(),
+            value: chars(value),
+            value_len: value.len(),
+        })
+        .collect();
+    // SAFETY: headers, body and fault live through the calls that get them.
+    unsafe {
+        let fault = make(|out, error| {
+            d365_fault_from_response(
+                status,
+                headers.as_ptr(),
+                headers.len(),
+                body.as_ptr(),
+                body.len(),
+                out,
+                error,
+            )
+        })?;
+        let raw = fault.raw();
+        let kind = get::<i32>(|out| d365_fault_kind(raw, out)).unwrap_or_default();
+        if kind == D365_FAULT_NONE {
+            return Ok(None);
+        }
+        Ok(Some((
+            answer::fault_name(kind.into()),
+            get::<i32>(|out| d365_fault_service_code(raw, out)),
+            get::<i64>(|out| d365_fault_retry_after_ms(raw, out)),
+            get_text(|out| d365_fault_message(raw, out)).unwrap_or_default(),
+            read::<i32>(|out, error| {
+                d365_fault_starts_failover(raw, D365_PRESET_DOTNET, out, error)
+            })? != 0,
+        )))
+    }
+}

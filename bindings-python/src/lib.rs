@@ -1,0 +1,44 @@
+//! The native module of the Python package: the C ABI, one class a handle, nothing decided here.
+//!
+//! Everything that a Python user sees is in `python/d365_failover`; this only carries arguments and results across,
+//! releases the interpreter while the library waits, and keeps exit, fork and Ctrl-C safe.
+
+mod abi;
+mod answer;
+mod client;
+mod functions;
+mod gate;
+mod queue;
+mod raise;
+mod request;
+mod tokens;
+
+use std::ffi::CStr;
+
+use d365_failover::{d365_abi_version, d365_version};
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // SAFETY: static text, ended by a NUL.
+    let version = unsafe { CStr::from_ptr(d365_version()) };
+    module.add("VERSION", version.to_str().unwrap_or_default())?;
+    module.add("ABI_VERSION", d365_abi_version())?;
+    module.add(
+        "NativeFailure",
+        module.py().get_type::<raise::NativeFailure>(),
+    )?;
+    module.add_class::<client::Client>()?;
+    module.add_class::<client::Pending>()?;
+    module.add_class::<queue::Queue>()?;
+    module.add_class::<queue::Item>()?;
+    module.add_class::<tokens::TokenQueue>()?;
+    module.add_class::<tokens::TokenRequest>()?;
+    module.add_function(wrap_pyfunction!(functions::url_alternate, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::url_primary, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::url_is_alternate, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::after_fork_in_child, module)?)?;
+    Ok(())
+}

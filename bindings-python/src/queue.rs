@@ -1,0 +1,175 @@
+//! Events, log records and completions, taken from the client's queue.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use d365_failover::{
+    D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_COMPLETION,
+    d365_item_kind, d365_item_number, d365_item_reply, d365_item_result, d365_item_t,
+    d365_item_text, d365_item_user_data, d365_queue_descriptor, d365_queue_next, d365_queue_t,
+    d365_response_t,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::abi::{Failure, Handle, get, get_text, make, read, run};
+use crate::{answer, gate};
+
+/// A client's queue. Does not keep the client alive.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Queue {
+    queue: Arc<Handle<d365_queue_t>>,
+}
+
+impl Queue {
+    pub(crate) fn new(queue: Arc<Handle<d365_queue_t>>) -> Self {
+        Self { queue }
+    }
+
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.queue.is_of_this_process() {
+            Ok(())
+        } else {
+            Err(Failure::of(D365_FORKED).into_exception(py))
+        }
+    }
+
+    fn take(&self, timeout_ms: i64) -> Result<Handle<d365_item_t>, Failure> {
+        let queue = self.queue.raw();
+        // SAFETY: the queue is alive as long as `self`.
+        make(|out, error| unsafe { d365_queue_next(queue, timeout_ms, out, error) })
+    }
+}
+
+#[pymethods]
+impl Queue {
+    /// Waits for the next item; `None` once the queue is closed and empty.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Item>> {
+        self.check(py)?;
+        match gate::wait(py, || self.take(-1)) {
+            Ok(item) => Ok(Some(Item::new(item))),
+            Err(failure) if failure.status == D365_CLOSED => Ok(None),
+            Err(failure) => Err(failure.into_exception(py)),
+        }
+    }
+
+    /// What is there, at most `limit` items, without waiting; and whether the queue is closed and empty.
+    ///
+    /// A completion is `(key, answer or exception)`, anything else an `Item`.
+    fn drain<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<(Bound<'py, PyList>, bool)> {
+        self.check(py)?;
+        let items = PyList::empty(py);
+        while items.len() < limit {
+            match self.take(0) {
+                Ok(item) if kind(&item) == D365_ITEM_COMPLETION => {
+                    items.append(completion(py, &item)?)?
+                }
+                Ok(item) => items.append(Item::new(item))?,
+                Err(failure) if failure.status == D365_EMPTY => break,
+                Err(failure) if failure.status == D365_CLOSED => return Ok((items, true)),
+                Err(failure) => return Err(failure.into_exception(py)),
+            }
+        }
+        Ok((items, false))
+    }
+
+    /// A file descriptor that is readable while items wait, or the queue is closed.
+    fn descriptor(&self, py: Python<'_>) -> PyResult<i32> {
+        self.check(py)?;
+        // SAFETY: the queue is alive as long as `self`.
+        read(|out, error| unsafe { d365_queue_descriptor(self.queue.raw(), out, error) })
+            .map_err(|failure| failure.into_exception(py))
+    }
+}
+
+fn kind(item: &Handle<d365_item_t>) -> i32 {
+    // SAFETY: the item is alive.
+    get(|out| unsafe { d365_item_kind(item.raw(), out) }).unwrap_or_default()
+}
+
+fn completion<'py>(
+    py: Python<'py>,
+    item: &Handle<d365_item_t>,
+) -> PyResult<(usize, Bound<'py, PyAny>)> {
+    let mut data = ptr::null_mut::<c_void>();
+    // SAFETY: the item is alive; what it hands out is owned here.
+    let result: Result<Handle<d365_response_t>, Failure> = unsafe {
+        d365_item_user_data(item.raw(), &raw mut data);
+        make(|out, error| d365_item_result(item.raw(), out, error))
+    };
+    let outcome = match result {
+        Ok(response) => answer::of_response(py, &response)?,
+        Err(failure) => failure
+            .into_exception(py)
+            .into_value(py)
+            .into_bound(py)
+            .into_any(),
+    };
+    Ok((data.addr(), outcome))
+}
+
+/// An event or a log record. What waits for it goes on when it is done, or forgotten.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Item {
+    item: Mutex<Option<Handle<d365_item_t>>>,
+}
+
+impl Item {
+    fn new(item: Handle<d365_item_t>) -> Self {
+        Self {
+            item: Mutex::new(Some(item)),
+        }
+    }
+
+    fn with<T>(&self, read: impl FnOnce(*mut d365_item_t) -> T) -> Option<T> {
+        let item = self.item.lock().unwrap_or_else(PoisonError::into_inner);
+        item.as_ref()
+            .filter(|item| item.is_of_this_process())
+            .map(|item| read(item.raw()))
+    }
+}
+
+#[pymethods]
+impl Item {
+    #[getter]
+    fn kind(&self) -> i32 {
+        // SAFETY: alive under the lock.
+        self.with(|raw| get(|out| unsafe { d365_item_kind(raw, out) }))
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    fn text(&self, field: i32) -> Option<String> {
+        // SAFETY: alive under the lock.
+        self.with(|raw| get_text(|out| unsafe { d365_item_text(raw, field, out) }))
+            .flatten()
+    }
+
+    fn number(&self, field: i32) -> Option<i64> {
+        // SAFETY: alive under the lock.
+        self.with(|raw| get(|out| unsafe { d365_item_number(raw, field, out) }))
+            .flatten()
+    }
+
+    fn role(&self, field: i32) -> Option<&'static str> {
+        self.number(field).map(answer::role_name)
+    }
+
+    fn reply(&self, py: Python<'_>, decision: i32) -> PyResult<()> {
+        // SAFETY: alive under the lock.
+        self.with(|raw| run(|error| unsafe { d365_item_reply(raw, decision, error) }))
+            .unwrap_or_else(|| Err(Failure::of(D365_INVALID_HANDLE)))
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// Lets go on what waits for this item. Idempotent.
+    fn done(&self) {
+        let item = self
+            .item
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(item);
+    }
+}

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from twin import Organization, Twin
+
+SEED = int(os.environ.get("D365_SEED") or random.SystemRandom().randrange(2**32))
+
+hypothesis.settings.register_profile("here", database=None, print_blob=True, deadline=None)
+hypothesis.settings.load_profile("here")
+
+
+def pytest_report_header() -> str:
+    return f"D365_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"D365_SEED={SEED} repeats the random tests")
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    return SEED
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
+    twin = Twin(Path(tmp_path_factory.mktemp("twin")))
+    yield twin
+    twin.stop()
+
+
+@pytest.fixture
+def org(twin: Twin) -> Organization:
+    """An organization of the test's own, without a fault."""
+    return twin.organization()

@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import d365_failover
+import pytest
+from d365_failover import AsyncClient, Client, EndpointSwitchEvent, EndpointSwitchRequiredEvent
+from twin import ACCOUNTS, WHO_AM_I, Organization
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(main, 60))
+
+
+def test_it_has_the_names_of_the_blocking_client() -> None:
+    def names(of: type) -> set[str]:
+        return {name for name in dir(of) if not name.startswith("_")}
+
+    assert names(AsyncClient) - {"aclose"} == names(Client)
+
+
+def test_a_row_is_created_and_read_back(org: Organization) -> None:
+    async def main() -> None:
+        async with org.async_client() as client:
+            created = await client.post(ACCOUNTS, json={"name": "a"})
+            assert (created.status_code, created.effect) == (204, "executed")
+            url = created.headers["odata-entityid"]
+            assert (await client.get(url)).json()["name"] == "a"
+            assert (await client.patch(url, json={"name": "b"})).status_code == 204
+            assert (await client.put(f"{url}/name", json={"value": "c"})).status_code
+            assert (await client.delete(url)).status_code == 204
+
+    run(main())
+
+
+def test_many_calls_at_once(org: Organization) -> None:
+    async def main() -> None:
+        async with org.async_client() as client:
+            posts = [client.post(ACCOUNTS, json={"name": str(n)}) for n in range(200)]
+            assert {response.status_code for response in await asyncio.gather(*posts)} == {204}
+
+    run(main())
+    assert sorted(row["name"] for row in org.rows()) == sorted(map(str, range(200)))
+
+
+def test_calls_in_flight_switch_together(org: Organization) -> None:
+    org.fault("primary", "refuse")
+    seen: list[str] = []
+
+    async def main() -> None:
+        async with org.async_client() as client:
+
+            @client.on_endpoint_switch_required
+            def required(event: EndpointSwitchRequiredEvent) -> None:
+                seen.append(event.name)
+
+            @client.on_endpoint_switched
+            async def switched(event: EndpointSwitchEvent) -> None:
+                await asyncio.sleep(0)
+                seen.append(event.name)
+
+            responses = await asyncio.gather(*(client.get(WHO_AM_I) for _ in range(20)))
+            assert {response.status_code for response in responses} == {200}
+            assert (client.epoch, client.active_url) == (1, org.alternate_url)
+
+    run(main())
+    assert seen == ["EndpointSwitchRequired", "EndpointSwitched"]
+
+
+def test_a_coroutine_may_veto(org: Organization) -> None:
+    org.fault("primary", "refuse")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+
+            @client.on_endpoint_switch_required
+            async def required(event: EndpointSwitchRequiredEvent) -> None:
+                await asyncio.sleep(0.01)
+                event.veto()
+
+            with pytest.raises(d365_failover.EndpointNotFoundError):
+                await client.get(WHO_AM_I)
+            assert client.is_primary
+
+    run(main())
+
+
+@pytest.mark.parametrize("raised", [ValueError("no"), asyncio.CancelledError()])
+def test_a_handler_that_raises_is_logged(
+    org: Organization, caplog: pytest.LogCaptureFixture, raised: BaseException
+) -> None:
+    org.fault("primary", "refuse")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+
+            @client.on_endpoint_switch_required
+            async def broken(event: EndpointSwitchRequiredEvent) -> None:
+                raise raised
+
+            assert (await client.get(WHO_AM_I)).switched
+
+    run(main())
+    assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
+
+
+def test_a_call_from_switched_works_and_from_required_is_refused(org: Organization) -> None:
+    org.fault("primary", "refuse")
+    seen: list[Any] = []
+    left: list[asyncio.Task[d365_failover.Response]] = []
+
+    async def main() -> None:
+        async with org.async_client(handler_timeout=30) as client:
+
+            @client.on_endpoint_switch_required
+            async def required(event: EndpointSwitchRequiredEvent) -> None:
+                refused: list[Callable[[], Coroutine[Any, Any, object]]] = [
+                    lambda: client.get(WHO_AM_I),
+                    client.close,
+                    client.switch_endpoint,
+                    client.discover,
+                ]
+                for call in refused:
+                    with pytest.raises(d365_failover.WouldDeadlockError) as caught:
+                        await call()
+                    seen.append(caught.value.kind)
+                over = asyncio.Event()
+                asyncio.get_running_loop().call_later(0.05, over.set)
+
+                async def later() -> d365_failover.Response:
+                    await over.wait()
+                    return await client.get(WHO_AM_I)
+
+                left.append(asyncio.create_task(later()))
+
+            @client.on_endpoint_switched
+            async def switched(event: EndpointSwitchEvent) -> None:
+                seen.append((await client.get(WHO_AM_I)).status_code)
+
+            assert (await client.get(WHO_AM_I)).switched
+            assert (await left[0]).status_code == 200
+
+    run(main())
+    assert seen == [*["would_deadlock"] * 4, 200]
+
+
+def test_other_tasks_call_while_a_decision_is_open(org: Organization) -> None:
+    org.fault("primary", "refuse")
+
+    async def main() -> None:
+        asked, decide = asyncio.Event(), asyncio.Event()
+        async with org.async_client(handler_timeout=30) as client:
+
+            @client.on_endpoint_switch_required
+            async def required(event: EndpointSwitchRequiredEvent) -> None:
+                asked.set()
+                await decide.wait()
+
+            first = asyncio.create_task(client.get(WHO_AM_I))
+            await asked.wait()
+            second = asyncio.create_task(client.get(WHO_AM_I))
+            await asyncio.sleep(0.05)
+            decide.set()
+            assert [(await call).status_code for call in (first, second)] == [200, 200]
+            assert client.epoch == 1
+
+    run(main())
+
+
+def test_cancelling_the_task_cancels_the_call(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+            causes: list[BaseException | None] = []
+
+            async def call() -> None:
+                try:
+                    await client.post(ACCOUNTS, json={"name": "x"})
+                except asyncio.CancelledError as cancelled:
+                    causes.append(cancelled.__cause__)
+                    raise
+
+            task = asyncio.create_task(call())
+            await asyncio.to_thread(org.wait, "primary", in_flight_at_least=1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            (cause,) = causes
+            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert cause.effect == "unknown"
+            await asyncio.to_thread(org.wait, "primary", in_flight_at_most=0)
+
+    run(main())
+
+
+def test_a_timeout_of_asyncio_is_a_cancellation(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+            with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+                await asyncio.wait_for(client.get(WHO_AM_I), 0.2)
+            await asyncio.to_thread(org.wait, "primary", in_flight_at_most=0)
+
+    run(main())
+
+
+def test_close_waits_for_calls_in_flight(org: Organization) -> None:
+    org.fault("primary", "stall", ms=200)
+
+    async def main() -> None:
+        client = org.async_client()
+        call = asyncio.create_task(client.get(WHO_AM_I))
+        await asyncio.to_thread(org.wait, "primary", received_at_least=1)
+        await client.aclose(timeout=30)
+        assert (await call).status_code == 200
+        await client.close()
+        with pytest.raises(d365_failover.ClosedError):
+            await client.get(WHO_AM_I)
+
+    run(main())
+
+
+def test_close_cancels_what_is_left(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        client = org.async_client()
+        calls = [asyncio.create_task(client.post(ACCOUNTS, json={"name": str(n)})) for n in range(50)]
+        await asyncio.to_thread(org.wait, "primary", in_flight_at_least=50)
+        await client.close(timeout=0)
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(error, d365_failover.CallCancelledError)
+            assert error.effect == "unknown"
+            assert error.attempts
+
+    run(main())
+
+
+def test_close_says_that_a_handler_is_still_running(org: Organization) -> None:
+    async def main() -> None:
+        running, let_go = asyncio.Event(), asyncio.Event()
+        client = org.async_client()
+
+        @client.on_endpoint_switched
+        async def slow(event: EndpointSwitchEvent) -> None:
+            running.set()
+            await let_go.wait()
+
+        await client.switch_endpoint()
+        await running.wait()
+        with pytest.raises(d365_failover.BusyError):
+            await client.close(timeout=0.1)
+        let_go.set()
+
+    run(main())
+
+
+def test_a_second_loop_after_the_first_is_over(org: Organization) -> None:
+    client = org.async_client()
+
+    async def call() -> None:
+        assert (await client.get(WHO_AM_I)).status_code == 200
+
+    run(call())
+    run(call())
+    run(client.close())
+
+
+def test_two_loops_at_once_are_refused(org: Organization) -> None:
+    async def main() -> None:
+        async with org.async_client() as client:
+            assert (await client.get(WHO_AM_I)).status_code == 200
+            errors: list[BaseException] = []
+
+            def elsewhere() -> None:
+                with pytest.raises(d365_failover.InvalidArgumentError, match="another event loop") as caught:
+                    asyncio.run(client.get(WHO_AM_I))
+                errors.append(caught.value)
+
+            await asyncio.to_thread(elsewhere)
+            assert len(errors) == 1
+
+    run(main())
+
+
+def test_a_handler_of_another_loop_runs_there(org: Organization) -> None:
+    ready = threading.Event()
+    other = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: (other.call_soon(ready.set), other.run_forever()))
+    thread.start()
+    ready.wait(30)
+    seen: list[bool] = []
+
+    async def main() -> None:
+        async with org.async_client() as client:
+
+            async def register() -> None:
+                @client.on_endpoint_switched
+                async def switched(event: EndpointSwitchEvent) -> None:
+                    seen.append(asyncio.get_running_loop() is other)
+
+            # The client's loop is the one that calls first.
+            assert (await client.get(WHO_AM_I)).status_code == 200
+            with pytest.raises(d365_failover.InvalidArgumentError):
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(client.discover(), other))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(register(), other))
+            await client.switch_endpoint()
+
+    try:
+        run(main())
+    finally:
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
+    assert seen == [True]
+
+
+def test_a_forgotten_client_warns_and_leaves_the_loop(org: Organization) -> None:
+    async def main() -> None:
+        client = org.async_client()
+        await client.get(WHO_AM_I)
+        descriptor = client._descriptor
+        with pytest.warns(ResourceWarning, match="unclosed AsyncClient"):
+            del client
+        gc.collect()
+        await asyncio.sleep(0)
+        assert not asyncio.get_running_loop().remove_reader(descriptor)
+
+    run(main())

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import d365_failover
+import pytest
+
+PACKAGE = Path(d365_failover.__file__).parent
+
+
+def test_all_that_modules_declare_public_is_exported() -> None:
+    for module in pkgutil.iter_modules([str(PACKAGE)]):
+        if module.name == "_native":
+            continue
+        declared = getattr(importlib.import_module(f"d365_failover.{module.name}"), "__all__", [])
+        helpers = {"AccessToken", "Settings", "TokenCredential", "TokenProvider"}
+        assert set(declared) - helpers <= set(d365_failover.__all__)
+
+
+def test_public_names_say_where_they_are_public() -> None:
+    for name in d365_failover.__all__:
+        public = getattr(d365_failover, name)
+        assert getattr(public, "__module__", "d365_failover") == "d365_failover"
+
+
+def test_the_package_is_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_only_the_init_function_is_exported() -> None:
+    libraries = list(PACKAGE.glob("_native*.so"))
+    assert len(libraries) == 1
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", libraries[0]], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert [line.split()[-1] for line in listed] == ["PyInit__native"]
+
+
+OTHER_COPY = """
+unsigned d365_abi_version(void) { __builtin_trap(); }
+const char *d365_version(void) { __builtin_trap(); }
+int d365_settings_new(void) { __builtin_trap(); }
+int d365_url_alternate(void) { __builtin_trap(); }
+"""
+
+
+def test_another_copy_of_the_library_in_the_process_is_not_called(tmp_path: Path) -> None:
+    source, library = tmp_path / "other.c", tmp_path / "libother.so"
+    source.write_text(OTHER_COPY)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    program = f"""
+import ctypes
+other = ctypes.CDLL({str(library)!r}, ctypes.RTLD_GLOBAL)
+assert other.d365_version
+import d365_failover
+print(d365_failover.__version__, d365_failover.alternate_url("https://contoso.crm.dynamics.com/api"))
+d365_failover.Client("https://contoso.crm.dynamics.com", ca_bundle=None, tls_verify=False).close()
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.split()[1] == "https://contoso--s.crm.dynamics.com/api"
+
+
+def test_another_copy_would_be_called_if_the_symbols_were_global(tmp_path: Path) -> None:
+    """The proof above proves something: a library that leaves the symbol open does call the other copy."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("ELF")
+    (tmp_path / "other.c").write_text("int d365_probe(void) { return 2; }")
+    (tmp_path / "own.c").write_text("int d365_probe(void) { return 1; }\nint asked(void) { return d365_probe(); }")
+    for name in ("other", "own"):
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / f"{name}.so", tmp_path / f"{name}.c"], check=True)
+    program = f"""
+import ctypes
+ctypes.CDLL({str(tmp_path / "other.so")!r}, ctypes.RTLD_GLOBAL)
+print(ctypes.CDLL({str(tmp_path / "own.so")!r}).asked())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "2"

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import d365_failover
+import pytest
+from d365_failover import Client
+from twin import WHO_AM_I, Organization
+
+URL = "https://contoso.crm.dynamics.com"
+
+
+@pytest.mark.parametrize("url", [None, 3, b"https://contoso.crm.dynamics.com"])
+def test_a_url_of_a_wrong_type(url: Any) -> None:
+    with pytest.raises(TypeError):
+        Client(url, tls_verify=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "contoso", "ftp://contoso.crm.dynamics.com", "https://127.0.0.1", "https://u:p@contoso.crm.dynamics.com"],
+)
+def test_a_bad_url(url: str) -> None:
+    with pytest.raises(d365_failover.InvalidUrlError) as caught:
+        Client(url, tls_verify=False)
+    assert caught.value.kind == "invalid_url"
+
+
+def test_a_lone_surrogate() -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        Client("https://contoso\ud800.crm.dynamics.com")
+    with pytest.raises(ValueError, match="surrogate"):
+        Client(URL, user_agent="\udfff")
+
+
+def test_an_unknown_setting() -> None:
+    unknown: dict[str, Any] = {"no_such_setting": 1}
+    with pytest.raises(d365_failover.UnknownSettingError, match="no_such_setting") as caught:
+        Client(URL, **unknown)
+    assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"preset": "bold"}, {"auto_switch": "perhaps"}, {"max_connections": 0}, {"deadline": 0}, {"deadline": -1.0}],
+)
+def test_a_setting_out_of_range(setting: dict[str, Any]) -> None:
+    with pytest.raises(d365_failover.InvalidArgumentError):
+        Client(URL, **setting)
+
+
+def test_a_ca_bundle_that_is_not_there() -> None:
+    with pytest.raises(d365_failover.FailoverError):
+        Client(URL, ca_bundle="/no/such/file.pem")
+
+
+def test_a_provider_that_is_none() -> None:
+    provider: Any = 3
+    with pytest.raises(TypeError, match="token_provider"):
+        Client(URL, tls_verify=False, token_provider=provider)
+
+
+REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
+    (lambda client: client.request(None, "/"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.get(None), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.get("/", headers={"a": 1}), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.get("/", headers=3), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.post("/", content=3), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.post("/", json=object()), TypeError),
+    (lambda client: client.get("/", timeout="1"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.get("/\udfff"), UnicodeError),
+    (lambda client: client.get("/", headers={"a": "\udfff"}), UnicodeError),
+    (lambda client: client.get("/", headers={"a": "b\r\nc: d"}), d365_failover.InvalidArgumentError),
+    (lambda client: client.get("/", headers={"a b": "c"}), d365_failover.InvalidArgumentError),
+    (lambda client: client.request("", "/"), d365_failover.InvalidArgumentError),
+    (lambda client: client.request("G T", "/"), d365_failover.InvalidArgumentError),
+    (lambda client: client.get("https://elsewhere.example/"), d365_failover.FailoverError),
+    (lambda client: client.get("/", timeout=0), d365_failover.InvalidArgumentError),
+    (lambda client: client.get("/", operation="?"), d365_failover.InvalidArgumentError),
+    (lambda client: client.on_endpoint_switched(None), TypeError),  # type: ignore[type-var]
+    (lambda client: client.close(timeout=-1), d365_failover.InvalidArgumentError),
+]
+
+
+@pytest.mark.parametrize(("misuse", "raised"), REQUESTS)
+def test_a_request_that_cannot_be(
+    org: Organization, misuse: Callable[[Client], object], raised: type[Exception]
+) -> None:
+    with org.client() as client:
+        with pytest.raises(raised):
+            misuse(client)
+        assert org.counts("primary")["received"] == 0
+        assert client.get(WHO_AM_I).status_code == 200
+
+
+def test_after_close(org: Organization) -> None:
+    client = org.client()
+    client.close()
+    client.close()
+    uses: list[Callable[[], object]] = [
+        lambda: client.get(WHO_AM_I),
+        client.switch_endpoint,
+        client.discover,
+        lambda: client.on_endpoint_switched(print),
+    ]
+    for use in uses:
+        with pytest.raises(d365_failover.ClosedError) as caught:
+            use()
+        assert caught.value.kind == "closed"
+    assert client.primary_url == org.primary_url
+    assert not client.off(print)
+
+
+def test_close_while_open_in_a_with_block(org: Organization) -> None:
+    with org.client() as client:
+        client.close()
+
+
+def test_a_forgotten_client_warns_and_goes(org: Organization) -> None:
+    def forget() -> tuple[weakref.ref[Client], threading.Thread | None]:
+        client = org.client()
+        client.on_endpoint_switched(lambda event: client.epoch)  # the cycle that users make
+        return weakref.ref(client), client._dispatcher.thread
+
+    reference, thread = forget()
+    with pytest.warns(ResourceWarning, match="unclosed Client"):
+        gc.collect()
+    gc.collect()  # what pytest recorded of the warning holds the client
+    assert reference() is None
+    assert thread is not None
+    thread.join(30)
+    assert not thread.is_alive()

@@ -1,0 +1,295 @@
+"""What needs a process of its own: signals, exit, fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from twin import Organization
+
+OPEN = """
+import os, sys, threading, time
+import d365_failover
+settings = dict(
+    ca_bundle=os.environ["D365_CA_BUNDLE"], connect_to=os.environ["D365_CONNECT_TO"], auto_switch=True
+)
+def new(**more):
+    return d365_failover.Client(os.environ["D365_URL"], **{**settings, **more})
+WHO_AM_I = "/api/data/v9.2/WhoAmI"
+ACCOUNTS = "/api/data/v9.2/accounts"
+"""
+
+ABOUT = 60
+"""Seconds after which a child is taken for hanging."""
+
+
+@contextmanager
+def child(org: Organization, program: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", OPEN + program],
+        env=org.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=ABOUT)
+    return process.returncode, out, err
+
+
+def test_ctrl_c_ends_a_waiting_call(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+    program = """
+try:
+    with new() as client:
+        client.post(ACCOUNTS, json={"name": "x"})
+except KeyboardInterrupt as interrupt:
+    print(type(interrupt.__cause__).__name__, interrupt.__cause__.effect)
+"""
+    with child(org, program) as process:
+        org.wait("primary", in_flight_at_least=1)
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (0, "CallCancelledError unknown\n", "")
+
+
+def test_ctrl_c_that_nobody_catches_ends_the_script(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+    with child(org, "client = new()\nclient.get(WHO_AM_I)") as process:
+        org.wait("primary", in_flight_at_least=1)
+        process.send_signal(signal.SIGINT)
+        code, out, err = ended(process)
+        assert (code, out) == (-signal.SIGINT, "")
+        assert err.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_ctrl_c_during_asyncio(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+    program = """
+import asyncio
+async def main():
+    async with d365_failover.AsyncClient(os.environ["D365_URL"], **settings) as client:
+        await client.get(WHO_AM_I)
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with child(org, program) as process:
+        org.wait("primary", in_flight_at_least=1)
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (0, "interrupted\n", "")
+
+
+def test_a_signal_handler_that_returns_lets_the_call_go_on(org: Organization) -> None:
+    stall = org.fault("primary", "stall")
+    program = """
+import signal
+signal.signal(signal.SIGUSR1, lambda *_: print("signal", flush=True))
+with new() as client:
+    print(client.get(WHO_AM_I).status_code)
+"""
+    with child(org, program) as process:
+        org.wait("primary", in_flight_at_least=1)
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "signal\n"
+        org._twin.ask("DELETE", f"/faults/{stall}")
+        assert ended(process) == (0, "200\n", "")
+
+
+EXITS = {
+    "an open client": "client = new()\nclient.get(WHO_AM_I)",
+    "an event thread": "client = new()\nclient.on_endpoint_switched(print)\nclient.get(WHO_AM_I)",
+    "a handler that runs": """
+client = new()
+running = threading.Event()
+@client.on_endpoint_switched
+def handler(event):
+    running.set()
+    while True:
+        time.sleep(0.001)
+client.switch_endpoint()
+running.wait()
+""",
+    "a handler inside the library": """
+client = new()
+running = threading.Event()
+@client.on_endpoint_switched
+def handler(event):
+    running.set()
+    while True:
+        try:
+            client.get("/stalled")
+        except d365_failover.ClosedError:
+            pass
+client.switch_endpoint()
+running.wait()
+""",
+    "calls on daemon threads": """
+client = new()
+for _ in range(4):
+    threading.Thread(target=client.get, args=("/stalled",), daemon=True).start()
+client.get(WHO_AM_I)
+threading.excepthook = lambda args: None
+""",
+    "busy daemon threads": """
+client = new()
+def work():
+    while True:
+        try:
+            client.get(WHO_AM_I)
+        except d365_failover.FailoverError:
+            pass
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+client.get(WHO_AM_I)
+""",
+    "a token provider that runs": """
+asked = threading.Event()
+def provider(url):
+    asked.set()
+    while True:
+        time.sleep(0.001)
+client = new(token_provider=provider)
+threading.Thread(target=client.get, args=(WHO_AM_I,), daemon=True).start()
+asked.wait()
+threading.excepthook = lambda args: None
+""",
+    "a token thread": "client = new(token_provider=lambda url: ('t', 60.0))\nclient.get(WHO_AM_I)",
+    "an async client": """
+import asyncio
+client = d365_failover.AsyncClient(os.environ["D365_URL"], **settings)
+client.on_endpoint_switched(print)
+async def main():
+    await client.get(WHO_AM_I)
+asyncio.run(main())
+""",
+    "a client in a cycle": """
+client = new()
+client.on_endpoint_switched(lambda event: client)
+class Holder:
+    pass
+holder = Holder()
+holder.client, holder.self = client, holder
+""",
+}
+
+
+@pytest.mark.parametrize("program", EXITS.values(), ids=EXITS.keys())
+def test_a_script_that_does_not_close_exits(org: Organization, program: str) -> None:
+    org.fault("primary", "accept_never_answer", path="/stalled")
+    org.fault("alternate", "accept_never_answer", path="/stalled")
+    for _ in range(3):
+        with child(org, program) as process:
+            assert ended(process) == (0, "", "")
+
+
+FORK = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of 3.12: this process has threads
+def attempt(what):
+    try:
+        return what().status_code
+    except d365_failover.FailoverError as error:
+        return type(error).__name__, error.kind
+client = new()
+events = []
+client.on_endpoint_switched(events.append)
+assert client.get(WHO_AM_I).status_code == 200
+child = os.fork()
+if child == 0:
+    print(attempt(lambda: client.get(WHO_AM_I)))
+    print(attempt(client.switch_endpoint), attempt(lambda: client.on_endpoint_switched(print)))
+    client.close()
+    del client
+    with new() as own:
+        own.on_endpoint_switched(print)
+        print(attempt(lambda: own.get(WHO_AM_I)))
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), attempt(lambda: client.get(WHO_AM_I)))
+client.close()
+"""
+
+
+def test_the_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> None:
+    with child(org, FORK) as process:
+        code, out, err = ended(process)
+    assert err == ""
+    assert code == 0
+    assert out.splitlines() == [
+        "('ForkedError', 'forked')",
+        "('ForkedError', 'forked') ('ForkedError', 'forked')",
+        "200",
+        "0 200",
+    ]
+
+
+def test_children_of_a_fork_under_load(org: Organization) -> None:
+    program = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+client = new()
+stop = threading.Event()
+def work():
+    while not stop.is_set():
+        client.get(WHO_AM_I)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        try:
+            client.get(WHO_AM_I)
+        except d365_failover.ForkedError:
+            with new() as own:
+                os._exit(0 if own.get(WHO_AM_I).status_code == 200 else 3)
+        os._exit(4)
+    children.append(child)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+stop.set()
+for thread in threads:
+    thread.join()
+client.close()
+print(codes)
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "[0, 0, 0, 0, 0]\n", "")
+
+
+def test_a_fork_inside_an_open_with_block_unwinds(org: Organization) -> None:
+    program = """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+with new() as client:
+    client.get(WHO_AM_I)
+    child = os.fork()
+if child == 0:
+    sys.exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "7\n", "")
+
+
+def test_importing_starts_no_thread() -> None:
+    program = "import os, threading, d365_failover; print(threading.active_count(), len(os.listdir('/proc/self/task')))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=ABOUT, env=dict(os.environ)
+    )
+    assert ran.stdout.split() == ["1", "1"]

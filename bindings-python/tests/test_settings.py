@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from d365_failover import InvalidSettingError, UnknownSettingError
+from d365_failover._settings import _DURATIONS, Settings, to_native
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "pair"),
+    [
+        ("deadline", 1.5, ("deadline_ms", "1500")),
+        ("attempt_timeout", 2, ("attempt_timeout_ms", "2000")),
+        ("auto_switch", True, ("auto_switch", "on")),
+        ("auto_switch", "auto", ("auto_switch", "auto")),
+        ("tls_verify", False, ("tls_verify", "off")),
+        ("max_connections", 7, ("max_connections", "7")),
+        ("ca_bundle", Path("/x/ca.pem"), ("ca_bundle", "/x/ca.pem")),
+        ("connect_to", {"a:1": "b:2", "c:3": "[::1]:4"}, ("connect_to", "a:1:b:2,c:3:[::1]:4")),
+        ("connect_to", "a:1:b:2", ("connect_to", "a:1:b:2")),
+    ],
+)
+def test_translation(name: str, value: Any, pair: tuple[str, str]) -> None:
+    assert to_native({name: value}) == [pair]
+
+
+def test_none_is_not_set() -> None:
+    assert to_native({"preset": None, "deadline": None}) == []
+
+
+def test_a_name_with_ms_is_refused_with_the_right_one() -> None:
+    with pytest.raises(UnknownSettingError, match="the setting is deadline"):
+        to_native({"deadline_ms": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("user_agent", b"x"), ("user_agent", []), ("connect_to", {1: "a:1"}), ("deadline", "1")]
+)
+def test_wrong_types(name: str, value: Any) -> None:
+    with pytest.raises(TypeError):
+        to_native({name: value})
+
+
+def test_connect_to_needs_ports() -> None:
+    with pytest.raises(InvalidSettingError):
+        to_native({"connect_to": {"host": "127.0.0.1:1"}})
+
+
+def test_every_duration_is_a_setting() -> None:
+    assert set(Settings.__annotations__) >= _DURATIONS

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import d365_failover
+import pytest
+from twin import WHO_AM_I, Organization, Twin
+
+
+class AccessToken(NamedTuple):
+    """azure-core's."""
+
+    token: str
+    expires_on: int
+
+
+class Credential:
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+
+    def get_token(self, *scopes: str) -> AccessToken:
+        self.scopes.extend(scopes)
+        host = scopes[0].removeprefix("https://").removesuffix("/.default")
+        return AccessToken(f"twin-token-for-{host}", int(time.time()) + 3600)
+
+
+def by_host(url: str) -> str:
+    return f"twin-token-for-{url.removeprefix('https://')}"
+
+
+@pytest.fixture
+def org(twin: Twin) -> Organization:
+    """One that checks tokens."""
+    return twin.organization(tokens="check")
+
+
+PROVIDERS: list[Callable[[str], Any]] = [
+    by_host,
+    lambda url: (by_host(url), 3600.0),
+    lambda url: AccessToken(by_host(url), int(time.time()) + 3600),
+]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_a_provider_may_return(org: Organization, provider: Callable[[str], Any]) -> None:
+    with org.client(token_provider=provider) as client:
+        assert client.get(WHO_AM_I).status_code == 200
+
+
+def test_the_endpoint_has_its_own_token(org: Organization) -> None:
+    org.fault("primary", "datacenter_not_available")
+    asked: list[str] = []
+
+    def provider(url: str) -> tuple[str, float]:
+        asked.append(url)
+        assert threading.current_thread() is not threading.main_thread()
+        return by_host(url), 3600.0
+
+    with org.client(token_provider=provider) as client:
+        assert [client.get(WHO_AM_I).status_code for _ in range(3)] == [200] * 3
+    assert asked == [org.primary_url, org.alternate_url]
+    assert org.counts("alternate")["wrong_audience"] == 0
+
+
+def test_a_token_without_an_end_is_asked_for_again(org: Organization) -> None:
+    asked: list[str] = []
+
+    def provider(url: str) -> str:
+        asked.append(url)
+        return by_host(url)
+
+    with org.client(token_provider=provider) as client:
+        assert [client.get(WHO_AM_I).status_code for _ in range(2)] == [200] * 2
+    assert asked == [org.primary_url] * 2
+
+
+def test_get_token_of_azure_core(org: Organization) -> None:
+    credential = Credential()
+    with org.client(token_provider=credential) as client:
+        assert [client.get(WHO_AM_I).status_code for _ in range(2)] == [200] * 2
+    assert credential.scopes == [f"{org.primary_url}/.default"]
+
+
+def fail(url: str) -> str:
+    raise LookupError("no credentials here")
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        (fail, "LookupError: no credentials here"),
+        (lambda url: None, "NoneType"),
+        (lambda url: ("a", "b", "c"), "tuple"),
+        (lambda url: "two\r\nlines", None),
+    ],
+)
+def test_a_provider_that_gives_no_token(org: Organization, provider: Callable[[str], Any], said: str | None) -> None:
+    with org.client(token_provider=provider) as client:
+        for _ in range(2):
+            with pytest.raises(d365_failover.AuthenticationError, match=said) as caught:
+                client.get(WHO_AM_I)
+            assert caught.value.kind == "authentication"
+            assert caught.value.effect == "none"
+    assert org.counts("primary")["received"] == 0
+
+
+def test_a_provider_that_does_not_return_ends_with_the_call(org: Organization) -> None:
+    let_go = threading.Event()
+
+    def provider(url: str) -> str:
+        let_go.wait(60)
+        return "too late"
+
+    with org.client(token_provider=provider) as client:
+        with pytest.raises(d365_failover.FailoverError):
+            client.get(WHO_AM_I, timeout=0.2)
+        let_go.set()
+
+
+def test_a_coroutine_provides_for_an_async_client(org: Organization) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def provider(url: str) -> tuple[str, float]:
+        loops.append(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        return by_host(url), 60.0
+
+    async def main() -> None:
+        async with org.async_client(token_provider=provider) as client:
+            assert (await client.get(WHO_AM_I)).status_code == 200
+        assert loops == [asyncio.get_running_loop()]
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_cannot_provide_for_a_blocking_client(org: Organization) -> None:
+    async def provider(url: str) -> str:
+        return by_host(url)
+
+    with org.client(token_provider=provider) as client, pytest.raises(d365_failover.AuthenticationError):
+        client.get(WHO_AM_I)
+
+
+def test_the_token_thread_ends_with_the_client(org: Organization) -> None:
+    before = set(threading.enumerate())
+    with org.client(token_provider=by_host):
+        (thread,) = set(threading.enumerate()) - before
+    assert not thread.is_alive()

@@ -1,0 +1,337 @@
+//! The story of a drill.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use d365_twin::{
+    FaultKind, OrgHandle, OrganizationConfig, Replication, Tokens, Twin, TwinConfig, TwinError,
+};
+
+use crate::application::{Application, Heard, Stream};
+use crate::record::{Record, ms_since, rounds};
+use crate::report::{ApplicationReport, Evidence, OrganizationReport, Report};
+use crate::timeline::{Entry, entries, sorted};
+use crate::verdict::{Rules, judge};
+
+/// Long enough for some acknowledged rows to be caught on the primary when it dies.
+const LAG_MS: u64 = 200;
+const BROKEN: &str = "the disaster was not made: an application broke before";
+
+/// One of the applications.
+#[derive(Debug)]
+pub(crate) struct Language {
+    /// `c`, `java`, `python`: also the beginning of its rows' names.
+    pub(crate) name: String,
+    pub(crate) command: Command,
+}
+
+/// A drill to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Drill {
+    pub(crate) preset: String,
+    pub(crate) fault: FaultKind,
+    /// Rounds, each with one success of each call, that every application makes before the fault.
+    pub(crate) rounds_before: usize,
+    /// Rounds that every application must make after its switch.
+    pub(crate) rounds_after: usize,
+    /// How long each of these, and the end, may take.
+    pub(crate) timeout: Duration,
+    /// Where the twin's CA and what each application wrote (`<language>.log`) are kept; none: a
+    /// temporary folder, and nothing is kept.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Why a drill could not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrillError {
+    #[error("the twin: {0}")]
+    Twin(#[from] TwinError),
+    #[error("cannot start the {language} application: {source}")]
+    Start { language: String, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+struct Member {
+    language: String,
+    application: Application,
+    record: Record,
+    open_streams: usize,
+}
+
+/// The applications, and what they say.
+struct Cast {
+    started: Instant,
+    members: Vec<Member>,
+    ear: Receiver<Heard>,
+}
+
+impl Drill {
+    /// Makes it. `progress` gets a line for each thing that is done.
+    pub(crate) fn run(
+        &self,
+        languages: Vec<Language>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Report, DrillError> {
+        let mut config = TwinConfig::new([OrganizationConfig {
+            tokens: Tokens::Check,
+            replication: Replication::lag(LAG_MS),
+            ..OrganizationConfig::new("contoso")
+        }]);
+        config.directory.clone_from(&self.dir);
+        let twin = Twin::start(config)?;
+        let org = twin.org("contoso")?;
+        progress(&format!(
+            "twin: primary {}, alternate {}",
+            org.primary.url(),
+            org.alternate.url()
+        ));
+
+        let mut cast = Cast::start(languages, |command, name| {
+            self.equip(command, name, &twin, &org)
+        })?;
+        progress(&format!(
+            "started: {}; waiting for {} rounds of each at the primary",
+            cast.names(),
+            self.rounds_before
+        ));
+        let ready =
+            |record: &Record| record.is_ready() && rounds(&record.said) >= self.rounds_before;
+        let broken = |record: &Record| record.broken;
+        let met = cast.wait(self.timeout, |cast| cast.any(broken) || cast.all(ready));
+        let mut timeline = Vec::new();
+        let (zero, undone) = if cast.any(broken) {
+            (cast.now(), Some(BROKEN.to_owned()))
+        } else if !met {
+            (cast.now(), Some(self.too_slow(&cast)))
+        } else {
+            progress(&format!("DISASTER: {} on the primary", self.fault.name()));
+            // What has not crossed now stays on the primary: it is dead.
+            org.set_replication(Replication::lag(LAG_MS).partitioned());
+            let made = cast.now();
+            org.primary.fault(self.fault.clone())?;
+            let detail = format!("{}, replication stops", org.primary.url());
+            timeline.push(Entry::new(0.0, "primary", self.fault.name(), detail));
+            (made, None)
+        };
+        if undone.is_none() {
+            progress(&format!(
+                "waiting for {} rounds of each at the alternate",
+                self.rounds_after
+            ));
+            let enough = |record: &Record| rounds(record.after_switch()) >= self.rounds_after;
+            // Whatever is lacking after that time, the verdict finds and names.
+            cast.wait(self.timeout, |cast| {
+                cast.all(|record| record.broken || enough(record))
+            });
+        }
+        progress("closing the applications' standard input");
+        cast.end(self.timeout);
+
+        let parted = org.rows();
+        org.set_replication(Replication::lag(LAG_MS));
+        org.replicate()?;
+        timeline.push(Entry::new(
+            ms_since(zero, cast.now()),
+            "twin",
+            "replication goes on",
+            String::new(),
+        ));
+        progress("comparing what they were told with the rows of both sides");
+        let evidence = Evidence {
+            zero,
+            parted,
+            healed: org.rows(),
+            journal: twin.journal(),
+        };
+        if let Some(dir) = &self.dir {
+            cast.keep_transcripts(dir)?;
+        }
+        Ok(self.report(&cast, &org, timeline, &evidence, undone.as_deref()))
+    }
+
+    fn equip(&self, command: &mut Command, name: &str, twin: &Twin, org: &OrgHandle) {
+        let ways = org.connect_to();
+        let ways: Vec<String> = ways
+            .iter()
+            .map(|(from, to)| format!("{from}:{to}"))
+            .collect();
+        command
+            // An operator's override would take the decision from the library.
+            .env_remove("D365_FAILOVER")
+            .env("D365_URL", org.primary.url())
+            .env("D365_CA_BUNDLE", twin.ca_file())
+            .env("D365_CONNECT_TO", ways.join(","))
+            .env("D365_PRESET", &self.preset)
+            .env("D365_TOKEN_PREFIX", "twin-token-for-")
+            .env("D365_APP", name);
+    }
+
+    fn too_slow(&self, cast: &Cast) -> String {
+        let made = cast.members.iter().map(|member| {
+            let ready = if member.record.is_ready() {
+                ""
+            } else {
+                ", not ready"
+            };
+            format!("{} {}{ready}", member.language, rounds(&member.record.said))
+        });
+        format!(
+            "the disaster was not made: not all made {} rounds in {} s ({})",
+            self.rounds_before,
+            self.timeout.as_secs(),
+            made.collect::<Vec<_>>().join("; ")
+        )
+    }
+
+    fn report(
+        &self,
+        cast: &Cast,
+        org: &OrgHandle,
+        mut timeline: Vec<Entry>,
+        evidence: &Evidence,
+        undone: Option<&str>,
+    ) -> Report {
+        let organization = OrganizationReport {
+            primary_url: org.primary.url(),
+            alternate_url: org.alternate.url(),
+        };
+        for member in &cast.members {
+            timeline.extend(entries(&member.language, &member.record, evidence.zero));
+        }
+        let members = cast.members.iter();
+        let applications: Vec<ApplicationReport> = members
+            .map(|member| ApplicationReport::new(&member.language, &member.record, evidence))
+            .collect();
+        let rules = Rules {
+            organization: &organization,
+            rounds_after: self.rounds_after,
+            may_double: self.preset == "dotnet",
+        };
+        Report {
+            verdict: judge(&applications, rules, undone),
+            preset: self.preset.clone(),
+            fault: self.fault.name().to_owned(),
+            disaster: undone.is_none(),
+            organization,
+            replication_lag_ms: LAG_MS,
+            timeline: sorted(timeline),
+            applications,
+        }
+    }
+}
+
+impl Cast {
+    fn start(
+        languages: Vec<Language>,
+        equip: impl Fn(&mut Command, &str),
+    ) -> Result<Cast, DrillError> {
+        let (mouth, ear) = channel();
+        let mut members = Vec::new();
+        for (number, Language { name, mut command }) in languages.into_iter().enumerate() {
+            equip(&mut command, &name);
+            let application = Application::start(command, number, &mouth).map_err(|source| {
+                let language = name.clone();
+                DrillError::Start { language, source }
+            })?;
+            members.push(Member {
+                language: name,
+                application,
+                record: Record::default(),
+                open_streams: 2,
+            });
+        }
+        Ok(Cast {
+            started: Instant::now(),
+            members,
+            ear,
+        })
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self
+            .members
+            .iter()
+            .map(|member| member.language.as_str())
+            .collect();
+        names.join(", ")
+    }
+
+    fn any(&self, is: impl Fn(&Record) -> bool) -> bool {
+        self.members.iter().any(|member| is(&member.record))
+    }
+
+    fn all(&self, are: impl Fn(&Record) -> bool) -> bool {
+        self.members.iter().all(|member| are(&member.record))
+    }
+
+    /// Listens until the applications have done enough; false when they did not in time.
+    fn wait(&mut self, timeout: Duration, enough: impl Fn(&Cast) -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        while !enough(self) {
+            if !self.hear(deadline, true) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lets all end, and hears their last words.
+    fn end(&mut self, timeout: Duration) {
+        for member in &mut self.members {
+            member.application.close_input();
+        }
+        let deadline = Instant::now() + timeout;
+        while self.members.iter().any(|member| member.open_streams > 0)
+            && self.hear(deadline, false)
+        {}
+        for member in &mut self.members {
+            if let Err(why) = member.application.join(deadline) {
+                member.record.trouble(why);
+            }
+            if member.record.done().is_none() {
+                member.record.trouble("ended without `done`".into());
+            }
+        }
+    }
+
+    /// Takes in one thing that an application did; false when nothing came in time.
+    fn hear(&mut self, deadline: Instant, too_early: bool) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok(heard) = self.ear.recv_timeout(left) else {
+            return false;
+        };
+        let member = &mut self.members[heard.application];
+        match (heard.line, heard.stream) {
+            (Some(line), Stream::Out) => {
+                let at = heard.at.saturating_duration_since(self.started);
+                member.record.hear(at, &line);
+            }
+            (Some(line), Stream::Err) => member.record.hear_stderr(&line),
+            (None, stream) => {
+                member.open_streams -= 1;
+                if stream == Stream::Out && too_early {
+                    member.record.broken = true;
+                    member.record.trouble("ended before it was asked to".into());
+                }
+            }
+        }
+        true
+    }
+
+    fn keep_transcripts(&self, dir: &Path) -> Result<(), DrillError> {
+        for member in &self.members {
+            let path = dir.join(format!("{}.log", member.language));
+            let text = member.record.transcript.join("\n") + "\n";
+            std::fs::write(&path, text).map_err(|source| DrillError::Write { path, source })?;
+        }
+        Ok(())
+    }
+}

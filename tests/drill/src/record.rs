@@ -1,0 +1,95 @@
+//! What one application said, and when.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::line::{CALLS, Line, SWITCHED};
+
+/// A flood of garbage is told by its beginning.
+const MAX_TROUBLES: usize = 10;
+
+/// What one application said, and when (counted from the drill's start).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) said: Vec<(Duration, Line)>,
+    /// What was wrong with the program itself, not with its calls.
+    pub(crate) troubles: Vec<String>,
+    /// A line was no line of the protocol, or the program ended unasked.
+    pub(crate) broken: bool,
+    /// All that it wrote, for `--dir`.
+    pub(crate) transcript: Vec<String>,
+}
+
+impl Record {
+    /// Takes a line of its standard output.
+    pub(crate) fn hear(&mut self, at: Duration, text: &str) {
+        self.transcript.push(text.to_owned());
+        match text.parse() {
+            Ok(line) => self.said.push((at, line)),
+            Err(why) => {
+                self.broken = true;
+                self.trouble(format!("said `{text}`: {why}"));
+            }
+        }
+    }
+
+    /// Takes a line of its standard error. The library is silent there, so whatever comes is
+    /// trouble, but for notices that Java prints on its own.
+    pub(crate) fn hear_stderr(&mut self, text: &str) {
+        self.transcript.push(format!("stderr: {text}"));
+        let notice = ["Picked up ", "WARNING: "];
+        if !notice.iter().any(|begin| text.starts_with(begin)) {
+            self.trouble(format!("wrote to standard error: {text}"));
+        }
+    }
+
+    pub(crate) fn trouble(&mut self, text: String) {
+        if self.troubles.len() < MAX_TROUBLES {
+            self.troubles.push(text);
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.said.iter().any(|(_, line)| *line == Line::Ready)
+    }
+
+    /// What it counted, once it is done.
+    pub(crate) fn done(&self) -> Option<u64> {
+        self.said.iter().find_map(|(_, line)| match line {
+            Line::Done(calls) => Some(*calls),
+            _ => None,
+        })
+    }
+
+    /// What it said after its EndpointSwitched; nothing without one.
+    pub(crate) fn after_switch(&self) -> &[(Duration, Line)] {
+        let switched = |line: &Line| matches!(line, Line::Event(event) if event.event == SWITCHED);
+        let at = self.said.iter().position(|(_, line)| switched(line));
+        at.map_or(&[], |at| &self.said[at + 1..])
+    }
+
+    /// The rows that it was told of.
+    pub(crate) fn told(&self) -> Vec<(Uuid, &str)> {
+        let told = self.said.iter().filter_map(|(_, line)| match line {
+            Line::Created(id, name) => Some((*id, name.as_str())),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+/// Rounds of which each call succeeded.
+pub(crate) fn rounds(said: &[(Duration, Line)]) -> usize {
+    let successes = |what| {
+        said.iter()
+            .filter(|(_, line)| *line == Line::Ok(what))
+            .count()
+    };
+    CALLS.into_iter().map(successes).min().unwrap_or(0)
+}
+
+/// Milliseconds from `zero` to `at`, negative before it.
+pub(crate) fn ms_since(zero: Duration, at: Duration) -> f64 {
+    (at.as_micros() as f64 - zero.as_micros() as f64) / 1000.0
+}

@@ -1,0 +1,279 @@
+//! Whether the drill was passed.
+
+use serde::Serialize;
+
+use crate::line::{CALLS, REQUIRED, SWITCHED};
+use crate::report::{ApplicationReport, EventReport, OrganizationReport};
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Outcome {
+    /// Each application went on, and nothing that it was told of is lost.
+    Pass,
+    /// Something is wrong.
+    Fail,
+    /// The disaster was never made, so nothing is known.
+    Inconclusive,
+}
+
+impl Outcome {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Outcome::Pass => "PASS",
+            Outcome::Fail => "FAIL",
+            Outcome::Inconclusive => "INCONCLUSIVE",
+        }
+    }
+}
+
+/// How it ended, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Verdict {
+    #[serde(rename = "verdict")]
+    pub(crate) outcome: Outcome,
+    /// Everything that speaks against a pass.
+    pub(crate) reasons: Vec<String>,
+}
+
+/// What the applications are judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) organization: &'a OrganizationReport,
+    /// Rounds that each must have made after its switch.
+    pub(crate) rounds_after: usize,
+    /// A preset that resends unsafe writes blindly, as .NET, may double rows.
+    pub(crate) may_double: bool,
+}
+
+/// Judges. `undone` says why the disaster was not made, if it was not.
+pub(crate) fn judge(
+    applications: &[ApplicationReport],
+    rules: Rules<'_>,
+    undone: Option<&str>,
+) -> Verdict {
+    let mut reasons = Vec::new();
+    for application in applications {
+        let mut against = application.troubles.clone();
+        if undone.is_none() {
+            against.extend(events(application, rules.organization));
+            against.extend(progress(application, rules));
+        }
+        against.extend(rows(application, rules));
+        let named = against.into_iter();
+        reasons.extend(named.map(|reason| format!("{}: {reason}", application.language)));
+    }
+    let outcome = match (reasons.is_empty(), undone) {
+        (false, _) => Outcome::Fail,
+        (true, Some(_)) => Outcome::Inconclusive,
+        (true, None) => Outcome::Pass,
+    };
+    reasons.extend(undone.map(str::to_owned));
+    Verdict { outcome, reasons }
+}
+
+fn events(application: &ApplicationReport, organization: &OrganizationReport) -> Vec<String> {
+    let mut against = Vec::new();
+    let all = &application.events;
+    for name in [REQUIRED, SWITCHED] {
+        let count = all.iter().filter(|seen| seen.event.event == name).count();
+        if count != 1 {
+            against.push(format!("saw {count} {name}, not 1"));
+        }
+    }
+    if against.is_empty() && all[0].event.event == SWITCHED {
+        against.push("saw EndpointSwitched before EndpointSwitchRequired".into());
+    }
+    for EventReport { ms, event } in all {
+        let (name, from, to) = (event.event, &event.previous_url, &event.new_url);
+        if *ms < 0.0 {
+            against.push(format!("saw {name} {:.1} ms before the fault", -ms));
+        }
+        if !organization.is_primary(from) || !organization.is_alternate(to) {
+            against.push(format!(
+                "{name} leads from {from} to {to}, not from the primary to the alternate"
+            ));
+        }
+    }
+    against
+}
+
+fn progress(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
+    let mut against = Vec::new();
+    let made = CALLS.map(|what| (what, application.after_switch(what)));
+    let rounds = made.iter().map(|(_, count)| *count).min().unwrap_or(0);
+    if rounds < rules.rounds_after as u64 {
+        let calls = made.map(|(name, count)| format!("{name} {count}"));
+        against.push(format!(
+            "made {rounds} rounds after its switch, not {} ({})",
+            rules.rounds_after,
+            calls.join(", ")
+        ));
+    }
+    if application.rows_written_at_alternate == 0 {
+        against.push("no row of it was written at the alternate".into());
+    }
+    against
+}
+
+fn rows(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
+    let mut against: Vec<String> = application
+        .rows_missing
+        .iter()
+        .map(|row| {
+            format!(
+                "was told of row {} ({}), which is nowhere",
+                row.id, row.name
+            )
+        })
+        .collect();
+    // Each untold row must have a call that failed; the copies of a resent create have none, and
+    // an application that broke could not say.
+    let doubled: usize = application
+        .duplicate_rows
+        .iter()
+        .map(|rows| rows.ids.len() - 1)
+        .sum();
+    let untold = application.rows_untold.len();
+    let explained = doubled + application.creates_failed as usize;
+    if untold > explained && application.troubles.is_empty() {
+        against.push(format!(
+            "{untold} rows that it was never told of, but only {explained} creates that failed or \
+             were doubled"
+        ));
+    }
+    if application.duplicates > 0 && !rules.may_double {
+        against.push(format!("{} rows are doubled", application.duplicates));
+    }
+    against
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::SwitchEvent;
+    use crate::rows::{DuplicateRows, Row};
+
+    fn event(ms: f64, event: &'static str) -> EventReport {
+        EventReport {
+            ms,
+            event: SwitchEvent {
+                event,
+                previous_url: "https://a.test/".into(),
+                new_url: "https://b.test".into(),
+                reason: "endpoint_not_found".into(),
+            },
+        }
+    }
+
+    fn good() -> ApplicationReport {
+        ApplicationReport {
+            language: "c".into(),
+            events: vec![event(1.0, REQUIRED), event(1.0, SWITCHED)],
+            successes_after_switch: CALLS.map(|what| (what, 5)).into(),
+            rows_told: 20,
+            rows_found: 20,
+            rows_written_at_alternate: 10,
+            ..ApplicationReport::default()
+        }
+    }
+
+    fn row() -> Row {
+        Row {
+            id: uuid::Uuid::nil(),
+            name: "c-web-1".into(),
+        }
+    }
+
+    fn judged(application: ApplicationReport, may_double: bool, undone: Option<&str>) -> Verdict {
+        let organization = OrganizationReport {
+            primary_url: "https://a.test".into(),
+            alternate_url: "https://b.test".into(),
+        };
+        let rules = Rules {
+            organization: &organization,
+            rounds_after: 5,
+            may_double,
+        };
+        judge(&[good(), application], rules, undone)
+    }
+
+    #[test]
+    fn a_good_drill_is_passed() {
+        let verdict = judged(good(), false, None);
+        assert_eq!((verdict.outcome, verdict.reasons), (Outcome::Pass, vec![]));
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_fails_and_is_named() {
+        let spoiled = |spoil: fn(&mut ApplicationReport), word: &str| {
+            let mut application = good();
+            spoil(&mut application);
+            let verdict = judged(application, true, None);
+            assert_eq!(verdict.outcome, Outcome::Fail, "{word}");
+            assert_eq!(verdict.reasons.len(), 1, "{:?}", verdict.reasons);
+            assert!(verdict.reasons[0].contains(word), "{:?}", verdict.reasons);
+        };
+        spoiled(|app| app.events.swap(0, 1), "before EndpointSwitchRequired");
+        spoiled(
+            |app| app.events.insert(0, app.events[0].clone()),
+            "2 EndpointSwitchRequired",
+        );
+        spoiled(|app| app.events.truncate(1), "0 EndpointSwitched, not 1");
+        spoiled(|app| app.events[0].ms = -0.1, "before the fault");
+        spoiled(
+            |app| app.events[1].event.new_url = "https://a.test".into(),
+            "to the alternate",
+        );
+        spoiled(
+            |app| app.successes_after_switch.clear(),
+            "made 0 rounds after its switch, not 5",
+        );
+        spoiled(
+            |app| *app.successes_after_switch.get_mut("read-web").unwrap() = 4,
+            "read-web 4",
+        );
+        spoiled(|app| app.rows_written_at_alternate = 0, "at the alternate");
+        spoiled(|app| app.rows_missing = vec![row()], "is nowhere");
+        spoiled(|app| app.rows_untold = vec![row()], "never told of");
+        spoiled(|app| app.troubles = vec!["ended".into()], "c: ended");
+    }
+
+    #[test]
+    fn errors_and_writes_in_doubt_alone_do_not_fail() {
+        let mut application = good();
+        application.errors = 1;
+        application.creates_failed = 1;
+        application.rows_untold = vec![row()];
+        assert_eq!(judged(application, false, None).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn duplicates_fail_where_the_preset_rules_them_out() {
+        let mut application = good();
+        application.duplicates = 1;
+        application.rows_untold = vec![row()];
+        application.duplicate_rows = vec![DuplicateRows {
+            name: "c-web-1".into(),
+            ids: vec![uuid::Uuid::nil(), uuid::Uuid::from_u128(1)],
+        }];
+        assert_eq!(
+            judged(application.clone(), true, None).outcome,
+            Outcome::Pass
+        );
+        assert_eq!(judged(application, false, None).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn without_a_disaster_only_what_is_wrong_anyway_fails() {
+        let mut application = good();
+        application.events.clear();
+        let verdict = judged(application.clone(), true, Some("too slow"));
+        assert_eq!(verdict.outcome, Outcome::Inconclusive);
+        assert_eq!(verdict.reasons, ["too slow"]);
+        application.troubles = vec!["ended".into()];
+        let verdict = judged(application, true, Some("too slow"));
+        assert_eq!(verdict.outcome, Outcome::Fail);
+        assert_eq!(verdict.reasons, ["c: ended", "too slow"]);
+    }
+}

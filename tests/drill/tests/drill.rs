@@ -1,0 +1,167 @@
+//! The whole drill with the real twin, and with shell scripts as applications.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+const STANDIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/standin.sh");
+
+struct Run {
+    code: Option<i32>,
+    out: String,
+    report: Value,
+}
+
+impl Run {
+    fn reasons(&self) -> Vec<&str> {
+        let reasons = self.report["reasons"].as_array().expect("reasons");
+        reasons.iter().filter_map(Value::as_str).collect()
+    }
+
+    fn has_reason(&self, part: &str) -> bool {
+        self.reasons().iter().any(|reason| reason.contains(part))
+    }
+
+    fn application(&self, language: &str) -> &Value {
+        let all = self.report["applications"].as_array().expect("a list");
+        let found = all.iter().find(|one| one["language"] == language);
+        found.unwrap_or_else(|| panic!("no {language} in {}", self.report))
+    }
+}
+
+fn drill(modes: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("deep/report.json");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_d365-drill"));
+    command
+        .args(["--c", STANDIN, "--java", STANDIN, "--python", STANDIN])
+        .args(["--rounds-before", "2", "--rounds-after", "2"])
+        .args(arguments)
+        .arg("--report")
+        .arg(&path);
+    for (application, mode) in modes {
+        command.env(format!("STANDIN_{application}"), mode);
+    }
+    let output = command.output().unwrap();
+    let report = std::fs::read(&path).map(|text| serde_json::from_slice(&text).unwrap());
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        report: report.unwrap_or_default(),
+    }
+}
+
+#[test]
+fn honest_applications_pass_and_the_report_has_it_all() {
+    let run = drill(&[], &[]);
+    assert_eq!(run.code, Some(0), "{}", run.out);
+    assert_eq!(run.report["verdict"], "PASS");
+    assert_eq!(run.report["reasons"], json!([]));
+    assert_eq!(run.report["preset"], "dotnet");
+    assert_eq!(run.report["fault"], "refuse");
+    assert_eq!(run.report["disaster"], true);
+    for language in ["c", "java", "python"] {
+        let one = run.application(language);
+        assert_eq!(one["events"][0]["event"], "EndpointSwitchRequired");
+        assert_eq!(one["events"][1]["event"], "EndpointSwitched");
+        assert_eq!(
+            one["events"][1]["new_url"],
+            run.report["organization"]["alternate_url"]
+        );
+        assert!(one["calls"].as_u64() >= Some(16), "{one}");
+        assert!(one["rows_told"].as_u64() >= Some(8), "{one}");
+        assert_eq!(one["rows_told"], one["rows_found"]);
+        assert_eq!(one["duplicates"], 0);
+        assert!(
+            one["rows_written_at_alternate"].as_u64() >= Some(4),
+            "{one}"
+        );
+        assert!(one["ms_to_first_success"].as_f64() > Some(0.0), "{one}");
+        let timeline = run.report["timeline"].as_array().unwrap();
+        let mine = timeline.iter().filter(|entry| entry["who"] == language);
+        let told = mine.filter(|entry| entry["what"] != "error");
+        let told: Vec<&str> = told.filter_map(|entry| entry["what"].as_str()).collect();
+        let order = [
+            "ready",
+            "EndpointSwitchRequired",
+            "EndpointSwitched",
+            "first success",
+        ];
+        assert_eq!(told, order);
+    }
+    assert!(run.out.ends_with("\nPASS\n"), "{}", run.out);
+    assert!(
+        run.out
+            .lines()
+            .all(|line| line.is_ascii() && line.len() <= 100),
+        "{}",
+        run.out
+    );
+}
+
+#[test]
+fn what_applications_do_to_rows_comes_to_light() {
+    let run = drill(
+        &[("c", "liar"), ("java", "doubler"), ("python", "silent")],
+        &[],
+    );
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("c: was told of row 00000000-0000-4000-8000-000000000000"));
+    assert!(run.has_reason("python: "), "{:?}", run.reasons());
+    assert!(!run.has_reason("java: "), "{:?}", run.reasons());
+    let java = run.application("java");
+    assert_eq!(java["duplicates"], 1);
+    assert_eq!(java["duplicate_rows"][0]["name"], "java-web-1");
+    // A create in flight at the fault may be one more.
+    assert!(java["rows_untold"].as_array().map(Vec::len) >= Some(1));
+
+    let run = drill(&[("java", "doubler")], &["--preset", "safe"]);
+    assert_eq!(run.reasons(), ["java: 1 rows are doubled"]);
+}
+
+#[test]
+fn wrong_events_and_words_on_standard_error_fail() {
+    let run = drill(
+        &[
+            ("c", "backwards"),
+            ("java", "twice"),
+            ("python", "grumbles"),
+        ],
+        &[],
+    );
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("c: saw EndpointSwitched before EndpointSwitchRequired"));
+    assert!(run.has_reason("java: saw 2 EndpointSwitchRequired, not 1"));
+    assert!(run.has_reason("python: wrote to standard error: a warning"));
+}
+
+#[test]
+fn an_application_that_dies_or_talks_nonsense_fails_the_drill() {
+    let run = drill(&[("java", "dies")], &[]);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("java: ended before it was asked to"));
+    assert!(run.has_reason("java: ended with exit status: 7"));
+    assert_eq!(run.report["disaster"], false);
+
+    let run = drill(&[("python", "garbage")], &[]);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("python: said `Segmentation fault, surely`"));
+}
+
+#[test]
+fn without_a_disaster_nothing_is_known() {
+    let run = drill(
+        &[("c", "idle")],
+        &["--timeout", "1", "--rounds-before", "1"],
+    );
+    assert_eq!(run.code, Some(2), "{}", run.out);
+    assert_eq!(run.report["verdict"], "INCONCLUSIVE");
+    assert_eq!(run.report["disaster"], false);
+    assert!(run.has_reason("not ready"), "{:?}", run.reasons());
+}
+
+#[test]
+fn what_cannot_begin_says_so() {
+    assert_eq!(drill(&[], &["--fault", "earthquake"]).code, Some(3));
+    assert_eq!(drill(&[], &["--c", "/nowhere/at/all"]).code, Some(3));
+}

@@ -1,0 +1,96 @@
+#!/bin/sh
+# An application of the drill with curl in the library's place: honest, or, with STANDIN_<app> set,
+# wrong in one way.
+eval "mode=\${STANDIN_$D365_APP:-honest}"
+primary=$D365_URL
+alternate=$(printf %s "$primary" | sed 's/\./--s./')
+active=$primary
+calls=0
+uuid='[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+services=http://schemas.microsoft.com/xrm/2011/Contracts/Services
+contracts=http://schemas.microsoft.com/xrm/2011/Contracts
+generic=http://schemas.datacontract.org/2004/07/System.Collections.Generic
+instance=http://www.w3.org/2001/XMLSchema-instance
+
+request() { # path, curl's arguments
+    path=$1
+    shift
+    curl -sif --cacert "$D365_CA_BUNDLE" -H "Authorization: Bearer $D365_TOKEN_PREFIX${active#https://}" \
+        --connect-to "${D365_CONNECT_TO%%,*}" --connect-to "${D365_CONNECT_TO#*,}" "$@" "$active$path"
+}
+
+event() {
+    echo "event $1 $primary $alternate endpoint_not_found"
+}
+
+call() { # what, then as request
+    what=$1
+    shift
+    calls=$((calls + 1))
+    attempts=1
+    answer=$(request "$@")
+    status=$?
+    if [ $status = 7 ] && [ "$active" = "$primary" ]; then
+        case $mode in
+        backwards) event EndpointSwitched && event EndpointSwitchRequired ;;
+        twice) event EndpointSwitchRequired && event EndpointSwitchRequired && event EndpointSwitched ;;
+        *) event EndpointSwitchRequired && event EndpointSwitched ;;
+        esac
+        active=$alternate
+        attempts=2
+        answer=$(request "$@")
+        status=$?
+    fi
+    if [ $status != 0 ]; then
+        echo "error connection_lost $what curl ended with $status"
+        return 1
+    fi
+    echo "call ok $what"
+    [ $attempts = 1 ] || echo "call retried $what"
+}
+
+created() { # name
+    id=$(printf %s "$answer" | grep -iE 'EntityId|CreateResult' | grep -oE "$uuid" | tail -n 1)
+    case $mode in
+    silent) ;;
+    liar) echo "created 00000000-0000-4000-8000-000000000000 $1" ;;
+    *) echo "created $id $1" ;;
+    esac
+}
+
+soap() { # what, body
+    call "$1" /XRMServices/2011/Organization.svc/web -H 'Content-Type: text/xml; charset=utf-8' -H "SOAPAction: $services/IOrganizationService/$2" \
+        -d "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>$3</s:Body></s:Envelope>"
+}
+
+round() { # n
+    name=$D365_APP-web-$1
+    row="{\"name\":\"$name\"}"
+    [ "$mode" != doubler ] || [ "$1" != 1 ] || request /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row" >/dev/null
+    if call create-web /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row"; then
+        created "$name"
+        call read-web "/api/data/v9.2/accounts($id)"
+    fi
+    name=$D365_APP-soap-$1
+    soap create-soap Create "<Create xmlns='$services' xmlns:i='$instance'><entity xmlns:a='$contracts' xmlns:b='$generic'>
+<a:Attributes><a:KeyValuePairOfstringanyType><b:key>name</b:key><b:value i:type='c:string'
+ xmlns:c='http://www.w3.org/2001/XMLSchema'>$name</b:value></a:KeyValuePairOfstringanyType></a:Attributes>
+<a:LogicalName>account</a:LogicalName></entity></Create>" && created "$name"
+    soap whoami-soap Execute "<Execute xmlns='$services' xmlns:i='$instance'><request i:type='c:WhoAmIRequest'
+ xmlns:a='$contracts' xmlns:c='http://schemas.microsoft.com/crm/2011/Contracts'><a:Parameters/>
+<a:RequestId i:nil='true'/><a:RequestName>WhoAmI</a:RequestName></request></Execute>"
+}
+
+[ "$mode" != idle ] || { cat >/dev/null; echo "done 0"; exit; }
+echo ready
+n=0
+while timeout 0.02 cat >/dev/null; [ $? = 124 ]; do
+    n=$((n + 1))
+    round $n
+    case $mode in
+    dies) exit 7 ;;
+    garbage) echo 'Segmentation fault, surely' ;;
+    grumbles) echo 'a warning' >&2 ;;
+    esac
+done
+echo "done $calls"
