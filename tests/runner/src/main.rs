@@ -17,7 +17,7 @@ struct Arguments {
     dir: PathBuf,
 
     /// Who plays: `rust`, or `<language>=<command line>` of an agent. Without a command line it is
-    /// read from D365_AGENT_<LANGUAGE>. Repeatable; `rust` alone if none is given.
+    /// read from `D365_AGENT_<LANGUAGE>`. Repeatable; `rust` alone if none is given.
     #[arg(long = "subject", value_name = "SUBJECT", value_parser = subject)]
     subjects: Vec<SubjectKind>,
 
