@@ -32,14 +32,17 @@ impl Effect {
     /// A success says `executed`, and stays silent about an earlier attempt in doubt: whether that
     /// one was executed too, the attempts tell. Without a success, one attempt in doubt puts the
     /// call in doubt, whatever came later.
+    ///
+    /// `is_compound`: the request held several operations, and a refusal may come after some of
+    /// them were executed.
     #[must_use]
-    pub fn of_call(operation: Operation, attempts: &[Attempt]) -> Effect {
+    pub(crate) fn of_call(operation: Operation, is_compound: bool, attempts: &[Attempt]) -> Effect {
         if operation == Operation::Read {
             return Effect::None;
         }
         let mut whole = Effect::NotExecuted;
         for attempt in attempts {
-            match Effect::of_attempt(attempt) {
+            match Effect::of_attempt(is_compound, attempt) {
                 Effect::Executed => return Effect::Executed,
                 Effect::Unknown => whole = Effect::Unknown,
                 Effect::None | Effect::NotExecuted => {}
@@ -50,7 +53,7 @@ impl Effect {
 
     /// What one attempt of a write did. Only what the service is documented to answer before it
     /// executes anything counts as not executed; a 5xx may come from a proxy that had forwarded.
-    fn of_attempt(attempt: &Attempt) -> Effect {
+    fn of_attempt(is_compound: bool, attempt: &Attempt) -> Effect {
         if attempt.phase == Phase::NotSent {
             return Effect::NotExecuted;
         }
@@ -62,6 +65,9 @@ impl Effect {
             // A front end's page with 200 is no answer of the service.
             (200..=299, Some(FaultKind::ServerUnavailable)) => Effect::Unknown,
             (200..=299, _) => Effect::Executed,
+            // Who is not let in has executed nothing, however many operations there were.
+            (401, _) => Effect::NotExecuted,
+            _ if is_compound => Effect::Unknown,
             (_, Some(FaultKind::DatacenterNotAvailable | FaultKind::Throttled)) => {
                 Effect::NotExecuted
             }
@@ -96,7 +102,10 @@ mod tests {
     #[test]
     fn a_read_has_no_effect() {
         let attempts = [attempt(Phase::Sent, None, Some(Cause::Reset))];
-        assert_eq!(Effect::of_call(Operation::Read, &attempts), Effect::None);
+        assert_eq!(
+            Effect::of_call(Operation::Read, false, &attempts),
+            Effect::None
+        );
     }
 
     #[test]
@@ -166,7 +175,48 @@ mod tests {
             ),
         ];
         for (phase, status, cause, expected) in table {
-            let got = Effect::of_call(Operation::Unsafe, &[attempt(phase, status, cause)]);
+            let got = Effect::of_call(Operation::Unsafe, false, &[attempt(phase, status, cause)]);
+            assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_several_operations_leaves_doubt() {
+        let table = [
+            (
+                Phase::NotSent,
+                None,
+                Some(Cause::Refused),
+                Effect::NotExecuted,
+            ),
+            (Phase::Responded, Some(200), None, Effect::Executed),
+            (
+                Phase::Responded,
+                Some(401),
+                Some(Cause::Unauthorized),
+                Effect::NotExecuted,
+            ),
+            (
+                Phase::Responded,
+                Some(412),
+                Some(Cause::ServiceFault),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(429),
+                Some(Cause::Throttled),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(500),
+                Some(Cause::DatacenterNotAvailable),
+                Effect::Unknown,
+            ),
+        ];
+        for (phase, status, cause, expected) in table {
+            let got = Effect::of_call(Operation::Unsafe, true, &[attempt(phase, status, cause)]);
             assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
         }
     }
@@ -178,7 +228,7 @@ mod tests {
             attempt(Phase::NotSent, None, Some(Cause::Refused)),
         ];
         assert_eq!(
-            Effect::of_call(Operation::Unsafe, &attempts),
+            Effect::of_call(Operation::Unsafe, false, &attempts),
             Effect::Unknown
         );
     }
@@ -190,7 +240,7 @@ mod tests {
             attempt(Phase::Responded, Some(204), None),
         ];
         assert_eq!(
-            Effect::of_call(Operation::Unsafe, &attempts),
+            Effect::of_call(Operation::Unsafe, false, &attempts),
             Effect::Executed
         );
     }
@@ -198,7 +248,7 @@ mod tests {
     #[test]
     fn a_write_that_was_never_attempted_was_not_executed() {
         assert_eq!(
-            Effect::of_call(Operation::Guarded, &[]),
+            Effect::of_call(Operation::Guarded, false, &[]),
             Effect::NotExecuted
         );
     }

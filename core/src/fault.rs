@@ -112,6 +112,8 @@ pub enum Cause {
     Reset,
     /// The connection was closed before the whole answer had come.
     Closed,
+    /// The connection was closed in the TLS handshake, or before a byte of the request had left.
+    ClosedUnsent,
     /// Something on this machine failed.
     LocalFailure,
     /// The TLS handshake or a TLS record failed.
@@ -150,7 +152,7 @@ impl Cause {
             Cause::BadGateway | Cause::Unavailable | Cause::HtmlPage | Cause::OrganizationOff => {
                 FaultKind::ServerUnavailable
             }
-            Cause::Reset | Cause::Closed => FaultKind::ConnectionLost,
+            Cause::Reset | Cause::Closed | Cause::ClosedUnsent => FaultKind::ConnectionLost,
             Cause::NameTryAgain | Cause::LocalFailure => FaultKind::Local,
             Cause::Tls => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
@@ -163,7 +165,8 @@ impl Cause {
 
     /// The .NET SDK's rule: `EndpointNotFoundException`, `TimeoutException`, or the fault
     /// 0x8004B065; with WCF's mapping of results to exceptions. DNS's "try again" is a name
-    /// resolution failure there like any other. A 410, a 503, a reset connection are not.
+    /// resolution failure there like any other, and a failure to send without an error of the
+    /// socket is an endpoint that was not found. A 410, a 503, a reset connection are neither.
     fn starts_failover_in_dotnet(self) -> bool {
         matches!(
             self,
@@ -177,7 +180,9 @@ impl Cause {
                 | Cause::DestinationUnreachable
                 | Cause::DatacenterNotAvailable
                 | Cause::AttemptTimeout
+                | Cause::Deadline
                 | Cause::GatewayTimeout
+                | Cause::ClosedUnsent
         )
     }
 }

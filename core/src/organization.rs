@@ -50,6 +50,17 @@ pub struct Target {
     rest: String,
 }
 
+impl Target {
+    /// Whether it is a service's, and not a page's or file's.
+    pub(crate) fn is_service(&self) -> bool {
+        self.rest
+            .trim_start_matches('/')
+            .split(['/', '?'])
+            .next()
+            .is_some_and(is_service_root)
+    }
+}
+
 impl Organization {
     /// The organization of a URL: the base URL of either endpoint, or the URL of one of its
     /// services, of which the base is taken.
@@ -169,7 +180,7 @@ impl Organization {
             Err(url::ParseError::RelativeUrlWithoutBase) => self.locate_relative(url),
             Err(error) => Err(Error::new(
                 ErrorKind::InvalidUrl,
-                format!("{url:?} is not a URL: {error}"),
+                format!("{} is not a URL: {error}", shown(url)),
             )),
         }
     }
@@ -202,7 +213,10 @@ impl Organization {
         if slashed.starts_with("//") {
             return Err(Error::new(
                 ErrorKind::InvalidUrl,
-                format!("{url:?} names another host without a scheme; give a path or a whole URL"),
+                format!(
+                    "{} names another host without a scheme; give a path or a whole URL",
+                    shown(url)
+                ),
             ));
         }
         // A path that already holds the base path is the same URL written from the root.
@@ -217,7 +231,7 @@ impl Organization {
         let joined = base.origin.join(&full).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidUrl,
-                format!("{url:?} is not a URL: {error}"),
+                format!("{} is not a URL: {error}", shown(url)),
             )
         })?;
         self.locate_absolute(joined)
@@ -234,7 +248,21 @@ impl Organization {
         if ours == theirs {
             return Some(false);
         }
-        (!self.explicit && self.form == UrlForm::Host && sibling(ours) == theirs).then_some(true)
+        let is_sibling = !self.explicit
+            && self.form == UrlForm::Host
+            && sibling(ours).is_some_and(|sibling| sibling == theirs);
+        is_sibling.then_some(true)
+    }
+
+    /// The origins that are one endpoint: the base URL's, and its sibling's.
+    pub(crate) fn origins(&self, role: Role) -> Vec<Url> {
+        [false, true]
+            .into_iter()
+            .map(|sibling| {
+                let rest = String::new();
+                self.url_of(&Target { sibling, rest }, role)
+            })
+            .collect()
     }
 
     /// The URL of a target at one endpoint.
@@ -243,9 +271,8 @@ impl Organization {
         let base = self.base(role);
         let mut url = base.origin.clone();
         if target.sibling
-            && let Some(host) = base.origin.host_str()
+            && let Some(host) = base.origin.host_str().and_then(sibling)
         {
-            let host = sibling(host);
             // A sibling of a valid host is valid: `locate` has seen it in a parsed URL.
             let _ = url.set_host(Some(&host));
         }
@@ -354,7 +381,8 @@ fn parse_any(text: &str) -> Result<Url, Error> {
         Error::new(
             ErrorKind::InvalidUrl,
             format!(
-                "{text:?} is not a URL: {error}; give one like https://contoso.crm.dynamics.com"
+                "{} is not a URL: {error}; give one like https://contoso.crm.dynamics.com",
+                shown(text)
             ),
         )
     })?;
@@ -376,14 +404,28 @@ fn refuse_unprintable(text: &str) -> Result<(), Error> {
     if text.chars().any(|c| c.is_control()) || text.trim() != text {
         return Err(Error::new(
             ErrorKind::InvalidUrl,
-            format!("{text:?} holds control characters or space at its ends"),
+            format!(
+                "{} holds control characters or space at its ends",
+                shown(text)
+            ),
         ));
     }
     Ok(())
 }
 
 fn invalid(url: &Url, why: &str) -> Error {
-    Error::new(ErrorKind::InvalidUrl, format!("{url}: {why}"))
+    // User info may hold a password, and does not help to find the fault.
+    let mut shown = url.clone();
+    let _ = shown.set_username("").and(shown.set_password(None));
+    Error::new(ErrorKind::InvalidUrl, format!("{shown}: {why}"))
+}
+
+/// A text that could not be read as a URL, as it may be shown: without what may be a password.
+fn shown(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) => format!("{:?}", format!("…@{rest}")),
+        None => format!("{text:?}"),
+    }
 }
 
 fn path_of(relative: &str) -> &str {
@@ -538,13 +580,16 @@ fn primary_name<'a>(url: &Url, name: &'a str) -> Result<&'a str, Error> {
     Ok(primary)
 }
 
-/// `contoso.crm…` for `contoso.api.crm…`, and the other way round.
-fn sibling(host: &str) -> String {
-    let (label, domain) = host.split_once('.').unwrap_or((host, ""));
-    match domain.strip_prefix("api.") {
-        Some(domain) => format!("{label}.{domain}"),
-        None => format!("{label}.api.{domain}"),
-    }
+/// `contoso.crm…` for `contoso.api.crm…`, and the other way round. Not where the domain has one
+/// label only: `contoso.com` and `contoso.api.com` belong to different people.
+fn sibling(host: &str) -> Option<String> {
+    let (label, domain) = host.split_once('.')?;
+    let (api, domain) = match domain.strip_prefix("api.") {
+        Some(domain) => ("", domain),
+        None => ("api.", domain),
+    };
+    let has_owner = domain.trim_end_matches('.').contains('.');
+    has_owner.then(|| format!("{label}.{api}{domain}"))
 }
 
 #[cfg(test)]

@@ -102,8 +102,13 @@ fn a_password_stands_in_no_error() {
     for url in [
         "https://user:secret@contoso.crm.dynamics.com",
         "https://user:secret@10.0.0.1/x",
+        "https://user:secret@exa mple.com",
+        " https://user:secret@contoso.crm.dynamics.com",
     ] {
-        assert!(!pair(url, None).unwrap_err().contains("secret"));
+        assert!(!pair(url, None).unwrap_err().contains("secret"), "{url}");
+        let contoso = organization("https://contoso.crm.test");
+        let error = contoso.locate(url).unwrap_err();
+        assert!(!error.message().contains("secret"), "{error}");
     }
 }
 
@@ -181,6 +186,21 @@ fn requests_to_other_origins_are_refused() {
         "/x\r\nHost: evil",
     ] {
         assert_eq!(both(&contoso, url), Err(ErrorKind::InvalidUrl), "{url:?}");
+    }
+}
+
+#[test]
+fn a_sibling_is_of_the_same_owner() {
+    for (base, other) in [
+        ("https://contoso.com", "https://contoso.api.com/x"),
+        ("https://contoso.api.com", "https://contoso.com/x"),
+        ("https://contoso.api.com.", "https://contoso.com./x"),
+    ] {
+        assert_eq!(
+            both(&organization(base), other),
+            Err(ErrorKind::InvalidUrl),
+            "{base}"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::settings::LONGEST_WAIT;
 use crate::{Error, ErrorKind, Operation};
 
 /// Headers that belong to the connection or to the endpoint, and therefore to the library.
@@ -97,12 +98,12 @@ impl Request {
     /// setting `deadline`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for zero.
+    /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
-        if timeout.is_zero() {
+        if timeout.is_zero() || timeout > LONGEST_WAIT {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "a timeout of zero would end every call before it starts",
+                "a call's timeout is more than zero, and at most a day",
             ));
         }
         self.timeout = Some(timeout);
@@ -112,6 +113,22 @@ impl Request {
     /// Overrides the operation class. `None`: by the method.
     pub fn set_operation(&mut self, operation: Option<Operation>) {
         self.operation = operation;
+    }
+
+    /// Whether it holds several operations, of which some may have been executed when it fails:
+    /// a `$batch`, or SOAP's `ExecuteMultiple`.
+    pub(crate) fn is_compound(&self) -> bool {
+        const EXECUTE_MULTIPLE: &[u8] = b"ExecuteMultiple";
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        let last = path.trim_end_matches('/').rsplit('/').next();
+        last.is_some_and(|segment| {
+            segment.eq_ignore_ascii_case("$batch") || segment.eq_ignore_ascii_case("%24batch")
+        }) || (self.method == Method::POST
+            && path.to_ascii_lowercase().contains(".svc")
+            && self
+                .body
+                .windows(EXECUTE_MULTIPLE.len())
+                .any(|window| window == EXECUTE_MULTIPLE))
     }
 
     pub(crate) fn operation(&self) -> Operation {
@@ -153,7 +170,10 @@ mod tests {
             let error = request.add_header(name, value).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name:?}");
         }
-        assert!(request.set_timeout(Duration::ZERO).is_err());
+        for timeout in [Duration::ZERO, Duration::MAX] {
+            let error = request.set_timeout(timeout).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        }
     }
 
     #[test]
@@ -172,6 +192,22 @@ mod tests {
             .add_header("Authorization", "Bearer secret")
             .unwrap();
         assert!(!format!("{request:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_holds_several_operations() {
+        let request = |url: &str, body: &'static str| {
+            let mut request = Request::new("POST", url).unwrap();
+            request.set_body(body);
+            request
+        };
+        let soap = "/XRMServices/2011/Organization.svc/web";
+        assert!(request("/api/data/v9.2/$batch", "").is_compound());
+        assert!(request("/api/data/v9.2/%24Batch?x", "").is_compound());
+        assert!(request(soap, "<b:ExecuteMultipleRequest/>").is_compound());
+        assert!(!request(soap, "<b:CreateRequest/>").is_compound());
+        assert!(!request("/api/data/v9.2/accounts", "ExecuteMultiple").is_compound());
+        assert!(!request("/api/data/v9.2/a?$batch", "").is_compound());
     }
 
     #[test]

@@ -252,9 +252,11 @@ fn number(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Er
         })
 }
 
-/// One day is the most: longer waits overflow some platforms' timers and mean no one's intent.
+/// Longer waits overflow some platforms' timers and are no one's intent.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
 fn duration(key: &str, value: &str) -> Result<Duration, Error> {
-    let milliseconds = number(key, value, 1, 86_400_000)?;
+    let milliseconds = number(key, value, 1, LONGEST_WAIT.as_millis() as usize)?;
     Ok(Duration::from_millis(milliseconds as u64))
 }
 

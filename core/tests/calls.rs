@@ -177,15 +177,26 @@ fn an_attempt_that_ran_out_of_time_is_tried_at_the_alternate() {
 }
 
 #[test]
-fn the_deadline_bounds_the_call_and_leaves_the_endpoint() {
+fn a_deadline_that_is_over_at_the_endpoint_switches_and_sends_nothing_again() {
     let (twin, org) = twin();
-    let client = Client::open(&settings(&twin)).unwrap();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
-    let mut request = get(WHO);
+    let mut request = create("row");
     request.set_timeout(Duration::from_millis(300)).unwrap();
     let error = client.send(&request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Timeout));
-    assert!(client.is_primary(), "slow is not down");
+    assert_eq!(error.effect(), Effect::Unknown);
+    assert_eq!(error.attempts().len(), 1);
+    assert_eq!(
+        queue.next(Some(LONG)).unwrap().kind(),
+        ItemKind::EndpointSwitched
+    );
+    assert_eq!(org.alternate.counts().received, 0);
+    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
 }
 
 #[test]
@@ -472,5 +483,136 @@ fn without_a_token_nothing_is_sent_and_nothing_switches() {
         assert_eq!(error.effect(), Effect::NotExecuted);
         assert_eq!(org.primary.counts().received, 0);
         assert!(client.is_primary());
+    }
+}
+
+#[test]
+fn a_late_refusal_does_not_forget_the_new_token() {
+    const CALLERS: usize = 10;
+    let (_twin, org, client, provider) = with_tokens(Some(Duration::from_secs(3600)));
+    client.send(&get(WHO)).unwrap();
+    org.primary
+        .fault(Twin_::Status {
+            status: 401,
+            headers: Default::default(),
+            body: String::new(),
+            commit: false,
+        })
+        .unwrap();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || client.send(&get(WHO)).unwrap().status())
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.join().unwrap(), 401);
+    }
+    // Each refusal is of the token that it was sent with: never more tokens than calls.
+    assert!(provider.asked.load(Ordering::SeqCst) <= CALLERS + 1);
+    org.primary.clear().unwrap();
+    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
+}
+
+struct Hangs(std::sync::Mutex<Vec<TokenRequest>>);
+
+impl TokenProvider for Hangs {
+    fn provide(&self, request: TokenRequest) {
+        self.0.lock().unwrap().push(request);
+    }
+}
+
+#[test]
+fn a_provider_that_never_answers_is_not_the_endpoints_fault() {
+    let (twin, org) = twin();
+    let mut settings = settings(&twin);
+    settings.set_token_provider(Arc::new(Hangs(std::sync::Mutex::default())));
+    settings.set("attempt_timeout_ms", "200").unwrap();
+    let client = Client::open(&settings).unwrap();
+    let error = client.send(&create("row")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));
+    assert_eq!(error.effect(), Effect::NotExecuted);
+    assert!(client.is_primary());
+    assert_eq!(org.primary.counts().connections, 0);
+    client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn waiting_for_a_connection_is_not_the_endpoints_fault() {
+    let (twin, org) = twin();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set_queue(Arc::clone(&queue), 0);
+    settings.set("max_connections", "1").unwrap();
+    let client = Client::open(&settings).unwrap();
+    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
+    client.submit(&get(WHO), 1).unwrap();
+    org.primary.wait_for(Condition::received(1), LONG).unwrap();
+    let mut request = create("row");
+    request.set_timeout(Duration::from_millis(200)).unwrap();
+    let error = client.send(&request).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
+    assert!(error.message().contains("max_connections"), "{error}");
+    assert_eq!(error.effect(), Effect::NotExecuted);
+    assert!(client.is_primary());
+}
+
+#[test]
+fn a_switch_by_hand_inside_of_the_handler_takes_the_waiting_calls_along() {
+    let (twin, org) = twin();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    client
+        .subscribe(ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit())
+        .unwrap();
+    org.primary
+        .fault(Twin_::Refuse {
+            keep_existing: false,
+        })
+        .unwrap();
+    let caller = {
+        let client = client.clone();
+        std::thread::spawn(move || client.send(&create("row")))
+    };
+    let required = queue.next(Some(LONG)).unwrap();
+    assert_eq!(required.kind(), ItemKind::EndpointSwitchRequired);
+    client.switch_endpoint().unwrap();
+    drop(required);
+    let response = caller.join().unwrap().unwrap();
+    assert_eq!(response.attempts().len(), 2);
+    let switched = queue.next(Some(LONG)).unwrap();
+    assert_eq!(switched.kind(), ItemKind::EndpointSwitched);
+    assert!(!switched.event().unwrap().automatic);
+    assert_eq!(client.epoch(), 1);
+}
+
+#[test]
+fn events_come_in_the_order_of_epochs() {
+    const THREADS: u64 = 4;
+    const SWITCHES: u64 = 500;
+    let (twin, _org) = twin();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || {
+                for _ in 0..SWITCHES {
+                    client.switch_endpoint().unwrap();
+                }
+            })
+        })
+        .collect();
+    for epoch in 1..=THREADS * SWITCHES {
+        let item = queue.next(Some(LONG)).unwrap();
+        assert_eq!(item.event().unwrap().epoch, epoch);
+    }
+    for thread in threads {
+        thread.join().unwrap();
     }
 }

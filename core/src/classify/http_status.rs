@@ -16,8 +16,19 @@ use crate::{Cause, Fault};
 /// these before other statuses. A listed code comes first of all: it is the service that speaks.
 #[must_use]
 pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
+    classify(status, headers, body, true)
+}
+
+/// As [`classify_response`]. `is_service`: a service was asked, and not a page: then HTML in its
+/// place is a front end's.
+pub(crate) fn classify(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    is_service: bool,
+) -> Option<Fault> {
     if status < 300 || status == 304 {
-        let html = (200..300).contains(&status) && is_html(headers);
+        let html = status == 200 && is_service && is_html(headers) && !has_service_header(headers);
         return html.then(|| {
             let message = format!("HTTP {status} with an HTML page where a service should answer");
             Fault {
@@ -27,7 +38,7 @@ pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Optio
         });
     }
     let said = read_body(body);
-    let cause = cause_of(status, headers, body, said.as_ref());
+    let cause = cause_of(status, headers, body, said.as_ref(), is_service);
     let said = said.unwrap_or_default();
     Some(Fault {
         http_status: Some(status),
@@ -37,7 +48,13 @@ pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Optio
     })
 }
 
-fn cause_of(status: u16, headers: &HeaderMap, body: &[u8], said: Option<&BodyFault>) -> Cause {
+fn cause_of(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    said: Option<&BodyFault>,
+    is_service: bool,
+) -> Cause {
     if let Some(cause) = said.and_then(|said| said.code).and_then(codes::cause_of) {
         return cause;
     }
@@ -46,9 +63,7 @@ fn cause_of(status: u16, headers: &HeaderMap, body: &[u8], said: Option<&BodyFau
         Some(Addressing::EndpointUnavailable) => return Cause::Unavailable,
         None => {}
     }
-    let has_mark = said.is_some()
-        || headers.contains_key("odata-version")
-        || headers.contains_key("dataserviceversion");
+    let has_mark = said.is_some() || has_service_header(headers);
     match status {
         404 if !has_mark => Cause::NotFound,
         410 if !has_mark => Cause::Gone,
@@ -59,9 +74,16 @@ fn cause_of(status: u16, headers: &HeaderMap, body: &[u8], said: Option<&BodyFau
         403 => Cause::Forbidden,
         429 => Cause::Throttled,
         502 => Cause::BadGateway,
-        500..=599 if !has_mark && is_html(headers) => Cause::HtmlPage,
+        500..=599 if is_service && !has_mark && is_html(headers) => Cause::HtmlPage,
         _ => Cause::ServiceFault,
     }
+}
+
+/// Headers that only a service sends.
+fn has_service_header(headers: &HeaderMap) -> bool {
+    ["odata-version", "odata-entityid", "dataserviceversion"]
+        .into_iter()
+        .any(|name| headers.contains_key(name))
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
@@ -128,6 +150,7 @@ mod tests {
             (307, &[], "", Some(Cause::ServiceFault), false),
             (200, HTML, "<html>", Some(Cause::HtmlPage), false),
             (200, &[], NOT_HERE, None, false),
+            (204, HTML, "", None, false),
             (404, &[], "", Some(Cause::NotFound), true),
             (404, HTML, "<html>", Some(Cause::NotFound), true),
             (404, &[], ODATA, Some(Cause::ServiceFault), false),
@@ -211,6 +234,15 @@ mod tests {
           <ErrorCode>-2147015902</ErrorCode></OrganizationServiceFault></detail></s:Fault></s:Body></s:Envelope>"#;
         let fault = classify_response(500, &HeaderMap::new(), body.as_bytes()).unwrap();
         assert_eq!(fault.kind, FaultKind::Throttled);
+    }
+
+    #[test]
+    fn a_page_that_was_asked_for_is_no_fault() {
+        let html = headers(&[("content-type", "text/html")]);
+        assert!(classify(200, &html, b"<html>", true).is_some());
+        assert_eq!(classify(200, &html, b"<html>", false), None);
+        let marked = headers(&[("content-type", "text/html"), ("odata-version", "4.0")]);
+        assert_eq!(classify(200, &marked, b"<html>", true), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod retry_after;
 mod soap;
 mod xml;
 
+pub(crate) use http_status::classify;
 pub use http_status::classify_response;
 pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};

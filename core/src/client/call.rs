@@ -1,6 +1,6 @@
 //! One call, from the request to the response or error.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -13,16 +13,14 @@ use url::{Position, Url};
 
 use super::Inner;
 use super::failover::Course;
-use super::flights::Cancel;
+use crate::classify::classify;
 use crate::decide::call::{Next, after_attempt};
 use crate::decide::switchboard::Place;
 use crate::error::Ending;
+use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
-use crate::resource::transport::{Failure, Progress};
-use crate::{
-    Attempt, Cause, Effect, Error, Fault, FaultKind, Request, Response, Target, classify_response,
-    response,
-};
+use crate::resource::transport::{Exchange, Progress};
+use crate::{Attempt, Cause, Effect, Error, Fault, FaultKind, Request, Response, Target, response};
 
 pub(super) struct Call<'a> {
     client: &'a Arc<Inner>,
@@ -40,11 +38,13 @@ struct Running {
     started: SystemTime,
     since: Instant,
     progress: Progress,
+    /// The token that the provider gave for it.
+    token: OnceLock<HeaderValue>,
 }
 
 /// How an attempt ended.
 struct Outcome {
-    /// Status and headers, if any came; the body, if it came whole.
+    /// Status and headers, if any came, and the body as far as it came.
     answer: Option<(Parts, Bytes)>,
     fault: Option<Fault>,
     /// Why the call was not tried elsewhere, if it was asked.
@@ -68,14 +68,16 @@ impl<'a> Call<'a> {
     pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
         let stop = race(cancel.cancelled(), client.flights.cancelled());
-        let outcome = match race(self.story(), stop).await {
-            First::Left(outcome) => outcome,
-            First::Right(stop) => {
+        // The wish to stop is looked at first: a call that was cancelled before it began is not
+        // sent.
+        let outcome = match race(stop, self.story()).await {
+            First::Right(outcome) => outcome,
+            First::Left(stop) => {
                 let message = match stop {
                     First::Left(()) => "the application cancelled the call",
                     First::Right(()) => "the client was closed",
                 };
-                self.interrupted(Fault::new(Cause::Cancelled, message))
+                self.ended(Some(Fault::new(Cause::Cancelled, message)))
             }
         };
         self.end(outcome)
@@ -86,6 +88,10 @@ impl<'a> Call<'a> {
         // 1. Where calls go now.
         let mut place = self.client.first_place();
         loop {
+            if Instant::now() >= self.deadline {
+                let fault = Fault::new(Cause::Deadline, "the call's deadline was over");
+                return Outcome::of(None, Some(fault));
+            }
             // 2. One attempt, there.
             let mut outcome = self.attempt(place).await;
             let Some(fault) = &outcome.fault else {
@@ -113,51 +119,53 @@ impl<'a> Call<'a> {
     async fn attempt(&mut self, place: Place) -> Outcome {
         let url = self.client.organization.url_of(&self.target, place.role);
         let since = Instant::now();
-        let attempt_end = since + self.client.settings.attempt_timeout;
         let running = self.running.insert(Running {
             place,
             url,
             started: SystemTime::now(),
             since,
             progress: Progress::default(),
+            token: OnceLock::new(),
         });
-        let exchange = self.client.exchange(self.request, place, running);
-        match timeout_at(attempt_end.min(self.deadline), exchange).await {
-            Ok(Ok((head, body))) => {
-                let fault = self.client.judge(place, &head, &body);
-                self.record(fault.clone());
-                Outcome::of(Some((head, body)), fault)
-            }
-            Ok(Err(failure)) => {
-                let Failure { mut fault, head } = failure;
-                fault.http_status = head.as_ref().map(|head| head.status.as_u16());
-                self.record(Some(fault.clone()));
-                Outcome::of(head.map(|head| (*head, Bytes::new())), Some(fault))
-            }
-            Err(_) => self.interrupted(if attempt_end <= self.deadline {
-                out_of_time(
-                    Cause::AttemptTimeout,
-                    "attempt_timeout",
-                    attempt_end - since,
-                )
-            } else {
-                out_of_time(Cause::Deadline, "the call's deadline", since.elapsed())
-            }),
-        }
-    }
-
-    /// The attempt under way, if there is one, ends with this fault.
-    fn interrupted(&mut self, mut fault: Fault) -> Outcome {
-        let running = self.running.as_ref();
-        fault.http_status = running.and_then(|running| running.progress.status());
-        self.record(Some(fault.clone()));
-        Outcome::of(None, Some(fault))
-    }
-
-    fn record(&mut self, fault: Option<Fault>) {
-        let Some(running) = self.running.take() else {
-            return;
+        let time = Time {
+            attempt: self.client.settings.attempt_timeout,
+            deadline: self.deadline,
         };
+        let exchange = self
+            .client
+            .exchange(self.request, place, &self.target, running, time);
+        let broken = exchange.await.err();
+        self.ended(broken)
+    }
+
+    /// The attempt under way, if there is one, has ended; `broken` if the answer is not whole.
+    fn ended(&mut self, broken: Option<Fault>) -> Outcome {
+        let Some(running) = self.running.take() else {
+            return Outcome::of(None, broken);
+        };
+        let answer = running.progress.take_answer();
+        let judged = answer.as_ref().and_then(|(head, body)| {
+            self.client
+                .judge(running.place, &self.target, running.token.get(), head, body)
+        });
+        let fault = match (broken, judged) {
+            (None, judged) => judged,
+            // What the answer's head says counts more than how its body ended.
+            (Some(broken), Some(judged))
+                if !judged.ends_as_response() && broken.cause != Cause::Cancelled =>
+            {
+                Some(judged)
+            }
+            (Some(mut broken), _) => {
+                broken.http_status = running.progress.status();
+                Some(broken)
+            }
+        };
+        self.record(running, fault.clone());
+        Outcome::of(answer, fault)
+    }
+
+    fn record(&mut self, running: Running, fault: Option<Fault>) {
         self.attempts.push(Attempt {
             role: running.place.role,
             epoch: running.place.epoch,
@@ -172,7 +180,11 @@ impl<'a> Call<'a> {
 
     /// Makes the response or the error.
     fn end(self, outcome: Outcome) -> Result<Response, Error> {
-        let effect = Effect::of_call(self.request.operation(), &self.attempts);
+        let effect = Effect::of_call(
+            self.request.operation(),
+            self.request.is_compound(),
+            &self.attempts,
+        );
         let switched = self
             .attempts
             .iter()
@@ -236,9 +248,23 @@ impl Inner {
         self: &Arc<Self>,
         request: &Request,
         place: Place,
+        target: &Target,
         running: &Running,
-    ) -> Result<(Parts, Bytes), Failure> {
-        let headers = self.headers(request, place, &running.url).await?;
+        time: Time,
+    ) -> Result<(), Fault> {
+        // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
+        let headers = time
+            .limit(self.headers(request, place, running), |limit| {
+                let message = format!("the token provider gave no token {limit}");
+                Fault::new(Cause::NoToken, message)
+            })
+            .await??;
+        let _permit = time
+            .limit(self.transport.permit(&running.url), |limit| {
+                let message = format!("no connection was free {limit}; raise max_connections");
+                Fault::new(Cause::LocalFailure, message)
+            })
+            .await?;
         let path = &running.url[Position::BeforePath..Position::AfterQuery];
         let mut wire = http::Request::builder()
             .method(request.method.clone())
@@ -246,17 +272,31 @@ impl Inner {
             .body(Full::new(request.body.clone()))
             .map_err(|error| Fault::new(Cause::BadMessage, format!("{}: {error}", running.url)))?;
         *wire.headers_mut() = headers;
-        self.transport
-            .exchange(&running.url, &wire, &running.progress)
-            .await
+        let is_enough = |head: &Parts, body: &[u8]| {
+            self.classify(target, head, body)
+                .is_some_and(|fault| !fault.ends_as_response())
+        };
+        let exchange = Exchange {
+            url: &running.url,
+            request: &wire,
+            max_body: self.transport.max_body(),
+            is_enough: &is_enough,
+            progress: &running.progress,
+        };
+        let cause = time.cause();
+        time.limit(self.transport.exchange(&exchange), |limit| {
+            Fault::new(cause, format!("no whole answer {limit}"))
+        })
+        .await?
     }
 
     async fn headers(
         self: &Arc<Self>,
         request: &Request,
         place: Place,
-        url: &Url,
+        running: &Running,
     ) -> Result<HeaderMap, Fault> {
+        let url = &running.url;
         let mut headers = request.headers.clone();
         let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
             .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
@@ -270,31 +310,73 @@ impl Inner {
         {
             let endpoint = self.organization.url(place.role);
             let header = tokens.header(&self.engine, place.role, endpoint).await?;
-            headers.insert(AUTHORIZATION, header);
+            headers.insert(AUTHORIZATION, running.token.get_or_init(|| header).clone());
         }
         Ok(headers)
     }
 
-    /// What an answer means.
-    fn judge(&self, place: Place, head: &Parts, body: &Bytes) -> Option<Fault> {
-        let prefix = &body[..body.len().min(self.settings.error_prefix)];
-        let fault = classify_response(head.status.as_u16(), &head.headers, prefix);
-        if let Some(tokens) = &self.tokens
-            && fault
-                .as_ref()
-                .is_some_and(|fault| fault.cause == Cause::Unauthorized)
+    /// What an answer means. A token that was refused is forgotten.
+    fn judge(
+        &self,
+        place: Place,
+        target: &Target,
+        token: Option<&HeaderValue>,
+        head: &Parts,
+        body: &[u8],
+    ) -> Option<Fault> {
+        let fault = self.classify(target, head, body)?;
+        if fault.cause == Cause::Unauthorized
+            && let (Some(tokens), Some(token)) = (&self.tokens, token)
         {
-            tokens.forget(place.role);
+            tokens.forget(place.role, token);
         }
-        fault
+        Some(fault)
+    }
+
+    fn classify(&self, target: &Target, head: &Parts, body: &[u8]) -> Option<Fault> {
+        let prefix = &body[..body.len().min(self.settings.error_prefix)];
+        classify(
+            head.status.as_u16(),
+            &head.headers,
+            prefix,
+            target.is_service(),
+        )
     }
 }
 
-fn out_of_time(cause: Cause, what: &str, limit: Duration) -> Fault {
-    Fault::new(
-        cause,
-        format!("no whole answer within {what} ({} ms)", limit.as_millis()),
-    )
+/// How long an attempt may take.
+#[derive(Clone, Copy)]
+struct Time {
+    attempt: Duration,
+    deadline: Instant,
+}
+
+impl Time {
+    /// What it means for the endpoint when the time is over.
+    fn cause(self) -> Cause {
+        if Instant::now() + self.attempt <= self.deadline {
+            Cause::AttemptTimeout
+        } else {
+            Cause::Deadline
+        }
+    }
+
+    async fn limit<F: Future>(
+        self,
+        future: F,
+        fault: impl FnOnce(&str) -> Fault,
+    ) -> Result<F::Output, Fault> {
+        let now = Instant::now();
+        let (end, what) = if now + self.attempt <= self.deadline {
+            (now + self.attempt, "attempt_timeout")
+        } else {
+            (self.deadline, "the call's deadline")
+        };
+        timeout_at(end, future).await.map_err(|_| {
+            let waited = now.elapsed().as_millis();
+            fault(&format!("within {what} ({waited} ms)"))
+        })
+    }
 }
 
 /// What happened, where, and what to do next.

@@ -3,25 +3,26 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Inner, local};
-use crate::decide::switchboard::{Place, Switch, Switchboard, Verdict};
+use crate::decide::switchboard::{Decided, Place, Switch, Switchboard, Verdict};
 use crate::error::Ending;
 use crate::resource::discovery;
+use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
+use crate::resource::settled::{Awaited, pair, settled};
 use crate::{
-    Decision, Effect, Error, ErrorKind, Event, Fault, ItemKind, Level, Organization, Role,
+    Cause, Decision, Effect, Error, ErrorKind, Event, Fault, ItemKind, Level, Organization, Role,
 };
 
 /// The switchboard, and what is under way to change it.
 pub(super) struct Board {
     pub(super) switchboard: Switchboard,
-    /// The switch under way; tells whether it was carried out.
-    switching: Option<watch::Receiver<Option<bool>>>,
+    /// The switch under way; tells whether calls go elsewhere after it.
+    switching: Option<Awaited<bool>>,
     /// The reading of the policy under way, or its end.
-    reading: Option<watch::Receiver<Option<Result<(), Fault>>>>,
+    reading: Option<Awaited<Result<(), Fault>>>,
 }
 
 impl Board {
@@ -67,9 +68,9 @@ impl Inner {
                 }
             };
             if let Some(outcome) = outcome {
-                return match timeout_at(deadline, outcome_of(outcome)).await {
-                    Ok(true) => Course::Elsewhere,
-                    Ok(false) => Course::Nowhere("auto-switch is off, or a handler vetoed"),
+                return match timeout_at(deadline, settled(outcome)).await {
+                    Ok(Some(true)) => Course::Elsewhere,
+                    Ok(_) => Course::Nowhere("auto-switch is off, or a handler vetoed"),
                     Err(_) => Course::Nowhere("its deadline was over before a switch was decided"),
                 };
             }
@@ -92,97 +93,104 @@ impl Inner {
         board: &mut Board,
         from: Place,
         fault: &Fault,
-    ) -> Option<watch::Receiver<Option<bool>>> {
-        let (sender, receiver) = watch::channel(None);
+    ) -> Option<Awaited<bool>> {
+        let (maker, awaited) = pair();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         let spawned = self.engine.spawn(async move {
-            let is_done = inner.switch(from, &fault).await;
-            sender.send_replace(Some(is_done));
+            let goes_elsewhere = inner.switch(from, &fault).await;
+            maker.send_replace(Some(goes_elsewhere));
         });
         if spawned.is_err() {
             board.switchboard.decide(from, true);
             return None;
         }
-        board.switching = Some(receiver.clone());
-        Some(receiver)
+        board.switching = Some(awaited.clone());
+        Some(awaited)
     }
 
     /// `EndpointSwitchRequired`, the decision, the switch, `EndpointSwitched`, in this order.
+    /// Tells whether calls go elsewhere after it.
     async fn switch(self: &Arc<Self>, from: Place, fault: &Fault) -> bool {
-        // A handler that is running may itself wait for a call, so nobody waits for it.
-        let is_busy = self.outlet.is_busy();
-        let proposed = self.board().switchboard.proposed();
         let required = self.event(
             ItemKind::EndpointSwitchRequired,
-            proposed,
+            Switch::from(from),
             Some(fault),
             format!("a fault at the {}: {}", from.role.name(), fault.message),
         );
-        let decision = if is_busy {
-            self.outlet.tell(required.kind, || required);
-            Decision::Proceed
-        } else {
-            match race(self.outlet.ask(required), self.flights.cancelled()).await {
-                First::Left(decision) => decision,
-                First::Right(()) => Decision::Veto,
+        // A handler that is running is not asked, and not waited for: it may itself be waiting.
+        let is_busy = self.outlet.is_busy();
+        let reply = self.outlet.put(required, !is_busy);
+        let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
+        let is_vetoed = decision.is_none_or(|decision| decision == Decision::Veto);
+        let reply = {
+            let mut board = self.board();
+            match board.switchboard.decide(from, is_vetoed) {
+                // In the queue before anybody can switch again: events come in the order of epochs.
+                Decided::Switched(done) => self.outlet.put(self.switched(done, Some(fault)), false),
+                Decided::Moved => return true,
+                Decided::Stayed => {
+                    drop(board);
+                    self.log(Level::Warn, || {
+                        format!(
+                            "the {} stays active after a fault ({}): auto-switch is off, or a \
+                             handler vetoed",
+                            from.role.name(),
+                            fault.kind.name()
+                        )
+                    });
+                    return false;
+                }
             }
         };
-        let done = self
-            .board()
-            .switchboard
-            .decide(from, decision == Decision::Veto);
-        let Some(done) = done else {
-            self.log(Level::Warn, || {
-                format!(
-                    "the {} stays active after a fault ({}): auto-switch is off, or a handler vetoed",
-                    from.role.name(),
-                    fault.kind.name()
-                )
-            });
-            return false;
-        };
-        let switched = self.switched(done, Some(fault));
-        if is_busy {
-            self.outlet.tell(switched.kind, || switched);
-        } else {
-            let told = self.outlet.tell_and_wait(switched);
-            race(told, self.flights.cancelled()).await;
-        }
+        self.left(from);
+        self.unless_closed(reply.filter(|_| !is_busy)).await;
         true
     }
 
+    /// Waits for an answer. `None`: the client was closed.
+    async fn unless_closed(&self, reply: Option<Reply>) -> Option<Decision> {
+        match race(self.outlet.answer(reply), self.flights.cancelled()).await {
+            First::Left(decision) => Some(decision),
+            First::Right(()) => None,
+        }
+    }
+
     pub(super) fn switch_by_hand(&self) -> Result<(), Error> {
-        let done = self.board().switchboard.switch_by_hand().ok_or_else(|| {
-            Error::new(
-                ErrorKind::NoAlternate,
-                "the organization has no alternate, or none is known yet; call discover, or set \
-                 alternate_url",
-            )
-        })?;
-        let event = self.switched(done, None);
-        self.outlet.tell(event.kind, || event);
+        let done = {
+            let mut board = self.board();
+            let done = board.switchboard.switch_by_hand().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NoAlternate,
+                    "the organization has no alternate, or none is known yet; call discover, or \
+                     set alternate_url",
+                )
+            })?;
+            self.outlet.put(self.switched(done, None), false);
+            done
+        };
+        self.left(done.from);
         Ok(())
     }
 
     fn switched(&self, done: Switch, fault: Option<&Fault>) -> Event {
-        let left = self.organization.url(done.from.role);
-        if let Ok(target) = self.organization.locate(left) {
-            let url = self.organization.url_of(&target, done.from.role);
-            self.transport.leave(&url);
-        }
-        self.log(Level::Warn, || {
-            format!(
-                "switched from the {} to the {}",
-                done.from.role.name(),
-                done.to.role.name()
-            )
-        });
         self.event(
             ItemKind::EndpointSwitched,
             done,
             fault,
             format!("calls go to the {} now", done.to.role.name()),
         )
+    }
+
+    /// An endpoint was left: its idle connections are of no use any more.
+    fn left(&self, from: Place) {
+        self.transport.leave(&self.organization.origins(from.role));
+        self.log(Level::Warn, || {
+            format!(
+                "switched from the {} to the {}",
+                from.role.name(),
+                from.role.other().name()
+            )
+        });
     }
 
     fn event(
@@ -267,7 +275,7 @@ impl Inner {
 
     /// Waits until the policy is known. Joins a reading under way; one that failed is tried anew.
     async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
-        let mut end = {
+        let end = {
             let mut board = self.board();
             if !board.switchboard.needs_policy() {
                 return Ok(());
@@ -278,39 +286,34 @@ impl Inner {
                 None => self.begin_reading(&mut board)?,
             }
         };
-        loop {
-            if let Some(result) = end.borrow_and_update().clone() {
-                return result;
-            }
-            if end.changed().await.is_err() {
-                return Err(Fault::new(
-                    crate::Cause::LocalFailure,
-                    "the reading of the WSDL has ended without a result",
-                ));
-            }
-        }
+        settled(end).await.unwrap_or_else(|| {
+            Err(Fault::new(
+                Cause::Cancelled,
+                "the client was closed while the WSDL was read",
+            ))
+        })
     }
 
     fn begin_reading(
         self: &Arc<Self>,
         board: &mut Board,
-    ) -> Result<watch::Receiver<Option<Result<(), Fault>>>, Fault> {
-        let (sender, receiver) = watch::channel(None);
+    ) -> Result<Awaited<Result<(), Fault>>, Fault> {
+        let (maker, awaited) = pair();
         let inner = Arc::clone(self);
         self.engine
             .spawn(async move {
                 if let First::Left(result) =
                     race(inner.fetch_policy(), inner.flights.cancelled()).await
                 {
-                    sender.send_replace(Some(result));
+                    maker.send_replace(Some(result));
                 }
             })
             .map_err(|error| {
                 let error = local("no thread to read the WSDL with", &error);
-                Fault::new(crate::Cause::LocalFailure, error.message())
+                Fault::new(Cause::LocalFailure, error.message())
             })?;
-        board.reading = Some(receiver.clone());
-        Ok(receiver)
+        board.reading = Some(awaited.clone());
+        Ok(awaited)
     }
 
     async fn fetch_policy(&self) -> Result<(), Fault> {
@@ -347,17 +350,6 @@ impl Inner {
 fn wsdl_url(organization: &Organization, role: Role) -> Result<url::Url, Fault> {
     let target = organization
         .locate(discovery::SERVICE)
-        .map_err(|error| Fault::new(crate::Cause::BadMessage, error.message()))?;
+        .map_err(|error| Fault::new(Cause::BadMessage, error.message()))?;
     Ok(organization.url_of(&target, role))
-}
-
-async fn outcome_of(mut outcome: watch::Receiver<Option<bool>>) -> bool {
-    loop {
-        if let Some(is_done) = *outcome.borrow_and_update() {
-            return is_done;
-        }
-        if outcome.changed().await.is_err() {
-            return false;
-        }
-    }
 }

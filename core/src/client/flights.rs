@@ -1,37 +1,10 @@
 //! The calls in flight, and how they are ended.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
+use crate::resource::cancel::Cancel;
 use crate::{Error, ErrorKind};
-
-/// A wish to end something, that can be waited for.
-#[derive(Default)]
-pub(super) struct Cancel {
-    is_cancelled: AtomicBool,
-    changed: Notify,
-}
-
-impl Cancel {
-    pub(super) fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    pub(super) async fn cancelled(&self) {
-        loop {
-            // Made before the look, so that no change between the two is missed.
-            let changed = self.changed.notified();
-            if self.is_cancelled.load(Ordering::Acquire) {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
 
 #[derive(Default)]
 pub(super) struct Flights {

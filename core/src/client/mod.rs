@@ -14,10 +14,11 @@ use tokio::time::timeout;
 
 use self::call::Call;
 use self::failover::Board;
-use self::flights::{Cancel, Flight, Flights};
+use self::flights::{Flight, Flights};
 use crate::decide::switchboard::{Place, Switchboard};
+use crate::resource::cancel::Cancel;
 use crate::resource::engine::Engine;
-use crate::resource::outlet::Outlet;
+use crate::resource::outlet::{Outlet, Waiting};
 use crate::resource::token::Tokens;
 use crate::resource::transport::Transport;
 use crate::{
@@ -93,7 +94,7 @@ impl Client {
             )
         })?;
         let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
-        let transport = Transport::new(settings, organization.needs_tls(), &engine)?;
+        let transport = Transport::new(settings, organization.needs_tls())?;
         let inner = Arc::new(Inner {
             process: std::process::id(),
             board: Mutex::new(Board::new(switchboard(settings, &organization))),
@@ -120,7 +121,7 @@ impl Client {
     /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
     /// [`ErrorKind::WouldDeadlock`] when it was not begun.
     pub fn send(&self, request: &Request) -> Result<Response, Error> {
-        self.inner.check_may_wait()?;
+        let _waiting = self.inner.begin_waiting()?;
         let cancel = Cancel::default();
         self.inner
             .engine
@@ -137,7 +138,7 @@ impl Client {
         request: &Request,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
-        self.inner.check_may_wait()?;
+        let _waiting = self.inner.begin_waiting()?;
         let cancel = Cancel::default();
         let mut call = pin!(self.inner.call(request, &cancel));
         loop {
@@ -162,9 +163,9 @@ impl Client {
         self.inner.check_is_usable()?;
         self.inner.outlet.check_can_complete()?;
         let target = self.inner.organization.locate(&request.url)?;
-        // After this, spawning does not fail: a completion that was made would be given.
-        let started = self.inner.engine.start();
-        started.map_err(|error| local("no thread to submit to", &error))?;
+        // Before there is a completion, because one that was made is given.
+        let task = self.inner.engine.reserve();
+        let task = task.map_err(|error| local("no thread to submit to", &error))?;
         let cancel = Arc::new(Cancel::default());
         let mut completion = Completion {
             _flight: self.inner.flights.enter()?,
@@ -173,12 +174,11 @@ impl Client {
             is_due: true,
         };
         let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
-        let spawned = self.inner.engine.spawn(async move {
+        self.inner.engine.run(task, async move {
             let call = Call::new(&completion.inner, &request, target);
             let result = call.run(&cancelled).await;
             completion.give(result);
         });
-        spawned.map_err(|error| local("no thread to submit to", &error))?;
         Ok(Pending(cancel))
     }
 
@@ -258,7 +258,7 @@ impl Client {
     /// [`ErrorKind::Call`] when it cannot be read at the primary, and, where .NET tries it, at the
     /// alternate. Others as [`send`](Client::send).
     pub fn discover(&self) -> Result<(), Error> {
-        self.inner.check_may_wait()?;
+        let _waiting = self.inner.begin_waiting()?;
         self.inner.engine.block_on(self.inner.discover())
     }
 
@@ -270,14 +270,17 @@ impl Client {
     /// [`ErrorKind::Forked`].
     pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.check_is_own_process()?;
-        if !timeout.is_zero() {
-            self.inner.outlet.check_may_block()?;
-        }
+        let _waiting = if timeout.is_zero() {
+            None
+        } else {
+            self.inner.outlet.begin_waiting()?
+        };
         self.inner.flights.close();
         let landed = self.inner.flights.wait(timeout);
         self.inner.flights.cancel_all();
-        if !landed && !timeout.is_zero() {
-            self.inner.flights.wait(timeout);
+        if !landed {
+            // What is cancelled ends at once, unless a check function holds its thread.
+            self.inner.flights.wait(timeout.min(CHECK_INTERVAL * 10));
         }
         self.inner.engine.close();
         Ok(())
@@ -316,9 +319,9 @@ impl Inner {
         self.flights.check_is_open()
     }
 
-    fn check_may_wait(&self) -> Result<(), Error> {
+    fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
         self.check_is_usable()?;
-        self.outlet.check_may_block()
+        self.outlet.begin_waiting()
     }
 }
 

@@ -45,6 +45,29 @@ pub(crate) struct Switch {
     pub(crate) to: Place,
 }
 
+impl Switch {
+    /// The switch that leads on from a place.
+    pub(crate) fn from(from: Place) -> Switch {
+        Switch {
+            from,
+            to: Place {
+                role: from.role.other(),
+                epoch: from.epoch + 1,
+            },
+        }
+    }
+}
+
+/// What became of a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    Switched(Switch),
+    /// The application has switched by hand meanwhile.
+    Moved,
+    /// Auto-switch is off, or a handler vetoed.
+    Stayed,
+}
+
 #[derive(Debug)]
 pub(crate) struct Switchboard {
     place: Place,
@@ -52,8 +75,8 @@ pub(crate) struct Switchboard {
     auto_switch: bool,
     /// Whether the application has said what auto-switch is; then the policy does not.
     auto_switch_was_set: bool,
-    /// A switch has begun and is not decided yet.
-    is_switching: bool,
+    /// Where the switch that is not decided yet has begun.
+    switching: Option<Place>,
 }
 
 impl Switchboard {
@@ -76,7 +99,7 @@ impl Switchboard {
             alternate: Alternate::Unknown,
             auto_switch: false,
             auto_switch_was_set: false,
-            is_switching: false,
+            switching: None,
         }
     }
 
@@ -128,34 +151,27 @@ impl Switchboard {
         match self.alternate {
             Alternate::Unknown => Verdict::Undecided,
             Alternate::Unavailable => Verdict::NoAlternate,
-            Alternate::Available if self.is_switching => Verdict::Join,
+            Alternate::Available if self.switching == Some(seen_at) => Verdict::Join,
             Alternate::Available => {
-                self.is_switching = true;
+                self.switching = Some(seen_at);
                 Verdict::Begin
             }
         }
     }
 
-    /// Where the switch that has begun would lead.
-    pub(crate) fn proposed(&self) -> Switch {
-        Switch {
-            from: self.place,
-            to: Place {
-                role: self.place.role.other(),
-                epoch: self.place.epoch + 1,
-            },
-        }
-    }
-
     /// The handlers have spoken: carries out the switch that has begun at `from`, or not.
     /// Auto-switch is read only now, so a handler may have set it.
-    pub(crate) fn decide(&mut self, from: Place, vetoed: bool) -> Option<Switch> {
-        self.is_switching = false;
-        // A switch by hand may have come between.
-        if vetoed || !self.auto_switch || self.place != from {
-            return None;
+    pub(crate) fn decide(&mut self, from: Place, vetoed: bool) -> Decided {
+        if self.switching == Some(from) {
+            self.switching = None;
         }
-        Some(self.move_on())
+        if self.place != from {
+            return Decided::Moved;
+        }
+        if vetoed || !self.auto_switch {
+            return Decided::Stayed;
+        }
+        Decided::Switched(self.move_on())
     }
 
     /// Switches because the application says so. `None`: there is no alternate.
@@ -164,7 +180,7 @@ impl Switchboard {
     }
 
     fn move_on(&mut self) -> Switch {
-        let switch = self.proposed();
+        let switch = Switch::from(self.place);
         self.place = switch.to;
         switch
     }
@@ -193,7 +209,8 @@ mod tests {
         let seen_at = board.place();
         assert_eq!(board.report(seen_at), Verdict::Begin);
         assert_eq!(board.report(seen_at), Verdict::Join);
-        assert!(board.decide(seen_at, false).is_some());
+        let switch = Switch::from(seen_at);
+        assert_eq!(board.decide(seen_at, false), Decided::Switched(switch));
         assert_eq!(board.place(), place(Role::Alternate, 1));
         assert_eq!(board.report(seen_at), Verdict::Moved);
         assert_eq!(board.place(), place(Role::Alternate, 1));
@@ -215,7 +232,7 @@ mod tests {
         let seen_at = board.place();
         for _ in 0..2 {
             assert_eq!(board.report(seen_at), Verdict::Begin);
-            assert_eq!(board.decide(seen_at, false), None);
+            assert_eq!(board.decide(seen_at, false), Decided::Stayed);
         }
         assert_eq!(board.place(), seen_at);
     }
@@ -227,7 +244,8 @@ mod tests {
             let seen_at = board.place();
             assert_eq!(board.report(seen_at), Verdict::Begin);
             board.set_auto_switch(inside);
-            assert_eq!(board.decide(seen_at, false).is_some(), inside);
+            let moved = matches!(board.decide(seen_at, false), Decided::Switched(_));
+            assert_eq!(moved, inside);
         }
     }
 
@@ -236,7 +254,7 @@ mod tests {
         let mut board = board();
         let seen_at = board.place();
         board.report(seen_at);
-        assert_eq!(board.decide(seen_at, true), None);
+        assert_eq!(board.decide(seen_at, true), Decided::Stayed);
         assert_eq!(board.report(seen_at), Verdict::Begin);
     }
 
@@ -246,8 +264,11 @@ mod tests {
         let seen_at = board.place();
         board.report(seen_at);
         board.switch_by_hand().unwrap();
-        assert_eq!(board.decide(seen_at, false), None);
+        // A fault at the new place does not join the switch that began at the old one.
+        assert_eq!(board.report(board.place()), Verdict::Begin);
+        assert_eq!(board.decide(seen_at, false), Decided::Moved);
         assert_eq!(board.place(), place(Role::Alternate, 1));
+        assert_eq!(board.report(board.place()), Verdict::Join);
     }
 
     #[test]
@@ -258,7 +279,7 @@ mod tests {
         assert_eq!(board.report(seen_at), Verdict::Begin);
         assert_eq!(
             board.decide(seen_at, false),
-            Some(Switch {
+            Decided::Switched(Switch {
                 from: place(Role::Alternate, 1),
                 to: place(Role::Primary, 2)
             })

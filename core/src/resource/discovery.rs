@@ -9,12 +9,17 @@ use http_body_util::Full;
 use tokio::time::timeout;
 use url::Url;
 
-use super::transport::{Progress, Transport};
+use super::transport::{Exchange, Progress, Transport};
 use crate::classify::{PolicyDocument, read_policy_document};
 use crate::{Cause, FailoverPolicy, Fault};
 
 /// The service whose WSDL holds the policy, under an endpoint's base URL.
 pub(crate) const SERVICE: &str = "/XRMServices/2011/Organization.svc?wsdl";
+
+/// A larger WSDL is none of the service's: it has a few hundred kilobytes.
+const LARGEST: usize = 8 << 20;
+/// The service splits its WSDL in a handful of documents.
+const MOST_IMPORTS: usize = 8;
 
 /// Reads the policy at `url`. A WSDL without a policy says that there is no alternate, as an
 /// on-premises server does. Documents that it imports from its own origin are read as well, one
@@ -30,7 +35,7 @@ pub(crate) async fn read_policy(
         if let Some(policy) = document.policy {
             return Ok(policy);
         }
-        for import in &document.imports {
+        for import in document.imports.iter().take(MOST_IMPORTS) {
             let Ok(import) = url.join(import) else {
                 continue;
             };
@@ -68,10 +73,19 @@ async fn read_document(
         .header(ACCEPT, "text/xml, application/wsdl+xml, */*;q=0.1")
         .body(Full::new(Bytes::new()))
         .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
-    let (head, body) = transport
-        .exchange(url, &request, &Progress::default())
-        .await
-        .map_err(|failure| failure.fault)?;
+    let progress = Progress::default();
+    transport
+        .exchange(&Exchange {
+            url,
+            request: &request,
+            max_body: LARGEST,
+            is_enough: &|_, _| true,
+            progress: &progress,
+        })
+        .await?;
+    let (head, body) = progress
+        .take_answer()
+        .ok_or_else(|| Fault::new(Cause::BadMessage, format!("{url}: there was no answer")))?;
     let document = read_policy_document(&String::from_utf8_lossy(&body));
     if head.status != http::StatusCode::OK || !document.is_wsdl {
         return Err(Fault {

@@ -10,15 +10,19 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+use super::cancel::Cancel;
+
 /// How long the driver thread that has stepped aside waits for a further blocking call before it
 /// takes over again. So late may submitted work be, once, after a burst of blocking calls.
 const TICK: Duration = Duration::from_millis(1);
+/// The same while one long blocking call goes on.
+const LONGEST_TICK: Duration = Duration::from_millis(16);
 /// One blocking call in so many that find the driver thread driving asks it to leave: for a single
 /// call, taking turns costs more than it saves.
 const PATIENCE: u32 = 8;
@@ -29,6 +33,8 @@ pub(crate) struct Engine {
     changed: Condvar,
     /// Tells the driver thread inside of the runtime that it may leave.
     leave: Notify,
+    /// The client has ended.
+    closing: Arc<Cancel>,
 }
 
 #[derive(Default)]
@@ -52,13 +58,13 @@ impl Engine {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .thread_name("d365-blocking")
             .build()?;
         Ok(Arc::new(Engine {
             runtime: Some(runtime),
             state: Mutex::default(),
             changed: Condvar::new(),
             leave: Notify::new(),
+            closing: Arc::default(),
         }))
     }
 
@@ -83,28 +89,13 @@ impl Engine {
         self: &Arc<Self>,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let task = Task::enter(self)?;
-        // Not an Arc: a task that held the engine would hold the runtime that holds the task.
-        self.runtime().spawn(async move {
-            let _task = task;
-            future.await;
-        });
+        let task = self.reserve()?;
+        self.run(task, future);
         Ok(())
     }
 
-    /// Runs a function that may block, on a thread that is made for such.
-    pub(crate) fn spawn_blocking(&self, function: impl FnOnce() + Send + 'static) {
-        self.runtime().spawn_blocking(function);
-    }
-
-    /// Lets the driver thread end when its work is done.
-    pub(crate) fn close(&self) {
-        self.state().is_closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Makes sure that there is a thread for what no caller waits for.
-    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+    /// Makes sure that a task will be driven. What can fail of spawning fails here.
+    pub(crate) fn reserve(self: &Arc<Self>) -> io::Result<Task> {
         let mut state = self.state();
         if !state.has_thread {
             let engine = Arc::clone(self);
@@ -113,7 +104,40 @@ impl Engine {
                 .spawn(move || engine.drive())?;
             state.has_thread = true;
         }
-        Ok(())
+        state.tasks += 1;
+        if state.tasks == 1 {
+            self.changed.notify_one();
+        }
+        Ok(Task(Arc::downgrade(self)))
+    }
+
+    /// Runs a future as the task that was reserved.
+    pub(crate) fn run(&self, task: Task, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime().spawn(async move {
+            let _task = task;
+            future.await;
+        });
+    }
+
+    /// Runs a function that may block, on a thread of its own. Not by tokio's pool: that panics
+    /// when no thread can be had, and a resolver that hangs would take a place from the others.
+    pub(crate) fn spawn_blocking(function: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        std::thread::Builder::new()
+            .name("d365-blocking".to_owned())
+            .spawn(function)
+            .map(drop)
+    }
+
+    /// Lets the driver thread end when its work is done, and tells the work.
+    pub(crate) fn close(&self) {
+        self.state().is_closed = true;
+        self.closing.cancel();
+        self.changed.notify_all();
+    }
+
+    /// What tells a task that nobody waits for it any more.
+    pub(crate) fn closing(&self) -> Arc<Cancel> {
+        Arc::clone(&self.closing)
     }
 
     fn drive(&self) {
@@ -121,6 +145,8 @@ impl Engine {
         loop {
             while state.tasks == 0 {
                 if state.is_closed {
+                    // A task that comes after this starts another thread.
+                    state.has_thread = false;
                     return;
                 }
                 state = self
@@ -153,18 +179,25 @@ impl Engine {
         }
     }
 
-    /// Waits until no blocking call was there for a tick.
+    /// Waits until no blocking call was there for a tick. While one and the same call goes on
+    /// the looks become rare: it drives.
     fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let mut tick = TICK;
         loop {
             let seen = state.calls;
             state = self
                 .changed
-                .wait_timeout(state, TICK)
+                .wait_timeout(state, tick)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
             if state.tasks == 0 || (state.callers == 0 && state.calls == seen) {
                 return state;
             }
+            tick = if state.calls == seen {
+                (tick * 2).min(LONGEST_TICK)
+            } else {
+                TICK
+            };
         }
     }
 }
@@ -204,19 +237,7 @@ impl Drop for Caller<'_> {
 
 /// Counts a task as long as it is alive. Weak, so that a runtime that is dropped with tasks in it
 /// can drop them.
-struct Task(std::sync::Weak<Engine>);
-
-impl Task {
-    fn enter(engine: &Arc<Engine>) -> io::Result<Task> {
-        engine.start()?;
-        let mut state = engine.state();
-        state.tasks += 1;
-        if state.tasks == 1 {
-            engine.changed.notify_one();
-        }
-        Ok(Task(Arc::downgrade(engine)))
-    }
-}
+pub(crate) struct Task(Weak<Engine>);
 
 impl Drop for Task {
     fn drop(&mut self) {

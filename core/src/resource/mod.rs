@@ -1,9 +1,11 @@
 //! What holds sockets, threads and waiting hosts.
 
+pub(crate) mod cancel;
 pub(crate) mod discovery;
 pub(crate) mod engine;
 pub(crate) mod outlet;
 pub(crate) mod queue;
 pub(crate) mod race;
+pub(crate) mod settled;
 pub(crate) mod token;
 pub(crate) mod transport;

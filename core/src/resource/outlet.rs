@@ -1,60 +1,116 @@
 //! A client's door to its queue: which events go out, and who is waited for.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::queue::{Item, Queue};
+use super::race::{First, race};
 use crate::{Decision, Error, ErrorKind, Event, ItemKind, Response};
 
-/// The handlers of one client that run now.
+/// The handlers of one client that run now: from the taking of an event out of the queue to the
+/// dropping of its item.
 #[derive(Default)]
 pub(crate) struct Listener {
-    /// Events that were taken out of the queue and not dropped yet.
-    handlers: AtomicUsize,
-    /// Threads that hold a decision of this client.
-    deciding: Mutex<Vec<ThreadId>>,
-    deciding_count: AtomicUsize,
+    state: Mutex<Running>,
+    /// How many threads hold an event. Read before the lock is taken, on the way of every call.
+    holders: AtomicUsize,
+    /// A thread that holds an event has begun to wait for a call.
+    blocked: Notify,
+}
+
+#[derive(Default)]
+struct Running {
+    /// A thread stands here once for each event that it holds.
+    threads: Vec<ThreadId>,
+    /// Threads that hold a decision which they have not given.
+    deciding: Vec<ThreadId>,
+    /// Events other than chatty ones that are held.
+    handlers: usize,
+    /// Calls that threads which hold an event wait for.
+    blocked: usize,
 }
 
 impl Listener {
-    pub(super) fn begin_handler(&self) {
-        self.handlers.fetch_add(1, Ordering::AcqRel);
+    fn state(&self) -> MutexGuard<'_, Running> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn end_handler(&self) {
-        self.handlers.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn begin_handler(&self, thread: ThreadId, is_chatty: bool) {
+        let mut state = self.state();
+        state.threads.push(thread);
+        state.handlers += usize::from(!is_chatty);
+        self.holders.store(state.threads.len(), Ordering::Release);
+    }
+
+    pub(super) fn end_handler(&self, thread: ThreadId, is_chatty: bool) {
+        let mut state = self.state();
+        remove(&mut state.threads, thread);
+        state.handlers -= usize::from(!is_chatty);
+        self.holders.store(state.threads.len(), Ordering::Release);
     }
 
     pub(super) fn begin_deciding(&self, thread: ThreadId) {
-        let mut deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-        deciding.push(thread);
-        self.deciding_count.store(deciding.len(), Ordering::Release);
+        self.state().deciding.push(thread);
     }
 
     pub(super) fn end_deciding(&self, thread: ThreadId) {
-        let mut deciding = self.deciding.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = deciding.iter().position(|other| *other == thread) {
-            deciding.swap_remove(index);
+        remove(&mut self.state().deciding, thread);
+    }
+
+    /// This thread is about to wait for a call.
+    fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
+        if self.holders.load(Ordering::Acquire) == 0 {
+            return Ok(None);
         }
-        self.deciding_count.store(deciding.len(), Ordering::Release);
+        let thread = std::thread::current().id();
+        let mut state = self.state();
+        if state.deciding.contains(&thread) {
+            return Err(Error::new(
+                ErrorKind::WouldDeadlock,
+                "a blocking call from the handler of EndpointSwitchRequired would wait for the \
+                 decision that this handler has not given yet; call after it has returned, or \
+                 from the handler of EndpointSwitched",
+            ));
+        }
+        if !state.threads.contains(&thread) {
+            return Ok(None);
+        }
+        state.blocked += 1;
+        drop(state);
+        self.blocked.notify_waiters();
+        Ok(Some(Waiting(self)))
     }
 
-    fn is_deciding(&self) -> bool {
-        self.deciding_count.load(Ordering::Acquire) > 0
-            && self
-                .deciding
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&std::thread::current().id())
+    /// Waits until a thread that holds an event waits for a call. Whoever waits for that thread's
+    /// handler must then wait no longer.
+    async fn any_waiting(&self) {
+        loop {
+            let blocked = self.blocked.notified();
+            if self.state().blocked > 0 {
+                return;
+            }
+            blocked.await;
+        }
     }
+}
 
-    fn has_running_handler(&self) -> bool {
-        self.handlers.load(Ordering::Acquire) > 0
+/// A handler's thread that waits for a call.
+pub(crate) struct Waiting<'a>(&'a Listener);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().blocked -= 1;
+    }
+}
+
+fn remove(threads: &mut Vec<ThreadId>, thread: ThreadId) {
+    if let Some(index) = threads.iter().position(|other| *other == thread) {
+        threads.swap_remove(index);
     }
 }
 
@@ -96,17 +152,10 @@ impl Outlet {
         })
     }
 
-    /// Refuses a wait on a thread that holds a decision which the wait may be for.
-    pub(crate) fn check_may_block(&self) -> Result<(), Error> {
-        if self.listener.is_deciding() {
-            return Err(Error::new(
-                ErrorKind::WouldDeadlock,
-                "a blocking call from the handler of EndpointSwitchRequired would wait for the \
-                 decision that this handler has not given yet; call after it has returned, or \
-                 from the handler of EndpointSwitched",
-            ));
-        }
-        Ok(())
+    /// This thread is about to wait for a call. Refused where the call may itself wait for this
+    /// thread's decision.
+    pub(crate) fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
+        self.listener.begin_waiting()
     }
 
     /// Checks that submitted calls have somewhere to be completed.
@@ -140,36 +189,13 @@ impl Outlet {
     }
 
     /// Whether a handler of this client is running. It may itself be waiting for a call, so a
-    /// call must not wait for it.
+    /// decision is not asked of it then.
     pub(crate) fn is_busy(&self) -> bool {
-        self.listener.has_running_handler()
+        self.listener.state().handlers > 0
     }
 
-    /// Asks for a decision. Takes the default, `Proceed`, when nobody listens, and when the time
-    /// is over.
-    pub(crate) async fn ask(&self, event: Event) -> Decision {
-        let Some(answer) = self.put_with_reply(event, true) else {
-            return Decision::Proceed;
-        };
-        match timeout(self.handler_timeout, answer).await {
-            Ok(Ok(decision)) => decision,
-            // Dropped without a reply, or no reply in time.
-            Ok(Err(_)) | Err(_) => Decision::Proceed,
-        }
-    }
-
-    /// Tells, and waits until the handler has ended, or its time is over.
-    pub(crate) async fn tell_and_wait(&self, event: Event) {
-        if let Some(ended) = self.put_with_reply(event, false) {
-            let _ = timeout(self.handler_timeout, ended).await;
-        }
-    }
-
-    fn put_with_reply(
-        &self,
-        event: Event,
-        is_decision: bool,
-    ) -> Option<oneshot::Receiver<Decision>> {
+    /// Puts an event out, and tells where its answer will come. `None`: nobody listens.
+    pub(crate) fn put(&self, event: Event, is_decision: bool) -> Option<Reply> {
         if !self.wants(event.kind) {
             return None;
         }
@@ -182,9 +208,27 @@ impl Outlet {
             Some(sender),
             is_decision,
         ));
-        Some(receiver)
+        Some(Reply(receiver))
+    }
+
+    /// Waits for the answer: the decision, or the end of the handler. Takes the default,
+    /// `Proceed`, when nobody listens, when the time is over, and when a handler's thread begins
+    /// to wait for a call.
+    pub(crate) async fn answer(&self, reply: Option<Reply>) -> Decision {
+        let Some(Reply(answer)) = reply else {
+            return Decision::Proceed;
+        };
+        let answer = timeout(self.handler_timeout, answer);
+        match race(answer, self.listener.any_waiting()).await {
+            First::Left(Ok(Ok(decision))) => decision,
+            // No reply in time; dropped without a reply; nobody to reply.
+            First::Left(Err(_) | Ok(Err(_))) | First::Right(()) => Decision::Proceed,
+        }
     }
 }
+
+/// Where the answer to an event will come.
+pub(crate) struct Reply(oneshot::Receiver<Decision>);
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +270,7 @@ mod tests {
                 .enable_time()
                 .build()
                 .unwrap()
-                .block_on(outlet.ask(event()))
+                .block_on(outlet.answer(outlet.put(event(), true)))
         })
     }
 
@@ -282,18 +326,33 @@ mod tests {
     fn the_deciding_thread_may_not_block_until_it_has_replied() {
         let (queue, outlet) = outlet();
         let asked = ask_on_a_thread(&outlet);
-        outlet.check_may_block().unwrap();
+        assert!(outlet.begin_waiting().unwrap().is_none());
         let item = queue.next(None).unwrap();
-        let error = outlet.check_may_block().unwrap_err();
+        let error = outlet.begin_waiting().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::WouldDeadlock);
         let other = Arc::clone(&outlet);
-        std::thread::spawn(move || other.check_may_block())
+        std::thread::spawn(move || assert!(other.begin_waiting().unwrap().is_none()))
             .join()
-            .unwrap()
             .unwrap();
         item.reply(Decision::Proceed).unwrap();
-        outlet.check_may_block().unwrap();
+        assert!(outlet.begin_waiting().unwrap().is_some());
         asked.join().unwrap();
+    }
+
+    #[test]
+    fn a_handler_that_waits_for_a_call_is_not_waited_for() {
+        let (queue, outlet) = outlet();
+        outlet.tell(ItemKind::EndpointSwitchRequired, event);
+        let held = queue.next(None).unwrap();
+        // Behind the event that this thread holds, so it will not be answered.
+        let asked = ask_on_a_thread(&outlet);
+        while queue.is_empty() {
+            std::thread::yield_now();
+        }
+        let waiting = outlet.begin_waiting().unwrap();
+        assert!(waiting.is_some());
+        assert_eq!(asked.join().unwrap(), Decision::Proceed);
+        drop((waiting, held));
     }
 
     #[test]

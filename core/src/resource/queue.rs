@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -54,10 +55,10 @@ pub struct Item {
 /// An event that a host has taken and not dropped yet.
 struct Delivery {
     listener: Arc<Listener>,
-    /// Whether it was taken out: only then a handler runs.
-    is_taken: bool,
-    /// The thread that must not block for the decision that it holds.
-    deciding: Mutex<Option<ThreadId>>,
+    /// Who took it out. Only then a handler runs.
+    taken_by: Option<ThreadId>,
+    /// Whether the decision is still to be given, for which that thread must not wait.
+    is_deciding: AtomicBool,
 }
 
 impl Queue {
@@ -247,8 +248,8 @@ impl Item {
         item.is_decision = is_decision;
         item.delivery = Some(Delivery {
             listener: Arc::clone(listener),
-            is_taken: false,
-            deciding: Mutex::new(None),
+            taken_by: None,
+            is_deciding: AtomicBool::new(false),
         });
         item
     }
@@ -340,31 +341,24 @@ impl Item {
     }
 
     fn taken(&mut self) {
+        let (is_decision, is_chatty) = (self.is_decision, self.kind.is_chatty());
         let Some(delivery) = &mut self.delivery else {
             return;
         };
-        delivery.is_taken = true;
-        delivery.listener.begin_handler();
-        if self.is_decision {
-            let thread = std::thread::current().id();
-            *delivery
-                .deciding
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        let thread = std::thread::current().id();
+        delivery.taken_by = Some(thread);
+        delivery.listener.begin_handler(thread, is_chatty);
+        if is_decision {
+            *delivery.is_deciding.get_mut() = true;
             delivery.listener.begin_deciding(thread);
         }
     }
 
     fn stop_deciding(&self) {
-        let Some(delivery) = &self.delivery else {
-            return;
-        };
-        let thread = delivery
-            .deciding
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
+        if let Some(delivery) = &self.delivery
+            && let Some(thread) = delivery.taken_by
+            && delivery.is_deciding.swap(false, Ordering::AcqRel)
+        {
             delivery.listener.end_deciding(thread);
         }
     }
@@ -374,9 +368,9 @@ impl Drop for Item {
     fn drop(&mut self) {
         self.stop_deciding();
         if let Some(delivery) = &self.delivery
-            && delivery.is_taken
+            && let Some(thread) = delivery.taken_by
         {
-            delivery.listener.end_handler();
+            delivery.listener.end_handler(thread, self.kind.is_chatty());
         }
     }
 }

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::engine::Engine;
+use super::race::{First, race};
+use super::settled::{Awaited, pair, settled};
 use crate::{Cause, Fault, Role};
 
 /// A token is asked anew this long before it expires, so that none expires on its way.
@@ -65,12 +67,18 @@ pub(crate) struct Tokens {
 
 type Outcome = Result<HeaderValue, Fault>;
 
+/// The token held, or where the answer will come.
+enum HeldOrAsked {
+    Held(HeaderValue),
+    Asked(Awaited<Outcome>),
+}
+
 #[derive(Default)]
 enum Slot {
     #[default]
     Empty,
     /// Asked for; the outcome comes to all who wait.
-    Asked(watch::Receiver<Option<Outcome>>),
+    Asked(Awaited<Outcome>),
     Held {
         header: HeaderValue,
         until: Instant,
@@ -102,17 +110,11 @@ impl Tokens {
         role: Role,
         url: &str,
     ) -> Outcome {
-        let mut outcome = match self.held_or_asked(engine, role, url)? {
-            Ok(header) => return Ok(header),
-            Err(asked) => asked,
-        };
-        loop {
-            if let Some(outcome) = outcome.borrow_and_update().clone() {
-                return outcome;
-            }
-            if outcome.changed().await.is_err() {
-                return Err(no_token(url, "its thread has ended without an answer"));
-            }
+        match self.held_or_asked(engine, role, url)? {
+            HeldOrAsked::Held(header) => Ok(header),
+            HeldOrAsked::Asked(outcome) => settled(outcome)
+                .await
+                .unwrap_or_else(|| Err(no_token(url, "the client was closed"))),
         }
     }
 
@@ -122,40 +124,41 @@ impl Tokens {
         engine: &Arc<Engine>,
         role: Role,
         url: &str,
-    ) -> Result<Result<HeaderValue, watch::Receiver<Option<Outcome>>>, Fault> {
+    ) -> Result<HeldOrAsked, Fault> {
         let mut slot = self.slot(role);
         match &*slot {
             Slot::Held { header, until } if Instant::now() < *until => {
-                return Ok(Ok(header.clone()));
+                return Ok(HeldOrAsked::Held(header.clone()));
             }
-            Slot::Asked(outcome) => return Ok(Err(outcome.clone())),
+            Slot::Asked(outcome) => return Ok(HeldOrAsked::Asked(outcome.clone())),
             Slot::Empty | Slot::Held { .. } => {}
         }
-        let (sender, receiver) = watch::channel(None);
+        let (maker, awaited) = pair();
         let (answer, answered) = oneshot::channel();
         let request = TokenRequest {
             url: url.to_owned(),
             role,
             answer,
         };
+        let no_thread = |error| {
+            Fault::new(
+                Cause::LocalFailure,
+                format!("no thread for the token provider: {error}"),
+            )
+        };
+        let task = engine.reserve().map_err(no_thread)?;
         let provider = Arc::clone(&self.provider);
-        let tokens = Arc::clone(self);
-        // A task of its own: the caller that asked first may leave, and others wait.
-        engine
-            .spawn(async move {
-                let outcome = tokens.keep(role, wait_for(answered, role).await);
-                sender.send_replace(Some(outcome));
-            })
-            .map_err(|error| {
-                Fault::new(
-                    Cause::LocalFailure,
-                    format!("no thread for the token provider: {error}"),
-                )
-            })?;
-        *slot = Slot::Asked(receiver.clone());
-        drop(slot);
-        engine.spawn_blocking(move || provider.provide(request));
-        Ok(Err(receiver))
+        Engine::spawn_blocking(move || provider.provide(request)).map_err(no_thread)?;
+        let (tokens, closing) = (Arc::clone(self), engine.closing());
+        // A task of its own: the caller that asked first may leave, and others wait. It ends with
+        // the client, whether the provider ever answers or not.
+        engine.run(task, async move {
+            if let First::Left(answer) = race(wait_for(answered, role), closing.cancelled()).await {
+                maker.send_replace(Some(tokens.keep(role, answer)));
+            }
+        });
+        *slot = Slot::Asked(awaited.clone());
+        Ok(HeldOrAsked::Asked(awaited))
     }
 
     /// Stores an answer, and makes the header of it.
@@ -177,10 +180,10 @@ impl Tokens {
         Ok(header)
     }
 
-    /// Forgets the token of an endpoint that refused it.
-    pub(crate) fn forget(&self, role: Role) {
+    /// Forgets a token that an endpoint refused, unless a newer one is held by now.
+    pub(crate) fn forget(&self, role: Role, refused: &HeaderValue) {
         let mut slot = self.slot(role);
-        if matches!(*slot, Slot::Held { .. }) {
+        if matches!(&*slot, Slot::Held { header, .. } if header == refused) {
             *slot = Slot::Empty;
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use bytes::Bytes;
+use http::Request;
 use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -19,12 +19,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::progress::Progress;
 use super::socket::{Socket, Wire};
-
-/// How large answers may be, in bytes.
-pub(crate) struct Limits {
-    pub(crate) headers: usize,
-    pub(crate) body: usize,
-}
 
 pub(super) enum Stream {
     Plain(Socket),
@@ -53,12 +47,12 @@ impl Connection {
     pub(super) async fn open(
         stream: Stream,
         wire: Arc<Wire>,
-        limits: &Limits,
+        max_headers: usize,
     ) -> Result<Connection, hyper::Error> {
         let (sender, driver) = http1::Builder::new()
-            .max_header_size(limits.headers)
+            .max_header_size(max_headers)
             .max_headers(256)
-            .max_buf_size((2 * limits.headers).max(128 << 10))
+            .max_buf_size((2 * max_headers).max(128 << 10))
             .handshake(TokioIo::new(stream))
             .await?;
         let now = Instant::now();
@@ -86,14 +80,12 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
         progress: &Progress,
-    ) -> Result<Response<Incoming>, hyper::Error> {
+    ) -> Result<Incoming, hyper::Error> {
         progress.watch(&self.wire);
         let answer = self.sender.send_request(request);
-        let result = drive(&mut self.driver, answer).await;
-        if let Ok(response) = &result {
-            progress.responded(response.status());
-        }
-        result
+        let (head, body) = drive(&mut self.driver, answer).await?.into_parts();
+        progress.responded(head);
+        Ok(body)
     }
 
     /// Reads the rest of an answer.
@@ -101,27 +93,20 @@ impl Connection {
         &mut self,
         mut body: Incoming,
         limit: usize,
-    ) -> Result<Bytes, BodyFailure> {
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
+        progress: &Progress,
+    ) -> Result<(), BodyFailure> {
         loop {
             let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
             match drive(&mut self.driver, frame).await {
                 None => break,
                 Some(Err(error)) => return Err(BodyFailure::Broken(error)),
                 Some(Ok(frame)) => {
+                    // Trailers are ignored.
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
-                    if first.len() + rest.len() + data.len() > limit {
+                    if progress.received(data) > limit {
                         return Err(BodyFailure::TooLarge);
-                    }
-                    // Most answers come in one piece, which is then not copied.
-                    if first.is_empty() && rest.is_empty() {
-                        first = data;
-                    } else {
-                        rest.extend_from_slice(&std::mem::take(&mut first));
-                        rest.extend_from_slice(&data);
                     }
                 }
             }
@@ -135,11 +120,7 @@ impl Connection {
             .await;
         }
         self.last_used = Instant::now();
-        Ok(if rest.is_empty() {
-            first
-        } else {
-            rest.freeze()
-        })
+        Ok(())
     }
 }
 

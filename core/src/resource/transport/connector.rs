@@ -1,6 +1,5 @@
 //! From an origin to a connection: names, addresses, TLS.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +7,14 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::connection::{Connection, Limits, Stream};
+use super::connection::{Connection, Stream};
 use super::failure;
+use super::resolver::Resolver;
 use super::socket::{Socket, Wire};
-use crate::resource::engine::Engine;
 use crate::settings::ConnectTo;
 use crate::{Cause, Fault};
 
@@ -45,10 +43,11 @@ impl Origin {
 }
 
 pub(super) struct Connector {
+    resolver: Resolver,
     tls: Option<TlsConnector>,
     connect_to: Vec<ConnectTo>,
     connect_timeout: Duration,
-    limits: Limits,
+    max_headers: usize,
 }
 
 impl Connector {
@@ -56,25 +55,22 @@ impl Connector {
         tls: Option<Arc<ClientConfig>>,
         connect_to: Vec<ConnectTo>,
         connect_timeout: Duration,
-        limits: Limits,
+        max_headers: usize,
     ) -> Connector {
         Connector {
+            resolver: Resolver::default(),
             tls: tls.map(TlsConnector::from),
             connect_to,
             connect_timeout,
-            limits,
+            max_headers,
         }
     }
 
     /// Opens a connection. No byte of a request has left when this fails.
-    pub(super) async fn connect(
-        &self,
-        engine: &Arc<Engine>,
-        origin: &Origin,
-    ) -> Result<Connection, Fault> {
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, Fault> {
         let (host, port) = self.address_of(origin);
         let mut last = None;
-        for address in resolve(engine, host, port).await? {
+        for address in self.resolver.resolve(host, port).await? {
             match self.connect_address(address).await {
                 Ok(tcp) => return self.handshake(origin, tcp).await,
                 Err(fault) => last = Some(fault),
@@ -136,49 +132,8 @@ impl Connector {
                 ));
             }
         };
-        Connection::open(stream, wire, &self.limits)
+        Connection::open(stream, wire, self.max_headers)
             .await
             .map_err(|error| failure::of_exchange(&origin.host, &error))
     }
-}
-
-/// Resolves a name on a thread that may block; an address in text is its own.
-async fn resolve(engine: &Engine, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
-    if let Ok(address) = host.parse() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let (sender, receiver) = oneshot::channel();
-    let name = host.to_owned();
-    engine.spawn_blocking(move || {
-        // Nobody waits any more when the attempt's time was over.
-        let _ = sender.send(look_up(&name, port));
-    });
-    receiver.await.unwrap_or_else(|_| {
-        Err(Fault::new(
-            Cause::LocalFailure,
-            format!("resolve {host}: the resolver's thread has ended"),
-        ))
-    })
-}
-
-fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
-    /// SOCK_STREAM: without it every address comes once for each kind of socket.
-    const STREAM: i32 = 1;
-    let hints = dns_lookup::AddrInfoHints {
-        socktype: STREAM,
-        ..Default::default()
-    };
-    let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(|error| {
-        let kind = error.kind();
-        failure::of_lookup(host, kind, &io::Error::from(error))
-    })?;
-    let mut addresses = Vec::new();
-    for entry in found.flatten() {
-        let mut address = entry.sockaddr;
-        address.set_port(port);
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    Ok(addresses)
 }

@@ -35,7 +35,10 @@ pub(super) fn of_lookup(host: &str, kind: LookupErrorKind, error: &io::Error) ->
 
 /// A TLS handshake failed.
 pub(super) fn of_handshake(host: &str, error: &io::Error) -> Fault {
-    let cause = of_io(error);
+    let cause = match of_io(error) {
+        Cause::Closed => Cause::ClosedUnsent,
+        cause => cause,
+    };
     Fault::new(cause, format!("TLS with {host}: {error}"))
 }
 

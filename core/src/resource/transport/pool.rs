@@ -26,7 +26,7 @@ struct Shelf {
 }
 
 /// The right to have one connection to an origin.
-pub(super) struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(crate) struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Pool {
     pub(super) fn new(max_connections: usize, idle_timeout: Duration, max_age: Duration) -> Pool {

@@ -1,31 +1,88 @@
 //! How far an attempt has got, told from outside of its future: the future of an attempt that
-//! ran out of time is dropped, and its phase must be known all the same.
+//! ran out of time is dropped, and its phase and what it has received must be known all the same.
 
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::StatusCode;
+use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 
 use super::socket::Wire;
 use crate::Phase;
 
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// The socket that the request goes out on, and its counter before.
-    wire: Mutex<Option<(Arc<Wire>, u64)>>,
+    state: Mutex<State>,
     /// The status of the answer; 0 as long as there is none.
     status: AtomicU16,
 }
 
+#[derive(Default)]
+struct State {
+    /// The socket that the request goes out on, and its counter before.
+    wire: Option<(Arc<Wire>, u64)>,
+    head: Option<Parts>,
+    /// Most answers come in one piece, which is then not copied.
+    first: Bytes,
+    rest: BytesMut,
+}
+
 impl Progress {
-    /// The request goes out on this socket from now on.
-    pub(super) fn watch(&self, wire: &Arc<Wire>) {
-        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Arc::clone(wire), wire.written()));
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn responded(&self, status: StatusCode) {
-        self.status.store(status.as_u16(), Ordering::Release);
+    /// The request goes out on this socket from now on.
+    pub(super) fn watch(&self, wire: &Arc<Wire>) {
+        self.state().wire = Some((Arc::clone(wire), wire.written()));
+    }
+
+    /// The head of the answer has come.
+    pub(super) fn responded(&self, head: Parts) {
+        self.status.store(head.status.as_u16(), Ordering::Release);
+        self.state().head = Some(head);
+    }
+
+    /// More of the body has come. Tells how much there is by now, in bytes.
+    pub(super) fn received(&self, data: Bytes) -> usize {
+        let mut state = self.state();
+        if state.first.is_empty() && state.rest.is_empty() {
+            state.first = data;
+        } else {
+            let first = std::mem::take(&mut state.first);
+            state.rest.extend_from_slice(&first);
+            state.rest.extend_from_slice(&data);
+        }
+        state.first.len() + state.rest.len()
+    }
+
+    /// Looks at the answer as far as it has come.
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Parts, &[u8]) -> T) -> Option<T> {
+        let state = self.state();
+        let body = if state.rest.is_empty() {
+            &state.first[..]
+        } else {
+            &state.rest[..]
+        };
+        state.head.as_ref().map(|head| at(head, body))
+    }
+
+    /// The answer as far as it has come, once.
+    pub(crate) fn take_answer(&self) -> Option<(Parts, Bytes)> {
+        let mut state = self.state();
+        let head = state.head.take()?;
+        let (first, rest) = (
+            std::mem::take(&mut state.first),
+            std::mem::take(&mut state.rest),
+        );
+        Some((
+            head,
+            if rest.is_empty() {
+                first
+            } else {
+                rest.freeze()
+            },
+        ))
     }
 
     /// The status of the answer, once its head was read.
@@ -38,8 +95,7 @@ impl Progress {
         if self.status().is_some() {
             return Phase::Responded;
         }
-        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*wire {
+        match &self.state().wire {
             Some((wire, before)) if wire.written() != *before => Phase::Sent,
             _ => Phase::NotSent,
         }

@@ -1,0 +1,29 @@
+//! A wish to end something, that can be waited for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+#[derive(Default)]
+pub(crate) struct Cancel {
+    is_cancelled: AtomicBool,
+    changed: Notify,
+}
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) async fn cancelled(&self) {
+        loop {
+            // Made before the look, so that no change between the two is missed.
+            let changed = self.changed.notified();
+            if self.is_cancelled.load(Ordering::Acquire) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}

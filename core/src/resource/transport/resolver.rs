@@ -1,0 +1,104 @@
+//! From names to addresses, by the system's resolver.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::resource::engine::Engine;
+use crate::resource::settled::{Awaited, Maker, pair, settled};
+use crate::{Cause, Fault};
+
+type Found = Result<Arc<[IpAddr]>, Fault>;
+
+/// Asks for each name once at a time: a resolver that hangs costs one thread a name, however
+/// many calls wait for it. Nothing is kept: the system's resolver has a cache, or has none for a
+/// reason.
+#[derive(Default)]
+pub(super) struct Resolver {
+    asked: Arc<Mutex<HashMap<String, Awaited<Found>>>>,
+}
+
+impl Resolver {
+    /// The addresses of a host; an address in text is its own.
+    pub(super) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
+        if let Ok(address) = host.parse() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let found = settled(self.ask(host)?).await.unwrap_or_else(|| {
+            Err(Fault::new(
+                Cause::LocalFailure,
+                format!("resolve {host}: the resolver's thread has ended"),
+            ))
+        })?;
+        Ok(found
+            .iter()
+            .map(|address| SocketAddr::new(*address, port))
+            .collect())
+    }
+
+    fn ask(&self, host: &str) -> Result<Awaited<Found>, Fault> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(awaited) = asked.get(host) {
+            return Ok(awaited.clone());
+        }
+        let (maker, awaited) = pair();
+        let answer = Answer {
+            asked: Arc::clone(&self.asked),
+            host: host.to_owned(),
+            maker,
+        };
+        Engine::spawn_blocking(move || answer.give()).map_err(|error| {
+            Fault::new(
+                Cause::LocalFailure,
+                format!("resolve {host}: no thread for it: {error}"),
+            )
+        })?;
+        asked.insert(host.to_owned(), awaited.clone());
+        Ok(awaited)
+    }
+}
+
+/// A name that is being looked up. Given or not, it makes place for the next question.
+struct Answer {
+    asked: Arc<Mutex<HashMap<String, Awaited<Found>>>>,
+    host: String,
+    maker: Maker<Found>,
+}
+
+impl Answer {
+    fn give(self) {
+        let found = look_up(&self.host);
+        self.maker.send_replace(Some(found));
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.host);
+    }
+}
+
+fn look_up(host: &str) -> Found {
+    /// SOCK_STREAM: without it every address comes once for each kind of socket.
+    const STREAM: i32 = 1;
+    let hints = dns_lookup::AddrInfoHints {
+        socktype: STREAM,
+        ..Default::default()
+    };
+    let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(|error| {
+        let kind = error.kind();
+        super::failure::of_lookup(host, kind, &io::Error::from(error))
+    })?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for entry in found.flatten() {
+        let address = entry.sockaddr.ip();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses.into())
+}
