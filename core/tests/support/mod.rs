@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a scripted server does after a request was read whole.
 #[derive(Clone)]
-pub enum Script {
+pub(crate) enum Script {
     /// Answers with these bytes and reads on.
     Answer(&'static str),
     /// Answers with these bytes and closes.
@@ -19,17 +19,17 @@ pub enum Script {
 }
 
 /// Both endpoints of an organization, each with its script.
-pub struct Pair {
-    pub connect_to: String,
-    pub primary: Arc<AtomicUsize>,
-    pub alternate: Arc<AtomicUsize>,
+pub(crate) struct Pair {
+    pub(crate) connect_to: String,
+    pub(crate) primary: Arc<AtomicUsize>,
+    pub(crate) alternate: Arc<AtomicUsize>,
 }
 
-pub const URL: &str = "http://contoso.crm.script.test";
+pub(crate) const URL: &str = "http://contoso.crm.script.test";
 
 impl Pair {
     /// Starts the two. Their threads end with the test's process.
-    pub fn start(primary: Script, alternate: Script) -> Pair {
+    pub(crate) fn start(primary: Script, alternate: Script) -> Pair {
         let (first, primary) = serve(primary);
         let (second, alternate) = serve(alternate);
         Pair {
@@ -42,7 +42,7 @@ impl Pair {
         }
     }
 
-    pub fn requests(&self) -> (usize, usize) {
+    pub(crate) fn requests(&self) -> (usize, usize) {
         (
             self.primary.load(Ordering::SeqCst),
             self.alternate.load(Ordering::SeqCst),
