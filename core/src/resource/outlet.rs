@@ -1,6 +1,6 @@
 //! A client's door to its queue: which events go out, and who is waited for.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Running {
     threads: Vec<ThreadId>,
     /// Threads that hold a decision which they have not given.
     deciding: Vec<ThreadId>,
-    /// Events other than chatty ones that are held.
+    /// Handlers of other than chatty events, until they have said all that is waited for.
     handlers: usize,
     /// Calls that threads which hold an event wait for.
     blocked: usize,
@@ -40,26 +40,32 @@ impl Listener {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin_handler(&self, thread: ThreadId, is_chatty: bool) {
+    pub(super) fn begin_holding(&self, thread: ThreadId) {
         let mut state = self.state();
         state.threads.push(thread);
-        state.handlers += usize::from(!is_chatty);
         self.holders.store(state.threads.len(), Ordering::Release);
     }
 
-    pub(super) fn end_handler(&self, thread: ThreadId, is_chatty: bool) {
+    pub(super) fn end_holding(&self, thread: ThreadId) {
         let mut state = self.state();
         remove(&mut state.threads, thread);
-        state.handlers -= usize::from(!is_chatty);
         self.holders.store(state.threads.len(), Ordering::Release);
     }
 
-    pub(super) fn begin_deciding(&self, thread: ThreadId) {
-        self.state().deciding.push(thread);
+    pub(super) fn begin_handler(&self, thread: ThreadId, is_decision: bool) {
+        let mut state = self.state();
+        state.handlers += 1;
+        if is_decision {
+            state.deciding.push(thread);
+        }
     }
 
-    pub(super) fn end_deciding(&self, thread: ThreadId) {
-        remove(&mut self.state().deciding, thread);
+    pub(super) fn end_handler(&self, thread: ThreadId, is_decision: bool) {
+        let mut state = self.state();
+        state.handlers -= 1;
+        if is_decision {
+            remove(&mut state.deciding, thread);
+        }
     }
 
     /// This thread is about to wait for a call.
@@ -86,12 +92,13 @@ impl Listener {
         Ok(Some(Waiting(self)))
     }
 
-    /// Waits until a thread that holds an event waits for a call. Whoever waits for that thread's
-    /// handler must then wait no longer.
-    async fn any_waiting(&self) {
+    /// Waits until a thread that holds an event waits for a call while another event, not taken
+    /// yet, stands behind it: the call may be one that waits for the handler of just that event.
+    /// A call from that event's own handler is waited for: it goes on at the new endpoint.
+    async fn any_waiting_before(&self, is_taken: &AtomicBool) {
         loop {
             let blocked = self.blocked.notified();
-            if self.state().blocked > 0 {
+            if self.state().blocked > 0 && !is_taken.load(Ordering::Acquire) {
                 return;
             }
             blocked.await;
@@ -200,26 +207,28 @@ impl Outlet {
             return None;
         }
         let (queue, client_data) = self.queue.as_ref()?;
-        let (sender, receiver) = oneshot::channel();
-        queue.put(Item::of_event(
+        let (sender, answer) = oneshot::channel();
+        let item = Item::of_event(
             event,
             *client_data,
             &self.listener,
             Some(sender),
             is_decision,
-        ));
-        Some(Reply(receiver))
+        );
+        let is_taken = item.is_taken();
+        queue.put(item);
+        Some(Reply { answer, is_taken })
     }
 
     /// Waits for the answer: the decision, or the end of the handler. Takes the default,
-    /// `Proceed`, when nobody listens, when the time is over, and when a handler's thread begins
-    /// to wait for a call.
+    /// `Proceed`, when nobody listens, when the time is over, and when the thread that would have
+    /// to take the event waits for a call in the handler of an earlier one.
     pub(crate) async fn answer(&self, reply: Option<Reply>) -> Decision {
-        let Some(Reply(answer)) = reply else {
+        let Some(Reply { answer, is_taken }) = reply else {
             return Decision::Proceed;
         };
         let answer = timeout(self.handler_timeout, answer);
-        match race(answer, self.listener.any_waiting()).await {
+        match race(answer, self.listener.any_waiting_before(&is_taken)).await {
             First::Left(Ok(Ok(decision))) => decision,
             // No reply in time; dropped without a reply; nobody to reply.
             First::Left(Err(_) | Ok(Err(_))) | First::Right(()) => Decision::Proceed,
@@ -228,7 +237,10 @@ impl Outlet {
 }
 
 /// Where the answer to an event will come.
-pub(crate) struct Reply(oneshot::Receiver<Decision>);
+pub(crate) struct Reply {
+    answer: oneshot::Receiver<Decision>,
+    is_taken: Arc<AtomicBool>,
+}
 
 #[cfg(test)]
 mod tests {
@@ -282,6 +294,8 @@ mod tests {
             let item = queue.next(None).unwrap();
             assert!(item.is_decision());
             item.reply(decision).unwrap();
+            // The item is still held: who has decided is no reason not to be asked again.
+            assert!(!outlet.is_busy());
             assert_eq!(asked.join().unwrap(), decision);
             assert_eq!(item.reply(decision).unwrap_err().kind(), ErrorKind::Late);
         }
@@ -353,6 +367,26 @@ mod tests {
         assert!(waiting.is_some());
         assert_eq!(asked.join().unwrap(), Decision::Proceed);
         drop((waiting, held));
+    }
+
+    #[test]
+    fn a_handler_that_waits_for_a_call_of_its_own_is_waited_for() {
+        let (queue, outlet) = outlet();
+        let told = Arc::clone(&outlet);
+        let waiting_for_it = std::thread::spawn(move || {
+            let reply = told.put(event(), false);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            runtime.unwrap().block_on(told.answer(reply))
+        });
+        let held = queue.next(None).unwrap();
+        let waiting = outlet.begin_waiting().unwrap();
+        assert!(waiting.is_some());
+        drop(waiting);
+        assert!(!waiting_for_it.is_finished());
+        drop(held);
+        assert_eq!(waiting_for_it.join().unwrap(), Decision::Proceed);
     }
 
     #[test]

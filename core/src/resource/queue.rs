@@ -57,8 +57,10 @@ struct Delivery {
     listener: Arc<Listener>,
     /// Who took it out. Only then a handler runs.
     taken_by: Option<ThreadId>,
-    /// Whether the decision is still to be given, for which that thread must not wait.
-    is_deciding: AtomicBool,
+    /// The same, for who waits for that handler.
+    is_taken: Arc<AtomicBool>,
+    /// Whether its handler counts as running: until the decision is given, or the item dropped.
+    is_handled: AtomicBool,
 }
 
 impl Queue {
@@ -249,9 +251,18 @@ impl Item {
         item.delivery = Some(Delivery {
             listener: Arc::clone(listener),
             taken_by: None,
-            is_deciding: AtomicBool::new(false),
+            is_taken: Arc::default(),
+            is_handled: AtomicBool::new(false),
         });
         item
+    }
+
+    /// Becomes true when the event is taken out of the queue.
+    pub(crate) fn is_taken(&self) -> Arc<AtomicBool> {
+        self.delivery
+            .as_ref()
+            .map(|delivery| Arc::clone(&delivery.is_taken))
+            .unwrap_or_default()
     }
 
     pub(crate) fn of_completion(
@@ -324,7 +335,7 @@ impl Item {
                 "this item asks for no decision",
             ));
         }
-        self.stop_deciding();
+        self.handled();
         let reply = self
             .reply
             .lock()
@@ -347,30 +358,33 @@ impl Item {
         };
         let thread = std::thread::current().id();
         delivery.taken_by = Some(thread);
-        delivery.listener.begin_handler(thread, is_chatty);
-        if is_decision {
-            *delivery.is_deciding.get_mut() = true;
-            delivery.listener.begin_deciding(thread);
+        delivery.is_taken.store(true, Ordering::Release);
+        delivery.listener.begin_holding(thread);
+        if !is_chatty {
+            *delivery.is_handled.get_mut() = true;
+            delivery.listener.begin_handler(thread, is_decision);
         }
     }
 
-    fn stop_deciding(&self) {
+    /// The handler has ended, or said all that is waited for. Before the answer goes out, so that
+    /// who gets it and asks again finds no handler running.
+    fn handled(&self) {
         if let Some(delivery) = &self.delivery
             && let Some(thread) = delivery.taken_by
-            && delivery.is_deciding.swap(false, Ordering::AcqRel)
+            && delivery.is_handled.swap(false, Ordering::AcqRel)
         {
-            delivery.listener.end_deciding(thread);
+            delivery.listener.end_handler(thread, self.is_decision);
         }
     }
 }
 
 impl Drop for Item {
     fn drop(&mut self) {
-        self.stop_deciding();
+        self.handled();
         if let Some(delivery) = &self.delivery
             && let Some(thread) = delivery.taken_by
         {
-            delivery.listener.end_handler(thread, self.kind.is_chatty());
+            delivery.listener.end_holding(thread);
         }
     }
 }
