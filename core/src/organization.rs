@@ -186,6 +186,7 @@ impl Organization {
     }
 
     fn locate_absolute(&self, mut url: Url) -> Result<Target, Error> {
+        refuse_user_info(&url)?;
         url.set_fragment(None);
         // The longer base path first: with both endpoints on one origin, one may hold the other.
         let mut bases = [&self.primary, &self.alternate];
@@ -389,14 +390,19 @@ fn parse_any(text: &str) -> Result<Url, Error> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid(&url, "only http and https reach a service"));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        // The message does not show the URL: it holds a password.
-        return Err(Error::new(
-            ErrorKind::InvalidUrl,
-            "the URL holds user info; leave it out and authenticate with a header or a token provider",
-        ));
-    }
+    refuse_user_info(&url)?;
     Ok(url)
+}
+
+fn refuse_user_info(url: &Url) -> Result<(), Error> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    // The message does not show the URL: it holds a password.
+    Err(Error::new(
+        ErrorKind::InvalidUrl,
+        "the URL holds user info; leave it out and authenticate with a header or a token provider",
+    ))
 }
 
 /// The URL standard drops tabs and line breaks in silence; a URL that has them is no one's intent.
@@ -414,9 +420,12 @@ fn refuse_unprintable(text: &str) -> Result<(), Error> {
 }
 
 fn invalid(url: &Url, why: &str) -> Error {
-    // User info may hold a password, and does not help to find the fault.
+    // User info and query may hold secrets, and do not help to find the fault.
     let mut shown = url.clone();
     let _ = shown.set_username("").and(shown.set_password(None));
+    if shown.query().is_some() {
+        shown.set_query(Some("…"));
+    }
     Error::new(ErrorKind::InvalidUrl, format!("{shown}: {why}"))
 }
 

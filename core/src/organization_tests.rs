@@ -110,6 +110,14 @@ fn a_password_stands_in_no_error() {
         let error = contoso.locate(url).unwrap_err();
         assert!(!error.message().contains("secret"), "{error}");
     }
+    let contoso = organization("https://contoso.crm.test");
+    for url in [
+        "https://user:secret@contoso.crm.test/api",
+        "https://other.test/x?sig=secret",
+    ] {
+        let error = contoso.locate(url).unwrap_err();
+        assert!(!error.message().contains("secret"), "{error}");
+    }
 }
 
 #[test]

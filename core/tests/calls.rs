@@ -616,3 +616,30 @@ fn events_come_in_the_order_of_epochs() {
         thread.join().unwrap();
     }
 }
+
+/// Calls the very client that asks for the token.
+struct Recursive(std::sync::Mutex<Option<Client>>, AtomicUsize);
+
+impl TokenProvider for Recursive {
+    fn provide(&self, request: TokenRequest) {
+        let client = self.0.lock().unwrap().take().unwrap();
+        let error = client.send(&get(WHO)).unwrap_err();
+        if error.kind() == ErrorKind::WouldDeadlock {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+        request.fail("it could not call");
+    }
+}
+
+#[test]
+fn a_provider_that_calls_its_own_client_is_refused_at_once() {
+    let (twin, _org) = twin();
+    let provider = Arc::new(Recursive(std::sync::Mutex::default(), AtomicUsize::new(0)));
+    let mut settings = settings(&twin);
+    settings.set_token_provider(Arc::clone(&provider) as Arc<dyn TokenProvider>);
+    let client = Client::open(&settings).unwrap();
+    *provider.0.lock().unwrap() = Some(client.clone());
+    let error = client.send(&get(WHO)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));
+    assert_eq!(provider.1.load(Ordering::SeqCst), 1);
+}

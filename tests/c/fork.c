@@ -123,6 +123,43 @@ static void the_parents_handles(void)
     OK(d365_queue_free(queue));
 }
 
+/* fork() in the check of a call: the call stays the parent's. */
+static pid_t forked_in_check;
+
+static int32_t fork_in_check(void *user_data)
+{
+    (void)user_data;
+    if (forked_in_check != 0)
+        return 1; /* the parent's second time: cancel */
+    forked_in_check = fork_guarded();
+    return 0;
+}
+
+static void inside_a_check(void)
+{
+    d365_client_t *client = local_client(silent, NULL, NULL);
+    d365_request_t *request = local_request("POST", "/");
+    d365_response_t *response = NULL;
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    int32_t effect = -1;
+    OK(d365_request_set_check(request, fork_in_check, NULL, NULL));
+    status = d365_client_send(client, request, &response, &error);
+    if (forked_in_check == 0) {
+        STATUS(D365_FORKED, status);
+        OK(d365_error_free(error));
+        own_objects_work();
+        exit(checks_failed != 0);
+    }
+    expect_child(forked_in_check);
+    STATUS(D365_CANCELLED, status);
+    OK(d365_error_effect(error, &effect));
+    CHECK(effect == D365_EFFECT_UNKNOWN);
+    OK(d365_error_free(error));
+    OK(d365_request_free(request));
+    OK(d365_client_free(client));
+}
+
 static volatile sig_atomic_t is_over;
 
 static void *make_and_free(void *unused)
@@ -211,5 +248,6 @@ int main(void)
     the_parents_handles();
     under_load();
     inside_a_callback();
+    inside_a_check();
     FINISH();
 }

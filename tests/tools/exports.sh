@@ -17,6 +17,15 @@ only() {
 }
 
 module=$("$root/target/venv/bin/python" -c 'import d365_failover._native as m; print(m.__file__)')
+# The C library's name belongs to it alone: the loader takes whoever has it for the library.
+soname() { readelf -d "$1" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p'; }
+named() {
+    [ "$(soname "$1")" = "$2" ] || { echo "$(basename "$1") is named $(soname "$1"), not $2"; exit 1; }
+}
+
+named "$release/libd365_failover.so" libd365_failover.so.0
+named "$release/libd365_failover_jni.so" libd365_failover_jni.so
+named "$module" d365_failover._native
 only "$release/libd365_failover.so" '^d365_'
 only "$release/libd365_failover_jni.so" '^(Java_|JNI_OnLoad$|JNI_OnUnload$)'
 only "$module" '^PyInit_'

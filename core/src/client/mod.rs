@@ -5,7 +5,6 @@ mod failover;
 mod flights;
 
 use std::io;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,16 +137,23 @@ impl Client {
         request: &Request,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
-        let _waiting = self.inner.begin_waiting()?;
+        let waiting = self.inner.begin_waiting()?;
         let cancel = Cancel::default();
-        let mut call = pin!(self.inner.call(request, &cancel));
+        let mut call = Box::pin(self.inner.call(request, &cancel));
         loop {
             // In slices, because `check` must run outside of the runtime: it may come back.
             let slice = async { timeout(CHECK_INTERVAL, call.as_mut()).await };
             if let Ok(result) = self.inner.engine.block_on(slice) {
                 return result;
             }
-            if check() {
+            let is_over = check();
+            if let Err(forked) = self.inner.check_is_own_process() {
+                // `check` has forked, and this is the child. The call is the parent's: driving it
+                // here, or only dropping it, would take the answer away from there.
+                std::mem::forget((call, waiting));
+                return Err(forked);
+            }
+            if is_over {
                 cancel.cancel();
             }
         }
@@ -321,6 +327,9 @@ impl Inner {
 
     fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
         self.check_is_usable()?;
+        if let Some(tokens) = &self.tokens {
+            tokens.check_may_wait()?;
+        }
         self.outlet.begin_waiting()
     }
 }

@@ -2,6 +2,7 @@
 //! expire.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use super::engine::Engine;
 use super::race::{First, race};
 use super::settled::{Awaited, pair, settled};
-use crate::{Cause, Fault, Role};
+use crate::{Cause, Error, ErrorKind, Fault, Role};
 
 /// A token is asked anew this long before it expires, so that none expires on its way.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -63,6 +64,8 @@ pub(crate) struct Tokens {
     provider: Arc<dyn TokenProvider>,
     primary: Mutex<Slot>,
     alternate: Mutex<Slot>,
+    /// The threads that are inside of the provider.
+    asking: Mutex<Vec<ThreadId>>,
 }
 
 type Outcome = Result<HeaderValue, Fault>;
@@ -91,6 +94,7 @@ impl Tokens {
             provider,
             primary: Mutex::default(),
             alternate: Mutex::default(),
+            asking: Mutex::default(),
         })
     }
 
@@ -147,8 +151,8 @@ impl Tokens {
             )
         };
         let task = engine.reserve().map_err(no_thread)?;
-        let provider = Arc::clone(&self.provider);
-        Engine::spawn_blocking(move || provider.provide(request)).map_err(no_thread)?;
+        let asked = Arc::clone(self);
+        Engine::spawn_blocking(move || asked.ask(request)).map_err(no_thread)?;
         let (tokens, closing) = (Arc::clone(self), engine.closing());
         // A task of its own: the caller that asked first may leave, and others wait. It ends with
         // the client, whether the provider ever answers or not.
@@ -159,6 +163,30 @@ impl Tokens {
         });
         *slot = Slot::Asked(awaited.clone());
         Ok(HeldOrAsked::Asked(awaited))
+    }
+
+    fn ask(&self, request: TokenRequest) {
+        let thread = std::thread::current().id();
+        self.asking().push(thread);
+        self.provider.provide(request);
+        self.asking().retain(|other| *other != thread);
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Vec<ThreadId>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses a blocking call from the provider's own thread.
+    pub(crate) fn check_may_wait(&self) -> Result<(), Error> {
+        let thread = std::thread::current().id();
+        if self.asking().contains(&thread) {
+            return Err(Error::new(
+                ErrorKind::WouldDeadlock,
+                "a blocking call from the token provider would wait for the token that it has \
+                 not given yet; get tokens with a client of their own",
+            ));
+        }
+        Ok(())
     }
 
     /// Stores an answer, and makes the header of it.
