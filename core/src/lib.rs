@@ -13,6 +13,7 @@
 //! Applications use it through the C ABI, the JNI library or the Python module.
 #![forbid(unsafe_code)]
 
+mod alternate;
 mod attempt;
 mod classify;
 mod client;
@@ -28,7 +29,9 @@ mod resource;
 mod response;
 mod role;
 mod settings;
+mod url_text;
 
+pub use alternate::{UrlForm, alternate_url, is_alternate_url, primary_url};
 pub use attempt::{Attempt, Phase};
 pub use classify::{FailoverPolicy, classify_response, read_failover_policy};
 pub use client::{Client, Pending};
@@ -37,9 +40,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Decision, Event, ItemKind, Level};
 pub use fault::{Cause, Fault, FaultKind};
 pub use operation::Operation;
-pub use organization::{
-    Organization, Target, UrlForm, alternate_url, is_alternate_url, primary_url,
-};
+pub use organization::{Organization, Target};
 pub use request::Request;
 pub use resource::queue::{Item, Queue};
 pub use resource::token::{TokenProvider, TokenRequest};

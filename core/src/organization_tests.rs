@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{alternate_url, is_alternate_url, primary_url};
 
 fn organization(url: &str) -> Organization {
     Organization::new(url, None, None).unwrap()

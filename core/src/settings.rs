@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::organization::UrlForm;
-use crate::{Error, ErrorKind, Organization, Queue, TokenProvider, VERSION};
+use crate::{Error, ErrorKind, Organization, Queue, TokenProvider, UrlForm, VERSION};
 
 /// A set of rules for when to leave an endpoint and what to send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,54 +1,13 @@
 //! Calls against a real server: what is proved of each attempt, and what becomes of connections.
 
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use d365_failover_core::{
-    Client, Effect, ErrorKind, FaultKind, Item, ItemKind, Phase, Queue, Request, Role, Settings,
-    TokenProvider, TokenRequest,
-};
-use d365_twin::{
-    Condition, FaultKind as Twin_, OrgHandle, OrganizationConfig, Tokens, Twin, TwinConfig,
-};
-
-const LONG: Duration = Duration::from_secs(30);
-const WHO: &str = "/api/data/v9.2/WhoAmI";
-const ACCOUNTS: &str = "/api/data/v9.2/accounts";
-
-fn twin() -> (Twin, OrgHandle) {
-    let twin = Twin::start(TwinConfig::new([OrganizationConfig::new("contoso")])).unwrap();
-    let org = twin.org("contoso").unwrap();
-    (twin, org)
-}
-
-fn settings(twin: &Twin) -> Settings {
-    let mut settings = Settings::new("https://contoso.crm.twin.test").unwrap();
-    let rules: Vec<String> = twin
-        .connect_to()
-        .iter()
-        .map(|(from, to)| format!("{from}:{to}"))
-        .collect();
-    settings.set("connect_to", &rules.join(",")).unwrap();
-    settings
-        .set("ca_bundle", twin.ca_file().to_str().unwrap())
-        .unwrap();
-    settings.set("auto_switch", "on").unwrap();
-    settings
-}
-
-fn get(url: &str) -> Request {
-    Request::new("GET", url).unwrap()
-}
-
-fn create(name: &str) -> Request {
-    let mut request = Request::new("POST", ACCOUNTS).unwrap();
-    request
-        .add_header("Content-Type", "application/json")
-        .unwrap();
-    request.set_body(format!("{{\"name\":\"{name}\"}}"));
-    request
-}
+use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, Item, ItemKind, Phase, Queue};
+use d365_twin::{Condition, FaultKind as Twin_};
+use support::contoso::{LONG, WHO, create, get, settings, twin};
 
 #[test]
 fn a_call_is_answered_and_its_connection_is_used_again() {
@@ -82,28 +41,6 @@ fn a_connection_that_was_closed_while_idle_costs_nothing() {
     assert_eq!(response.attempts().len(), 1);
     assert_eq!(org.primary.counts().connections, 2);
     assert_eq!(org.rows().len(), 2);
-}
-
-#[test]
-fn a_refused_primary_moves_the_call_to_the_alternate() {
-    let (twin, org) = twin();
-    let client = Client::open(&settings(&twin)).unwrap();
-    client.send(&get(WHO)).unwrap();
-    org.primary
-        .fault(Twin_::Refuse {
-            keep_existing: false,
-        })
-        .unwrap();
-    let response = client.send(&create("row")).unwrap();
-    assert!(response.switched());
-    assert_eq!(response.effect(), Effect::Executed);
-    let attempts = response.attempts();
-    assert_eq!(attempts.len(), 2);
-    assert_eq!(attempts[0].phase, Phase::NotSent);
-    assert_eq!((attempts[0].role, attempts[0].epoch), (Role::Primary, 0));
-    assert_eq!((attempts[1].role, attempts[1].epoch), (Role::Alternate, 1));
-    assert!(response.url().starts_with("https://contoso--s."));
-    assert!(!client.is_primary());
 }
 
 #[test]
@@ -162,44 +99,6 @@ fn a_success_whose_body_is_cut_was_executed() {
 }
 
 #[test]
-fn an_attempt_that_ran_out_of_time_is_tried_at_the_alternate() {
-    let (twin, org) = twin();
-    let mut settings = settings(&twin);
-    settings.set("attempt_timeout_ms", "300").unwrap();
-    let client = Client::open(&settings).unwrap();
-    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
-    let response = client.send(&create("row")).unwrap();
-    let attempts = response.attempts();
-    assert_eq!(attempts[0].phase, Phase::Sent);
-    let fault = attempts[0].fault.as_ref().unwrap();
-    assert_eq!(fault.kind, FaultKind::Timeout);
-    assert_eq!(attempts[1].role, Role::Alternate);
-}
-
-#[test]
-fn a_deadline_that_is_over_at_the_endpoint_switches_and_sends_nothing_again() {
-    let (twin, org) = twin();
-    let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
-    client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
-    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
-    let mut request = create("row");
-    request.set_timeout(Duration::from_millis(300)).unwrap();
-    let error = client.send(&request).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Timeout));
-    assert_eq!(error.effect(), Effect::Unknown);
-    assert_eq!(error.attempts().len(), 1);
-    assert_eq!(
-        queue.next(Some(LONG)).unwrap().kind(),
-        ItemKind::EndpointSwitched
-    );
-    assert_eq!(org.alternate.counts().received, 0);
-    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-}
-
-#[test]
 fn bodies_beyond_the_limit_are_refused() {
     let (twin, _org) = twin();
     let mut settings = settings(&twin);
@@ -226,42 +125,6 @@ fn an_unknown_authority_is_a_tls_error() {
     settings.set("tls_verify", "off").unwrap();
     let client = Client::open(&settings).unwrap();
     assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-}
-
-#[test]
-fn many_callers_at_a_refused_primary_make_one_switch() {
-    const CALLERS: usize = 32;
-    let (twin, org) = twin();
-    let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
-    let kinds = ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit();
-    client.subscribe(kinds).unwrap();
-    client.send(&get(WHO)).unwrap();
-    org.primary
-        .fault(Twin_::Refuse {
-            keep_existing: false,
-        })
-        .unwrap();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|number| {
-            let client = client.clone();
-            std::thread::spawn(move || client.send(&create(&format!("row {number}"))))
-        })
-        .collect();
-    for kind in [ItemKind::EndpointSwitchRequired, ItemKind::EndpointSwitched] {
-        let item = queue.next(Some(LONG)).unwrap();
-        assert_eq!(item.kind(), kind);
-        assert_eq!(item.event().unwrap().epoch, 1);
-    }
-    for caller in callers {
-        assert_eq!(caller.join().unwrap().unwrap().status(), 204);
-    }
-    let rest = queue.next(Some(Duration::ZERO)).err().unwrap();
-    assert_eq!(rest.kind(), ErrorKind::Empty);
-    assert_eq!(org.rows().len(), CALLERS);
-    assert_eq!(client.epoch(), 1);
 }
 
 fn completion(queue: &Queue) -> Item {
@@ -399,144 +262,6 @@ fn without_a_queue_nothing_can_be_submitted() {
     assert_eq!(client.subscribe(1).unwrap_err().kind(), ErrorKind::NoQueue);
 }
 
-/// Gives the twin's tokens, and counts how often it is asked.
-struct Provider {
-    asked: AtomicUsize,
-    expires_in: Option<Duration>,
-}
-
-impl TokenProvider for Provider {
-    fn provide(&self, request: TokenRequest) {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let host = request.url().trim_start_matches("https://").to_owned();
-        request.reply(format!("twin-token-for-{host}"), self.expires_in);
-    }
-}
-
-fn with_tokens(expires_in: Option<Duration>) -> (Twin, OrgHandle, Client, Arc<Provider>) {
-    let (twin, org) = twin();
-    org.set_tokens(Tokens::Check);
-    let provider = Arc::new(Provider {
-        asked: AtomicUsize::new(0),
-        expires_in,
-    });
-    let mut settings = settings(&twin);
-    settings.set_token_provider(Arc::clone(&provider) as Arc<dyn TokenProvider>);
-    let client = Client::open(&settings).unwrap();
-    (twin, org, client, provider)
-}
-
-#[test]
-fn each_endpoint_has_a_token_of_its_own_and_keeps_it() {
-    let (_twin, org, client, provider) = with_tokens(Some(Duration::from_secs(3600)));
-    for _ in 0..3 {
-        assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-    }
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
-    client.switch_endpoint().unwrap();
-    for _ in 0..3 {
-        assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-    }
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 2);
-    for side in [&org.primary, &org.alternate] {
-        assert_eq!(side.counts().wrong_audience, 0);
-    }
-}
-
-#[test]
-fn a_token_without_a_lifetime_is_asked_for_each_call() {
-    let (_twin, _org, client, provider) = with_tokens(None);
-    for _ in 0..3 {
-        assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-    }
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 3);
-}
-
-struct Refuses;
-
-impl TokenProvider for Refuses {
-    fn provide(&self, request: TokenRequest) {
-        request.fail("no one is signed in");
-    }
-}
-
-struct Forgets;
-
-impl TokenProvider for Forgets {
-    fn provide(&self, request: TokenRequest) {
-        drop(request);
-    }
-}
-
-#[test]
-fn without_a_token_nothing_is_sent_and_nothing_switches() {
-    for provider in [
-        Arc::new(Refuses) as Arc<dyn TokenProvider>,
-        Arc::new(Forgets),
-    ] {
-        let (twin, org) = twin();
-        let mut settings = settings(&twin);
-        settings.set_token_provider(provider);
-        let client = Client::open(&settings).unwrap();
-        let error = client.send(&create("row")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));
-        assert_eq!(error.effect(), Effect::NotExecuted);
-        assert_eq!(org.primary.counts().received, 0);
-        assert!(client.is_primary());
-    }
-}
-
-#[test]
-fn a_late_refusal_does_not_forget_the_new_token() {
-    const CALLERS: usize = 10;
-    let (_twin, org, client, provider) = with_tokens(Some(Duration::from_secs(3600)));
-    client.send(&get(WHO)).unwrap();
-    org.primary
-        .fault(Twin_::Status {
-            status: 401,
-            headers: Default::default(),
-            body: String::new(),
-            commit: false,
-        })
-        .unwrap();
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|_| {
-            let client = client.clone();
-            std::thread::spawn(move || client.send(&get(WHO)).unwrap().status())
-        })
-        .collect();
-    for caller in callers {
-        assert_eq!(caller.join().unwrap(), 401);
-    }
-    // Each refusal is of the token that it was sent with: never more tokens than calls.
-    assert!(provider.asked.load(Ordering::SeqCst) <= CALLERS + 1);
-    org.primary.clear().unwrap();
-    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
-}
-
-struct Hangs(std::sync::Mutex<Vec<TokenRequest>>);
-
-impl TokenProvider for Hangs {
-    fn provide(&self, request: TokenRequest) {
-        self.0.lock().unwrap().push(request);
-    }
-}
-
-#[test]
-fn a_provider_that_never_answers_is_not_the_endpoints_fault() {
-    let (twin, org) = twin();
-    let mut settings = settings(&twin);
-    settings.set_token_provider(Arc::new(Hangs(std::sync::Mutex::default())));
-    settings.set("attempt_timeout_ms", "200").unwrap();
-    let client = Client::open(&settings).unwrap();
-    let error = client.send(&create("row")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));
-    assert_eq!(error.effect(), Effect::NotExecuted);
-    assert!(client.is_primary());
-    assert_eq!(org.primary.counts().connections, 0);
-    client.shutdown(LONG).unwrap();
-}
-
 #[test]
 fn waiting_for_a_connection_is_not_the_endpoints_fault() {
     let (twin, org) = twin();
@@ -555,91 +280,4 @@ fn waiting_for_a_connection_is_not_the_endpoints_fault() {
     assert!(error.message().contains("max_connections"), "{error}");
     assert_eq!(error.effect(), Effect::NotExecuted);
     assert!(client.is_primary());
-}
-
-#[test]
-fn a_switch_by_hand_inside_of_the_handler_takes_the_waiting_calls_along() {
-    let (twin, org) = twin();
-    let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
-    client
-        .subscribe(ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit())
-        .unwrap();
-    org.primary
-        .fault(Twin_::Refuse {
-            keep_existing: false,
-        })
-        .unwrap();
-    let caller = {
-        let client = client.clone();
-        std::thread::spawn(move || client.send(&create("row")))
-    };
-    let required = queue.next(Some(LONG)).unwrap();
-    assert_eq!(required.kind(), ItemKind::EndpointSwitchRequired);
-    client.switch_endpoint().unwrap();
-    drop(required);
-    let response = caller.join().unwrap().unwrap();
-    assert_eq!(response.attempts().len(), 2);
-    let switched = queue.next(Some(LONG)).unwrap();
-    assert_eq!(switched.kind(), ItemKind::EndpointSwitched);
-    assert!(!switched.event().unwrap().automatic);
-    assert_eq!(client.epoch(), 1);
-}
-
-#[test]
-fn events_come_in_the_order_of_epochs() {
-    const THREADS: u64 = 4;
-    const SWITCHES: u64 = 500;
-    let (twin, _org) = twin();
-    let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
-    client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
-    let threads: Vec<_> = (0..THREADS)
-        .map(|_| {
-            let client = client.clone();
-            std::thread::spawn(move || {
-                for _ in 0..SWITCHES {
-                    client.switch_endpoint().unwrap();
-                }
-            })
-        })
-        .collect();
-    for epoch in 1..=THREADS * SWITCHES {
-        let item = queue.next(Some(LONG)).unwrap();
-        assert_eq!(item.event().unwrap().epoch, epoch);
-    }
-    for thread in threads {
-        thread.join().unwrap();
-    }
-}
-
-/// Calls the very client that asks for the token.
-struct Recursive(std::sync::Mutex<Option<Client>>, AtomicUsize);
-
-impl TokenProvider for Recursive {
-    fn provide(&self, request: TokenRequest) {
-        let client = self.0.lock().unwrap().take().unwrap();
-        let error = client.send(&get(WHO)).unwrap_err();
-        if error.kind() == ErrorKind::WouldDeadlock {
-            self.1.fetch_add(1, Ordering::SeqCst);
-        }
-        request.fail("it could not call");
-    }
-}
-
-#[test]
-fn a_provider_that_calls_its_own_client_is_refused_at_once() {
-    let (twin, _org) = twin();
-    let provider = Arc::new(Recursive(std::sync::Mutex::default(), AtomicUsize::new(0)));
-    let mut settings = settings(&twin);
-    settings.set_token_provider(Arc::clone(&provider) as Arc<dyn TokenProvider>);
-    let client = Client::open(&settings).unwrap();
-    *provider.0.lock().unwrap() = Some(client.clone());
-    let error = client.send(&get(WHO)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));
-    assert_eq!(provider.1.load(Ordering::SeqCst), 1);
 }

@@ -1,6 +1,5 @@
 //! Answers that end in the middle, and calls that end before they begin: what is said of the
 //! write must be true.
-#![allow(missing_docs, reason = "a test")]
 
 mod support;
 
@@ -10,10 +9,9 @@ use std::time::Duration;
 use d365_failover_core::{
     Client, Effect, Error, ErrorKind, FaultKind, Phase, Queue, Request, Response, Role, Settings,
 };
-use support::{Pair, Script, URL};
+use support::contoso::{ACCOUNTS, LONG};
+use support::script::{Pair, Script, URL};
 
-const LONG: Duration = Duration::from_secs(30);
-const ACCOUNTS: &str = "/api/data/v9.2/accounts";
 const CREATED: &str = "HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n\r\n";
 const NOT_HERE_CUT: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
      Content-Length: 500\r\n\r\n{\"error\":{\"code\":\"0x8004b065\",\"message\":\"not here\"";
