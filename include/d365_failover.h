@@ -864,7 +864,8 @@ d365_status_t d365_settings_set_queue(struct d365_settings_t *settings,
  *
  * `provider` is called on a thread of the library, neither the caller's nor the one that does I/O,
  * and perhaps on several at a time. It owns the request that it is given, answers it then or
- * later, on any thread, and frees it.
+ * later, on any thread, and frees it. A child that is made by fork() inside of it must leave by
+ * exec() or _exit().
  *
  * `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
  * settings and all clients that were opened with this provider are gone, or when another provider
@@ -973,8 +974,10 @@ d365_status_t d365_request_set_body(struct d365_request_t *request,
                                     struct d365_error_t **error);
 
 /**
- * Sets the call's deadline in milliseconds, more than 0: the time for all its attempts and pauses
- * together. Without it the setting `deadline_ms` holds.
+ * Sets the call's deadline in milliseconds, 1 to 86400000: the time for all its attempts and
+ * pauses together. Without it the setting `deadline_ms` holds. With the preset `dotnet` a deadline
+ * that is over while the endpoint is waited for counts as its timeout: the endpoint is left, and
+ * the call is not sent again.
  *
  * Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
  */
@@ -1152,8 +1155,8 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  * the caller's; the response is the caller's, freed by d365_response_free().
  *
  * Blocks up to the call's deadline (d365_request_set_timeout_ms(), setting `deadline_ms`). From
- * the callback of a decision that is not answered yet it fails at once with D365_WOULD_DEADLOCK;
- * from that of any other item it works.
+ * the callback of a decision that is not answered yet, and from the client's own token provider,
+ * it fails at once with D365_WOULD_DEADLOCK; from the callback of any other item it works.
  *
  * Errors: the statuses from 101 on, when the call ended without a usable response; then the error
  * object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,

@@ -91,8 +91,8 @@ pub unsafe extern "C" fn d365_client_open(
 /// the caller's; the response is the caller's, freed by d365_response_free().
 ///
 /// Blocks up to the call's deadline (d365_request_set_timeout_ms(), setting `deadline_ms`). From
-/// the callback of a decision that is not answered yet it fails at once with D365_WOULD_DEADLOCK;
-/// from that of any other item it works.
+/// the callback of a decision that is not answered yet, and from the client's own token provider,
+/// it fails at once with D365_WOULD_DEADLOCK; from the callback of any other item it works.
 ///
 /// Errors: the statuses from 101 on, when the call ended without a usable response; then the error
 /// object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,

@@ -160,8 +160,10 @@ pub unsafe extern "C" fn d365_request_set_body(
     unsafe { guard_with(error, body) }
 }
 
-/// Sets the call's deadline in milliseconds, more than 0: the time for all its attempts and pauses
-/// together. Without it the setting `deadline_ms` holds.
+/// Sets the call's deadline in milliseconds, 1 to 86400000: the time for all its attempts and
+/// pauses together. Without it the setting `deadline_ms` holds. With the preset `dotnet` a deadline
+/// that is over while the endpoint is waited for counts as its timeout: the endpoint is left, and
+/// the call is not sent again.
 ///
 /// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
 #[unsafe(no_mangle)]

@@ -139,7 +139,8 @@ pub unsafe extern "C" fn d365_settings_set_queue(
 ///
 /// `provider` is called on a thread of the library, neither the caller's nor the one that does I/O,
 /// and perhaps on several at a time. It owns the request that it is given, answers it then or
-/// later, on any thread, and frees it.
+/// later, on any thread, and frees it. A child that is made by fork() inside of it must leave by
+/// exec() or _exit().
 ///
 /// `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
 /// settings and all clients that were opened with this provider are gone, or when another provider
