@@ -47,3 +47,77 @@ pub(crate) fn read_body(body: &[u8]) -> Option<BodyFault> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::FaultKind;
+
+    const DOCUMENTS: [&str; 4] = [
+        r#"{"error":{"code":"0x8004B065","message":"m","innererror":{"code":"1"}}}"#,
+        r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>
+           <faultcode>s:Client</faultcode><detail><OrganizationServiceFault
+           xmlns="http://schemas.microsoft.com/xrm/2011/Contracts"><ErrorCode>-2147176347</ErrorCode>
+           <Message>&amp;&#x41;<![CDATA[x]]></Message></OrganizationServiceFault></detail></s:Fault>
+           </s:Body></s:Envelope>"#,
+        r#"<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">
+           <m:code>-2147176347</m:code><m:message>m</m:message></m:error>"#,
+        r#"<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/"><wsdl:import location="x"/>
+           <f:FailoverPolicy xmlns:f="http://schemas.microsoft.com/xrm/2012/Contracts/Services">
+           <f:FailoverAvailable>true</f:FailoverAvailable></f:FailoverPolicy></wsdl:definitions>"#,
+    ];
+
+    fn headers(text: &[u8]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = HeaderValue::from_bytes(text) {
+            for name in ["retry-after", "date", "content-type", "odata-version"] {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_do_not_panic(
+            status in 0u16..1000,
+            header in proptest::collection::vec(any::<u8>(), 0..40),
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _ = classify_response(status, &headers(&header), &body);
+            let _ = read_policy_document(&String::from_utf8_lossy(&body));
+            let _ = retry_after::parse_duration(&String::from_utf8_lossy(&header));
+        }
+
+        #[test]
+        fn spoiled_documents_do_not_panic(
+            which in 0..DOCUMENTS.len(),
+            cut in any::<prop::sample::Index>(),
+            spoiled in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut body = DOCUMENTS[which].as_bytes().to_vec();
+            let place = spoiled.index(body.len());
+            body[place] = byte;
+            body.truncate(cut.index(body.len()) + 1);
+            let _ = classify_response(500, &HeaderMap::new(), &body);
+            let _ = read_policy_document(&String::from_utf8_lossy(&body));
+        }
+
+        #[test]
+        fn whatever_stands_around_it_the_outermost_code_decides(
+            message in "[^\"\\\\\\p{C}]{0,40}",
+            other in any::<i32>(),
+        ) {
+            let body = format!(
+                r#"{{"x":{{"error":{{"code":"{other}"}}}},"error":{{"message":"{message}",
+                "innererror":{{"code":{other}}},"code":"0x8004b065"}}}}"#
+            );
+            let fault = classify_response(503, &HeaderMap::new(), body.as_bytes()).unwrap();
+            prop_assert_eq!(fault.kind, FaultKind::DatacenterNotAvailable);
+        }
+    }
+}
