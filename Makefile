@@ -12,6 +12,8 @@
 PRESET  ?= dotnet
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# What `make deny` looks at; the advisories come from a database on the network.
+DENY    ?= advisories bans licenses sources
 CARGO   ?= cargo
 MVN     ?= mvn
 PYTHON  ?= python3
@@ -33,7 +35,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill test wheel jar install header header-check deny \
-        machine machine-test venv c c-programs java java-test python twin scenarios-crossing
+        machine machine-test venv c c-programs c-test java java-test python twin scenarios-crossing
 .NOTPARALLEL:
 
 # ---- the main job ---------------------------------------------------------------------------------
@@ -70,11 +72,24 @@ $(CBINDGEN):
 
 # ---- the C library ---------------------------------------------------------------------------------
 
+# The soname is given here and not by build.rs, whose arguments would also reach the bindings'
+# libraries. The number is the ABI's. The result is copied at once: builds of the bindings put
+# one without the name in its place.
+SONAME  := libd365_failover.so.0
+C_LIB   := $(T)/c-library
+C_BUILD  = $(CARGO) rustc -q -p d365-failover-c --lib
+C_LINK   = -- -C link-arg=-Wl,-soname,$(SONAME)
+
 c:
-	$(CARGO) build -q --release -p d365-failover-c
+	$(C_BUILD) --release $(C_LINK)
+	mkdir -p $(C_LIB)
+	cp -p $(RELEASE)/libd365_failover.so $(C_LIB)/$(SONAME)
 
 c-programs: c
-	$(MAKE) -s -C tests/c LIB=$(RELEASE)/libd365_failover.so OUT=$(C_OUT) examples
+	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) examples
+
+c-test: c
+	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) check
 
 header: $(CBINDGEN)
 	$(CBINDGEN_RUN)
@@ -83,10 +98,10 @@ header-check: $(CBINDGEN)
 	$(CBINDGEN_RUN) --verify
 
 install:
-	$(CARGO) build --profile dist -p d365-failover-c
+	$(C_BUILD) --profile dist $(C_LINK)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(T)/dist/libd365_failover.so $(DESTDIR)$(PREFIX)/lib/libd365_failover.so.0
-	ln -sf libd365_failover.so.0 $(DESTDIR)$(PREFIX)/lib/libd365_failover.so
+	install -m 755 $(T)/dist/libd365_failover.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libd365_failover.so
 	install -m 644 $(T)/dist/libd365_failover.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/d365_failover.h $(DESTDIR)$(PREFIX)/include/
 	sed 's|@PREFIX@|$(PREFIX)|' ffi-c/d365_failover.pc.in \
@@ -127,9 +142,9 @@ wheel: machine venv
 twin:
 	$(CARGO) build -q -p d365-twin
 
-scenarios-crossing: java python
+scenarios-crossing: c java python
 	$(CARGO) build -q -p d365-scenarios
-	$(MAKE) -s -C tests/c LIB=$(RELEASE)/libd365_failover.so OUT=$(C_OUT) programs
+	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) programs
 	$(T)/debug/scenarios tests/scenarios \
 	    --subject c=$(C_OUT)/agent \
 	    --subject java="java -Xcheck:jni -cp $(JAVA_CP) io.github.d365failover.agent.Agent" \
@@ -138,4 +153,4 @@ scenarios-crossing: java python
 
 deny:
 	$(CARGO) install -q cargo-deny --locked --root $(T)/tools
-	$(T)/tools/bin/cargo-deny check
+	$(T)/tools/bin/cargo-deny check $(DENY)

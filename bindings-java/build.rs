@@ -7,8 +7,8 @@ fn main() {
         // has no effect with LTO, hence the profile `dist-binding`.
         // -Bsymbolic: calls of this library do not end in another copy, even where they are exported.
         // nodelete: a class loader that is collected unloads its libraries while threads of this one may still run.
-        // soname: that of the C library comes with its crate; under it, a library that needs the real one would be
-        // given this one, which exports none of its functions.
+        // soname: the C library has one of its own; under that, a library that needs the real one would be given this
+        // one, which exports none of its functions.
         let soname = "-soname,libd365_failover_jni.so";
         for argument in ["--exclude-libs,ALL", "-Bsymbolic", "-z,nodelete", soname] {
             println!("cargo::rustc-cdylib-link-arg=-Wl,{argument}");

@@ -5,9 +5,8 @@ fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return;
     }
-    // The number is that of the ABI (D365_ABI_VERSION - 1 while the ABI is young), not of the
-    // release.
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libd365_failover.so.0");
+    // Not the soname: arguments from here also reach the libraries of the bindings, after their
+    // own. The Makefile gives it when it builds the C library.
     // Library threads and the fork handler outlive a dlclose(): unmapping their code would crash
     // the process.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");

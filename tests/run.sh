@@ -41,7 +41,7 @@ step header make -s header-check
 step twin make -s twin
 
 step c-build make -s c
-step c tests/tools/with_twin.sh make -s -C tests/c LIB="$T/release/libd365_failover.so" OUT="$T/c" check
+step c make -s c-test
 
 step python-build make -s python
 step python-style "$VENV/bin/ruff" check bindings-python tests

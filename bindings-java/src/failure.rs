@@ -46,13 +46,24 @@ pub(crate) fn owned<T: crate::owned::Release>(
 }
 
 impl Failure {
+    pub(crate) fn is(&self, status: c::d365_status_t) -> bool {
+        self.status == status
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.status_name().to_string_lossy().into_owned()
+    }
+
+    fn status_name(&self) -> &'static CStr {
+        // SAFETY: the function hands out static NUL-terminated text, never NULL.
+        unsafe { CStr::from_ptr(c::d365_status_name(self.status)) }
+    }
+
     /// The packet that `Outcome.java` reads: status, name, message, and what is known of the call.
     pub(crate) fn packet(&self) -> Writer {
         let mut packet = Writer::default();
         packet.int(self.status);
-        // SAFETY: the function hands out static NUL-terminated text, never NULL.
-        let name = unsafe { CStr::from_ptr(c::d365_status_name(self.status)) };
-        packet.bytes(name.to_bytes());
+        packet.bytes(self.status_name().to_bytes());
         let Some(error) = &self.error else {
             packet.optional(None, Writer::int);
             return packet;

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jni::errors::ThrowRuntimeExAndDefault;
+use jni::errors::{JniError, ThrowRuntimeExAndDefault};
 use jni::objects::{JByteArray, JThread};
 use jni::{Env, EnvUnowned, JavaVM, jni_sig, jni_str};
 
@@ -48,9 +48,29 @@ pub(crate) fn answer<'local>(
                 ));
             }
         };
-        env.byte_array_from_slice(packet.as_slice())
+        let array = env.byte_array_from_slice(packet.as_slice());
+        array.map_err(|error| no_memory(env, error))
     })
     .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// A JVM's want of memory is to be seen as what it is: the `jni` crate takes that exception back and gives an error.
+fn no_memory(env: &mut Env<'_>, error: jni::errors::Error) -> jni::errors::Error {
+    if !matches!(error, jni::errors::Error::JniCall(JniError::NoMemory)) {
+        return error;
+    }
+    let thrown = env.throw_new(
+        jni_str!("java/lang/OutOfMemoryError"),
+        jni_str!("what the library answers does not fit into the Java heap"),
+    );
+    thrown.err().unwrap_or(error)
+}
+
+/// The body of the native methods that hand out a number: no allocation in the JVM, so that one that is out of memory
+/// cannot lose what the number stands for.
+pub(crate) fn number(mut env: EnvUnowned<'_>, body: impl FnOnce() -> Result<i64, Failure>) -> i64 {
+    env.with_env(|_| body().map_err(|failure| jni::errors::Error::ParseFailed(failure.name())))
+        .resolve::<ThrowRuntimeExAndDefault>()
 }
 
 /// The body of the native methods that give a handle back: no allocation in the JVM, for cleaner threads.

@@ -39,10 +39,6 @@ impl Writer {
         }
     }
 
-    pub(crate) fn append(&mut self, other: &Writer) {
-        self.0.extend_from_slice(&other.0);
-    }
-
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.0
     }

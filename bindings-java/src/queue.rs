@@ -6,62 +6,90 @@ use jni::objects::{JByteArray, JClass};
 use jni::sys::{jint, jlong};
 
 use crate::failure::{check, owned, value};
-use crate::jvm::{Stop, answer, quietly};
+use crate::jvm::{answer, number, quietly};
 use crate::owned::{Owned, from_long, to_long};
 use crate::packet::Writer;
 use crate::result::{self, text, view};
 
-/// Waits for the next item. Out: kind; then of a completion its id and the call's own packet, of an event its handle
-/// and fields.
+const FOR_EVER: i64 = -1;
+
+/// Waits for the next item and gives its handle, which is Java's to free; 0: there will be none any more.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_queueNext<'local>(
     env: EnvUnowned<'local>,
     _class: JClass<'local>,
     queue: jlong,
-    timeout_ms: jlong,
-) -> JByteArray<'local> {
-    answer(env, |_| {
+) -> jlong {
+    number(env, || {
         // SAFETY: outputs are local variables.
-        unsafe {
-            let item =
-                owned(|out, error| c::d365_queue_next(from_long(queue), timeout_ms, out, error))?;
-            let kind = value(0, |out, _| c::d365_item_kind(item.get(), out))?;
-            let mut packet = Writer::ok();
-            packet.int(kind);
-            if kind == c::D365_ITEM_COMPLETION {
-                completion(&mut packet, &item)?;
-            } else {
-                event(&mut packet, item);
-            }
-            Ok(packet)
+        let next = owned(|out, error| unsafe {
+            c::d365_queue_next(from_long(queue), FOR_EVER, out, error)
+        });
+        match next {
+            Ok(item) => Ok(Owned::<c::d365_item_t>::into_long(item)),
+            Err(failure) if failure.is(c::D365_CLOSED) => Ok(0),
+            Err(failure) => Err(failure),
         }
     })
 }
 
-fn completion(packet: &mut Writer, item: &Owned<c::d365_item_t>) -> Result<(), Stop> {
-    // SAFETY: outputs are local variables.
-    let id = value(std::ptr::null_mut(), |out, _| unsafe {
-        c::d365_item_user_data(item.get(), out)
-    })?;
-    packet.long(to_long(id));
-    // SAFETY: as above.
-    let outcome = owned(|out, error| unsafe { c::d365_item_result(item.get(), out, error) });
-    let call = match outcome {
-        Ok(response) => {
-            let mut call = Writer::ok();
-            result::response(&mut call, &response);
-            call
+/// The number that a completion's call was submitted with; 0 for an item that is no completion.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_itemCall<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    item: jlong,
+) -> jlong {
+    number(env, || {
+        // SAFETY: outputs are local variables.
+        let id = value(std::ptr::null_mut(), |out, _| unsafe {
+            c::d365_item_user_data(from_long(item), out)
+        });
+        match id {
+            Ok(id) => Ok(to_long(id)),
+            Err(failure) if failure.is(c::D365_NOT_AVAILABLE) => Ok(0),
+            Err(failure) => Err(failure),
         }
-        Err(failure) => failure.packet(),
-    };
-    packet.bytes(call.as_slice());
-    Ok(())
+    })
 }
 
-/// The item's handle goes to Java, which frees it when its listeners are done.
-fn event(packet: &mut Writer, item: Owned<c::d365_item_t>) {
-    let handle = item.get();
-    // SAFETY: outputs are local variables; views are of `item`, which lives until the end.
+/// How a completion's call ended, once. Out: the call's own packet.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_itemResult<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    item: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        // SAFETY: outputs are local variables.
+        let response =
+            owned(|out, error| unsafe { c::d365_item_result(from_long(item), out, error) })?;
+        let mut packet = Writer::ok();
+        result::response(&mut packet, &response);
+        Ok(packet)
+    })
+}
+
+/// What an event says. Out: kind and fields.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_itemEvent<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    item: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let item = from_long(item);
+        // SAFETY: outputs are local variables.
+        let kind = value(0, |out, _| unsafe { c::d365_item_kind(item, out) })?;
+        let mut packet = Writer::ok();
+        packet.int(kind);
+        event(&mut packet, item);
+        Ok(packet)
+    })
+}
+
+fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
+    // SAFETY: outputs are local variables; Java frees the item, whose the views are, when this has returned.
     unsafe {
         for field in [
             c::D365_ITEM_SEQ,
@@ -77,7 +105,6 @@ fn event(packet: &mut Writer, item: Owned<c::d365_item_t>) {
             c::D365_ITEM_PREVIOUS_URL,
             c::D365_ITEM_NEW_URL,
             c::D365_ITEM_REASON,
-            c::D365_ITEM_MESSAGE,
         ] {
             text(
                 packet,
@@ -85,7 +112,6 @@ fn event(packet: &mut Writer, item: Owned<c::d365_item_t>) {
             );
         }
     }
-    packet.long(item.into_long());
 }
 
 /// Answers a decision.

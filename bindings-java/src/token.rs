@@ -15,7 +15,7 @@ use jni::objects::{JByteArray, JClass};
 use jni::sys::jlong;
 
 use crate::failure::{Failure, check, value};
-use crate::jvm::{answer, bytes, quietly};
+use crate::jvm::{answer, bytes, number, quietly};
 use crate::owned::{Owned, from_long, to_long};
 use crate::packet::Writer;
 use crate::result::{text, view};
@@ -124,37 +124,35 @@ extern "C" fn destroy(user_data: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| close(to_long(user_data))));
 }
 
-/// Waits for the next request. Out: its handle (0: there will be none any more), URL, role.
+/// Waits for the next request and gives its handle, which is Java's to free; 0: there will be none any more.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_tokenNext<'local>(
     env: EnvUnowned<'local>,
     _class: JClass<'local>,
     channel_id: jlong,
+) -> jlong {
+    number(env, || {
+        let request = channel(channel_id).and_then(|channel| channel.next());
+        Ok(request.map_or(0, Owned::into_long))
+    })
+}
+
+/// What a request is for. Out: URL, role.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_tokenRequest<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    request: jlong,
 ) -> JByteArray<'local> {
     answer(env, |_| {
+        let request = from_long(request);
         let mut packet = Writer::ok();
-        let Some(request) = channel(channel_id).and_then(|channel| channel.next()) else {
-            packet.long(0);
-            packet.bytes(&[]);
-            packet.int(0);
-            return Ok(packet);
-        };
-        let handle = request.get();
-        // SAFETY: outputs are local variables; the view is copied before anyone can free the request.
-        let (mut url, role) = unsafe {
-            let mut url = Writer::default();
-            text(
-                &mut url,
-                view(|out| c::d365_token_request_url(handle, out)).ok(),
-            );
-            (
-                url,
-                value(0, |out, _| c::d365_token_request_role(handle, out)).unwrap_or(0),
-            )
-        };
-        url.int(role);
-        packet.long(request.into_long());
-        packet.append(&url);
+        // SAFETY: outputs are local variables; Java frees the request, whose the view is, when this has returned.
+        unsafe {
+            let url = view(|out| c::d365_token_request_url(request, out))?;
+            text(&mut packet, Some(url));
+            packet.int(value(0, |out, _| c::d365_token_request_role(request, out))?);
+        }
         Ok(packet)
     })
 }

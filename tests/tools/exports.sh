@@ -23,9 +23,10 @@ named() {
     [ "$(soname "$1")" = "$2" ] || { echo "$(basename "$1") is named $(soname "$1"), not $2"; exit 1; }
 }
 
-named "$release/libd365_failover.so" libd365_failover.so.0
+library=$root/target/c-library/libd365_failover.so.0
+named "$library" libd365_failover.so.0
 named "$release/libd365_failover_jni.so" libd365_failover_jni.so
 named "$module" d365_failover._native
-only "$release/libd365_failover.so" '^d365_'
+only "$library" '^d365_'
 only "$release/libd365_failover_jni.so" '^(Java_|JNI_OnLoad$|JNI_OnUnload$)'
 only "$module" '^PyInit_'

@@ -1,6 +1,6 @@
 package io.github.d365failover;
 
-import java.lang.System.Logger;
+import io.github.d365failover.impl.Native;
 import java.lang.System.Logger.Level;
 import java.util.HashSet;
 import java.util.List;
@@ -8,7 +8,6 @@ import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -19,13 +18,13 @@ import java.util.function.Consumer;
  * <p>The event thread is not the one that reads the queue, so that completions arrive while a listener waits for one.
  */
 final class EventDispatcher {
-    private static final Logger LOG = System.getLogger("io.github.d365failover");
     private static final long KEEP_THREAD_SECONDS = 60;
 
     final List<EndpointSwitchRequiredListener> required = new CopyOnWriteArrayList<>();
     final List<EndpointSwitchedListener> switched = new CopyOnWriteArrayList<>();
     private final ThreadPoolExecutor eventThread;
-    private final Executor notifications;
+    private final SerialExecutor decisions;
+    private final SerialExecutor notifications;
     private volatile Thread deciding;
 
     /** Threads that run a listener now; guarded by this, as is {@code closed}. */
@@ -38,26 +37,31 @@ final class EventDispatcher {
         eventThread = new ThreadPoolExecutor(
                 1, 1, KEEP_THREAD_SECONDS, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), DaemonThreads.named(name));
         eventThread.allowCoreThreadTimeOut(true);
-        notifications = executor == null ? eventThread : new SerialExecutor(executor);
+        decisions = new SerialExecutor(eventThread);
+        notifications = executor == null ? decisions : new SerialExecutor(executor);
     }
 
-    /** On the thread that reads the queue: must not run anything of the application's. */
-    void dispatch(EventItem item) {
+    /** On the thread that reads the queue; the item's handle is now this one's to free. */
+    void dispatch(long handle) {
+        Delivery delivery;
+        SerialExecutor executor;
         try {
+            EventItem item = new EventItem(handle);
             if (item.kind == EventItem.SWITCH_REQUIRED) {
-                eventThread.execute(() -> run(item, this::decide));
+                executor = decisions;
+                delivery = new Delivery(item, this::decide);
             } else if (item.kind == EventItem.SWITCHED) {
-                notifications.execute(() -> run(item, this::notifySwitched));
+                executor = notifications;
+                delivery = new Delivery(item, this::notifySwitched);
             } else {
                 item.free();
+                return;
             }
-        } catch (RejectedExecutionException e) {
-            // Ours refuses after close; one of the application's, when the application says so.
-            if (!eventThread.isShutdown()) {
-                LOG.log(Level.WARNING, "the executor refused an event", e);
-            }
-            item.free();
+        } catch (Throwable e) {
+            Native.itemFree(handle);
+            throw e;
         }
+        executor.execute(delivery);
     }
 
     /** Whether the caller is a listener that a switch waits for. */
@@ -94,17 +98,40 @@ final class EventDispatcher {
         return running.isEmpty() || running.size() == 1 && running.contains(Thread.currentThread());
     }
 
-    private void run(EventItem item, Consumer<EventItem> listeners) {
-        try {
-            if (begin()) {
-                try {
-                    listeners.accept(item);
-                } finally {
-                    end();
+    /** An event on its way to its listeners. In the end its item is freed: until then the library waits for them. */
+    private final class Delivery implements SerialExecutor.Task {
+        private final EventItem item;
+        private final Consumer<EventItem> listeners;
+
+        Delivery(EventItem item, Consumer<EventItem> listeners) {
+            this.item = item;
+            this.listeners = listeners;
+        }
+
+        @Override
+        public void run() {
+            try {
+                if (begin()) {
+                    try {
+                        listeners.accept(item);
+                    } finally {
+                        end();
+                    }
                 }
+            } catch (Throwable e) {
+                Complaint.log(Level.ERROR, "an event did not reach its listeners", e);
+            } finally {
+                item.free();
             }
-        } finally {
+        }
+
+        @Override
+        public void discard(Throwable reason) {
             item.free();
+            // Ours refuses after close; one of the application's, when the application says so.
+            if (!eventThread.isShutdown()) {
+                Complaint.log(Level.WARNING, "the executor refused an event, which is lost", reason);
+            }
         }
     }
 
@@ -131,7 +158,7 @@ final class EventDispatcher {
             try {
                 item.veto();
             } catch (IllegalStateException e) {
-                LOG.log(Level.WARNING, "a veto did not count: {0}", e.getMessage());
+                Complaint.log(Level.WARNING, "a veto did not count", e);
             }
         }
     }
@@ -148,7 +175,7 @@ final class EventDispatcher {
         try {
             listener.run();
         } catch (Throwable e) {
-            LOG.log(Level.ERROR, "a listener failed; the switch goes on", e);
+            Complaint.log(Level.ERROR, "a listener failed; the switch goes on", e);
         }
     }
 }

@@ -4,7 +4,7 @@ import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.time.Instant;
 
-/** An event as the queue has it. Whoever holds it must free it: the library waits for that. */
+/** An event as the queue has it. Once made, whoever holds it must free it: the library waits for that. */
 final class EventItem {
     static final int SWITCH_REQUIRED = 1;
     static final int SWITCHED = 2;
@@ -21,8 +21,10 @@ final class EventItem {
     final String reason;
     private final long handle;
 
-    EventItem(int kind, PacketReader in) {
-        this.kind = kind;
+    EventItem(long handle) {
+        PacketReader in = Outcome.unchecked(Native.itemEvent(handle));
+        this.handle = handle;
+        this.kind = in.int32();
         // The sequence number: the queue has put the events in order.
         in.int64();
         this.time = Instant.ofEpochMilli(in.int64());
@@ -33,9 +35,6 @@ final class EventItem {
         this.previousUrl = in.text();
         this.newUrl = in.text();
         this.reason = in.text();
-        // The message: the fields say the same.
-        in.text();
-        this.handle = in.int64();
     }
 
     void veto() {

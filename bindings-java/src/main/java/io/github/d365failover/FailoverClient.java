@@ -140,9 +140,10 @@ public final class FailoverClient implements AutoCloseable {
      * Sends a request without waiting.
      *
      * <p>The future always completes: as {@link #send} would return or throw, and when the client is closed, with {@link
-     * ErrorKind#CANCELLED} or {@link ErrorKind#CLOSED}. Cancelling it, or completing it in any other way, cancels the call; a write
-     * is then in doubt, and the future can say no more about it. What depends on it runs on the client's executor, as
-     * {@link FailoverClientBuilder#executor} says.
+     * ErrorKind#CANCELLED} or {@link ErrorKind#CLOSED}. Cancelling it, or completing it in any other way, cancels the
+     * call; a write is then in doubt, and the future can say no more about it. An answer that does not fit into the
+     * Java heap completes it with an {@link OutOfMemoryError}, and no other call's. What depends on it runs on the
+     * client's executor, as {@link FailoverClientBuilder#executor} says.
      *
      * @param request what to send
      * @return the answer to come
@@ -166,7 +167,7 @@ public final class FailoverClient implements AutoCloseable {
         } catch (FailoverException e) {
             calls.remove(id);
             return CompletableFuture.failedFuture(e);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             calls.remove(id);
             throw e;
         }
@@ -354,6 +355,8 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     private <L> Subscription subscribe(List<L> listeners, L listener) {
+        // Before the library is told: it would wait for a listener that nobody can reach.
+        pump.start();
         synchronized (subscribing) {
             listeners.add(listener);
             try {
@@ -363,7 +366,6 @@ public final class FailoverClient implements AutoCloseable {
                 throw e;
             }
         }
-        pump.start();
         AtomicBoolean open = new AtomicBoolean(true);
         return () -> {
             if (open.compareAndSet(true, false)) {

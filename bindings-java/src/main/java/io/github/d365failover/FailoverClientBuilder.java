@@ -239,6 +239,13 @@ public final class FailoverClientBuilder {
      * the client's event thread, and futures complete as those of {@link java.util.concurrent.CompletableFuture}.
      * {@code EndpointSwitchRequired} listeners run on the event thread always.
      *
+     * <p>It must have threads of its own. One that runs a task inside {@code execute}, such as {@code Runnable::run} or
+     * a pool with {@code CallerRunsPolicy}, runs it on the thread that brings all completions and events of the client:
+     * what waits there for another call of the client waits for ever.
+     *
+     * <p>When {@code execute} throws, a future completes nevertheless, on that same thread; an {@code EndpointSwitched}
+     * event, and those that wait behind it, are logged and lost.
+     *
      * @param executor stays the application's
      * @return this builder
      */

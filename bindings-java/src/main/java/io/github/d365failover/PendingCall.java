@@ -4,7 +4,6 @@ import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 
 /** A call that was submitted. Completing it from outside, by {@code cancel} or a timeout, cancels the call. */
 final class PendingCall extends CompletableFuture<FailoverResponse> {
@@ -36,7 +35,7 @@ final class PendingCall extends CompletableFuture<FailoverResponse> {
         }
     }
 
-    /** The library is done with the call. Nothing of the application's runs on the caller's thread. */
+    /** The library is done with the call. */
     void ended(byte[] packet, Executor executor) {
         release();
         later(executor, () -> {
@@ -48,6 +47,12 @@ final class PendingCall extends CompletableFuture<FailoverResponse> {
                 fail(failure);
             }
         });
+    }
+
+    /** The library is done with the call, and its answer could not be had. */
+    void failed(Throwable reason, Executor executor) {
+        release();
+        later(executor, () -> completeExceptionally(reason));
     }
 
     /** There will be no completion. */
@@ -73,19 +78,23 @@ final class PendingCall extends CompletableFuture<FailoverResponse> {
         }
     }
 
-    /** A future always completes: on an executor that takes nothing any more, here. */
+    /**
+     * A future always completes: where the executor does not take it, for whatever reason, here. One that took it and
+     * failed all the same completes it a second time, which does nothing.
+     */
     private void later(Executor executor, Runnable completion) {
-        Runnable certain = () -> {
-            try {
-                completion.run();
-            } catch (Throwable e) {
-                completeExceptionally(e);
-            }
-        };
         try {
-            (executor == null ? defaultExecutor() : executor).execute(certain);
-        } catch (RejectedExecutionException e) {
-            certain.run();
+            (executor == null ? defaultExecutor() : executor).execute(() -> certainly(completion));
+        } catch (Throwable e) {
+            certainly(completion);
+        }
+    }
+
+    private void certainly(Runnable completion) {
+        try {
+            completion.run();
+        } catch (Throwable e) {
+            completeExceptionally(e);
         }
     }
 }

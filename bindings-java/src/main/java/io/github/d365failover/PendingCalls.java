@@ -50,14 +50,24 @@ final class PendingCalls {
     }
 
     void ended(long id, byte[] packet) {
-        PendingCall call;
-        synchronized (this) {
-            call = calls.remove(id);
-            notifyAll();
-        }
+        PendingCall call = take(id);
         if (call != null) {
             call.ended(packet, executor);
         }
+    }
+
+    /** The call has ended, and how cannot be said in this JVM. */
+    void failed(long id, Throwable reason) {
+        PendingCall call = take(id);
+        if (call != null) {
+            call.failed(reason, executor);
+        }
+    }
+
+    private synchronized PendingCall take(long id) {
+        PendingCall call = calls.remove(id);
+        notifyAll();
+        return call;
     }
 
     /** Nobody will bring completions any more. */

@@ -2,8 +2,6 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
-import io.github.d365failover.impl.PacketReader;
-import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.concurrent.TimeUnit;
 
@@ -13,9 +11,7 @@ import java.util.concurrent.TimeUnit;
  * a client that was forgotten can be collected.
  */
 final class QueuePump implements Runnable {
-    private static final Logger LOG = System.getLogger("io.github.d365failover");
-    private static final int COMPLETION = 32;
-    private static final long FOR_EVER = -1;
+    private static final long NONE = 0;
 
     private final String name;
     private final Handle queue;
@@ -34,8 +30,10 @@ final class QueuePump implements Runnable {
     /** The first time it starts the thread. */
     synchronized void start() {
         if (thread == null && !closed) {
-            thread = DaemonThreads.make(name, this);
-            thread.start();
+            Thread made = DaemonThreads.make(name, this);
+            // One that could not be started is not the thread: the next call tries again.
+            made.start();
+            thread = made;
         }
     }
 
@@ -65,7 +63,7 @@ final class QueuePump implements Runnable {
                 // Each round hands on one item.
             }
         } catch (Throwable e) {
-            LOG.log(Level.ERROR, "the client's queue is not read any more", e);
+            Complaint.log(Level.ERROR, "the client's queue is not read any more", e);
         } finally {
             calls.close();
         }
@@ -76,27 +74,50 @@ final class QueuePump implements Runnable {
         if (handle == Handle.GONE) {
             return false;
         }
-        byte[] packet;
+        long item;
         try {
-            packet = Native.queueNext(handle, FOR_EVER);
+            item = Native.queueNext(handle);
         } finally {
             queue.release();
         }
-        PacketReader in = new PacketReader(packet);
-        Failure failure = Outcome.failure(in);
-        if (failure != null) {
-            if (failure.kind() != ErrorKind.CLOSED) {
-                LOG.log(Level.ERROR, "the client''s queue is not read any more: {0}", failure.message());
-            }
+        if (item == NONE) {
             return false;
         }
-        int kind = in.int32();
-        if (kind == COMPLETION) {
-            long id = in.int64();
-            calls.ended(id, in.bytes());
-        } else {
-            events.dispatch(new EventItem(kind, in));
+        try {
+            handOn(item);
+        } catch (Throwable e) {
+            // Whatever became of this item: the next ones are others' calls and listeners.
+            Complaint.log(Level.ERROR, "an item of the client's queue is lost", e);
         }
         return true;
+    }
+
+    private void handOn(long item) {
+        long call;
+        try {
+            call = Native.itemCall(item);
+        } catch (Throwable e) {
+            Native.itemFree(item);
+            throw e;
+        }
+        if (call == NONE) {
+            events.dispatch(item);
+        } else {
+            completion(item, call);
+        }
+    }
+
+    private void completion(long item, long call) {
+        byte[] packet;
+        try {
+            packet = Native.itemResult(item);
+        } catch (Throwable e) {
+            // There may be no memory for this answer, which says nothing of the next.
+            calls.failed(call, e);
+            return;
+        } finally {
+            Native.itemFree(item);
+        }
+        calls.ended(call, packet);
     }
 }

@@ -3,20 +3,32 @@ package io.github.d365failover;
 import java.util.ArrayDeque;
 import java.util.Queue;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
 
-/** One task at a time, in order, on an executor that may run many. */
-final class SerialExecutor implements Executor {
+/**
+ * One task at a time, in order, on an executor that may run many. Each is either run or discarded: once the executor
+ * has failed to take one, all those that wait are discarded with it.
+ */
+final class SerialExecutor {
+    /** Neither of its methods throws. */
+    interface Task {
+        void run();
+
+        /** It will not be run, because the executor threw this. */
+        void discard(Throwable reason);
+    }
+
     private final Executor executor;
-    private final Queue<Runnable> waiting = new ArrayDeque<>();
+    /** Guarded by itself, as is {@code busy}. */
+    private final Queue<Task> waiting = new ArrayDeque<>();
+
     private boolean busy;
 
     SerialExecutor(Executor executor) {
         this.executor = executor;
     }
 
-    @Override
-    public void execute(Runnable task) {
+    void execute(Task task) {
         synchronized (waiting) {
             if (busy) {
                 waiting.add(task);
@@ -27,31 +39,58 @@ final class SerialExecutor implements Executor {
         submit(task);
     }
 
-    private void submit(Runnable task) {
+    private void submit(Task task) {
+        Turn turn = null;
         try {
-            executor.execute(() -> {
-                try {
-                    task.run();
-                } finally {
-                    next();
-                }
-            });
-        } catch (RejectedExecutionException e) {
-            synchronized (waiting) {
-                busy = false;
+            turn = new Turn(task);
+            executor.execute(turn);
+        } catch (Throwable e) {
+            // An executor can fail after it has taken the task, or even run it.
+            if (turn == null || turn.claim()) {
+                discard(task, e);
             }
-            throw e;
         }
     }
 
-    private void next() {
-        Runnable task;
-        synchronized (waiting) {
-            task = waiting.poll();
-            busy = task != null;
+    private void discard(Task first, Throwable reason) {
+        for (Task task = first; task != null; task = next()) {
+            task.discard(reason);
         }
-        if (task != null) {
-            submit(task);
+    }
+
+    /** Null: nothing waits, and the next task is submitted by who brings it. */
+    private Task next() {
+        synchronized (waiting) {
+            Task task = waiting.poll();
+            busy = task != null;
+            return task;
+        }
+    }
+
+    /** A task on the executor. */
+    private final class Turn implements Runnable {
+        private final Task task;
+        private final AtomicBoolean claimed = new AtomicBoolean();
+
+        Turn(Task task) {
+            this.task = task;
+        }
+
+        /** True for one caller: the one who deals with the task, and with the next. */
+        boolean claim() {
+            return claimed.compareAndSet(false, true);
+        }
+
+        @Override
+        public void run() {
+            if (!claim()) {
+                return;
+            }
+            task.run();
+            Task next = next();
+            if (next != null) {
+                submit(next);
+            }
         }
     }
 }

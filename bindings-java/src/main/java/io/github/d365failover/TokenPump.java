@@ -2,7 +2,6 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
-import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ExecutorService;
@@ -15,7 +14,6 @@ import java.util.concurrent.TimeUnit;
  * datacenter must not keep the other endpoint's waiting. It ends when the client is gone.
  */
 final class TokenPump implements Runnable {
-    private static final Logger LOG = System.getLogger("io.github.d365failover");
     private static final long END = 0;
     private static final long KEEP_THREAD_SECONDS = 10;
 
@@ -23,20 +21,22 @@ final class TokenPump implements Runnable {
     private final TokenProvider provider;
     private final ExecutorService providers;
 
-    private TokenPump(String name, long channel, TokenProvider provider) {
+    /** The providers' executor is shut down in the end. */
+    TokenPump(long channel, TokenProvider provider, ExecutorService providers) {
         this.channel = channel;
         this.provider = provider;
-        this.providers = new ThreadPoolExecutor(
+        this.providers = providers;
+    }
+
+    static void start(String name, long channel, TokenProvider provider) {
+        ExecutorService providers = new ThreadPoolExecutor(
                 0,
                 Integer.MAX_VALUE,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
                 new SynchronousQueue<>(),
                 DaemonThreads.named(name));
-    }
-
-    static void start(String name, long channel, TokenProvider provider) {
-        DaemonThreads.make(name, new TokenPump(name, channel, provider)).start();
+        DaemonThreads.make(name, new TokenPump(channel, provider, providers)).start();
     }
 
     @Override
@@ -46,36 +46,54 @@ final class TokenPump implements Runnable {
                 // Each round hands on one request.
             }
         } catch (Throwable e) {
-            LOG.log(Level.ERROR, "no tokens are provided any more", e);
+            Complaint.log(Level.ERROR, "no tokens are provided any more", e);
         } finally {
             providers.shutdown();
         }
     }
 
     private boolean next() {
-        PacketReader in = Outcome.unchecked(Native.tokenNext(channel));
-        long request = in.int64();
+        long request = Native.tokenNext(channel);
         if (request == END) {
             return false;
         }
-        TokenRequest asked = new TokenRequest(in.text(), Role.ofNumber(in.int32()));
         try {
-            providers.execute(() -> answer(request, asked));
+            providers.execute(() -> answer(request));
         } catch (Throwable e) {
-            Native.tokenFree(request);
-            throw e;
+            // Such as no memory for a thread: the next request finds it perhaps.
+            fail(request, e);
         }
         return true;
     }
 
-    private void answer(long request, TokenRequest asked) {
+    private void answer(long request) {
         try {
-            Token token = provider.token(asked);
-            Native.tokenReply(request, Arguments.utf8(token.value()), token.validMillis());
+            PacketReader in = Outcome.unchecked(Native.tokenRequest(request));
+            Token token = provider.token(new TokenRequest(in.text(), Role.ofNumber(in.int32())));
+            reply(request, token);
+            Native.tokenFree(request);
         } catch (Throwable e) {
-            LOG.log(Level.DEBUG, "the token provider failed", e);
+            fail(request, e);
+        }
+    }
+
+    private static void reply(long request, Token token) {
+        byte[] packet = Native.tokenReply(request, Arguments.utf8(token.value()), token.validMillis());
+        Failure refused = Outcome.failure(new PacketReader(packet));
+        // Too late is no fault of the token's: nobody waits for it any more.
+        if (refused != null && refused.kind().isUsage()) {
+            throw refused.unchecked();
+        }
+    }
+
+    /** Whatever fails here too, the request is given back, which fails its call. */
+    private static void fail(long request, Throwable reason) {
+        try {
+            Complaint.log(Level.DEBUG, "the token provider failed", reason);
             // Not strict: a message with half of a surrogate pair is still a message.
-            Native.tokenFail(request, ("the token provider failed: " + e).getBytes(StandardCharsets.UTF_8));
+            Native.tokenFail(request, ("the token provider failed: " + reason).getBytes(StandardCharsets.UTF_8));
+        } catch (Throwable e) {
+            Complaint.log(Level.ERROR, "the reason why there is no token is lost", e);
         } finally {
             Native.tokenFree(request);
         }

@@ -8,17 +8,22 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.d365failover.support.Await;
+import io.github.d365failover.support.Throwing;
 import io.github.d365failover.support.Twin;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -251,6 +256,93 @@ class EventsTest {
         } finally {
             executor.shutdown();
         }
+    }
+
+    @Test
+    void anExecutorThatFailsLosesItsEventAndNothingElse() throws Exception {
+        for (Throwable failure : List.of(
+                new IllegalStateException("thrown by a test, as an executor may"),
+                new OutOfMemoryError("thrown by a test: unable to create native thread"))) {
+            AtomicBoolean failing = new AtomicBoolean(true);
+            // Far longer than the test's patience: a call that waited for the lost event would not end.
+            try (FailoverClient client = twin.client()
+                    .handlerTimeout(Duration.ofSeconds(300))
+                    .executor(task -> {
+                        if (failing.get()) {
+                            Throwing.sneakily(failure);
+                        }
+                        ForkJoinPool.commonPool().execute(task);
+                    })
+                    .build()) {
+                client.addEndpointSwitchedListener(event -> said.add("switched " + event.epoch()));
+                twin.fault("primary", "refuse", "");
+                assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+                failing.set(false);
+                twin.clear();
+                client.switchEndpoint();
+                assertEquals("switched 2", Await.next(said));
+                vetoes(client, "primary");
+            }
+        }
+    }
+
+    @Test
+    void anExecutorThatEndsBetweenTwoEventsLosesNothingElse() throws Exception {
+        ExecutorService pool = Executors.newSingleThreadExecutor(task -> {
+            Thread thread = new Thread(task);
+            thread.setUncaughtExceptionHandler((ended, failure) -> said.add("escaped " + failure));
+            return thread;
+        });
+        BlockingQueue<Runnable> tasks = new LinkedBlockingQueue<>();
+        CountDownLatch open = new CountDownLatch(1);
+        try (FailoverClient client = twin.client()
+                .handlerTimeout(Duration.ofSeconds(300))
+                .executor(task -> {
+                    pool.execute(task);
+                    tasks.add(task);
+                })
+                .build()) {
+            client.addEndpointSwitchedListener(event -> {
+                said.add("switched " + event.epoch());
+                try {
+                    assertTrue(open.await(20, TimeUnit.SECONDS));
+                } catch (InterruptedException e) {
+                    said.add(e.toString());
+                }
+            });
+            client.switchEndpoint();
+            assertEquals("switched 1", Await.next(said));
+            Await.next(tasks);
+            client.switchEndpoint();
+            client.switchEndpoint();
+            // A completion comes after the events, which wait behind the first by now.
+            CompletableFuture<FailoverResponse> call = client.sendAsync(WHO_AM_I);
+            Await.next(tasks);
+            pool.shutdown();
+            open.countDown();
+            assertEquals(200, call.get(20, TimeUnit.SECONDS).status());
+            assertTrue(pool.awaitTermination(20, TimeUnit.SECONDS));
+            assertTrue(said.isEmpty(), said.toString());
+            vetoes(client, "alternate");
+        } finally {
+            pool.shutdown();
+        }
+    }
+
+    /** A decision is still asked for: the library does not think that a listener is running. */
+    private void vetoes(FailoverClient client, String active) throws Exception {
+        client.addEndpointSwitchRequiredListener(event -> {
+            event.veto();
+            said.add("vetoed");
+        });
+        long epoch = client.epoch();
+        twin.fault(active, "refuse", "");
+        ExecutionException e = assertThrows(
+                ExecutionException.class, () -> client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS));
+        assertEquals(ErrorKind.ENDPOINT_NOT_FOUND, ((FailoverException) e.getCause()).kind());
+        assertEquals("vetoed", Await.next(said));
+        assertEquals(epoch, client.epoch());
+        twin.clear();
     }
 
     @Test

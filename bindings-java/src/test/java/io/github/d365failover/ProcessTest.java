@@ -83,6 +83,15 @@ class ProcessTest {
     }
 
     @Test
+    void anAnswerThatDoesNotFitIntoMemoryFailsOneCall() throws Exception {
+        String said = child().option("-Xmx48m").run(Programs.TooLarge.class);
+        assertTrue(said.contains("large: java.lang.OutOfMemoryError"), said);
+        assertTrue(said.contains("under way: 200"), said);
+        assertTrue(said.contains("later: 200"), said);
+        assertTrue(said.contains("switched: 1"), said);
+    }
+
+    @Test
     void theJvmHasNothingToComplainOf() throws Exception {
         String said = child().run(Programs.Everything.class);
         assertTrue(said.contains("everything done"), said);

@@ -1,6 +1,11 @@
 package io.github.d365failover;
 
+import com.sun.net.httpserver.HttpServer;
 import java.io.File;
+import java.io.InterruptedIOException;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -11,8 +16,12 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /** The programs of {@link ProcessTest}. */
@@ -115,6 +124,64 @@ public final class Programs {
                 }
             }
             return urls.toArray(new URL[0]);
+        }
+    }
+
+    /** An answer that is larger than the heap, while another call is under way. The server is in the same JVM. */
+    public static final class TooLarge {
+        private static final int CHUNK = 1 << 16;
+        private static final int CHUNKS = 2048;
+
+        private TooLarge() {}
+
+        public static void main(String[] args) throws Exception {
+            CountDownLatch open = new CountDownLatch(1);
+            HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+            server.setExecutor(Executors.newCachedThreadPool(task -> {
+                Thread thread = new Thread(task);
+                thread.setDaemon(true);
+                return thread;
+            }));
+            server.createContext("/large", exchange -> {
+                exchange.sendResponseHeaders(200, (long) CHUNK * CHUNKS);
+                try (OutputStream out = exchange.getResponseBody()) {
+                    byte[] chunk = new byte[CHUNK];
+                    for (int i = 0; i < CHUNKS; i++) {
+                        out.write(chunk);
+                    }
+                }
+            });
+            server.createContext("/slow", exchange -> {
+                try {
+                    open.await();
+                } catch (InterruptedException e) {
+                    throw new InterruptedIOException();
+                }
+                exchange.sendResponseHeaders(200, -1);
+                exchange.close();
+            });
+            server.start();
+            String target = "127.0.0.1:" + server.getAddress().getPort();
+            BlockingQueue<Long> switched = new LinkedBlockingQueue<>();
+            try (FailoverClient client = FailoverClient.builder("http://primary.test")
+                    .alternateUrl("http://alternate.test")
+                    .connectTo(Map.of("primary.test:80", target, "alternate.test:80", target))
+                    .build()) {
+                client.addEndpointSwitchedListener(event -> switched.add(event.epoch()));
+                FailoverRequest slow = FailoverRequest.builder("POST", "/slow").body("x").build();
+                CompletableFuture<FailoverResponse> underWay = client.sendAsync(slow);
+                try {
+                    client.sendAsync(FailoverRequest.get("/large")).get(30, TimeUnit.SECONDS);
+                } catch (ExecutionException e) {
+                    System.out.println("large: " + e.getCause());
+                }
+                open.countDown();
+                System.out.println("under way: " + underWay.get(20, TimeUnit.SECONDS).status());
+                System.out.println("later: " + client.sendAsync(slow).get(20, TimeUnit.SECONDS).status());
+                client.switchEndpoint();
+                System.out.println("switched: " + switched.poll(20, TimeUnit.SECONDS));
+            }
+            server.stop(0);
         }
     }
 

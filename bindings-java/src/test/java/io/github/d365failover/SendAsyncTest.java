@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.d365failover.support.Throwing;
 import io.github.d365failover.support.Twin;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -14,8 +15,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -127,6 +130,28 @@ class SendAsyncTest {
         }
         twin.clear();
         assertEquals(200, call.get(20, TimeUnit.SECONDS).status());
+    }
+
+    @Test
+    void anExecutorThatFailsFailsNoCall() throws Exception {
+        for (Throwable failure : List.of(
+                new IllegalStateException("thrown by a test, as an executor may"),
+                new OutOfMemoryError("thrown by a test: unable to create native thread"))) {
+            AtomicBoolean failing = new AtomicBoolean(true);
+            try (FailoverClient client = twin.client()
+                    .executor(task -> {
+                        if (failing.get()) {
+                            Throwing.sneakily(failure);
+                        }
+                        ForkJoinPool.commonPool().execute(task);
+                    })
+                    .build()) {
+                assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+                assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+                failing.set(false);
+                assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+            }
+        }
     }
 
     @Test

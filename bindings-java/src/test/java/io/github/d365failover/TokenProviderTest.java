@@ -96,6 +96,15 @@ class TokenProviderTest {
     }
 
     @Test
+    void anEmptyTokenFailsTheCallAndSaysSo() throws Exception {
+        try (FailoverClient client = twin.client().tokenProvider(request -> Token.of("")).build()) {
+            FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
+            assertEquals(ErrorKind.AUTHENTICATION, e.kind());
+            assertTrue(e.getMessage().contains("empty"), e.getMessage());
+        }
+    }
+
+    @Test
     void aTokenForOnceIsAskedForEachTime() throws Exception {
         BlockingQueue<URI> asked = new LinkedBlockingQueue<>();
         try (FailoverClient client = twin.client()

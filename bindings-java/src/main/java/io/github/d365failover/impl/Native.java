@@ -1,8 +1,9 @@
 package io.github.d365failover.impl;
 
 /**
- * The native methods. Each answers a packet: a status, and either what was asked for or why not ({@link
- * PacketReader}). Handles are numbers that the library checks; using one that is freed gives a status.
+ * The native methods. Most answer a packet: a status, and either what was asked for or why not ({@link
+ * PacketReader}). Those that hand out what must not be lost answer a number, for which no memory is needed. Handles are
+ * numbers that the library checks; using one that is freed gives a status.
  */
 public final class Native {
     private static final int ABI_VERSION = 1;
@@ -55,17 +56,28 @@ public final class Native {
 
     static native void clientFree(long client);
 
-    public static native byte[] queueNext(long queue, long timeoutMs);
+    /** An item's handle, to be freed; 0: there will be none any more. */
+    public static native long queueNext(long queue);
 
     static native byte[] queueClose(long queue);
 
     static native void queueFree(long queue);
 
+    /** The number of the call that a completion is of; 0 for an event. */
+    public static native long itemCall(long item);
+
+    public static native byte[] itemResult(long item);
+
+    public static native byte[] itemEvent(long item);
+
     public static native byte[] itemReply(long item, int decision);
 
     public static native void itemFree(long item);
 
-    public static native byte[] tokenNext(long channel);
+    /** A request's handle, to be freed; 0: there will be none any more. */
+    public static native long tokenNext(long channel);
+
+    public static native byte[] tokenRequest(long request);
 
     public static native byte[] tokenReply(long request, byte[] token, long expiresInMs);
 
