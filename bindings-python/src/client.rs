@@ -145,6 +145,10 @@ impl Client {
             // SAFETY: client and request outlive the call.
             make(|out, error| unsafe { d365_client_send(client.raw(), built.raw(), out, error) })
         });
+        if check && interrupt.error.is_none() {
+            // One that came after the library asked last would be raised past the outcome.
+            interrupt.error = py.check_signals().err();
+        }
         match (outcome, interrupt.error) {
             (Ok(response), None) => answer::of_response(py, &response),
             (Err(failure), None) => Err(failure.into_exception(py)),

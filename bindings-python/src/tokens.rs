@@ -149,15 +149,15 @@ impl TokenRequest {
         py: Python<'_>,
         answer: impl FnOnce(*mut d365_token_request_t) -> Result<(), Failure>,
     ) -> PyResult<()> {
-        let request = self
-            .request
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let told = match request {
+        let mut request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = match request.as_ref() {
             Some(request) => answer(request.raw()),
             None => Err(Failure::of(D365_LATE)),
         };
+        // A token that is refused leaves the request open: `fail` can still say why.
+        let answered = told.is_ok().then(|| request.take());
+        drop(request);
+        drop(answered);
         told.map_err(|failure| failure.into_exception(py))
     }
 }

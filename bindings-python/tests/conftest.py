@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections.abc import Iterator
@@ -39,3 +40,39 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
 def org(twin: Twin) -> Organization:
     """An organization of the test's own, without a fault."""
     return twin.organization()
+
+
+@pytest.fixture
+def broken_logging() -> Iterator[None]:
+    """All of the package's records go to a filter that fails."""
+
+    def fail(record: logging.LogRecord) -> bool:
+        raise RuntimeError("the filter fails")
+
+    logger = logging.getLogger("d365_failover")
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addFilter(fail)
+    yield
+    logger.removeFilter(fail)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def log_handlers() -> Iterator[list[logging.Handler]]:
+    """Handlers of the package's records, as long as the test runs."""
+    logger = logging.getLogger("d365_failover")
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    handlers: list[logging.Handler] = []
+
+    class Relay(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for handler in handlers:
+                handler.emit(record)
+
+    relay = Relay()
+    logger.addHandler(relay)
+    yield handlers
+    logger.removeHandler(relay)
+    logger.setLevel(level)

@@ -198,6 +198,89 @@ def test_cancelling_the_task_cancels_the_call(org: Organization) -> None:
     run(main())
 
 
+def test_a_cancellation_in_the_turn_of_the_completion(org: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with org.async_client() as client:
+            complete = client._complete
+
+            def cancel_first(*completion: Any) -> None:
+                task.cancel()
+                complete(*completion)
+
+            monkeypatch.setattr(client, "_complete", cancel_first)
+            causes: list[BaseException | None] = []
+
+            async def call() -> None:
+                try:
+                    await client.post(ACCOUNTS, json={"name": "x"})
+                except asyncio.CancelledError as cancelled:
+                    causes.append(cancelled.__cause__)
+                    raise
+
+            task = asyncio.create_task(call())
+            await asyncio.wait({task}, timeout=20)
+            assert task.cancelled()
+            (cause,) = causes
+            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert (cause.effect, cause.status) == ("executed", 204)
+
+    run(main())
+    assert len(org.rows()) == 1
+
+
+def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+            causes: list[BaseException | None] = []
+
+            async def call() -> None:
+                try:
+                    await client.post(ACCOUNTS, json={"name": "x"})
+                except asyncio.CancelledError as cancelled:
+                    causes.append(cancelled.__cause__)
+                    raise
+
+            task = asyncio.create_task(call())
+            await asyncio.to_thread(org.wait, "primary", in_flight_at_least=1)
+            with monkeypatch.context() as patch:
+                patch.setattr(client, "_complete", lambda *_: None)
+                task.cancel()
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait({task}, timeout=20)
+            assert task.cancelled()
+            (cause,) = causes
+            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert cause.effect == "unknown"
+
+    run(main())
+
+
+def test_a_log_filter_that_fails_takes_no_completion(
+    org: Organization, broken_logging: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    org.fault("primary", "refuse")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+
+            @client.on_endpoint_switched
+            def broken(event: EndpointSwitchEvent) -> None:
+                raise ValueError("no")
+
+            calls = [asyncio.create_task(client.get(WHO_AM_I, timeout=20)) for _ in range(20)]
+            await asyncio.sleep(0)
+            # The loop stands still meanwhile, so that records and completions come together.
+            org.wait("alternate", received_at_least=20)
+            done, _ = await asyncio.wait(calls, timeout=30)
+            assert [call.result().status_code for call in done] == [200] * 20
+
+    run(main())
+    assert "the filter fails" in capfd.readouterr().err
+
+
 def test_a_timeout_of_asyncio_is_a_cancellation(org: Organization) -> None:
     org.fault("primary", "accept_never_answer")
 
@@ -305,6 +388,10 @@ def test_a_handler_of_another_loop_runs_there(org: Organization) -> None:
                 async def switched(event: EndpointSwitchEvent) -> None:
                     seen.append(asyncio.get_running_loop() is other)
 
+                @client.on_endpoint_switched
+                def plain(event: EndpointSwitchEvent) -> None:
+                    seen.append(threading.current_thread() is thread)
+
             # The client's loop is the one that calls first.
             assert (await client.get(WHO_AM_I)).status_code == 200
             with pytest.raises(d365_failover.InvalidArgumentError):
@@ -318,7 +405,86 @@ def test_a_handler_of_another_loop_runs_there(org: Organization) -> None:
         other.call_soon_threadsafe(other.stop)
         thread.join()
         other.close()
-    assert seen == [True]
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_a_handler_of_a_loop_that_stopped_keeps_no_other_waiting(
+    org: Organization, caplog: pytest.LogCaptureFixture, coroutine: bool
+) -> None:
+    stopped = asyncio.new_event_loop()
+    started: list[str] = []
+
+    def plain(event: EndpointSwitchEvent) -> None:
+        started.append(event.name)
+
+    async def waiting(event: EndpointSwitchEvent) -> None:
+        started.append(event.name)
+
+    async def main() -> None:
+        seen: asyncio.Queue[str] = asyncio.Queue()
+        async with org.async_client(handler_timeout=0.2) as client:
+            assert (await client.get(WHO_AM_I)).status_code == 200
+
+            async def register() -> None:
+                client.on_endpoint_switched(waiting if coroutine else plain)
+
+            await asyncio.to_thread(stopped.run_until_complete, register())
+
+            @client.on_endpoint_switched
+            async def healthy(event: EndpointSwitchEvent) -> None:
+                seen.put_nowait(event.new_role)
+
+            await client.switch_endpoint()
+            await client.switch_endpoint()
+            assert [await asyncio.wait_for(seen.get(), 20) for _ in range(2)] == ["alternate", "primary"]
+
+    try:
+        run(main())
+        # What was given up does not start when the loop runs again.
+        stopped.run_until_complete(asyncio.sleep(0))
+    finally:
+        stopped.close()
+    assert started == []
+    assert ["handler_timeout" in str(record.exc_info) for record in caplog.records if record.exc_info] == [True, True]
+
+
+def test_a_handler_of_another_loop_is_cancelled_after_its_time(
+    org: Organization, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = asyncio.new_event_loop()
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+    cancelled = threading.Event()
+
+    async def main() -> None:
+        async with org.async_client(handler_timeout=0.2) as client:
+            assert (await client.get(WHO_AM_I)).status_code == 200
+
+            async def register() -> None:
+                @client.on_endpoint_switched
+                async def slow(event: EndpointSwitchEvent) -> None:
+                    try:
+                        await asyncio.Event().wait()
+                    except asyncio.CancelledError:
+                        cancelled.set()
+                        raise
+
+                @client.on_endpoint_switched
+                def broken(event: EndpointSwitchEvent) -> None:
+                    raise ValueError("no")
+
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(register(), other))
+            await client.switch_endpoint()
+            assert await asyncio.to_thread(cancelled.wait, 20)
+
+    try:
+        run(main())
+    finally:
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [TimeoutError, ValueError]
 
 
 def test_a_forgotten_client_warns_and_leaves_the_loop(org: Organization) -> None:

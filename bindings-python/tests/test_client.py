@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import threading
 from pathlib import Path
 
@@ -227,3 +228,113 @@ def test_log_records_go_to_logging(org: Organization, caplog: pytest.LogCaptureF
     with org.client() as client:
         client.get(WHO_AM_I)
     assert [record for record in caplog.records if record.name == "d365_failover"]
+
+
+def test_a_log_filter_that_fails_takes_no_response(
+    org: Organization, broken_logging: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    org.fault("primary", "refuse")
+    with org.client() as client:
+        assert client.post(ACCOUNTS, json={"name": "x"}).effect == "executed"
+    assert "the filter fails" in capfd.readouterr().err
+
+
+class Interrupting(logging.Handler):
+    """Ctrl-C, as it comes in the middle of a handler."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_records_are_handed_out_tells_of_the_write(
+    org: Organization, log_handlers: list[logging.Handler]
+) -> None:
+    org.fault("primary", "refuse")
+    with org.client() as client:
+        log_handlers.append(Interrupting())
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.post(ACCOUNTS, json={"name": "x"})
+        log_handlers.clear()
+    cause = caught.value.__cause__
+    assert isinstance(cause, d365_failover.CallCancelledError)
+    assert (cause.effect, cause.switched, cause.status) == ("executed", True, 204)
+    assert len(org.rows()) == 1
+
+
+def test_ctrl_c_while_records_are_handed_out_tells_of_the_failure(
+    org: Organization, log_handlers: list[logging.Handler]
+) -> None:
+    org.fault("primary", "refuse")
+    org.fault("alternate", "refuse")
+    with org.client() as client:
+        log_handlers.append(Interrupting())
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.post(ACCOUNTS, json={"name": "x"})
+        log_handlers.clear()
+    assert isinstance(caught.value.__cause__, d365_failover.EndpointNotFoundError)
+
+
+def test_records_that_an_interruption_left_are_handed_out_later(
+    org: Organization, log_handlers: list[logging.Handler]
+) -> None:
+    messages: list[str] = []
+
+    class Once(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+            if len(messages) == 1:
+                raise KeyboardInterrupt
+
+    client = org.client()
+    log_handlers.append(Once())
+    client.switch_endpoint()
+    client.switch_endpoint()
+    with pytest.raises(KeyboardInterrupt):
+        client.get(WHO_AM_I)
+    client.close()
+    first, second = messages
+    assert "to the alternate" in first
+    assert "to the primary" in second
+
+
+def test_ctrl_c_in_the_last_moment_tells_of_the_write(org: Organization) -> None:
+    # The library looks for signals about every 100 ms: most calls are done before it does.
+    def provider(url: str) -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "token"
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for _ in range(5):
+            with org.client(token_provider=provider) as client:
+                with pytest.raises(KeyboardInterrupt) as caught:
+                    client.post(ACCOUNTS, json={"name": "x"})
+                assert isinstance(caught.value.__cause__, d365_failover.CallCancelledError)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_log_handler_may_register_a_handler_and_call(org: Organization, log_handlers: list[logging.Handler]) -> None:
+    org.fault("primary", "refuse")
+    seen: list[str] = []
+    statuses: list[int] = []
+    client = org.client()
+
+    class Curious(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            log_handlers.clear()
+            client.on_endpoint_switched(lambda event: seen.append(event.new_role))
+            statuses.append(client.get(WHO_AM_I).status_code)
+
+    log_handlers.append(Curious())
+    caller = threading.Thread(target=lambda: statuses.append(client.get(WHO_AM_I).status_code), daemon=True)
+    caller.start()
+    caller.join(30)
+    assert not caller.is_alive()
+    client.switch_endpoint()
+    client.close()
+    assert statuses == [200, 200]
+    assert seen[-1:] == ["primary"]

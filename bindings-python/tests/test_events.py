@@ -256,3 +256,38 @@ def test_a_coroutine_handler_without_a_loop_is_refused(org: Organization) -> Non
 
     with org.client() as client, pytest.raises(d365_failover.InvalidArgumentError, match="event loop"):
         client.on_endpoint_switched(handler)
+
+
+def test_a_log_filter_that_fails_does_not_end_the_event_thread(
+    org: Organization, broken_logging: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    org.fault("primary", "refuse")
+    seen: list[str] = []
+    with org.client() as client:
+
+        @client.on_endpoint_switched
+        def broken(event: EndpointSwitchEvent) -> None:
+            seen.append(event.new_role)
+            raise ValueError("no")
+
+        assert client.get(WHO_AM_I).switched
+        client.switch_endpoint()
+    assert seen == ["alternate", "primary"]
+    assert "the filter fails" in capfd.readouterr().err
+
+
+def test_a_log_handler_that_exits_does_not_end_the_event_thread(
+    org: Organization, log_handlers: list[logging.Handler]
+) -> None:
+    class Exiting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise SystemExit(3)
+
+    org.fault("primary", "refuse")
+    seen: list[str] = []
+    with org.client() as client:
+        client.on_endpoint_switched(lambda event: seen.append(event.new_role))
+        log_handlers.append(Exiting())
+        assert client.get(WHO_AM_I).switched
+        client.switch_endpoint()
+    assert seen == ["alternate", "primary"]

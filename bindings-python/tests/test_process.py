@@ -13,7 +13,9 @@ import pytest
 from twin import Organization
 
 OPEN = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
+# As at a terminal: a shell starts what it puts in the background with the signal ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import d365_failover
 settings = dict(
     ca_bundle=os.environ["D365_CA_BUNDLE"], connect_to=os.environ["D365_CONNECT_TO"], auto_switch=True
@@ -236,6 +238,31 @@ def test_the_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> Non
         "200",
         "0 200",
     ]
+
+
+def test_the_child_of_a_fork_waits_for_no_lock_of_the_parent(org: Organization) -> None:
+    program = """
+import signal, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+client = new()
+client.on_endpoint_switched(print)
+client._handlers.lock.acquire()  # as another thread does that registers a handler just now
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    try:
+        client.off(print)
+    except d365_failover.ForkedError as error:
+        print(error.kind)
+    print(client)
+    sys.exit(0)
+_, status = os.waitpid(child, 0)
+client._handlers.lock.release()
+print(os.waitstatus_to_exitcode(status), client.off(print))
+client.close()
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "forked\n<Client forked>\n0 True\n", "")
 
 
 def test_children_of_a_fork_under_load(org: Organization) -> None:

@@ -85,24 +85,37 @@ def test_get_token_of_azure_core(org: Organization) -> None:
     assert credential.scopes == [f"{org.primary_url}/.default"]
 
 
-def fail(url: str) -> str:
-    raise LookupError("no credentials here")
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def failing(error: Exception) -> Callable[[str], str]:
+    def provider(url: str) -> str:
+        raise error
+
+    return provider
 
 
 @pytest.mark.parametrize(
     ("provider", "said"),
     [
-        (fail, "LookupError: no credentials here"),
+        (failing(LookupError("no credentials here")), "LookupError: no credentials here"),
+        (failing(ValueError("half \ud800")), r"ValueError: half \\ud800"),
+        (failing(Untold()), "Untold"),
+        (lambda url: "", "empty"),
+        (lambda url: "\ud800", "UnicodeEncodeError"),
         (lambda url: None, "NoneType"),
         (lambda url: ("a", "b", "c"), "tuple"),
         (lambda url: "two\r\nlines", None),
     ],
 )
+@pytest.mark.usefixtures("caplog")  # keeps the records, and with them whatever their exceptions hold
 def test_a_provider_that_gives_no_token(org: Organization, provider: Callable[[str], Any], said: str | None) -> None:
     with org.client(token_provider=provider) as client:
         for _ in range(2):
             with pytest.raises(d365_failover.AuthenticationError, match=said) as caught:
-                client.get(WHO_AM_I)
+                client.get(WHO_AM_I, timeout=20)
             assert caught.value.kind == "authentication"
             assert caught.value.effect == "none"
     assert org.counts("primary")["received"] == 0
@@ -119,6 +132,56 @@ def test_a_provider_that_does_not_return_ends_with_the_call(org: Organization) -
         with pytest.raises(d365_failover.FailoverError):
             client.get(WHO_AM_I, timeout=0.2)
         let_go.set()
+
+
+def test_a_provider_that_hangs_for_one_endpoint_serves_the_other(org: Organization) -> None:
+    let_go = threading.Event()
+
+    def provider(url: str) -> str:
+        if url == org.primary_url:
+            let_go.wait(60)
+        return by_host(url)
+
+    with org.client(token_provider=provider, deadline=20) as client:
+        with pytest.raises(d365_failover.FailoverError):
+            client.get(WHO_AM_I, timeout=0.2)
+        client.switch_endpoint()
+        assert client.get(WHO_AM_I).status_code == 200
+        assert not let_go.is_set()
+        let_go.set()
+
+
+def test_a_log_filter_that_fails_does_not_keep_the_providers_failure(
+    org: Organization, broken_logging: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    provider = failing(LookupError("no credentials here"))
+    with (
+        org.client(token_provider=provider) as client,
+        pytest.raises(d365_failover.AuthenticationError, match="Lookup"),
+    ):
+        client.get(WHO_AM_I, timeout=20)
+    assert "the filter fails" in capfd.readouterr().err
+
+
+def test_close_waits_for_the_provider(org: Organization) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+    asking: list[threading.Thread] = []
+
+    def provider(url: str) -> str:
+        asking.append(threading.current_thread())
+        asked.set()
+        let_go.wait(60)
+        return by_host(url)
+
+    client = org.client(token_provider=provider)
+    with pytest.raises(d365_failover.FailoverError):
+        client.get(WHO_AM_I, timeout=0.2)
+    assert asked.is_set()
+    closer = threading.Thread(target=lambda: client.close(timeout=30))
+    closer.start()
+    let_go.set()
+    closer.join()
+    assert not asking[0].is_alive()
 
 
 def test_a_coroutine_provides_for_an_async_client(org: Organization) -> None:

@@ -10,14 +10,26 @@ import itertools
 import time
 import weakref
 from collections import deque
-from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._base import CLOSE_TIMEOUT, BaseClient
-from ._events import LOG, REQUIRED, Handler, awaited, event_of, log, log_failure, running_loop
-from ._exceptions import completed, of_failure, of_kind, raising
+from ._events import (
+    LOG,
+    REQUIRED,
+    Elsewhere,
+    EndpointSwitchEvent,
+    Handler,
+    Registered,
+    awaited,
+    event_of,
+    log,
+    log_failure,
+    running_loop,
+)
+from ._exceptions import FailoverError, completed, of_failure, of_kind, raising
+from ._log import report
 from ._models import Response
 from ._native import NativeFailure
 from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
@@ -25,7 +37,7 @@ from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._native import Item, Queue
+    from ._native import Item, Pending, Queue
     from ._settings import Settings
     from ._types import RawRequest, RawResponse
 
@@ -52,7 +64,8 @@ _deciding: contextvars.ContextVar[_Decision | None] = contextvars.ContextVar("d3
 class AsyncClient(BaseClient):
     """A client of one organization for the tasks of one event loop: the one that uses it first.
 
-    Handlers, plain functions or coroutines, run on the loop that they were registered from, one at a time.
+    Handlers, plain functions or coroutines, run on the loop that they were registered from, one at a time. One of
+    another loop than the client's has `handler_timeout` for an event, and is cancelled then.
     """
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
@@ -115,21 +128,28 @@ class AsyncClient(BaseClient):
             except NativeFailure as failure:
                 raise of_failure(failure) from None
             try:
-                return await future
+                # Not awaited itself: cancelling the task would cancel what the completion comes to.
+                await asyncio.wait({future})
             except asyncio.CancelledError as cancelled:
-                if future.done() and not future.cancelled():
-                    cancelled.__cause__ = future.exception() or completed(future.result())
-                    raise
-                last: asyncio.Future[RawResponse] = loop.create_future()
-                self._futures[key] = last
-                pending.cancel()
-                try:
-                    cancelled.__cause__ = completed(await last)
-                except Exception as error:
-                    cancelled.__cause__ = error
+                cancelled.__cause__ = await self._cancelled(pending, future)
                 raise
+            return future.result()
         finally:
             self._futures.pop(key, None)
+
+    @staticmethod
+    async def _cancelled(pending: Pending, future: asyncio.Future[RawResponse]) -> BaseException:
+        """Cancels the call, unless it is done. What is known of it."""
+        try:
+            if not future.done():
+                raising(pending.cancel)()
+                await asyncio.wait({future})
+        except FailoverError as error:
+            return error
+        except asyncio.CancelledError as again:
+            again.__cause__ = _unknown("cancelled again before the call was")
+            raise
+        return future.exception() or completed(future.result())
 
     async def get(
         self,
@@ -255,10 +275,12 @@ class AsyncClient(BaseClient):
         finally:
             self._closed = True
             self._native.close_queues()
-            self._drain(self._queue)
-            self._detach()
-            self._give_up()
-            _lifecycle.closed(self)
+            try:
+                self._drain(self._queue)
+            finally:
+                self._detach()
+                self._give_up()
+                _lifecycle.closed(self)
         worker = self._worker
         if worker is not None and worker is not asyncio.current_task():
             await asyncio.wait({worker}, timeout=max(0.0, end - time.monotonic()))
@@ -290,9 +312,7 @@ class AsyncClient(BaseClient):
         futures, self._futures = self._futures, {}
         for future in futures.values():
             if not future.done():
-                error = of_kind("cancelled", "the client was closed during the call")
-                error.effect = "unknown"
-                future.set_exception(error)
+                future.set_exception(_unknown("the client was closed during the call"))
 
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
@@ -319,14 +339,14 @@ class AsyncClient(BaseClient):
             loop.remove_reader(self._descriptor)
 
     def _drain(self, queue: Queue) -> None:
+        records: list[Item] = []
         while True:
             items, closed = queue.drain(_BATCH)
             for item in items:
                 if isinstance(item, tuple):
                     self._complete(*item)
                 elif item.kind == LOG:
-                    log(item)
-                    item.done()
+                    records.append(item)
                 else:
                     self._backlog.append(item)
             if closed and self._loop is not None:
@@ -335,21 +355,31 @@ class AsyncClient(BaseClient):
                 break
         if self._backlog and self._worker is None and self._loop is not None:
             self._worker = self._loop.create_task(self._work())
+        # Last: the application's code runs here, and may raise what ends the loop.
+        for record in records:
+            log(record)
+            record.done()
 
     def _complete(self, key: int, outcome: RawResponse | NativeFailure) -> None:
         future = self._futures.pop(key, None)
         if future is None or future.done():
             return
-        if isinstance(outcome, NativeFailure):
-            future.set_exception(of_failure(outcome))
-        else:
-            future.set_result(outcome)
+        try:
+            if isinstance(outcome, NativeFailure):
+                future.set_exception(of_failure(outcome))
+            else:
+                future.set_result(outcome)
+        except Exception:  # the loop of its task is over
+            report("a completion was not handed out")
 
     async def _work(self) -> None:
         """Calls handlers, one after the other, as long as there are events."""
         try:
             while self._backlog:
-                await self._dispatch(self._backlog.popleft())
+                try:
+                    await self._dispatch(self._backlog.popleft())
+                except Exception:
+                    report("an event was not handed out")
         finally:
             self._worker = None
 
@@ -362,9 +392,7 @@ class AsyncClient(BaseClient):
                 if self._silent:
                     return
                 try:
-                    result = registered.handler(event)
-                    if inspect.isawaitable(result):
-                        await self._finish(result, registered.loop)
+                    await self._call_handler(registered, event)
                 except Exception as error:
                     log_failure(registered.handler, event, error)
         finally:
@@ -373,21 +401,37 @@ class AsyncClient(BaseClient):
             _deciding.reset(token)
             item.done()
 
-    async def _finish(self, result: Awaitable[object], loop: asyncio.AbstractEventLoop | None) -> None:
+    async def _call_handler(self, registered: Registered, event: EndpointSwitchEvent) -> None:
         running = asyncio.get_running_loop()
-        if loop is None or loop is running:
+        patience: float | None = None
+        if registered.loop is None or registered.loop is running:
+            result = registered.handler(event)
+            if not inspect.isawaitable(result):
+                return
             task: asyncio.Future[object] = running.create_task(awaited(result))
         else:
-            task = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaited(result), loop))
+            # That loop may be stopped, and never run again.
+            patience = self._patience
+            task = asyncio.wrap_future(Elsewhere(registered.handler, event, registered.loop).outcome)
         try:
             # Not awaited itself: a handler that was cancelled is the handler's failure, and does not end the worker.
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=patience)
         except asyncio.CancelledError:
             task.cancel()
             raise
+        if not task.done():
+            task.cancel()
+            raise TimeoutError("its event loop did not finish it within handler_timeout")
         if task.cancelled():
             raise RuntimeError("it was cancelled")
         task.result()
+
+
+def _unknown(message: str) -> FailoverError:
+    """A cancelled call of which nothing will be known."""
+    error = of_kind("cancelled", message)
+    error.effect = "unknown"
+    return error
 
 
 def _readable(reference: weakref.ref[AsyncClient]) -> None:

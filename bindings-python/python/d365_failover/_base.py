@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from . import _lifecycle, _native
@@ -40,6 +40,8 @@ class BaseClient:
         self._native = _native.Client(url, to_native(settings), provider is not None)
         self._queue = self._native.queue
         self._handlers = Handlers()
+        patience = settings.get("handler_timeout")
+        self._patience: float = 5.0 if patience is None else patience
         self._tokens: TokenSource | None = None
         self._closed = False
         try:
@@ -53,7 +55,8 @@ class BaseClient:
         _lifecycle.opened(self)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'closed' if self._closed else self._native.active_url}>"
+        state = "closed" if self._closed else "forked" if self._native.forked else self._native.active_url
+        return f"<{type(self).__name__} {state}>"
 
     def __del__(self) -> None:
         if not self._closed and not self._native.forked:
@@ -116,6 +119,9 @@ class BaseClient:
     @raising
     def off(self, handler: Handler) -> bool:
         """Removes `handler` from all events. Whether it was there. Works inside the handler."""
+        if self._native.forked:
+            # The lock may be held by a thread that exists only in the parent.
+            raise of_kind("forked")
         with self._handlers.lock:
             found = self._handlers.remove(handler)
             if found:
@@ -135,10 +141,10 @@ class BaseClient:
     def _prepare(self, handler: Handler) -> None:
         raise NotImplementedError
 
-    def _threads(self) -> list[threading.Thread]:
-        """The client's threads, less the one that asks."""
-        threads = [self._tokens.thread] if self._tokens is not None else []
-        return [thread for thread in threads if thread is not threading.current_thread()]
+    def _threads(self) -> Iterator[threading.Thread]:
+        """The client's threads, less the one that asks, in an order in which they can be joined."""
+        if self._tokens is not None:
+            yield from (thread for thread in self._tokens.threads() if thread is not threading.current_thread())
 
     def _abandon(self) -> None:
         """Closes without waiting."""

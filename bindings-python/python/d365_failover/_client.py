@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._events import Dispatcher, Handler, check_loop
-from ._exceptions import of_failure, of_kind, raising
+from ._exceptions import completed, of_failure, of_kind, raising
 from ._models import Response
 from ._native import NativeFailure
 from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ._settings import Settings
+    from ._types import RawResponse
 
 __all__ = ["Client"]
 
@@ -32,8 +34,7 @@ class Client(BaseClient):
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
         super().__init__(url, dict(settings))
-        patience = settings.get("handler_timeout")
-        self._dispatcher = Dispatcher(self._queue, self._handlers, 5.0 if patience is None else patience)
+        self._dispatcher = Dispatcher(self._queue, self._handlers, self._patience)
 
     def __enter__(self) -> Self:
         return self
@@ -68,16 +69,29 @@ class Client(BaseClient):
         request = build(method, url, headers, params, content, json, timeout, operation)
         try:
             # Python handles signals on the main thread only.
-            return Response(self._native.send(request, threading.get_ident() == threading.main_thread().ident))
+            raw = self._native.send(request, threading.get_ident() == threading.main_thread().ident)
         except NativeFailure as failure:
-            raise of_failure(failure) from None
+            error = of_failure(failure)
+            self._drain_after(error)
+            raise error from None
         except BaseException as interruption:
             if isinstance(interruption.__cause__, NativeFailure):
                 interruption.__cause__ = of_failure(interruption.__cause__)
+            self._drain_after(interruption.__cause__)
             raise
-        finally:
-            if self._dispatcher.thread is None and not self._native.forked:
-                self._dispatcher.drain()
+        self._drain_after(raw)
+        return Response(raw)
+
+    def _drain_after(self, outcome: RawResponse | BaseException | None) -> None:
+        """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
+        if self._dispatcher.thread is not None or self._native.forked:
+            return
+        try:
+            self._dispatcher.drain()
+        except BaseException as interruption:
+            if interruption.__cause__ is None and outcome is not None:
+                interruption.__cause__ = outcome if isinstance(outcome, BaseException) else completed(outcome)
+            raise
 
     def get(
         self,
@@ -198,19 +212,18 @@ class Client(BaseClient):
         self._native.close_queues()
         _lifecycle.closed(self)
         self._dispatcher.drain()
-        threads = self._threads()
-        for thread in threads:
+        for thread in self._threads():
             thread.join(max(0.0, end - time.monotonic()))
-        if self._dispatcher.thread in threads and self._dispatcher.silence():
+        events = self._dispatcher.thread
+        if events is not None and events is not threading.current_thread() and self._dispatcher.silence():
             raise of_kind("busy", "closed, but a handler is still running")
 
     def _prepare(self, handler: Handler) -> None:
         check_loop(handler)
         self._dispatcher.start()
 
-    def _threads(self) -> list[threading.Thread]:
-        threads = super()._threads()
+    def _threads(self) -> Iterator[threading.Thread]:
+        yield from super()._threads()
         events = self._dispatcher.thread
         if events is not None and events is not threading.current_thread():
-            threads.append(events)
-        return threads
+            yield events

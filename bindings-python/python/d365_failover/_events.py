@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import datetime
 import inspect
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._exceptions import InvalidArgumentError, raising
+from ._log import report, say
+from ._native import NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Item, Queue
 
 __all__ = ["EndpointSwitchEvent", "EndpointSwitchRequiredEvent"]
-
-logger = logging.getLogger("d365_failover")
-logger.addHandler(logging.NullHandler())
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
 REQUIRED, SWITCHED, LOG = 1, 2, 7
@@ -91,7 +92,7 @@ class EndpointSwitchRequiredEvent(EndpointSwitchEvent):
 Handler = Callable[[Any], object]
 
 
-class _Registered(NamedTuple):
+class Registered(NamedTuple):
     handler: Handler
     loop: asyncio.AbstractEventLoop | None
     """The event loop that it was registered from."""
@@ -101,11 +102,11 @@ class Handlers:
     """The handlers of a client. Readers take a snapshot, so that a handler may remove itself."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[int, tuple[_Registered, ...]] = {REQUIRED: (), SWITCHED: ()}
+        self._by_kind: dict[int, tuple[Registered, ...]] = {REQUIRED: (), SWITCHED: ()}
         self.lock = threading.Lock()
 
     def add(self, kind: int, handler: Handler) -> None:
-        self._by_kind[kind] += (_Registered(handler, running_loop()),)
+        self._by_kind[kind] += (Registered(handler, running_loop()),)
 
     def remove(self, handler: Handler) -> bool:
         kept = {kind: tuple(r for r in rs if r.handler != handler) for kind, rs in self._by_kind.items()}
@@ -113,7 +114,7 @@ class Handlers:
         self._by_kind = kept
         return found
 
-    def of(self, kind: int) -> tuple[_Registered, ...]:
+    def of(self, kind: int) -> tuple[Registered, ...]:
         return self._by_kind.get(kind, ())
 
     def mask(self) -> int:
@@ -148,12 +149,12 @@ def event_of(item: Item) -> EndpointSwitchEvent:
 def log(item: Item) -> None:
     dropped = item.number(_DROPPED)
     if dropped:
-        logger.warning("%d log records were dropped before this one", dropped)
-    logger.log(_LEVELS.get(item.number(_LEVEL) or 0, logging.INFO), "%s", item.text(_MESSAGE))
+        say(logging.WARNING, "%d log records were dropped before this one", dropped)
+    say(_LEVELS.get(item.number(_LEVEL) or 0, logging.INFO), "%s", item.text(_MESSAGE))
 
 
 def log_failure(handler: Handler, event: EndpointSwitchEvent, error: BaseException) -> None:
-    logger.error("%s: handler %r failed", event.name, handler, exc_info=error)
+    say(logging.ERROR, "%s: handler %r failed", event.name, handler, cause=error)
 
 
 class Dispatcher:
@@ -164,6 +165,10 @@ class Dispatcher:
         self._handlers = handlers
         self._patience = patience
         self._draining = threading.Lock()
+        """Held while log records are handed out. One of them may lead to a call, and that back to here."""
+        self._taking = threading.Lock()
+        """Held for moments only: what runs while records are handed out may register a handler."""
+        self._taken: deque[Item] = deque()
         self._entrance = threading.Lock()
         self._silent = False
         self._running = False
@@ -173,7 +178,7 @@ class Dispatcher:
         """Makes the event thread, if there is none. Under the handlers' lock."""
         if self.thread is None:
             # A call that is just draining must not take what the thread is to have.
-            with self._draining:
+            with self._taking:
                 self.thread = threading.Thread(
                     target=_pump, args=(self._queue, weakref.ref(self)), name="d365_failover-events", daemon=True
                 )
@@ -181,14 +186,27 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Hands out what is there, unless the event thread does that."""
-        if self.thread is None and self._draining.acquire(blocking=False):
+        if self._draining.acquire(blocking=False):
             try:
-                if self.thread is None:
-                    for item in self._queue.drain(1024)[0]:
-                        if not isinstance(item, tuple):
-                            self.dispatch(item)
+                self._take()
+                # What an interruption leaves is for the next call.
+                while self._taken:
+                    try:
+                        self.dispatch(self._taken.popleft())
+                    except Exception:
+                        report("an event was not handed out")
             finally:
                 self._draining.release()
+
+    def _take(self) -> None:
+        with self._taking:
+            if self.thread is None:
+                try:
+                    items, _ = self._queue.drain(1024)
+                except NativeFailure:
+                    report("no log records")
+                    return
+                self._taken.extend(item for item in items if not isinstance(item, tuple))
 
     def dispatch(self, item: Item) -> None:
         try:
@@ -236,11 +254,51 @@ async def awaited(result: Awaitable[object]) -> object:
     return await result
 
 
+class Elsewhere:
+    """A handler's run on another loop than the client's."""
+
+    def __init__(self, handler: Handler, event: EndpointSwitchEvent, loop: asyncio.AbstractEventLoop) -> None:
+        self._handler = handler
+        self._event = event
+        self._loop = loop
+        self.outcome: concurrent.futures.Future[object] = concurrent.futures.Future()
+        """Cancelled, it cancels the handler, or lets it not start."""
+        loop.call_soon_threadsafe(self._start)
+
+    def _start(self) -> None:
+        if self.outcome.cancelled():
+            return
+        task = self._loop.create_task(self._run())
+        task.add_done_callback(self._ended)
+        self.outcome.add_done_callback(lambda outcome: self._cancel(task) if outcome.cancelled() else None)
+
+    async def _run(self) -> None:
+        result = self._handler(self._event)
+        if inspect.isawaitable(result):
+            await result
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(task.cancel)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = RuntimeError("it was cancelled") if task.cancelled() else task.exception()
+        if not self.outcome.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.outcome.set_result(None)
+        else:
+            self.outcome.set_exception(error)
+
+
 def _pump(queue: Queue, reference: weakref.ref[Dispatcher]) -> None:
     """The event thread. Holds no client while it waits, so that a forgotten one can go."""
     while (item := queue.next()) is not None:
         dispatcher = reference()
         if dispatcher is not None:
-            dispatcher.dispatch(item)
+            try:
+                dispatcher.dispatch(item)
+            except BaseException:  # the thread belongs to the client: not even SystemExit ends it
+                report("an event was not handed out")
         item.done()
         del dispatcher, item

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from ._events import logger
 from ._exceptions import raising
+from ._log import say
 
 if TYPE_CHECKING:
     from ._native import TokenQueue, TokenRequest
@@ -48,7 +49,10 @@ class _Grant(NamedTuple):
 
 
 class TokenSource:
-    """Asks the provider, on a thread of its own: one question at a time."""
+    """Asks the provider, on a thread for each question: one that hangs is not to keep the other endpoint's token back.
+
+    There is at most one question for each endpoint at a time.
+    """
 
     def __init__(self, provider: TokenProvider, queue: TokenQueue) -> None:
         get_token = getattr(provider, "get_token", None)
@@ -60,10 +64,31 @@ class TokenSource:
             raise TypeError(f"token_provider is callable or has get_token: {type(provider).__name__} is neither")
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where a coroutine of the provider runs: an `AsyncClient`'s event loop."""
-        self.thread = threading.Thread(
+        self._asking: set[threading.Thread] = set()
+        self._thread = threading.Thread(
             target=_serve, args=(queue, weakref.ref(self)), name="d365_failover-tokens", daemon=True
         )
-        self.thread.start()
+        self._thread.start()
+
+    def threads(self) -> Iterator[threading.Thread]:
+        """The one that starts others first: when it has ended, there come no more of them."""
+        yield self._thread
+        yield from list(self._asking)
+
+    def start(self, request: TokenRequest) -> None:
+        thread = threading.Thread(target=self._answer_and_go, args=(request,), name="d365_failover-token", daemon=True)
+        self._asking.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            self._asking.discard(thread)
+            _fail(request, error)
+
+    def _answer_and_go(self, request: TokenRequest) -> None:
+        try:
+            self.answer(request)
+        finally:
+            self._asking.discard(threading.current_thread())
 
     def answer(self, request: TokenRequest) -> None:
         try:
@@ -112,18 +137,29 @@ def _grant(given: Any) -> _Grant:
 
 
 def _fail(request: TokenRequest, error: BaseException) -> None:
-    logger.warning("the token provider failed for %s", request.url, exc_info=error)
+    url = request.url
     try:
-        request.fail(f"the token provider failed: {type(error).__name__}: {error}")
+        request.fail(f"the token provider failed: {_told(error)}")
+    except Exception as late:
+        # Answered in the meantime, by the deadline of the call.
+        say(logging.DEBUG, "the failure of the token provider came too late", cause=late)
+    say(logging.WARNING, "the token provider failed for %s", url, cause=error)
+
+
+def _told(error: BaseException) -> str:
+    """An exception in a line that can be passed on, whatever its text is made of."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
     except Exception:
-        # Answered in the meantime: by the deadline of the call, or the token itself was refused.
-        logger.debug("the failure of the token provider came too late", exc_info=True)
+        text = name
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource]) -> None:
-    """The token thread. Holds no provider while it waits, so that a forgotten client can go."""
+    """Starts a thread for each request. Holds no provider while it waits, so that a forgotten client can go."""
     while (request := queue.next()) is not None:
         source = reference()
         if source is not None:
-            source.answer(request)
+            source.start(request)
         del source, request
