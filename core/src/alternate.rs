@@ -28,7 +28,8 @@ pub enum UrlForm {
 /// the alternate's already comes back as it is.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidUrl`], as [`Organization::new`].
+/// [`ErrorKind::InvalidUrl`](crate::ErrorKind::InvalidUrl), as
+/// [`Organization::new`](crate::Organization::new).
 pub fn alternate_url(url: &str) -> Result<String, Error> {
     on_role(url, Role::Alternate)
 }
@@ -37,7 +38,8 @@ pub fn alternate_url(url: &str) -> Result<String, Error> {
 /// the primary's already comes back as it is.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidUrl`], as [`Organization::new`].
+/// [`ErrorKind::InvalidUrl`](crate::ErrorKind::InvalidUrl), as
+/// [`Organization::new`](crate::Organization::new).
 pub fn primary_url(url: &str) -> Result<String, Error> {
     on_role(url, Role::Primary)
 }
@@ -45,7 +47,8 @@ pub fn primary_url(url: &str) -> Result<String, Error> {
 /// Whether a URL in host form is an alternate's.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidUrl`], as [`Organization::new`].
+/// [`ErrorKind::InvalidUrl`](crate::ErrorKind::InvalidUrl), as
+/// [`Organization::new`](crate::Organization::new).
 pub fn is_alternate_url(url: &str) -> Result<bool, Error> {
     let url = parse_any(url)?;
     let form = form_of(&url)?;
