@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TwinError;
-use crate::fault::FaultKind;
+use crate::fault_kind::FaultKind;
 use crate::replication::Replication;
 use crate::role::{Authority, Role};
 

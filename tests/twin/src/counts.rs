@@ -15,7 +15,7 @@ pub struct Counts {
     pub received: u64,
     /// The same by method and service: `POST web_api`, `POST soap`, `GET wsdl`, `GET other`.
     pub received_by: BTreeMap<String, u64>,
-    /// Gauge: requests received, and neither answered nor dropped with their connection.
+    /// Gauge: requests received, and neither answered whole nor dropped with their connection.
     pub in_flight: u64,
     /// Rows created.
     pub creates: u64,
@@ -25,7 +25,7 @@ pub struct Counts {
     pub deletes: u64,
     /// Requests that wrote a row: the sum of the three.
     pub committed: u64,
-    /// Answers handed to the socket.
+    /// Answers handed to the socket; one that stops within counts from its status line on.
     pub answered: u64,
     /// Answers 401, for a missing, unknown or foreign token.
     pub rejected_tokens: u64,
@@ -35,8 +35,8 @@ pub struct Counts {
     pub foreign_tokens: u64,
     /// Requests whose `Host` is none of the side's (answered 400, as http.sys does).
     pub wrong_host: u64,
-    /// Requests (or connections, for `reset_before_request` and `close_idle`) that a fault met, by
-    /// kind.
+    /// Requests (or connections, for `reset_before_request`, `close_idle` and the faults of the
+    /// handshake) that a fault met, by kind.
     pub faults: BTreeMap<String, u64>,
 }
 

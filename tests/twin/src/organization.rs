@@ -194,19 +194,29 @@ impl Organization {
         })
     }
 
-    /// Notes that a request was answered, or with `None` dropped with its connection.
+    /// Notes that the answer to a request has begun.
+    pub(crate) fn answer(&self, role: Role, seq: u64, status: u16) {
+        self.update(|state| self.note_answer(state, role, seq, status));
+    }
+
+    /// Notes that a request was answered, or with `None` that it is answered already, or dropped
+    /// with its connection.
     pub(crate) fn finish(&self, role: Role, connection: u64, seq: u64, status: Option<u16>) {
         self.update(|state| {
             let side = state.side_mut(role);
             side.set_busy(connection, false);
             side.counts.in_flight -= 1;
             if let Some(status) = status {
-                side.counts.answered += 1;
-                self.common.journal.amend(seq, |entry| {
-                    entry.answered = true;
-                    entry.status = Some(status);
-                });
+                self.note_answer(state, role, seq, status);
             }
+        });
+    }
+
+    fn note_answer(&self, state: &mut State, role: Role, seq: u64, status: u16) {
+        state.side_mut(role).counts.answered += 1;
+        self.common.journal.amend(seq, |entry| {
+            entry.answered = true;
+            entry.status = Some(status);
         });
     }
 }

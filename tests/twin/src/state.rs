@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::armed::FaultSet;
 use crate::config::{OrganizationConfig, Tokens, Wsdl};
 use crate::counts::Counts;
-use crate::fault::FaultKind;
+use crate::fault_kind::FaultKind;
 use crate::replication::{Change, ReplicationLog};
 use crate::role::{Authority, Role};
 use crate::store::{Applied, Key, Store, Version};
