@@ -1,5 +1,6 @@
 //! What a twin is made of, as it stands in a scenario or in the binary's configuration file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,11 @@ pub struct OrganizationConfig {
     /// What the WSDL says; failover available by default.
     #[serde(default)]
     pub wsdl: Wsdl,
+    /// Alternate keys that are enforced: by the entity's logical name (`account`), each the
+    /// attributes whose values no two rows of a side share. None by default; the Web API finds
+    /// rows by any attributes.
+    #[serde(default)]
+    pub alternate_keys: BTreeMap<String, Vec<Vec<String>>>,
 }
 
 fn default_suffix() -> String {
@@ -94,6 +100,7 @@ impl OrganizationConfig {
             passive: FaultKind::datacenter_not_available(),
             replication: Replication::default(),
             wsdl: Wsdl::default(),
+            alternate_keys: BTreeMap::new(),
         }
     }
 
@@ -119,7 +126,24 @@ impl OrganizationConfig {
         std::iter::once(self.host(role)).chain(aliases).collect()
     }
 
+    /// Whether a host, with or without a port, is one of the side's.
+    pub(crate) fn is_own_authority(&self, role: Role, authority: &str) -> bool {
+        let authority = authority.to_ascii_lowercase();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &authority,
+        };
+        let host = host.trim_end_matches('.');
+        self.hosts(role).iter().any(|own| own == host)
+    }
+
     pub(crate) fn check(&self) -> Result<(), TwinError> {
+        if self.alternate_keys.values().flatten().any(Vec::is_empty) {
+            return Err(TwinError::invalid(format!(
+                "organization `{}`: an alternate key without attributes",
+                self.name
+            )));
+        }
         self.passive.check_passive()?;
         for host in Role::ALL.iter().flat_map(|role| self.hosts(*role)) {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
@@ -247,11 +271,14 @@ mod tests {
         same.alternate_host = Some("Contoso.crm.twin.test".into());
         let mut committing = OrganizationConfig::new("contoso");
         committing.passive = FaultKind::CommitThenReset;
+        let mut keyless = OrganizationConfig::new("contoso");
+        keyless.alternate_keys = BTreeMap::from([("account".into(), vec![vec![]])]);
         let mut url = OrganizationConfig::new("contoso");
         url.primary_host = Some("https://contoso".into());
         for (config, word) in [
             (same, "both sides"),
             (committing, "passive"),
+            (keyless, "without attributes"),
             (url, "no host name"),
         ] {
             let error = config.check().unwrap_err().to_string();

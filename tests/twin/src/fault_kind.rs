@@ -106,6 +106,19 @@ pub enum FaultKind {
         #[serde(default)]
         commit: bool,
     },
+    /// The request is not executed: too many came. On the Web API 429 with `Retry-After` and the
+    /// code, over SOAP a fault whose ErrorDetails hold `Retry-After`.
+    Throttled {
+        /// Seconds to wait; 1 by default.
+        #[serde(default = "one")]
+        retry_after: u64,
+        /// One of the three throttling codes; 0x80072322 by default.
+        #[serde(default = "too_many_requests")]
+        code: ErrorCode,
+        /// How a SOAP fault writes the time; none (default): as `PT7S`.
+        #[serde(default)]
+        soap_duration: Option<String>,
+    },
     /// Part of the head of the answer is sent, then the connection ends.
     CutHead {
         /// How many bytes, at most the whole head; none (default): half of it.
@@ -215,6 +228,10 @@ pub enum Certificate {
     Expired,
 }
 
+fn too_many_requests() -> ErrorCode {
+    ErrorCode(0x8007_2322)
+}
+
 fn one() -> u64 {
     1
 }
@@ -253,6 +270,7 @@ impl FaultKind {
             FaultKind::Status { .. } => "status",
             FaultKind::DatacenterNotAvailable { .. } => "datacenter_not_available",
             FaultKind::ServiceFault { .. } => "service_fault",
+            FaultKind::Throttled { .. } => "throttled",
             FaultKind::CutHead { .. } => "cut_head",
             FaultKind::CutBody { .. } => "cut_body",
             FaultKind::StallBody { .. } => "stall_body",
@@ -333,6 +351,7 @@ impl FaultKind {
             FaultKind::AcceptNeverAnswer
             | FaultKind::ResetAfterRequest
             | FaultKind::CloseAfterRequest { .. }
+            | FaultKind::Throttled { .. }
             | FaultKind::DatacenterNotAvailable { .. } => true,
             FaultKind::HtmlPage { commit, .. }
             | FaultKind::Status { commit, .. }
@@ -342,7 +361,7 @@ impl FaultKind {
         if !fits {
             return Err(TwinError::invalid(format!(
                 "a passive side cannot answer `{}`: take accept_never_answer, reset_after_request, \
-                 close_after_request, datacenter_not_available, or html_page, status, service_fault \
+                 close_after_request, datacenter_not_available, throttled, or html_page, status, service_fault \
                  without `commit`",
                 self.name()
             )));
@@ -391,11 +410,12 @@ impl FaultKind {
                     | FaultKind::Status { .. }
                     | FaultKind::DatacenterNotAvailable { .. }
                     | FaultKind::ServiceFault { .. }
+                    | FaultKind::Throttled { .. }
             );
             if !is_answer {
                 return Err(TwinError::invalid(format!(
-                    "`{}` is no answer: take html_page, status, datacenter_not_available or \
-                     service_fault",
+                    "`{}` is no answer: take html_page, status, datacenter_not_available, \
+                     service_fault or throttled",
                     answer.name()
                 )));
             }

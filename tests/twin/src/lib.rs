@@ -20,12 +20,15 @@
 //! # Ok::<(), d365_twin::TwinError>(())
 //! ```
 
+mod alternate_key;
 mod armed;
+mod batch;
 mod config;
 mod connection;
 mod control;
 mod counts;
 mod delivery;
+mod discovery;
 mod entity;
 mod error;
 mod error_code;
@@ -36,10 +39,14 @@ mod handshake;
 mod http1;
 mod journal;
 mod listener;
+mod multipart;
 mod odata_query;
+mod odata_v2;
 mod org_handle;
 mod organization;
+mod paging;
 mod plan;
+mod prefer;
 mod replication;
 mod reply;
 mod role;
@@ -47,6 +54,7 @@ mod service;
 mod session;
 mod side_handle;
 mod soap;
+mod soap_envelope;
 mod soap_value;
 mod socket;
 mod state;

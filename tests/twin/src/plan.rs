@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::Response;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Response};
 use tokio::sync::watch;
 
 use crate::delivery::{End, Manner, Staged};
@@ -157,6 +158,23 @@ impl Plan {
             } => {
                 let error = ServiceError::new(*code, *status, message.as_str());
                 Plan::ends(*commit, Ending::Answer(error.reply(service)))
+            }
+            FaultKind::Throttled {
+                retry_after,
+                code,
+                soap_duration,
+            } => {
+                let duration = soap_duration.clone();
+                let error = ServiceError {
+                    retry_after: Some(duration.unwrap_or_else(|| format!("PT{retry_after}S"))),
+                    ..ServiceError::new(*code, 429, "Number of requests exceeded the limit.")
+                };
+                let mut reply = error.reply(service);
+                if !matches!(service, Service::Soap { .. }) {
+                    let seconds = HeaderValue::from(*retry_after);
+                    reply.headers_mut().insert(RETRY_AFTER, seconds);
+                }
+                Plan::ends(false, Ending::Answer(reply))
             }
             FaultKind::CutHead {
                 bytes,

@@ -1,22 +1,24 @@
-//! The organization service over SOAP 1.1: Create, Retrieve, Update, Delete, and Execute of WhoAmI.
+//! The organization service over SOAP: Create, Retrieve, Update, Delete, and Execute of WhoAmI.
 
 use bytes::Bytes;
 use http::{Method, Request};
 use roxmltree::{Document, Node};
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
 
-use crate::reply::{Reply, ServiceError, soap_reply};
+use crate::discovery;
+use crate::reply::{Reply, ServiceError};
 use crate::session::{Row, Session, id_attribute};
+use crate::soap_envelope::{Addressing, Contract, SoapVersion};
 use crate::soap_value::{SERIALIZATION, read_value, write_value};
 use crate::store::Key;
 use crate::xml::{child, child_text, children, escaped};
 
-const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
-const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 const MESSAGES: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
 const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
+const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// An operation, read from the body's first element.
@@ -45,18 +47,7 @@ fn invalid(text: &str) -> ServiceError {
 }
 
 impl Operation {
-    fn parse(body: &[u8]) -> Result<Operation, ServiceError> {
-        let text = std::str::from_utf8(body).map_err(|_| invalid("the envelope is not UTF-8"))?;
-        let document = Document::parse(text)
-            .map_err(|error| ServiceError::invalid(format!("the envelope is no XML: {error}")))?;
-        let envelope = document.root_element();
-        if !envelope.has_tag_name((ENVELOPE, "Envelope")) {
-            return Err(invalid("the root element is no SOAP 1.1 envelope"));
-        }
-        let operation = child(envelope, "Body")
-            .and_then(|body| body.first_element_child())
-            .filter(|operation| operation.tag_name().namespace() == Some(SERVICES))
-            .ok_or_else(|| invalid("the body holds no operation of the organization service"))?;
+    fn read(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
         match operation.tag_name().name() {
             "Create" => {
                 let (entity, chosen, row) = read_entity(operation)?;
@@ -149,10 +140,21 @@ fn read_entity(operation: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), S
     Ok((entity.to_owned(), id, row))
 }
 
-/// The `name` and the id that a request carries.
-pub(crate) fn subject(body: &[u8]) -> (Option<String>, Option<Uuid>) {
+/// Reads the envelope's text.
+fn parsed(body: &[u8]) -> Result<Document<'_>, ServiceError> {
+    let text = std::str::from_utf8(body).map_err(|_| invalid("the envelope is not UTF-8"))?;
+    Document::parse(text)
+        .map_err(|error| ServiceError::invalid(format!("the envelope is no XML: {error}")))
+}
+
+/// The `name` and the id that a request to the organization service carries.
+pub(crate) fn subject(version: SoapVersion, body: &[u8]) -> (Option<String>, Option<Uuid>) {
     let name = |row: &Row| row.get("name").and_then(Value::as_str).map(str::to_owned);
-    match Operation::parse(body) {
+    let operation = parsed(body).and_then(|document| {
+        let operation = version.operation(&document, Contract::Organization)?;
+        Operation::read(operation)
+    });
+    match operation {
         Ok(Operation::Create { chosen, row, .. }) => (name(&row), chosen),
         Ok(Operation::Update { key, row }) => (name(&row), Some(key.id)),
         Ok(Operation::Retrieve { key, .. } | Operation::Delete { key }) => (None, Some(key.id)),
@@ -160,47 +162,81 @@ pub(crate) fn subject(body: &[u8]) -> (Option<String>, Option<Uuid>) {
     }
 }
 
-/// Serves a request.
+/// Serves a request, also one that fails.
 pub(crate) fn answer(
     session: &mut Session<'_>,
     request: &Request<Bytes>,
-) -> Result<Reply, ServiceError> {
+    version: SoapVersion,
+    contract: Contract,
+) -> Reply {
+    let fault =
+        |error: &ServiceError, relates_to: Option<&str>| version.fault(contract, error, relates_to);
     if request.method() != Method::POST {
-        return Err(invalid("SOAP requests are sent with POST"));
+        return fault(&invalid("SOAP requests are sent with POST"), None);
     }
-    let content = match Operation::parse(request.body())? {
+    let document = match parsed(request.body()) {
+        Ok(document) => document,
+        Err(error) => return fault(&error, None),
+    };
+    let addressing = match version {
+        SoapVersion::V11 => None,
+        SoapVersion::V12 => Some(Addressing::read(&document, request)),
+    };
+    let relates_to = addressing
+        .as_ref()
+        .and_then(|addressing| addressing.message_id.as_deref());
+    let operation = match version.operation(&document, contract) {
+        Ok(operation) => operation,
+        Err(error) => return fault(&error, relates_to),
+    };
+    let name = operation.tag_name().name();
+    if let Some(addressing) = &addressing
+        && let Some(refusal) = addressing.refusal(contract, name, |to| is_own(session, to))
+    {
+        return refusal;
+    }
+    let content = match contract {
+        Contract::Organization => {
+            Operation::read(operation).and_then(|operation| execute(session, operation))
+        }
+        Contract::Discovery => discovery::answer(session, operation),
+    };
+    match content {
+        Ok(content) => version.reply(contract, name, relates_to, &content),
+        Err(error) => fault(&error, relates_to),
+    }
+}
+
+/// Whether a message to this address is for the side.
+fn is_own(session: &Session<'_>, to: &str) -> bool {
+    to == ANONYMOUS || Url::parse(to).is_ok_and(|to| session.is_own_authority(to.authority()))
+}
+
+/// The content of the operation's answer.
+fn execute(session: &mut Session<'_>, operation: Operation) -> Result<String, ServiceError> {
+    Ok(match operation {
         Operation::Create {
             entity,
             chosen,
             row,
         } => {
             let key = session.create(&entity, chosen, row)?;
-            response(
-                "Create",
-                &format!("<CreateResult>{}</CreateResult>", key.id),
-            )
+            format!("<CreateResult>{}</CreateResult>", key.id)
         }
         Operation::Retrieve { key, columns } => {
             let (_, row) = session.find(&key)?;
-            response("Retrieve", &write_entity(&key, row, columns.as_deref()))
+            write_entity(&key, row, columns.as_deref())
         }
         Operation::Update { key, row } => {
             session.update(&key, row)?;
-            response("Update", "")
+            String::new()
         }
         Operation::Delete { key } => {
             session.delete(&key)?;
-            response("Delete", "")
+            String::new()
         }
-        Operation::WhoAmI => response("Execute", &write_who_am_i(session.identity)),
-    };
-    let envelope =
-        format!(r#"<s:Envelope xmlns:s="{ENVELOPE}"><s:Body>{content}</s:Body></s:Envelope>"#);
-    Ok(soap_reply(200, envelope))
-}
-
-fn response(operation: &str, content: &str) -> String {
-    format!(r#"<{operation}Response xmlns="{SERVICES}">{content}</{operation}Response>"#)
+        Operation::WhoAmI => write_who_am_i(session.identity),
+    })
 }
 
 fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {

@@ -92,6 +92,14 @@ pub(crate) struct State {
     sides: [SideState; 2],
 }
 
+/// What a change set goes back to when it fails.
+pub(crate) struct Savepoint {
+    store: Store,
+    counts: Counts,
+    commits: u64,
+    waiting: u64,
+}
+
 /// A row that a side has.
 #[derive(Clone, Copy)]
 struct Living<'a> {
@@ -160,6 +168,30 @@ impl State {
             committed_at: Instant::now(),
         });
         self.commits
+    }
+
+    /// What a change set of this side goes back to. Nothing may settle in between.
+    pub(crate) fn savepoint(&self, role: Role) -> Savepoint {
+        let side = self.side(role);
+        Savepoint {
+            store: side.store.clone(),
+            counts: side.counts.clone(),
+            commits: self.commits,
+            waiting: self.replication.waiting(),
+        }
+    }
+
+    /// Undoes every commit since.
+    pub(crate) fn rollback(&mut self, role: Role, before: Savepoint) {
+        let side = self.side_mut(role);
+        side.store = before.store;
+        let counts = &mut side.counts;
+        counts.creates = before.counts.creates;
+        counts.updates = before.counts.updates;
+        counts.deletes = before.counts.deletes;
+        counts.committed = before.counts.committed;
+        self.commits = before.commits;
+        self.replication.forget_after(before.waiting);
     }
 
     /// Lets everything cross that is due. Called on every lock, so that no reader sees a row late
