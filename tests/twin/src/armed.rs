@@ -132,12 +132,13 @@ impl FaultSet {
         .map(|armed| armed.status.fault.kind.clone())
     }
 
-    /// The fault that acts on a request.
-    pub(crate) fn strike(&mut self, method: &str, path: &str) -> Option<Hit> {
+    /// The fault that acts on a request, which came over HTTP/2 or not.
+    pub(crate) fn strike(&mut self, method: &str, path: &str, http2: bool) -> Option<Hit> {
         self.first(|FaultStatus { fault, .. }| {
             let earlier = fault.kind.is_of_the_handshake() || fault.kind.is_of_the_head();
             let refuses = matches!(fault.kind, FaultKind::Refuse { .. });
-            !earlier && !refuses && fault.matches(method, path)
+            let has_frames = http2 || !fault.kind.is_of_http2();
+            !earlier && !refuses && has_frames && fault.matches(method, path)
         })
         .map(|armed| Hit {
             kind: armed.status.fault.kind.clone(),
@@ -167,7 +168,10 @@ mod tests {
 
     fn names(set: &mut FaultSet, requests: usize) -> Vec<&'static str> {
         (0..requests)
-            .map(|_| set.strike("POST", "/a").map_or("-", |hit| hit.kind.name()))
+            .map(|_| {
+                set.strike("POST", "/a", false)
+                    .map_or("-", |hit| hit.kind.name())
+            })
             .collect()
     }
 
@@ -195,10 +199,10 @@ mod tests {
             .path("/api")
             .path_contains("acc");
         let mut set = set([fault]);
-        assert!(set.strike("GET", "/api/accounts").is_none());
-        assert!(set.strike("POST", "/x/api/accounts").is_none());
-        assert!(set.strike("POST", "/api/contacts").is_none());
-        assert!(set.strike("POST", "/api/accounts").is_some());
+        assert!(set.strike("GET", "/api/accounts", false).is_none());
+        assert!(set.strike("POST", "/x/api/accounts", false).is_none());
+        assert!(set.strike("POST", "/api/contacts", false).is_none());
+        assert!(set.strike("POST", "/api/accounts", false).is_some());
     }
 
     #[test]
@@ -211,9 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_http2_pass_other_requests() {
+        let fault = FaultKind::RstStream {
+            code: 7,
+            commit: false,
+            partial: false,
+        };
+        let mut set = set([Fault::from(fault).times(1)]);
+        assert!(set.strike("GET", "/", false).is_none());
+        assert!(set.strike("GET", "/", true).is_some());
+    }
+
+    #[test]
     fn removing_a_fault_releases_what_it_holds() {
         let mut set = set([FaultKind::Stall { ms: None }.into()]);
-        let hit = set.strike("GET", "/").unwrap();
+        let hit = set.strike("GET", "/", false).unwrap();
         assert!(hit.released.has_changed().is_ok());
         assert!(set.remove(FaultId(0)));
         assert!(hit.released.has_changed().is_err());

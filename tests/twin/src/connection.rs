@@ -5,9 +5,9 @@ use tokio::sync::watch;
 use crate::exchange::Door;
 use crate::fault::FaultId;
 use crate::handshake::Entry;
-use crate::http1;
 use crate::socket::{ResetOnDrop, Socket};
-use crate::state::Command;
+use crate::state::{Command, ConnectionState};
+use crate::{http1, http2};
 
 /// A connection that was accepted and is registered with its side.
 pub(crate) struct Accepted {
@@ -61,8 +61,19 @@ impl Accepted {
         let Some(wire) = self.entry.shake_hands(self.socket, &self.reset).await else {
             return;
         };
-        let server = http1::Server::new(self.door, self.judged_below, self.command, self.reset);
-        server.serve(wire).await;
+        let (door, judged_below) = (self.door, self.judged_below);
+        if wire.is_http2() {
+            let server = http2::Server {
+                door,
+                judged_below,
+                command: self.command,
+                reset: self.reset,
+            };
+            server.serve(wire).await;
+        } else {
+            let server = http1::Server::new(door, judged_below, self.command, self.reset);
+            server.serve(wire).await;
+        }
     }
 }
 
@@ -72,7 +83,7 @@ impl Door {
             let connections = &state.side(self.role).connections;
             connections
                 .get(&self.connection)
-                .is_some_and(|connection| !connection.busy)
+                .is_some_and(ConnectionState::is_idle)
         })
     }
 }

@@ -9,7 +9,7 @@ use http::header::CONTENT_LENGTH;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
-use crate::plan::Hold;
+use crate::plan::{GoAway, Hold};
 use crate::reply::Reply;
 use crate::socket::Wire;
 
@@ -33,6 +33,10 @@ pub(crate) enum Manner {
     StallBody { hold: Hold },
     /// The whole body under a length that is not its own, then the end.
     WrongLength { by: i64, end: End },
+    /// On HTTP/2: head and half of the body, then a reset of the stream.
+    CutStream { code: u32 },
+    /// On HTTP/2: all of it, after a GOAWAY.
+    AfterGoAway(GoAway),
     /// Pieces with pauses between them.
     Drip { bytes: usize, every: Duration },
 }
@@ -94,6 +98,10 @@ impl Script {
                 (steps.collect(), None)
             }
             _ if body.is_empty() => (vec![Step::Write(head)], None),
+            // Faults of HTTP/2 meet no request of HTTP/1.1.
+            Manner::CutStream { .. } | Manner::AfterGoAway(_) => {
+                (vec![Step::Write(head), Step::Write(body.clone())], None)
+            }
             Manner::CutBody { end } => (vec![Step::Write(head), Step::Write(half())], Some(end)),
             Manner::WrongLength { end, .. } => {
                 let steps = vec![Step::Write(head), Step::Write(body.clone())];

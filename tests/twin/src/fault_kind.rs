@@ -119,7 +119,8 @@ pub enum FaultKind {
         #[serde(default)]
         soap_duration: Option<String>,
     },
-    /// Part of the head of the answer is sent, then the connection ends.
+    /// Part of the head of the answer is sent, then the connection ends. On HTTP/2 no frame of the
+    /// answer is sent.
     CutHead {
         /// How many bytes, at most the whole head; none (default): half of it.
         #[serde(default)]
@@ -159,7 +160,8 @@ pub enum FaultKind {
         answer: Option<Box<FaultKind>>,
     },
     /// `Content-Length` is wrong: the whole body is sent under it, then the connection is closed.
-    /// An answer without a body is sent as it is.
+    /// An answer without a body is sent as it is. On HTTP/2 the stream ends, and the connection
+    /// lives on.
     WrongLength {
         /// What is added to the body's length: 1 by default; negative claims less than is sent,
         /// at least 0. 0 is refused.
@@ -173,7 +175,7 @@ pub enum FaultKind {
         answer: Option<Box<FaultKind>>,
     },
     /// The answer, its head as well, comes in small pieces; a fault that is cleared ends the
-    /// pauses.
+    /// pauses. On HTTP/2 the head comes whole, and the body in frames of that size.
     SlowDrip {
         /// Bytes of a piece, 1 or more; 1 by default.
         #[serde(default = "one")]
@@ -190,6 +192,36 @@ pub enum FaultKind {
         /// Bytes of the body; 0 resets at the head.
         bytes: u64,
     },
+    /// HTTP/2 only: the connection says GOAWAY, takes no new request, and closes when the others
+    /// that it has are answered.
+    Goaway {
+        /// The error code as a number; 0 (NO_ERROR) by default.
+        #[serde(default)]
+        code: u32,
+        /// Which requests the GOAWAY says may have been executed; `below` by default. It is said
+        /// of later streams as well, so let no other request be under way on the connection.
+        #[serde(default)]
+        last_stream: LastStream,
+        /// Whether the request is executed before; false by default.
+        #[serde(default)]
+        commit: bool,
+        /// Whether the request is answered after the GOAWAY; needs `commit`. False by default.
+        #[serde(default)]
+        answered: bool,
+    },
+    /// HTTP/2 only: the request's stream is reset; the connection lives on.
+    RstStream {
+        /// The error code as a number; 7 (REFUSED_STREAM) by default.
+        #[serde(default = "refused_stream")]
+        code: u32,
+        /// Whether the request is executed before; false by default.
+        #[serde(default)]
+        commit: bool,
+        /// Whether head and half of the body are sent before; needs `commit`. An answer without a
+        /// body is sent as it is. False by default.
+        #[serde(default)]
+        partial: bool,
+    },
     /// A new connection ends when its ClientHello was read.
     BreakHandshake {
         /// How.
@@ -202,6 +234,19 @@ pub enum FaultKind {
     },
     /// Connections that wait for a next request are closed now; nothing remains set.
     CloseIdle,
+}
+
+/// The last stream that a GOAWAY names; later ones were not executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastStream {
+    /// The one before the request's own: it was not executed, says the GOAWAY.
+    #[default]
+    Below,
+    /// The request's own.
+    Ours,
+    /// 2^31 - 1, as a server begins an orderly shutdown.
+    Max,
 }
 
 /// How a TLS handshake ends.
@@ -230,6 +275,10 @@ pub enum Certificate {
 
 fn too_many_requests() -> ErrorCode {
     ErrorCode(0x8007_2322)
+}
+
+fn refused_stream() -> u32 {
+    7
 }
 
 fn one() -> u64 {
@@ -277,6 +326,8 @@ impl FaultKind {
             FaultKind::WrongLength { .. } => "wrong_length",
             FaultKind::SlowDrip { .. } => "slow_drip",
             FaultKind::ResetWithinRequest { .. } => "reset_within_request",
+            FaultKind::Goaway { .. } => "goaway",
+            FaultKind::RstStream { .. } => "rst_stream",
             FaultKind::BreakHandshake { .. } => "break_handshake",
             FaultKind::Certificate { .. } => "certificate",
             FaultKind::CloseIdle => "close_idle",
@@ -331,6 +382,11 @@ impl FaultKind {
             self,
             FaultKind::ResetBeforeRequest | FaultKind::ResetWithinRequest { .. }
         )
+    }
+
+    /// Whether the fault is made of frames that HTTP/1.1 does not have.
+    pub(crate) fn is_of_http2(&self) -> bool {
+        matches!(self, FaultKind::Goaway { .. } | FaultKind::RstStream { .. })
     }
 
     /// The answer whose sending the fault disturbs, where it is not the service's.
@@ -395,6 +451,21 @@ impl FaultKind {
                 return Err(TwinError::invalid(
                     "`wrong_length`: by 0 is right: take another number",
                 ));
+            }
+            FaultKind::Goaway {
+                answered: true,
+                commit: false,
+                ..
+            }
+            | FaultKind::RstStream {
+                partial: true,
+                commit: false,
+                ..
+            } => {
+                return Err(TwinError::invalid(format!(
+                    "`{}`: what is answered was executed: set `commit`",
+                    self.name()
+                )));
             }
             FaultKind::SlowDrip { bytes: 0, .. } => {
                 return Err(TwinError::invalid(

@@ -199,6 +199,8 @@ impl Server {
                 Err(Abort::Staged)
             }
             Ending::End(end) => Err(Abort::End(end)),
+            // Faults of HTTP/2 meet no request of HTTP/1.1.
+            Ending::RstStream { .. } | Ending::GoAway(_) => Err(Abort::End(End::Reset)),
             Ending::NeverAnswer => std::future::pending::<Result<_, Infallible>>()
                 .await
                 .map_err(|never| match never {}),

@@ -175,7 +175,7 @@ impl Entrance {
                 connection,
                 ConnectionState {
                     command,
-                    busy: false,
+                    requests: 0,
                 },
             );
             (Some(connection), met, judged_below)

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response};
 use tokio::sync::watch;
 
 use crate::delivery::{End, Manner, Staged};
-use crate::fault_kind::FaultKind;
+use crate::fault_kind::{FaultKind, LastStream};
 use crate::reply::{Reply, ServiceError, html_reply, with_body};
 use crate::service::Service;
 
@@ -20,8 +20,19 @@ pub(crate) enum Ending {
     Staged(Staged),
     /// With the end of the connection, and no byte.
     End(End),
+    /// With a reset of the HTTP/2 stream.
+    RstStream { code: u32 },
+    /// With a GOAWAY on the HTTP/2 connection.
+    GoAway(GoAway),
     /// Not at all, as long as the client stays.
     NeverAnswer,
+}
+
+/// What a GOAWAY says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GoAway {
+    pub(crate) code: u32,
+    pub(crate) last_stream: LastStream,
 }
 
 /// What is done with a request, in this order.
@@ -195,6 +206,29 @@ impl Plan {
             FaultKind::StallBody { ms, .. } => staged(Manner::StallBody {
                 hold: Hold::of(*ms),
             }),
+            FaultKind::Goaway {
+                code,
+                last_stream,
+                commit,
+                answered,
+            } => {
+                let go_away = GoAway {
+                    code: *code,
+                    last_stream: *last_stream,
+                };
+                match answered {
+                    true => staged(Manner::AfterGoAway(go_away)),
+                    false => Plan::ends(*commit, Ending::GoAway(go_away)),
+                }
+            }
+            FaultKind::RstStream {
+                code,
+                commit,
+                partial,
+            } => match partial {
+                true => staged(Manner::CutStream { code: *code }),
+                false => Plan::ends(*commit, Ending::RstStream { code: *code }),
+            },
             FaultKind::WrongLength {
                 by, close_notify, ..
             } => staged(Manner::WrongLength {

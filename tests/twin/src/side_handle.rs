@@ -58,7 +58,10 @@ impl SideHandle {
         role: Role,
     ) -> Result<SideHandle, TwinError> {
         let tls = match organization.config.scheme {
-            Scheme::Https => Some(authority.identities(&organization.config.hosts(role))?),
+            Scheme::Https => Some(authority.identities(
+                &organization.config.hosts(role),
+                organization.config.http2(role),
+            )?),
             Scheme::Http => None,
         };
         let listener = Listener::open(runtime, organization, role, tls)?;
@@ -123,6 +126,15 @@ impl SideHandle {
             return Err(TwinError::invalid(format!(
                 "`{}`: organization `{}` has the scheme http, where no hands are shaken",
                 fault.kind.name(),
+                self.organization.config.name
+            )));
+        }
+        if fault.kind.is_of_http2() && !self.organization.config.http2(self.role) {
+            return Err(TwinError::invalid(format!(
+                "`{}`: the {} of organization `{}` speaks no HTTP/2: set `http2` in its \
+                 configuration",
+                fault.kind.name(),
+                self.role,
                 self.organization.config.name
             )));
         }
@@ -217,7 +229,7 @@ impl SideHandle {
             let connections = &state.side(self.role).connections;
             connections
                 .iter()
-                .filter(|(_, c)| !c.busy)
+                .filter(|(_, connection)| connection.is_idle())
                 .map(|(id, _)| *id)
                 .collect()
         };

@@ -57,7 +57,14 @@ pub(crate) enum Command {
 
 pub(crate) struct ConnectionState {
     pub(crate) command: watch::Sender<Command>,
-    pub(crate) busy: bool,
+    /// Requests that are under way on it.
+    pub(crate) requests: u64,
+}
+
+impl ConnectionState {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests == 0
+    }
 }
 
 #[derive(Default)]
@@ -73,9 +80,15 @@ impl SideState {
         *self.counts.faults.entry(kind.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn set_busy(&mut self, connection: u64, busy: bool) {
+    pub(crate) fn begin_request(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.busy = busy;
+            connection.requests += 1;
+        }
+    }
+
+    pub(crate) fn end_request(&mut self, connection: u64) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.requests -= 1;
         }
     }
 }

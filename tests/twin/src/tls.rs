@@ -66,14 +66,18 @@ impl CertificateAuthority {
         std::fs::write(path, self.issuer.pem()).map_err(TwinError::io(path.display().to_string()))
     }
 
-    /// Server identities for `hosts`, HTTP/1.1 only.
-    pub(crate) fn identities(&self, hosts: &[String]) -> Result<Identities, TwinError> {
+    /// Server identities for `hosts`, with HTTP/1.1, and HTTP/2 where wanted.
+    pub(crate) fn identities(
+        &self,
+        hosts: &[String],
+        http2: bool,
+    ) -> Result<Identities, TwinError> {
         let other_host = [OTHER_HOST.to_owned()];
         Ok(Identities {
-            own: acceptor(hosts, &self.issuer, |_| {})?,
-            other_host: acceptor(&other_host, &self.issuer, |_| {})?,
-            other_ca: acceptor(hosts, &self.unknown, |_| {})?,
-            expired: acceptor(hosts, &self.issuer, |params| {
+            own: acceptor(hosts, &self.issuer, http2, |_| {})?,
+            other_host: acceptor(&other_host, &self.issuer, http2, |_| {})?,
+            other_ca: acceptor(hosts, &self.unknown, http2, |_| {})?,
+            expired: acceptor(hosts, &self.issuer, http2, |params| {
                 params.not_before = date_time_ymd(2020, 1, 1);
                 params.not_after = date_time_ymd(2021, 1, 1);
             })?,
@@ -93,6 +97,7 @@ fn issuer(name: &str) -> Result<Issuer, TwinError> {
 fn acceptor(
     hosts: &[String],
     issuer: &Issuer,
+    http2: bool,
     change: impl FnOnce(&mut CertificateParams),
 ) -> Result<TlsAcceptor, TwinError> {
     let name = hosts.join(", ");
@@ -113,5 +118,8 @@ fn acceptor(
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if http2 {
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+    }
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -55,6 +55,20 @@ pub(crate) const ACCOUNTS: &str = "/api/data/v9.2/accounts";
 pub(crate) const SOAP: &str = "/XRMServices/2011/Organization.svc/web";
 pub(crate) const WSDL: &str = "/XRMServices/2011/Organization.svc?wsdl";
 
+/// TLS settings that trust the twin.
+pub(crate) fn client_config(twin: &Twin) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(twin.ca_file()).expect("ca.pem") {
+        roots.add(certificate.expect("PEM")).expect("a CA");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
 /// A blocking TLS connection whose errors are those of the socket.
 pub(crate) struct Raw(StreamOwned<ClientConnection, TcpStream>);
 
@@ -73,16 +87,15 @@ impl Raw {
 
     /// Shakes hands on a connected socket.
     pub(crate) fn handshake(twin: &Twin, side: &SideHandle, tcp: TcpStream) -> io::Result<Raw> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(twin.ca_file()).expect("ca.pem") {
-            roots.add(certificate.expect("PEM")).expect("a CA");
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        Raw::shake_hands(client_config(twin), side, tcp)
+    }
+
+    /// The same with settings of one's own.
+    pub(crate) fn shake_hands(
+        config: ClientConfig,
+        side: &SideHandle,
+        tcp: TcpStream,
+    ) -> io::Result<Raw> {
         let name = ServerName::try_from(side.host()).expect("a host");
         let session = ClientConnection::new(Arc::new(config), name).expect("a session");
         let mut stream = StreamOwned::new(session, tcp);
