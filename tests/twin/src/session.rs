@@ -7,7 +7,9 @@ use uuid::Uuid;
 use crate::alternate_key::AlternateKey;
 use crate::config::OrganizationConfig;
 use crate::organization::Organization;
-use crate::reply::{DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ServiceError};
+use crate::reply::{
+    DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ServiceError, VERSION_MISMATCH,
+};
 use crate::role::Role;
 use crate::state::{Savepoint, State, Write};
 use crate::store::Key;
@@ -151,6 +153,19 @@ impl<'a> Session<'a> {
         self.check_alternate_keys(key, &row)?;
         self.put(key, row, Write::Updated);
         Ok(())
+    }
+
+    /// Refuses a row of another version than the wanted one.
+    pub(crate) fn check_version(&self, key: &Key, wanted: Option<u64>) -> Result<(), ServiceError> {
+        let (commit, _) = self.find(key)?;
+        if wanted.is_none_or(|wanted| wanted == commit) {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            VERSION_MISMATCH,
+            StatusCode::PRECONDITION_FAILED.as_u16(),
+            "The version of the existing record doesn't match the RowVersion property provided.",
+        ))
     }
 
     pub(crate) fn delete(&mut self, key: &Key) -> Result<(), ServiceError> {

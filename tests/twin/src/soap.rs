@@ -1,4 +1,5 @@
-//! The organization service over SOAP: Create, Retrieve, Update, Delete, and Execute of WhoAmI.
+//! The organization service over SOAP: Create, Retrieve, Update, Delete, and Execute of WhoAmI and
+//! Update.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -35,6 +36,10 @@ enum Operation {
     Update {
         key: Key,
         row: Row,
+        /// The version that the row must have.
+        version: Option<u64>,
+        /// Whether it came as a request to Execute.
+        executed: bool,
     },
     Delete {
         key: Key,
@@ -50,7 +55,7 @@ impl Operation {
     fn read(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
         match operation.tag_name().name() {
             "Create" => {
-                let (entity, chosen, row) = read_entity(operation)?;
+                let (entity, chosen, row) = read_entity(entity_of(operation)?)?;
                 Ok(Operation::Create {
                     entity,
                     chosen,
@@ -58,11 +63,12 @@ impl Operation {
                 })
             }
             "Update" => {
-                let (entity, id, row) = read_entity(operation)?;
-                let id = id.ok_or_else(|| invalid("Update needs the entity's Id"))?;
+                let (key, row) = read_target(entity_of(operation)?)?;
                 Ok(Operation::Update {
-                    key: Key { entity, id },
+                    key,
                     row,
+                    version: None,
+                    executed: false,
                 })
             }
             "Retrieve" => {
@@ -79,6 +85,7 @@ impl Operation {
                 let request = child(operation, "request");
                 match request.and_then(|request| child_text(request, "RequestName")) {
                     Some("WhoAmI") => Ok(Operation::WhoAmI),
+                    Some("Update") => read_update_request(operation),
                     other => Err(ServiceError::invalid(format!(
                         "the twin does not execute {}",
                         other.unwrap_or("a request without a name")
@@ -119,10 +126,46 @@ fn read_columns(operation: Node<'_, '_>) -> Option<Vec<String>> {
     Some(names.map(str::to_owned).collect())
 }
 
-/// Logical name, id and attributes of the `entity` parameter. The id of all zeros is none, and the
+/// An UpdateRequest: the row, and with `IfRowVersionMatches` the version that it must have.
+fn read_update_request(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
+    let parameters = child(operation, "request").and_then(|request| child(request, "Parameters"));
+    let parameter = |name| {
+        let mut pairs = children(parameters?, "KeyValuePairOfstringanyType");
+        let pair = pairs.find(|pair| child_text(*pair, "key") == Some(name))?;
+        child(pair, "value")
+    };
+    let target = parameter("Target").ok_or_else(|| invalid("Update needs a Target"))?;
+    let behavior = parameter("ConcurrencyBehavior").and_then(|behavior| behavior.text());
+    let version = match behavior {
+        Some("IfRowVersionMatches") => {
+            let version = child_text(target, "RowVersion").and_then(|text| text.parse().ok());
+            Some(version.ok_or_else(|| invalid("IfRowVersionMatches needs a RowVersion"))?)
+        }
+        _ => None,
+    };
+    let (key, row) = read_target(target)?;
+    Ok(Operation::Update {
+        key,
+        row,
+        version,
+        executed: true,
+    })
+}
+
+fn entity_of<'a, 'input>(operation: Node<'a, 'input>) -> Result<Node<'a, 'input>, ServiceError> {
+    child(operation, "entity").ok_or_else(|| invalid("no entity"))
+}
+
+/// A row that is to be changed.
+fn read_target(node: Node<'_, '_>) -> Result<(Key, Row), ServiceError> {
+    let (entity, id, row) = read_entity(node)?;
+    let id = id.ok_or_else(|| invalid("Update needs the entity's Id"))?;
+    Ok((Key { entity, id }, row))
+}
+
+/// Logical name, id and attributes of an entity. The id of all zeros is none, and the
 /// attribute of the primary key counts as the id.
-fn read_entity(operation: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), ServiceError> {
-    let node = child(operation, "entity").ok_or_else(|| invalid("no entity"))?;
+fn read_entity(node: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), ServiceError> {
     let entity = child_text(node, "LogicalName").ok_or_else(|| invalid("no LogicalName"))?;
     let mut row = Row::new();
     if let Some(attributes) = child(node, "Attributes") {
@@ -156,7 +199,7 @@ pub(crate) fn subject(version: SoapVersion, body: &[u8]) -> (Option<String>, Opt
     });
     match operation {
         Ok(Operation::Create { chosen, row, .. }) => (name(&row), chosen),
-        Ok(Operation::Update { key, row }) => (name(&row), Some(key.id)),
+        Ok(Operation::Update { key, row, .. }) => (name(&row), Some(key.id)),
         Ok(Operation::Retrieve { key, .. } | Operation::Delete { key }) => (None, Some(key.id)),
         Ok(Operation::WhoAmI) | Err(_) => (None, None),
     }
@@ -224,12 +267,21 @@ fn execute(session: &mut Session<'_>, operation: Operation) -> Result<String, Se
             format!("<CreateResult>{}</CreateResult>", key.id)
         }
         Operation::Retrieve { key, columns } => {
-            let (_, row) = session.find(&key)?;
-            write_entity(&key, row, columns.as_deref())
+            let (commit, row) = session.find(&key)?;
+            write_entity(&key, commit, row, columns.as_deref())
         }
-        Operation::Update { key, row } => {
+        Operation::Update {
+            key,
+            row,
+            version,
+            executed,
+        } => {
+            session.check_version(&key, version)?;
             session.update(&key, row)?;
-            String::new()
+            match executed {
+                true => write_response("Update", ""),
+                false => String::new(),
+            }
         }
         Operation::Delete { key } => {
             session.delete(&key)?;
@@ -239,7 +291,7 @@ fn execute(session: &mut Session<'_>, operation: Operation) -> Result<String, Se
     })
 }
 
-fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {
+fn write_entity(key: &Key, commit: u64, row: &Row, columns: Option<&[String]>) -> String {
     let id_attribute = id_attribute(&key.entity);
     let wanted = |name: &String| {
         *name == id_attribute || columns.is_none_or(|columns| columns.contains(name))
@@ -256,7 +308,7 @@ fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {
         })
         .collect();
     format!(
-        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/></RetrieveResult>"#,
+        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/><a:RowVersion>{commit}</a:RowVersion></RetrieveResult>"#,
         key.id,
         escaped(&key.entity)
     )
@@ -278,7 +330,11 @@ fn write_who_am_i(identity: [Uuid; 3]) -> String {
             )
         })
         .collect();
+    write_response("WhoAmI", &pairs)
+}
+
+fn write_response(name: &str, pairs: &str) -> String {
     format!(
-        r#"<ExecuteResult i:type="m:WhoAmIResponse" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>WhoAmI</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
+        r#"<ExecuteResult i:type="m:{name}Response" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>{name}</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
     )
 }

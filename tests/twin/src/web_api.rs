@@ -15,7 +15,7 @@ use crate::paging::Page;
 use crate::prefer::preference;
 use crate::reply::{
     DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, NO_ROW_WITH_ENTITY_KEY, NO_SUCH_RESOURCE, Reply,
-    ServiceError, VERSION_MISMATCH, empty, json_reply,
+    ServiceError, empty, json_reply,
 };
 use crate::session::{Row, Session, id_attribute};
 use crate::store::Key;
@@ -303,15 +303,19 @@ fn check_if_match(
     let Some(wanted) = named_in(headers, IF_MATCH) else {
         return Ok(());
     };
-    let (commit, _) = session.find(key)?;
-    if wanted == "*" || wanted == etag(commit) {
-        return Ok(());
-    }
-    Err(ServiceError::new(
-        VERSION_MISMATCH,
-        412,
-        "The version of the existing record doesn't match the RowVersion property provided.",
-    ))
+    let version = match wanted {
+        "*" => None,
+        etag => Some(version_of(etag)),
+    };
+    session.check_version(key, version)
+}
+
+/// The version that an etag names; 0, which no row has, for what is no etag of the twin.
+fn version_of(etag: &str) -> u64 {
+    etag.strip_prefix("W/\"")
+        .and_then(|etag| etag.strip_suffix('"'))
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 fn patch(session: &mut Session<'_>, set: &str, named: RowKey, request: &Request<Bytes>) -> Answer {
