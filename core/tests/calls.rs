@@ -84,7 +84,7 @@ fn a_reset_before_the_request_leaves_nothing_in_doubt() {
 fn a_success_whose_body_is_cut_was_executed() {
     let (twin, org) = twin();
     let client = Client::open(&settings(&twin)).unwrap();
-    org.primary.fault(Twin_::CutBody).unwrap();
+    org.primary.fault(Twin_::cut_body()).unwrap();
     let mut request = create("row");
     request
         .add_header("Prefer", "return=representation")

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::fault::{Fault, FaultId, FaultKind};
+use crate::fault::{Fault, FaultId};
+use crate::fault_kind::FaultKind;
 
 /// A fault that is set on a side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,46 +105,52 @@ impl FaultSet {
         }
     }
 
-    /// Whether a connection is reset as it is accepted.
-    pub(crate) fn resets_accepted(&mut self) -> bool {
-        self.faults.iter_mut().any(|armed| {
-            let fault = &armed.status.fault;
-            fault.kind == FaultKind::ResetBeforeRequest && !fault.has_matcher() && armed.strike()
+    /// The fault that acts on a connection as it is accepted: a reset, or one in the handshake.
+    pub(crate) fn strike_accept(&mut self) -> Option<FaultKind> {
+        self.first(|FaultStatus { fault, .. }| {
+            fault.kind.is_of_the_handshake()
+                || fault.kind == FaultKind::ResetBeforeRequest && !fault.has_matcher()
         })
+        .map(|armed| armed.status.fault.kind.clone())
     }
 
-    /// Whether a connection is reset as a request's head arrives. `judged_below` are the faults
+    /// The fault that acts on a request before it was read whole. `judged_below` are the faults
     /// that have judged the connection already when it was accepted, and that do not judge its
     /// first request again.
-    pub(crate) fn resets_head(&mut self, method: &str, path: &str, judged_below: FaultId) -> bool {
-        self.faults.iter_mut().any(|armed| {
-            let FaultStatus { id, fault, .. } = &armed.status;
-            fault.kind == FaultKind::ResetBeforeRequest
-                && (fault.has_matcher() || *id >= judged_below)
-                && fault.matches(method, path)
-                && armed.strike()
+    pub(crate) fn strike_head(
+        &mut self,
+        method: &str,
+        path: &str,
+        judged_below: FaultId,
+    ) -> Option<FaultKind> {
+        self.first(|FaultStatus { id, fault, .. }| {
+            let judged = fault.kind == FaultKind::ResetBeforeRequest
+                && !fault.has_matcher()
+                && *id < judged_below;
+            fault.kind.is_of_the_head() && !judged && fault.matches(method, path)
+        })
+        .map(|armed| armed.status.fault.kind.clone())
+    }
+
+    /// The fault that acts on a request, which came over HTTP/2 or not.
+    pub(crate) fn strike(&mut self, method: &str, path: &str, http2: bool) -> Option<Hit> {
+        self.first(|FaultStatus { fault, .. }| {
+            let earlier = fault.kind.is_of_the_handshake() || fault.kind.is_of_the_head();
+            let refuses = matches!(fault.kind, FaultKind::Refuse { .. });
+            let has_frames = http2 || !fault.kind.is_of_http2();
+            !earlier && !refuses && has_frames && fault.matches(method, path)
+        })
+        .map(|armed| Hit {
+            kind: armed.status.fault.kind.clone(),
+            released: armed.release.subscribe(),
         })
     }
 
-    /// The fault that acts on a request.
-    pub(crate) fn strike(&mut self, method: &str, path: &str) -> Option<Hit> {
-        let of_requests = |kind: &FaultKind| {
-            !matches!(
-                kind,
-                FaultKind::Refuse { .. } | FaultKind::ResetBeforeRequest
-            )
-        };
+    /// The first fault that is meant and armed.
+    fn first(&mut self, meant: impl Fn(&FaultStatus) -> bool) -> Option<&mut Armed> {
         self.faults
             .iter_mut()
-            .find_map(|armed| {
-                let fault = &armed.status.fault;
-                let acts = of_requests(&fault.kind) && fault.matches(method, path);
-                (acts && armed.strike()).then_some(armed)
-            })
-            .map(|armed| Hit {
-                kind: armed.status.fault.kind.clone(),
-                released: armed.release.subscribe(),
-            })
+            .find_map(|armed| (meant(&armed.status) && armed.strike()).then_some(armed))
     }
 }
 
@@ -161,7 +168,10 @@ mod tests {
 
     fn names(set: &mut FaultSet, requests: usize) -> Vec<&'static str> {
         (0..requests)
-            .map(|_| set.strike("POST", "/a").map_or("-", |hit| hit.kind.name()))
+            .map(|_| {
+                set.strike("POST", "/a", false)
+                    .map_or("-", |hit| hit.kind.name())
+            })
             .collect()
     }
 
@@ -176,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_skipping_fault_leaves_the_request_to_the_next() {
-        let first = Fault::from(FaultKind::CutBody).skip(1).times(1);
+        let first = Fault::from(FaultKind::cut_body()).skip(1).times(1);
         let mut set = set([first, FaultKind::AcceptNeverAnswer.into()]);
         let expected = ["accept_never_answer", "cut_body", "accept_never_answer"];
         assert_eq!(names(&mut set, 3), expected);
@@ -184,30 +194,42 @@ mod tests {
 
     #[test]
     fn matchers_are_all_needed() {
-        let fault = Fault::from(FaultKind::CutBody)
+        let fault = Fault::from(FaultKind::cut_body())
             .method("post")
             .path("/api")
             .path_contains("acc");
         let mut set = set([fault]);
-        assert!(set.strike("GET", "/api/accounts").is_none());
-        assert!(set.strike("POST", "/x/api/accounts").is_none());
-        assert!(set.strike("POST", "/api/contacts").is_none());
-        assert!(set.strike("POST", "/api/accounts").is_some());
+        assert!(set.strike("GET", "/api/accounts", false).is_none());
+        assert!(set.strike("POST", "/x/api/accounts", false).is_none());
+        assert!(set.strike("POST", "/api/contacts", false).is_none());
+        assert!(set.strike("POST", "/api/accounts", false).is_some());
     }
 
     #[test]
     fn a_fault_that_judged_the_accept_does_not_judge_the_first_request() {
         let mut set = set([Fault::from(FaultKind::ResetBeforeRequest).skip(1).times(1)]);
-        assert!(!set.resets_accepted());
-        assert!(!set.resets_head("GET", "/", FaultId(1)));
-        assert!(set.resets_head("GET", "/", FaultId(0)));
-        assert!(!set.resets_accepted());
+        assert!(set.strike_accept().is_none());
+        assert!(set.strike_head("GET", "/", FaultId(1)).is_none());
+        assert!(set.strike_head("GET", "/", FaultId(0)).is_some());
+        assert!(set.strike_accept().is_none());
+    }
+
+    #[test]
+    fn faults_of_http2_pass_other_requests() {
+        let fault = FaultKind::RstStream {
+            code: 7,
+            commit: false,
+            partial: false,
+        };
+        let mut set = set([Fault::from(fault).times(1)]);
+        assert!(set.strike("GET", "/", false).is_none());
+        assert!(set.strike("GET", "/", true).is_some());
     }
 
     #[test]
     fn removing_a_fault_releases_what_it_holds() {
         let mut set = set([FaultKind::Stall { ms: None }.into()]);
-        let hit = set.strike("GET", "/").unwrap();
+        let hit = set.strike("GET", "/", false).unwrap();
         assert!(hit.released.has_changed().is_ok());
         assert!(set.remove(FaultId(0)));
         assert!(hit.released.has_changed().is_err());

@@ -1,11 +1,12 @@
 //! What a twin is made of, as it stands in a scenario or in the binary's configuration file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::TwinError;
-use crate::fault::FaultKind;
+use crate::fault_kind::FaultKind;
 use crate::replication::Replication;
 use crate::role::{Authority, Role};
 
@@ -72,6 +73,17 @@ pub struct OrganizationConfig {
     /// What the WSDL says; failover available by default.
     #[serde(default)]
     pub wsdl: Wsdl,
+    /// Whether the sides offer HTTP/2 in the TLS handshake, beside HTTP/1.1; false by default.
+    #[serde(default)]
+    pub http2: bool,
+    /// The same for the alternate alone; default: as `http2`.
+    #[serde(default)]
+    pub alternate_http2: Option<bool>,
+    /// Alternate keys that are enforced: by the entity's logical name (`account`), each the
+    /// attributes whose values no two rows of a side share. None by default; the Web API finds
+    /// rows by any attributes.
+    #[serde(default)]
+    pub alternate_keys: BTreeMap<String, Vec<Vec<String>>>,
 }
 
 fn default_suffix() -> String {
@@ -94,6 +106,9 @@ impl OrganizationConfig {
             passive: FaultKind::datacenter_not_available(),
             replication: Replication::default(),
             wsdl: Wsdl::default(),
+            http2: false,
+            alternate_http2: None,
+            alternate_keys: BTreeMap::new(),
         }
     }
 
@@ -119,7 +134,39 @@ impl OrganizationConfig {
         std::iter::once(self.host(role)).chain(aliases).collect()
     }
 
+    /// Whether a side offers HTTP/2.
+    pub(crate) fn http2(&self, role: Role) -> bool {
+        match role {
+            Role::Primary => self.http2,
+            Role::Alternate => self.alternate_http2.unwrap_or(self.http2),
+        }
+    }
+
+    /// Whether a host, with or without a port, is one of the side's.
+    pub(crate) fn is_own_authority(&self, role: Role, authority: &str) -> bool {
+        let authority = authority.to_ascii_lowercase();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &authority,
+        };
+        let host = host.trim_end_matches('.');
+        self.hosts(role).iter().any(|own| own == host)
+    }
+
     pub(crate) fn check(&self) -> Result<(), TwinError> {
+        if self.alternate_keys.values().flatten().any(Vec::is_empty) {
+            return Err(TwinError::invalid(format!(
+                "organization `{}`: an alternate key without attributes",
+                self.name
+            )));
+        }
+        let offers_http2 = Role::ALL.iter().any(|role| self.http2(*role));
+        if offers_http2 && self.scheme == Scheme::Http {
+            return Err(TwinError::invalid(format!(
+                "organization `{}`: HTTP/2 is agreed on in the TLS handshake: take the scheme https",
+                self.name
+            )));
+        }
         self.passive.check_passive()?;
         for host in Role::ALL.iter().flat_map(|role| self.hosts(*role)) {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
@@ -247,11 +294,17 @@ mod tests {
         same.alternate_host = Some("Contoso.crm.twin.test".into());
         let mut committing = OrganizationConfig::new("contoso");
         committing.passive = FaultKind::CommitThenReset;
+        let mut keyless = OrganizationConfig::new("contoso");
+        keyless.alternate_keys = BTreeMap::from([("account".into(), vec![vec![]])]);
+        let mut plain = OrganizationConfig::new("contoso");
+        (plain.scheme, plain.alternate_http2) = (Scheme::Http, Some(true));
         let mut url = OrganizationConfig::new("contoso");
         url.primary_host = Some("https://contoso".into());
         for (config, word) in [
             (same, "both sides"),
             (committing, "passive"),
+            (keyless, "without attributes"),
+            (plain, "scheme https"),
             (url, "no host name"),
         ] {
             let error = config.check().unwrap_err().to_string();

@@ -13,9 +13,10 @@ pub struct Counts {
     pub open_connections: u64,
     /// Requests read whole.
     pub received: u64,
-    /// The same by method and service: `POST web_api`, `POST soap`, `GET wsdl`, `GET other`.
+    /// The same by method and service: `POST web_api`, `POST soap`, `POST discovery`,
+    /// `GET odata_v2`, `GET wsdl`, `GET other`.
     pub received_by: BTreeMap<String, u64>,
-    /// Gauge: requests received, and neither answered nor dropped with their connection.
+    /// Gauge: requests received, and neither answered whole nor dropped with their connection.
     pub in_flight: u64,
     /// Rows created.
     pub creates: u64,
@@ -23,9 +24,9 @@ pub struct Counts {
     pub updates: u64,
     /// Rows deleted.
     pub deletes: u64,
-    /// Requests that wrote a row: the sum of the three.
+    /// Writes of rows: the sum of the three.
     pub committed: u64,
-    /// Answers handed to the socket.
+    /// Answers handed to the socket; one that stops within counts from its status line on.
     pub answered: u64,
     /// Answers 401, for a missing, unknown or foreign token.
     pub rejected_tokens: u64,
@@ -33,10 +34,11 @@ pub struct Counts {
     pub wrong_audience: u64,
     /// Tokens of another host, checked or not.
     pub foreign_tokens: u64,
-    /// Requests whose `Host` is none of the side's (answered 400, as http.sys does).
+    /// Requests whose `Host` is none of the side's (answered 400, as http.sys does), and requests
+    /// within a batch to another host.
     pub wrong_host: u64,
-    /// Requests (or connections, for `reset_before_request` and `close_idle`) that a fault met, by
-    /// kind.
+    /// Requests (or connections, for `reset_before_request`, `close_idle` and the faults of the
+    /// handshake) that a fault met, by kind.
     pub faults: BTreeMap<String, u64>,
 }
 
@@ -89,10 +91,10 @@ impl Condition {
         }
     }
 
-    /// At least `requests` wrote a row.
-    pub fn committed(requests: u64) -> Condition {
+    /// At least that many writes of rows.
+    pub fn committed(writes: u64) -> Condition {
         Condition {
-            committed_at_least: Some(requests),
+            committed_at_least: Some(writes),
             ..Condition::default()
         }
     }

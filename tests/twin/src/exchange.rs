@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use tokio::sync::watch;
 
+use crate::delivery::{End, Staged};
 use crate::organization::Organization;
 use crate::plan::{Ending, Outcome, Plan};
 use crate::role::Role;
@@ -20,11 +21,26 @@ pub(crate) struct Door {
     pub(crate) connection: u64,
 }
 
-/// Counts a request as in flight until it is answered, or dropped with its connection.
-struct InFlight {
+/// Counts a request as in flight until it is answered whole, or dropped with its connection.
+pub(crate) struct InFlight {
     door: Door,
     seq: u64,
     status: Option<u16>,
+}
+
+impl InFlight {
+    /// The answer is handed to the socket.
+    pub(crate) fn answered(mut self, status: StatusCode) {
+        self.status = Some(status.as_u16());
+    }
+
+    /// The status line of the answer is handed to the socket, and more follows.
+    pub(crate) fn begins_to_answer(&self, status: StatusCode) {
+        let Door {
+            organization, role, ..
+        } = &self.door;
+        organization.answer(*role, self.seq, status.as_u16());
+    }
 }
 
 impl Drop for InFlight {
@@ -38,12 +54,12 @@ impl Drop for InFlight {
     }
 }
 
-/// Receives a request and says how it ends.
-pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> Ending {
+/// Receives a request and says how it ends; the request is in flight as long as the guard lives.
+pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> (Ending, InFlight) {
     let (seq, hit) = door
         .organization
         .receive(door.role, door.connection, &request);
-    let mut in_flight = InFlight {
+    let in_flight = InFlight {
         door: door.clone(),
         seq,
         status: None,
@@ -55,15 +71,8 @@ pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> Ending {
     };
     // A task of its own, so that a client that leaves does not undo what its request started.
     let execution = tokio::spawn(execute(door, seq, request, plan, released));
-    let ending = execution.await.unwrap_or(Ending::Reset);
-    match &ending {
-        Ending::Answer(reply) | Ending::Cut(reply) => {
-            in_flight.status = Some(reply.status().as_u16());
-        }
-        Ending::NeverAnswer => std::future::pending().await,
-        Ending::Close { .. } | Ending::Reset => {}
-    }
-    ending
+    let ending = execution.await.unwrap_or(Ending::End(End::Reset));
+    (ending, in_flight)
 }
 
 async fn execute(
@@ -78,13 +87,19 @@ async fn execute(
     }
     let served = plan.execute.then(|| serve(&door, seq, &request));
     if let Some(hold) = plan.hold_after {
-        hold.wait(released).await;
+        hold.wait(released.clone()).await;
     }
-    match (plan.outcome, served) {
-        (Outcome::ServedCut, Some(Ending::Answer(reply))) => Ending::Cut(reply),
-        (Outcome::Served | Outcome::ServedCut, Some(ending)) => ending,
-        (Outcome::Instead(ending), _) => ending,
-        (Outcome::Served | Outcome::ServedCut, None) => Ending::NeverAnswer,
+    let ending = match (plan.outcome, served) {
+        (Outcome::Served, Some(ending)) | (Outcome::Instead(ending), _) => ending,
+        (Outcome::Served, None) => Ending::NeverAnswer,
+    };
+    match (plan.manner, ending) {
+        (Some(manner), Ending::Answer(reply)) => Ending::Staged(Staged {
+            reply,
+            manner,
+            released,
+        }),
+        (_, ending) => ending,
     }
 }
 

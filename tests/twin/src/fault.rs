@@ -1,14 +1,13 @@
 //! The faults that can be set on a side, as they are written in a scenario or sent to the control
 //! endpoint.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::TwinError;
-use crate::error_code::ErrorCode;
+use crate::fault_kind::FaultKind;
 
 /// Names a fault that is set on a side; unique within one twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,214 +17,6 @@ pub struct FaultId(pub u64);
 impl fmt::Display for FaultId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
-    }
-}
-
-/// What happens instead of an ordinary answer.
-///
-/// "Reset" is a TCP RST (SO_LINGER 0), "close" a FIN. Only the kinds that say so execute the
-/// request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum FaultKind {
-    /// The listener is closed: connects are refused. The port stays reserved, and the same port
-    /// listens again when the fault is cleared.
-    Refuse {
-        /// False (default): every connection of the side is reset. True: they live on and are
-        /// served.
-        #[serde(default)]
-        keep_existing: bool,
-    },
-    /// The listener stays with the smallest backlog and nothing is accepted: a connect succeeds
-    /// in the backlog or hangs. Requests on connections that were accepted before are read and
-    /// never answered. When the fault is cleared, what waits in the backlog is accepted and
-    /// served, as after a thaw.
-    ListenNeverAccept,
-    /// The request is read, not executed, and never answered; the connection stays open.
-    AcceptNeverAnswer,
-    /// The request is executed, then the connection is closed with no byte of answer.
-    CommitThenClose {
-        /// Whether TLS says goodbye (close_notify) before the FIN. False by default: a process
-        /// that dies does not.
-        #[serde(default)]
-        close_notify: bool,
-    },
-    /// The request is executed, then the connection is reset with no byte of answer.
-    CommitThenReset,
-    /// The request is executed at once and answered late.
-    Stall {
-        /// Milliseconds; none (default): until the fault is cleared.
-        #[serde(default)]
-        ms: Option<u64>,
-    },
-    /// The request is executed late and then answered. It is executed also when its client has
-    /// left meanwhile: a late commit.
-    StallBeforeCommit {
-        /// Milliseconds; none (default): until the fault is cleared.
-        #[serde(default)]
-        ms: Option<u64>,
-    },
-    /// A new connection is reset as soon as it is accepted, one that is kept alive when its next
-    /// request's head arrives. With a matcher only heads are looked at.
-    ResetBeforeRequest,
-    /// The request is read whole, not executed, and the connection reset.
-    ResetAfterRequest,
-    /// The request is read whole, not executed, and the connection closed.
-    CloseAfterRequest {
-        /// As in `CommitThenClose`.
-        #[serde(default)]
-        close_notify: bool,
-    },
-    /// A front end's page, `text/html`.
-    HtmlPage {
-        /// HTTP status, 200 by default.
-        #[serde(default = "ok")]
-        status: u16,
-        /// Whether the request is executed before; false by default.
-        #[serde(default)]
-        commit: bool,
-    },
-    /// Any answer.
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// Headers of the answer; `Content-Length` is added.
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-        /// Body of the answer, empty by default.
-        #[serde(default)]
-        body: String,
-        /// Whether the request is executed before; false by default.
-        #[serde(default)]
-        commit: bool,
-    },
-    /// 0x8004B065 in the form of the path: a SOAP fault, or an OData error.
-    DatacenterNotAvailable {
-        /// HTTP status on the Web API, 503 by default. SOAP faults come with 500.
-        #[serde(default = "unavailable")]
-        status: u16,
-    },
-    /// Any service fault in the form of the path.
-    ServiceFault {
-        /// The code as it is written in error lists: hex (`0x80040237`) or decimal
-        /// (`-2147220937`).
-        code: ErrorCode,
-        /// The message, empty by default.
-        #[serde(default)]
-        message: String,
-        /// HTTP status on the Web API, 500 by default. SOAP faults come with 500.
-        #[serde(default = "server_error")]
-        status: u16,
-        /// Whether the request is executed before; false by default.
-        #[serde(default)]
-        commit: bool,
-    },
-    /// The request is executed; status, headers and half of the body are sent, then the
-    /// connection is closed. An answer without a body is sent as it is.
-    CutBody,
-    /// Connections that wait for a next request are closed now; nothing remains set.
-    CloseIdle,
-}
-
-fn ok() -> u16 {
-    200
-}
-
-fn server_error() -> u16 {
-    500
-}
-
-fn unavailable() -> u16 {
-    503
-}
-
-impl FaultKind {
-    /// The kind's name in JSON.
-    pub fn name(&self) -> &'static str {
-        match self {
-            FaultKind::Refuse { .. } => "refuse",
-            FaultKind::ListenNeverAccept => "listen_never_accept",
-            FaultKind::AcceptNeverAnswer => "accept_never_answer",
-            FaultKind::CommitThenClose { .. } => "commit_then_close",
-            FaultKind::CommitThenReset => "commit_then_reset",
-            FaultKind::Stall { .. } => "stall",
-            FaultKind::StallBeforeCommit { .. } => "stall_before_commit",
-            FaultKind::ResetBeforeRequest => "reset_before_request",
-            FaultKind::ResetAfterRequest => "reset_after_request",
-            FaultKind::CloseAfterRequest { .. } => "close_after_request",
-            FaultKind::HtmlPage { .. } => "html_page",
-            FaultKind::Status { .. } => "status",
-            FaultKind::DatacenterNotAvailable { .. } => "datacenter_not_available",
-            FaultKind::ServiceFault { .. } => "service_fault",
-            FaultKind::CutBody => "cut_body",
-            FaultKind::CloseIdle => "close_idle",
-        }
-    }
-
-    /// 0x8004B065 with the default status.
-    pub fn datacenter_not_available() -> FaultKind {
-        FaultKind::DatacenterNotAvailable {
-            status: unavailable(),
-        }
-    }
-
-    /// Whether the fault is made at the listener or at idle connections, so that no request is
-    /// there to be matched or counted.
-    fn is_of_the_listener(&self) -> bool {
-        matches!(
-            self,
-            FaultKind::Refuse { .. } | FaultKind::ListenNeverAccept | FaultKind::CloseIdle
-        )
-    }
-
-    /// What a passive side may answer: a fault that executes nothing and needs a request.
-    pub(crate) fn check_passive(&self) -> Result<(), TwinError> {
-        let fits = match self {
-            FaultKind::AcceptNeverAnswer
-            | FaultKind::ResetAfterRequest
-            | FaultKind::CloseAfterRequest { .. }
-            | FaultKind::DatacenterNotAvailable { .. } => true,
-            FaultKind::HtmlPage { commit, .. }
-            | FaultKind::Status { commit, .. }
-            | FaultKind::ServiceFault { commit, .. } => !commit,
-            _ => false,
-        };
-        if !fits {
-            return Err(TwinError::invalid(format!(
-                "a passive side cannot answer `{}`: take accept_never_answer, reset_after_request, \
-                 close_after_request, datacenter_not_available, or html_page, status, service_fault \
-                 without `commit`",
-                self.name()
-            )));
-        }
-        self.check_status()
-    }
-
-    fn check_status(&self) -> Result<(), TwinError> {
-        let status = match self {
-            FaultKind::HtmlPage { status, .. }
-            | FaultKind::Status { status, .. }
-            | FaultKind::DatacenterNotAvailable { status }
-            | FaultKind::ServiceFault { status, .. } => *status,
-            _ => return Ok(()),
-        };
-        if !(200..=999).contains(&status) {
-            return Err(TwinError::invalid(format!(
-                "status {status} is none: take a number from 200 to 999"
-            )));
-        }
-        if let FaultKind::Status { headers, .. } = self {
-            for (name, value) in headers {
-                if http::HeaderName::try_from(name).is_err()
-                    || http::HeaderValue::try_from(value).is_err()
-                {
-                    return Err(TwinError::invalid(format!(
-                        "`{name}: {value}` is no header"
-                    )));
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -276,15 +67,9 @@ impl TryFrom<Map<String, Value>> for Fault {
             .filter_map(|key| keys.remove_entry(*key))
             .collect();
         let matcher: Matcher = serde_json::from_value(matcher.into()).map_err(wrong)?;
-        let given: Vec<String> = keys.keys().cloned().collect();
-        let kind: FaultKind = serde_json::from_value(keys.into()).map_err(wrong)?;
-        let known = serde_json::to_value(&kind).map_err(wrong)?;
-        if let Some(key) = given.iter().find(|key| known.get(key.as_str()).is_none()) {
-            return Err(TwinError::invalid(format!(
-                "fault: `{}` has no key `{key}`",
-                kind.name()
-            )));
-        }
+        let given = Value::from(keys);
+        let kind: FaultKind = serde_json::from_value(given.clone()).map_err(wrong)?;
+        refuse_unknown_keys(&kind, &given)?;
         let fault = Fault {
             kind,
             method: matcher.method,
@@ -295,6 +80,22 @@ impl TryFrom<Map<String, Value>> for Fault {
         };
         fault.check()?;
         Ok(fault)
+    }
+}
+
+fn refuse_unknown_keys(kind: &FaultKind, given: &Value) -> Result<(), TwinError> {
+    let known = serde_json::to_value(kind)
+        .map_err(|error| TwinError::invalid(format!("fault: {error}")))?;
+    let mut keys = given.as_object().into_iter().flat_map(Map::keys);
+    if let Some(key) = keys.find(|key| known.get(key.as_str()).is_none()) {
+        return Err(TwinError::invalid(format!(
+            "fault: `{}` has no key `{key}`",
+            kind.name()
+        )));
+    }
+    match kind.answer() {
+        Some(answer) => refuse_unknown_keys(answer, &given["answer"]),
+        None => Ok(()),
     }
 }
 
@@ -369,7 +170,13 @@ impl Fault {
                 self.kind.name()
             )));
         }
-        self.kind.check_status()
+        if self.kind.is_of_the_handshake() && self.has_matcher() {
+            return Err(TwinError::invalid(format!(
+                "`{}` sees no request: leave out method, path and path_contains",
+                self.kind.name()
+            )));
+        }
+        self.kind.check()
     }
 }
 
@@ -378,6 +185,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error_code::ErrorCode;
 
     #[test]
     fn json_round_trip_keeps_every_key() {
@@ -395,18 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_refused_by_name() {
-        for (text, key) in [
+    fn what_cannot_be_is_refused_by_name() {
+        for (text, word) in [
             (json!({"kind": "reset_after_request", "tims": 1}), "tims"),
             (
                 json!({"kind": "refuse", "keep_exsting": true}),
                 "keep_exsting",
             ),
+            (
+                json!({"kind": "stall_body", "answer": {"kind": "html_page", "stat": 504}}),
+                "stat",
+            ),
+            (
+                json!({"kind": "cut_head", "answer": {"kind": "cut_body"}}),
+                "cut_body",
+            ),
+            (json!({"kind": "wrong_length", "by": 0}), "by 0"),
+            (
+                json!({"kind": "slow_drip", "bytes": 0, "every_ms": 1}),
+                "0 bytes",
+            ),
+            (
+                json!({"kind": "cut_body", "reset": true, "close_notify": true}),
+                "close_notify",
+            ),
+            (
+                json!({"kind": "break_handshake", "how": "eof", "method": "GET"}),
+                "leave out method",
+            ),
         ] {
             let error = serde_json::from_value::<Fault>(text)
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(key), "{error}");
+            assert!(error.contains(word), "{error}");
         }
     }
 

@@ -18,6 +18,9 @@ pub struct JournalEntry {
     pub side: Role,
     /// Counts the side's connections from 1: two requests with one number shared a connection.
     pub connection: u64,
+    /// Whether it came over HTTP/2.
+    #[serde(default)]
+    pub http2: bool,
     /// HTTP method.
     pub method: String,
     /// Path and query.

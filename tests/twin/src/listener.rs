@@ -9,16 +9,18 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
 
 use crate::armed::Listening;
 use crate::connection::Accepted;
 use crate::error::TwinError;
 use crate::exchange::Door;
+use crate::fault_kind::FaultKind;
+use crate::handshake::Entry;
 use crate::organization::Organization;
 use crate::role::Role;
 use crate::socket::{self, ResetOnDrop};
 use crate::state::{Command, ConnectionState};
+use crate::tls::Identities;
 
 const BACKLOG: i32 = 4096;
 /// The smallest; Linux still lets one connection in.
@@ -59,7 +61,7 @@ impl Listener {
         runtime: &Handle,
         organization: &Arc<Organization>,
         role: Role,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Identities>,
     ) -> Result<Listener, TwinError> {
         let _context = runtime.enter();
         let reservation = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
@@ -104,7 +106,7 @@ struct Entrance {
     address: SocketAddr,
     organization: Arc<Organization>,
     role: Role,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Identities>,
     listener: Option<TcpListener>,
     accepting: bool,
 }
@@ -156,13 +158,16 @@ impl Entrance {
         // Fails only where the peer has ended the connection already.
         let _ = tcp.set_nodelay(true);
         let (command, commands) = watch::channel(Command::Serve);
-        let (connection, judged_below) = self.organization.update(|state| {
+        let (connection, met, judged_below) = self.organization.update(|state| {
             let judged_below = self.organization.common.faults_so_far();
             let side = state.side_mut(self.role);
             side.counts.connections += 1;
-            if side.faults.resets_accepted() {
-                side.count_fault("reset_before_request");
-                return (None, judged_below);
+            let met = side.faults.strike_accept();
+            if let Some(met) = &met {
+                side.count_fault(met.name());
+            }
+            if met == Some(FaultKind::ResetBeforeRequest) {
+                return (None, met, judged_below);
             }
             side.counts.open_connections += 1;
             let connection = side.counts.connections;
@@ -170,10 +175,10 @@ impl Entrance {
                 connection,
                 ConnectionState {
                     command,
-                    busy: false,
+                    requests: 0,
                 },
             );
-            (Some(connection), judged_below)
+            (Some(connection), met, judged_below)
         });
         let reset = ResetOnDrop::default();
         let socket = socket::Socket::new(tcp, reset.clone());
@@ -189,11 +194,22 @@ impl Entrance {
             door,
             socket,
             reset,
-            tls: self.tls.clone(),
+            entry: self.entry(met.as_ref()),
             command: commands,
             judged_below,
         };
         tokio::spawn(accepted.run());
+    }
+
+    fn entry(&self, met: Option<&FaultKind>) -> Entry {
+        match (&self.tls, met) {
+            (None, _) => Entry::Plain,
+            (Some(_), Some(FaultKind::BreakHandshake { how })) => Entry::Broken(*how),
+            (Some(tls), Some(FaultKind::Certificate { which })) => {
+                Entry::Tls(tls.shown_instead(*which))
+            }
+            (Some(tls), _) => Entry::Tls(tls.own()),
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use url::form_urlencoded;
+use uuid::Uuid;
 
 use crate::reply::ServiceError;
 use crate::session::{Row, id_attribute};
 
-/// `$filter` with `eq` and `and`, `$select`, `$top`, `$count`; anything else is an error, so that a
+/// `$filter` with `eq` and `and`, `$select`, `$top`, `$count`, `$skiptoken`; anything else is an error, so that a
 /// test never believes in an option that did nothing.
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -14,6 +15,8 @@ pub(crate) struct Query {
     select: Option<Vec<String>>,
     pub(crate) top: usize,
     pub(crate) count: bool,
+    /// The last row of the page before.
+    pub(crate) after: Option<Uuid>,
 }
 
 impl Default for Query {
@@ -23,6 +26,7 @@ impl Default for Query {
             select: None,
             top: usize::MAX,
             count: false,
+            after: None,
         }
     }
 }
@@ -42,10 +46,25 @@ impl Query {
                 "$count" => {
                     parsed.count = value.parse().map_err(|_| unknown(&option, &value))?;
                 }
+                "$skiptoken" => {
+                    let after = Uuid::try_parse(&value).map_err(|_| unknown(&option, &value))?;
+                    parsed.after = Some(after);
+                }
                 _ => return Err(unknown(&option, &value)),
             }
         }
         Ok(parsed)
+    }
+
+    /// The same for the attributes' logical names, which are those of the schema in lower case.
+    pub(crate) fn in_lower_case(mut self) -> Query {
+        for (name, _) in &mut self.filter {
+            name.make_ascii_lowercase();
+        }
+        for name in self.select.iter_mut().flatten() {
+            name.make_ascii_lowercase();
+        }
+        self
     }
 
     pub(crate) fn matches(&self, row: &Row) -> bool {
@@ -87,8 +106,8 @@ fn filter(text: &str) -> Result<Vec<(String, Value)>, ServiceError> {
     }
 }
 
-/// The literal at the start, and what follows it.
-fn literal(text: &str) -> Option<(Value, &str)> {
+/// The literal at the start, up to a space or a comma, and what follows it.
+pub(crate) fn literal(text: &str) -> Option<(Value, &str)> {
     if let Some(quoted) = text.strip_prefix('\'') {
         let mut value = String::new();
         let mut rest = quoted;
@@ -102,11 +121,11 @@ fn literal(text: &str) -> Option<(Value, &str)> {
             rest = escaped;
         }
     }
-    let end = text.find(' ').unwrap_or(text.len());
+    let end = text.find([' ', ',']).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     let value = match serde_json::from_str(word) {
         Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,
-        _ => Value::String(uuid::Uuid::try_parse(word).ok()?.to_string()),
+        _ => Value::String(Uuid::try_parse(word).ok()?.to_string()),
     };
     Some((value, rest))
 }
@@ -149,6 +168,7 @@ mod tests {
             "$filter=name%20eq%20'x",
             "$expand=a",
             "$top=x",
+            "$skiptoken=x",
         ] {
             assert!(Query::parse(query).is_err(), "{query}");
         }

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::config::{OrganizationConfig, Tokens, Wsdl};
 use crate::error::TwinError;
-use crate::fault::FaultKind;
+use crate::fault_kind::FaultKind;
 use crate::organization::{Common, Organization};
 use crate::replication::Replication;
 use crate::role::{Authority, Role};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Version};
 use uuid::Uuid;
 
 use crate::armed::{Hit, Listening};
@@ -160,9 +160,10 @@ impl Organization {
         let at_ms = self.common.started.elapsed().as_millis() as u64;
         let (name, id) = service.subject(request);
         let method = request.method().as_str();
+        let http2 = request.version() == Version::HTTP_2;
         self.update(|state| {
             let side = state.side_mut(role);
-            let hit = side.faults.strike(method, path);
+            let hit = side.faults.strike(method, path, http2);
             side.counts.received += 1;
             side.counts.in_flight += 1;
             *side
@@ -173,12 +174,13 @@ impl Organization {
             if let Some(hit) = &hit {
                 side.count_fault(hit.kind.name());
             }
-            side.set_busy(connection, true);
+            side.begin_request(connection);
             let seq = self.common.journal.add(JournalEntry {
                 seq: 0,
                 org: self.config.name.clone(),
                 side: role,
                 connection,
+                http2,
                 method: method.to_owned(),
                 path: path.to_owned(),
                 token_for,
@@ -194,19 +196,29 @@ impl Organization {
         })
     }
 
-    /// Notes that a request was answered, or with `None` dropped with its connection.
+    /// Notes that the answer to a request has begun.
+    pub(crate) fn answer(&self, role: Role, seq: u64, status: u16) {
+        self.update(|state| self.note_answer(state, role, seq, status));
+    }
+
+    /// Notes that a request was answered, or with `None` that it is answered already, or dropped
+    /// with its connection.
     pub(crate) fn finish(&self, role: Role, connection: u64, seq: u64, status: Option<u16>) {
         self.update(|state| {
             let side = state.side_mut(role);
-            side.set_busy(connection, false);
+            side.end_request(connection);
             side.counts.in_flight -= 1;
             if let Some(status) = status {
-                side.counts.answered += 1;
-                self.common.journal.amend(seq, |entry| {
-                    entry.answered = true;
-                    entry.status = Some(status);
-                });
+                self.note_answer(state, role, seq, status);
             }
+        });
+    }
+
+    fn note_answer(&self, state: &mut State, role: Role, seq: u64, status: u16) {
+        state.side_mut(role).counts.answered += 1;
+        self.common.journal.amend(seq, |entry| {
+            entry.answered = true;
+            entry.status = Some(status);
         });
     }
 }

@@ -109,6 +109,12 @@ impl ReplicationLog {
         }
     }
 
+    /// Drops what was pushed after that many waited.
+    pub(crate) fn forget_after(&mut self, waiting: u64) {
+        self.waiting
+            .truncate(usize::try_from(waiting).unwrap_or(usize::MAX));
+    }
+
     pub(crate) fn waiting(&self) -> u64 {
         self.waiting.len() as u64
     }

@@ -6,6 +6,7 @@ use http::{Response, response};
 use serde_json::{Value, json};
 
 use crate::error_code::ErrorCode;
+use crate::odata_v2;
 use crate::service::Service;
 use crate::xml::escaped;
 
@@ -34,13 +35,6 @@ pub(crate) fn json_reply(status: u16, body: &Value) -> Reply {
     with_body(builder, body.to_string())
 }
 
-pub(crate) fn soap_reply(status: u16, envelope: String) -> Reply {
-    let builder = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "text/xml; charset=utf-8");
-    with_body(builder, envelope)
-}
-
 pub(crate) fn html_reply(status: u16, text: &str) -> Reply {
     let builder = Response::builder()
         .status(status)
@@ -61,12 +55,16 @@ pub(crate) struct ServiceError {
     /// The HTTP status on the Web API.
     pub(crate) status: u16,
     pub(crate) message: String,
+    /// How long to wait, as a SOAP fault says it.
+    pub(crate) retry_after: Option<String>,
 }
 
 /// 0x8004B065.
 pub(crate) const DATACENTER_NOT_AVAILABLE: ErrorCode = ErrorCode(0x8004_B065);
 pub(crate) const OBJECT_DOES_NOT_EXIST: ErrorCode = ErrorCode(0x8004_0217);
 pub(crate) const DUPLICATE_RECORD: ErrorCode = ErrorCode(0x8004_0237);
+pub(crate) const DUPLICATE_ENTITY_KEY: ErrorCode = ErrorCode(0x8006_0892);
+pub(crate) const NO_ROW_WITH_ENTITY_KEY: ErrorCode = ErrorCode(0x8006_0891);
 pub(crate) const VERSION_MISMATCH: ErrorCode = ErrorCode(0x8006_0882);
 pub(crate) const INVALID_ARGUMENT: ErrorCode = ErrorCode(0x8004_0203);
 pub(crate) const NO_SUCH_RESOURCE: ErrorCode = ErrorCode(0x8006_0888);
@@ -77,6 +75,7 @@ impl ServiceError {
             code,
             status,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -93,8 +92,9 @@ impl ServiceError {
     /// In the form of the service that was asked.
     pub(crate) fn reply(&self, service: Service) -> Reply {
         match service {
-            Service::Soap => soap_reply(500, self.soap_fault()),
-            _ => self.odata(),
+            Service::Soap { version, contract } => version.fault(contract, self, None),
+            Service::ODataV2 => odata_v2::error(self),
+            Service::WebApi | Service::Wsdl | Service::Other => self.odata(),
         }
     }
 
@@ -103,17 +103,6 @@ impl ServiceError {
         json_reply(
             self.status,
             &json!({"error": {"code": code, "message": self.message}}),
-        )
-    }
-
-    fn soap_fault(&self) -> String {
-        let text = escaped(&self.message);
-        let time = time::OffsetDateTime::now_utc()
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap_or_default();
-        format!(
-            r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode>s:Client</faultcode><faultstring xml:lang="en-US">{text}</faultstring><detail><OrganizationServiceFault xmlns="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><ErrorCode>{}</ErrorCode><ErrorDetails xmlns:a="http://schemas.datacontract.org/2004/07/System.Collections.Generic"/><Message>{text}</Message><Timestamp>{time}</Timestamp><InnerFault i:nil="true"/><TraceText i:nil="true"/></OrganizationServiceFault></detail></s:Fault></s:Body></s:Envelope>"#,
-            self.code.signed()
         )
     }
 }

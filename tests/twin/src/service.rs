@@ -10,36 +10,59 @@ use crate::plan::{Ending, Outcome, Plan};
 use crate::reply::{NO_SUCH_RESOURCE, Reply, ServiceError, html_reply};
 use crate::role::Role;
 use crate::session::Session;
+use crate::soap_envelope::{Contract, SoapVersion};
 use crate::state::State;
-use crate::{soap, web_api, wsdl};
+use crate::{odata_v2, soap, web_api, wsdl};
 
 /// A service of a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     WebApi,
-    Soap,
+    ODataV2,
+    Soap {
+        version: SoapVersion,
+        contract: Contract,
+    },
     Wsdl,
     Other,
 }
 
 const ORGANIZATION_SERVICE: &str = "/XRMServices/2011/Organization.svc";
+const DISCOVERY_SERVICE: &str = "/XRMServices/2011/Discovery.svc";
+
+/// What follows `start`, whatever the case.
+fn after<'a>(path: &'a str, start: &str) -> Option<&'a str> {
+    let (begin, rest) = path.split_at_checked(start.len())?;
+    begin.eq_ignore_ascii_case(start).then_some(rest)
+}
 
 impl Service {
     pub(crate) fn of(uri: &Uri) -> Service {
         let path = uri.path();
-        let of_soap = path
-            .get(..ORGANIZATION_SERVICE.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(ORGANIZATION_SERVICE));
         let asks_wsdl = || {
             let query = uri.query().unwrap_or_default().to_ascii_lowercase();
             query == "wsdl" || query == "singlewsdl" || query.starts_with("wsdl=")
         };
-        if of_soap && asks_wsdl() {
-            Service::Wsdl
-        } else if of_soap && path[ORGANIZATION_SERVICE.len()..].eq_ignore_ascii_case("/web") {
-            Service::Soap
-        } else if web_api::resource(path).is_some() {
+        if after(path, ORGANIZATION_SERVICE).is_some() && asks_wsdl() {
+            return Service::Wsdl;
+        }
+        for (contract, service) in [
+            (Contract::Organization, ORGANIZATION_SERVICE),
+            (Contract::Discovery, DISCOVERY_SERVICE),
+        ] {
+            let version = match after(path, service) {
+                Some("") => SoapVersion::V12,
+                Some(rest) if rest.eq_ignore_ascii_case("/web") => SoapVersion::V11,
+                _ => continue,
+            };
+            return Service::Soap { version, contract };
+        }
+        if web_api::resource(path).is_some() {
             Service::WebApi
+        } else if after(path, odata_v2::PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            Service::ODataV2
         } else {
             Service::Other
         }
@@ -48,7 +71,15 @@ impl Service {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Service::WebApi => "web_api",
-            Service::Soap => "soap",
+            Service::ODataV2 => "odata_v2",
+            Service::Soap {
+                contract: Contract::Organization,
+                ..
+            } => "soap",
+            Service::Soap {
+                contract: Contract::Discovery,
+                ..
+            } => "discovery",
             Service::Wsdl => "wsdl",
             Service::Other => "other",
         }
@@ -58,8 +89,13 @@ impl Service {
     pub(crate) fn subject(self, request: &Request<Bytes>) -> (Option<String>, Option<Uuid>) {
         match self {
             Service::WebApi => web_api::subject(request),
-            Service::Soap => soap::subject(request.body()),
-            Service::Wsdl | Service::Other => (None, None),
+            Service::Soap {
+                version,
+                contract: Contract::Organization,
+            } => soap::subject(version, request.body()),
+            Service::ODataV2 | Service::Soap { .. } | Service::Wsdl | Service::Other => {
+                (None, None)
+            }
         }
     }
 }
@@ -112,10 +148,13 @@ pub(crate) fn serve(
             written: None,
         };
     }
-    let mut session = Session::new(state, role, base, organization.identity);
+    let mut session = Session::new(state, role, base, organization);
     let reply = match service {
         Service::WebApi => web_api::answer(&mut session, request),
-        Service::Soap => soap::answer(&mut session, request),
+        Service::ODataV2 => odata_v2::answer(&session, request),
+        Service::Soap { version, contract } => {
+            Ok(soap::answer(&mut session, request, version, contract))
+        }
         Service::Wsdl | Service::Other => Err(ServiceError::new(
             NO_SUCH_RESOURCE,
             404,
@@ -148,15 +187,8 @@ fn answering_base(
         None => request.headers().get(HOST)?.to_str().ok()?,
     }
     .to_ascii_lowercase();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => &authority,
-    };
     let config = &organization.config;
-    let known = config
-        .hosts(role)
-        .iter()
-        .any(|own| own == host.trim_end_matches('.'));
+    let known = config.is_own_authority(role, &authority);
     known.then(|| format!("{}://{authority}", config.scheme.as_str()))
 }
 
@@ -166,22 +198,44 @@ mod tests {
 
     #[test]
     fn paths_name_services() {
+        let soap = |version, contract| Service::Soap { version, contract };
+        let (v11, v12) = (SoapVersion::V11, SoapVersion::V12);
         for (path, service) in [
             ("/api/data/v9.2/accounts", Service::WebApi),
             ("/api/data/v9.2/", Service::WebApi),
             ("/API/data/v9.1/WhoAmI", Service::WebApi),
             ("/api/accounts", Service::Other),
-            ("/XRMServices/2011/Organization.svc/web", Service::Soap),
+            (
+                "/XRMServices/2011/Organization.svc/web",
+                soap(v11, Contract::Organization),
+            ),
             (
                 "/xrmservices/2011/organization.svc/web?SdkClientVersion=9",
-                Service::Soap,
+                soap(v11, Contract::Organization),
+            ),
+            (
+                "/XRMServices/2011/Organization.svc",
+                soap(v12, Contract::Organization),
+            ),
+            ("/XRMServices/2011/Organization.svc/no", Service::Other),
+            (
+                "/XRMServices/2011/Discovery.svc",
+                soap(v12, Contract::Discovery),
+            ),
+            (
+                "/XRMServices/2011/Discovery.svc/web",
+                soap(v11, Contract::Discovery),
             ),
             ("/XRMServices/2011/Organization.svc?wsdl", Service::Wsdl),
             (
                 "/XRMServices/2011/Organization.svc?wsdl=wsdl0",
                 Service::Wsdl,
             ),
-            ("/XRMServices/2011/Organization.svc", Service::Other),
+            (
+                "/XRMServices/2011/OrganizationData.svc/AccountSet",
+                Service::ODataV2,
+            ),
+            ("/XRMServices/2011/OrganizationData.svcx", Service::Other),
             ("/", Service::Other),
         ] {
             assert_eq!(Service::of(&path.parse().unwrap()), service, "{path}");

@@ -4,9 +4,14 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::reply::{DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ServiceError};
+use crate::alternate_key::AlternateKey;
+use crate::config::OrganizationConfig;
+use crate::organization::Organization;
+use crate::reply::{
+    DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ServiceError, VERSION_MISMATCH,
+};
 use crate::role::Role;
-use crate::state::{State, Write};
+use crate::state::{Savepoint, State, Write};
 use crate::store::Key;
 
 /// A row's attributes; the id is an attribute as well.
@@ -16,10 +21,17 @@ pub(crate) type Row = Map<String, Value>;
 pub(crate) struct Session<'a> {
     state: &'a mut State,
     role: Role,
+    config: &'a OrganizationConfig,
     /// `https://host`, as the client named it.
     pub(crate) base: String,
     /// Business unit, user, organization.
     pub(crate) identity: [Uuid; 3],
+    written: Option<Uuid>,
+}
+
+/// What a session goes back to when its change set fails.
+pub(crate) struct SessionSavepoint {
+    state: Savepoint,
     written: Option<Uuid>,
 }
 
@@ -33,15 +45,44 @@ impl<'a> Session<'a> {
         state: &'a mut State,
         role: Role,
         base: String,
-        identity: [Uuid; 3],
+        organization: &'a Organization,
     ) -> Session<'a> {
         Session {
             state,
             role,
+            config: &organization.config,
             base,
-            identity,
+            identity: organization.identity,
             written: None,
         }
+    }
+
+    pub(crate) fn savepoint(&self) -> SessionSavepoint {
+        SessionSavepoint {
+            state: self.state.savepoint(self.role),
+            written: self.written,
+        }
+    }
+
+    /// Undoes every write since.
+    pub(crate) fn rollback(&mut self, before: SessionSavepoint) {
+        self.state.rollback(self.role, before.state);
+        self.written = before.written;
+    }
+
+    pub(crate) fn organization_name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Whether a host, with or without a port, is one of the side's.
+    pub(crate) fn is_own_authority(&self, authority: &str) -> bool {
+        self.config.is_own_authority(self.role, authority)
+    }
+
+    /// Counts a request to another host than the side's, and says what is wrong with it.
+    pub(crate) fn wrong_host(&mut self, authority: &str) -> ServiceError {
+        self.state.side_mut(self.role).counts.wrong_host += 1;
+        ServiceError::invalid(format!("'{authority}' is no host of this organization"))
     }
 
     /// The row that was written.
@@ -62,6 +103,16 @@ impl<'a> Session<'a> {
                 StatusCode::NOT_FOUND.as_u16(),
                 format!("{} With Id = {} Does Not Exist", key.entity, key.id),
             )
+        })
+    }
+
+    /// The first row that has the key's values.
+    pub(crate) fn locate(&self, entity: &str, key: &AlternateKey) -> Option<Key> {
+        let mut named = self.rows_of(entity).filter(|(_, _, row)| key.matches(row));
+        let (id, ..) = named.next()?;
+        Some(Key {
+            entity: entity.to_owned(),
+            id,
         })
     }
 
@@ -90,6 +141,7 @@ impl<'a> Session<'a> {
                 "Cannot insert duplicate key.",
             ));
         }
+        self.check_alternate_keys(&key, &row)?;
         self.put(&key, row, Write::Created);
         Ok(key)
     }
@@ -98,8 +150,22 @@ impl<'a> Session<'a> {
     pub(crate) fn update(&mut self, key: &Key, changes: Row) -> Result<(), ServiceError> {
         let mut row = self.find(key)?.1.clone();
         row.extend(changes);
+        self.check_alternate_keys(key, &row)?;
         self.put(key, row, Write::Updated);
         Ok(())
+    }
+
+    /// Refuses a row of another version than the wanted one.
+    pub(crate) fn check_version(&self, key: &Key, wanted: Option<u64>) -> Result<(), ServiceError> {
+        let (commit, _) = self.find(key)?;
+        if wanted.is_none_or(|wanted| wanted == commit) {
+            return Ok(());
+        }
+        Err(ServiceError::new(
+            VERSION_MISMATCH,
+            StatusCode::PRECONDITION_FAILED.as_u16(),
+            "The version of the existing record doesn't match the RowVersion property provided.",
+        ))
     }
 
     pub(crate) fn delete(&mut self, key: &Key) -> Result<(), ServiceError> {
@@ -107,6 +173,31 @@ impl<'a> Session<'a> {
         self.state
             .commit(self.role, key.clone(), None, Write::Deleted);
         self.written = Some(key.id);
+        Ok(())
+    }
+
+    /// Refuses a row whose values of a declared alternate key another row has.
+    fn check_alternate_keys(&self, key: &Key, row: &Row) -> Result<(), ServiceError> {
+        let declared = self.config.alternate_keys.get(&key.entity);
+        for attributes in declared.into_iter().flatten() {
+            let values = |row: &Row| -> Option<Vec<Value>> {
+                let value = |name| row.get(name).filter(|value| !value.is_null()).cloned();
+                attributes.iter().map(value).collect()
+            };
+            let Some(wanted) = values(row) else { continue };
+            let mut others = self.rows_of(&key.entity).filter(|(id, ..)| *id != key.id);
+            if others.any(|(_, _, other)| values(other).as_ref() == Some(&wanted)) {
+                return Err(ServiceError::new(
+                    DUPLICATE_ENTITY_KEY,
+                    StatusCode::PRECONDITION_FAILED.as_u16(),
+                    format!(
+                        "Entity Key {} violated. A record with the same value already exists. A \
+                         duplicate record cannot be created.",
+                        attributes.join(", ")
+                    ),
+                ));
+            }
+        }
         Ok(())
     }
 

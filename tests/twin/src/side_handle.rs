@@ -10,7 +10,8 @@ use crate::armed::{FaultStatus, Listening};
 use crate::config::Scheme;
 use crate::counts::{Condition, Counts};
 use crate::error::TwinError;
-use crate::fault::{Fault, FaultId, FaultKind};
+use crate::fault::{Fault, FaultId};
+use crate::fault_kind::FaultKind;
 use crate::listener::Listener;
 use crate::organization::Organization;
 use crate::role::Role;
@@ -57,7 +58,10 @@ impl SideHandle {
         role: Role,
     ) -> Result<SideHandle, TwinError> {
         let tls = match organization.config.scheme {
-            Scheme::Https => Some(authority.acceptor(&organization.config.hosts(role))?),
+            Scheme::Https => Some(authority.identities(
+                &organization.config.hosts(role),
+                organization.config.http2(role),
+            )?),
             Scheme::Http => None,
         };
         let listener = Listener::open(runtime, organization, role, tls)?;
@@ -118,6 +122,22 @@ impl SideHandle {
     pub fn fault(&self, fault: impl Into<Fault>) -> Result<FaultId, TwinError> {
         let fault = fault.into();
         fault.check()?;
+        if fault.kind.is_of_the_handshake() && self.organization.config.scheme == Scheme::Http {
+            return Err(TwinError::invalid(format!(
+                "`{}`: organization `{}` has the scheme http, where no hands are shaken",
+                fault.kind.name(),
+                self.organization.config.name
+            )));
+        }
+        if fault.kind.is_of_http2() && !self.organization.config.http2(self.role) {
+            return Err(TwinError::invalid(format!(
+                "`{}`: the {} of organization `{}` speaks no HTTP/2: set `http2` in its \
+                 configuration",
+                fault.kind.name(),
+                self.role,
+                self.organization.config.name
+            )));
+        }
         let id = self.organization.common.next_fault();
         let kind = fault.kind.clone();
         if kind == FaultKind::CloseIdle {
@@ -209,7 +229,7 @@ impl SideHandle {
             let connections = &state.side(self.role).connections;
             connections
                 .iter()
-                .filter(|(_, c)| !c.busy)
+                .filter(|(_, connection)| connection.is_idle())
                 .map(|(id, _)| *id)
                 .collect()
         };

@@ -1,22 +1,25 @@
-//! The organization service over SOAP 1.1: Create, Retrieve, Update, Delete, and Execute of WhoAmI.
+//! The organization service over SOAP: Create, Retrieve, Update, Delete, and Execute of WhoAmI and
+//! Update.
 
 use bytes::Bytes;
 use http::{Method, Request};
 use roxmltree::{Document, Node};
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
 
-use crate::reply::{Reply, ServiceError, soap_reply};
+use crate::discovery;
+use crate::reply::{Reply, ServiceError};
 use crate::session::{Row, Session, id_attribute};
+use crate::soap_envelope::{Addressing, Contract, SoapVersion};
 use crate::soap_value::{SERIALIZATION, read_value, write_value};
 use crate::store::Key;
 use crate::xml::{child, child_text, children, escaped};
 
-const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
-const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 const MESSAGES: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
 const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
+const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// An operation, read from the body's first element.
@@ -33,6 +36,10 @@ enum Operation {
     Update {
         key: Key,
         row: Row,
+        /// The version that the row must have.
+        version: Option<u64>,
+        /// Whether it came as a request to Execute.
+        executed: bool,
     },
     Delete {
         key: Key,
@@ -45,21 +52,10 @@ fn invalid(text: &str) -> ServiceError {
 }
 
 impl Operation {
-    fn parse(body: &[u8]) -> Result<Operation, ServiceError> {
-        let text = std::str::from_utf8(body).map_err(|_| invalid("the envelope is not UTF-8"))?;
-        let document = Document::parse(text)
-            .map_err(|error| ServiceError::invalid(format!("the envelope is no XML: {error}")))?;
-        let envelope = document.root_element();
-        if !envelope.has_tag_name((ENVELOPE, "Envelope")) {
-            return Err(invalid("the root element is no SOAP 1.1 envelope"));
-        }
-        let operation = child(envelope, "Body")
-            .and_then(|body| body.first_element_child())
-            .filter(|operation| operation.tag_name().namespace() == Some(SERVICES))
-            .ok_or_else(|| invalid("the body holds no operation of the organization service"))?;
+    fn read(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
         match operation.tag_name().name() {
             "Create" => {
-                let (entity, chosen, row) = read_entity(operation)?;
+                let (entity, chosen, row) = read_entity(entity_of(operation)?)?;
                 Ok(Operation::Create {
                     entity,
                     chosen,
@@ -67,11 +63,12 @@ impl Operation {
                 })
             }
             "Update" => {
-                let (entity, id, row) = read_entity(operation)?;
-                let id = id.ok_or_else(|| invalid("Update needs the entity's Id"))?;
+                let (key, row) = read_target(entity_of(operation)?)?;
                 Ok(Operation::Update {
-                    key: Key { entity, id },
+                    key,
                     row,
+                    version: None,
+                    executed: false,
                 })
             }
             "Retrieve" => {
@@ -88,6 +85,7 @@ impl Operation {
                 let request = child(operation, "request");
                 match request.and_then(|request| child_text(request, "RequestName")) {
                     Some("WhoAmI") => Ok(Operation::WhoAmI),
+                    Some("Update") => read_update_request(operation),
                     other => Err(ServiceError::invalid(format!(
                         "the twin does not execute {}",
                         other.unwrap_or("a request without a name")
@@ -128,10 +126,46 @@ fn read_columns(operation: Node<'_, '_>) -> Option<Vec<String>> {
     Some(names.map(str::to_owned).collect())
 }
 
-/// Logical name, id and attributes of the `entity` parameter. The id of all zeros is none, and the
+/// An UpdateRequest: the row, and with `IfRowVersionMatches` the version that it must have.
+fn read_update_request(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
+    let parameters = child(operation, "request").and_then(|request| child(request, "Parameters"));
+    let parameter = |name| {
+        let mut pairs = children(parameters?, "KeyValuePairOfstringanyType");
+        let pair = pairs.find(|pair| child_text(*pair, "key") == Some(name))?;
+        child(pair, "value")
+    };
+    let target = parameter("Target").ok_or_else(|| invalid("Update needs a Target"))?;
+    let behavior = parameter("ConcurrencyBehavior").and_then(|behavior| behavior.text());
+    let version = match behavior {
+        Some("IfRowVersionMatches") => {
+            let version = child_text(target, "RowVersion").and_then(|text| text.parse().ok());
+            Some(version.ok_or_else(|| invalid("IfRowVersionMatches needs a RowVersion"))?)
+        }
+        _ => None,
+    };
+    let (key, row) = read_target(target)?;
+    Ok(Operation::Update {
+        key,
+        row,
+        version,
+        executed: true,
+    })
+}
+
+fn entity_of<'a, 'input>(operation: Node<'a, 'input>) -> Result<Node<'a, 'input>, ServiceError> {
+    child(operation, "entity").ok_or_else(|| invalid("no entity"))
+}
+
+/// A row that is to be changed.
+fn read_target(node: Node<'_, '_>) -> Result<(Key, Row), ServiceError> {
+    let (entity, id, row) = read_entity(node)?;
+    let id = id.ok_or_else(|| invalid("Update needs the entity's Id"))?;
+    Ok((Key { entity, id }, row))
+}
+
+/// Logical name, id and attributes of an entity. The id of all zeros is none, and the
 /// attribute of the primary key counts as the id.
-fn read_entity(operation: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), ServiceError> {
-    let node = child(operation, "entity").ok_or_else(|| invalid("no entity"))?;
+fn read_entity(node: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), ServiceError> {
     let entity = child_text(node, "LogicalName").ok_or_else(|| invalid("no LogicalName"))?;
     let mut row = Row::new();
     if let Some(attributes) = child(node, "Attributes") {
@@ -149,61 +183,115 @@ fn read_entity(operation: Node<'_, '_>) -> Result<(String, Option<Uuid>, Row), S
     Ok((entity.to_owned(), id, row))
 }
 
-/// The `name` and the id that a request carries.
-pub(crate) fn subject(body: &[u8]) -> (Option<String>, Option<Uuid>) {
+/// Reads the envelope's text.
+fn parsed(body: &[u8]) -> Result<Document<'_>, ServiceError> {
+    let text = std::str::from_utf8(body).map_err(|_| invalid("the envelope is not UTF-8"))?;
+    Document::parse(text)
+        .map_err(|error| ServiceError::invalid(format!("the envelope is no XML: {error}")))
+}
+
+/// The `name` and the id that a request to the organization service carries.
+pub(crate) fn subject(version: SoapVersion, body: &[u8]) -> (Option<String>, Option<Uuid>) {
     let name = |row: &Row| row.get("name").and_then(Value::as_str).map(str::to_owned);
-    match Operation::parse(body) {
+    let operation = parsed(body).and_then(|document| {
+        let operation = version.operation(&document, Contract::Organization)?;
+        Operation::read(operation)
+    });
+    match operation {
         Ok(Operation::Create { chosen, row, .. }) => (name(&row), chosen),
-        Ok(Operation::Update { key, row }) => (name(&row), Some(key.id)),
+        Ok(Operation::Update { key, row, .. }) => (name(&row), Some(key.id)),
         Ok(Operation::Retrieve { key, .. } | Operation::Delete { key }) => (None, Some(key.id)),
         Ok(Operation::WhoAmI) | Err(_) => (None, None),
     }
 }
 
-/// Serves a request.
+/// Serves a request, also one that fails.
 pub(crate) fn answer(
     session: &mut Session<'_>,
     request: &Request<Bytes>,
-) -> Result<Reply, ServiceError> {
+    version: SoapVersion,
+    contract: Contract,
+) -> Reply {
+    let fault =
+        |error: &ServiceError, relates_to: Option<&str>| version.fault(contract, error, relates_to);
     if request.method() != Method::POST {
-        return Err(invalid("SOAP requests are sent with POST"));
+        return fault(&invalid("SOAP requests are sent with POST"), None);
     }
-    let content = match Operation::parse(request.body())? {
+    let document = match parsed(request.body()) {
+        Ok(document) => document,
+        Err(error) => return fault(&error, None),
+    };
+    let addressing = match version {
+        SoapVersion::V11 => None,
+        SoapVersion::V12 => Some(Addressing::read(&document, request)),
+    };
+    let relates_to = addressing
+        .as_ref()
+        .and_then(|addressing| addressing.message_id.as_deref());
+    let operation = match version.operation(&document, contract) {
+        Ok(operation) => operation,
+        Err(error) => return fault(&error, relates_to),
+    };
+    let name = operation.tag_name().name();
+    if let Some(addressing) = &addressing
+        && let Some(refusal) = addressing.refusal(contract, name, |to| is_own(session, to))
+    {
+        return refusal;
+    }
+    let content = match contract {
+        Contract::Organization => {
+            Operation::read(operation).and_then(|operation| execute(session, operation))
+        }
+        Contract::Discovery => discovery::answer(session, operation),
+    };
+    match content {
+        Ok(content) => version.reply(contract, name, relates_to, &content),
+        Err(error) => fault(&error, relates_to),
+    }
+}
+
+/// Whether a message to this address is for the side.
+fn is_own(session: &Session<'_>, to: &str) -> bool {
+    to == ANONYMOUS || Url::parse(to).is_ok_and(|to| session.is_own_authority(to.authority()))
+}
+
+/// The content of the operation's answer.
+fn execute(session: &mut Session<'_>, operation: Operation) -> Result<String, ServiceError> {
+    Ok(match operation {
         Operation::Create {
             entity,
             chosen,
             row,
         } => {
             let key = session.create(&entity, chosen, row)?;
-            response(
-                "Create",
-                &format!("<CreateResult>{}</CreateResult>", key.id),
-            )
+            format!("<CreateResult>{}</CreateResult>", key.id)
         }
         Operation::Retrieve { key, columns } => {
-            let (_, row) = session.find(&key)?;
-            response("Retrieve", &write_entity(&key, row, columns.as_deref()))
+            let (commit, row) = session.find(&key)?;
+            write_entity(&key, commit, row, columns.as_deref())
         }
-        Operation::Update { key, row } => {
+        Operation::Update {
+            key,
+            row,
+            version,
+            executed,
+        } => {
+            session.check_version(&key, version)?;
             session.update(&key, row)?;
-            response("Update", "")
+            match executed {
+                true => write_response("Update", ""),
+                false => String::new(),
+            }
         }
         Operation::Delete { key } => {
             session.delete(&key)?;
-            response("Delete", "")
+            String::new()
         }
-        Operation::WhoAmI => response("Execute", &write_who_am_i(session.identity)),
-    };
-    let envelope =
-        format!(r#"<s:Envelope xmlns:s="{ENVELOPE}"><s:Body>{content}</s:Body></s:Envelope>"#);
-    Ok(soap_reply(200, envelope))
+        Operation::WhoAmI => write_who_am_i(session.identity),
+    })
 }
 
-fn response(operation: &str, content: &str) -> String {
-    format!(r#"<{operation}Response xmlns="{SERVICES}">{content}</{operation}Response>"#)
-}
-
-fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {
+fn write_entity(key: &Key, commit: u64, row: &Row, columns: Option<&[String]>) -> String {
     let id_attribute = id_attribute(&key.entity);
     let wanted = |name: &String| {
         *name == id_attribute || columns.is_none_or(|columns| columns.contains(name))
@@ -220,7 +308,7 @@ fn write_entity(key: &Key, row: &Row, columns: Option<&[String]>) -> String {
         })
         .collect();
     format!(
-        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/></RetrieveResult>"#,
+        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/><a:RowVersion>{commit}</a:RowVersion></RetrieveResult>"#,
         key.id,
         escaped(&key.entity)
     )
@@ -242,7 +330,11 @@ fn write_who_am_i(identity: [Uuid; 3]) -> String {
             )
         })
         .collect();
+    write_response("WhoAmI", &pairs)
+}
+
+fn write_response(name: &str, pairs: &str) -> String {
     format!(
-        r#"<ExecuteResult i:type="m:WhoAmIResponse" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>WhoAmI</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
+        r#"<ExecuteResult i:type="m:{name}Response" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>{name}</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
     )
 }

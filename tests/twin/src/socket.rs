@@ -1,6 +1,7 @@
 //! A connection's socket, which knows whether it ends with a FIN or an RST.
 
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,12 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn new(tcp: TcpStream, reset: ResetOnDrop) -> Socket {
         Socket { tcp, reset }
+    }
+
+    /// Sends a FIN, whatever stands above.
+    fn finish(&self) {
+        // Fails only where the peer has ended the connection already.
+        let _ = SockRef::from(&self.tcp).shutdown(Shutdown::Write);
     }
 }
 
@@ -76,6 +83,24 @@ impl AsyncWrite for Socket {
 pub(crate) enum Wire {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Wire {
+    /// Sends a FIN without TLS's goodbye.
+    pub(crate) fn finish(&self) {
+        match self {
+            Wire::Plain(socket) => socket.finish(),
+            Wire::Tls(stream) => stream.get_ref().0.finish(),
+        }
+    }
+
+    /// Whether the handshake has agreed on HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        match self {
+            Wire::Plain(_) => false,
+            Wire::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
 }
 
 impl AsyncRead for Wire {

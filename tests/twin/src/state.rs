@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::armed::FaultSet;
 use crate::config::{OrganizationConfig, Tokens, Wsdl};
 use crate::counts::Counts;
-use crate::fault::FaultKind;
+use crate::fault_kind::FaultKind;
 use crate::replication::{Change, ReplicationLog};
 use crate::role::{Authority, Role};
 use crate::store::{Applied, Key, Store, Version};
@@ -57,7 +57,14 @@ pub(crate) enum Command {
 
 pub(crate) struct ConnectionState {
     pub(crate) command: watch::Sender<Command>,
-    pub(crate) busy: bool,
+    /// Requests that are under way on it.
+    pub(crate) requests: u64,
+}
+
+impl ConnectionState {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests == 0
+    }
 }
 
 #[derive(Default)]
@@ -73,9 +80,15 @@ impl SideState {
         *self.counts.faults.entry(kind.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn set_busy(&mut self, connection: u64, busy: bool) {
+    pub(crate) fn begin_request(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.busy = busy;
+            connection.requests += 1;
+        }
+    }
+
+    pub(crate) fn end_request(&mut self, connection: u64) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.requests -= 1;
         }
     }
 }
@@ -90,6 +103,14 @@ pub(crate) struct State {
     pub(crate) replicated: u64,
     commits: u64,
     sides: [SideState; 2],
+}
+
+/// What a change set goes back to when it fails.
+pub(crate) struct Savepoint {
+    store: Store,
+    counts: Counts,
+    commits: u64,
+    waiting: u64,
 }
 
 /// A row that a side has.
@@ -160,6 +181,30 @@ impl State {
             committed_at: Instant::now(),
         });
         self.commits
+    }
+
+    /// What a change set of this side goes back to. Nothing may settle in between.
+    pub(crate) fn savepoint(&self, role: Role) -> Savepoint {
+        let side = self.side(role);
+        Savepoint {
+            store: side.store.clone(),
+            counts: side.counts.clone(),
+            commits: self.commits,
+            waiting: self.replication.waiting(),
+        }
+    }
+
+    /// Undoes every commit since.
+    pub(crate) fn rollback(&mut self, role: Role, before: Savepoint) {
+        let side = self.side_mut(role);
+        side.store = before.store;
+        let counts = &mut side.counts;
+        counts.creates = before.counts.creates;
+        counts.updates = before.counts.updates;
+        counts.deletes = before.counts.deletes;
+        counts.committed = before.counts.committed;
+        self.commits = before.commits;
+        self.replication.forget_after(before.waiting);
     }
 
     /// Lets everything cross that is due. Called on every lock, so that no reader sees a row late

@@ -21,7 +21,7 @@ pub(crate) struct Version {
 }
 
 /// The rows of one side; tables are schemaless, and come with their first row.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     versions: BTreeMap<Key, Version>,
 }

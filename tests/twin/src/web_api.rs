@@ -2,15 +2,20 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, ETAG, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::alternate_key::RowKey;
+use crate::batch;
 use crate::entity::logical_name;
 use crate::odata_query::Query;
+use crate::paging::Page;
+use crate::prefer::preference;
 use crate::reply::{
-    DUPLICATE_RECORD, NO_SUCH_RESOURCE, Reply, ServiceError, VERSION_MISMATCH, empty, json_reply,
+    DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, NO_ROW_WITH_ENTITY_KEY, NO_SUCH_RESOURCE, Reply,
+    ServiceError, empty, json_reply,
 };
 use crate::session::{Row, Session, id_attribute};
 use crate::store::Key;
@@ -27,11 +32,20 @@ pub(crate) fn resource(path: &str) -> Option<&str> {
     fits.then_some(resource)
 }
 
+/// Whether a path is that of batches.
+pub(crate) fn is_batch(uri: &Uri) -> bool {
+    matches!(
+        resource(uri.path()).map(Resource::parse),
+        Some(Ok(Resource::Batch))
+    )
+}
+
 /// A resource of the Web API.
 enum Resource {
     WhoAmI,
+    Batch,
     Set(String),
-    Row { set: String, key: Key },
+    Row { set: String, key: RowKey },
 }
 
 impl Resource {
@@ -40,6 +54,9 @@ impl Resource {
         let text = text.trim_end_matches('/');
         if matches!(text, "WhoAmI" | "WhoAmI()") {
             return Ok(Resource::WhoAmI);
+        }
+        if text == "$batch" {
+            return Ok(Resource::Batch);
         }
         let (set, key) = match text.split_once('(') {
             Some((set, key)) => (set, Some(key)),
@@ -56,18 +73,15 @@ impl Resource {
         let Some(key) = key else {
             return Ok(Resource::Set(set.to_owned()));
         };
-        let id = key
-            .strip_suffix(')')
-            .and_then(|key| Uuid::try_parse(key).ok());
-        let id = id.ok_or_else(|| {
-            ServiceError::invalid(format!("'{text}': a row is named by its id in parentheses"))
+        let key = key.strip_suffix(')').and_then(RowKey::parse);
+        let key = key.ok_or_else(|| {
+            ServiceError::invalid(format!(
+                "'{text}': a row is named by its id, or by name='value', in parentheses"
+            ))
         })?;
         Ok(Resource::Row {
             set: set.to_owned(),
-            key: Key {
-                entity: logical_name(set),
-                id,
-            },
+            key,
         })
     }
 }
@@ -78,7 +92,10 @@ pub(crate) fn subject(request: &Request<Bytes>) -> (Option<String>, Option<Uuid>
     let row = serde_json::from_slice::<Row>(request.body()).unwrap_or_default();
     let name = row.get("name").and_then(Value::as_str).map(str::to_owned);
     let id = match parsed {
-        Some(Ok(Resource::Row { key, .. })) => Some(key.id),
+        Some(Ok(Resource::Row {
+            key: RowKey::Id(id),
+            ..
+        })) => Some(id),
         Some(Ok(Resource::Set(set))) => row
             .get(&id_attribute(&logical_name(&set)))
             .and_then(Value::as_str)
@@ -96,12 +113,15 @@ pub(crate) fn answer(session: &mut Session<'_>, request: &Request<Bytes>) -> Ans
         (&Method::GET, Resource::WhoAmI) => Ok(who_am_i(session)),
         (&Method::GET, Resource::Set(set)) => query(session, &set, request),
         (&Method::POST, Resource::Set(set)) => create(session, &set, request),
+        (&Method::POST, Resource::Batch) => batch::answer(session, request),
         (&Method::GET, Resource::Row { set, key }) => {
             let query = Query::parse(request.uri().query().unwrap_or_default())?;
+            let key = located(session, &set, key)?;
             retrieve(session, &set, &key, &query, headers)
         }
-        (&Method::PATCH, Resource::Row { set, key }) => patch(session, &set, &key, request),
-        (&Method::DELETE, Resource::Row { key, .. }) => {
+        (&Method::PATCH, Resource::Row { set, key }) => patch(session, &set, key, request),
+        (&Method::DELETE, Resource::Row { set, key }) => {
+            let key = located(session, &set, key)?;
             check_if_match(session, &key, headers)?;
             session.delete(&key)?;
             Ok(no_content(None))
@@ -110,9 +130,25 @@ pub(crate) fn answer(session: &mut Session<'_>, request: &Request<Bytes>) -> Ans
     }
 }
 
+/// The row's key, also where no row has that id.
+fn located(session: &Session<'_>, set: &str, key: RowKey) -> Result<Key, ServiceError> {
+    let entity = logical_name(set);
+    match key {
+        RowKey::Id(id) => Ok(Key { entity, id }),
+        RowKey::Alternate(key) => session.locate(&entity, &key).ok_or_else(|| {
+            ServiceError::new(
+                NO_ROW_WITH_ENTITY_KEY,
+                404,
+                format!("A record with the specified key values does not exist in {entity} entity"),
+            )
+        }),
+    }
+}
+
 fn method_not_allowed(resource: &Resource) -> Reply {
     let allowed = match resource {
         Resource::WhoAmI => "GET",
+        Resource::Batch => "POST",
         Resource::Set(_) => "GET, POST",
         Resource::Row { .. } => "GET, PATCH, DELETE",
     };
@@ -169,16 +205,7 @@ fn body_row(request: &Request<Bytes>) -> Result<Row, ServiceError> {
 }
 
 fn wants_representation(headers: &HeaderMap) -> bool {
-    headers
-        .get_all("Prefer")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split([',', ';']))
-        .any(|preference| {
-            preference
-                .trim()
-                .eq_ignore_ascii_case("return=representation")
-        })
+    preference(headers, "return").is_some_and(|value| value.eq_ignore_ascii_case("representation"))
 }
 
 /// The row as the client sees it, with its context.
@@ -223,18 +250,22 @@ fn written(
 fn create(session: &mut Session<'_>, set: &str, request: &Request<Bytes>) -> Answer {
     let row = body_row(request)?;
     let entity = logical_name(set);
-    let chosen = match row.get(&id_attribute(&entity)) {
-        None | Some(Value::Null) => None,
-        Some(id) => Some(
-            id.as_str()
-                .and_then(|id| Uuid::try_parse(id).ok())
-                .ok_or_else(|| {
-                    ServiceError::invalid(format!("{}: {id} is no id", id_attribute(&entity)))
-                })?,
-        ),
-    };
+    let chosen = chosen_id(&entity, &row)?;
     let key = session.create(&entity, chosen, row)?;
     written(session, set, &key, request.headers(), 201)
+}
+
+/// The id that the body gives to the row.
+fn chosen_id(entity: &str, row: &Row) -> Result<Option<Uuid>, ServiceError> {
+    let attribute = id_attribute(entity);
+    match row.get(&attribute) {
+        None | Some(Value::Null) => Ok(None),
+        Some(id) => {
+            let read = id.as_str().and_then(|id| Uuid::try_parse(id).ok());
+            let wrong = || ServiceError::invalid(format!("{attribute}: {id} is no id"));
+            read.map(Some).ok_or_else(wrong)
+        }
+    }
 }
 
 fn retrieve(
@@ -272,45 +303,74 @@ fn check_if_match(
     let Some(wanted) = named_in(headers, IF_MATCH) else {
         return Ok(());
     };
-    let (commit, _) = session.find(key)?;
-    if wanted == "*" || wanted == etag(commit) {
-        return Ok(());
-    }
-    Err(ServiceError::new(
-        VERSION_MISMATCH,
-        412,
-        "The version of the existing record doesn't match the RowVersion property provided.",
-    ))
+    let version = match wanted {
+        "*" => None,
+        etag => Some(version_of(etag)),
+    };
+    session.check_version(key, version)
 }
 
-fn patch(session: &mut Session<'_>, set: &str, key: &Key, request: &Request<Bytes>) -> Answer {
+/// The version that an etag names; 0, which no row has, for what is no etag of the twin.
+fn version_of(etag: &str) -> u64 {
+    etag.strip_prefix("W/\"")
+        .and_then(|etag| etag.strip_suffix('"'))
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
+}
+
+fn patch(session: &mut Session<'_>, set: &str, named: RowKey, request: &Request<Bytes>) -> Answer {
     let headers = request.headers();
-    let row = body_row(request)?;
-    check_if_match(session, key, headers)?;
-    let exists = session.get(key).is_some();
+    let mut row = body_row(request)?;
+    let (key, code_where_there) = match &named {
+        RowKey::Id(_) => (located(session, set, named), DUPLICATE_RECORD),
+        RowKey::Alternate(values) => {
+            // What the path says holds for a row that is created, whatever the body says.
+            row.extend(values.attributes());
+            (located(session, set, named), DUPLICATE_ENTITY_KEY)
+        }
+    };
+    let key = match key {
+        Ok(key) => {
+            check_if_match(session, &key, headers)?;
+            key
+        }
+        Err(missing) if headers.contains_key(IF_MATCH) => return Err(missing),
+        Err(_) => Key {
+            entity: logical_name(set),
+            id: chosen_id(&logical_name(set), &row)?.unwrap_or_else(Uuid::new_v4),
+        },
+    };
+    let exists = session.get(&key).is_some();
     if exists && named_in(headers, IF_NONE_MATCH) == Some("*") {
         return Err(ServiceError::new(
-            DUPLICATE_RECORD,
+            code_where_there,
             412,
             "A record with matching key values already exists.",
         ));
     }
     if exists {
-        session.update(key, row)?;
-        return written(session, set, key, headers, 200);
+        session.update(&key, row)?;
+        return written(session, set, &key, headers, 200);
     }
     session.create(&key.entity, Some(key.id), row)?;
-    written(session, set, key, headers, 201)
+    written(session, set, &key, headers, 201)
 }
 
+/// Dataverse's own page size.
+const LARGEST_PAGE: usize = 5000;
+
 fn query(session: &Session<'_>, set: &str, request: &Request<Bytes>) -> Answer {
-    let query = Query::parse(request.uri().query().unwrap_or_default())?;
+    let asked = request.uri().query().unwrap_or_default();
+    let query = Query::parse(asked)?;
     let entity = logical_name(set);
-    let matching: Vec<_> = session
-        .rows_of(&entity)
-        .filter(|(_, _, row)| query.matches(row))
-        .collect();
-    let shown = matching.iter().take(query.top).map(|(_, commit, row)| {
+    let preferred = preference(request.headers(), "odata.maxpagesize");
+    let page_size = match preferred.map(str::parse) {
+        None => LARGEST_PAGE,
+        Some(Ok(size)) if size > 0 => LARGEST_PAGE.min(size),
+        Some(_) => return Err(ServiceError::invalid("odata.maxpagesize takes 1 or more")),
+    };
+    let page = Page::read(session, &entity, &query, page_size);
+    let shown = page.rows.iter().map(|(_, commit, row)| {
         let mut shown = Map::new();
         shown.insert("@odata.etag".into(), etag(*commit).into());
         shown.extend(query.select(&entity, row));
@@ -322,10 +382,21 @@ fn query(session: &Session<'_>, set: &str, request: &Request<Bytes>) -> Answer {
         format!("{}/$metadata#{set}", api(session)).into(),
     );
     if query.count {
-        body.insert("@odata.count".into(), matching.len().into());
+        body.insert("@odata.count".into(), page.total.into());
     }
     body.insert("value".into(), shown.collect());
-    Ok(json_reply(200, &Value::Object(body)))
+    // The client prefers its page size with every page again.
+    if let Some(link) = page.next_link(&format!("{}/{set}", api(session)), asked) {
+        body.insert("@odata.nextLink".into(), link.into());
+    }
+    let mut reply = json_reply(200, &Value::Object(body));
+    if preferred.is_some() {
+        let applied = format!("odata.maxpagesize={page_size}");
+        if let Ok(applied) = applied.try_into() {
+            reply.headers_mut().insert("Preference-Applied", applied);
+        }
+    }
+    Ok(reply)
 }
 
 #[cfg(test)]

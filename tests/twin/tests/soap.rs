@@ -140,6 +140,44 @@ fn update_and_delete_write_the_shared_row() {
 }
 
 #[test]
+fn an_update_can_want_a_version() {
+    let (twin, org) = contoso();
+    let id = Uuid::from_u128(5);
+    call(&twin, &org.primary, &create(Some(id)));
+    let version = |answer: String| text(&answer, "RowVersion");
+    let first = version(call(&twin, &org.primary, &retrieve(id, "")).1);
+    let update = |version: &str, behavior: &str| {
+        let version = match version {
+            "" => String::new(),
+            version => format!("<a:RowVersion>{version}</a:RowVersion>"),
+        };
+        let execute = format!(
+            r#"<Execute xmlns="{SERVICES}"><request xmlns:a="http://schemas.microsoft.com/xrm/2011/Contracts"><a:Parameters xmlns:c="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><a:KeyValuePairOfstringanyType><c:key>Target</c:key><c:value><a:Attributes><a:KeyValuePairOfstringanyType><c:key>name</c:key><c:value>changed</c:value></a:KeyValuePairOfstringanyType></a:Attributes><a:Id>{id}</a:Id><a:LogicalName>account</a:LogicalName>{version}</c:value></a:KeyValuePairOfstringanyType><a:KeyValuePairOfstringanyType><c:key>ConcurrencyBehavior</c:key><c:value>{behavior}</c:value></a:KeyValuePairOfstringanyType></a:Parameters><a:RequestName>Update</a:RequestName></request></Execute>"#
+        );
+        call(&twin, &org.primary, &execute)
+    };
+    let (status, answer) = update(&first, "IfRowVersionMatches");
+    assert_eq!(
+        (status, text(&answer, "ResponseName").as_str()),
+        (200, "Update")
+    );
+    assert_eq!(org.rows()[0].name.as_deref(), Some("changed"));
+    let (status, answer) = update(&first, "IfRowVersionMatches");
+    assert_eq!(
+        (status, text(&answer, "ErrorCode").as_str()),
+        (500, "-2147088254")
+    );
+    assert_eq!(update("", "IfRowVersionMatches").0, 500);
+    assert_eq!(update(&first, "AlwaysOverwrite").0, 200);
+    assert_eq!(org.primary.counts().updates, 2);
+    let entry = &twin.journal()[2];
+    assert_eq!(
+        (entry.name.as_deref(), entry.id),
+        (Some("changed"), Some(id))
+    );
+}
+
+#[test]
 fn who_am_i_names_the_organization_of_the_web_api() {
     let (twin, org) = contoso();
     let execute = format!(

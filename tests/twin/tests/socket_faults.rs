@@ -349,7 +349,7 @@ fn refuse_resets_stalled_requests_too() {
 fn cut_body_sends_head_and_half() {
     let (twin, org) = contoso();
     let side = &org.primary;
-    side.fault(FaultKind::CutBody).unwrap();
+    side.fault(FaultKind::cut_body()).unwrap();
     let mut raw = Raw::connect(&twin, side).unwrap();
     raw.send(side, "GET", "/api/data/v9.2/WhoAmI", "");
     let (bytes, end) = raw.read_to_end();
@@ -433,7 +433,7 @@ fn a_stopped_twin_ends_its_connections_and_says_so() {
     assert!(Raw::tcp(&org.primary).is_err());
     let error = org
         .primary
-        .fault(FaultKind::CutBody)
+        .fault(FaultKind::cut_body())
         .unwrap_err()
         .to_string();
     assert!(error.contains("stopped"), "{error}");

@@ -50,9 +50,24 @@ pub(crate) fn url(side: &SideHandle, path: &str) -> String {
     format!("{}:{}{path}", side.url(), side.port())
 }
 
+pub(crate) const WHO_AM_I: &str = "/api/data/v9.2/WhoAmI";
 pub(crate) const ACCOUNTS: &str = "/api/data/v9.2/accounts";
 pub(crate) const SOAP: &str = "/XRMServices/2011/Organization.svc/web";
 pub(crate) const WSDL: &str = "/XRMServices/2011/Organization.svc?wsdl";
+
+/// TLS settings that trust the twin.
+pub(crate) fn client_config(twin: &Twin) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(twin.ca_file()).expect("ca.pem") {
+        roots.add(certificate.expect("PEM")).expect("a CA");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
 
 /// A blocking TLS connection whose errors are those of the socket.
 pub(crate) struct Raw(StreamOwned<ClientConnection, TcpStream>);
@@ -72,16 +87,15 @@ impl Raw {
 
     /// Shakes hands on a connected socket.
     pub(crate) fn handshake(twin: &Twin, side: &SideHandle, tcp: TcpStream) -> io::Result<Raw> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(twin.ca_file()).expect("ca.pem") {
-            roots.add(certificate.expect("PEM")).expect("a CA");
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        Raw::shake_hands(client_config(twin), side, tcp)
+    }
+
+    /// The same with settings of one's own.
+    pub(crate) fn shake_hands(
+        config: ClientConfig,
+        side: &SideHandle,
+        tcp: TcpStream,
+    ) -> io::Result<Raw> {
         let name = ServerName::try_from(side.host()).expect("a host");
         let session = ClientConnection::new(Arc::new(config), name).expect("a session");
         let mut stream = StreamOwned::new(session, tcp);
@@ -104,6 +118,28 @@ impl Raw {
         self.0.flush().expect("the request leaves");
     }
 
+    /// Sends bytes as they are.
+    pub(crate) fn send_bytes(&mut self, bytes: &str) {
+        self.0.write_all(bytes.as_bytes()).expect("bytes leave");
+        self.0.flush().expect("bytes leave");
+    }
+
+    /// Reads that many bytes.
+    pub(crate) fn read_bytes(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).expect("bytes");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    /// The head of an answer, with the empty line.
+    pub(crate) fn read_head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            head += &self.read_bytes(1);
+        }
+        head
+    }
+
     /// Everything until the end, and how it ended.
     pub(crate) fn read_to_end(&mut self) -> (Vec<u8>, io::Result<()>) {
         let mut bytes = Vec::new();
@@ -113,19 +149,9 @@ impl Raw {
 
     /// One answer: head and body.
     pub(crate) fn read_answer(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let mut byte = [0];
-        while !bytes.ends_with(b"\r\n\r\n") {
-            self.0.read_exact(&mut byte).expect("an answer");
-            bytes.push(byte[0]);
-        }
-        let head = String::from_utf8(bytes).expect("ASCII");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
-        self.0.read_exact(&mut body).expect("a body");
-        head + &String::from_utf8(body).expect("UTF-8")
+        let head = self.read_head();
+        let body = self.read_bytes(content_length(&head));
+        head + &body
     }
 
     /// Whether the connection is open and nothing has come.
@@ -135,6 +161,14 @@ impl Raw {
         self.0.sock.set_nonblocking(false).expect("a socket");
         kind(&read) == Some(io::ErrorKind::WouldBlock)
     }
+}
+
+/// The length that a head claims for its body; 0 where it claims none.
+pub(crate) fn content_length(head: &str) -> usize {
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    length.map_or(0, |length| length.parse().expect("a length"))
 }
 
 /// What ended a connection.
