@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
     fn end(self, outcome: Outcome) -> Result<Response, Error> {
         let effect = Effect::of_call(
             self.request.operation(),
-            self.request.is_compound(),
+            || self.request.is_compound(),
             &self.attempts,
         );
         let switched = self
@@ -254,13 +254,13 @@ impl Inner {
     ) -> Result<(), Fault> {
         // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
         let headers = time
-            .limit(self.headers(request, place, running), |limit| {
+            .limit(self.headers(request, place, running), |_, limit| {
                 let message = format!("the token provider gave no token {limit}");
                 Fault::new(Cause::NoToken, message)
             })
             .await??;
         let _permit = time
-            .limit(self.transport.permit(&running.url), |limit| {
+            .limit(self.transport.permit(&running.url), |_, limit| {
                 let message = format!("no connection was free {limit}; raise max_connections");
                 Fault::new(Cause::LocalFailure, message)
             })
@@ -283,8 +283,7 @@ impl Inner {
             is_enough: &is_enough,
             progress: &running.progress,
         };
-        let cause = time.cause();
-        time.limit(self.transport.exchange(&exchange), |limit| {
+        time.limit(self.transport.exchange(&exchange), |cause, limit| {
             Fault::new(cause, format!("no whole answer {limit}"))
         })
         .await?
@@ -352,29 +351,23 @@ struct Time {
 }
 
 impl Time {
-    /// What it means for the endpoint when the time is over.
-    fn cause(self) -> Cause {
-        if Instant::now() + self.attempt <= self.deadline {
-            Cause::AttemptTimeout
-        } else {
-            Cause::Deadline
-        }
-    }
-
+    /// Waits at most that long. `fault` is told what it means for the endpoint that the time is
+    /// over, and which time it was.
     async fn limit<F: Future>(
         self,
         future: F,
-        fault: impl FnOnce(&str) -> Fault,
+        fault: impl FnOnce(Cause, &str) -> Fault,
     ) -> Result<F::Output, Fault> {
         let now = Instant::now();
-        let (end, what) = if now + self.attempt <= self.deadline {
-            (now + self.attempt, "attempt_timeout")
+        let attempt_end = now + self.attempt;
+        let (end, cause, what) = if attempt_end <= self.deadline {
+            (attempt_end, Cause::AttemptTimeout, "attempt_timeout")
         } else {
-            (self.deadline, "the call's deadline")
+            (self.deadline, Cause::Deadline, "the call's deadline")
         };
         timeout_at(end, future).await.map_err(|_| {
             let waited = now.elapsed().as_millis();
-            fault(&format!("within {what} ({waited} ms)"))
+            fault(cause, &format!("within {what} ({waited} ms)"))
         })
     }
 }
