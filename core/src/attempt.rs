@@ -27,17 +27,40 @@ impl Phase {
     }
 }
 
+/// The version of HTTP that an attempt was made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    Http11 = 11,
+    /// HTTP/2.
+    Http2 = 20,
+}
+
+impl HttpVersion {
+    /// `HTTP/1.1` or `HTTP/2`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            HttpVersion::Http11 => "HTTP/1.1",
+            HttpVersion::Http2 => "HTTP/2",
+        }
+    }
+}
+
 /// The record of one attempt. Every response and every error of a call carries all of them.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The endpoint that it was sent to.
-    pub role: Role,
+    /// The endpoint that it was sent to. `None`: a host of `allowed_hosts`, which is neither.
+    pub role: Option<Role>,
     /// The switchboard's epoch when it started: how many switches there had been.
     pub epoch: u64,
     /// The whole URL that it was sent to.
     pub url: String,
     /// How far it got.
     pub phase: Phase,
+    /// The version of HTTP that was spoken. `None` while there was no connection.
+    pub http_version: Option<HttpVersion>,
     /// The status of the answer, if there was one.
     pub http_status: Option<u16>,
     /// Why it failed, if it did.

@@ -1,6 +1,6 @@
 //! What is known of a write after its call has ended.
 
-use crate::{Attempt, FaultKind, Operation, Phase};
+use crate::{Attempt, Cause, FaultKind, Operation, Phase};
 
 /// What a call did at the service, as far as it can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,8 +61,12 @@ impl Effect {
         if attempt.phase == Phase::NotSent {
             return Effect::NotExecuted;
         }
+        let cause = attempt.fault.as_ref().map(|fault| fault.cause);
         let Some(status) = attempt.http_status else {
-            return Effect::Unknown;
+            return match cause {
+                Some(Cause::Unprocessed) => Effect::NotExecuted,
+                _ => Effect::Unknown,
+            };
         };
         let kind = attempt.fault.as_ref().map(|fault| fault.kind);
         match (status, kind) {
@@ -75,6 +79,8 @@ impl Effect {
             (_, Some(FaultKind::DatacenterNotAvailable | FaultKind::Throttled)) => {
                 Effect::NotExecuted
             }
+            // "See other": it was processed, and the answer stands elsewhere.
+            (303, _) => Effect::Unknown,
             // 408: the server gave up on a request that it may have had in part.
             (408, _) => Effect::Unknown,
             (300..=499, _) => Effect::NotExecuted,
@@ -92,10 +98,11 @@ mod tests {
 
     fn attempt(phase: Phase, http_status: Option<u16>, fault: Option<Cause>) -> Attempt {
         Attempt {
-            role: Role::Primary,
+            role: Some(Role::Primary),
             epoch: 0,
             url: String::new(),
             phase,
+            http_version: None,
             http_status,
             fault: fault.map(|cause| Fault::new(cause, "")),
             started: SystemTime::UNIX_EPOCH,
@@ -122,6 +129,12 @@ mod tests {
                 Effect::NotExecuted,
             ),
             (Phase::Sent, None, Some(Cause::Reset), Effect::Unknown),
+            (
+                Phase::Sent,
+                None,
+                Some(Cause::Unprocessed),
+                Effect::NotExecuted,
+            ),
             (
                 Phase::Sent,
                 None,

@@ -18,6 +18,8 @@ pub enum ItemKind {
     Log = 7,
     /// A submitted call has ended.
     Completion = 32,
+    /// A piece of a streaming body has come.
+    Body = 33,
 }
 
 impl ItemKind {
@@ -36,6 +38,7 @@ impl ItemKind {
             ItemKind::CallRetried => "CallRetried",
             ItemKind::Log => "Log",
             ItemKind::Completion => "Completion",
+            ItemKind::Body => "Body",
         }
     }
 
@@ -71,7 +74,7 @@ pub enum Decision {
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its kind; never `Completion`.
+    /// Its kind; never `Completion` or `Body`.
     pub kind: ItemKind,
     /// When it happened.
     pub time: SystemTime,

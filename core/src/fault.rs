@@ -114,6 +114,9 @@ pub enum Cause {
     Closed,
     /// The connection was closed in the TLS handshake, or before a byte of the request had left.
     ClosedUnsent,
+    /// The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a
+    /// GOAWAY whose last stream is below ours (RFC 9113, 8.7).
+    Unprocessed,
     /// Something on this machine failed.
     LocalFailure,
     /// The TLS handshake or a TLS record failed.
@@ -152,7 +155,9 @@ impl Cause {
             Cause::BadGateway | Cause::Unavailable | Cause::HtmlPage | Cause::OrganizationOff => {
                 FaultKind::ServerUnavailable
             }
-            Cause::Reset | Cause::Closed | Cause::ClosedUnsent => FaultKind::ConnectionLost,
+            Cause::Reset | Cause::Closed | Cause::ClosedUnsent | Cause::Unprocessed => {
+                FaultKind::ConnectionLost
+            }
             Cause::NameTryAgain | Cause::LocalFailure => FaultKind::Local,
             Cause::Tls => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,

@@ -13,10 +13,13 @@
 //! Applications use it through the C ABI, the JNI library or the Python module.
 #![forbid(unsafe_code)]
 
+mod allowed_host;
 mod alternate;
 mod attempt;
+mod body;
 mod classify;
 mod client;
+mod connect_to;
 mod decide;
 mod effect;
 mod error;
@@ -24,15 +27,21 @@ mod event;
 mod fault;
 mod operation;
 mod organization;
+mod outgoing;
+mod proxy;
 mod request;
+mod resolve;
 mod resource;
 mod response;
+mod rewrite;
 mod role;
 mod settings;
 mod url_text;
 
+pub use allowed_host::AllowedHost;
 pub use alternate::{UrlForm, alternate_url, is_alternate_url, primary_url};
-pub use attempt::{Attempt, Phase};
+pub use attempt::{Attempt, HttpVersion, Phase};
+pub use body::BodySource;
 pub use classify::{FailoverPolicy, classify_response, read_failover_policy};
 pub use client::{Client, Pending};
 pub use effect::Effect;
@@ -41,8 +50,11 @@ pub use event::{Decision, Event, ItemKind, Level};
 pub use fault::{Cause, Fault, FaultKind};
 pub use operation::Operation;
 pub use organization::{Organization, Target};
+pub use outgoing::{Outgoing, Prepare};
 pub use request::Request;
-pub use resource::queue::{Item, Queue};
+pub use resolve::{Resolve, ResolveError};
+pub use resource::item::Item;
+pub use resource::queue::Queue;
 pub use resource::token::{TokenProvider, TokenRequest};
 pub use response::Response;
 pub use role::Role;

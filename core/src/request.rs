@@ -1,13 +1,15 @@
 //! One call of the application, before it is sent anywhere.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::body::{Body, BodyReader};
 use crate::settings::LONGEST_WAIT;
-use crate::{Error, ErrorKind, Operation};
+use crate::{BodySource, Error, ErrorKind, Operation};
 
 /// Headers that belong to the connection or to the endpoint, and therefore to the library.
 const OURS: [&str; 6] = [
@@ -19,13 +21,21 @@ const OURS: [&str; 6] = [
     "upgrade",
 ];
 
-/// A request. It may be sent many times.
+/// Headers that carry who the application is, and go to no host but the organization's.
+pub(crate) const CREDENTIALS: [HeaderName; 3] = [
+    http::header::AUTHORIZATION,
+    http::header::COOKIE,
+    http::header::PROXY_AUTHORIZATION,
+];
+
+/// A request. It may be sent many times; one whose body is a reader serves one call at a time.
 #[derive(Clone)]
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
+    pub(crate) is_streaming: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) operation: Option<Operation>,
 }
@@ -53,7 +63,8 @@ impl Request {
             method,
             url: url.to_owned(),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Body::Bytes(Bytes::new()),
+            is_streaming: false,
             timeout: None,
             operation: None,
         })
@@ -65,33 +76,32 @@ impl Request {
     /// [`ErrorKind::InvalidArgument`] for what is no header name or value, and for headers that
     /// the library sets itself (`Host`, `Content-Length`, …).
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-            Error::new(
-                ErrorKind::InvalidArgument,
-                format!("{name:?} is not a header name"),
-            )
-        })?;
-        if OURS.contains(&parsed.as_str()) {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("the header {name} is set by the library for each attempt; leave it out"),
-            ));
-        }
-        // The value may be a credential, so the message does not show it.
-        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-            Error::new(
-                ErrorKind::InvalidArgument,
-                format!("the value of the header {name} holds a control character"),
-            )
-        })?;
-        value.set_sensitive(parsed == http::header::AUTHORIZATION);
-        self.headers.append(parsed, value);
+        let (name, value) = parse_header(name, value)?;
+        self.headers.append(name, value);
         Ok(())
     }
 
     /// Sets the body. Bytes can be sent again.
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
-        self.body = body.into();
+        self.body = Body::Bytes(body.into());
+    }
+
+    /// Sets a body that is read while it is sent. `length` in bytes, if it is known; without it
+    /// HTTP/1.1 sends the body in chunks. A source that cannot be rewound is read once: a call that
+    /// has begun to read it is not sent again.
+    pub fn set_body_source(
+        &mut self,
+        source: Box<dyn BodySource>,
+        length: Option<u64>,
+        can_rewind: bool,
+    ) {
+        self.body = Body::Reader(Arc::new(BodyReader::new(source, length, can_rewind)));
+    }
+
+    /// Whether the answer's body is read from the response, rather than collected before the call
+    /// ends. Off at first.
+    pub fn set_streaming(&mut self, is_streaming: bool) {
+        self.is_streaming = is_streaming;
     }
 
     /// Sets the deadline of the call with all its attempts and pauses. Default: the client's
@@ -125,10 +135,11 @@ impl Request {
             segment.eq_ignore_ascii_case("$batch") || segment.eq_ignore_ascii_case("%24batch")
         }) || (self.method == Method::POST
             && path.to_ascii_lowercase().contains(".svc")
-            && self
-                .body
-                .windows(EXECUTE_MULTIPLE.len())
-                .any(|window| window == EXECUTE_MULTIPLE))
+            && self.body.bytes().is_none_or(|body| {
+                // What cannot be looked through may hold anything.
+                body.windows(EXECUTE_MULTIPLE.len())
+                    .any(|window| window == EXECUTE_MULTIPLE)
+            }))
     }
 
     pub(crate) fn operation(&self) -> Operation {
@@ -137,13 +148,38 @@ impl Request {
     }
 }
 
+/// A header of the application's.
+pub(crate) fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{name:?} is not a header name"),
+        )
+    })?;
+    if OURS.contains(&parsed.as_str()) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the header {name} is set by the library for each attempt; leave it out"),
+        ));
+    }
+    // The value may be a credential, so the message does not show it.
+    let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the value of the header {name} holds a control character"),
+        )
+    })?;
+    value.set_sensitive(CREDENTIALS.contains(&parsed));
+    Ok((parsed, value))
+}
+
 impl fmt::Debug for Request {
     // Headers and bodies may hold credentials and rows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("url", &self.url)
-            .field("body_bytes", &self.body.len())
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }

@@ -2,15 +2,30 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::{Attempt, Effect};
+use crate::{Attempt, Effect, Error, ErrorKind};
 
-/// The whole answer to a call, with the story of how it was got. Cheap to clone.
+/// The answer to a call, with the story of how it was got. Cheap to clone.
 #[derive(Clone)]
-pub struct Response(Arc<Inner>);
+pub struct Response(Arc<Shared>);
+
+struct Shared {
+    inner: Inner,
+    /// How much of a collected body [`Response::read`] has given.
+    read: AtomicUsize,
+}
+
+/// A body that was not read when its call ended.
+pub(crate) trait ReadBody: Send + Sync {
+    /// See [`Response::read`].
+    fn read(&self, buffer: &mut [u8]) -> Result<usize, Error>;
+    /// See [`Response::submit_read`].
+    fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error>;
+}
 
 pub(crate) struct Inner {
     pub(crate) status: u16,
@@ -20,53 +35,120 @@ pub(crate) struct Inner {
     pub(crate) effect: Effect,
     pub(crate) switched: bool,
     pub(crate) attempts: Vec<Attempt>,
+    /// The body of a streaming call.
+    pub(crate) rest: Option<Box<dyn ReadBody>>,
 }
 
 impl Response {
     pub(crate) fn new(inner: Inner) -> Response {
-        Response(Arc::new(inner))
+        Response(Arc::new(Shared {
+            inner,
+            read: AtomicUsize::new(0),
+        }))
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.0.status
+        self.0.inner.status
     }
 
     /// The URL that answered.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.0.url
+        &self.0.inner.url
     }
 
     /// The headers, as they came.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+        &self.0.inner.headers
     }
 
-    /// The body, as it came: bodies are never rewritten.
+    /// The body: bodies are never rewritten. Without a content coding that the library asked for.
+    /// Empty when it is streaming.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.0.inner.body
+    }
+
+    /// Whether the body is read by [`read`](Response::read) only.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.0.inner.rest.is_some()
+    }
+
+    /// Reads the next bytes of the body and waits for them, for a streaming one at most the
+    /// setting `attempt_timeout`. 0 is the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Call`] when the body broke off: with the call's attempts and effect.
+    /// [`ErrorKind::Busy`] while another thread reads, [`ErrorKind::InvalidArgument`] for an empty
+    /// buffer, [`ErrorKind::WouldDeadlock`], [`ErrorKind::Forked`].
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+        if buffer.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "there is no room in the buffer to read into",
+            ));
+        }
+        match &self.0.inner.rest {
+            Some(rest) => rest.read(buffer),
+            None => Ok(self.read_collected(buffer)),
+        }
+    }
+
+    /// Reads at most `most` bytes without waiting: they come in the client's queue, as exactly one
+    /// item of the kind `Body` with `user_data`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAvailable`] when the body is not streaming; [`ErrorKind::NoQueue`],
+    /// [`ErrorKind::Closed`], [`ErrorKind::Busy`] while another read is under way,
+    /// [`ErrorKind::InvalidArgument`] for 0: then no item comes.
+    pub fn submit_read(&self, most: usize, user_data: usize) -> Result<(), Error> {
+        if most == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a read of no bytes would never end the body",
+            ));
+        }
+        let rest = self.0.inner.rest.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotAvailable,
+                "the body is here already; only a streaming one is read by and by",
+            )
+        })?;
+        rest.submit_read(self.clone(), most, user_data)
+    }
+
+    fn read_collected(&self, buffer: &mut [u8]) -> usize {
+        let body = &self.0.inner.body;
+        let count = |read: usize| buffer.len().min(body.len() - read);
+        let taken = self.0.read.fetch_update(Ordering::AcqRel, Ordering::Acquire, |read| {
+            Some(read + count(read))
+        });
+        let begin = taken.unwrap_or(body.len());
+        let count = count(begin);
+        buffer[..count].copy_from_slice(&body[begin..begin + count]);
+        count
     }
 
     /// What is known of the write.
     #[must_use]
     pub fn effect(&self) -> Effect {
-        self.0.effect
+        self.0.inner.effect
     }
 
     /// Whether the call's attempts went to more than one endpoint.
     #[must_use]
     pub fn switched(&self) -> bool {
-        self.0.switched
+        self.0.inner.switched
     }
 
     /// The attempts, in order; the last one is this answer.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
-        &self.0.attempts
+        &self.0.inner.attempts
     }
 }
 
@@ -74,11 +156,11 @@ impl fmt::Debug for Response {
     // Bodies and headers may hold what is nobody's business in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.0.status)
-            .field("url", &self.0.url)
-            .field("body_bytes", &self.0.body.len())
-            .field("effect", &self.0.effect)
-            .field("switched", &self.0.switched)
+            .field("status", &self.0.inner.status)
+            .field("url", &self.0.inner.url)
+            .field("body_bytes", &self.0.inner.body.len())
+            .field("effect", &self.0.inner.effect)
+            .field("switched", &self.0.inner.switched)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Error, ErrorKind, Organization, Queue, TokenProvider, UrlForm, VERSION};
+use crate::allowed_host::AllowedHost;
+use crate::connect_to::{self, ConnectTo};
+use crate::proxy::Proxy;
+use crate::{
+    Error, ErrorKind, Organization, Prepare, Queue, Resolve, TokenProvider, UrlForm, VERSION,
+};
 
 /// A set of rules for when to leave an endpoint and what to send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,13 +32,6 @@ pub enum AutoSwitch {
     Off,
 }
 
-/// One rule of `connect_to`: connections that would go to one address go to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConnectTo {
-    pub(crate) from: (String, u16),
-    pub(crate) to: (String, u16),
-}
-
 /// The settings of a client: the organization's URL, and options by name. Durations are in
 /// milliseconds and their names end in `_ms`.
 #[derive(Clone)]
@@ -49,7 +47,13 @@ pub struct Settings {
     pub(crate) handler_timeout: Duration,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
+    pub(crate) client_certificate: Option<PathBuf>,
     pub(crate) connect_to: Vec<ConnectTo>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) http2: bool,
+    pub(crate) decompress: bool,
+    pub(crate) max_redirects: usize,
+    pub(crate) allowed_hosts: Vec<AllowedHost>,
     pub(crate) max_connections: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connection_age: Duration,
@@ -59,26 +63,34 @@ pub struct Settings {
     pub(crate) user_agent: String,
     pub(crate) queue: Option<(Arc<Queue>, usize)>,
     pub(crate) token_provider: Option<Arc<dyn TokenProvider>>,
+    pub(crate) prepare: Option<Arc<dyn Prepare>>,
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
 }
 
 impl Settings {
     /// The names that [`set`](Settings::set) takes.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 24] = [
+        "allowed_hosts",
         "alternate_url",
         "attempt_timeout_ms",
         "auto_switch",
         "ca_bundle",
+        "client_certificate",
         "connect_timeout_ms",
         "connect_to",
         "deadline_ms",
+        "decompress",
         "error_prefix",
         "handler_timeout_ms",
+        "http2",
         "idle_timeout_ms",
         "max_connection_age_ms",
         "max_connections",
+        "max_redirects",
         "max_response_body",
         "max_response_headers",
         "preset",
+        "proxy",
         "tls_verify",
         "url_form",
         "user_agent",
@@ -103,7 +115,13 @@ impl Settings {
             handler_timeout: Duration::from_secs(5),
             ca_bundle: None,
             tls_verify: true,
+            client_certificate: None,
             connect_to: Vec::new(),
+            proxy: None,
+            http2: true,
+            decompress: true,
+            max_redirects: 0,
+            allowed_hosts: Vec::new(),
             max_connections: 256,
             idle_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(600),
@@ -113,6 +131,8 @@ impl Settings {
             user_agent: format!("d365-failover/{VERSION}"),
             queue: None,
             token_provider: None,
+            prepare: None,
+            resolver: None,
         })
     }
 
@@ -129,7 +149,13 @@ impl Settings {
     /// | `deadline_ms` | 300000 | likewise; the call with all attempts |
     /// | `handler_timeout_ms` | 5000 | likewise; how long a handler is waited for |
     /// | `ca_bundle` | system store | path of a PEM file |
+    /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
     /// | `tls_verify` | `on` | `on`, `off` |
+    /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
+    /// | `decompress` | `on` | `on`: asks for gzip and brotli where the request says nothing of it, and decodes; `off` |
+    /// | `proxy` | none | `system` (the environment's), `http://[user:password@]host:port` |
+    /// | `max_redirects` | 0 | 0 to 20 |
+    /// | `allowed_hosts` | none | `host` or `host:port`, separated by commas: requests and redirects may go there as well, without credentials and without failover |
     /// | `connect_to` | none | `host:port:address:port`, separated by commas |
     /// | `max_connections` | 256 | 1 to 65536; for each endpoint |
     /// | `idle_timeout_ms` | 20000 | 1 to 86400000 |
@@ -168,7 +194,18 @@ impl Settings {
             "tls_verify" => {
                 self.tls_verify = word(key, value, &[("on", true), ("off", false)])?;
             }
-            "connect_to" => self.connect_to = connect_to(value)?,
+            "client_certificate" => self.client_certificate = Some(PathBuf::from(value)),
+            "connect_to" => {
+                self.connect_to = connect_to::parse(value).map_err(|rule| {
+                    let form = "host:port:address:port, an IPv6 address in brackets";
+                    invalid("connect_to", rule, form)
+                })?;
+            }
+            "allowed_hosts" => self.allowed_hosts = AllowedHost::parse_list(value)?,
+            "proxy" => self.proxy = Some(Proxy::parse(value)?),
+            "http2" => self.http2 = word(key, value, &[("on", true), ("off", false)])?,
+            "decompress" => self.decompress = word(key, value, &[("on", true), ("off", false)])?,
+            "max_redirects" => self.max_redirects = number(key, value, 0, 20)?,
             "max_connections" => self.max_connections = number(key, value, 1, 65_536)?,
             "idle_timeout_ms" => self.idle_timeout = duration(key, value)?,
             "max_connection_age_ms" => self.max_connection_age = duration(key, value)?,
@@ -205,6 +242,16 @@ impl Settings {
     /// Who gives the bearer tokens, one for each endpoint.
     pub fn set_token_provider(&mut self, provider: Arc<dyn TokenProvider>) {
         self.token_provider = Some(provider);
+    }
+
+    /// Who looks at each attempt before it is sent.
+    pub fn set_prepare(&mut self, prepare: Arc<dyn Prepare>) {
+        self.prepare = Some(prepare);
+    }
+
+    /// Who is asked for addresses instead of the system.
+    pub fn set_resolver(&mut self, resolver: Arc<dyn Resolve>) {
+        self.resolver = Some(resolver);
     }
 }
 
@@ -259,43 +306,6 @@ fn duration(key: &str, value: &str) -> Result<Duration, Error> {
     Ok(Duration::from_millis(milliseconds as u64))
 }
 
-/// curl's form: `HOST1:PORT1:HOST2:PORT2`, IPv6 addresses in brackets.
-fn connect_to(value: &str) -> Result<Vec<ConnectTo>, Error> {
-    value
-        .split(',')
-        .filter(|rule| !rule.trim().is_empty())
-        .map(|rule| {
-            one_connect_to(rule.trim()).ok_or_else(|| {
-                invalid(
-                    "connect_to",
-                    rule,
-                    "host:port:address:port, an IPv6 address in brackets",
-                )
-            })
-        })
-        .collect()
-}
-
-fn one_connect_to(rule: &str) -> Option<ConnectTo> {
-    let (from, rest) = host_and_port(rule)?;
-    let (to, rest) = host_and_port(rest.strip_prefix(':')?)?;
-    rest.is_empty().then_some(ConnectTo { from, to })
-}
-
-fn host_and_port(text: &str) -> Option<((String, u16), &str)> {
-    let (host, rest) = match text.strip_prefix('[') {
-        Some(inner) => inner.split_once(']')?,
-        None => text.split_at(text.find(':')?),
-    };
-    let rest = rest.strip_prefix(':')?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    let (port, rest) = rest.split_at(digits);
-    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
-    (!host.is_empty()).then(|| ((host.to_ascii_lowercase(), port), rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,25 +351,5 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{key} = {value}");
             assert!(error.message().contains(key), "{error}");
         }
-    }
-
-    #[test]
-    fn connect_to_takes_names_and_addresses() {
-        let mut settings = settings();
-        settings
-            .set("connect_to", "A.example:443:[::1]:8443, [fe80::1]:80:b:81")
-            .unwrap();
-        let rules: Vec<_> = settings
-            .connect_to
-            .iter()
-            .map(|rule| (rule.from.clone(), rule.to.clone()))
-            .collect();
-        assert_eq!(
-            rules,
-            [
-                (("a.example".into(), 443), ("::1".into(), 8443)),
-                (("fe80::1".into(), 80), ("b".into(), 81)),
-            ]
-        );
     }
 }

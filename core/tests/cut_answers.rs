@@ -69,7 +69,7 @@ fn a_failure_is_judged_by_what_has_come_of_it() {
         let first = &response.attempts()[0];
         assert_eq!(first.phase, Phase::Responded);
         assert!(matches!(first.http_status, Some(503 | 504)));
-        assert_eq!(response.attempts()[1].role, Role::Alternate);
+        assert_eq!(response.attempts()[1].role, Some(Role::Alternate));
     }
 }
 

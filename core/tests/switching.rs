@@ -25,8 +25,8 @@ fn a_refused_primary_moves_the_call_to_the_alternate() {
     let attempts = response.attempts();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].phase, Phase::NotSent);
-    assert_eq!((attempts[0].role, attempts[0].epoch), (Role::Primary, 0));
-    assert_eq!((attempts[1].role, attempts[1].epoch), (Role::Alternate, 1));
+    assert_eq!((attempts[0].role, attempts[0].epoch), (Some(Role::Primary), 0));
+    assert_eq!((attempts[1].role, attempts[1].epoch), (Some(Role::Alternate), 1));
     assert!(response.url().starts_with("https://contoso--s."));
     assert!(!client.is_primary());
 }
@@ -43,7 +43,7 @@ fn an_attempt_that_ran_out_of_time_is_tried_at_the_alternate() {
     assert_eq!(attempts[0].phase, Phase::Sent);
     let fault = attempts[0].fault.as_ref().unwrap();
     assert_eq!(fault.kind, FaultKind::Timeout);
-    assert_eq!(attempts[1].role, Role::Alternate);
+    assert_eq!(attempts[1].role, Some(Role::Alternate));
 }
 
 #[test]

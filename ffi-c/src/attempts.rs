@@ -114,7 +114,7 @@ pub unsafe extern "C" fn d365_attempts_number(
         let attempt = &attempts.at(index)?.attempt;
         let fault = attempt.fault.as_ref();
         value.set(match field {
-            D365_ATTEMPT_ROLE => role(attempt.role).into(),
+            D365_ATTEMPT_ROLE => attempt.role.map_or(0, role).into(),
             D365_ATTEMPT_EPOCH => attempt.epoch.try_into().unwrap_or(i64::MAX),
             D365_ATTEMPT_PHASE => phase(attempt.phase).into(),
             D365_ATTEMPT_FAULT_KIND => fault

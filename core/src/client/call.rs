@@ -1,67 +1,123 @@
 //! One call, from the request to the response or error.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
+use http::header::{HeaderValue, LOCATION};
 use http::response::Parts;
-use http_body_util::Full;
-use tokio::time::{Instant, timeout_at};
-use url::{Position, Url};
+use tokio::time::Instant;
+use url::Url;
 
 use super::Inner;
 use super::failover::Course;
+use super::flights::Flight;
+use super::message::message;
+use super::reading::Reading;
+use super::time::Time;
+use crate::body::Taken;
 use crate::classify::classify;
-use crate::decide::call::{Next, after_attempt};
+use crate::decide::call::{Next, Resent, after_attempt};
+use crate::decide::redirect::keeps_the_request;
 use crate::decide::switchboard::Place;
 use crate::error::Ending;
 use crate::resource::cancel::Cancel;
+use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
-use crate::resource::transport::{Exchange, Progress};
-use crate::{Attempt, Cause, Effect, Error, Fault, FaultKind, Request, Response, Target, response};
+use crate::resource::transport::{Decoded, Exchange, Progress, Reads};
+use crate::{
+    Attempt, Cause, Effect, Error, ErrorKind, Fault, Request, Response, Role, Target, response,
+};
 
 pub(super) struct Call<'a> {
     client: &'a Arc<Inner>,
     request: &'a Request,
+    /// Where what needs the application's code is handed in. `None`: nothing does.
+    desk: Option<&'a Desk>,
     target: Target,
     deadline: Instant,
+    redirects_left: usize,
     attempts: Vec<Attempt>,
     running: Option<Running>,
+    flight: &'a Flight,
+    _body: Option<Taken>,
 }
 
 /// The attempt under way, readable from outside of its future.
-struct Running {
-    place: Place,
-    url: Url,
+pub(super) struct Running {
+    pub(super) place: Place,
+    /// It goes to a host of `allowed_hosts`.
+    is_foreign: bool,
+    pub(super) number: usize,
+    pub(super) url: Url,
     started: SystemTime,
     since: Instant,
     progress: Progress,
     /// The token that the provider gave for it.
-    token: OnceLock<HeaderValue>,
+    pub(super) token: OnceLock<HeaderValue>,
+}
+
+impl Running {
+    /// The endpoint that it goes to, if it goes to one.
+    pub(super) fn role(&self) -> Option<Role> {
+        (!self.is_foreign).then_some(self.place.role)
+    }
 }
 
 /// How an attempt ended.
 struct Outcome {
-    /// Status and headers, if any came, and the body as far as it came.
+    /// Status and headers, if any came, and the body as far as it was read.
     answer: Option<(Parts, Bytes)>,
+    /// The body that was not read.
+    rest: Option<Decoded>,
     fault: Option<Fault>,
-    /// Why the call was not tried elsewhere, if it was asked.
+    /// Why the call was not sent again, if it was asked.
     stayed: Option<&'static str>,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(client: &'a Arc<Inner>, request: &'a Request, target: Target) -> Call<'a> {
+    /// # Errors
+    /// When another call reads the request's body, or has read it and it cannot be read again.
+    pub(super) fn new(
+        client: &'a Arc<Inner>,
+        request: &'a Request,
+        target: Target,
+        desk: Option<&'a Desk>,
+        flight: &'a Flight,
+    ) -> Result<Call<'a>, Error> {
+        let body = request
+            .body
+            .reader()
+            .map(|reader| {
+                let taken = reader.take().ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Busy,
+                        "the request's body is being read by another call; a request with a reader \
+                         serves one call at a time",
+                    )
+                })?;
+                if !reader.can_be_sent() {
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        "the request's body can be read only once, and was; set it anew",
+                    ));
+                }
+                Ok(taken)
+            })
+            .transpose()?;
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
-        Call {
+        Ok(Call {
             client,
             request,
+            desk,
             target,
             deadline: Instant::now() + timeout,
+            redirects_left: client.settings.max_redirects,
             attempts: Vec::with_capacity(1),
             running: None,
-        }
+            flight,
+            _body: body,
+        })
     }
 
     /// Runs the call to its end, unless it is cancelled or the client is closed.
@@ -77,7 +133,7 @@ impl<'a> Call<'a> {
                     First::Left(()) => "the application cancelled the call",
                     First::Right(()) => "the client was closed",
                 };
-                self.ended(Some(Fault::new(Cause::Cancelled, message)))
+                self.ended(Err(Fault::new(Cause::Cancelled, message)))
             }
         };
         self.end(outcome)
@@ -87,43 +143,92 @@ impl<'a> Call<'a> {
     async fn story(&mut self) -> Outcome {
         // 1. Where calls go now.
         let mut place = self.client.first_place();
+        let mut resent = Resent::default();
         loop {
             if Instant::now() >= self.deadline {
-                let fault = Fault::new(Cause::Deadline, "the call's deadline was over");
-                return Outcome::of(None, Some(fault));
+                return Outcome::of_fault(Fault::new(
+                    Cause::Deadline,
+                    "the call's deadline was over",
+                ));
             }
             // 2. One attempt, there.
             let mut outcome = self.attempt(place).await;
+            // 3. Does the answer only point elsewhere?
+            if self.is_redirected(&outcome) {
+                place = self.client.place();
+                continue;
+            }
             let Some(fault) = &outcome.fault else {
                 return outcome;
             };
-            // 3. Is its fault the end, or a reason to ask for another endpoint?
+            // 4. Is its fault the end, or a reason to send again, here or at another endpoint?
             let preset = self.client.settings.preset;
-            match after_attempt(preset, self.attempts.len(), Some(fault)) {
+            match after_attempt(preset, resent, fault) {
                 Next::End => return outcome,
-                Next::FailOver => {}
+                Next::Again => resent.unprocessed += 1,
+                Next::FailOver if self.target.foreign().is_some() => return outcome,
+                // 5. One switch for all who ask, with its events and handlers, or none.
+                Next::FailOver => {
+                    resent.failed_over += 1;
+                    let course = self.client.fail_over(place, fault, self.deadline).await;
+                    if let Course::Nowhere(why) = course {
+                        outcome.stayed = Some(why);
+                        return outcome;
+                    }
+                }
             }
-            // 4. One switch for all who ask, with its events and handlers, or none.
-            let course = self.client.fail_over(place, fault, self.deadline).await;
-            if let Course::Nowhere(why) = course {
-                outcome.stayed = Some(why);
+            if !self.can_be_sent() {
+                outcome.stayed = Some("its body can be read only once, and was begun");
                 return outcome;
             }
-            // 5. Again, where calls go by now.
+            // 6. Again, where calls go by now.
             let next = self.client.place();
             self.client.retried(place, next, fault);
             place = next;
         }
     }
 
+    fn can_be_sent(&self) -> bool {
+        let reader = self.request.body.reader();
+        reader.is_none_or(|reader| reader.can_be_sent())
+    }
+
+    /// Whether the answer is a redirect that is followed. The target is then where it points to.
+    fn is_redirected(&mut self, outcome: &Outcome) -> bool {
+        let (Some((head, _)), Some(last)) = (&outcome.answer, self.attempts.last()) else {
+            return false;
+        };
+        if self.redirects_left == 0
+            || !keeps_the_request(&self.request.method, head.status.as_u16())
+            || !self.can_be_sent()
+        {
+            return false;
+        }
+        let location = head
+            .headers
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let target = location
+            .and_then(|location| Url::parse(&last.url).ok()?.join(location).ok())
+            // Where it may not go, the application gets to see the redirect itself.
+            .and_then(|url| self.client.organization.locate(url.as_str()).ok());
+        let Some(target) = target else {
+            return false;
+        };
+        self.target = target;
+        self.redirects_left -= 1;
+        true
+    }
+
     async fn attempt(&mut self, place: Place) -> Outcome {
         let url = self.client.organization.url_of(&self.target, place.role);
-        let since = Instant::now();
         let running = self.running.insert(Running {
             place,
+            is_foreign: self.target.foreign().is_some(),
+            number: self.attempts.len() + 1,
             url,
             started: SystemTime::now(),
-            since,
+            since: Instant::now(),
             progress: Progress::default(),
             token: OnceLock::new(),
         });
@@ -133,21 +238,30 @@ impl<'a> Call<'a> {
         };
         let exchange = self
             .client
-            .exchange(self.request, place, &self.target, running, time);
-        let broken = exchange.await.err();
-        self.ended(broken)
+            .exchange(self.request, &self.target, self.desk, running, time);
+        let ended = exchange.await;
+        self.ended(ended)
     }
 
-    /// The attempt under way, if there is one, has ended; `broken` if the answer is not whole.
-    fn ended(&mut self, broken: Option<Fault>) -> Outcome {
+    /// The attempt under way, if there is one, has ended: with its answer, of which a part may not
+    /// be read, or with what broke it off.
+    fn ended(&mut self, ended: Result<Option<Decoded>, Fault>) -> Outcome {
+        let (rest, broken) = match ended {
+            Ok(rest) => (rest, None),
+            Err(fault) => (None, Some(fault)),
+        };
         let Some(running) = self.running.take() else {
-            return Outcome::of(None, broken);
+            return Outcome {
+                answer: None,
+                rest,
+                fault: broken,
+                stayed: None,
+            };
         };
         let answer = running.progress.take_answer();
-        let judged = answer.as_ref().and_then(|(head, body)| {
-            self.client
-                .judge(running.place, &self.target, running.token.get(), head, body)
-        });
+        let judged = answer
+            .as_ref()
+            .and_then(|(head, body)| self.client.judge(&running, &self.target, head, body));
         let fault = match (broken, judged) {
             (None, judged) => judged,
             // What the answer's head says counts more than how its body ended.
@@ -162,16 +276,22 @@ impl<'a> Call<'a> {
             }
         };
         self.record(running, fault.clone());
-        Outcome::of(answer, fault)
+        Outcome {
+            answer,
+            rest,
+            fault,
+            stayed: None,
+        }
     }
 
     fn record(&mut self, running: Running, fault: Option<Fault>) {
         self.attempts.push(Attempt {
-            role: running.place.role,
+            role: running.role(),
             epoch: running.place.epoch,
-            url: String::from(running.url),
             phase: running.progress.phase(),
+            http_version: running.progress.version(),
             http_status: running.progress.status(),
+            url: String::from(running.url),
             fault,
             started: running.started,
             took: running.since.elapsed(),
@@ -185,40 +305,52 @@ impl<'a> Call<'a> {
             || self.request.is_compound(),
             &self.attempts,
         );
-        let switched = self
-            .attempts
-            .iter()
-            .any(|attempt| attempt.role != self.attempts[0].role);
+        let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
+        let first = roles.next();
+        let switched = roles.any(|role| Some(role) != first);
         let url = self
             .attempts
             .last()
             .map_or_else(String::new, |attempt| attempt.url.clone());
-        let response = |attempts: Vec<Attempt>| {
-            outcome.answer.map(|(head, body)| {
-                Response::new(response::Inner {
+        let fault = outcome
+            .fault
+            .filter(|fault| !fault.ends_as_response());
+        let response = match outcome.answer {
+            None => None,
+            Some((head, body)) => {
+                let mut response = response::Inner {
                     status: head.status.as_u16(),
-                    url: url.clone(),
+                    url,
                     headers: head.headers,
                     body,
                     effect,
                     switched,
-                    attempts,
-                })
-            })
-        };
-        let fault = match outcome.fault {
-            Some(fault) if !fault.ends_as_response() => fault,
-            _ => {
-                return response(self.attempts).ok_or_else(|| {
-                    Error::new(
-                        crate::ErrorKind::Internal,
-                        "a call ended without answer and without fault: a defect of this library",
-                    )
-                });
+                    attempts: self.attempts.clone(),
+                    rest: None,
+                };
+                if self.request.is_streaming && fault.is_none() {
+                    let beginning = std::mem::take(&mut response.body);
+                    response.rest = Some(Box::new(Reading::new(
+                        Arc::clone(self.client),
+                        self.request,
+                        &response,
+                        beginning,
+                        outcome.rest,
+                        self.flight,
+                    )));
+                }
+                Some(Response::new(response))
             }
         };
+        let Some(fault) = fault else {
+            return response.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Internal,
+                    "a call ended without answer and without fault: a defect of this library",
+                )
+            });
+        };
         let message = message(self.request, &self.attempts, &fault, effect, outcome.stayed);
-        let response = response(self.attempts.clone());
         Err(Error::of_call(
             message,
             Ending {
@@ -233,106 +365,91 @@ impl<'a> Call<'a> {
 }
 
 impl Outcome {
-    fn of(answer: Option<(Parts, Bytes)>, fault: Option<Fault>) -> Outcome {
+    fn of_fault(fault: Fault) -> Outcome {
         Outcome {
-            answer,
-            fault,
+            answer: None,
+            rest: None,
+            fault: Some(fault),
             stayed: None,
         }
     }
 }
 
 impl Inner {
-    /// Sends the request to one endpoint.
+    /// Sends the request to one endpoint. What is not read of the answer is handed out.
     async fn exchange(
         self: &Arc<Self>,
         request: &Request,
-        place: Place,
         target: &Target,
+        desk: Option<&Desk>,
         running: &Running,
         time: Time,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Decoded>, Fault> {
         // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
-        let headers = time
-            .limit(self.headers(request, place, running), |_, limit| {
-                let message = format!("the token provider gave no token {limit}");
-                Fault::new(Cause::NoToken, message)
-            })
+        let draft = time
+            .limit(
+                self.draft(request, desk, running),
+                |_, limit| {
+                    let message = format!("the token provider gave no token {limit}");
+                    Fault::new(Cause::NoToken, message)
+                },
+            )
             .await??;
-        let _permit = time
+        let permit = time
             .limit(self.transport.permit(&running.url), |_, limit| {
                 let message = format!("no connection was free {limit}; raise max_connections");
                 Fault::new(Cause::LocalFailure, message)
             })
             .await?;
-        let path = &running.url[Position::BeforePath..Position::AfterQuery];
-        let mut wire = http::Request::builder()
-            .method(request.method.clone())
-            .uri(path)
-            .body(Full::new(request.body.clone()))
-            .map_err(|error| Fault::new(Cause::BadMessage, format!("{}: {error}", running.url)))?;
-        *wire.headers_mut() = headers;
         let is_enough = |head: &Parts, body: &[u8]| {
             self.classify(target, head, body)
                 .is_some_and(|fault| !fault.ends_as_response())
         };
+        let reads = if request.is_streaming {
+            Reads::Failures(self.settings.error_prefix)
+        } else {
+            Reads::All(self.transport.max_body(), &is_enough)
+        };
         let exchange = Exchange {
             url: &running.url,
-            request: &wire,
-            max_body: self.transport.max_body(),
-            is_enough: &is_enough,
+            method: &request.method,
+            headers: &draft.headers,
+            body: &|| draft.body(),
+            is_read_while_sent: draft.is_read_while_sent(),
+            gate: draft.gate.as_ref(),
+            decodes: draft.decodes,
+            reads,
             progress: &running.progress,
         };
-        time.limit(self.transport.exchange(&exchange), |cause, limit| {
-            Fault::new(cause, format!("no whole answer {limit}"))
-        })
+        time.limit(
+            self.transport.exchange(&exchange, permit),
+            |cause, limit| Fault::new(cause, format!("no whole answer {limit}")),
+        )
         .await?
-    }
-
-    async fn headers(
-        self: &Arc<Self>,
-        request: &Request,
-        place: Place,
-        running: &Running,
-    ) -> Result<HeaderMap, Fault> {
-        let url = &running.url;
-        let mut headers = request.headers.clone();
-        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
-        headers.insert(HOST, host);
-        if !headers.contains_key(USER_AGENT) {
-            headers.insert(USER_AGENT, self.user_agent.clone());
-        }
-        // What the application sends itself goes before the provider's token.
-        if let Some(tokens) = &self.tokens
-            && !headers.contains_key(AUTHORIZATION)
-        {
-            let endpoint = self.organization.url(place.role);
-            let header = tokens.header(&self.engine, place.role, endpoint).await?;
-            headers.insert(AUTHORIZATION, running.token.get_or_init(|| header).clone());
-        }
-        Ok(headers)
     }
 
     /// What an answer means. A token that was refused is forgotten.
     fn judge(
         &self,
-        place: Place,
+        running: &Running,
         target: &Target,
-        token: Option<&HeaderValue>,
         head: &Parts,
         body: &[u8],
     ) -> Option<Fault> {
         let fault = self.classify(target, head, body)?;
         if fault.cause == Cause::Unauthorized
-            && let (Some(tokens), Some(token)) = (&self.tokens, token)
+            && let (Some(tokens), Some(token)) = (&self.tokens, running.token.get())
         {
-            tokens.forget(place.role, token);
+            tokens.forget(running.place.role, token);
         }
         Some(fault)
     }
 
     fn classify(&self, target: &Target, head: &Parts, body: &[u8]) -> Option<Fault> {
+        // What another host answers is an answer, whatever it says.
+        if target.foreign().is_some() {
+            return None;
+        }
         let prefix = &body[..body.len().min(self.settings.error_prefix)];
         classify(
             head.status.as_u16(),
@@ -341,75 +458,4 @@ impl Inner {
             target.is_service(),
         )
     }
-}
-
-/// How long an attempt may take.
-#[derive(Clone, Copy)]
-struct Time {
-    attempt: Duration,
-    deadline: Instant,
-}
-
-impl Time {
-    /// Waits at most that long. `fault` is told what it means for the endpoint that the time is
-    /// over, and which time it was.
-    async fn limit<F: Future>(
-        self,
-        future: F,
-        fault: impl FnOnce(Cause, &str) -> Fault,
-    ) -> Result<F::Output, Fault> {
-        let now = Instant::now();
-        let attempt_end = now + self.attempt;
-        let (end, cause, what) = if attempt_end <= self.deadline {
-            (attempt_end, Cause::AttemptTimeout, "attempt_timeout")
-        } else {
-            (self.deadline, Cause::Deadline, "the call's deadline")
-        };
-        timeout_at(end, future).await.map_err(|_| {
-            let waited = now.elapsed().as_millis();
-            fault(cause, &format!("within {what} ({waited} ms)"))
-        })
-    }
-}
-
-/// What happened, where, and what to do next.
-fn message(
-    request: &Request,
-    attempts: &[Attempt],
-    fault: &Fault,
-    effect: Effect,
-    stayed: Option<&str>,
-) -> String {
-    let mut message = match attempts.last() {
-        Some(last) => format!(
-            "{} {} at the {} (attempt {}): {}: {}",
-            request.method,
-            last.url,
-            last.role.name(),
-            attempts.len(),
-            fault.kind.name(),
-            fault.message
-        ),
-        None => format!(
-            "{} {}: {}: {}",
-            request.method,
-            request.url,
-            fault.kind.name(),
-            fault.message
-        ),
-    };
-    if let Some(why) = stayed {
-        message.push_str("; not tried at the other endpoint: ");
-        message.push_str(why);
-    }
-    message.push_str(match (effect, fault.kind) {
-        (Effect::Unknown, _) => {
-            "; the write is in doubt: look whether it was executed before sending it again"
-        }
-        (Effect::Executed, _) => "; the write was executed, do not send it again",
-        (Effect::NotExecuted, _) => "; the write was not executed",
-        (Effect::None, FaultKind::Tls) => "; check ca_bundle and the server's certificate",
-        (Effect::None, _) => "",
-    });
-    message
 }

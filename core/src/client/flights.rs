@@ -36,6 +36,12 @@ impl Flights {
         Ok(Flight(Arc::clone(self)))
     }
 
+    /// One more of what is in flight already, also when no further call is let in.
+    fn again(self: &Arc<Self>) -> Flight {
+        self.state().count += 1;
+        Flight(Arc::clone(self))
+    }
+
     pub(super) fn check_is_open(&self) -> Result<(), Error> {
         if self.state().is_closed {
             return Err(closed());
@@ -65,6 +71,13 @@ impl Flights {
             .wait_timeout_while(self.state(), timeout, |state| state.count > 0)
             .unwrap_or_else(PoisonError::into_inner);
         state.count == 0
+    }
+}
+
+impl Flight {
+    /// What outlives this one: a body that is read after its call has ended.
+    pub(super) fn again(&self) -> Flight {
+        self.0.again()
     }
 }
 

@@ -1,23 +1,29 @@
 //! The client: one way in, one way out.
 
 mod call;
+mod draft;
 mod failover;
 mod flights;
+mod message;
+mod reading;
+mod time;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use self::call::Call;
 use self::failover::Board;
 use self::flights::{Flight, Flights};
 use crate::decide::switchboard::{Place, Switchboard};
 use crate::resource::cancel::Cancel;
+use crate::resource::desk::{Desk, Job};
 use crate::resource::engine::Engine;
 use crate::resource::outlet::{Outlet, Waiting};
+use crate::resource::race::{First, race};
 use crate::resource::token::Tokens;
 use crate::resource::transport::Transport;
 use crate::{
@@ -85,7 +91,8 @@ impl Client {
             &settings.url,
             settings.alternate_url.as_deref(),
             settings.url_form,
-        )?;
+        )?
+        .with_allowed_hosts(settings.allowed_hosts.clone());
         let user_agent = HeaderValue::from_str(&settings.user_agent).map_err(|_| {
             Error::new(
                 ErrorKind::InvalidSetting,
@@ -120,11 +127,14 @@ impl Client {
     /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
     /// [`ErrorKind::WouldDeadlock`] when it was not begun.
     pub fn send(&self, request: &Request) -> Result<Response, Error> {
+        if self.inner.needs_its_thread(request) {
+            return self.send_from_here(request, None);
+        }
         let _waiting = self.inner.begin_waiting()?;
         let cancel = Cancel::default();
         self.inner
             .engine
-            .block_on(self.inner.call(request, &cancel))
+            .block_on(self.inner.call(request, None, &cancel))
     }
 
     /// As [`send`](Client::send), and asks `check` on this thread about every 100 ms whether the
@@ -137,26 +147,16 @@ impl Client {
         request: &Request,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
+        self.send_from_here(request, Some(check))
+    }
+
+    fn send_from_here(
+        &self,
+        request: &Request,
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
         let waiting = self.inner.begin_waiting()?;
-        let cancel = Cancel::default();
-        let mut call = Box::pin(self.inner.call(request, &cancel));
-        loop {
-            // In slices, because `check` must run outside of the runtime: it may come back.
-            let slice = async { timeout(CHECK_INTERVAL, call.as_mut()).await };
-            if let Ok(result) = self.inner.engine.block_on(slice) {
-                return result;
-            }
-            let is_over = check();
-            if let Err(forked) = self.inner.check_is_own_process() {
-                // `check` has forked, and this is the child. The call is the parent's: driving it
-                // here, or only dropping it, would take the answer away from there.
-                std::mem::forget((call, waiting));
-                return Err(forked);
-            }
-            if is_over {
-                cancel.cancel();
-            }
-        }
+        self.inner.run_here(request, &Cancel::default(), waiting, check)
     }
 
     /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
@@ -174,15 +174,30 @@ impl Client {
         let task = task.map_err(|error| local("no thread to submit to", &error))?;
         let cancel = Arc::new(Cancel::default());
         let mut completion = Completion {
-            _flight: self.inner.flights.enter()?,
+            flight: self.inner.flights.enter()?,
             inner: Arc::clone(&self.inner),
             user_data,
             is_due: true,
         };
         let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
+        if self.inner.needs_its_thread(&request) {
+            // The application's code may block: the call gets a thread that it can block.
+            let inner = Arc::clone(&self.inner);
+            let spawned = Engine::spawn_blocking(move || {
+                let result = inner.run_here(&request, &cancelled, None, None);
+                completion.give(result);
+                drop(task);
+            });
+            spawned.map_err(|error| local("no thread for the call", &error))?;
+            return Ok(Pending(cancel));
+        }
         self.inner.engine.run(task, async move {
-            let call = Call::new(&completion.inner, &request, target);
-            let result = call.run(&cancelled).await;
+            let flight = &completion.flight;
+            let call = Call::new(&completion.inner, &request, target, None, flight);
+            let result = match call {
+                Ok(call) => call.run(&cancelled).await,
+                Err(error) => Err(error),
+            };
             completion.give(result);
         });
         Ok(Pending(cancel))
@@ -295,10 +310,76 @@ impl Client {
 
 impl Inner {
     /// The whole of a call, counted as in flight.
-    async fn call(self: &Arc<Self>, request: &Request, cancel: &Cancel) -> Result<Response, Error> {
-        let _flight = self.flights.enter()?;
+    async fn call(
+        self: &Arc<Self>,
+        request: &Request,
+        desk: Option<&Desk>,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        let flight = self.flights.enter()?;
         let target = self.organization.locate(&request.url)?;
-        Call::new(self, request, target).run(cancel).await
+        Call::new(self, request, target, desk, &flight)?
+            .run(cancel)
+            .await
+    }
+
+    /// Whether a call may have to run the application's code on the thread that sends it.
+    fn needs_its_thread(&self, request: &Request) -> bool {
+        self.settings.prepare.is_some() || request.body.reader().is_some()
+    }
+
+    /// The whole of a call on this thread, which leaves the runtime for the application's code:
+    /// that may block, and may come back.
+    fn run_here(
+        self: &Arc<Self>,
+        request: &Request,
+        cancel: &Cancel,
+        waiting: Option<Waiting<'_>>,
+        mut check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        enum Stop {
+            Job(Job),
+            Tick,
+        }
+        let (desk, mut jobs) = Desk::new();
+        let mut call = Box::pin(self.call(request, Some(&desk), cancel));
+        let checks = check.is_some();
+        loop {
+            let tick = async {
+                if checks {
+                    sleep(CHECK_INTERVAL).await;
+                } else {
+                    std::future::pending().await
+                }
+            };
+            let stop = async {
+                match race(jobs.recv(), tick).await {
+                    First::Left(Some(job)) => Stop::Job(job),
+                    First::Left(None) | First::Right(()) => Stop::Tick,
+                }
+            };
+            let stop = match self.engine.block_on(race(call.as_mut(), stop)) {
+                First::Left(result) => return result,
+                First::Right(stop) => stop,
+            };
+            let is_over = match stop {
+                Stop::Job(job) => {
+                    job();
+                    false
+                }
+                Stop::Tick => check.as_mut().is_some_and(|check| check()),
+            };
+            if let Err(forked) = self.check_is_own_process() {
+                // The application's code has forked, and this is the child. The call is the
+                // parent's: driving it here, or only dropping it, would take the answer away from
+                // there.
+                std::mem::forget((call, waiting, desk.clone()));
+                return Err(forked);
+            }
+            if is_over {
+                cancel.cancel();
+            }
+        }
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -337,7 +418,7 @@ impl Inner {
 /// Gives a submitted call's completion exactly once, also when its task panics or is dropped.
 struct Completion {
     /// From `submit` on, and until the completion is in the queue: `shutdown` waits for both.
-    _flight: Flight,
+    flight: Flight,
     inner: Arc<Inner>,
     user_data: usize,
     is_due: bool,

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
-use http_body_util::Full;
+use http::{HeaderMap, Method};
 use tokio::time::timeout;
 use url::Url;
 
-use super::transport::{Exchange, Progress, Transport};
+use super::transport::{Exchange, Progress, Reads, SendBody, Transport};
 use crate::classify::{PolicyDocument, read_policy_document};
 use crate::{Cause, FailoverPolicy, Fault};
 
@@ -64,25 +63,29 @@ async fn read_document(
     url: &Url,
     user_agent: &HeaderValue,
 ) -> Result<PolicyDocument, Fault> {
-    let request = Request::get(&url[url::Position::BeforePath..url::Position::AfterQuery])
-        .header(
-            HOST,
-            &url[url::Position::BeforeHost..url::Position::AfterPort],
-        )
-        .header(USER_AGENT, user_agent)
-        .header(ACCEPT, "text/xml, application/wsdl+xml, */*;q=0.1")
-        .body(Full::new(Bytes::new()))
+    let mut headers = HeaderMap::new();
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let host = HeaderValue::from_str(host)
         .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, user_agent.clone());
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("text/xml, application/wsdl+xml, */*;q=0.1"),
+    );
     let progress = Progress::default();
-    transport
-        .exchange(&Exchange {
-            url,
-            request: &request,
-            max_body: LARGEST,
-            is_enough: &|_, _| true,
-            progress: &progress,
-        })
-        .await?;
+    let exchange = Exchange {
+        url,
+        method: &Method::GET,
+        headers: &headers,
+        body: &|| SendBody::bytes(Bytes::new()),
+        is_read_while_sent: false,
+        gate: None,
+        decodes: false,
+        reads: Reads::All(LARGEST, &|_, _| true),
+        progress: &progress,
+    };
+    transport.exchange(&exchange, None).await?;
     let (head, body) = progress
         .take_answer()
         .ok_or_else(|| Fault::new(Cause::BadMessage, format!("{url}: there was no answer")))?;

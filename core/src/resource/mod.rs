@@ -1,8 +1,10 @@
 //! What holds sockets, threads and waiting hosts.
 
 pub(crate) mod cancel;
+pub(crate) mod desk;
 pub(crate) mod discovery;
 pub(crate) mod engine;
+pub(crate) mod item;
 pub(crate) mod outlet;
 pub(crate) mod queue;
 pub(crate) mod race;

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::queue::{Item, Queue};
+use super::item::Item;
+use super::queue::Queue;
 use super::race::{First, race};
 use crate::{Decision, Error, ErrorKind, Event, ItemKind, Response};
 
@@ -181,6 +183,13 @@ impl Outlet {
     pub(crate) fn complete(&self, user_data: usize, result: Result<Response, Error>) {
         if let Some((queue, client_data)) = &self.queue {
             queue.put(Item::of_completion(result, user_data, *client_data));
+        }
+    }
+
+    /// Gives what a submitted read has read.
+    pub(crate) fn give_body(&self, user_data: usize, piece: Result<Bytes, Error>) {
+        if let Some((queue, client_data)) = &self.queue {
+            queue.put(Item::of_body(piece, user_data, *client_data));
         }
     }
 

@@ -1,4 +1,4 @@
-//! From an origin to a connection: names, addresses, TLS.
+//! From an origin to a connection: names, addresses, proxies, TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,19 +11,23 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::connection::{Connection, Stream};
 use super::failure;
+use super::http1::{Forward, Http1};
+use super::http2::Http2;
 use super::resolver::Resolver;
+use super::route::{Route, Router};
 use super::socket::{Socket, Wire};
-use crate::settings::ConnectTo;
-use crate::{Cause, Fault};
+use super::stream::Stream;
+use super::tunnel;
+use crate::connect_to::{ConnectTo, address_of};
+use crate::{Cause, Fault, Settings};
 
 /// Scheme, host and port: what a connection is made to, and kept for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
-    is_https: bool,
-    host: String,
-    port: u16,
+    pub(super) is_https: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
 impl Origin {
@@ -42,8 +46,15 @@ impl Origin {
     }
 }
 
+/// A connection that was just opened.
+pub(super) enum Opened {
+    Http1(Http1),
+    Http2(Http2),
+}
+
 pub(super) struct Connector {
     resolver: Resolver,
+    router: Router,
     tls: Option<TlsConnector>,
     connect_to: Vec<ConnectTo>,
     connect_timeout: Duration,
@@ -51,42 +62,54 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(
-        tls: Option<Arc<ClientConfig>>,
-        connect_to: Vec<ConnectTo>,
-        connect_timeout: Duration,
-        max_headers: usize,
-    ) -> Connector {
+    pub(super) fn new(settings: &Settings, tls: Option<Arc<ClientConfig>>) -> Connector {
         Connector {
-            resolver: Resolver::default(),
+            resolver: Resolver::new(settings.resolver.clone()),
+            router: Router::new(settings.proxy.as_ref()),
             tls: tls.map(TlsConnector::from),
-            connect_to,
-            connect_timeout,
-            max_headers,
+            connect_to: settings.connect_to.clone(),
+            connect_timeout: settings.connect_timeout,
+            max_headers: settings.max_response_headers,
         }
     }
 
     /// Opens a connection. No byte of a request has left when this fails.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, Fault> {
-        let (host, port) = self.address_of(origin);
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Opened, Fault> {
+        // TLS and the `Host` header keep the origin's name, wherever the connection really goes.
+        let (host, port) = address_of(&self.connect_to, &origin.host, origin.port);
+        let route = self.router.route(origin, host, port)?;
+        let (tcp, forward) = match route {
+            Route::Direct => (self.connect_tcp(host, port).await?, None),
+            Route::Proxy(proxy) => {
+                let connected = self.connect_tcp(&proxy.host, proxy.port).await;
+                // Whatever a proxy fails with says nothing of what is behind it.
+                let tcp = connected.map_err(|fault| proxy.fault(&fault.message))?;
+                if origin.is_https {
+                    let opening = tunnel::open(tcp, host, port, &proxy);
+                    let tcp = timeout(self.connect_timeout, opening)
+                        .await
+                        .unwrap_or_else(|_| Err(proxy.fault("no answer to CONNECT in time")))?;
+                    (tcp, None)
+                } else {
+                    let authorization = proxy.authorization;
+                    (tcp, Some(Forward { authorization }))
+                }
+            }
+        };
+        self.handshake(origin, tcp, forward).await
+    }
+
+    async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, Fault> {
         let mut last = None;
         for address in self.resolver.resolve(host, port).await? {
             match self.connect_address(address).await {
-                Ok(tcp) => return self.handshake(origin, tcp).await,
+                Ok(tcp) => return Ok(tcp),
                 Err(fault) => last = Some(fault),
             }
         }
         Err(last.unwrap_or_else(|| {
             Fault::new(Cause::NoSuchName, format!("resolve {host}: no address"))
         }))
-    }
-
-    /// Where connections to an origin really go. TLS and the `Host` header keep the origin's name.
-    fn address_of<'a>(&'a self, origin: &'a Origin) -> (&'a str, u16) {
-        self.connect_to
-            .iter()
-            .find(|rule| rule.from.0 == origin.host && rule.from.1 == origin.port)
-            .map_or((&origin.host, origin.port), |rule| (&rule.to.0, rule.to.1))
     }
 
     async fn connect_address(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
@@ -107,7 +130,12 @@ impl Connector {
         }
     }
 
-    async fn handshake(&self, origin: &Origin, tcp: TcpStream) -> Result<Connection, Fault> {
+    async fn handshake(
+        &self,
+        origin: &Origin,
+        tcp: TcpStream,
+        forward: Option<Forward>,
+    ) -> Result<Opened, Fault> {
         let wire = Wire::new(tcp);
         let socket = Socket(Arc::clone(&wire));
         let stream = match (&self.tls, origin.is_https) {
@@ -132,8 +160,13 @@ impl Connector {
                 ));
             }
         };
-        Connection::open(stream, wire, self.max_headers)
-            .await
-            .map_err(|error| failure::of_exchange(&origin.host, &error))
+        let opened = if stream.speaks_http2() {
+            let opening = Http2::open(stream, wire, self.max_headers);
+            opening.await.map(Opened::Http2)
+        } else {
+            let opening = Http1::open(stream, wire, forward, self.max_headers);
+            opening.await.map(Opened::Http1)
+        };
+        opened.map_err(|error| failure::of_exchange(&origin.host, &error))
     }
 }

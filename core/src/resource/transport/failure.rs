@@ -6,7 +6,8 @@ use std::io;
 use dns_lookup::LookupErrorKind;
 use rustix::io::Errno;
 
-use crate::{Cause, Fault};
+use super::send_body::BodyError;
+use crate::{Cause, Fault, ResolveError};
 
 /// A connection could not be established.
 pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
@@ -33,6 +34,16 @@ pub(super) fn of_lookup(host: &str, kind: LookupErrorKind, error: &io::Error) ->
     Fault::new(cause, format!("resolve {host}: {error}"))
 }
 
+/// A name was not resolved, says who was asked instead of the system.
+pub(super) fn of_resolver(host: &str, error: &ResolveError) -> Fault {
+    let (cause, why) = match error {
+        ResolveError::NoSuchName => (Cause::NoSuchName, "there is no such name"),
+        ResolveError::TryAgain => (Cause::NameTryAgain, "nobody could say now"),
+        ResolveError::Failed(why) => (Cause::LocalFailure, why.as_str()),
+    };
+    Fault::new(cause, format!("resolve {host}: {why}"))
+}
+
 /// A TLS handshake failed.
 pub(super) fn of_handshake(host: &str, error: &io::Error) -> Fault {
     let cause = match of_io(error) {
@@ -55,8 +66,12 @@ pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault
             }
             text.push_str(&line);
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
+        if error.is::<BodyError>() {
+            cause = Some(Cause::LocalFailure);
+        } else if let Some(error) = error.downcast_ref::<io::Error>() {
             cause = Some(of_io(error));
+        } else if let Some(error) = error.downcast_ref::<h2::Error>() {
+            cause = of_h2(error).or(cause);
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             cause = of_hyper(error).or(cause);
         }
@@ -66,6 +81,39 @@ pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault
         cause.unwrap_or(Cause::BadMessage),
         format!("exchange with {host}: {text}"),
     )
+}
+
+/// Whether the peer has said that it takes no further stream on the connection.
+pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(h2::Error::is_go_away)
+}
+
+fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// RFC 9113, 8.7: what the peer refuses, and what is above the last stream of its GOAWAY, with
+/// whatever code, it has not processed. A stream that a GOAWAY covers ends otherwise: with its
+/// answer, or with the connection.
+fn of_h2(error: &h2::Error) -> Option<Cause> {
+    if error.is_io() {
+        return None;
+    }
+    if !error.is_remote() {
+        // What this side found wrong with what came.
+        return Some(Cause::BadMessage);
+    }
+    if error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+        return Some(Cause::Unprocessed);
+    }
+    Some(Cause::Reset)
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<Cause> {

@@ -1,73 +1,96 @@
-//! The one way out for calls: HTTP/1.1 over connections of our own, with a proof of how far each
-//! attempt got.
+//! The one way out for calls: HTTP/1.1 and HTTP/2 over connections of our own, with a proof of how
+//! far each attempt got.
 
-mod connection;
+mod answer;
+mod coding;
 mod connector;
 mod failure;
+mod http1;
+mod http2;
 mod pool;
 mod progress;
 mod resolver;
+mod route;
+mod send_body;
 mod socket;
+mod stream;
 mod tls;
+mod tunnel;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Request;
+use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::response::Parts;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::sleep;
-use url::Url;
+use url::{Position, Url};
 
-use self::connection::{BodyFailure, Connection};
-use self::connector::Connector;
+use self::answer::{Answer, BodyFailure, Carrier};
+pub(crate) use self::coding::{Decoded, ask as ask_for_codings};
+use self::coding::Coding;
+use self::connector::{Connector, Opened};
 pub(crate) use self::connector::Origin;
 pub(crate) use self::pool::Permit;
-use self::pool::Pool;
+use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
+pub(crate) use self::send_body::{Gate, SendBody};
 use super::race::{First, race};
+use super::settled::settled;
 use crate::{Cause, Error, Fault, Phase, Settings};
 
 /// How long the body of a failure is waited for before it is judged by what has come of it.
 const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
 
 pub(crate) struct Transport {
-    connector: Connector,
-    pool: Pool,
+    connector: Arc<Connector>,
+    pool: Arc<Pool>,
     max_body: usize,
 }
 
 /// One request on its way to one endpoint.
 pub(crate) struct Exchange<'a> {
     pub(crate) url: &'a Url,
-    pub(crate) request: &'a Request<Full<Bytes>>,
-    /// The largest body of the answer, in bytes.
-    pub(crate) max_body: usize,
-    /// Whether a failure's head and what has come of its body say enough to stop waiting.
-    pub(crate) is_enough: &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync),
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
+    /// Makes the body, once for each connection that is tried.
+    pub(crate) body: &'a (dyn Fn() -> SendBody + Sync),
+    /// The body comes from the application while it is sent. It goes out on a connection that was
+    /// opened for it: one that has grown stale would take its first bytes along.
+    pub(crate) is_read_while_sent: bool,
+    /// Opened by `100 Continue`.
+    pub(crate) gate: Option<&'a Gate>,
+    /// Codings were asked for, and are taken off.
+    pub(crate) decodes: bool,
+    /// How much of the body is read here.
+    pub(crate) reads: Reads<'a>,
     pub(crate) progress: &'a Progress,
+}
+
+/// How much of an answer's body is read before the exchange is over.
+#[derive(Clone, Copy)]
+pub(crate) enum Reads<'a> {
+    /// All of it, at most so many bytes. What is told of a failure may be enough before the end:
+    /// its head, and what has come of its body.
+    All(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
+    /// Nothing, but of a failure so many bytes.
+    Failures(usize),
 }
 
 impl Transport {
     pub(crate) fn new(settings: &Settings, needs_tls: bool) -> Result<Transport, Error> {
         let tls = needs_tls
-            .then(|| tls::client_config(settings.ca_bundle.as_deref(), settings.tls_verify))
+            .then(|| tls::client_config(settings))
             .transpose()?;
         Ok(Transport {
             max_body: settings.max_response_body,
-            connector: Connector::new(
-                tls,
-                settings.connect_to.clone(),
-                settings.connect_timeout,
-                settings.max_response_headers,
-            ),
-            pool: Pool::new(
+            connector: Arc::new(Connector::new(settings, tls)),
+            pool: Arc::new(Pool::new(
                 settings.max_connections,
                 settings.idle_timeout,
                 settings.max_connection_age,
-            ),
+            )),
         })
     }
 
@@ -84,11 +107,16 @@ impl Transport {
         }
     }
 
-    /// Sends one request and reads the answer into its progress. The caller holds a permit.
+    /// Sends one request and reads the answer into its progress. What was not read of the body is
+    /// handed out, and keeps the permit.
     ///
     /// A pooled connection that turns out to be closed before a byte of the request has left is
     /// replaced by a fresh one, once: nothing was sent, so nothing is sent twice.
-    pub(crate) async fn exchange(&self, exchange: &Exchange<'_>) -> Result<(), Fault> {
+    pub(crate) async fn exchange(
+        &self,
+        exchange: &Exchange<'_>,
+        mut permit: Option<Permit>,
+    ) -> Result<Option<Decoded>, Fault> {
         let origin = Origin::of(exchange.url).ok_or_else(|| {
             Fault::new(
                 Cause::BadMessage,
@@ -96,48 +124,155 @@ impl Transport {
             )
         })?;
         let progress = exchange.progress;
-        if let Some(connection) = self.pool.take(&origin, Instant::now()) {
-            match self.exchange_on(connection, &origin, exchange).await {
+        if let Some(carrier) = self.kept(&origin, exchange).await {
+            match self.send(carrier, &origin, exchange, &mut permit).await {
                 Err(_) if progress.phase() == Phase::NotSent => {}
-                result => return result,
+                Ok(answer) => return self.read(answer, exchange).await,
+                Err(fault) => return Err(fault),
             }
         }
-        let connection = self.connector.connect(&origin).await?;
-        let result = self.exchange_on(connection, &origin, exchange).await;
-        result.map_err(|mut fault| {
+        let carrier = self.fresh(&origin).await?;
+        let sent = self.send(carrier, &origin, exchange, &mut permit).await;
+        let answer = sent.map_err(|mut fault| {
             if fault.cause == Cause::Closed && progress.phase() == Phase::NotSent {
                 fault.cause = Cause::ClosedUnsent;
             }
             fault
+        })?;
+        self.read(answer, exchange).await
+    }
+
+    /// A connection that is there already.
+    async fn kept(&self, origin: &Origin, exchange: &Exchange<'_>) -> Option<Carrier> {
+        while let Some(lease) = self.pool.lease(origin, Instant::now()) {
+            if lease.is_usable().await {
+                return Some(Carrier::Http2(lease));
+            }
+        }
+        if exchange.is_read_while_sent {
+            return None;
+        }
+        self.pool
+            .take(origin, Instant::now())
+            .map(Carrier::Http1)
+    }
+
+    /// A connection that was not there before, or room on one that others opened just now.
+    async fn fresh(&self, origin: &Origin) -> Result<Carrier, Fault> {
+        while self.pool.speaks_http2(origin) {
+            // One for all who wait: a switch sends all calls to the other endpoint at once.
+            let awaited = match self.pool.opening(origin) {
+                None => break,
+                Some(Opening::Theirs(awaited)) => awaited,
+                Some(Opening::Ours(maker, awaited)) => {
+                    let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
+                    let origin = origin.clone();
+                    // A task, so that it goes on for the others if this call is given up.
+                    tokio::spawn(async move {
+                        let opened = connector.connect(&origin).await.map(|opened| {
+                            keep(&pool, &origin, opened);
+                        });
+                        maker.send_replace(Some(opened));
+                    });
+                    awaited
+                }
+            };
+            match settled(awaited).await {
+                Some(Ok(())) => {}
+                Some(Err(fault)) => return Err(fault),
+                None => break,
+            }
+            if let Some(lease) = self.pool.lease(origin, Instant::now()) {
+                return Ok(Carrier::Http2(lease));
+            }
+        }
+        Ok(match self.connector.connect(origin).await? {
+            Opened::Http1(connection) => Carrier::Http1(connection),
+            Opened::Http2(connection) => {
+                let shared = self.pool.share(origin, connection);
+                let lease = shared.lease().ok_or_else(|| {
+                    let message = format!("{} allows no stream at all", origin.host);
+                    Fault::new(Cause::BadMessage, message)
+                })?;
+                Carrier::Http2(lease)
+            }
         })
     }
 
-    async fn exchange_on(
+    /// Sends the request and reads the head of its answer.
+    async fn send(
         &self,
-        mut connection: Connection,
+        mut carrier: Carrier,
         origin: &Origin,
         exchange: &Exchange<'_>,
-    ) -> Result<(), Fault> {
-        let host = exchange.url.host_str().unwrap_or_default();
-        let body = connection
-            .send(exchange.request.clone(), exchange.progress)
-            .await
-            .map_err(|error| failure::of_exchange(host, &error))?;
-        match read(&mut connection, body, exchange).await {
-            Ok(true) => {
-                let expires = self.pool.expiry(connection.opened);
-                self.pool.put(origin, connection, expires);
-                Ok(())
+        permit: &mut Option<Permit>,
+    ) -> Result<Decoded, Fault> {
+        let progress = exchange.progress;
+        let request = request(exchange, &carrier)?;
+        let answer = match &mut carrier {
+            Carrier::Http1(connection) => connection.send(request, progress).await,
+            Carrier::Http2(lease) => lease.send(request, progress).await,
+        };
+        let (mut head, body) = answer
+            .map_err(|error| failure::of_exchange(&origin.host, &error))?
+            .into_parts();
+        let coding = if exchange.decodes {
+            Coding::take_off(&mut head, exchange.method)
+        } else {
+            Coding::Identity
+        };
+        progress.responded(head);
+        let (pool, origin) = (Arc::clone(&self.pool), origin.clone());
+        let answer = Answer::new(body, carrier, pool, origin, permit.take());
+        Ok(Decoded::new(answer, coding))
+    }
+
+    /// Reads as much of the body as is wanted here.
+    async fn read(
+        &self,
+        mut body: Decoded,
+        exchange: &Exchange<'_>,
+    ) -> Result<Option<Decoded>, Fault> {
+        let progress = exchange.progress;
+        let is_failure = progress.status().is_some_and(|status| status >= 400);
+        let most = match exchange.reads {
+            Reads::All(most, _) => most,
+            Reads::Failures(most) if is_failure => most,
+            Reads::Failures(_) => return Ok(Some(body)),
+        };
+        let result = {
+            let mut reading = pin!(collect(&mut body, most, progress));
+            let in_time = if is_failure {
+                match race(reading.as_mut(), sleep(FAILURE_BODY_TIME)).await {
+                    First::Left(result) => Some(result),
+                    First::Right(()) => None,
+                }
+            } else {
+                None
+            };
+            match (in_time, exchange.reads) {
+                (Some(result), _) => result,
+                (None, Reads::Failures(_)) => Ok(false),
+                // What has come of it says enough.
+                (None, Reads::All(_, is_enough))
+                    if is_failure && progress.look(is_enough) == Some(true) =>
+                {
+                    return Ok(None);
+                }
+                (None, Reads::All(..)) => reading.await,
             }
-            Ok(false) => Ok(()),
-            Err(BodyFailure::Broken(error)) => Err(failure::of_exchange(host, &error)),
-            Err(BodyFailure::TooLarge) => Err(Fault::new(
+        };
+        match (result, exchange.reads) {
+            (Ok(true), _) => Ok(None),
+            (Ok(false), Reads::Failures(_)) => Ok(Some(body)),
+            (Ok(false), Reads::All(most, _)) => Err(Fault::new(
                 Cause::BadMessage,
                 format!(
-                    "the body from {host} is larger than {} bytes (max_response_body)",
-                    exchange.max_body
+                    "the body from {} is larger than {most} bytes (max_response_body)",
+                    exchange.url.host_str().unwrap_or_default(),
                 ),
             )),
+            (Err(error), _) => Err(body_fault(exchange.url, error)),
         }
     }
 
@@ -149,23 +284,84 @@ impl Transport {
     }
 }
 
-/// Reads the body. `false`: it was given up, because what has come of it says enough.
-async fn read(
-    connection: &mut Connection,
-    body: Incoming,
-    exchange: &Exchange<'_>,
-) -> Result<bool, BodyFailure> {
-    let progress = exchange.progress;
-    let is_failure = progress.status().is_some_and(|status| status >= 400);
-    let mut reading = pin!(connection.read(body, exchange.max_body, progress));
-    if is_failure {
-        match race(reading.as_mut(), sleep(FAILURE_BODY_TIME)).await {
-            First::Left(result) => return result.map(|()| true),
-            First::Right(()) if progress.look(exchange.is_enough) == Some(true) => {
-                return Ok(false);
-            }
-            First::Right(()) => {}
+/// What a body that was not read to its end means.
+pub(crate) fn body_fault(url: &Url, failure: BodyFailure) -> Fault {
+    let host = url.host_str().unwrap_or_default();
+    match failure {
+        BodyFailure::Broken(error) => failure::of_exchange(host, &error),
+        BodyFailure::Undecodable(error) => Fault::new(
+            Cause::BadMessage,
+            format!("the body from {host} cannot be decoded: {error}"),
+        ),
+    }
+}
+
+fn keep(pool: &Pool, origin: &Origin, opened: Opened) {
+    match opened {
+        Opened::Http2(connection) => {
+            pool.share(origin, connection);
+        }
+        Opened::Http1(connection) => {
+            pool.speaks_http1(origin);
+            let expires = pool.expiry(connection.opened);
+            pool.put(origin, connection, expires);
         }
     }
-    reading.await.map(|()| true)
+}
+
+/// The request as the connection's version and way want it.
+fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBody>, Fault> {
+    let url = exchange.url;
+    let forward = match carrier {
+        Carrier::Http1(connection) => connection.proxy.as_ref(),
+        Carrier::Http2(_) => None,
+    };
+    let is_whole = forward.is_some() || matches!(carrier, Carrier::Http2(_));
+    let target = if is_whole {
+        &url[..Position::AfterQuery]
+    } else {
+        &url[Position::BeforePath..Position::AfterQuery]
+    };
+    let malformed = |error: &dyn std::fmt::Display| {
+        Fault::new(Cause::BadMessage, format!("{url}: {error}"))
+    };
+    let uri: Uri = target.parse().map_err(|error| malformed(&error))?;
+    let mut request = Request::new((exchange.body)());
+    *request.method_mut() = exchange.method.clone();
+    *request.uri_mut() = uri;
+    let mut headers = exchange.headers.clone();
+    match carrier {
+        // Its name is the `:authority` of the URL.
+        Carrier::Http2(_) => {
+            headers.remove(HOST);
+        }
+        Carrier::Http1(_) => {
+            if let Some(authorization) = forward.and_then(|proxy| proxy.authorization.clone()) {
+                headers.insert(PROXY_AUTHORIZATION, authorization);
+            }
+        }
+    }
+    *request.headers_mut() = headers;
+    if let Some(gate) = exchange.gate.cloned() {
+        hyper::ext::on_informational(&mut request, move |answer| {
+            if answer.status() == http::StatusCode::CONTINUE {
+                gate.open();
+            }
+        });
+    }
+    Ok(request)
+}
+
+/// Reads a body, at most so many bytes. `false`: there is more.
+async fn collect(
+    body: &mut Decoded,
+    most: usize,
+    progress: &Progress,
+) -> Result<bool, BodyFailure> {
+    while let Some(piece) = body.next().await {
+        if progress.received(piece?) > most {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -1,4 +1,4 @@
-//! The connections that wait for their next request.
+//! The connections that wait for their next request, or take one more.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::Connection;
 use super::connector::Origin;
+use super::http1::Http1;
+use super::http2::{Http2, Lease};
+use crate::Fault;
+use crate::resource::settled::{Awaited, Maker, pair};
 
 pub(super) struct Pool {
     max_connections: usize,
@@ -22,10 +25,24 @@ pub(super) struct Pool {
 struct Shelf {
     permits: Arc<Semaphore>,
     /// The last one used is at the end, and is the next one used.
-    idle: Vec<(Connection, Instant)>,
+    idle: Vec<(Http1, Instant)>,
+    /// HTTP/2 connections, each carrying many requests.
+    shared: Vec<(Arc<Http2>, Instant)>,
+    /// The peer has chosen HTTP/2 the last time.
+    speaks_http2: bool,
+    /// The opening under way of one more HTTP/2 connection.
+    opening: Option<Awaited<Result<(), Fault>>>,
 }
 
-/// The right to have one connection to an origin.
+/// Who opens one more HTTP/2 connection.
+pub(super) enum Opening {
+    /// The caller; the others wait for what it tells the maker.
+    Ours(Maker<Result<(), Fault>>, Awaited<Result<(), Fault>>),
+    /// Somebody else, already.
+    Theirs(Awaited<Result<(), Fault>>),
+}
+
+/// The right to one exchange with an origin: to a connection, or to a stream of a shared one.
 pub(crate) struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Pool {
@@ -43,7 +60,7 @@ impl Pool {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the origin has less connections in use than it may have.
+    /// Waits until the origin has less exchanges under way than it may have.
     pub(super) async fn permit(&self, origin: &Origin) -> Permit {
         let permits = {
             let mut origins = self.origins();
@@ -54,6 +71,9 @@ impl Pool {
                     let shelf = Shelf {
                         permits: Arc::clone(&permits),
                         idle: Vec::new(),
+                        shared: Vec::new(),
+                        speaks_http2: false,
+                        opening: None,
                     };
                     origins.insert(origin.clone(), shelf);
                     permits
@@ -68,7 +88,7 @@ impl Pool {
     }
 
     /// An idle connection that is open, silent, and neither too old nor too long idle.
-    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Http1> {
         loop {
             let (connection, expires) = self.origins().get_mut(origin)?.idle.pop()?;
             let idle = now.saturating_duration_since(connection.last_used);
@@ -79,7 +99,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request, if it can serve one.
-    pub(super) fn put(&self, origin: &Origin, connection: Connection, expires: Instant) {
+    pub(super) fn put(&self, origin: &Origin, connection: Http1, expires: Instant) {
         if !connection.is_reusable() {
             return;
         }
@@ -95,18 +115,75 @@ impl Pool {
         }
     }
 
+    /// A stream of a shared connection, the one with the most room left to grow old first.
+    pub(super) fn lease(&self, origin: &Origin, now: Instant) -> Option<Lease> {
+        let mut origins = self.origins();
+        let shelf = origins.get_mut(origin)?;
+        shelf.shared.retain(|(connection, expires)| {
+            connection.is_open() && now < *expires && connection.idle(now) < self.idle_timeout
+        });
+        shelf
+            .shared
+            .iter()
+            .find_map(|(connection, _)| connection.lease())
+    }
+
+    /// Keeps a shared connection for this and further requests.
+    pub(super) fn share(&self, origin: &Origin, connection: Http2) -> Arc<Http2> {
+        let expires = self.expiry(connection.opened);
+        let connection = Arc::new(connection);
+        if let Some(shelf) = self.origins().get_mut(origin) {
+            shelf.speaks_http2 = true;
+            shelf.shared.push((Arc::clone(&connection), expires));
+        }
+        connection
+    }
+
+    /// Whether the next connection is expected to be a shared one, so that one is enough for all
+    /// who wait.
+    pub(super) fn speaks_http2(&self, origin: &Origin) -> bool {
+        self.origins()
+            .get(origin)
+            .is_some_and(|shelf| shelf.speaks_http2)
+    }
+
+    /// The peer has chosen HTTP/1.1 after all.
+    pub(super) fn speaks_http1(&self, origin: &Origin) {
+        if let Some(shelf) = self.origins().get_mut(origin) {
+            shelf.speaks_http2 = false;
+        }
+    }
+
+    /// One more shared connection: who opens it?
+    pub(super) fn opening(&self, origin: &Origin) -> Option<Opening> {
+        let mut origins = self.origins();
+        let shelf = origins.get_mut(origin)?;
+        let under_way = shelf
+            .opening
+            .clone()
+            .filter(|opening| opening.borrow().is_none() && opening.has_changed().is_ok());
+        Some(match under_way {
+            Some(awaited) => Opening::Theirs(awaited),
+            None => {
+                let (maker, awaited) = pair();
+                shelf.opening = Some(awaited.clone());
+                Opening::Ours(maker, awaited)
+            }
+        })
+    }
+
     /// When a connection opened at `opened` is too old: at the age limit, ± 20 %.
     pub(super) fn expiry(&self, opened: Instant) -> Instant {
         let random = self.random.hash_one(opened) % 401;
         opened + self.max_age * (800 + random as u32) / 1000
     }
 
-    /// Closes the idle connections of an origin.
+    /// Closes the idle connections of an origin; shared ones end with their last stream.
     pub(super) fn clear(&self, origin: &Origin) {
         let idle = self
             .origins()
             .get_mut(origin)
-            .map(|shelf| std::mem::take(&mut shelf.idle));
+            .map(|shelf| (std::mem::take(&mut shelf.idle), std::mem::take(&mut shelf.shared)));
         drop(idle);
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 
 use super::socket::Wire;
-use crate::Phase;
+use crate::{HttpVersion, Phase};
 
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -21,6 +21,7 @@ pub(crate) struct Progress {
 struct State {
     /// The socket that the request goes out on, and its counter before.
     wire: Option<(Arc<Wire>, u64)>,
+    version: Option<HttpVersion>,
     head: Option<Parts>,
     /// Most answers come in one piece, which is then not copied.
     first: Bytes,
@@ -33,8 +34,20 @@ impl Progress {
     }
 
     /// The request goes out on this socket from now on.
-    pub(super) fn watch(&self, wire: &Arc<Wire>) {
-        self.state().wire = Some((Arc::clone(wire), wire.written()));
+    pub(super) fn watch(&self, wire: &Arc<Wire>, version: HttpVersion) {
+        let mut state = self.state();
+        state.wire = Some((Arc::clone(wire), wire.written()));
+        state.version = Some(version);
+    }
+
+    /// The request was handed back: whatever has left through the socket was not it.
+    pub(super) fn not_sent(&self) {
+        self.state().wire = None;
+    }
+
+    /// The version of HTTP that the request was sent in, if it had a connection.
+    pub(crate) fn version(&self) -> Option<HttpVersion> {
+        self.state().version
     }
 
     /// The head of the answer has come.

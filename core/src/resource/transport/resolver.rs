@@ -7,19 +7,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::resource::engine::Engine;
 use crate::resource::settled::{Awaited, Maker, pair, settled};
-use crate::{Cause, Fault};
+use crate::{Cause, Fault, Resolve};
 
 type Found = Result<Arc<[IpAddr]>, Fault>;
 
 /// Asks for each name once at a time: a resolver that hangs costs one thread a name, however
 /// many calls wait for it. Nothing is kept: the system's resolver has a cache, or has none for a
 /// reason.
-#[derive(Default)]
 pub(super) struct Resolver {
+    /// Who is asked instead of the system.
+    own: Option<Arc<dyn Resolve>>,
     asked: Arc<Mutex<HashMap<String, Awaited<Found>>>>,
 }
 
 impl Resolver {
+    pub(super) fn new(own: Option<Arc<dyn Resolve>>) -> Resolver {
+        Resolver {
+            own,
+            asked: Arc::default(),
+        }
+    }
+
     /// The addresses of a host; an address in text is its own.
     pub(super) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
         if let Ok(address) = host.parse() {
@@ -44,6 +52,7 @@ impl Resolver {
         }
         let (maker, awaited) = pair();
         let answer = Answer {
+            own: self.own.clone(),
             asked: Arc::clone(&self.asked),
             host: host.to_owned(),
             maker,
@@ -61,6 +70,7 @@ impl Resolver {
 
 /// A name that is being looked up. Given or not, it makes place for the next question.
 struct Answer {
+    own: Option<Arc<dyn Resolve>>,
     asked: Arc<Mutex<HashMap<String, Awaited<Found>>>>,
     host: String,
     maker: Maker<Found>,
@@ -68,7 +78,13 @@ struct Answer {
 
 impl Answer {
     fn give(self) {
-        let found = look_up(&self.host);
+        let found = match &self.own {
+            Some(own) => own
+                .resolve(&self.host)
+                .map(Arc::from)
+                .map_err(|error| super::failure::of_resolver(&self.host, &error)),
+            None => look_up(&self.host),
+        };
         self.maker.send_replace(Some(found));
     }
 }

@@ -7,25 +7,22 @@ use once_cell::sync::OnceCell;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Settings};
 
 /// The machine's certificate store, read once.
 static SYSTEM_STORE: OnceCell<Arc<RootCertStore>> = OnceCell::new();
 
-/// What a client's TLS connections trust.
-pub(super) fn client_config(
-    ca_bundle: Option<&Path>,
-    verify: bool,
-) -> Result<Arc<ClientConfig>, Error> {
+/// What a client's TLS connections trust, show and offer.
+pub(super) fn client_config(settings: &Settings) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(ErrorKind::Internal, format!("TLS: {error}")))?;
-    let builder = if verify {
-        let roots = match ca_bundle {
+    let builder = if settings.tls_verify {
+        let roots = match &settings.ca_bundle {
             Some(path) => Arc::new(read_bundle(path)?),
             None => Arc::clone(SYSTEM_STORE.get_or_try_init(read_system_store)?),
         };
@@ -35,18 +32,46 @@ pub(super) fn client_config(
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     };
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let mut config = match &settings.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let (chain, key) = read_identity(path)?;
+            let config = builder.with_client_auth_cert(chain, key);
+            config.map_err(|error| refuse("client_certificate", path, &error.to_string()))?
+        }
+    };
+    if settings.http2 {
+        config.alpn_protocols.push(b"h2".to_vec());
+    }
+    config.alpn_protocols.push(b"http/1.1".to_vec());
     Ok(Arc::new(config))
 }
 
+fn refuse(key: &str, path: &Path, why: &str) -> Error {
+    let message = format!("{key} = {}: {why}", path.display());
+    Error::new(ErrorKind::InvalidSetting, message)
+}
+
+/// A certificate with its chain, and its key, out of one file.
+fn read_identity(
+    path: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+    let refuse = |why: &str| refuse("client_certificate", path, why);
+    let text = std::fs::read(path).map_err(|error| refuse(&error.to_string()))?;
+    let chain = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refuse(&error.to_string()))?;
+    if chain.is_empty() {
+        return Err(refuse("there is no certificate in it"));
+    }
+    // The parser's words could show a piece of the key.
+    let key = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|_| refuse("there is no private key in it that can be read (PKCS #8, SEC 1, PKCS #1; not encrypted)"))?;
+    Ok((chain, key))
+}
+
 fn read_bundle(path: &Path) -> Result<RootCertStore, Error> {
-    let refuse = |why: String| {
-        Error::new(
-            ErrorKind::InvalidSetting,
-            format!("ca_bundle = {}: {why}", path.display()),
-        )
-    };
+    let refuse = |why: String| refuse("ca_bundle", path, &why);
     let mut roots = RootCertStore::empty();
     let certificates =
         CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;

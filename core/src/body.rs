@@ -1,0 +1,121 @@
+//! The body of a request: bytes, or what is read while it is sent.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+/// Gives a body piece by piece. Called on the thread that sends, outside of the library's locks;
+/// it may block, and may call the client.
+pub trait BodySource: Send {
+    /// Puts the next bytes into `buffer`, which is not empty, and tells how many. 0 is the end.
+    ///
+    /// # Errors
+    /// Whatever reading fails with; the call then ends with it.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Goes back to the first byte. Never called for a one-shot body.
+    ///
+    /// # Errors
+    /// Whatever it fails with; the call then ends with the fault that it had.
+    fn rewind(&mut self) -> io::Result<()>;
+}
+
+/// A source, and what is known of it.
+pub(crate) struct BodyReader {
+    source: Mutex<Box<dyn BodySource>>,
+    pub(crate) length: Option<u64>,
+    can_rewind: bool,
+    /// A read was begun since the last rewind.
+    is_begun: AtomicBool,
+    /// A call uses it.
+    is_taken: AtomicBool,
+}
+
+#[derive(Clone)]
+pub(crate) enum Body {
+    Bytes(Bytes),
+    Reader(Arc<BodyReader>),
+}
+
+/// The right of one call to read a body.
+pub(crate) struct Taken(Arc<BodyReader>);
+
+impl BodyReader {
+    pub(crate) fn new(
+        source: Box<dyn BodySource>,
+        length: Option<u64>,
+        can_rewind: bool,
+    ) -> BodyReader {
+        BodyReader {
+            source: Mutex::new(source),
+            length,
+            can_rewind,
+            is_begun: AtomicBool::new(false),
+            is_taken: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes it for a call. `None`: another call has it.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Taken> {
+        let was_taken = self.is_taken.swap(true, Ordering::AcqRel);
+        (!was_taken).then(|| Taken(Arc::clone(self)))
+    }
+
+    /// Whether it can be sent from its first byte on.
+    pub(crate) fn can_be_sent(&self) -> bool {
+        self.can_rewind || !self.is_begun.load(Ordering::Acquire)
+    }
+
+    /// Whether it has to be rewound first.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.is_begun.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn rewind(&self) -> io::Result<()> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.rewind()?;
+        self.is_begun.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_begun.store(true, Ordering::Release);
+        source.read(buffer)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.is_taken.store(false, Ordering::Release);
+    }
+}
+
+impl Body {
+    /// The bytes, if it is bytes.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Body::Bytes(bytes) => Some(bytes),
+            Body::Reader(_) => None,
+        }
+    }
+
+    pub(crate) fn reader(&self) -> Option<&Arc<BodyReader>> {
+        match self {
+            Body::Bytes(_) => None,
+            Body::Reader(reader) => Some(reader),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Body::Reader(reader) => write!(f, "a reader of {:?} bytes", reader.length),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What is sent in one attempt: the request, made ready for one endpoint.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue, USER_AGENT};
+use url::Position;
+
+use super::Inner;
+use super::call::Running;
+use crate::body::{Body, BodyReader};
+use crate::request::CREDENTIALS;
+use crate::resource::desk::Desk;
+use crate::resource::transport::{Gate, SendBody, ask_for_codings};
+use crate::{Cause, Fault, Outgoing, Request};
+
+pub(super) struct Draft {
+    pub(super) headers: HeaderMap,
+    body: DraftBody,
+    /// Codings were asked for by the library and not by the application.
+    pub(super) decodes: bool,
+    /// Opened when the server wants the body.
+    pub(super) gate: Option<Gate>,
+}
+
+enum DraftBody {
+    Bytes(Bytes),
+    Reader(Arc<BodyReader>, Desk),
+}
+
+impl Draft {
+    /// The body, from its beginning.
+    pub(super) fn body(&self) -> SendBody {
+        let body = match &self.body {
+            DraftBody::Bytes(bytes) => SendBody::bytes(bytes.clone()),
+            DraftBody::Reader(reader, desk) => SendBody::reader(Arc::clone(reader), desk.clone()),
+        };
+        match &self.gate {
+            Some(gate) => body.gated(gate),
+            None => body,
+        }
+    }
+
+    pub(super) fn is_read_while_sent(&self) -> bool {
+        matches!(self.body, DraftBody::Reader(..))
+    }
+}
+
+impl Inner {
+    /// Makes a request ready for the endpoint of an attempt.
+    pub(super) async fn draft(
+        self: &Arc<Self>,
+        request: &Request,
+        desk: Option<&Desk>,
+        running: &Running,
+    ) -> Result<Draft, Fault> {
+        let mut headers = self.headers(request, running).await?;
+        let decodes = self.settings.decompress && ask_for_codings(&mut headers);
+        let mut body = request.body.clone();
+        if let (Body::Bytes(bytes), Some(role)) = (&body, running.role())
+            && let Some(rewritten) =
+                crate::rewrite::body_for(&self.organization, role, &headers, bytes)
+        {
+            body = Body::Bytes(rewritten);
+        }
+        if let Some(prepare) = &self.settings.prepare {
+            let outgoing = Outgoing {
+                url: String::from(running.url.as_str()),
+                endpoint_url: running
+                    .role()
+                    .map(|role| self.organization.url(role).to_owned()),
+                role: running.role(),
+                epoch: running.place.epoch,
+                number: running.number,
+                method: request.method.clone(),
+                headers,
+                body: body.bytes().cloned(),
+            };
+            let prepare = Arc::clone(prepare);
+            let prepared = at_desk(desk, move || {
+                let mut outgoing = outgoing;
+                prepare.prepare(&mut outgoing).map(|()| outgoing)
+            })
+            .await?;
+            let prepared = prepared.map_err(|why| {
+                let message = format!("the prepare hook refused the attempt: {why}");
+                Fault::new(Cause::LocalFailure, message)
+            })?;
+            headers = prepared.headers;
+            if let Some(bytes) = prepared.body {
+                body = Body::Bytes(bytes);
+            }
+        }
+        let body = match body {
+            Body::Bytes(bytes) => DraftBody::Bytes(bytes),
+            Body::Reader(reader) => {
+                let desk = desk.cloned().ok_or_else(no_desk)?;
+                rewind(&reader, &desk).await?;
+                DraftBody::Reader(reader, desk)
+            }
+        };
+        let expects = headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Ok(Draft {
+            headers,
+            body,
+            decodes,
+            gate: expects.then(Gate::default),
+        })
+    }
+
+    async fn headers(
+        self: &Arc<Self>,
+        request: &Request,
+        running: &Running,
+    ) -> Result<HeaderMap, Fault> {
+        let url = &running.url;
+        let mut headers = request.headers.clone();
+        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
+        headers.insert(HOST, host);
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, self.user_agent.clone());
+        }
+        let Some(role) = running.role() else {
+            for name in &CREDENTIALS {
+                headers.remove(name);
+            }
+            return Ok(headers);
+        };
+        // What the application sends itself goes before the provider's token.
+        if let Some(tokens) = &self.tokens
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            let endpoint = self.organization.url(role);
+            let header = tokens.header(&self.engine, role, endpoint).await?;
+            headers.insert(AUTHORIZATION, running.token.get_or_init(|| header).clone());
+        }
+        Ok(headers)
+    }
+}
+
+/// Has a job done by the thread that sends. A job that panics has failed.
+async fn at_desk<T: Send + 'static>(
+    desk: Option<&Desk>,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let desk = desk.ok_or_else(no_desk)?;
+    desk.run(job).await.ok_or_else(|| {
+        Fault::new(
+            Cause::LocalFailure,
+            "the application's code for the attempt has panicked",
+        )
+    })
+}
+
+async fn rewind(reader: &Arc<BodyReader>, desk: &Desk) -> Result<(), Fault> {
+    if !reader.is_begun() {
+        return Ok(());
+    }
+    let job = Arc::clone(reader);
+    at_desk(Some(desk), move || job.rewind())
+        .await?
+        .map_err(|error| {
+            let message = format!("the body's reader could not be rewound: {error}");
+            Fault::new(Cause::LocalFailure, message)
+        })
+}
+
+fn no_desk() -> Fault {
+    Fault::new(
+        Cause::LocalFailure,
+        "a call that needs the application's thread was sent without one: a defect of this library",
+    )
+}

@@ -1,0 +1,44 @@
+//! The sentence of a call's error: what happened, where, and what to do next.
+
+use crate::{Attempt, Effect, Fault, FaultKind, Request};
+
+pub(super) fn message(
+    request: &Request,
+    attempts: &[Attempt],
+    fault: &Fault,
+    effect: Effect,
+    stayed: Option<&str>,
+) -> String {
+    let mut message = match attempts.last() {
+        Some(last) => format!(
+            "{} {} at the {} (attempt {}): {}: {}",
+            request.method,
+            last.url,
+            last.role.map_or("allowed host", |role| role.name()),
+            attempts.len(),
+            fault.kind.name(),
+            fault.message
+        ),
+        None => format!(
+            "{} {}: {}: {}",
+            request.method,
+            request.url,
+            fault.kind.name(),
+            fault.message
+        ),
+    };
+    if let Some(why) = stayed {
+        message.push_str("; not sent again: ");
+        message.push_str(why);
+    }
+    message.push_str(match (effect, fault.kind) {
+        (Effect::Unknown, _) => {
+            "; the write is in doubt: look whether it was executed before sending it again"
+        }
+        (Effect::Executed, _) => "; the write was executed, do not send it again",
+        (Effect::NotExecuted, _) => "; the write was not executed",
+        (Effect::None, FaultKind::Tls) => "; check ca_bundle and the server's certificate",
+        (Effect::None, _) => "",
+    });
+    message
+}

@@ -1,0 +1,235 @@
+//! The body of a streaming call, read after the call has ended.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+use url::Url;
+
+use super::flights::Flight;
+use super::message::message;
+use super::{Inner, local};
+use crate::error::Ending;
+use crate::resource::race::{First, race};
+use crate::resource::transport::{Decoded, body_fault};
+use crate::response::{self, ReadBody, Response};
+use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, Request};
+
+pub(super) struct Reading(Arc<Shared>);
+
+struct Shared {
+    client: Arc<Inner>,
+    state: Mutex<State>,
+    // What an error tells.
+    request: Request,
+    status: u16,
+    url: String,
+    effect: Effect,
+    switched: bool,
+    attempts: Vec<Attempt>,
+}
+
+enum State {
+    Open(Box<Open>),
+    /// Somebody reads.
+    Busy,
+    End,
+    Broken(Error),
+}
+
+struct Open {
+    /// Read, and not given yet.
+    piece: Bytes,
+    body: Option<Decoded>,
+    /// A client that is closed with time waits for its bodies as for its calls.
+    _flight: Flight,
+}
+
+impl Reading {
+    pub(super) fn new(
+        client: Arc<Inner>,
+        request: &Request,
+        response: &response::Inner,
+        beginning: Bytes,
+        body: Option<Decoded>,
+        flight: &Flight,
+    ) -> Reading {
+        let open = Open {
+            piece: beginning,
+            body,
+            _flight: flight.again(),
+        };
+        Reading(Arc::new(Shared {
+            client,
+            state: Mutex::new(State::Open(Box::new(open))),
+            request: request.clone(),
+            status: response.status,
+            url: response.url.clone(),
+            effect: response.effect,
+            switched: response.switched,
+            attempts: response.attempts.clone(),
+        }))
+    }
+}
+
+impl ReadBody for Reading {
+    fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let shared = &self.0;
+        shared.client.check_is_own_process()?;
+        let _waiting = shared.client.outlet.begin_waiting()?;
+        let Some(open) = shared.take()? else {
+            return Ok(0);
+        };
+        let piece = shared
+            .client
+            .engine
+            .block_on(shared.next(open, buffer.len()))?;
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+
+    fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error> {
+        let shared = Arc::clone(&self.0);
+        let client = &self.0.client;
+        client.check_is_own_process()?;
+        client.outlet.check_can_complete()?;
+        let task = client.engine.reserve();
+        let task = task.map_err(|error| local("no thread to read with", &error))?;
+        let open = shared.take()?;
+        let mut item = Item {
+            shared: Arc::clone(&shared),
+            user_data,
+            is_due: true,
+        };
+        client.engine.run(task, async move {
+            // The response is what closes the connection when it is dropped: it is not, while it
+            // is read.
+            let _rest = rest;
+            let result = match open {
+                Some(open) => shared.next(open, most).await,
+                None => Ok(Bytes::new()),
+            };
+            item.give(result);
+        });
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the body to read from it. `None`: it is at its end.
+    fn take(&self) -> Result<Option<Box<Open>>, Error> {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, State::Busy) {
+            State::Open(open) => Ok(Some(open)),
+            State::Busy => Err(Error::new(
+                ErrorKind::Busy,
+                "the body is being read by another thread; read it from one at a time",
+            )),
+            State::End => {
+                *state = State::End;
+                Ok(None)
+            }
+            State::Broken(error) => {
+                *state = State::Broken(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The next bytes, at most so many; none at the end.
+    async fn next(&self, mut open: Box<Open>, most: usize) -> Result<Bytes, Error> {
+        if open.piece.is_empty() {
+            match self.piece(&mut open).await {
+                Ok(Some(piece)) => open.piece = piece,
+                Ok(None) => {
+                    *self.state() = State::End;
+                    return Ok(Bytes::new());
+                }
+                Err(fault) => {
+                    let error = self.error(fault);
+                    *self.state() = State::Broken(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+        let count = most.min(open.piece.len());
+        let piece = open.piece.split_to(count);
+        *self.state() = State::Open(open);
+        Ok(piece)
+    }
+
+    async fn piece(&self, open: &mut Open) -> Result<Option<Bytes>, Fault> {
+        let Some(body) = &mut open.body else {
+            return Ok(None);
+        };
+        let limit = self.client.settings.attempt_timeout;
+        let next = timeout(limit, body.next());
+        match race(self.client.flights.cancelled(), next).await {
+            First::Left(()) => Err(Fault::new(Cause::Cancelled, "the client was closed")),
+            First::Right(Ok(None)) => Ok(None),
+            First::Right(Ok(Some(Ok(piece)))) => Ok(Some(piece)),
+            First::Right(Ok(Some(Err(failure)))) => Err(match Url::parse(&self.url) {
+                Ok(url) => body_fault(&url, failure),
+                Err(_) => Fault::new(Cause::BadMessage, failure.to_string()),
+            }),
+            First::Right(Err(_)) => Err(Fault::new(
+                Cause::AttemptTimeout,
+                format!(
+                    "no further byte of the body within attempt_timeout ({} ms)",
+                    limit.as_millis()
+                ),
+            )),
+        }
+    }
+
+    /// What a body that broke off is told as. Nothing is sent again: the application has the
+    /// beginning already.
+    fn error(&self, mut fault: Fault) -> Error {
+        fault.http_status = Some(self.status);
+        let mut attempts = self.attempts.clone();
+        if let Some(last) = attempts.last_mut() {
+            last.fault = Some(fault.clone());
+        }
+        let message = message(&self.request, &attempts, &fault, self.effect, None);
+        Error::of_call(
+            message,
+            Ending {
+                fault,
+                effect: self.effect,
+                switched: self.switched,
+                attempts,
+                response: None,
+            },
+        )
+    }
+}
+
+/// Gives a submitted read's item exactly once, also when its task is dropped.
+struct Item {
+    shared: Arc<Shared>,
+    user_data: usize,
+    is_due: bool,
+}
+
+impl Item {
+    fn give(&mut self, result: Result<Bytes, Error>) {
+        self.is_due = false;
+        let outlet = &self.shared.client.outlet;
+        outlet.give_body(self.user_data, result);
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        if self.is_due {
+            self.give(Err(Error::new(
+                ErrorKind::Internal,
+                "the read's task ended without a result: a defect of this library",
+            )));
+        }
+    }
+}

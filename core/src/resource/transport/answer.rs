@@ -1,0 +1,140 @@
+//! The body of an answer on its way in, with the connection that it comes on.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::connector::Origin;
+use super::http1::Http1;
+use super::http2::Lease;
+use super::pool::{Permit, Pool};
+
+/// What carries an answer.
+pub(super) enum Carrier {
+    Http1(Http1),
+    Http2(Lease),
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug)]
+pub(crate) enum BodyFailure {
+    Broken(hyper::Error),
+    Undecodable(io::Error),
+}
+
+impl fmt::Display for BodyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyFailure::Broken(error) => error.fmt(f),
+            BodyFailure::Undecodable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyFailure {}
+
+/// The rest of an answer. Read to its end, it gives its connection back to the pool; dropped before,
+/// it closes it, or resets its stream.
+pub(super) struct Answer {
+    body: Incoming,
+    carrier: Option<Carrier>,
+    /// Read before, and put back.
+    first: Option<Bytes>,
+    pool: Arc<Pool>,
+    origin: Origin,
+    _permit: Option<Permit>,
+}
+
+impl Answer {
+    pub(super) fn new(
+        body: Incoming,
+        carrier: Carrier,
+        pool: Arc<Pool>,
+        origin: Origin,
+        permit: Option<Permit>,
+    ) -> Answer {
+        Answer {
+            body,
+            carrier: Some(carrier),
+            first: None,
+            pool,
+            origin,
+            _permit: permit,
+        }
+    }
+
+    /// Puts a piece back to be read first.
+    pub(super) fn unread(&mut self, piece: Bytes) {
+        self.first = Some(piece);
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if self.carrier.is_none() {
+            return Poll::Ready(None);
+        }
+        let mut has_driven = false;
+        loop {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers are ignored.
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.carrier = None;
+                    return Poll::Ready(Some(Err(BodyFailure::Broken(error))));
+                }
+                Poll::Ready(None) => {
+                    self.finish(context);
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => match &mut self.carrier {
+                    Some(Carrier::Http1(connection)) if !has_driven => {
+                        connection.poll_driver(context);
+                        has_driven = true;
+                    }
+                    _ => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) {
+        if let Some(Carrier::Http1(mut connection)) = self.carrier.take() {
+            connection.finish(context);
+            let expires = self.pool.expiry(connection.opened);
+            self.pool.put(&self.origin, connection, expires);
+        }
+    }
+}
+
+/// For decoders, which read streams.
+impl Stream for Answer {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        self.get_mut()
+            .poll_piece(context)
+            .map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
+    }
+}

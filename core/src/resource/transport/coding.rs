@@ -1,0 +1,207 @@
+//! Content codings that the library asked for, and therefore takes off.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder};
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use tokio::io::AsyncRead;
+use tokio_util::io::{StreamReader, poll_read_buf};
+
+use super::answer::{Answer, BodyFailure};
+
+/// What is asked for. The two that Dataverse and every front end have.
+const WANTED: HeaderValue = HeaderValue::from_static("gzip, br");
+/// How much is decoded at a time.
+const PIECE: usize = 32 << 10;
+/// What may follow a compressed body on the wire before its connection is given up.
+const MOST_REST: usize = 64 << 10;
+
+type Reader = StreamReader<Answer, Bytes>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Identity,
+    Gzip,
+    Brotli,
+}
+
+/// Asks for codings, if the application has not spoken of them itself.
+pub(crate) fn ask(headers: &mut HeaderMap) -> bool {
+    let is_free = !headers.contains_key(ACCEPT_ENCODING);
+    if is_free {
+        headers.insert(ACCEPT_ENCODING, WANTED);
+    }
+    is_free
+}
+
+impl Coding {
+    /// The coding of an answer that is to be taken off. The head then describes the body without
+    /// it.
+    pub(super) fn take_off(head: &mut Parts, method: &Method) -> Coding {
+        let has_body = method != Method::HEAD
+            && head.status != StatusCode::NO_CONTENT
+            && head.status != StatusCode::NOT_MODIFIED;
+        let mut values = head.headers.get_all(CONTENT_ENCODING).iter();
+        let coding = match (has_body, values.next(), values.next()) {
+            (true, Some(value), None) => Coding::of(value),
+            _ => Coding::Identity,
+        };
+        if coding != Coding::Identity {
+            head.headers.remove(CONTENT_ENCODING);
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        coding
+    }
+
+    fn of(value: &HeaderValue) -> Coding {
+        let is = |name: &str| value.as_bytes().eq_ignore_ascii_case(name.as_bytes());
+        if is("gzip") || is("x-gzip") {
+            Coding::Gzip
+        } else if is("br") {
+            Coding::Brotli
+        } else {
+            // Not asked for; whoever reads it sees the header.
+            Coding::Identity
+        }
+    }
+}
+
+/// A body without its coding.
+pub(crate) struct Decoded(State);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the plain one is the usual one, and is spared an allocation"
+)]
+enum State {
+    Plain(Answer),
+    /// Coded, and nothing was read yet: an empty body is empty, whatever its coding.
+    Begin(Box<Answer>, Coding),
+    Coded(Pin<Box<Decoder>>),
+    /// Decoded to its end; the connection has not said so yet.
+    Rest(Box<Answer>, usize),
+    End,
+}
+
+enum Decoder {
+    Gzip(GzipDecoder<Reader>),
+    Brotli(BrotliDecoder<Reader>),
+}
+
+impl Decoded {
+    pub(super) fn new(answer: Answer, coding: Coding) -> Decoded {
+        Decoded(match coding {
+            Coding::Identity => State::Plain(answer),
+            coding => State::Begin(Box::new(answer), coding),
+        })
+    }
+
+    /// The next piece; `None` at the end. Nothing is lost when the waiting is given up.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFailure>> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+        loop {
+            match &mut self.0 {
+                State::Plain(answer) => return answer.poll_piece(context),
+                State::Begin(answer, _) => match ready!(answer.poll_piece(context)) {
+                    Some(Ok(piece)) => {
+                        answer.unread(piece);
+                        self.begin();
+                    }
+                    other => return Poll::Ready(other),
+                },
+                State::Coded(decoder) => {
+                    let mut piece = BytesMut::with_capacity(PIECE);
+                    match ready!(decoder.as_mut().poll(context, &mut piece)) {
+                        Ok(0) => self.end(),
+                        Ok(_) => return Poll::Ready(Some(Ok(piece.freeze()))),
+                        Err(error) => {
+                            self.0 = State::End;
+                            return Poll::Ready(Some(Err(failure(error))));
+                        }
+                    }
+                }
+                State::Rest(answer, seen) => match ready!(answer.poll_piece(context)) {
+                    Some(Ok(piece)) => {
+                        *seen += piece.len();
+                        if *seen > MOST_REST {
+                            self.0 = State::End;
+                        }
+                    }
+                    other => return Poll::Ready(other),
+                },
+                State::End => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        self.0 = match std::mem::replace(&mut self.0, State::End) {
+            State::Begin(answer, coding) => {
+                let reader = StreamReader::new(*answer);
+                State::Coded(Box::pin(match coding {
+                    Coding::Brotli => Decoder::Brotli(BrotliDecoder::new(reader)),
+                    Coding::Gzip | Coding::Identity => {
+                        let mut decoder = GzipDecoder::new(reader);
+                        decoder.multiple_members(true);
+                        Decoder::Gzip(decoder)
+                    }
+                }))
+            }
+            other => other,
+        };
+    }
+
+    fn end(&mut self) {
+        self.0 = match std::mem::replace(&mut self.0, State::End) {
+            State::Coded(decoder) => {
+                // Answer, StreamReader and the decoders are Unpin: nothing points into them.
+                let reader = match *Pin::into_inner(decoder) {
+                    Decoder::Gzip(decoder) => decoder.into_inner(),
+                    Decoder::Brotli(decoder) => decoder.into_inner(),
+                };
+                State::Rest(Box::new(reader.into_inner()), 0)
+            }
+            other => other,
+        };
+    }
+}
+
+impl Decoder {
+    fn poll(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        piece: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        fn read<R: AsyncRead + Unpin>(
+            reader: &mut R,
+            context: &mut Context<'_>,
+            piece: &mut BytesMut,
+        ) -> Poll<io::Result<usize>> {
+            poll_read_buf(Pin::new(reader), context, piece)
+        }
+        match self.get_mut() {
+            Decoder::Gzip(decoder) => read(decoder, context, piece),
+            Decoder::Brotli(decoder) => read(decoder, context, piece),
+        }
+    }
+}
+
+/// A decoder passes on what reading failed with.
+fn failure(error: io::Error) -> BodyFailure {
+    match error.downcast::<BodyFailure>() {
+        Ok(failure) => failure,
+        Err(error) => BodyFailure::Undecodable(error),
+    }
+}

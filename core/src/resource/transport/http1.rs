@@ -1,0 +1,125 @@
+//! One HTTP/1.1 connection. It has no task of its own: whoever exchanges on it drives it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::progress::Progress;
+use super::send_body::SendBody;
+use super::socket::Wire;
+use super::stream::Stream;
+use crate::HttpVersion;
+
+type Driver = http1::Connection<TokioIo<Stream>, SendBody>;
+
+pub(super) struct Http1 {
+    sender: http1::SendRequest<SendBody>,
+    /// `None` once it has ended. It is dropped at that moment: an ended driver that is kept
+    /// neither answers nor gives back what was queued to it.
+    driver: Option<Pin<Box<Driver>>>,
+    wire: Arc<Wire>,
+    /// Requests go to a proxy, which wants to read the whole URL, and perhaps who asks.
+    pub(super) proxy: Option<Forward>,
+    pub(super) opened: Instant,
+    pub(super) last_used: Instant,
+}
+
+/// How a proxy is spoken to that forwards requests for plain http.
+#[derive(Clone)]
+pub(super) struct Forward {
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Http1 {
+    pub(super) async fn open(
+        stream: Stream,
+        wire: Arc<Wire>,
+        proxy: Option<Forward>,
+        max_headers: usize,
+    ) -> Result<Http1, hyper::Error> {
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(max_headers)
+            .max_headers(256)
+            .max_buf_size((2 * max_headers).max(128 << 10))
+            .handshake(TokioIo::new(stream))
+            .await?;
+        let now = Instant::now();
+        Ok(Http1 {
+            sender,
+            driver: Some(Box::pin(driver)),
+            wire,
+            proxy,
+            opened: now,
+            last_used: now,
+        })
+    }
+
+    /// Whether another request may go out on it.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Whether nothing has come on it while it was idle.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.wire.is_quiet()
+    }
+
+    /// Sends a request and reads the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<SendBody>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        progress.watch(&self.wire, HttpVersion::Http11);
+        let answer = self.sender.try_send_request(request);
+        drive(&mut self.driver, answer).await.map_err(|mut error| {
+            if error.take_message().is_some() {
+                progress.not_sent();
+            }
+            error.into_error()
+        })
+    }
+
+    /// Lets the connection do what it can now.
+    pub(super) fn poll_driver(&mut self, context: &mut Context<'_>) {
+        poll_driver(&mut self.driver, context);
+    }
+
+    /// An answer was read to its end. One more turn lets the connection notice that it is idle, or
+    /// that it has to close.
+    pub(super) fn finish(&mut self, context: &mut Context<'_>) {
+        if !self.sender.is_ready() {
+            self.poll_driver(context);
+        }
+        self.last_used = Instant::now();
+    }
+}
+
+/// Waits for something that the connection brings, and drives the connection meanwhile.
+async fn drive<F: Future>(driver: &mut Option<Pin<Box<Driver>>>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(output);
+        }
+        poll_driver(driver, context);
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+fn poll_driver(driver: &mut Option<Pin<Box<Driver>>>, context: &mut Context<'_>) {
+    let has_ended = driver
+        .as_mut()
+        .is_some_and(|driver| driver.as_mut().poll(context).is_ready());
+    if has_ended {
+        *driver = None;
+    }
+}

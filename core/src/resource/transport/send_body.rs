@@ -1,0 +1,239 @@
+//! The body of a request on its way out.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use crate::body::BodyReader;
+use crate::resource::desk::Desk;
+
+/// How many bytes a source is asked for at a time.
+const PIECE: usize = 64 << 10;
+/// How long a server is waited for that was asked, by `Expect: 100-continue`, whether it wants the
+/// body. Not every server answers; curl waits as long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(crate) struct SendBody {
+    gate: Option<Waiting>,
+    source: Source,
+}
+
+enum Source {
+    Bytes(Bytes),
+    Pipe(Pipe),
+}
+
+/// Why a body could not be sent: the application's doing.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyError(pub(crate) String);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl SendBody {
+    pub(crate) fn bytes(bytes: Bytes) -> SendBody {
+        SendBody {
+            gate: None,
+            source: Source::Bytes(bytes),
+        }
+    }
+
+    /// A body that is read at the desk while it is sent.
+    pub(crate) fn reader(reader: Arc<BodyReader>, desk: Desk) -> SendBody {
+        let left = reader.length;
+        SendBody {
+            gate: None,
+            source: Source::Pipe(Pipe {
+                reader,
+                desk,
+                left,
+                slot: Arc::default(),
+            }),
+        }
+    }
+
+    /// Holds the body back until the server has said that it wants it.
+    pub(crate) fn gated(mut self, gate: &Gate) -> SendBody {
+        self.gate = Some(Waiting {
+            gate: gate.clone(),
+            patience: None,
+        });
+        self
+    }
+}
+
+impl Body for SendBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Some(waiting) = &mut this.gate {
+            if waiting.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            this.gate = None;
+        }
+        match &mut this.source {
+            Source::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Source::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Pipe(pipe) => pipe.poll(context).map(|next| {
+                next.map(|bytes| bytes.map(Frame::data))
+                    .transpose()
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Bytes(bytes) => bytes.is_empty(),
+            Source::Pipe(pipe) => pipe.left == Some(0) && pipe.reader.length == Some(0),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Pipe(pipe) => pipe.left.map_or_else(SizeHint::new, SizeHint::with_exact),
+        }
+    }
+}
+
+/// A body that comes from the application's thread.
+struct Pipe {
+    reader: Arc<BodyReader>,
+    desk: Desk,
+    /// How many bytes are still owed, if the length was told.
+    left: Option<u64>,
+    slot: Arc<Mutex<Slot>>,
+}
+
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Empty,
+    Asked(Waker),
+    Filled(Result<Bytes, BodyError>),
+}
+
+impl Pipe {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let mut slot = lock(&self.slot);
+        match std::mem::take(&mut *slot) {
+            Slot::Filled(piece) => {
+                drop(slot);
+                Poll::Ready(piece.and_then(|bytes| self.account(bytes)))
+            }
+            Slot::Asked(_) => {
+                *slot = Slot::Asked(context.waker().clone());
+                Poll::Pending
+            }
+            Slot::Empty => {
+                *slot = Slot::Asked(context.waker().clone());
+                drop(slot);
+                let (reader, slot) = (Arc::clone(&self.reader), Arc::clone(&self.slot));
+                self.desk.post(move || {
+                    let piece = read(&reader);
+                    let mut slot = lock(&slot);
+                    let before = std::mem::replace(&mut *slot, Slot::Filled(piece));
+                    drop(slot);
+                    if let Slot::Asked(waker) = before {
+                        waker.wake();
+                    }
+                });
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Holds the source to the length that was told: a server would take what is missing from the
+    /// next request, and what is too much for the next request.
+    fn account(&mut self, bytes: Bytes) -> Result<Option<Bytes>, BodyError> {
+        if let Some(left) = &mut self.left {
+            let length = self.reader.length.unwrap_or_default();
+            if bytes.is_empty() && *left > 0 {
+                return Err(BodyError(format!(
+                    "the body's reader ended {left} bytes before the length {length}"
+                )));
+            }
+            *left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                BodyError(format!(
+                    "the body's reader gave more than the length {length}"
+                ))
+            })?;
+        }
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+fn read(reader: &BodyReader) -> Result<Bytes, BodyError> {
+    let mut buffer = BytesMut::zeroed(PIECE);
+    let count = reader
+        .read(&mut buffer)
+        .map_err(|error| BodyError(format!("the body's reader failed: {error}")))?;
+    buffer.truncate(count);
+    Ok(buffer.freeze())
+}
+
+/// Opened by the server's `100 Continue`.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    is_open: bool,
+    waker: Option<Waker>,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        let waker = {
+            let mut state = lock(&self.0);
+            state.is_open = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+struct Waiting {
+    gate: Gate,
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Waiting {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        {
+            let mut state = lock(&self.gate.0);
+            if state.is_open {
+                return Poll::Ready(());
+            }
+            state.waker = Some(context.waker().clone());
+        }
+        self.patience
+            .get_or_insert_with(|| Box::pin(sleep(PATIENCE)))
+            .as_mut()
+            .poll(context)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,67 @@
+//! A way through a proxy to a server that it cannot read the talk with (RFC 9110, 9.3.6).
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::{Method, Request, StatusCode};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::route::{Via, authority};
+use crate::Fault;
+
+/// Asks the proxy at the other end of `tcp` for a way to `host`. What comes out is the same socket.
+pub(super) async fn open(
+    tcp: TcpStream,
+    host: &str,
+    port: u16,
+    proxy: &Via,
+) -> Result<TcpStream, Fault> {
+    let failed = |error: &dyn std::fmt::Display| {
+        proxy.fault(&format!("CONNECT to {}: {error}", authority(host, port)))
+    };
+    let target = authority(host, port);
+    let mut request = Request::builder()
+        .method(Method::CONNECT)
+        .uri(&target)
+        .header(HOST, &target)
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| failed(&error))?;
+    if let Some(authorization) = &proxy.authorization {
+        request
+            .headers_mut()
+            .insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
+    let (mut sender, mut connection) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(tcp))
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    // The connection is not read further than the answer: what follows is the server's.
+    let answer = poll_fn(|context| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+            return Poll::Ready(answer);
+        }
+        let _ = connection.poll_without_shutdown(context);
+        answer.as_mut().poll(context)
+    })
+    .await
+    .map_err(|error| failed(&error))?;
+    match answer.status() {
+        status if status.is_success() => {}
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            return Err(failed(
+                &"it wants to know who asks (407); give proxy a user and password",
+            ));
+        }
+        status => return Err(failed(&format_args!("it answered {}", status.as_u16()))),
+    }
+    let parts = connection.into_parts();
+    if !parts.read_buf.is_empty() {
+        return Err(failed(&"it sent more than its answer"));
+    }
+    Ok(parts.io.into_inner())
+}

@@ -1,0 +1,230 @@
+//! HTTP/2: what is proved of each attempt, and what many calls share.
+
+mod support;
+
+use std::sync::Arc;
+
+use d365_failover_core::{Client, Effect, FaultKind, HttpVersion, ItemKind, Phase, Queue};
+use d365_twin::{
+    Fault, FaultKind as Twin_, LastStream, OrgHandle, OrganizationConfig, Twin, TwinConfig,
+};
+use support::contoso::{LONG, WHO, create, get, settings};
+
+fn twin() -> (Twin, OrgHandle) {
+    let mut organization = OrganizationConfig::new("contoso");
+    organization.http2 = true;
+    let twin = Twin::start(TwinConfig::new([organization])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    (twin, org)
+}
+
+fn client(twin: &Twin) -> Client {
+    Client::open(&settings(twin)).unwrap()
+}
+
+#[test]
+fn calls_share_a_connection() {
+    let (twin, org) = twin();
+    let client = client(&twin);
+    for _ in 0..3 {
+        let response = client.send(&get(WHO)).unwrap();
+        assert_eq!(response.status(), 200);
+        let attempt = &response.attempts()[0];
+        assert_eq!(attempt.http_version, Some(HttpVersion::Http2));
+        assert_eq!(attempt.phase, Phase::Responded);
+        assert!(response.body().starts_with(b"{"), "{:?}", response.body());
+    }
+    assert_eq!(org.primary.counts().connections, 1);
+}
+
+#[test]
+fn http2_can_be_switched_off() {
+    let (twin, _org) = twin();
+    let mut settings = settings(&twin);
+    settings.set("http2", "off").unwrap();
+    let response = Client::open(&settings).unwrap().send(&get(WHO)).unwrap();
+    assert_eq!(
+        response.attempts()[0].http_version,
+        Some(HttpVersion::Http11)
+    );
+}
+
+/// Many submitted calls after the protocol is known open as few connections as their streams need.
+#[test]
+fn a_burst_needs_few_connections() {
+    const CALLS: usize = 200;
+    let (twin, org) = twin();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    client.send(&get(WHO)).unwrap();
+    for number in 0..CALLS {
+        client.submit(&create(&format!("row {number}")), number).unwrap();
+    }
+    for _ in 0..CALLS {
+        let mut item = queue.next(Some(LONG)).unwrap();
+        assert_eq!(item.kind(), ItemKind::Completion);
+        let response = item.take_result().unwrap().unwrap();
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.effect(), Effect::Executed);
+    }
+    assert_eq!(org.rows().len(), CALLS);
+    let connections = org.primary.counts().connections;
+    assert!(connections <= 4, "{connections} connections");
+}
+
+/// What the peer says it did not process is sent again, once, and done once.
+#[test]
+fn what_was_not_processed_is_sent_again_at_the_same_endpoint() {
+    for (fault, name) in not_processed() {
+        let (twin, org) = twin();
+        let client = client(&twin);
+        client.send(&get(WHO)).unwrap();
+        let mut once = Fault::from(fault);
+        once.times = Some(1);
+        org.primary.fault(once).unwrap();
+        let response = client
+            .send(&create("row"))
+            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(response.status(), 204, "{name}");
+        assert_eq!(response.effect(), Effect::Executed, "{name}");
+        let attempts = response.attempts();
+        assert_eq!(attempts.len(), 2, "{name}: {attempts:?}");
+        assert_eq!(attempts[0].phase, Phase::Sent, "{name}");
+        let fault = attempts[0].fault.as_ref().unwrap();
+        assert_eq!(fault.kind, FaultKind::ConnectionLost, "{name}");
+        assert_eq!(attempts[1].role, attempts[0].role, "{name}");
+        assert_eq!(client.epoch(), 0, "{name}");
+        assert_eq!(org.rows().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_is_refused_twice_is_not_executed() {
+    for (fault, name) in not_processed() {
+        let (twin, org) = twin();
+        let client = client(&twin);
+        client.send(&get(WHO)).unwrap();
+        org.primary.fault(fault).unwrap();
+        let error = client.send(&create("row")).unwrap_err();
+        assert_eq!(error.effect(), Effect::NotExecuted, "{name}: {error:?}");
+        assert_eq!(error.attempts().len(), 2, "{name}: {error:?}");
+        assert_eq!(
+            error.fault().unwrap().kind,
+            FaultKind::ConnectionLost,
+            "{name}"
+        );
+        assert_eq!(org.rows().len(), 0, "{name}");
+    }
+}
+
+fn not_processed() -> Vec<(Twin_, &'static str)> {
+    let goaway = |code, last_stream| Twin_::Goaway {
+        code,
+        last_stream,
+        commit: false,
+        answered: false,
+    };
+    let refused = Twin_::RstStream {
+        code: 7,
+        commit: false,
+        partial: false,
+    };
+    vec![
+        (refused, "REFUSED_STREAM"),
+        (goaway(0, LastStream::Below), "GOAWAY NO_ERROR"),
+        (goaway(2, LastStream::Below), "GOAWAY INTERNAL_ERROR"),
+    ]
+}
+
+/// What a GOAWAY covers may have been executed, and so may what other resets end.
+#[test]
+fn what_may_have_been_processed_is_in_doubt() {
+    let goaway = |code, last_stream, commit| Twin_::Goaway {
+        code,
+        last_stream,
+        commit,
+        answered: false,
+    };
+    let reset = |code, commit| Twin_::RstStream {
+        code,
+        commit,
+        partial: false,
+    };
+    for (fault, rows) in [
+        (goaway(0, LastStream::Ours, true), 1),
+        (goaway(2, LastStream::Ours, false), 0),
+        (goaway(0, LastStream::Max, true), 1),
+        (reset(2, true), 1),
+        (reset(8, false), 0),
+        (Twin_::CommitThenReset, 1),
+        (Twin_::CloseAfterRequest { close_notify: true }, 0),
+    ] {
+        let (twin, org) = twin();
+        let client = client(&twin);
+        client.send(&get(WHO)).unwrap();
+        org.primary.fault(fault.clone()).unwrap();
+        let error = client.send(&create("row")).unwrap_err();
+        let attempts = error.attempts();
+        assert_eq!(attempts.len(), 1, "{fault:?}: {error:?}");
+        assert_eq!(attempts[0].phase, Phase::Sent, "{fault:?}");
+        assert_eq!(error.effect(), Effect::Unknown, "{fault:?}");
+        assert_eq!(org.rows().len(), rows, "{fault:?}");
+    }
+}
+
+/// An orderly shutdown answers what it covers, and costs the next call a connection.
+#[test]
+fn an_orderly_goodbye_costs_no_call() {
+    let (twin, org) = twin();
+    let client = client(&twin);
+    client.send(&get(WHO)).unwrap();
+    let mut once = Fault::from(Twin_::Goaway {
+        code: 0,
+        last_stream: LastStream::Ours,
+        commit: true,
+        answered: true,
+    });
+    once.times = Some(1);
+    org.primary.fault(once).unwrap();
+    for name in ["during", "after"] {
+        let response = client.send(&create(name)).unwrap();
+        assert_eq!(response.attempts().len(), 1, "{name}");
+        assert_eq!(response.status(), 204, "{name}");
+    }
+    assert_eq!(org.primary.counts().connections, 2);
+    assert_eq!(org.rows().len(), 2);
+}
+
+#[test]
+fn a_goodbye_while_idle_costs_nothing() {
+    let (twin, org) = twin();
+    let client = client(&twin);
+    client.send(&create("first")).unwrap();
+    org.primary.fault(Twin_::CloseIdle).unwrap();
+    let response = client.send(&create("second")).unwrap();
+    assert_eq!(response.attempts().len(), 1, "{:?}", response.attempts());
+    assert_eq!(org.rows().len(), 2);
+}
+
+#[test]
+fn a_body_that_is_cut_after_a_2xx_was_executed() {
+    let (twin, org) = twin();
+    let client = client(&twin);
+    org.primary
+        .fault(Twin_::RstStream {
+            code: 2,
+            commit: true,
+            partial: true,
+        })
+        .unwrap();
+    let mut request = create("row");
+    request
+        .add_header("Prefer", "return=representation")
+        .unwrap();
+    let error = client.send(&request).unwrap_err();
+    assert_eq!(error.effect(), Effect::Executed, "{error:?}");
+    assert_eq!(error.attempts()[0].phase, Phase::Responded);
+    assert_eq!(org.rows().len(), 1);
+}
