@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -30,6 +31,8 @@ pub(crate) struct BodyReader {
     can_rewind: bool,
     /// A read was begun since the last rewind.
     is_begun: AtomicBool,
+    /// How long reads have taken in this attempt, in microseconds.
+    micros: AtomicU64,
     /// A call uses it.
     is_taken: AtomicBool,
 }
@@ -54,6 +57,7 @@ impl BodyReader {
             length,
             can_rewind,
             is_begun: AtomicBool::new(false),
+            micros: AtomicU64::new(0),
             is_taken: AtomicBool::new(false),
         }
     }
@@ -84,7 +88,19 @@ impl BodyReader {
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_begun.store(true, Ordering::Release);
-        source.read(buffer)
+        let begin = Instant::now();
+        let result = source.read(buffer);
+        let took = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(took, Ordering::AcqRel);
+        result
+    }
+
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn reset_time(&self) {
+        self.micros.store(0, Ordering::Release);
     }
 }
 

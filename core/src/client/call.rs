@@ -395,6 +395,10 @@ impl Inner {
                 },
             )
             .await??;
+        if time.is_over() {
+            let message = "the application's prepare hook took all of the call's time";
+            return Err(Fault::new(Cause::LocalFailure, message));
+        }
         let permit = time
             .limit(self.transport.permit(&running.url), |_, limit| {
                 let message = format!("no connection was free {limit}; raise max_connections");
@@ -421,9 +425,17 @@ impl Inner {
             reads,
             progress: &running.progress,
         };
+        let begin = Instant::now();
         time.limit(
             self.transport.exchange(&exchange, permit),
-            |cause, limit| Fault::new(cause, format!("no whole answer {limit}")),
+            |cause, limit| {
+                // Who waits for the application has learnt nothing of the endpoint.
+                if draft.time_in_reader() * 2 > begin.elapsed() {
+                    let message = format!("the body's reader gave no whole body {limit}");
+                    return Fault::new(Cause::LocalFailure, message);
+                }
+                Fault::new(cause, format!("no whole answer {limit}"))
+            },
         )
         .await?
     }

@@ -1,6 +1,7 @@
 //! What is sent in one attempt: the request, made ready for one endpoint.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -44,6 +45,14 @@ impl Draft {
 
     pub(super) fn is_read_while_sent(&self) -> bool {
         matches!(self.body, DraftBody::Reader(..))
+    }
+
+    /// How long the application's reader has been asked for this attempt's body.
+    pub(super) fn time_in_reader(&self) -> Duration {
+        match &self.body {
+            DraftBody::Bytes(_) => Duration::ZERO,
+            DraftBody::Reader(reader, _) => reader.time(),
+        }
     }
 }
 
@@ -92,6 +101,12 @@ impl Inner {
                 body = Body::Bytes(bytes);
             }
         }
+        if running.role().is_none() {
+            // Whoever has put them there: they are for the organization alone.
+            for name in &CREDENTIALS {
+                headers.remove(name);
+            }
+        }
         let body = match body {
             Body::Bytes(bytes) => DraftBody::Bytes(bytes),
             Body::Reader(reader) => {
@@ -125,9 +140,6 @@ impl Inner {
             headers.insert(USER_AGENT, self.user_agent.clone());
         }
         let Some(role) = running.role() else {
-            for name in &CREDENTIALS {
-                headers.remove(name);
-            }
             return Ok(headers);
         };
         // What the application sends itself goes before the provider's token.
@@ -157,6 +169,7 @@ async fn at_desk<T: Send + 'static>(
 }
 
 async fn rewind(reader: &Arc<BodyReader>, desk: &Desk) -> Result<(), Fault> {
+    reader.reset_time();
     if !reader.is_begun() {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::HeaderValue;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use self::call::Call;
@@ -353,6 +354,9 @@ impl Inner {
                 }
             };
             let stop = async {
+                // The runtime looks at its timers only when nothing is ready: jobs that follow
+                // each other at once would keep the call's deadline from it.
+                yield_now().await;
                 match race(jobs.recv(), tick).await {
                     First::Left(Some(job)) => Stop::Job(job),
                     First::Left(None) | First::Right(()) => Stop::Tick,

@@ -13,6 +13,11 @@ pub(super) struct Time {
 }
 
 impl Time {
+    /// Whether the call's deadline is over.
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
     /// Waits at most that long. `fault` is told what it means for the endpoint that the time is
     /// over, and which time it was.
     pub(super) async fn limit<F: Future>(

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, RANGE};
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::io::AsyncRead;
@@ -31,9 +31,10 @@ pub(super) enum Coding {
     Brotli,
 }
 
-/// Asks for codings, if the application has not spoken of them itself.
+/// Asks for codings, if the application has not spoken of them itself. Not for ranges: those
+/// would be ranges of the coded bytes.
 pub(crate) fn ask(headers: &mut HeaderMap) -> bool {
-    let is_free = !headers.contains_key(ACCEPT_ENCODING);
+    let is_free = !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE);
     if is_free {
         headers.insert(ACCEPT_ENCODING, WANTED);
     }

@@ -44,7 +44,7 @@ use crate::{Cause, Error, Fault, Phase, Settings};
 const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
 
 pub(crate) struct Transport {
-    connector: Arc<Connector>,
+    connector: Connector,
     pool: Arc<Pool>,
     max_body: usize,
 }
@@ -85,7 +85,7 @@ impl Transport {
             .transpose()?;
         Ok(Transport {
             max_body: settings.max_response_body,
-            connector: Arc::new(Connector::new(settings, tls)),
+            connector: Connector::new(settings, tls),
             pool: Arc::new(Pool::new(
                 settings.max_connections,
                 settings.idle_timeout,
@@ -161,26 +161,16 @@ impl Transport {
     async fn fresh(&self, origin: &Origin) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
             // One for all who wait: a switch sends all calls to the other endpoint at once.
-            let awaited = match self.pool.opening(origin) {
+            match self.pool.opening(origin) {
                 None => break,
-                Some(Opening::Theirs(awaited)) => awaited,
-                Some(Opening::Ours(maker, awaited)) => {
-                    let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
-                    let origin = origin.clone();
-                    // A task, so that it goes on for the others if this call is given up.
-                    tokio::spawn(async move {
-                        let opened = connector.connect(&origin).await.map(|opened| {
-                            keep(&pool, &origin, opened);
-                        });
-                        maker.send_replace(Some(opened));
-                    });
-                    awaited
+                // Who opens may be cancelled; then another one does.
+                Some(Opening::Theirs(awaited)) => settled(awaited).await.unwrap_or(Ok(()))?,
+                Some(Opening::Ours(maker)) => {
+                    let opened = self.connector.connect(origin).await;
+                    let opened = opened.map(|opened| keep(&self.pool, origin, opened));
+                    maker.send_replace(Some(opened.clone()));
+                    opened?;
                 }
-            };
-            match settled(awaited).await {
-                Some(Ok(())) => {}
-                Some(Err(fault)) => return Err(fault),
-                None => break,
             }
             if let Some(lease) = self.pool.lease(origin, Instant::now()) {
                 return Ok(Carrier::Http2(lease));

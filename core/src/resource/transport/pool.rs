@@ -36,8 +36,8 @@ struct Shelf {
 
 /// Who opens one more HTTP/2 connection.
 pub(super) enum Opening {
-    /// The caller; the others wait for what it tells the maker.
-    Ours(Maker<Result<(), Fault>>, Awaited<Result<(), Fault>>),
+    /// The caller; the others wait for what it tells the maker, or for its end.
+    Ours(Maker<Result<(), Fault>>),
     /// Somebody else, already.
     Theirs(Awaited<Result<(), Fault>>),
 }
@@ -115,7 +115,7 @@ impl Pool {
         }
     }
 
-    /// A stream of a shared connection, the one with the most room left to grow old first.
+    /// A stream of the first shared connection that has room for one.
     pub(super) fn lease(&self, origin: &Origin, now: Instant) -> Option<Lease> {
         let mut origins = self.origins();
         let shelf = origins.get_mut(origin)?;
@@ -166,8 +166,8 @@ impl Pool {
             Some(awaited) => Opening::Theirs(awaited),
             None => {
                 let (maker, awaited) = pair();
-                shelf.opening = Some(awaited.clone());
-                Opening::Ours(maker, awaited)
+                shelf.opening = Some(awaited);
+                Opening::Ours(maker)
             }
         })
     }
