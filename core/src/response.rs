@@ -29,7 +29,6 @@ pub(crate) trait ReadBody: Send + Sync {
 
 pub(crate) struct Inner {
     pub(crate) status: u16,
-    pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) effect: Effect,
@@ -37,6 +36,13 @@ pub(crate) struct Inner {
     pub(crate) attempts: Vec<Attempt>,
     /// The body of a streaming call.
     pub(crate) rest: Option<Box<dyn ReadBody>>,
+}
+
+impl Inner {
+    /// Of the last attempt, which this is the answer to.
+    pub(crate) fn url(&self) -> &str {
+        self.attempts.last().map_or("", |attempt| attempt.url.as_str())
+    }
 }
 
 impl Response {
@@ -56,7 +62,7 @@ impl Response {
     /// The URL that answered.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.0.inner.url
+        self.0.inner.url()
     }
 
     /// The headers, as they came.
@@ -157,7 +163,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.0.inner.status)
-            .field("url", &self.0.inner.url)
+            .field("url", &self.url())
             .field("body_bytes", &self.0.inner.body.len())
             .field("effect", &self.0.inner.effect)
             .field("switched", &self.0.inner.switched)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use d365_failover_core::{
     BodySource, Client, Effect, ErrorKind, FaultKind, HttpVersion, Outgoing, Phase, Prepare,
-    Request, Resolve, ResolveError, Role, Settings,
+    Request, Resolve, ResolveError, Response, Role, Settings,
 };
 use d365_twin::{
     OrgHandle, OrganizationConfig, ProxyConfig, Twin, TwinConfig,
@@ -35,6 +35,17 @@ fn with(twin: &Twin, pairs: &[(&str, &str)]) -> Settings {
     settings
 }
 
+fn whole(response: &Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut buffer = [0; 16];
+    loop {
+        match response.read(&mut buffer).unwrap() {
+            0 => return body,
+            count => body.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
 fn fault(text: &str) -> d365_twin::Fault {
     serde_json::from_str(text).unwrap()
 }
@@ -53,12 +64,8 @@ fn coded_bodies_are_decoded_unless_the_application_asked_for_them() {
             request.set_streaming(streaming);
             let response = client.send(&request).unwrap();
             let mut body = response.body().to_vec();
-            let mut buffer = [0; 16];
-            while streaming {
-                match response.read(&mut buffer).unwrap() {
-                    0 => break,
-                    count => body.extend_from_slice(&buffer[..count]),
-                }
+            if streaming {
+                body = whole(&response);
             }
             assert!(body.starts_with(b"{"), "{coding}");
             assert!(!response.headers().contains_key("content-encoding"));

@@ -39,6 +39,7 @@ pub(crate) enum Tag {
     Item = 10,
     Text = 11,
     Fault = 12,
+    Outgoing = 13,
 }
 
 const TAG_BITS: u32 = 5;
@@ -218,6 +219,7 @@ pub(crate) fn era() -> u32 {
 #[cfg(all(unix, not(miri)))]
 extern "C" fn in_child_of_fork() {
     ERA.fetch_add(1, Ordering::AcqRel);
+    d365_failover_core::note_fork();
     TABLE.store(ptr::null_mut(), Ordering::Release);
 }
 

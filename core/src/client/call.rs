@@ -1,5 +1,6 @@
 //! One call, from the request to the response or error.
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -299,7 +300,7 @@ impl<'a> Call<'a> {
     }
 
     /// Makes the response or the error.
-    fn end(self, outcome: Outcome) -> Result<Response, Error> {
+    fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
         let effect = Effect::of_call(
             self.request.operation(),
             || self.request.is_compound(),
@@ -308,10 +309,6 @@ impl<'a> Call<'a> {
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
         let switched = roles.any(|role| Some(role) != first);
-        let url = self
-            .attempts
-            .last()
-            .map_or_else(String::new, |attempt| attempt.url.clone());
         let fault = outcome
             .fault
             .filter(|fault| !fault.ends_as_response());
@@ -320,12 +317,14 @@ impl<'a> Call<'a> {
             Some((head, body)) => {
                 let mut response = response::Inner {
                     status: head.status.as_u16(),
-                    url,
                     headers: head.headers,
                     body,
                     effect,
                     switched,
-                    attempts: self.attempts.clone(),
+                    attempts: match fault {
+                        None => std::mem::take(&mut self.attempts),
+                        Some(_) => self.attempts.clone(),
+                    },
                     rest: None,
                 };
                 if self.request.is_streaming && fault.is_none() {
@@ -386,25 +385,22 @@ impl Inner {
         time: Time,
     ) -> Result<Option<Decoded>, Fault> {
         // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
-        let draft = time
-            .limit(
-                self.draft(request, desk, running),
-                |_, limit| {
-                    let message = format!("the token provider gave no token {limit}");
-                    Fault::new(Cause::NoToken, message)
-                },
-            )
-            .await??;
-        if time.is_over() {
+        let draft = pin!(self.draft(request, desk, running));
+        let draft = time.limit(draft, |_, _, limit| {
+            let message = format!("the token provider gave no token {limit}");
+            Fault::new(Cause::NoToken, message)
+        });
+        let draft = draft.await??;
+        if self.settings.prepare.is_some() && time.is_over() {
             let message = "the application's prepare hook took all of the call's time";
             return Err(Fault::new(Cause::LocalFailure, message));
         }
-        let permit = time
-            .limit(self.transport.permit(&running.url), |_, limit| {
-                let message = format!("no connection was free {limit}; raise max_connections");
-                Fault::new(Cause::LocalFailure, message)
-            })
-            .await?;
+        let permit = pin!(self.transport.permit(&running.url));
+        let permit = time.limit(permit, |_, _, limit| {
+            let message = format!("no connection was free {limit}; raise max_connections");
+            Fault::new(Cause::LocalFailure, message)
+        });
+        let permit = permit.await?;
         let is_enough = |head: &Parts, body: &[u8]| {
             self.classify(target, head, body)
                 .is_some_and(|fault| !fault.ends_as_response())
@@ -425,19 +421,16 @@ impl Inner {
             reads,
             progress: &running.progress,
         };
-        let begin = Instant::now();
-        time.limit(
-            self.transport.exchange(&exchange, permit),
-            |cause, limit| {
-                // Who waits for the application has learnt nothing of the endpoint.
-                if draft.time_in_reader() * 2 > begin.elapsed() {
-                    let message = format!("the body's reader gave no whole body {limit}");
-                    return Fault::new(Cause::LocalFailure, message);
-                }
-                Fault::new(cause, format!("no whole answer {limit}"))
-            },
-        )
-        .await?
+        let exchanging = pin!(self.transport.exchange(&exchange, permit));
+        let exchanging = time.limit(exchanging, |cause, waited, limit| {
+            // Who waits for the application has learnt nothing of the endpoint.
+            if draft.time_in_reader() * 2 > waited {
+                let message = format!("the body's reader gave no whole body {limit}");
+                return Fault::new(Cause::LocalFailure, message);
+            }
+            Fault::new(cause, format!("no whole answer {limit}"))
+        });
+        exchanging.await?
     }
 
     /// What an answer means. A token that was refused is forgotten.

@@ -16,6 +16,8 @@ pub(super) struct Flights {
 #[derive(Default)]
 struct State {
     count: usize,
+    /// Who waits for them. Waking is a system call, and mostly there is nobody.
+    waiting: usize,
     is_closed: bool,
 }
 
@@ -66,10 +68,13 @@ impl Flights {
 
     /// Waits until no call is in flight. `false`: the time was over first.
     pub(super) fn wait(&self, timeout: Duration) -> bool {
-        let (state, _) = self
+        let mut state = self.state();
+        state.waiting += 1;
+        let (mut state, _) = self
             .landed
-            .wait_timeout_while(self.state(), timeout, |state| state.count > 0)
+            .wait_timeout_while(state, timeout, |state| state.count > 0)
             .unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
         state.count == 0
     }
 }
@@ -85,7 +90,7 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.count -= 1;
-        if state.count == 0 {
+        if state.count == 0 && state.waiting > 0 {
             self.0.landed.notify_all();
         }
     }

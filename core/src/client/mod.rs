@@ -9,6 +9,7 @@ mod reading;
 mod time;
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::resource::race::{First, race};
 use crate::resource::token::Tokens;
 use crate::resource::transport::Transport;
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings,
+    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -57,7 +58,7 @@ impl Drop for Life {
 }
 
 struct Inner {
-    process: u32,
+    fork_era: u32,
     organization: Organization,
     settings: Settings,
     user_agent: HeaderValue,
@@ -103,7 +104,7 @@ impl Client {
         let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
         let transport = Transport::new(settings, organization.needs_tls())?;
         let inner = Arc::new(Inner {
-            process: std::process::id(),
+            fork_era: fork::era(),
             board: Mutex::new(Board::new(switchboard(settings, &organization))),
             organization,
             user_agent,
@@ -133,9 +134,9 @@ impl Client {
         }
         let _waiting = self.inner.begin_waiting()?;
         let cancel = Cancel::default();
-        self.inner
-            .engine
-            .block_on(self.inner.call(request, None, &cancel))
+        // Pinned here: handed over by value it would be copied on its way into the runtime.
+        let call = pin!(self.inner.call(request, None, &cancel));
+        self.inner.engine.block_on(call)
     }
 
     /// As [`send`](Client::send), and asks `check` on this thread about every 100 ms whether the
@@ -395,7 +396,7 @@ impl Inner {
     }
 
     fn check_is_own_process(&self) -> Result<(), Error> {
-        if std::process::id() != self.process {
+        if fork::era() != self.fork_era {
             return Err(Error::new(
                 ErrorKind::Forked,
                 "this client was opened by the parent of this process, and its threads and \

@@ -64,7 +64,7 @@ impl Reading {
             state: Mutex::new(State::Open(Box::new(open))),
             request: request.clone(),
             status: response.status,
-            url: response.url.clone(),
+            url: response.url().to_owned(),
             effect: response.effect,
             switched: response.switched,
             attempts: response.attempts.clone(),

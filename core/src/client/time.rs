@@ -1,5 +1,8 @@
 //! How long an attempt may take.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -19,12 +22,17 @@ impl Time {
     }
 
     /// Waits at most that long. `fault` is told what it means for the endpoint that the time is
-    /// over, and which time it was.
+    /// over, how long it was, and which time it was.
     pub(super) async fn limit<F: Future>(
         self,
-        future: F,
-        fault: impl FnOnce(Cause, &str) -> Fault,
+        mut future: Pin<&mut F>,
+        fault: impl FnOnce(Cause, Duration, &str) -> Fault,
     ) -> Result<F::Output, Fault> {
+        // What is ready at once needs no clock.
+        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+        if let Poll::Ready(output) = first.await {
+            return Ok(output);
+        }
         let now = Instant::now();
         let attempt_end = now + self.attempt;
         let (end, cause, what) = if attempt_end <= self.deadline {
@@ -33,8 +41,8 @@ impl Time {
             (self.deadline, Cause::Deadline, "the call's deadline")
         };
         timeout_at(end, future).await.map_err(|_| {
-            let waited = now.elapsed().as_millis();
-            fault(cause, &format!("within {what} ({waited} ms)"))
+            let waited = now.elapsed();
+            fault(cause, waited, &format!("within {what} ({} ms)", waited.as_millis()))
         })
     }
 }

@@ -119,8 +119,7 @@ impl Answer {
     fn finish(&mut self, context: &mut Context<'_>) {
         if let Some(Carrier::Http1(mut connection)) = self.carrier.take() {
             connection.finish(context);
-            let expires = self.pool.expiry(connection.opened);
-            self.pool.put(&self.origin, connection, expires);
+            self.pool.put(&self.origin, connection);
         }
     }
 }

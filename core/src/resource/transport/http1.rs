@@ -28,6 +28,8 @@ pub(super) struct Http1 {
     /// Requests go to a proxy, which wants to read the whole URL, and perhaps who asks.
     pub(super) proxy: Option<Forward>,
     pub(super) opened: Instant,
+    /// When it is too old; told by the pool when it first gets it.
+    pub(super) expires: Option<Instant>,
     pub(super) last_used: Instant,
 }
 
@@ -46,7 +48,6 @@ impl Http1 {
     ) -> Result<Http1, hyper::Error> {
         let (sender, driver) = http1::Builder::new()
             .max_header_size(max_headers)
-            .max_headers(256)
             .max_buf_size((2 * max_headers).max(128 << 10))
             .handshake(TokioIo::new(stream))
             .await?;
@@ -57,6 +58,7 @@ impl Http1 {
             wire,
             proxy,
             opened: now,
+            expires: None,
             last_used: now,
         })
     }

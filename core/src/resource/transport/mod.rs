@@ -293,8 +293,7 @@ fn keep(pool: &Pool, origin: &Origin, opened: Opened) {
         }
         Opened::Http1(connection) => {
             pool.speaks_http1(origin);
-            let expires = pool.expiry(connection.opened);
-            pool.put(origin, connection, expires);
+            pool.put(origin, connection);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The connections that wait for their next request, or take one more.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +16,8 @@ pub(super) struct Pool {
     max_connections: usize,
     idle_timeout: Duration,
     max_age: Duration,
-    origins: Mutex<HashMap<Origin, Shelf>>,
+    /// A handful: comparing is cheaper than hashing.
+    origins: Mutex<Vec<(Origin, Shelf)>>,
     /// Spreads the ages, so that the connections of one moment do not all end in one moment.
     random: RandomState,
 }
@@ -25,7 +25,7 @@ pub(super) struct Pool {
 struct Shelf {
     permits: Arc<Semaphore>,
     /// The last one used is at the end, and is the next one used.
-    idle: Vec<(Http1, Instant)>,
+    idle: Vec<Http1>,
     /// HTTP/2 connections, each carrying many requests.
     shared: Vec<(Arc<Http2>, Instant)>,
     /// The peer has chosen HTTP/2 the last time.
@@ -56,7 +56,7 @@ impl Pool {
         }
     }
 
-    fn origins(&self) -> MutexGuard<'_, HashMap<Origin, Shelf>> {
+    fn origins(&self) -> MutexGuard<'_, Vec<(Origin, Shelf)>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,7 +64,7 @@ impl Pool {
     pub(super) async fn permit(&self, origin: &Origin) -> Permit {
         let permits = {
             let mut origins = self.origins();
-            match origins.get(origin) {
+            match shelf(&mut origins, origin) {
                 Some(shelf) => Arc::clone(&shelf.permits),
                 None => {
                     let permits = Arc::new(Semaphore::new(self.max_connections));
@@ -75,7 +75,7 @@ impl Pool {
                         speaks_http2: false,
                         opening: None,
                     };
-                    origins.insert(origin.clone(), shelf);
+                    origins.push((origin.clone(), shelf));
                     permits
                 }
             }
@@ -90,35 +90,40 @@ impl Pool {
     /// An idle connection that is open, silent, and neither too old nor too long idle.
     pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Http1> {
         loop {
-            let (connection, expires) = self.origins().get_mut(origin)?.idle.pop()?;
-            let idle = now.saturating_duration_since(connection.last_used);
-            if now < expires && idle < self.idle_timeout && connection.is_quiet() {
+            let connection = shelf(&mut self.origins(), origin)?.idle.pop()?;
+            if self.is_fresh(&connection, now) && connection.is_quiet() {
                 return Some(connection);
             }
         }
     }
 
+    fn is_fresh(&self, connection: &Http1, now: Instant) -> bool {
+        connection.expires.is_none_or(|expires| now < expires)
+            && now.saturating_duration_since(connection.last_used) < self.idle_timeout
+    }
+
     /// Keeps a connection for the next request, if it can serve one.
-    pub(super) fn put(&self, origin: &Origin, connection: Http1, expires: Instant) {
+    pub(super) fn put(&self, origin: &Origin, mut connection: Http1) {
         if !connection.is_reusable() {
             return;
         }
+        if connection.expires.is_none() {
+            connection.expires = Some(self.expiry(connection.opened));
+        }
         let now = connection.last_used;
-        if let Some(shelf) = self.origins().get_mut(origin) {
+        if let Some(shelf) = shelf(&mut self.origins(), origin) {
             // Those at the beginning were not needed for longest.
-            let fresh = shelf.idle.iter().position(|(connection, expires)| {
-                now < *expires
-                    && now.saturating_duration_since(connection.last_used) < self.idle_timeout
-            });
+            let mut idle = shelf.idle.iter();
+            let fresh = idle.position(|connection| self.is_fresh(connection, now));
             shelf.idle.drain(..fresh.unwrap_or(shelf.idle.len()));
-            shelf.idle.push((connection, expires));
+            shelf.idle.push(connection);
         }
     }
 
     /// A stream of the first shared connection that has room for one.
     pub(super) fn lease(&self, origin: &Origin, now: Instant) -> Option<Lease> {
         let mut origins = self.origins();
-        let shelf = origins.get_mut(origin)?;
+        let shelf = shelf(&mut origins, origin)?;
         shelf.shared.retain(|(connection, expires)| {
             connection.is_open() && now < *expires && connection.idle(now) < self.idle_timeout
         });
@@ -132,7 +137,7 @@ impl Pool {
     pub(super) fn share(&self, origin: &Origin, connection: Http2) -> Arc<Http2> {
         let expires = self.expiry(connection.opened);
         let connection = Arc::new(connection);
-        if let Some(shelf) = self.origins().get_mut(origin) {
+        if let Some(shelf) = shelf(&mut self.origins(), origin) {
             shelf.speaks_http2 = true;
             shelf.shared.push((Arc::clone(&connection), expires));
         }
@@ -142,14 +147,12 @@ impl Pool {
     /// Whether the next connection is expected to be a shared one, so that one is enough for all
     /// who wait.
     pub(super) fn speaks_http2(&self, origin: &Origin) -> bool {
-        self.origins()
-            .get(origin)
-            .is_some_and(|shelf| shelf.speaks_http2)
+        shelf(&mut self.origins(), origin).is_some_and(|shelf| shelf.speaks_http2)
     }
 
     /// The peer has chosen HTTP/1.1 after all.
     pub(super) fn speaks_http1(&self, origin: &Origin) {
-        if let Some(shelf) = self.origins().get_mut(origin) {
+        if let Some(shelf) = shelf(&mut self.origins(), origin) {
             shelf.speaks_http2 = false;
         }
     }
@@ -157,7 +160,7 @@ impl Pool {
     /// One more shared connection: who opens it?
     pub(super) fn opening(&self, origin: &Origin) -> Option<Opening> {
         let mut origins = self.origins();
-        let shelf = origins.get_mut(origin)?;
+        let shelf = shelf(&mut origins, origin)?;
         let under_way = shelf
             .opening
             .clone()
@@ -173,17 +176,22 @@ impl Pool {
     }
 
     /// When a connection opened at `opened` is too old: at the age limit, ± 20 %.
-    pub(super) fn expiry(&self, opened: Instant) -> Instant {
+    fn expiry(&self, opened: Instant) -> Instant {
         let random = self.random.hash_one(opened) % 401;
         opened + self.max_age * (800 + random as u32) / 1000
     }
 
     /// Closes the idle connections of an origin; shared ones end with their last stream.
     pub(super) fn clear(&self, origin: &Origin) {
-        let idle = self
-            .origins()
-            .get_mut(origin)
+        let idle = shelf(&mut self.origins(), origin)
             .map(|shelf| (std::mem::take(&mut shelf.idle), std::mem::take(&mut shelf.shared)));
         drop(idle);
     }
+}
+
+fn shelf<'a>(origins: &'a mut [(Origin, Shelf)], origin: &Origin) -> Option<&'a mut Shelf> {
+    origins
+        .iter_mut()
+        .find(|(known, _)| known == origin)
+        .map(|(_, shelf)| shelf)
 }

@@ -1,16 +1,19 @@
 //! A socket that counts what leaves through it.
 
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// How much is read at once: as much as TLS has in a record.
+const LARGEST_READ: usize = 16 << 10;
 
 /// The part of a socket that the pool and the call keep while hyper owns the stream.
 pub(super) struct Wire {
@@ -56,22 +59,26 @@ impl AsyncRead for Socket {
         let tcp = &self.0.tcp;
         loop {
             ready!(tcp.poll_read_ready(context))?;
-            let room = buffer.initialize_unfilled();
+            // Read into memory that is not initialized first, as the buffer of hyper's would be on
+            // each read.
+            let mut room = [MaybeUninit::<u8>::uninit(); LARGEST_READ];
+            let room = &mut room[..buffer.remaining().min(LARGEST_READ)];
             let capacity = room.len();
-            let mut short = 0;
+            let mut is_short = false;
             // A short read has emptied the socket. Saying so in the same step gives the readiness
             // back, and spares the read that would only say "not yet".
             let result = tcp.try_io(Interest::READABLE, || {
-                let count = (&*SockRef::from(tcp)).read(room)?;
-                if count > 0 && count < capacity {
-                    short = count;
+                let ((read, _), _) = recv(tcp, room, RecvFlags::empty())?;
+                buffer.put_slice(read);
+                if !read.is_empty() && read.len() < capacity {
+                    is_short = true;
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                Ok(count)
+                Ok(())
             });
             match result {
-                Ok(count) => buffer.advance(count),
-                Err(_) if short > 0 => buffer.advance(short),
+                Ok(()) => {}
+                Err(_) if is_short => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -119,6 +126,9 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [slice] = slices {
+            return self.poll_write(context, slice);
+        }
         self.poll_send(context, |socket| {
             socket.send_vectored_with_flags(slices, FLAGS)
         })
