@@ -13,6 +13,7 @@
 //! Applications use it through the C ABI, the JNI library or the Python module.
 #![forbid(unsafe_code)]
 
+mod allowed_host;
 mod alternate;
 mod attempt;
 mod classify;
@@ -22,15 +23,24 @@ mod effect;
 mod error;
 mod event;
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod operation;
 mod organization;
 mod request;
 mod resource;
 mod response;
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "the client does not call it yet")
+)]
+mod rewrite;
 mod role;
 mod settings;
 mod url_text;
 
+pub use allowed_host::AllowedHost;
 pub use alternate::{UrlForm, alternate_url, is_alternate_url, primary_url};
 pub use attempt::{Attempt, Phase};
 pub use classify::{FailoverPolicy, classify_response, read_failover_policy};

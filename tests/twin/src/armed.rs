@@ -121,13 +121,15 @@ impl FaultSet {
         &mut self,
         method: &str,
         path: &str,
+        expects_continue: bool,
         judged_below: FaultId,
     ) -> Option<FaultKind> {
         self.first(|FaultStatus { id, fault, .. }| {
             let judged = fault.kind == FaultKind::ResetBeforeRequest
                 && !fault.has_matcher()
                 && *id < judged_below;
-            fault.kind.is_of_the_head() && !judged && fault.matches(method, path)
+            let is_meant = expects_continue || fault.kind != FaultKind::WithholdContinue;
+            fault.kind.is_of_the_head() && is_meant && !judged && fault.matches(method, path)
         })
         .map(|armed| armed.status.fault.kind.clone())
     }
@@ -209,8 +211,8 @@ mod tests {
     fn a_fault_that_judged_the_accept_does_not_judge_the_first_request() {
         let mut set = set([Fault::from(FaultKind::ResetBeforeRequest).skip(1).times(1)]);
         assert!(set.strike_accept().is_none());
-        assert!(set.strike_head("GET", "/", FaultId(1)).is_none());
-        assert!(set.strike_head("GET", "/", FaultId(0)).is_some());
+        assert!(set.strike_head("GET", "/", false, FaultId(1)).is_none());
+        assert!(set.strike_head("GET", "/", false, FaultId(0)).is_some());
         assert!(set.strike_accept().is_none());
     }
 

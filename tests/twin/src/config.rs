@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coding::Coding;
 use crate::error::TwinError;
 use crate::fault_kind::FaultKind;
+use crate::proxy::ProxyConfig;
 use crate::replication::Replication;
 use crate::role::{Authority, Role};
 
@@ -16,6 +18,8 @@ use crate::role::{Authority, Role};
 pub struct TwinConfig {
     /// The organizations; more can be added while it runs.
     pub organizations: Vec<OrganizationConfig>,
+    /// Forward proxies; more can be added while it runs. None by default.
+    pub proxies: Vec<ProxyConfig>,
     /// Where `ca.pem` is written; made if missing. Default: a directory of its own under the
     /// system's temporary one, removed when the twin stops.
     pub directory: Option<PathBuf>,
@@ -79,6 +83,19 @@ pub struct OrganizationConfig {
     /// The same for the alternate alone; default: as `http2`.
     #[serde(default)]
     pub alternate_http2: Option<bool>,
+    /// Whether connections show a certificate of the client's; `off` by default.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+    /// The content codings that the sides offer, the dearest first: an answer is coded as the
+    /// request's `Accept-Encoding` likes best. None by default.
+    #[serde(default)]
+    pub codings: Vec<Coding>,
+    /// The same for the alternate alone; default: as `codings`.
+    #[serde(default)]
+    pub alternate_codings: Option<Vec<Coding>>,
+    /// What its hosts are; `dynamics` by default.
+    #[serde(default)]
+    pub plays: Plays,
     /// Alternate keys that are enforced: by the entity's logical name (`account`), each the
     /// attributes whose values no two rows of a side share. None by default; the Web API finds
     /// rows by any attributes.
@@ -108,7 +125,21 @@ impl OrganizationConfig {
             wsdl: Wsdl::default(),
             http2: false,
             alternate_http2: None,
+            client_certificates: ClientCertificates::default(),
+            codings: Vec::new(),
+            alternate_codings: None,
+            plays: Plays::default(),
             alternate_keys: BTreeMap::new(),
+        }
+    }
+
+    /// `foreign`: two hosts that are no organization's, `foreign.twin.test` and
+    /// `foreign--s.twin.test`. They answer 200 to everything.
+    pub fn foreign() -> OrganizationConfig {
+        OrganizationConfig {
+            suffix: "twin.test".to_owned(),
+            plays: Plays::Plain,
+            ..OrganizationConfig::new("foreign")
         }
     }
 
@@ -142,6 +173,14 @@ impl OrganizationConfig {
         }
     }
 
+    /// The content codings that a side offers.
+    pub(crate) fn codings(&self, role: Role) -> &[Coding] {
+        match (role, &self.alternate_codings) {
+            (Role::Alternate, Some(codings)) => codings,
+            _ => &self.codings,
+        }
+    }
+
     /// Whether a host, with or without a port, is one of the side's.
     pub(crate) fn is_own_authority(&self, role: Role, authority: &str) -> bool {
         let authority = authority.to_ascii_lowercase();
@@ -164,6 +203,13 @@ impl OrganizationConfig {
         if offers_http2 && self.scheme == Scheme::Http {
             return Err(TwinError::invalid(format!(
                 "organization `{}`: HTTP/2 is agreed on in the TLS handshake: take the scheme https",
+                self.name
+            )));
+        }
+        if self.client_certificates != ClientCertificates::Off && self.scheme == Scheme::Http {
+            return Err(TwinError::invalid(format!(
+                "organization `{}`: certificates are shown in the TLS handshake: take the scheme \
+                 https",
                 self.name
             )));
         }
@@ -216,6 +262,31 @@ impl Scheme {
             Scheme::Http => 80,
         }
     }
+}
+
+/// Whether a connection shows a certificate of the client's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// None is asked for.
+    #[default]
+    Off,
+    /// One is asked for; who shows none is served as well.
+    Ask,
+    /// Without one that leads to the twin's CA the handshake fails.
+    Require,
+}
+
+/// What the hosts of an organization are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plays {
+    /// The services of Dynamics 365.
+    #[default]
+    Dynamics,
+    /// Hosts of somebody else: every request is answered 200, whatever its token, with
+    /// `{"origin", "method", "path"}`. Faults and `/bulk` are as ever.
+    Plain,
 }
 
 /// Whether bearer tokens are checked.
@@ -298,6 +369,9 @@ mod tests {
         keyless.alternate_keys = BTreeMap::from([("account".into(), vec![vec![]])]);
         let mut plain = OrganizationConfig::new("contoso");
         (plain.scheme, plain.alternate_http2) = (Scheme::Http, Some(true));
+        let mut certified = OrganizationConfig::new("contoso");
+        certified.scheme = Scheme::Http;
+        certified.client_certificates = ClientCertificates::Require;
         let mut url = OrganizationConfig::new("contoso");
         url.primary_host = Some("https://contoso".into());
         for (config, word) in [
@@ -305,6 +379,7 @@ mod tests {
             (committing, "passive"),
             (keyless, "without attributes"),
             (plain, "scheme https"),
+            (certified, "certificates are shown"),
             (url, "no host name"),
         ] {
             let error = config.check().unwrap_err().to_string();

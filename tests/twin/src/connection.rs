@@ -33,7 +33,7 @@ impl Drop for Registered {
         } = &self.0;
         organization.update(|state| {
             let side = state.side_mut(*role);
-            side.connections.remove(connection);
+            side.connections.remove(&connection.number);
             side.counts.open_connections -= 1;
         });
     }
@@ -61,7 +61,8 @@ impl Accepted {
         let Some(wire) = self.entry.shake_hands(self.socket, &self.reset).await else {
             return;
         };
-        let (door, judged_below) = (self.door, self.judged_below);
+        let (mut door, judged_below) = (self.door, self.judged_below);
+        door.connection.client_certificate = wire.has_client_certificate();
         if wire.is_http2() {
             let server = http2::Server {
                 door,
@@ -82,7 +83,7 @@ impl Door {
         self.organization.read(|state| {
             let connections = &state.side(self.role).connections;
             connections
-                .get(&self.connection)
+                .get(&self.connection.number)
                 .is_some_and(ConnectionState::is_idle)
         })
     }

@@ -26,6 +26,7 @@ use crate::error::TwinError;
 use crate::fault::{Fault, FaultId};
 use crate::fault_kind::FaultKind;
 use crate::org_handle::OrgHandle;
+use crate::proxy::{Proxy, ProxyCondition, ProxyConfig, ProxyFault};
 use crate::replication::Replication;
 use crate::role::{Authority, Role};
 use crate::twin::Datacenter;
@@ -131,7 +132,8 @@ enum Refusal {
 impl Refusal {
     fn status(&self) -> u16 {
         match self {
-            Refusal::NotFound(_) | Refusal::Twin(TwinError::UnknownOrganization(_)) => 404,
+            Refusal::NotFound(_)
+            | Refusal::Twin(TwinError::UnknownOrganization(_) | TwinError::UnknownProxy(_)) => 404,
             Refusal::Twin(TwinError::TimedOut { .. }) => 408,
             Refusal::Twin(TwinError::Invalid(_)) | Refusal::Malformed(_) => 400,
             Refusal::Twin(_) => 500,
@@ -147,6 +149,17 @@ fn to_json(value: impl Serialize) -> Answer {
 
 fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
     serde_json::from_value(value).map_err(|error| Refusal::Malformed(error.to_string()))
+}
+
+/// Takes `timeout_ms` out of the keys; 10 s by default.
+fn timeout(keys: &mut Map<String, Value>) -> Result<Duration, Refusal> {
+    let milliseconds = match keys.remove("timeout_ms") {
+        None => 10_000,
+        Some(value) => value
+            .as_u64()
+            .ok_or_else(|| Refusal::Malformed("timeout_ms takes milliseconds".into()))?,
+    };
+    Ok(Duration::from_millis(milliseconds))
 }
 
 #[derive(Deserialize)]
@@ -185,7 +198,8 @@ struct SetWsdl {
 }
 
 const ROUTES: &str = "GET /state /journal /rows /duplicates /wait, POST /faults /clear /authority \
-                      /replication /replicate /tokens /wsdl /orgs /shutdown, DELETE /faults/{id}";
+                      /replication /replicate /tokens /wsdl /orgs /shutdown, DELETE /faults/{id}, GET \
+                      /proxy_journal /proxy_wait, POST /proxies /proxy_faults /proxy_clear";
 
 /// One request to the endpoint.
 struct Call<'a> {
@@ -244,6 +258,32 @@ impl Call<'_> {
                 let config: OrganizationConfig = self.read()?;
                 to_json(self.datacenter.add_organization(config)?.describe())
             }
+            ("POST", "/proxies") => {
+                let config: ProxyConfig = self.read()?;
+                to_json(self.datacenter.add_proxy(config)?.describe())
+            }
+            ("GET", "/proxy_journal") => {
+                let mut keys = self.asked_keys();
+                to_json(self.named_proxy(&mut keys)?.journal())
+            }
+            ("GET", "/proxy_wait") => {
+                let mut keys = self.asked_keys();
+                let proxy = self.named_proxy(&mut keys)?;
+                let timeout = timeout(&mut keys)?;
+                proxy.wait_for(&from_json::<ProxyCondition>(keys.into())?, timeout)?;
+                to_json(proxy.describe())
+            }
+            ("POST", "/proxy_faults") => {
+                let mut keys: Map<String, Value> = self.read()?;
+                let proxy = self.named_proxy(&mut keys)?;
+                proxy.fault(from_json::<ProxyFault>(keys.into())?)?;
+                done()
+            }
+            ("POST", "/proxy_clear") => {
+                let mut keys: Map<String, Value> = self.read()?;
+                self.named_proxy(&mut keys)?.clear();
+                done()
+            }
             ("POST", "/shutdown") => {
                 self.asked_to_end.store(true, Ordering::SeqCst);
                 done()
@@ -298,27 +338,34 @@ impl Call<'_> {
         to_json(entries)
     }
 
-    fn wait(&self) -> Answer {
-        let mut keys = Map::new();
-        for (name, value) in self.asked() {
-            let value = value
+    /// The query's keys; numbers are numbers.
+    fn asked_keys(&self) -> Map<String, Value> {
+        let number = |value: String| {
+            value
                 .parse::<u64>()
-                .map_or(Value::String(value), Value::from);
-            keys.insert(name, value);
-        }
+                .map_or(Value::String(value), Value::from)
+        };
+        let pairs = self.asked().map(|(name, value)| (name, number(value)));
+        pairs.collect()
+    }
+
+    /// Takes `proxy`, its default name where it is not given, out of the keys.
+    fn named_proxy(&self, keys: &mut Map<String, Value>) -> Result<Proxy, Refusal> {
+        let default = || Value::String(ProxyConfig::default().name);
+        let name: String = from_json(keys.remove("proxy").unwrap_or_else(default))?;
+        Ok(self.datacenter.proxy(&name)?)
+    }
+
+    fn wait(&self) -> Answer {
+        let mut keys = self.asked_keys();
         let org = self.named_org(&mut keys)?;
         let side = keys.remove("side").unwrap_or(Value::Null);
         let role: Role = from_json(side)
             .map_err(|_| Refusal::Malformed("say which: side=primary or side=alternate".into()))?;
-        let timeout = match keys.remove("timeout_ms") {
-            None => 10_000,
-            Some(value) => value
-                .as_u64()
-                .ok_or_else(|| Refusal::Malformed("timeout_ms takes milliseconds".into()))?,
-        };
+        let timeout = timeout(&mut keys)?;
         let condition: Condition = from_json(keys.into())?;
         let side = org.side(role);
-        side.wait_for(condition, Duration::from_millis(timeout))?;
+        side.wait_for(condition, timeout)?;
         to_json(side.counts())
     }
 

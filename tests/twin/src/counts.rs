@@ -11,10 +11,10 @@ pub struct Counts {
     pub connections: u64,
     /// Gauge: connections open now.
     pub open_connections: u64,
-    /// Requests read whole.
+    /// Requests read whole, or answered at their head.
     pub received: u64,
     /// The same by method and service: `POST web_api`, `POST soap`, `POST discovery`,
-    /// `GET odata_v2`, `GET wsdl`, `GET other`.
+    /// `GET odata_v2`, `GET wsdl`, `GET bulk`, `GET other`.
     pub received_by: BTreeMap<String, u64>,
     /// Gauge: requests received, and neither answered whole nor dropped with their connection.
     pub in_flight: u64,

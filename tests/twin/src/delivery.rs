@@ -1,16 +1,18 @@
 //! Answers whose sending is disturbed: what is written, in which steps, and what ends it.
 
 use std::io;
+use std::iter;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
+use crate::content::{Answer, Content};
 use crate::plan::{GoAway, Hold};
-use crate::reply::Reply;
 use crate::socket::Wire;
 
 /// How a connection ends.
@@ -23,8 +25,14 @@ pub(crate) enum End {
 }
 
 /// What disturbs the sending of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
+    /// All of it, then the end.
+    Whole { end: End },
+    /// All of it, after an interim answer.
+    Informational { status: u16, headers: HeaderMap },
+    /// All of it, in chunks, and headers after it.
+    Trailers { headers: HeaderMap },
     /// That many bytes of the head, half of it by default, then the end.
     CutHead { bytes: Option<u64>, end: End },
     /// Head and half of the body, then the end.
@@ -43,92 +51,79 @@ pub(crate) enum Manner {
 
 impl Manner {
     /// The `Content-Length` that is claimed for the body.
-    pub(crate) fn length(self, body: &Bytes) -> u64 {
+    pub(crate) fn length(&self, content: &Content) -> u64 {
         match self {
-            Manner::WrongLength { by, .. } if !body.is_empty() => {
-                (body.len() as u64).saturating_add_signed(by)
+            Manner::WrongLength { by, .. } if !content.is_empty() => {
+                content.length().saturating_add_signed(*by)
             }
-            _ => body.len() as u64,
+            _ => content.length(),
         }
+    }
+
+    /// Whether HTTP/1.1 sends the body in chunks.
+    fn is_chunked(&self, content: &Content) -> bool {
+        let is_trailed = matches!(self, Manner::Trailers { .. }) && !content.is_empty();
+        is_trailed || content.is_chunked()
     }
 }
 
 /// An answer, what disturbs its sending, and what releases it.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    pub(crate) reply: Reply,
+    pub(crate) answer: Answer,
     pub(crate) manner: Manner,
     /// Closed when the fault is cleared.
     pub(crate) released: watch::Receiver<()>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Write(Bytes),
+    /// Of the body.
+    Send(Range<u64>),
     Hold(Hold),
 }
 
 /// An answer as the bytes that HTTP/1.1 makes of it, in steps.
-#[derive(Debug)]
 pub(crate) struct Script {
-    steps: Vec<Step>,
+    content: Content,
+    chunked: bool,
+    steps: Box<dyn Iterator<Item = Step> + Send>,
+    /// How many bytes have left when the status line has.
     status_line: usize,
     /// None: the connection lives on.
     pub(crate) end: Option<End>,
 }
 
 impl Script {
-    pub(crate) fn of(reply: &Reply, manner: Manner) -> Script {
-        let body = reply.body();
-        let head = head(reply, manner.length(body));
-        let status_line = line_length(&head);
-        let half = || body.slice(..body.len() / 2);
-        let (steps, end) = match manner {
-            Manner::CutHead { bytes, end } => {
-                let half = head.len() as u64 / 2;
-                let sent = bytes.unwrap_or(half).min(head.len() as u64) as usize;
-                (vec![Step::Write(head.slice(..sent))], Some(end))
-            }
-            Manner::Drip { bytes, every } => {
-                let whole = Bytes::from([&head[..], &body[..]].concat());
-                let starts = (0..whole.len()).step_by(bytes);
-                let pieces = starts.map(|start| whole.slice(start..whole.len().min(start + bytes)));
-                let steps =
-                    pieces.flat_map(|piece| [Step::Write(piece), Step::Hold(Hold::For(every))]);
-                (steps.collect(), None)
-            }
-            _ if body.is_empty() => (vec![Step::Write(head)], None),
-            // Faults of HTTP/2 meet no request of HTTP/1.1.
-            Manner::CutStream { .. } | Manner::AfterGoAway(_) => {
-                (vec![Step::Write(head), Step::Write(body.clone())], None)
-            }
-            Manner::CutBody { end } => (vec![Step::Write(head), Step::Write(half())], Some(end)),
-            Manner::WrongLength { end, .. } => {
-                let steps = vec![Step::Write(head), Step::Write(body.clone())];
-                (steps, Some(end))
-            }
-            Manner::StallBody { hold } => {
-                let steps = vec![
-                    Step::Write(head),
-                    Step::Write(half()),
-                    Step::Hold(hold),
-                    Step::Write(body.slice(body.len() / 2..)),
-                ];
-                (steps, None)
-            }
+    pub(crate) fn of(answer: &Answer, manner: &Manner) -> Script {
+        let content = answer.body().clone();
+        let chunked = manner.is_chunked(&content);
+        let length = (!chunked).then(|| manner.length(&content));
+        let head = head(answer, length);
+        let (steps, end) = steps(&head, &content, chunked, manner);
+        let interim = match manner {
+            Manner::Informational { status, headers } => interim(*status, headers),
+            _ => Bytes::new(),
         };
+        let status_line = interim.len() + line_length(&head);
+        let before = (!interim.is_empty()).then_some(Step::Write(interim));
         Script {
-            steps,
+            content,
+            chunked,
+            steps: Box::new(before.into_iter().chain(steps)),
             status_line,
             end,
         }
     }
 
     /// Writes the answer; tells when its status line has left. An error means that the client
-    /// has left, or sent more before it was answered, which no client of the twin does.
+    /// has left, or sent more before it was answered, which no client of the twin does, but where
+    /// its request was not read to the end.
     pub(crate) async fn play(
         self,
         wire: Wire,
+        unread: bool,
         released: &watch::Receiver<()>,
         answered: impl FnOnce(),
     ) -> io::Result<Wire> {
@@ -137,30 +132,118 @@ impl Script {
         let write = async {
             let mut written = 0;
             for step in self.steps {
-                match step {
-                    Step::Hold(hold) => hold.wait(released.clone()).await,
+                let mut range = match step {
+                    Step::Hold(hold) => {
+                        hold.wait(released.clone()).await;
+                        continue;
+                    }
                     Step::Write(bytes) => {
                         writing.write_all(&bytes).await?;
-                        writing.flush().await?;
                         written += bytes.len();
-                        if written >= self.status_line
-                            && let Some(answered) = answered.take()
-                        {
-                            answered();
-                        }
+                        0..0
                     }
+                    Step::Send(range) => range,
+                };
+                while !range.is_empty() {
+                    let piece = self.content.piece(range.clone());
+                    range.start += piece.len() as u64;
+                    match self.chunked {
+                        true => writing.write_all(&chunk(&piece)).await?,
+                        false => writing.write_all(&piece).await?,
+                    }
+                }
+                writing.flush().await?;
+                if written >= self.status_line
+                    && let Some(answered) = answered.take()
+                {
+                    answered();
                 }
             }
             io::Result::Ok(())
         };
-        let mut scrap = [0];
+        let read = async {
+            let mut scrap = [0; 4096];
+            while unread && reading.read(&mut scrap).await.is_ok_and(|bytes| bytes > 0) {}
+            match unread {
+                true => std::future::pending().await,
+                false => reading.read(&mut scrap[..1]).await,
+            }
+        };
         tokio::select! {
             biased;
             written = write => written?,
-            _ = reading.read(&mut scrap) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            _ = read => return Err(io::ErrorKind::ConnectionAborted.into()),
         }
         Ok(reading.unsplit(writing))
     }
+}
+
+type Steps = Box<dyn Iterator<Item = Step> + Send>;
+
+/// What is written in this manner, and what ends it.
+fn steps(head: &Bytes, content: &Content, chunked: bool, manner: &Manner) -> (Steps, Option<End>) {
+    let length = content.length();
+    let half = length / 2;
+    let write = |bytes: &Bytes| Step::Write(bytes.clone());
+    let last_chunk = |trailers: &HeaderMap| {
+        let last = Bytes::from([&b"0\r\n"[..], &lines(trailers), b"\r\n"].concat());
+        chunked.then_some(Step::Write(last))
+    };
+    let whole = |trailers: &HeaderMap| -> Steps {
+        let steps = [write(head), Step::Send(0..length)];
+        Box::new(steps.into_iter().chain(last_chunk(trailers)))
+    };
+    let no_trailers = HeaderMap::new();
+    match manner {
+        Manner::CutHead { bytes, end } => {
+            let half = head.len() as u64 / 2;
+            let sent = bytes.unwrap_or(half).min(head.len() as u64) as usize;
+            let cut = Step::Write(head.slice(..sent));
+            (Box::new(iter::once(cut)), Some(*end))
+        }
+        Manner::Drip { bytes, every } => {
+            let (bytes, hold) = (*bytes, Step::Hold(Hold::For(*every)));
+            let pieces = |length: u64| {
+                let starts = (0..length).step_by(bytes);
+                starts.map(move |start| start..length.min(start + bytes as u64))
+            };
+            let whole = head.clone();
+            let of_head = pieces(head.len() as u64)
+                .map(move |range| whole.slice(range.start as usize..range.end as usize));
+            let steps = of_head.map(Step::Write);
+            let steps = steps.chain(pieces(length).map(Step::Send));
+            let steps = steps.flat_map(move |step| [step, hold.clone()]);
+            (Box::new(steps.chain(last_chunk(&no_trailers))), None)
+        }
+        Manner::Whole { end } => (whole(&no_trailers), Some(*end)),
+        Manner::Trailers { headers } => (whole(headers), None),
+        // Faults of HTTP/2 meet no request of HTTP/1.1.
+        Manner::Informational { .. } | Manner::CutStream { .. } | Manner::AfterGoAway(_) => {
+            (whole(&no_trailers), None)
+        }
+        _ if content.is_empty() => (whole(&no_trailers), None),
+        Manner::CutBody { end } => {
+            let steps = [write(head), Step::Send(0..half)];
+            (Box::new(steps.into_iter()), Some(*end))
+        }
+        Manner::WrongLength { end, .. } => (whole(&no_trailers), Some(*end)),
+        Manner::StallBody { hold } => {
+            let steps = [
+                write(head),
+                Step::Send(0..half),
+                Step::Hold(*hold),
+                Step::Send(half..length),
+            ];
+            let steps = steps.into_iter().chain(last_chunk(&no_trailers));
+            (Box::new(steps), None)
+        }
+    }
+}
+
+/// A chunk of the chunked coding (RFC 9112, 7.1).
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let size = format!("{:x}\r\n", bytes.len());
+    [size.as_bytes(), bytes, b"\r\n"].concat()
 }
 
 fn line_length(head: &[u8]) -> usize {
@@ -168,20 +251,42 @@ fn line_length(head: &[u8]) -> usize {
     end.map_or(head.len(), |end| end + 2)
 }
 
-/// The head as hyper writes it, with a length of our own.
-fn head(reply: &Reply, length: u64) -> Bytes {
-    let status = reply.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
-    for (name, value) in reply.headers() {
-        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
+/// The head as hyper writes it, with a length of our own; none where the body comes in chunks.
+fn head(answer: &Answer, length: Option<u64>) -> Bytes {
+    let status = answer.status();
+    let mut headers = answer.headers().clone();
     let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-    if !has_no_body && !reply.headers().contains_key(CONTENT_LENGTH) {
-        head.extend(format!("content-length: {length}\r\n").into_bytes());
+    match length {
+        _ if has_no_body => {}
+        None => {
+            headers.remove(CONTENT_LENGTH);
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        Some(length) => {
+            let given = headers.entry(CONTENT_LENGTH);
+            given.or_insert_with(|| HeaderValue::from(length));
+        }
     }
-    head.extend(b"\r\n");
-    head.into()
+    let reason = status.canonical_reason().unwrap_or_default();
+    whole_head(status.as_str(), reason, &headers)
+}
+
+fn interim(status: u16, headers: &HeaderMap) -> Bytes {
+    let code = StatusCode::from_u16(status).ok();
+    let reason = code.and_then(|code| code.canonical_reason());
+    whole_head(&status.to_string(), reason.unwrap_or_default(), headers)
+}
+
+fn whole_head(status: &str, reason: &str, headers: &HeaderMap) -> Bytes {
+    let line = format!("HTTP/1.1 {status} {reason}\r\n");
+    [line.as_bytes(), &lines(headers), b"\r\n"].concat().into()
+}
+
+fn lines(headers: &HeaderMap) -> Vec<u8> {
+    let lines = headers
+        .iter()
+        .map(|(name, value)| [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    lines.flatten().collect()
 }
 
 #[cfg(test)]
@@ -196,15 +301,15 @@ mod tests {
 
     fn script(status: u16, body: &'static str, manner: Manner) -> Script {
         let reply = Response::builder().status(status).header("A", "b");
-        Script::of(
-            &reply.body(Bytes::from_static(body.as_bytes())).unwrap(),
-            manner,
-        )
+        Script::of(&reply.body(Content::from(body)).unwrap(), &manner)
     }
 
-    fn written(script: &Script) -> String {
-        let bytes = script.steps.iter().flat_map(|step| match step {
+    fn written(script: Script) -> String {
+        let content = script.content;
+        let bytes = script.steps.flat_map(|step| match step {
             Step::Write(bytes) => bytes.to_vec(),
+            Step::Send(range) if script.chunked => chunk(&content.piece(range)),
+            Step::Send(range) => content.piece(range).to_vec(),
             Step::Hold(_) => b"|".to_vec(),
         });
         String::from_utf8(bytes.collect()).unwrap()
@@ -258,18 +363,38 @@ mod tests {
             ),
             (
                 Manner::Drip { bytes: 60, every },
-                format!("{head}abcd|"),
+                format!("{head}|abcd|"),
                 None,
             ),
+            (
+                Manner::Informational {
+                    status: 103,
+                    headers: HeaderMap::new(),
+                },
+                format!("HTTP/1.1 103 Early Hints\r\n\r\n{head}abcd"),
+                None,
+            ),
+            (
+                Manner::Trailers {
+                    headers: [(TRANSFER_ENCODING, HeaderValue::from_static("t"))]
+                        .into_iter()
+                        .collect(),
+                },
+                format!("{head}4\r\nabcd\r\n0\r\ntransfer-encoding: t\r\n\r\n")
+                    .replace("content-length: 4", "transfer-encoding: chunked"),
+                None,
+            ),
+            (
+                Manner::Whole { end: End::Reset },
+                format!("{head}abcd"),
+                Some(End::Reset),
+            ),
         ] {
-            let script = script(200, "abcd", manner);
-            assert_eq!(
-                (written(&script), script.end),
-                (expected, end),
-                "{manner:?}"
-            );
+            let script = script(200, "abcd", manner.clone());
+            assert_eq!(script.end, end, "{manner:?}");
+            assert_eq!(written(script), expected, "{manner:?}");
         }
-        let drip = written(&script(200, "abcd", Manner::Drip { bytes: 3, every }));
+        let drip = written(script(200, "abcd", Manner::Drip { bytes: 3, every }));
         assert!(drip.starts_with("HTT|P/1|.1 "), "{drip}");
         assert_eq!(drip.replace('|', ""), format!("{head}abcd"));
     }
@@ -285,7 +410,8 @@ mod tests {
         ] {
             let script = script(204, "", manner);
             let head = "HTTP/1.1 204 No Content\r\na: b\r\n\r\n";
-            assert_eq!((written(&script).as_str(), script.end), (head, None));
+            assert_eq!(script.end, None);
+            assert_eq!(written(script), head);
         }
     }
 }

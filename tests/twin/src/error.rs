@@ -13,6 +13,9 @@ pub enum TwinError {
     /// No such organization.
     #[error("the twin has no organization `{0}`: see GET /state")]
     UnknownOrganization(String),
+    /// No such proxy.
+    #[error("the twin has no proxy `{0}`: see GET /state")]
+    UnknownProxy(String),
     /// A condition was not met in time; `seen` is what held at the end.
     #[error("not met in time: {wanted}; seen: {seen}")]
     TimedOut {

@@ -1,24 +1,28 @@
-//! The life of one request, from the moment it was read whole.
+//! The life of one request, from the moment it was read whole, or as much of it as is read.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, StatusCode};
 use tokio::sync::watch;
 
+use crate::content::{Answer, Content};
 use crate::delivery::{End, Staged};
-use crate::organization::Organization;
+use crate::fault_kind::FaultKind;
+use crate::organization::{Organization, Peer};
 use crate::plan::{Ending, Outcome, Plan};
 use crate::role::Role;
 use crate::service::{self, Service};
+use crate::{bulk, coding};
 
 /// Where a request came in.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) organization: Arc<Organization>,
     pub(crate) role: Role,
-    /// Counts the side's connections from 1.
-    pub(crate) connection: u64,
+    pub(crate) connection: Peer,
 }
 
 /// Counts a request as in flight until it is answered whole, or dropped with its connection.
@@ -50,7 +54,7 @@ impl Drop for InFlight {
             role,
             connection,
         } = &self.door;
-        organization.finish(*role, *connection, self.seq, self.status);
+        organization.finish(*role, connection.number, self.seq, self.status);
     }
 }
 
@@ -58,7 +62,7 @@ impl Drop for InFlight {
 pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> (Ending, InFlight) {
     let (seq, hit) = door
         .organization
-        .receive(door.role, door.connection, &request);
+        .receive(door.role, door.connection, &request, None);
     let in_flight = InFlight {
         door: door.clone(),
         seq,
@@ -75,16 +79,36 @@ pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> (Ending, In
     (ending, in_flight)
 }
 
+/// The same for a request whose body is not read, since a fault answers its head.
+pub(crate) async fn exchange_at_head(
+    door: Door,
+    head: &Parts,
+    kind: &FaultKind,
+) -> (Ending, InFlight) {
+    let request = Request::from_parts(head.clone(), Bytes::new());
+    let organization = &door.organization;
+    let (seq, _) = organization.receive(door.role, door.connection, &request, Some(kind));
+    let in_flight = InFlight {
+        door: door.clone(),
+        seq,
+        status: None,
+    };
+    let plan = Plan::of(kind, Service::of(request.uri()));
+    let ending = execute(door, seq, request, plan, watch::channel(()).1).await;
+    (ending, in_flight)
+}
+
 async fn execute(
     door: Door,
     seq: u64,
-    request: Request<Bytes>,
+    mut request: Request<Bytes>,
     plan: Plan,
     released: watch::Receiver<()>,
 ) -> Ending {
     if let Some(hold) = plan.hold_before {
         hold.wait(released.clone()).await;
     }
+    bulk::prepare(&mut request).await;
     let served = plan.execute.then(|| serve(&door, seq, &request));
     if let Some(hold) = plan.hold_after {
         hold.wait(released.clone()).await;
@@ -93,14 +117,34 @@ async fn execute(
         (Outcome::Served, Some(ending)) | (Outcome::Instead(ending), _) => ending,
         (Outcome::Served, None) => Ending::NeverAnswer,
     };
-    match (plan.manner, ending) {
-        (Some(manner), Ending::Answer(reply)) => Ending::Staged(Staged {
-            reply,
+    let Ending::Answer(answer) = ending else {
+        return ending;
+    };
+    let offered = door.organization.config.codings(door.role);
+    let answer = coding::code(answer, plan.coded, request.headers(), offered).await;
+    let answer = match *request.method() {
+        Method::HEAD => without_body(answer),
+        _ => answer,
+    };
+    match plan.manner {
+        Some(manner) => Ending::Staged(Box::new(Staged {
+            answer,
             manner,
             released,
-        }),
-        (_, ending) => ending,
+        })),
+        None => Ending::Answer(answer),
     }
+}
+
+/// What HEAD is answered: the head that GET gets.
+fn without_body(answer: Answer) -> Answer {
+    let (mut head, content) = answer.into_parts();
+    let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+    if !has_no_body && !content.is_chunked() {
+        let length = head.headers.entry(CONTENT_LENGTH);
+        length.or_insert_with(|| HeaderValue::from(content.length()));
+    }
+    Answer::from_parts(head, Content::from(Bytes::new()))
 }
 
 fn serve(door: &Door, seq: u64, request: &Request<Bytes>) -> Ending {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::TwinError;
+use crate::coding::Coding;
 use crate::error_code::ErrorCode;
 
 /// What happens instead of an ordinary answer.
@@ -186,6 +186,71 @@ pub enum FaultKind {
         #[serde(default)]
         answer: Option<Box<FaultKind>>,
     },
+    /// The body of the answer is coded, whether or not the client accepts that, with the
+    /// `Content-Encoding` that says so. It is an answer as well: `cut_body` with a `coded` answer
+    /// ends the connection in the middle of the coded bytes.
+    Coded {
+        /// The coding.
+        coding: Coding,
+        /// The answer's body is that many spaces instead, which are few bytes on the wire; at most
+        /// 2^33. None (default): the body is the answer's own.
+        #[serde(default)]
+        inflated: Option<u64>,
+        /// True: the first half of the coded bytes, as a whole body with a length that fits. False
+        /// by default.
+        #[serde(default)]
+        truncated: bool,
+        /// As in `CutHead`.
+        #[serde(default)]
+        answer: Option<Box<FaultKind>>,
+    },
+    /// An interim answer (RFC 9110, 15.2) comes before the answer.
+    Informational {
+        /// Its status, 103 by default: 100, or 102 to 199.
+        #[serde(default = "early_hints")]
+        status: u16,
+        /// Its headers; a `Link` by default.
+        #[serde(default = "a_link")]
+        headers: BTreeMap<String, String>,
+        /// As in `CutHead`.
+        #[serde(default)]
+        answer: Option<Box<FaultKind>>,
+    },
+    /// The body of the answer comes in chunks (on HTTP/2 in frames, as ever), and headers follow
+    /// it. An answer without a body is sent as it is.
+    Trailers {
+        /// The trailers; `x-twin-trailer: 1` by default.
+        #[serde(default = "a_trailer")]
+        headers: BTreeMap<String, String>,
+        /// As in `CutHead`.
+        #[serde(default)]
+        answer: Option<Box<FaultKind>>,
+    },
+    /// The answer is sent whole, as one after which the connection lives on, and then it ends: a
+    /// client that uses it again meets the end. With `skip` after so many requests. On HTTP/2
+    /// without a GOAWAY; with one, it is `goaway` with `commit` and `answered`.
+    CloseAfterAnswer {
+        /// True: with an RST. False (default): with a close.
+        #[serde(default)]
+        reset: bool,
+        /// As in `CommitThenClose`.
+        #[serde(default)]
+        close_notify: bool,
+        /// As in `CutHead`.
+        #[serde(default)]
+        answer: Option<Box<FaultKind>>,
+    },
+    /// The answer comes when the head of the request was read, and none of its body: a client that
+    /// expects `100-continue` gets it instead. Then the connection is closed; on HTTP/2 the stream
+    /// is reset with NO_ERROR, and the connection lives on. The request is not executed.
+    AnswerAtHead {
+        /// What is answered: an answer without `commit`. 417 by default.
+        #[serde(default = "expectation_failed")]
+        answer: Box<FaultKind>,
+    },
+    /// A request that expects `100-continue` is not told to go on; it is served when its body has
+    /// come nevertheless. Meets no other requests.
+    WithholdContinue,
     /// The connection is reset when that much of the request's body was read, or all of a shorter
     /// one. The request is not executed, and stands in no journal, since it was not read whole.
     ResetWithinRequest {
@@ -277,6 +342,27 @@ fn too_many_requests() -> ErrorCode {
     ErrorCode(0x8007_2322)
 }
 
+fn early_hints() -> u16 {
+    103
+}
+
+fn a_link() -> BTreeMap<String, String> {
+    BTreeMap::from([("link".to_owned(), "</style.css>; rel=preload".to_owned())])
+}
+
+fn a_trailer() -> BTreeMap<String, String> {
+    BTreeMap::from([("x-twin-trailer".to_owned(), "1".to_owned())])
+}
+
+fn expectation_failed() -> Box<FaultKind> {
+    Box::new(FaultKind::Status {
+        status: 417,
+        headers: BTreeMap::new(),
+        body: String::new(),
+        commit: false,
+    })
+}
+
 fn refused_stream() -> u32 {
     7
 }
@@ -325,6 +411,12 @@ impl FaultKind {
             FaultKind::StallBody { .. } => "stall_body",
             FaultKind::WrongLength { .. } => "wrong_length",
             FaultKind::SlowDrip { .. } => "slow_drip",
+            FaultKind::Coded { .. } => "coded",
+            FaultKind::Informational { .. } => "informational",
+            FaultKind::Trailers { .. } => "trailers",
+            FaultKind::CloseAfterAnswer { .. } => "close_after_answer",
+            FaultKind::AnswerAtHead { .. } => "answer_at_head",
+            FaultKind::WithholdContinue => "withhold_continue",
             FaultKind::ResetWithinRequest { .. } => "reset_within_request",
             FaultKind::Goaway { .. } => "goaway",
             FaultKind::RstStream { .. } => "rst_stream",
@@ -356,169 +448,5 @@ impl FaultKind {
             ms: None,
             answer: None,
         }
-    }
-
-    /// Whether the fault is made at the listener or at idle connections, so that no request is
-    /// there to be matched or counted.
-    pub(crate) fn is_of_the_listener(&self) -> bool {
-        matches!(
-            self,
-            FaultKind::Refuse { .. } | FaultKind::ListenNeverAccept | FaultKind::CloseIdle
-        )
-    }
-
-    /// Whether the fault is made in the TLS handshake, where connections are counted and no
-    /// request is there to be matched.
-    pub(crate) fn is_of_the_handshake(&self) -> bool {
-        matches!(
-            self,
-            FaultKind::BreakHandshake { .. } | FaultKind::Certificate { .. }
-        )
-    }
-
-    /// Whether the fault acts before the request was read whole.
-    pub(crate) fn is_of_the_head(&self) -> bool {
-        matches!(
-            self,
-            FaultKind::ResetBeforeRequest | FaultKind::ResetWithinRequest { .. }
-        )
-    }
-
-    /// Whether the fault is made of frames that HTTP/1.1 does not have.
-    pub(crate) fn is_of_http2(&self) -> bool {
-        matches!(self, FaultKind::Goaway { .. } | FaultKind::RstStream { .. })
-    }
-
-    /// The answer whose sending the fault disturbs, where it is not the service's.
-    pub(crate) fn answer(&self) -> Option<&FaultKind> {
-        match self {
-            FaultKind::CutHead { answer, .. }
-            | FaultKind::CutBody { answer, .. }
-            | FaultKind::StallBody { answer, .. }
-            | FaultKind::WrongLength { answer, .. }
-            | FaultKind::SlowDrip { answer, .. } => answer.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// What a passive side may answer: a fault that executes nothing and needs a request.
-    pub(crate) fn check_passive(&self) -> Result<(), TwinError> {
-        let fits = match self {
-            FaultKind::AcceptNeverAnswer
-            | FaultKind::ResetAfterRequest
-            | FaultKind::CloseAfterRequest { .. }
-            | FaultKind::Throttled { .. }
-            | FaultKind::DatacenterNotAvailable { .. } => true,
-            FaultKind::HtmlPage { commit, .. }
-            | FaultKind::Status { commit, .. }
-            | FaultKind::ServiceFault { commit, .. } => !commit,
-            _ => false,
-        };
-        if !fits {
-            return Err(TwinError::invalid(format!(
-                "a passive side cannot answer `{}`: take accept_never_answer, reset_after_request, \
-                 close_after_request, datacenter_not_available, throttled, or html_page, status, service_fault \
-                 without `commit`",
-                self.name()
-            )));
-        }
-        self.check()
-    }
-
-    /// Says what is wrong with a kind that could not do what it says.
-    pub(crate) fn check(&self) -> Result<(), TwinError> {
-        let both_ends = |reset: bool, close_notify: bool| {
-            if reset && close_notify {
-                return Err(TwinError::invalid(format!(
-                    "`{}`: a reset says no goodbye: leave out `reset` or `close_notify`",
-                    self.name()
-                )));
-            }
-            Ok(())
-        };
-        match self {
-            FaultKind::CutHead {
-                reset,
-                close_notify,
-                ..
-            }
-            | FaultKind::CutBody {
-                reset,
-                close_notify,
-                ..
-            } => both_ends(*reset, *close_notify)?,
-            FaultKind::WrongLength { by: 0, .. } => {
-                return Err(TwinError::invalid(
-                    "`wrong_length`: by 0 is right: take another number",
-                ));
-            }
-            FaultKind::Goaway {
-                answered: true,
-                commit: false,
-                ..
-            }
-            | FaultKind::RstStream {
-                partial: true,
-                commit: false,
-                ..
-            } => {
-                return Err(TwinError::invalid(format!(
-                    "`{}`: what is answered was executed: set `commit`",
-                    self.name()
-                )));
-            }
-            FaultKind::SlowDrip { bytes: 0, .. } => {
-                return Err(TwinError::invalid(
-                    "`slow_drip`: 0 bytes never end: take 1 or more",
-                ));
-            }
-            _ => {}
-        }
-        if let Some(answer) = self.answer() {
-            let is_answer = matches!(
-                answer,
-                FaultKind::HtmlPage { .. }
-                    | FaultKind::Status { .. }
-                    | FaultKind::DatacenterNotAvailable { .. }
-                    | FaultKind::ServiceFault { .. }
-                    | FaultKind::Throttled { .. }
-            );
-            if !is_answer {
-                return Err(TwinError::invalid(format!(
-                    "`{}` is no answer: take html_page, status, datacenter_not_available, \
-                     service_fault or throttled",
-                    answer.name()
-                )));
-            }
-            answer.check_status()?;
-        }
-        self.check_status()
-    }
-
-    fn check_status(&self) -> Result<(), TwinError> {
-        let status = match self {
-            FaultKind::HtmlPage { status, .. }
-            | FaultKind::Status { status, .. }
-            | FaultKind::DatacenterNotAvailable { status }
-            | FaultKind::ServiceFault { status, .. } => *status,
-            _ => return Ok(()),
-        };
-        if !(200..=999).contains(&status) {
-            return Err(TwinError::invalid(format!(
-                "status {status} is none: take a number from 200 to 999"
-            )));
-        }
-        if let FaultKind::Status { headers, .. } = self {
-            for (name, value) in headers {
-                if http::HeaderName::try_from(name).is_err()
-                    || http::HeaderValue::try_from(value).is_err()
-                {
-                    return Err(TwinError::invalid(format!(
-                        "`{name}: {value}` is no header"
-                    )));
-                }
-            }
-        }
-        Ok(())
     }
 }

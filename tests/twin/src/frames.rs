@@ -6,14 +6,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::socket::Wire;
-
-/// How long a closed connection waits for the client to leave.
-const LINGER: Duration = Duration::from_secs(1);
+use crate::socket::{LINGER, Wire};
 
 /// RFC 9113, 4.1.
 const HEADER: usize = 9;

@@ -5,10 +5,9 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{Request, Response, Version};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,10 +16,13 @@ use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
+use crate::content::{Content, Sending};
 use crate::delivery::{End, Script, Staged};
-use crate::exchange::{Door, InFlight, exchange};
+use crate::exchange::{Door, InFlight, exchange, exchange_at_head};
+use crate::expectation::{Mute, Muted, expects_continue};
 use crate::fault::FaultId;
 use crate::fault_kind::FaultKind;
+use crate::gathering::Gathering;
 use crate::plan::Ending;
 use crate::socket::{ResetOnDrop, Wire};
 use crate::state::Command;
@@ -31,6 +33,7 @@ pub(crate) struct Server {
     judged_below: FaultId,
     command: watch::Receiver<Command>,
     reset: ResetOnDrop,
+    mute: Mute,
     /// Whether no request has come yet.
     first: AtomicBool,
     /// The answer that hyper does not write; see [`Abort::Staged`].
@@ -43,6 +46,8 @@ struct Departing {
     in_flight: InFlight,
     /// The client wants no other answer on this connection.
     last: bool,
+    /// The request was not read to its end.
+    unread: bool,
 }
 
 /// Why hyper stops serving without an answer; travels through it as the service's error, which
@@ -67,6 +72,7 @@ impl Server {
             judged_below,
             command,
             reset,
+            mute: Mute::default(),
             first: AtomicBool::new(true),
             departing: Mutex::new(None),
         }
@@ -95,7 +101,7 @@ impl Server {
         let service = service_fn(|request| server.handle(request));
         let mut connection = http1::Builder::new()
             .header_read_timeout(None)
-            .serve_connection(TokioIo::new(wire), service);
+            .serve_connection(TokioIo::new(Muted::new(wire, server.mute.clone())), service);
         let result = loop {
             tokio::select! {
                 result = &mut connection => break result,
@@ -110,7 +116,7 @@ impl Server {
         };
         let error = result.err()?;
         let abort = *error.source()?.downcast_ref::<Abort>()?;
-        Some((abort, connection.into_parts().io.into_inner()))
+        Some((abort, connection.into_parts().io.into_inner().into_inner()))
     }
 
     async fn end(&self, mut wire: Wire, end: End) {
@@ -137,16 +143,22 @@ impl Server {
             staged,
             in_flight,
             last,
+            unread,
         } = waiting?;
-        let script = Script::of(&staged.reply, staged.manner);
+        let script = Script::of(&staged.answer, &staged.manner);
         let end = match script.end {
             None if last => Some(End::Close { close_notify: true }),
             end => end,
         };
-        let begins = || in_flight.begins_to_answer(staged.reply.status());
-        let wire = script.play(wire, &staged.released, begins).await.ok()?;
+        let begins = || in_flight.begins_to_answer(staged.answer.status());
+        let wire = script.play(wire, unread, &staged.released, begins).await;
+        let wire = wire.ok()?;
         match end {
             None => Some(wire),
+            Some(_) if unread => {
+                wire.leave().await;
+                None
+            }
             Some(end) => {
                 self.end(wire, end).await;
                 None
@@ -154,7 +166,7 @@ impl Server {
         }
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Abort> {
+    async fn handle(&self, request: Request<Incoming>) -> Result<Response<Sending>, Abort> {
         // Faults that judged the accept leave the first request alone; later ones are judged by
         // all.
         let judged_below = match self.first.swap(false, Ordering::Relaxed) {
@@ -163,34 +175,75 @@ impl Server {
         };
         let met = self.door.meet_head(&request, judged_below);
         let (head, mut body) = request.into_parts();
-        if let Some(kind) = met {
-            if let FaultKind::ResetWithinRequest { bytes } = kind {
-                read_at_least(&mut body, bytes).await;
+        self.mute.set(false);
+        match met {
+            None => {}
+            Some(FaultKind::WithholdContinue) => self.mute.set(true),
+            Some(kind @ FaultKind::AnswerAtHead { .. }) => {
+                let (ending, in_flight) = exchange_at_head(self.door.clone(), &head, &kind).await;
+                return self.conclude(ending, in_flight, true, true);
             }
-            return Err(Abort::End(End::Reset));
+            Some(kind) => {
+                if let FaultKind::ResetWithinRequest { bytes } = kind {
+                    read_at_least(&mut body, bytes).await;
+                }
+                return Err(Abort::End(End::Reset));
+            }
         }
         let last = head.version == Version::HTTP_10
             || head
                 .headers
                 .get(CONNECTION)
                 .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-        let body = body.collect().await.map_err(|_| {
-            Abort::End(End::Close {
-                close_notify: false,
-            })
-        })?;
-        let request = Request::from_parts(head, body.to_bytes());
+        let mut gathering = Gathering::of(&head.uri);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| {
+                Abort::End(End::Close {
+                    close_notify: false,
+                })
+            })?;
+            if let Ok(data) = frame.into_data() {
+                gathering.take(&data);
+            }
+        }
+        let request = gathering.request(head);
         let (ending, in_flight) = exchange(self.door.clone(), request).await;
+        if matches!(ending, Ending::NeverAnswer) {
+            return std::future::pending::<Result<_, Infallible>>()
+                .await
+                .map_err(|never| match never {});
+        }
+        self.conclude(ending, in_flight, last, false)
+    }
+
+    /// What hyper is told of a request's end.
+    fn conclude(
+        &self,
+        ending: Ending,
+        in_flight: InFlight,
+        last: bool,
+        unread: bool,
+    ) -> Result<Response<Sending>, Abort> {
         match ending {
-            Ending::Answer(reply) => {
-                in_flight.answered(reply.status());
-                Ok(reply.map(Full::from))
+            Ending::Answer(answer) => {
+                let under_way = match answer.body() {
+                    Content::Bytes(_) => {
+                        in_flight.answered(answer.status());
+                        None
+                    }
+                    Content::Bulk(_) => {
+                        in_flight.begins_to_answer(answer.status());
+                        Some(in_flight)
+                    }
+                };
+                Ok(answer.map(|content| Sending::new(content, under_way)))
             }
             Ending::Staged(staged) => {
                 let departing = Departing {
-                    staged,
+                    staged: *staged,
                     in_flight,
                     last,
+                    unread,
                 };
                 *self
                     .departing
@@ -200,10 +253,9 @@ impl Server {
             }
             Ending::End(end) => Err(Abort::End(end)),
             // Faults of HTTP/2 meet no request of HTTP/1.1.
-            Ending::RstStream { .. } | Ending::GoAway(_) => Err(Abort::End(End::Reset)),
-            Ending::NeverAnswer => std::future::pending::<Result<_, Infallible>>()
-                .await
-                .map_err(|never| match never {}),
+            Ending::RstStream { .. } | Ending::GoAway(_) | Ending::NeverAnswer => {
+                Err(Abort::End(End::Reset))
+            }
         }
     }
 }
@@ -230,11 +282,13 @@ impl Door {
             .uri()
             .path_and_query()
             .map_or("/", |path| path.as_str());
+        let expects = expects_continue(request.headers());
+        let method = request.method().as_str();
         self.organization.update(|state| {
             let side = state.side_mut(self.role);
             let met = side
                 .faults
-                .strike_head(request.method().as_str(), path, judged_below)?;
+                .strike_head(method, path, expects, judged_below)?;
             side.count_fault(met.name());
             Some(met)
         })

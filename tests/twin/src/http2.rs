@@ -1,5 +1,6 @@
 //! HTTP/2 on one connection, and the ends that a fault prescribes.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -8,18 +9,24 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 
+use crate::content::{Answer, Content};
 use crate::delivery::{End, Manner, Staged};
-use crate::exchange::{Door, InFlight, exchange};
+use crate::exchange::{Door, InFlight, exchange, exchange_at_head};
+use crate::expectation::expects_continue;
 use crate::fault::FaultId;
 use crate::fault_kind::{FaultKind, LastStream};
 use crate::frames::{FrameTap, Progress, go_away};
+use crate::gathering::Gathering;
 use crate::plan::{Ending, GoAway, Hold};
-use crate::reply::Reply;
 use crate::socket::{ResetOnDrop, Wire};
 use crate::state::Command;
+
+/// Large enough for bulk.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 22;
 
 /// The server's end of one connection.
 pub(crate) struct Server {
@@ -42,7 +49,11 @@ impl Server {
     /// Serves the connection until one side ends it.
     pub(crate) async fn serve(self, wire: Wire) {
         let mut tap = FrameTap::new(wire);
-        let Ok(connection) = h2::server::handshake(tap.clone()).await else {
+        let mut builder = h2::server::Builder::new();
+        builder
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let Ok(connection) = builder.handshake(tap.clone()).await else {
             return;
         };
         match self.serve_until_end(connection, &tap).await {
@@ -136,23 +147,44 @@ impl Stream {
     ) -> Result<Fate, h2::Error> {
         let met = self.door.meet_head(&request, judged_below);
         let (head, mut body) = request.into_parts();
-        let wanted = match met {
-            Some(FaultKind::ResetWithinRequest { bytes }) => Some(bytes),
-            Some(_) => Some(0),
-            None => None,
-        };
-        let body = read(&mut body, wanted.unwrap_or(u64::MAX)).await?;
-        if wanted.is_some() {
-            return Ok(Fate::Ends(End::Reset));
+        let mut gathering = Gathering::of(&head.uri);
+        match met {
+            None if expects_continue(&head.headers) && !body.is_end_stream() => {
+                let mut go_on = Response::new(());
+                *go_on.status_mut() = StatusCode::CONTINUE;
+                self.respond.send_informational(go_on)?;
+            }
+            None | Some(FaultKind::WithholdContinue) => {}
+            Some(kind @ FaultKind::AnswerAtHead { .. }) => {
+                let (ending, in_flight) = exchange_at_head(self.door.clone(), &head, &kind).await;
+                let fate = self.conclude(ending, in_flight).await?;
+                // Here the client is told that the rest is not wanted.
+                drop(body);
+                return Ok(match fate {
+                    Fate::Ends(End::Close { .. }) => Fate::LivesOn,
+                    fate => fate,
+                });
+            }
+            Some(kind) => {
+                if let FaultKind::ResetWithinRequest { bytes } = kind {
+                    read(&mut body, &mut gathering, bytes).await?;
+                }
+                return Ok(Fate::Ends(End::Reset));
+            }
         }
-        let exchanging = exchange(self.door.clone(), Request::from_parts(head, body.into()));
+        read(&mut body, &mut gathering, u64::MAX).await?;
+        let exchanging = exchange(self.door.clone(), gathering.request(head));
         let (ending, in_flight) = tokio::select! {
             exchanged = exchanging => exchanged,
             gone = reset_by_client(&mut self.respond) => return gone,
         };
+        self.conclude(ending, in_flight).await
+    }
+
+    async fn conclude(&mut self, ending: Ending, in_flight: InFlight) -> Result<Fate, h2::Error> {
         match ending {
-            Ending::Answer(reply) => self.send_whole(reply, in_flight).await,
-            Ending::Staged(staged) => self.send_staged(staged, in_flight).await,
+            Ending::Answer(answer) => self.send_whole(answer, in_flight).await,
+            Ending::Staged(staged) => self.send_staged(*staged, in_flight).await,
             Ending::End(end) => Ok(Fate::Ends(end)),
             Ending::RstStream { code } => {
                 self.respond.send_reset(code.into());
@@ -178,32 +210,61 @@ impl Stream {
 
     fn send_head(
         &mut self,
-        reply: &Reply,
+        answer: &Answer,
         length: u64,
         ends: bool,
     ) -> Result<SendStream<Bytes>, h2::Error> {
         let mut head = Response::new(());
-        *head.status_mut() = reply.status();
-        *head.headers_mut() = reply.headers().clone();
+        *head.status_mut() = answer.status();
+        *head.headers_mut() = answer.headers().clone();
         let has_no_body =
-            [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&reply.status());
-        if !has_no_body {
-            head.headers_mut()
-                .insert(CONTENT_LENGTH, HeaderValue::from(length));
+            [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&answer.status());
+        if !has_no_body && !answer.body().is_chunked() {
+            let given = head.headers_mut().entry(CONTENT_LENGTH);
+            given.or_insert_with(|| HeaderValue::from(length));
         }
         self.respond.send_response(head, ends)
     }
 
-    async fn send_whole(&mut self, reply: Reply, in_flight: InFlight) -> Result<Fate, h2::Error> {
-        let body = reply.body().clone();
-        let mut stream = self.send_head(&reply, body.len() as u64, body.is_empty())?;
-        if !body.is_empty() {
-            stream.send_data(body, true)?;
+    async fn send_whole(&mut self, answer: Answer, in_flight: InFlight) -> Result<Fate, h2::Error> {
+        let content = answer.body();
+        let length = content.length();
+        let mut stream = self.send_head(&answer, length, content.is_empty())?;
+        if !self.send(&mut stream, content, 0..length, true).await? {
+            return Ok(Fate::LivesOn);
         }
         if self.sent(&mut stream, |sent| sent.ended).await {
-            in_flight.answered(reply.status());
+            in_flight.answered(answer.status());
         }
         Ok(Fate::LivesOn)
+    }
+
+    /// Hands a part of the body on, as fast as the client takes it; false where it has reset the
+    /// stream.
+    async fn send(
+        &self,
+        stream: &mut SendStream<Bytes>,
+        content: &Content,
+        mut range: Range<u64>,
+        ends: bool,
+    ) -> Result<bool, h2::Error> {
+        while !range.is_empty() {
+            let mut piece = content.piece(range.clone());
+            if range.start + (piece.len() as u64) < range.end {
+                stream.reserve_capacity(piece.len());
+                while stream.capacity() == 0 {
+                    let more = std::future::poll_fn(|context| stream.poll_capacity(context));
+                    match more.await {
+                        Some(more) => drop(more?),
+                        None => return Ok(false),
+                    }
+                }
+                piece.truncate(stream.capacity());
+            }
+            range.start += piece.len() as u64;
+            stream.send_data(piece, ends && range.is_empty())?;
+        }
+        Ok(true)
     }
 
     /// Waits until that much has left; false where the client has reset the stream.
@@ -226,31 +287,45 @@ impl Stream {
         in_flight: InFlight,
     ) -> Result<Fate, h2::Error> {
         let Staged {
-            reply,
+            answer,
             manner,
             released,
         } = staged;
-        let body = reply.body().clone();
+        let content = answer.body().clone();
         match manner {
             Manner::CutHead { end, .. } => return Ok(Fate::Ends(end)),
             Manner::AfterGoAway(go_away) => {
                 self.go_away(go_away).await;
-                self.send_whole(reply, in_flight).await?;
+                self.send_whole(answer, in_flight).await?;
                 return Ok(Fate::Drains);
             }
-            _ if body.is_empty() => return self.send_whole(reply, in_flight).await,
+            Manner::Whole { end } => {
+                self.send_whole(answer, in_flight).await?;
+                return Ok(Fate::Ends(end));
+            }
+            Manner::Informational { status, headers } => {
+                self.send_interim(status, headers)?;
+                return self.send_whole(answer, in_flight).await;
+            }
+            _ if content.is_empty() => return self.send_whole(answer, in_flight).await,
             _ => {}
         }
-        let mut stream = self.send_head(&reply, manner.length(&body), false)?;
+        let length = content.length();
+        let mut stream = self.send_head(&answer, manner.length(&content), false)?;
         if !self.sent(&mut stream, |sent| sent.headers).await {
             return Ok(Fate::LivesOn);
         }
-        in_flight.begins_to_answer(reply.status());
-        let half = body.len() / 2;
-        if !matches!(manner, Manner::WrongLength { .. } | Manner::Drip { .. }) && half > 0 {
-            stream.send_data(body.slice(..half), false)?;
-            let enough = |sent: Progress| sent.data >= half as u64;
-            if !self.sent(&mut stream, enough).await {
+        in_flight.begins_to_answer(answer.status());
+        let half = length / 2;
+        let is_halved = matches!(
+            manner,
+            Manner::CutBody { .. } | Manner::CutStream { .. } | Manner::StallBody { .. }
+        );
+        if is_halved && half > 0 {
+            let enough = |sent: Progress| sent.data >= half;
+            if !self.send(&mut stream, &content, 0..half, false).await?
+                || !self.sent(&mut stream, enough).await
+            {
                 return Ok(Fate::LivesOn);
             }
         }
@@ -262,44 +337,76 @@ impl Stream {
             }
             Manner::StallBody { hold } => {
                 tokio::select! {
-                    () = hold.wait(released) => stream.send_data(body.slice(half..), true)?,
+                    () = hold.wait(released) => {}
                     gone = reset_while_sending(&mut stream) => return gone,
+                }
+                if !self.send(&mut stream, &content, half..length, true).await? {
+                    return Ok(Fate::LivesOn);
                 }
             }
             Manner::Drip { bytes, every } => {
                 let hold = Hold::For(every);
-                let mut rest = body;
-                while !rest.is_empty() {
-                    let piece = rest.split_to(rest.len().min(bytes));
-                    stream.send_data(piece, rest.is_empty())?;
+                let mut start = 0;
+                while start < length {
+                    let end = length.min(start + bytes as u64);
+                    let ends = end == length;
+                    if !self.send(&mut stream, &content, start..end, ends).await? {
+                        return Ok(Fate::LivesOn);
+                    }
+                    start = end;
                     tokio::select! {
-                        () = hold.wait(released.clone()), if !rest.is_empty() => {}
-                        gone = reset_while_sending(&mut stream), if !rest.is_empty() => return gone,
+                        () = hold.wait(released.clone()), if !ends => {}
+                        gone = reset_while_sending(&mut stream), if !ends => return gone,
                         else => {}
                     }
                 }
             }
+            Manner::Trailers { headers } => {
+                if !self.send(&mut stream, &content, 0..length, false).await? {
+                    return Ok(Fate::LivesOn);
+                }
+                stream.send_trailers(headers)?;
+            }
             // The length is wrong for the client to see; the stream ends in order.
-            Manner::WrongLength { .. } | Manner::CutHead { .. } | Manner::AfterGoAway(_) => {
-                stream.send_data(body, true)?;
+            Manner::WrongLength { .. }
+            | Manner::CutHead { .. }
+            | Manner::Whole { .. }
+            | Manner::Informational { .. }
+            | Manner::AfterGoAway(_) => {
+                if !self.send(&mut stream, &content, 0..length, true).await? {
+                    return Ok(Fate::LivesOn);
+                }
             }
         }
         self.sent(&mut stream, |sent| sent.ended).await;
         Ok(Fate::LivesOn)
     }
+
+    fn send_interim(&mut self, status: u16, headers: HeaderMap) -> Result<(), h2::Error> {
+        let mut interim = Response::new(());
+        // It was checked where it was set.
+        *interim.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::PROCESSING);
+        *interim.headers_mut() = headers;
+        self.respond.send_informational(interim)
+    }
 }
 
 /// Reads the body, or that much of it.
-async fn read(body: &mut RecvStream, enough: u64) -> Result<Vec<u8>, h2::Error> {
-    let mut read = Vec::new();
-    while (read.len() as u64) < enough
+async fn read(
+    body: &mut RecvStream,
+    gathering: &mut Gathering,
+    enough: u64,
+) -> Result<(), h2::Error> {
+    let mut read = 0;
+    while read < enough
         && let Some(data) = body.data().await
     {
         let data = data?;
         body.flow_control().release_capacity(data.len())?;
-        read.extend(data);
+        read += data.len() as u64;
+        gathering.take(&data);
     }
-    Ok(read)
+    Ok(())
 }
 
 async fn reset_by_client(respond: &mut SendResponse<Bytes>) -> Result<Fate, h2::Error> {

@@ -1,4 +1,4 @@
-//! Every request that was read whole, in the order of its arrival.
+//! Every request that was read whole, or answered at its head, in the order of its arrival.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +27,21 @@ pub struct JournalEntry {
     pub path: String,
     /// The host that the bearer token names, for tokens of the twin's form.
     pub token_for: Option<String>,
+    /// Whether it carried `Authorization`.
+    #[serde(default)]
+    pub authorization: bool,
+    /// Whether it carried `Cookie`.
+    #[serde(default)]
+    pub cookie: bool,
+    /// Its `Accept-Encoding`.
+    #[serde(default)]
+    pub accept_encoding: Option<String>,
+    /// Whether it expected `100-continue`.
+    #[serde(default)]
+    pub expects_continue: bool,
+    /// Whether its connection has shown a certificate of the client's.
+    #[serde(default)]
+    pub client_certificate: bool,
     /// The row's `name`, if the request carries one.
     pub name: Option<String>,
     /// The row that was written, or the one that the path names.

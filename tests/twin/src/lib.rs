@@ -4,6 +4,11 @@
 //! with its failover policy, replication between the sides, and the faults that a datacenter
 //! shows, made at the socket and switched while it runs.
 //!
+//! Beside the organizations: hosts that are none ([`OrganizationConfig::foreign`]), forward proxies
+//! ([`Proxy`]), certificates for clients ([`Datacenter::client_certificate_file`]), and on every
+//! side transfers of any size: `GET /bulk/<bytes>` (with `?chunked=1` without a length),
+//! `GET /bulk/<bytes>/digest`, and `PUT` or `POST /bulk`.
+//!
 //! ```
 //! use d365_twin::{Authority, Condition, Fault, FaultKind, OrganizationConfig, Twin, TwinConfig};
 //! use std::time::Duration;
@@ -23,8 +28,12 @@
 mod alternate_key;
 mod armed;
 mod batch;
+mod bomb;
+mod bulk;
+mod coding;
 mod config;
 mod connection;
+mod content;
 mod control;
 mod counts;
 mod delivery;
@@ -33,9 +42,13 @@ mod entity;
 mod error;
 mod error_code;
 mod exchange;
+mod expectation;
 mod fault;
+mod fault_check;
 mod fault_kind;
+mod file_column;
 mod frames;
+mod gathering;
 mod handshake;
 mod http1;
 mod http2;
@@ -49,6 +62,8 @@ mod organization;
 mod paging;
 mod plan;
 mod prefer;
+mod proxy;
+mod proxy_server;
 mod replication;
 mod reply;
 mod role;
@@ -69,7 +84,8 @@ mod wsdl;
 mod xml;
 
 pub use armed::FaultStatus;
-pub use config::{OrganizationConfig, Scheme, Tokens, TwinConfig, Wsdl};
+pub use coding::Coding;
+pub use config::{ClientCertificates, OrganizationConfig, Plays, Scheme, Tokens, TwinConfig, Wsdl};
 pub use counts::{Condition, Counts};
 pub use error::TwinError;
 pub use error_code::ErrorCode;
@@ -77,6 +93,10 @@ pub use fault::{Fault, FaultId};
 pub use fault_kind::{Broken, Certificate, FaultKind, LastStream};
 pub use journal::JournalEntry;
 pub use org_handle::{OrgDescription, OrgHandle};
+pub use proxy::{
+    Proxy, ProxyCondition, ProxyConfig, ProxyCredentials, ProxyDescription, ProxyEntry, ProxyFault,
+    ProxyFaultKind,
+};
 pub use replication::{Replication, ReplicationMode};
 pub use role::{Authority, Role};
 pub use side_handle::{SideDescription, SideHandle};

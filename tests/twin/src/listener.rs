@@ -16,7 +16,7 @@ use crate::error::TwinError;
 use crate::exchange::Door;
 use crate::fault_kind::FaultKind;
 use crate::handshake::Entry;
-use crate::organization::Organization;
+use crate::organization::{Organization, Peer};
 use crate::role::Role;
 use crate::socket::{self, ResetOnDrop};
 use crate::state::{Command, ConnectionState};
@@ -188,7 +188,10 @@ impl Entrance {
         let door = Door {
             organization: self.organization.clone(),
             role: self.role,
-            connection,
+            connection: Peer {
+                number: connection,
+                client_certificate: false,
+            },
         };
         let accepted = Accepted {
             door,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE};
 use http::{Request, Version};
 use uuid::Uuid;
 
@@ -13,11 +14,22 @@ use crate::armed::{Hit, Listening};
 use crate::config::OrganizationConfig;
 use crate::counts::Condition;
 use crate::error::TwinError;
+use crate::expectation::expects_continue;
 use crate::fault::FaultId;
+use crate::fault_kind::FaultKind;
 use crate::journal::{Journal, JournalEntry};
 use crate::role::Role;
 use crate::service::Service;
 use crate::state::State;
+
+/// A connection, as a request sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// Counts the side's connections from 1.
+    pub(crate) number: u64,
+    /// Whether it has shown a certificate of the client's.
+    pub(crate) client_certificate: bool,
+}
 
 /// What all organizations of a twin share.
 #[derive(Debug)]
@@ -144,12 +156,14 @@ impl Organization {
         self.read(|state| state.side(role).faults.listening())
     }
 
-    /// Notes a request that was read whole; returns its journal number and the fault that acts.
+    /// Notes a request that was read whole, or that met a fault at its head; returns its journal
+    /// number and the fault that acts, where none has yet.
     pub(crate) fn receive(
         &self,
         role: Role,
-        connection: u64,
+        connection: Peer,
         request: &Request<Bytes>,
+        met: Option<&FaultKind>,
     ) -> (u64, Option<Hit>) {
         let service = Service::of(request.uri());
         let path = request
@@ -160,10 +174,14 @@ impl Organization {
         let at_ms = self.common.started.elapsed().as_millis() as u64;
         let (name, id) = service.subject(request);
         let method = request.method().as_str();
+        let headers = request.headers();
         let http2 = request.version() == Version::HTTP_2;
         self.update(|state| {
             let side = state.side_mut(role);
-            let hit = side.faults.strike(method, path, http2);
+            let hit = match met {
+                None => side.faults.strike(method, path, http2),
+                Some(_) => None,
+            };
             side.counts.received += 1;
             side.counts.in_flight += 1;
             *side
@@ -174,20 +192,31 @@ impl Organization {
             if let Some(hit) = &hit {
                 side.count_fault(hit.kind.name());
             }
-            side.begin_request(connection);
+            side.begin_request(connection.number);
             let seq = self.common.journal.add(JournalEntry {
                 seq: 0,
                 org: self.config.name.clone(),
                 side: role,
-                connection,
+                connection: connection.number,
                 http2,
                 method: method.to_owned(),
                 path: path.to_owned(),
                 token_for,
+                authorization: headers.contains_key(AUTHORIZATION),
+                cookie: headers.contains_key(COOKIE),
+                accept_encoding: headers
+                    .get(ACCEPT_ENCODING)
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                expects_continue: expects_continue(headers),
+                client_certificate: connection.client_certificate,
                 name,
                 id,
                 committed: false,
-                fault: hit.as_ref().map(|hit| hit.kind.name().to_owned()),
+                fault: hit
+                    .as_ref()
+                    .map(|hit| &hit.kind)
+                    .or(met)
+                    .map(|kind| kind.name().to_owned()),
                 answered: false,
                 status: None,
                 at_ms,

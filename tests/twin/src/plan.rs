@@ -1,11 +1,14 @@
 //! What each kind of fault makes of a request: one row of a table per kind.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::sync::watch;
 
+use crate::coding::Coded;
+use crate::content::{Answer, Content};
 use crate::delivery::{End, Manner, Staged};
 use crate::fault_kind::{FaultKind, LastStream};
 use crate::reply::{Reply, ServiceError, html_reply, with_body};
@@ -15,9 +18,9 @@ use crate::service::Service;
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// With the answer.
-    Answer(Reply),
+    Answer(Answer),
     /// With an answer whose sending is disturbed.
-    Staged(Staged),
+    Staged(Box<Staged>),
     /// With the end of the connection, and no byte.
     End(End),
     /// With a reset of the HTTP/2 stream.
@@ -43,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) execute: bool,
     pub(crate) hold_after: Option<Hold>,
     pub(crate) outcome: Outcome,
+    /// How the body of the answer is coded, whatever the client accepts.
+    pub(crate) coded: Option<Coded>,
     /// What disturbs the sending of the answer.
     pub(crate) manner: Option<Manner>,
 }
@@ -91,17 +96,25 @@ impl Plan {
             execute: true,
             hold_after: None,
             outcome: Outcome::Served,
+            coded: None,
             manner: None,
         }
     }
 
     /// What `answer` makes of the request, or the service without it, sent in this manner.
     fn staged(answer: Option<&FaultKind>, service: Service, manner: Manner) -> Plan {
-        let plan = answer.map_or_else(Plan::healthy, |answer| Plan::of(answer, service));
         Plan {
             manner: Some(manner),
-            ..plan
+            ..Plan::answered(answer, service)
         }
+    }
+
+    fn answered(answer: Option<&FaultKind>, service: Service) -> Plan {
+        answer.map_or_else(Plan::healthy, |answer| Plan::of(answer, service))
+    }
+
+    fn replies(execute: bool, reply: Reply) -> Plan {
+        Plan::ends(execute, Ending::Answer(reply.map(Content::from)))
     }
 
     fn ends(execute: bool, ending: Ending) -> Plan {
@@ -135,6 +148,43 @@ impl Plan {
                 hold_before: Some(Hold::of(*ms)),
                 ..Plan::healthy()
             },
+            // It disturbs the way to the answer alone.
+            FaultKind::WithholdContinue => Plan::healthy(),
+            FaultKind::AnswerAtHead { .. } => Plan {
+                execute: false,
+                ..staged(Manner::Whole {
+                    end: End::Close { close_notify: true },
+                })
+            },
+            FaultKind::CloseAfterAnswer {
+                reset,
+                close_notify,
+                ..
+            } => staged(Manner::Whole {
+                end: end(*reset, *close_notify),
+            }),
+            FaultKind::Coded {
+                coding,
+                inflated,
+                truncated,
+                answer,
+            } => Plan {
+                coded: Some(Coded {
+                    coding: *coding,
+                    inflated: *inflated,
+                    truncated: *truncated,
+                }),
+                ..Plan::answered(answer.as_deref(), service)
+            },
+            FaultKind::Informational {
+                status, headers, ..
+            } => staged(Manner::Informational {
+                status: *status,
+                headers: header_map(headers),
+            }),
+            FaultKind::Trailers { headers, .. } => staged(Manner::Trailers {
+                headers: header_map(headers),
+            }),
             FaultKind::ResetBeforeRequest
             | FaultKind::ResetWithinRequest { .. }
             | FaultKind::ResetAfterRequest => Plan::ends(false, Ending::End(End::Reset)),
@@ -143,7 +193,7 @@ impl Plan {
             }
             FaultKind::HtmlPage { status, commit } => {
                 let page = html_reply(*status, "The service is temporarily unavailable");
-                Plan::ends(*commit, Ending::Answer(page))
+                Plan::replies(*commit, page)
             }
             FaultKind::Status {
                 status,
@@ -155,11 +205,11 @@ impl Plan {
                     Response::builder().status(*status),
                     |builder, (name, value)| builder.header(name, value),
                 );
-                Plan::ends(*commit, Ending::Answer(with_body(builder, body.clone())))
+                Plan::replies(*commit, with_body(builder, body.clone()))
             }
             FaultKind::DatacenterNotAvailable { status } => {
                 let error = ServiceError::datacenter_not_available(*status);
-                Plan::ends(false, Ending::Answer(error.reply(service)))
+                Plan::replies(false, error.reply(service))
             }
             FaultKind::ServiceFault {
                 code,
@@ -168,7 +218,7 @@ impl Plan {
                 commit,
             } => {
                 let error = ServiceError::new(*code, *status, message.as_str());
-                Plan::ends(*commit, Ending::Answer(error.reply(service)))
+                Plan::replies(*commit, error.reply(service))
             }
             FaultKind::Throttled {
                 retry_after,
@@ -185,7 +235,7 @@ impl Plan {
                     let seconds = HeaderValue::from(*retry_after);
                     reply.headers_mut().insert(RETRY_AFTER, seconds);
                 }
-                Plan::ends(false, Ending::Answer(reply))
+                Plan::replies(false, reply)
             }
             FaultKind::CutHead {
                 bytes,
@@ -243,6 +293,17 @@ impl Plan {
             }),
         }
     }
+}
+
+/// Headers that were checked where they were set.
+fn header_map(headers: &BTreeMap<String, String>) -> HeaderMap {
+    let pairs = headers.iter().filter_map(|(name, value)| {
+        Some((
+            HeaderName::try_from(name).ok()?,
+            HeaderValue::try_from(value).ok()?,
+        ))
+    });
+    pairs.collect()
 }
 
 fn end(reset: bool, close_notify: bool) -> End {

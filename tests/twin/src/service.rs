@@ -1,18 +1,21 @@
 //! Which service a path belongs to, and the way of every request to it: host, token, authority.
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Request, Uri};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, Response, Uri};
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::config::Plays;
+use crate::content::{Answer, Content};
 use crate::organization::Organization;
 use crate::plan::{Ending, Outcome, Plan};
-use crate::reply::{NO_SUCH_RESOURCE, Reply, ServiceError, html_reply};
+use crate::reply::{NO_SUCH_RESOURCE, Reply, ServiceError, html_reply, with_body};
 use crate::role::Role;
 use crate::session::Session;
 use crate::soap_envelope::{Contract, SoapVersion};
 use crate::state::State;
-use crate::{odata_v2, soap, web_api, wsdl};
+use crate::{bulk, odata_v2, soap, web_api, wsdl};
 
 /// A service of a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub(crate) enum Service {
         contract: Contract,
     },
     Wsdl,
+    /// Transfers that no side keeps.
+    Bulk,
     Other,
 }
 
@@ -39,6 +44,9 @@ fn after<'a>(path: &'a str, start: &str) -> Option<&'a str> {
 impl Service {
     pub(crate) fn of(uri: &Uri) -> Service {
         let path = uri.path();
+        if bulk::is_bulk(uri) {
+            return Service::Bulk;
+        }
         let asks_wsdl = || {
             let query = uri.query().unwrap_or_default().to_ascii_lowercase();
             query == "wsdl" || query == "singlewsdl" || query.starts_with("wsdl=")
@@ -81,6 +89,7 @@ impl Service {
                 ..
             } => "discovery",
             Service::Wsdl => "wsdl",
+            Service::Bulk => "bulk",
             Service::Other => "other",
         }
     }
@@ -93,9 +102,11 @@ impl Service {
                 version,
                 contract: Contract::Organization,
             } => soap::subject(version, request.body()),
-            Service::ODataV2 | Service::Soap { .. } | Service::Wsdl | Service::Other => {
-                (None, None)
-            }
+            Service::ODataV2
+            | Service::Soap { .. }
+            | Service::Wsdl
+            | Service::Bulk
+            | Service::Other => (None, None),
         }
     }
 }
@@ -110,7 +121,16 @@ pub(crate) struct Served {
 impl From<Reply> for Served {
     fn from(reply: Reply) -> Served {
         Served {
-            ending: Ending::Answer(reply),
+            ending: Ending::Answer(reply.map(Content::from)),
+            written: None,
+        }
+    }
+}
+
+impl From<Answer> for Served {
+    fn from(answer: Answer) -> Served {
+        Served {
+            ending: Ending::Answer(answer),
             written: None,
         }
     }
@@ -123,11 +143,23 @@ pub(crate) fn serve(
     role: Role,
     request: &Request<Bytes>,
 ) -> Served {
+    if *request.method() == Method::HEAD {
+        // Its body is taken off when it is sent.
+        let mut as_get = request.clone();
+        *as_get.method_mut() = Method::GET;
+        return serve(organization, state, role, &as_get);
+    }
     let Some(base) = answering_base(organization, role, request) else {
         state.side_mut(role).counts.wrong_host += 1;
         return html_reply(400, "Bad Request - Invalid Hostname").into();
     };
     let service = Service::of(request.uri());
+    if organization.config.plays == Plays::Plain {
+        return match service {
+            Service::Bulk => bulk::answer(request).into(),
+            _ => plain(request, &base).into(),
+        };
+    }
     if service == Service::Wsdl {
         return wsdl::answer(
             &state.wsdl,
@@ -148,6 +180,9 @@ pub(crate) fn serve(
             written: None,
         };
     }
+    if service == Service::Bulk {
+        return bulk::answer(request).into();
+    }
     let mut session = Session::new(state, role, base, organization);
     let reply = match service {
         Service::WebApi => web_api::answer(&mut session, request),
@@ -155,7 +190,7 @@ pub(crate) fn serve(
         Service::Soap { version, contract } => {
             Ok(soap::answer(&mut session, request, version, contract))
         }
-        Service::Wsdl | Service::Other => Err(ServiceError::new(
+        Service::Wsdl | Service::Bulk | Service::Other => Err(ServiceError::new(
             NO_SUCH_RESOURCE,
             404,
             format!(
@@ -171,9 +206,21 @@ pub(crate) fn serve(
         (Err(error), _) => error.reply(service),
     };
     Served {
-        ending: Ending::Answer(reply),
+        ending: Ending::Answer(reply.map(Content::from)),
         written: session.written(),
     }
+}
+
+/// What a host that is no organization's answers.
+fn plain(request: &Request<Bytes>, base: &str) -> Reply {
+    let body = json!({
+        "origin": base,
+        "method": request.method().as_str(),
+        "path": request.uri().path_and_query().map(|path| path.as_str()),
+    });
+    let kind = "application/json";
+    let builder = Response::builder().header(CONTENT_TYPE, kind);
+    with_body(builder, body.to_string())
 }
 
 /// Scheme, host and port as the client named them; none where the host is not of this side.

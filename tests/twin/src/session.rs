@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::alternate_key::AlternateKey;
 use crate::config::OrganizationConfig;
+use crate::file_column::{Files, Uploads};
 use crate::organization::Organization;
 use crate::reply::{
     DUPLICATE_ENTITY_KEY, DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ServiceError, VERSION_MISMATCH,
@@ -83,6 +84,16 @@ impl<'a> Session<'a> {
     pub(crate) fn wrong_host(&mut self, authority: &str) -> ServiceError {
         self.state.side_mut(self.role).counts.wrong_host += 1;
         ServiceError::invalid(format!("'{authority}' is no host of this organization"))
+    }
+
+    /// The uploads that have begun here.
+    pub(crate) fn uploads(&mut self) -> &mut Uploads {
+        &mut self.state.side_mut(self.role).uploads
+    }
+
+    /// The files that rows of the organization name.
+    pub(crate) fn files(&mut self) -> &mut Files {
+        &mut self.state.files
     }
 
     /// The row that was written.

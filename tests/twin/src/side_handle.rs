@@ -61,6 +61,7 @@ impl SideHandle {
             Scheme::Https => Some(authority.identities(
                 &organization.config.hosts(role),
                 organization.config.http2(role),
+                organization.config.client_certificates,
             )?),
             Scheme::Http => None,
         };

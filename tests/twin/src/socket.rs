@@ -6,11 +6,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// How long a closed connection waits for the client to leave.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// Makes a connection end with an RST, from whatever depth it is dropped.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +49,7 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.0.load(Ordering::SeqCst) {
             // Fails only where the peer has ended the connection already.
-            let _ = SockRef::from(&self.tcp).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
     }
 }
@@ -91,6 +95,27 @@ impl Wire {
         match self {
             Wire::Plain(socket) => socket.finish(),
             Wire::Tls(stream) => stream.get_ref().0.finish(),
+        }
+    }
+
+    /// Sends a FIN, after TLS's goodbye, and lets the client leave: a close with unread bytes would
+    /// be a reset, which may overtake what was written.
+    pub(crate) async fn leave(mut self) {
+        let linger = async {
+            self.shutdown().await?;
+            let mut scrap = [0; 4096];
+            while self.read(&mut scrap).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // A client that stays is left behind, and one that is gone needs no goodbye.
+        let _ = tokio::time::timeout(LINGER, linger).await;
+    }
+
+    /// Whether the client has shown a certificate.
+    pub(crate) fn has_client_certificate(&self) -> bool {
+        match self {
+            Wire::Plain(_) => false,
+            Wire::Tls(stream) => stream.get_ref().1.peer_certificates().is_some(),
         }
     }
 

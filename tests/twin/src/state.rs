@@ -12,6 +12,7 @@ use crate::armed::FaultSet;
 use crate::config::{OrganizationConfig, Tokens, Wsdl};
 use crate::counts::Counts;
 use crate::fault_kind::FaultKind;
+use crate::file_column::{Files, Uploads};
 use crate::replication::{Change, ReplicationLog};
 use crate::role::{Authority, Role};
 use crate::store::{Applied, Key, Store, Version};
@@ -73,6 +74,7 @@ pub(crate) struct SideState {
     pub(crate) faults: FaultSet,
     pub(crate) counts: Counts,
     pub(crate) connections: BTreeMap<u64, ConnectionState>,
+    pub(crate) uploads: Uploads,
 }
 
 impl SideState {
@@ -101,6 +103,7 @@ pub(crate) struct State {
     pub(crate) replication: ReplicationLog,
     pub(crate) conflicts: u64,
     pub(crate) replicated: u64,
+    pub(crate) files: Files,
     commits: u64,
     sides: [SideState; 2],
 }
@@ -138,6 +141,7 @@ impl State {
             replication: ReplicationLog::new(config.replication),
             conflicts: 0,
             replicated: 0,
+            files: Files::new(),
             commits: 0,
             sides: Default::default(),
         }

@@ -1,5 +1,8 @@
 //! The twin's certificate authority, and a TLS server identity for each side.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,10 +10,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::ClientCertificates;
 use crate::error::TwinError;
 use crate::fault_kind::Certificate;
 
@@ -66,38 +72,92 @@ impl CertificateAuthority {
         std::fs::write(path, self.issuer.pem()).map_err(TwinError::io(path.display().to_string()))
     }
 
+    /// Writes a certificate for clients with its chain and its private key, which no other user of
+    /// the machine can read: one that leads to the twin's CA through an intermediate one, or to
+    /// a CA that nobody knows.
+    pub(crate) fn write_client_pem(&self, path: &Path, known: bool) -> Result<(), TwinError> {
+        let root = if known { &self.issuer } else { &self.unknown };
+        let mut between = ca_params("d365-twin clients");
+        between.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        between.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().map_err(failed(NAME))?;
+        let between = CertifiedIssuer::signed_by(between, key, root).map_err(failed(NAME))?;
+        let mut params = CertificateParams::default();
+        let name = "d365-twin client";
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(failed(name))?;
+        let certificate = params.signed_by(&key, &between).map_err(failed(name))?;
+        let pem = [certificate.pem(), between.pem(), key.serialize_pem()].concat();
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        options
+            .open(path)
+            .and_then(|mut file| file.write_all(pem.as_bytes()))
+            .map_err(TwinError::io(path.display().to_string()))
+    }
+
     /// Server identities for `hosts`, with HTTP/1.1, and HTTP/2 where wanted.
     pub(crate) fn identities(
         &self,
         hosts: &[String],
         http2: bool,
+        clients: ClientCertificates,
     ) -> Result<Identities, TwinError> {
         let other_host = [OTHER_HOST.to_owned()];
+        let acceptor = |hosts: &[String], issuer: &Issuer, change: fn(&mut CertificateParams)| {
+            acceptor(hosts, issuer, http2, self.verifier(clients)?, change)
+        };
         Ok(Identities {
-            own: acceptor(hosts, &self.issuer, http2, |_| {})?,
-            other_host: acceptor(&other_host, &self.issuer, http2, |_| {})?,
-            other_ca: acceptor(hosts, &self.unknown, http2, |_| {})?,
-            expired: acceptor(hosts, &self.issuer, http2, |params| {
+            own: acceptor(hosts, &self.issuer, |_| {})?,
+            other_host: acceptor(&other_host, &self.issuer, |_| {})?,
+            other_ca: acceptor(hosts, &self.unknown, |_| {})?,
+            expired: acceptor(hosts, &self.issuer, |params| {
                 params.not_before = date_time_ymd(2020, 1, 1);
                 params.not_after = date_time_ymd(2021, 1, 1);
             })?,
         })
     }
+
+    fn verifier(&self, clients: ClientCertificates) -> Result<Verifier, TwinError> {
+        if clients == ClientCertificates::Off {
+            return Ok(WebPkiClientVerifier::no_client_auth());
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        let builder = match clients {
+            ClientCertificates::Ask => builder.allow_unauthenticated(),
+            ClientCertificates::Require | ClientCertificates::Off => builder,
+        };
+        let built = builder.build();
+        built.map_err(|error| TwinError::Tls(rustls::Error::General(error.to_string())))
+    }
 }
 
-fn issuer(name: &str) -> Result<Issuer, TwinError> {
+fn ca_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate().map_err(failed(name))?;
-    CertifiedIssuer::self_signed(params, key).map_err(failed(name))
+    params
 }
+
+fn issuer(name: &str) -> Result<Issuer, TwinError> {
+    let key = KeyPair::generate().map_err(failed(name))?;
+    CertifiedIssuer::self_signed(ca_params(name), key).map_err(failed(name))
+}
+
+type Verifier = Arc<dyn ClientCertVerifier>;
 
 fn acceptor(
     hosts: &[String],
     issuer: &Issuer,
     http2: bool,
+    verifier: Verifier,
     change: impl FnOnce(&mut CertificateParams),
 ) -> Result<TlsAcceptor, TwinError> {
     let name = hosts.join(", ");
@@ -115,7 +175,7 @@ fn acceptor(
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![certificate.der().clone()], key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     if http2 {

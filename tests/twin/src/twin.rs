@@ -1,6 +1,7 @@
 //! The twin: organizations, certificate authority, journal and threads.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -18,8 +19,12 @@ use crate::fault::FaultId;
 use crate::journal::JournalEntry;
 use crate::org_handle::{OrgDescription, OrgHandle};
 use crate::organization::Common;
+use crate::proxy::{Proxy, ProxyConfig, ProxyDescription};
 use crate::role::Role;
 use crate::tls::CertificateAuthority;
+
+const CLIENT: &str = "client.pem";
+const OTHER_CLIENT: &str = "client-of-other-ca.pem";
 
 /// A running twin. It listens on 127.0.0.1 and serves from threads of its own, so that it is used
 /// from tests with and without an async runtime. Dropping it ends its connections and threads.
@@ -30,12 +35,15 @@ pub struct Twin {
     _own_directory: Option<TempDir>,
 }
 
+type Organizations = Arc<RwLock<BTreeMap<String, OrgHandle>>>;
+
 /// What a twin can be asked and told; [`Twin`] dereferences to it. Every method may be called from
 /// any thread.
 pub struct Datacenter {
     common: Arc<Common>,
     authority: CertificateAuthority,
-    organizations: RwLock<BTreeMap<String, OrgHandle>>,
+    organizations: Organizations,
+    proxies: RwLock<BTreeMap<String, Proxy>>,
     directory: PathBuf,
     runtime: Handle,
     control_port: u16,
@@ -50,10 +58,16 @@ pub struct TwinDescription {
     pub control_url: String,
     /// The CA that signed the sides' certificates, PEM.
     pub ca_file: PathBuf,
+    /// A client's certificate with chain and private key, PEM; signed by that CA.
+    pub client_certificate_file: PathBuf,
+    /// The same, signed by another CA.
+    pub other_client_certificate_file: PathBuf,
     /// `host:port` of a URL to address and port on this machine.
     pub connect_to: BTreeMap<String, String>,
     /// The organizations by name.
     pub organizations: BTreeMap<String, OrgDescription>,
+    /// The proxies by name.
+    pub proxies: BTreeMap<String, ProxyDescription>,
 }
 
 /// The runtime, which ends with the twin and with a start that failed.
@@ -98,11 +112,14 @@ impl Twin {
         let threads = Threads(Some(runtime));
         let authority = CertificateAuthority::new()?;
         authority.write_pem(&directory.join("ca.pem"))?;
+        authority.write_client_pem(&directory.join(CLIENT), true)?;
+        authority.write_client_pem(&directory.join(OTHER_CLIENT), false)?;
         let control = control::Endpoint::open(&handle, config.control_port)?;
         let datacenter = Arc::new(Datacenter {
             common: Arc::new(Common::new()),
             authority,
-            organizations: RwLock::default(),
+            organizations: Organizations::default(),
+            proxies: RwLock::default(),
             directory,
             runtime: handle,
             control_port: control.port(),
@@ -116,6 +133,9 @@ impl Twin {
         };
         for organization in config.organizations {
             twin.add_organization(organization)?;
+        }
+        for proxy in config.proxies {
+            twin.add_proxy(proxy)?;
         }
         twin.datacenter
             .runtime
@@ -167,6 +187,32 @@ impl Datacenter {
         Ok(org)
     }
 
+    /// Starts a forward proxy, which knows the twin's hosts, also those that come later.
+    ///
+    /// # Errors
+    /// A name that is taken, or what the system said.
+    pub fn add_proxy(&self, config: ProxyConfig) -> Result<Proxy, TwinError> {
+        let mut proxies = self.proxies.write().unwrap_or_else(PoisonError::into_inner);
+        if proxies.contains_key(&config.name) {
+            return Err(TwinError::invalid(format!(
+                "proxy `{}` is there already: take another name",
+                config.name
+            )));
+        }
+        let organizations = self.organizations.clone();
+        let routes = move |authority: &str| route(&organizations, authority);
+        let proxy = Proxy::open(&self.runtime, config, Arc::new(routes))?;
+        proxies.insert(proxy.name().to_owned(), proxy.clone());
+        Ok(proxy)
+    }
+
+    /// The proxy with this name.
+    pub fn proxy(&self, name: &str) -> Result<Proxy, TwinError> {
+        let proxies = self.proxies.read().unwrap_or_else(PoisonError::into_inner);
+        let proxy = proxies.get(name).cloned();
+        proxy.ok_or_else(|| TwinError::UnknownProxy(name.to_owned()))
+    }
+
     /// The organization with this name.
     pub fn org(&self, name: &str) -> Result<OrgHandle, TwinError> {
         let organizations = self
@@ -189,6 +235,17 @@ impl Datacenter {
     /// The PEM file of the CA that signed the sides' certificates.
     pub fn ca_file(&self) -> PathBuf {
         self.directory.join("ca.pem")
+    }
+
+    /// A PEM file for clients, with certificate, chain and private key, that leads to the twin's
+    /// CA: what organizations with `client_certificates` accept.
+    pub fn client_certificate_file(&self) -> PathBuf {
+        self.directory.join(CLIENT)
+    }
+
+    /// The same of another CA: nobody accepts it.
+    pub fn other_client_certificate_file(&self) -> PathBuf {
+        self.directory.join(OTHER_CLIENT)
     }
 
     /// The directory that `ca.pem` is in.
@@ -237,10 +294,19 @@ impl Datacenter {
         TwinDescription {
             control_url: self.control_url(),
             ca_file: self.ca_file(),
+            client_certificate_file: self.client_certificate_file(),
+            other_client_certificate_file: self.other_client_certificate_file(),
             connect_to: self.connect_to().into_iter().collect(),
             organizations: organizations
                 .iter()
                 .map(|org| (org.name().to_owned(), org.describe()))
+                .collect(),
+            proxies: self
+                .proxies
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .map(|(name, proxy)| (name.clone(), proxy.describe()))
                 .collect(),
         }
     }
@@ -260,4 +326,21 @@ impl Datacenter {
             .wait_while(requested, |requested| !*requested);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Where a `host:port` listens: one of the twin's by its URL or by its real port, or this machine.
+fn route(organizations: &Organizations, authority: &str) -> Option<SocketAddr> {
+    let (host, port) = authority.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    if host == "127.0.0.1" || host == "localhost" {
+        return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let organizations = organizations.read().unwrap_or_else(PoisonError::into_inner);
+    let mut ways = organizations.values().flat_map(OrgHandle::connect_to);
+    ways.find_map(|(name, address)| {
+        let address: SocketAddr = address.parse().ok()?;
+        let (known, _) = name.rsplit_once(':')?;
+        let fits = name == authority || known == host && address.port() == port;
+        fits.then_some(address)
+    })
 }

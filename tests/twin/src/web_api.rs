@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::alternate_key::RowKey;
 use crate::batch;
 use crate::entity::logical_name;
+use crate::file_column::{self, FileColumn};
 use crate::odata_query::Query;
 use crate::paging::Page;
 use crate::prefer::preference;
@@ -45,7 +46,16 @@ enum Resource {
     WhoAmI,
     Batch,
     Set(String),
-    Row { set: String, key: RowKey },
+    Row {
+        set: String,
+        key: RowKey,
+    },
+    File {
+        set: String,
+        key: RowKey,
+        column: String,
+        value: bool,
+    },
 }
 
 impl Resource {
@@ -73,6 +83,17 @@ impl Resource {
         let Some(key) = key else {
             return Ok(Resource::Set(set.to_owned()));
         };
+        if let Some((key, rest)) = key.rsplit_once(")/")
+            && let (Some(key), Some((column, value))) =
+                (RowKey::parse(key), file_column::parse(rest))
+        {
+            return Ok(Resource::File {
+                set: set.to_owned(),
+                key,
+                column: column.to_owned(),
+                value,
+            });
+        }
         let key = key.strip_suffix(')').and_then(RowKey::parse);
         let key = key.ok_or_else(|| {
             ServiceError::invalid(format!(
@@ -92,10 +113,16 @@ pub(crate) fn subject(request: &Request<Bytes>) -> (Option<String>, Option<Uuid>
     let row = serde_json::from_slice::<Row>(request.body()).unwrap_or_default();
     let name = row.get("name").and_then(Value::as_str).map(str::to_owned);
     let id = match parsed {
-        Some(Ok(Resource::Row {
-            key: RowKey::Id(id),
-            ..
-        })) => Some(id),
+        Some(Ok(
+            Resource::Row {
+                key: RowKey::Id(id),
+                ..
+            }
+            | Resource::File {
+                key: RowKey::Id(id),
+                ..
+            },
+        )) => Some(id),
         Some(Ok(Resource::Set(set))) => row
             .get(&id_attribute(&logical_name(&set)))
             .and_then(Value::as_str)
@@ -126,6 +153,25 @@ pub(crate) fn answer(session: &mut Session<'_>, request: &Request<Bytes>) -> Ans
             session.delete(&key)?;
             Ok(no_content(None))
         }
+        (
+            _,
+            Resource::File {
+                set,
+                key,
+                column,
+                value,
+            },
+        ) => {
+            let key = located(session, &set, key)?;
+            let url = format!("{}/{column}", entity_url(session, &set, key.id));
+            let file = FileColumn {
+                url,
+                key,
+                column: &column,
+                value,
+            };
+            file.answer(session, request)
+        }
         (_, resource) => Ok(method_not_allowed(&resource)),
     }
 }
@@ -150,7 +196,7 @@ fn method_not_allowed(resource: &Resource) -> Reply {
         Resource::WhoAmI => "GET",
         Resource::Batch => "POST",
         Resource::Set(_) => "GET, POST",
-        Resource::Row { .. } => "GET, PATCH, DELETE",
+        Resource::Row { .. } | Resource::File { .. } => "GET, PATCH, DELETE",
     };
     let error = ServiceError::new(NO_SUCH_RESOURCE, 405, "The method is not allowed here.");
     let mut reply = error.odata();
@@ -280,6 +326,7 @@ fn retrieve(
         return Ok(empty(
             Response::builder()
                 .status(304)
+                .header(ETAG, etag(commit))
                 .header("OData-Version", "4.0"),
         ));
     }

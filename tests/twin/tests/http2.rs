@@ -2,25 +2,17 @@
 
 mod support;
 
-use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
-use bytes::Bytes;
 use d365_twin::{
     Condition, Fault, FaultKind, JournalEntry, LastStream, OrgHandle, OrganizationConfig, Scheme,
-    SideHandle, Twin, TwinConfig,
+    Twin, TwinConfig,
 };
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream};
-use http::{Method, Request};
-use rustls::pki_types::ServerName;
+use h2::Reason;
+use http::Method;
 use serde_json::{Value, json};
+use support::h2_client::{Answer, H2};
 use support::{ACCOUNTS, LONG, Raw, WHO_AM_I, client, client_config, contoso, twin, url};
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 
 const ROW: &str = r#"{"name": "a"}"#;
 
@@ -32,108 +24,6 @@ fn http2() -> (Twin, OrgHandle) {
 
 fn fault(text: Value) -> Fault {
     serde_json::from_value(text).unwrap()
-}
-
-/// An HTTP/2 connection, driven by threads of its own.
-struct H2 {
-    runtime: Runtime,
-    host: String,
-    send: SendRequest<Bytes>,
-    connection: JoinHandle<Result<(), h2::Error>>,
-}
-
-/// An answer that came whole.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    body: String,
-}
-
-impl H2 {
-    fn connect(twin: &Twin, side: &SideHandle) -> H2 {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let mut config = client_config(twin);
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let connector = TlsConnector::from(Arc::new(config));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, side.port()));
-        let name = ServerName::try_from(side.host()).unwrap();
-        let (send, connection) = runtime.block_on(async {
-            let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
-            let stream = connector.connect(name, tcp).await.unwrap();
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-            let (send, connection) = h2::client::handshake(stream).await.unwrap();
-            (send, tokio::spawn(connection))
-        });
-        H2 {
-            runtime,
-            host: side.host(),
-            send,
-            connection,
-        }
-    }
-
-    fn wait<T>(&self, what: impl Future<Output = T>) -> T {
-        self.runtime
-            .block_on(async { tokio::time::timeout(LONG, what).await })
-            .expect("in time")
-    }
-
-    /// Sends a request, and waits for nothing.
-    fn send(&self, method: Method, path: &str, body: &'static str) -> ResponseFuture {
-        let uri = format!("https://{}{path}", self.host);
-        let request = Request::builder().method(method).uri(uri).body(()).unwrap();
-        let ready = self.send.clone().ready();
-        let mut ready = self.wait(ready).expect("the connection lives");
-        let (response, mut stream) = ready.send_request(request, body.is_empty()).unwrap();
-        if !body.is_empty() {
-            // A fault may have ended the connection at the head.
-            let _ = stream.send_data(Bytes::from_static(body.as_bytes()), true);
-        }
-        response
-    }
-
-    fn post(&self) -> ResponseFuture {
-        self.send(Method::POST, ACCOUNTS, ROW)
-    }
-
-    /// The whole answer, or what ended it.
-    fn answer(&self, response: ResponseFuture) -> Result<Answer, h2::Error> {
-        self.wait(async {
-            let response = response.await?;
-            let status = response.status().as_u16();
-            let mut body = response.into_body();
-            let mut read = Vec::new();
-            while let Some(data) = body.data().await {
-                read.extend(take(&mut body, data?));
-            }
-            let body = String::from_utf8(read).unwrap();
-            Ok(Answer { status, body })
-        })
-    }
-
-    /// How the connection ended.
-    fn end(self) -> Result<(), h2::Error> {
-        let H2 {
-            runtime,
-            send,
-            connection,
-            ..
-        } = self;
-        drop(send);
-        runtime
-            .block_on(async { tokio::time::timeout(LONG, connection).await })
-            .expect("in time")
-            .unwrap()
-    }
-}
-
-fn take(body: &mut RecvStream, data: Bytes) -> Bytes {
-    body.flow_control().release_capacity(data.len()).unwrap();
-    data
 }
 
 fn last(twin: &Twin) -> JournalEntry {
@@ -488,4 +378,14 @@ fn many_streams_wait_and_all_are_answered() {
         (org.rows().len() as u64, side.counts().connections),
         (CALLS, 1)
     );
+}
+
+#[test]
+fn an_answered_connection_ends_with_and_without_a_goodbye() {
+    let goaway = json!({"kind": "goaway", "last_stream": "ours", "commit": true, "answered": true});
+    for text in [json!({"kind": "close_after_answer"}), goaway] {
+        let (answer, _, entry, rows) = post_under(text);
+        assert_eq!(answer.unwrap().status, 204);
+        assert_eq!((rows, entry.committed, entry.answered), (1, true, true));
+    }
 }

@@ -388,6 +388,33 @@ fn close_idle_closes_those_that_wait_and_leaves_those_at_work() {
 }
 
 #[test]
+fn an_answered_connection_ends_before_its_next_request() {
+    let (twin, org) = contoso();
+    let side = &org.primary;
+    for (reset, close_notify, expected) in [
+        (false, false, Some(UnexpectedEof)),
+        (false, true, None),
+        (true, false, Some(ConnectionReset)),
+    ] {
+        let fault = FaultKind::CloseAfterAnswer {
+            reset,
+            close_notify,
+            answer: None,
+        };
+        side.fault(Fault::from(fault).skip(1).times(1)).unwrap();
+        let mut raw = kept_alive(&twin, side);
+        raw.send(side, "POST", ACCOUNTS, ROW);
+        let answer = raw.read_answer();
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+        let (rest, end) = raw.read_to_end();
+        assert_eq!((rest.len(), kind(&end)), (0, expected));
+        assert!(last(&twin).answered);
+    }
+    assert_eq!(side.counts().committed, 3);
+}
+
+#[test]
 fn the_journal_tells_connections_apart() {
     let (twin, org) = contoso();
     let mut first = kept_alive(&twin, &org.primary);

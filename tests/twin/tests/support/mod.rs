@@ -3,6 +3,8 @@
 // Each test binary uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod h2_client;
+
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -124,6 +126,12 @@ impl Raw {
         self.0.flush().expect("bytes leave");
     }
 
+    /// The same where the other end may be gone.
+    pub(crate) fn try_send(&mut self, bytes: &str) -> io::Result<()> {
+        self.0.write_all(bytes.as_bytes())?;
+        self.0.flush()
+    }
+
     /// Reads that many bytes.
     pub(crate) fn read_bytes(&mut self, count: usize) -> String {
         let mut bytes = vec![0; count];
@@ -145,6 +153,13 @@ impl Raw {
         let mut bytes = Vec::new();
         let end = self.0.read_to_end(&mut bytes).map(drop);
         (bytes, end)
+    }
+
+    /// Reads so many bytes, of any kind.
+    pub(crate) fn read_raw(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).expect("bytes");
+        bytes
     }
 
     /// One answer: head and body.
