@@ -3,13 +3,15 @@
 
 use url::{Host, Url};
 
-use crate::url_text::{invalid, parse_any};
+use crate::url_text::{invalid, is_host_name, parse_any};
 use crate::{Error, Role};
 
 /// What the first host label of an alternate ends in.
 const SUFFIX: &str = "--s";
 /// A DNS label holds at most so many octets (RFC 1035, 2.3.4).
 const LONGEST_LABEL: usize = 63;
+/// A whole name, as text and without the dot at its end (RFC 1035, 3.1).
+const LONGEST_NAME: usize = 253;
 /// First path segments that belong to the services and not to an organization.
 const SERVICE_ROOTS: [&str; 4] = ["api", "xrmservices", "mscrmservices", "appwebservices"];
 /// First host labels of Discovery services, which belong to no organization.
@@ -133,8 +135,19 @@ fn other_host(url: &Url) -> Result<Url, Error> {
                 "a host of one label holds no organization's name; set alternate_url",
             )
         })?;
-    if host.trim_end_matches('.').split('.').any(str::is_empty) {
+    if host
+        .strip_suffix('.')
+        .unwrap_or(host)
+        .split('.')
+        .any(str::is_empty)
+    {
         return Err(invalid(url, "the host has an empty label"));
+    }
+    if !is_host_name(host) {
+        return Err(invalid(
+            url,
+            "the host holds a character that no host name has; set alternate_url",
+        ));
     }
     if label.starts_with("xn--") {
         return Err(invalid(
@@ -143,6 +156,13 @@ fn other_host(url: &Url) -> Result<Url, Error> {
         ));
     }
     let primary = primary_name(url, label)?;
+    if primary.starts_with('-') || primary.ends_with('-') {
+        return Err(invalid(
+            url,
+            "the organization's name begins or ends with a hyphen, which no host label does; \
+             set alternate_url",
+        ));
+    }
     if DISCOVERY_LABELS.contains(&primary) {
         return Err(invalid(
             url,
@@ -164,6 +184,13 @@ fn other_host(url: &Url) -> Result<Url, Error> {
     }
     let mut result = url.clone();
     let joined = format!("{other}.{domain}");
+    let longer = joined.len().max(host.len());
+    if longer - usize::from(host.ends_with('.')) > LONGEST_NAME {
+        return Err(invalid(
+            url,
+            "the host, with --s, would be longer than 253 octets; set alternate_url",
+        ));
+    }
     result
         .set_host(Some(&joined))
         .map_err(|error| invalid(url, &format!("{joined} is not a host: {error}")))?;
@@ -182,6 +209,13 @@ fn other_segment(url: &Url) -> Result<Url, Error> {
                 "url_form is path, and the path begins with no organization's name",
             )
         })?;
+    if segment.contains('%') {
+        // `%2D` is a hyphen, so an encoded name could end in --s without being seen to.
+        return Err(invalid(
+            url,
+            "the organization's name holds a percent-encoding; write it plain, or set alternate_url",
+        ));
+    }
     let primary = primary_name(url, segment)?;
     let other = if primary == segment {
         format!("{segment}{SUFFIX}")

@@ -26,6 +26,9 @@ mod error;
 mod event;
 mod fault;
 mod fork;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod operation;
 mod organization;
 mod outgoing;

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::alternate::{UrlForm, form_of, is_alternate, is_service_root, other_url};
 use crate::url_text::{invalid, parse, refuse_unprintable, refuse_user_info, shown};
-use crate::{Error, ErrorKind, Role};
+use crate::{AllowedHost, Error, ErrorKind, Role};
 
 /// An organization's two endpoints.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub struct Organization {
     starts_on: Role,
     explicit: bool,
     form: UrlForm,
+    allowed_hosts: Vec<AllowedHost>,
 }
 
 /// One endpoint: an origin and the path that all its services are under.
@@ -22,23 +23,53 @@ struct Base {
     origin: Url,
     /// Without a trailing slash; empty for the root.
     path: String,
+    /// Whether the path is compared in any case: the name of an organization, which is how the
+    /// server compares it. Of other paths that is not known.
+    in_any_case: bool,
     text: String,
 }
 
-/// A request's URL without the endpoint that it was written for.
+/// A request's URL without the endpoint that it was written for; or a URL outside of the pair, on
+/// one of [`Organization::with_allowed_hosts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// `contoso.` or `contoso.api.`: the other sibling than the base URL's.
-    sibling: bool,
-    /// What follows the base path: empty, or from the slash on, with the query.
-    rest: String,
+pub struct Target(Place);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Endpoint {
+        /// `contoso.` or `contoso.api.`: the other sibling than the base URL's.
+        sibling: bool,
+        /// What follows the base path: empty, or from the slash on, with the query.
+        rest: String,
+    },
+    Foreign(Url),
+}
+
+/// How a URL that names the pair becomes the same one at an endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rebase {
+    /// So many bytes of the URL's text are replaced; what follows them stays.
+    pub(crate) replaced: usize,
+    pub(crate) by: String,
 }
 
 impl Target {
-    /// Whether it is a service's, and not a page's or file's.
+    /// The whole URL if it is on an allowed host and not the organization's: it has no role, gets
+    /// no Authorization and no Cookie, and no failover.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&Url> {
+        match &self.0 {
+            Place::Endpoint { .. } => None,
+            Place::Foreign(url) => Some(url),
+        }
+    }
+
+    /// Whether it is a service's of the organization, and not a page's or file's.
     pub(crate) fn is_service(&self) -> bool {
-        self.rest
-            .trim_start_matches('/')
+        let Place::Endpoint { rest, .. } = &self.0 else {
+            return false;
+        };
+        rest.trim_start_matches('/')
             .split(['/', '?'])
             .next()
             .is_some_and(is_service_root)
@@ -71,7 +102,13 @@ impl Organization {
         } else {
             Role::Primary
         };
-        let (given, other) = (Base::of(&given), Base::of(&other));
+        // The other's other: where the given URL ends in `--S`, this one ends in `--s`.
+        let given = other_url(&other, form)?;
+        let base = |url| Base {
+            in_any_case: form == UrlForm::Path,
+            ..Base::of(url)
+        };
+        let (given, other) = (base(&given), base(&other));
         let (primary, alternate) = match starts_on {
             Role::Primary => (given, other),
             Role::Alternate => (other, given),
@@ -82,6 +119,7 @@ impl Organization {
             starts_on,
             explicit: false,
             form,
+            allowed_hosts: Vec::new(),
         })
     }
 
@@ -112,7 +150,16 @@ impl Organization {
             starts_on: Role::Primary,
             explicit: true,
             form,
+            allowed_hosts: Vec::new(),
         })
+    }
+
+    /// Lets [`Organization::locate`] find URLs on these hosts as well. Where an endpoint is https,
+    /// their http URLs stay refused: a call never leaves TLS. Default: none.
+    #[must_use]
+    pub fn with_allowed_hosts(mut self, hosts: Vec<AllowedHost>) -> Organization {
+        self.allowed_hosts = hosts;
+        self
     }
 
     /// Checks what holds for every URL of an organization, whatever the other settings say.
@@ -156,41 +203,83 @@ impl Organization {
     /// Finds what a request's URL means at either endpoint.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidUrl`] for a URL that is on neither endpoint, or cannot be a URL.
+    /// [`ErrorKind::InvalidUrl`] for a URL that is on neither endpoint and on no allowed host, or
+    /// cannot be a URL.
     pub fn locate(&self, url: &str) -> Result<Target, Error> {
         refuse_unprintable(url)?;
         match Url::parse(url) {
             Ok(absolute) => self.locate_absolute(absolute),
             Err(url::ParseError::RelativeUrlWithoutBase) => self.locate_relative(url),
-            Err(error) => Err(Error::new(
-                ErrorKind::InvalidUrl,
-                format!("{} is not a URL: {error}", shown(url)),
-            )),
+            Err(error) => Err(not_a_url(url, error)),
         }
     }
 
     fn locate_absolute(&self, mut url: Url) -> Result<Target, Error> {
         refuse_user_info(&url)?;
         url.set_fragment(None);
-        // The longer base path first: with both endpoints on one origin, one may hold the other.
-        let mut bases = [&self.primary, &self.alternate];
-        bases.sort_by_key(|base| std::cmp::Reverse(base.path.len()));
-        for base in bases {
-            let Some(sibling) = self.same_endpoint(&base.origin, &url) else {
-                continue;
-            };
-            if let Some(rest) = base.rest_of(&url) {
-                return Ok(Target { sibling, rest });
+        match self.find(&url) {
+            Some((role, sibling, rest)) => {
+                self.refuse_ambiguous(&url, role, &rest)?;
+                Ok(Target(Place::Endpoint { sibling, rest }))
             }
+            None => self.locate_foreign(url),
         }
-        Err(invalid(
-            &url,
-            &format!(
-                "it is on neither endpoint of the organization ({} and {}); \
-                 requests go nowhere else",
-                self.primary.text, self.alternate.text
-            ),
-        ))
+    }
+
+    /// The endpoint of a URL, whether it is on its sibling, and what follows its base path.
+    fn find(&self, url: &Url) -> Option<(Role, bool, String)> {
+        // The longer base path first: with both endpoints on one origin, one may hold the other.
+        let mut roles = [Role::Primary, Role::Alternate];
+        roles.sort_by_key(|role| std::cmp::Reverse(self.base(*role).path.len()));
+        roles.into_iter().find_map(|role| {
+            let base = self.base(role);
+            let sibling = self.same_endpoint(&base.origin, url)?;
+            Some((role, sibling, base.rest_of(url)?))
+        })
+    }
+
+    /// With one base path inside of the other, `/dr/dr/x` of the inner endpoint would at the outer
+    /// one be `/dr/x`, which is the inner one's `/x`.
+    fn refuse_ambiguous(&self, url: &Url, role: Role, rest: &str) -> Result<(), Error> {
+        let (inner, outer) = (self.base(role), self.base(role.other()));
+        let inner_at_outer = inner.path.strip_prefix(outer.path.as_str());
+        let is_held = inner_at_outer.is_some_and(|path| {
+            !path.is_empty()
+                && inner.origin == outer.origin
+                && under(path, path_of(rest), false).is_some()
+        });
+        if is_held {
+            return Err(invalid(
+                url,
+                &format!(
+                    "at the other endpoint, {}, it would be a URL of {}; \
+                     give the endpoints base URLs of which none is inside of the other",
+                    outer.text, inner.text
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn locate_foreign(&self, url: Url) -> Result<Target, Error> {
+        if !self.allowed_hosts.iter().any(|host| host.holds(&url)) {
+            return Err(invalid(
+                &url,
+                &format!(
+                    "it is on neither endpoint of the organization ({} and {}), and its host and \
+                     port are not in allowed_hosts; requests go nowhere else",
+                    self.primary.text, self.alternate.text
+                ),
+            ));
+        }
+        if url.scheme() == "http" && self.needs_tls() {
+            return Err(invalid(
+                &url,
+                "the organization is https, and its client sends nothing without TLS; \
+                 give the https URL",
+            ));
+        }
+        Ok(Target(Place::Foreign(url)))
     }
 
     fn locate_relative(&self, url: &str) -> Result<Target, Error> {
@@ -206,19 +295,17 @@ impl Organization {
         }
         // A path that already holds the base path is the same URL written from the root.
         let base = &self.primary;
-        let full = if !base.path.is_empty() && base.holds(path_of(&slashed)) {
+        let full = if !base.path.is_empty() && base.under(path_of(&slashed)).is_some() {
             slashed
         } else if slashed.starts_with('/') || slashed.is_empty() || slashed.starts_with('?') {
             format!("{}{slashed}", base.path)
         } else {
             format!("{}/{slashed}", base.path)
         };
-        let joined = base.origin.join(&full).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidUrl,
-                format!("{} is not a URL: {error}", shown(url)),
-            )
-        })?;
+        let joined = base
+            .origin
+            .join(&full)
+            .map_err(|error| not_a_url(url, error))?;
         self.locate_absolute(joined)
     }
 
@@ -243,31 +330,104 @@ impl Organization {
     pub(crate) fn origins(&self, role: Role) -> Vec<Url> {
         [false, true]
             .into_iter()
-            .map(|sibling| {
-                let rest = String::new();
-                self.url_of(&Target { sibling, rest }, role)
-            })
+            .map(|sibling| self.at(role, sibling, ""))
             .collect()
     }
 
-    /// The URL of a target at one endpoint.
+    /// The URL of a target at one endpoint; the target's own URL if it is on an allowed host.
     #[must_use]
     pub fn url_of(&self, target: &Target, role: Role) -> Url {
-        let base = self.base(role);
-        let mut url = base.origin.clone();
-        if target.sibling
-            && let Some(host) = base.origin.host_str().and_then(sibling)
-        {
-            // A sibling of a valid host is valid: `locate` has seen it in a parsed URL.
-            let _ = url.set_host(Some(&host));
+        match &target.0 {
+            Place::Endpoint { sibling, rest } => self.at(role, *sibling, rest),
+            Place::Foreign(url) => url.clone(),
         }
-        let (path, query) = match target.rest.split_once('?') {
+    }
+
+    fn at(&self, role: Role, sibling: bool, rest: &str) -> Url {
+        let base = self.base(role);
+        let mut url = self.origin(role, sibling);
+        let (path, query) = match rest.split_once('?') {
             Some((path, query)) => (path, Some(query)),
-            None => (target.rest.as_str(), None),
+            None => (rest, None),
         };
         url.set_path(&format!("{}{path}", base.path));
         url.set_query(query);
         url
+    }
+
+    fn origin(&self, role: Role, is_sibling: bool) -> Url {
+        let mut url = self.base(role).origin.clone();
+        if is_sibling && let Some(host) = url.host_str().and_then(sibling) {
+            // A sibling of a valid host is valid: `locate` has seen it in a parsed URL.
+            let _ = url.set_host(Some(&host));
+        }
+        url
+    }
+
+    /// How an absolute URL in a request's body becomes the same one at an endpoint. `None`: it
+    /// stays as it is, because it does not name the pair, or is there already.
+    pub(crate) fn rebase(&self, text: &str, role: Role) -> Option<Rebase> {
+        let (scheme, _) = text.split_once("://")?;
+        let authority = scheme.len() + "://".len();
+        refuse_unprintable(text).ok()?;
+        let mut url = Url::parse(text)
+            .ok()
+            .filter(|url| scheme.eq_ignore_ascii_case(url.scheme()))?;
+        refuse_user_info(&url).ok()?;
+        url.set_fragment(None);
+        let (from, sibling, rest) = self.find(&url)?;
+        if from == role {
+            return None;
+        }
+        self.refuse_ambiguous(&url, from, &rest).ok()?;
+        let path = text[authority..]
+            .find(['/', '\\', '?', '#'])
+            .map_or(text.len(), |end| authority + end);
+        let is_plain = |rest: &str| {
+            // Dot segments could leave the base path that the text begins with.
+            !rest.contains('\\') && !has_dot_segment(path_of(rest))
+        };
+        match self
+            .base(from)
+            .under(&text[path..])
+            .filter(|rest| is_plain(rest))
+        {
+            Some(rest) => {
+                let origin = self.origin(role, sibling);
+                let origin = origin.as_str().trim_end_matches('/');
+                Some(Rebase {
+                    replaced: text.len() - rest.len(),
+                    by: format!("{origin}{}", self.base(role).path),
+                })
+            }
+            None => Some(Rebase {
+                replaced: text.find('#').unwrap_or(text.len()),
+                by: String::from(self.at(role, sibling, &rest)),
+            }),
+        }
+    }
+
+    /// As [`Organization::rebase`], of the whole value of a Host header.
+    pub(crate) fn rebase_host(&self, host: &str, role: Role) -> Option<String> {
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        if host.is_empty() || !host.chars().all(is_host) {
+            return None;
+        }
+        // A Host header does not tell the scheme, which tells the default port.
+        let named = |role| {
+            let origin = &self.base(role).origin;
+            let url = Url::parse(&format!("{}://{host}/", origin.scheme())).ok()?;
+            self.same_endpoint(origin, &url)
+        };
+        if named(role).is_some() {
+            return None;
+        }
+        let url = self.origin(role, named(role.other())?);
+        let name = url.host_str()?;
+        Some(match url.port() {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        })
     }
 }
 
@@ -289,25 +449,47 @@ impl Base {
         origin.set_path("/");
         origin.set_query(None);
         let text = format!("{}{path}", origin.as_str().trim_end_matches('/'));
-        Base { origin, path, text }
+        Base {
+            origin,
+            path,
+            in_any_case: false,
+            text,
+        }
     }
 
-    /// Whether a path is the base path or under it.
-    fn holds(&self, path: &str) -> bool {
-        path.strip_prefix(self.path.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    fn under<'a>(&self, path: &'a str) -> Option<&'a str> {
+        under(&self.path, path, self.in_any_case)
     }
 
     fn rest_of(&self, url: &Url) -> Option<String> {
-        if !self.holds(url.path()) {
-            return None;
-        }
-        let path = &url.path()[self.path.len()..];
+        let path = self.under(url.path())?;
         Some(match url.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         })
     }
+}
+
+/// What follows the base path in a path that is the base path or under it.
+fn under<'a>(base: &str, path: &'a str, in_any_case: bool) -> Option<&'a str> {
+    let (start, rest) = path.split_at_checked(base.len())?;
+    let is_base = start == base || (in_any_case && start.eq_ignore_ascii_case(base));
+    (is_base && (rest.is_empty() || rest.starts_with(['/', '?', '#']))).then_some(rest)
+}
+
+/// Whether the URL standard would take a segment of it as `.` or `..`.
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let decoded = segment.replace("%2e", ".").replace("%2E", ".");
+        matches!(decoded.as_str(), "." | "..")
+    })
+}
+
+fn not_a_url(text: &str, error: url::ParseError) -> Error {
+    Error::new(
+        ErrorKind::InvalidUrl,
+        format!("{} is not a URL: {error}", shown(text)),
+    )
 }
 
 fn path_of(relative: &str) -> &str {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{alternate_url, is_alternate_url, primary_url};
+use crate::{AllowedHost, alternate_url, is_alternate_url, primary_url};
 
 fn organization(url: &str) -> Organization {
     Organization::new(url, None, None).unwrap()
@@ -41,6 +41,36 @@ fn forms_that_are_accepted() {
         ("http://crm.example.local:5555/Contoso", path, "http://crm.example.local:5555/Contoso", "http://crm.example.local:5555/Contoso--s", primary),
         ("http://crm/Contoso--s/XRMServices/2011/Organization.svc", path, "http://crm/Contoso", "http://crm/Contoso--s", alternate),
         ("http://10.0.0.1/Contoso/", path, "http://10.0.0.1/Contoso", "http://10.0.0.1/Contoso--s", primary),
+        // Ports, case, dots at the end.
+        ("HTTPS://Contoso.CRM.dynamics.com:443", host, "https://contoso.crm.dynamics.com", "https://contoso--s.crm.dynamics.com", primary),
+        ("http://contoso.crm.test:80/", host, "http://contoso.crm.test", "http://contoso--s.crm.test", primary),
+        ("http://contoso.crm.test:443/", host, "http://contoso.crm.test:443", "http://contoso--s.crm.test:443", primary),
+        ("https://Contoso--S.crm.test.:8443/API/data", host, "https://contoso.crm.test.:8443", "https://contoso--s.crm.test.:8443", alternate),
+        ("http://crm:5555/CONTOSO--S/", path, "http://crm:5555/CONTOSO", "http://crm:5555/CONTOSO--s", alternate),
+        // Labels: longest, two of them, hyphens, digits.
+        ("https://a.b", host, "https://a.b", "https://a--s.b", primary),
+        ("https://12345.crm.test", host, "https://12345.crm.test", "https://12345--s.crm.test", primary),
+        ("https://con-to--so.crm.test", host, "https://con-to--so.crm.test", "https://con-to--so--s.crm.test", primary),
+        ("https://contoso-s.crm.test", host, "https://contoso-s.crm.test", "https://contoso-s--s.crm.test", primary),
+        ("https://disco-contoso.crm.test", host, "https://disco-contoso.crm.test", "https://disco-contoso--s.crm.test", primary),
+        ("https://contoso.disco.crm.test", host, "https://contoso.disco.crm.test", "https://contoso--s.disco.crm.test", primary),
+        ("https://contoso.xn--bcher-kva.test", host, "https://contoso.xn--bcher-kva.test", "https://contoso--s.xn--bcher-kva.test", primary),
+        ("https://con_toso.crm.test", host, "https://con_toso.crm.test", "https://con_toso--s.crm.test", primary),
+        // Read as the URL standard reads it: escapes, backslashes, dot segments, missing slashes.
+        ("https://cont%6Fso.crm.test", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso%2D%2Ds.crm.test", host, "https://contoso.crm.test", "https://contoso--s.crm.test", alternate),
+        ("https:\\\\contoso.crm.test\\api\\data", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test/x/../api/./data", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test/%2e%2e/api", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test%2e", host, "https://contoso.crm.test.", "https://contoso--s.crm.test.", primary),
+        ("https:contoso.crm.test", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test//", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("http://crm/x/../Contoso", path, "http://crm/Contoso", "http://crm/Contoso--s", primary),
+        ("http://crm/Contoso/a b", path, "http://crm/Contoso/a%20b", "http://crm/Contoso--s/a%20b", primary),
+        // Services, of which the base is taken.
+        ("https://contoso.crm.test/xrmservices/2011/OrganizationData.svc", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test/MSCRMServices/x", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
+        ("https://contoso.crm.test/AppWebServices/x", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
     ];
     for (url, form, first, second, starts_on) in table {
         let expected = (first.to_owned(), second.to_owned(), starts_on);
@@ -88,13 +118,99 @@ fn forms_that_are_refused() {
         ("https://crm.example.com/Contoso", "ambiguous"),
         (" https://contoso.crm.dynamics.com", "space"),
         ("https://contoso.crm.dyna\nmics.com", "control"),
+        ("https://contoso.crm.test\u{a0}", "space"),
+        // IPv4 in every spelling, IPv6.
+        ("https://0x7f.0.0.1", "IP address"),
+        ("https://0177.0.0.1", "IP address"),
+        ("https://127.1", "IP address"),
+        ("https://0x7f000001", "IP address"),
+        ("https://10.0.0.1.", "IP address"),
+        ("https://１２７.0.0.1", "IP address"),
+        ("https://%31%30.0.0.1", "IP address"),
+        ("https://[fe80::1]:8443", "IP address"),
+        ("https://[::ffff:10.0.0.1]", "IP address"),
+        ("https://[fe80::1%25eth0]", "not a URL"),
+        ("https://contoso.1", "not a URL"),
+        ("https://256.0.0.1", "not a URL"),
+        // Labels.
+        ("https://.", "one label"),
+        ("https://..", "one label"),
+        ("https://.contoso.crm.test", "empty label"),
+        ("https://contoso.crm.test..", "empty label"),
+        ("https://xn--contos-xxa--s.crm.test", "not a URL"),
+        ("https://CONTOSO--S--s.crm.test", "twice"),
+        ("https://--S.crm.test", "--s alone"),
+        ("https://----s.crm.test", "hyphen"),
+        ("https://contoso---s.crm.test", "hyphen"),
+        ("https://contoso-.crm.test", "hyphen"),
+        ("https://-contoso.crm.test", "hyphen"),
+        ("https://GlobalDisco.crm.test", "Discovery"),
+        ("https://dev--s.crm.test", "Discovery"),
+        ("https://con~toso.crm.test", "no host name"),
+        ("https://con;toso.crm.test", "no host name"),
+        ("https://*.crm.test", "no host name"),
+        ("https://con toso.crm.test", "not a URL"),
+        ("https://con%00toso.crm.test", "not a URL"),
+        ("https://con%2Ftoso.crm.test", "not a URL"),
+        // Schemes, user info, ports, the rest.
+        ("ws://contoso.crm.test", "only http and https"),
+        ("file:///contoso.crm.test", "only http and https"),
+        ("contoso.crm.test:443", "only http and https"),
+        ("javascript:alert(1)", "only http and https"),
+        ("mailto:a@contoso.crm.test", "only http and https"),
+        ("https://:p@contoso.crm.test", "user info"),
+        ("https://a%40b@contoso.crm.test", "user info"),
+        ("https://contoso.crm.test:65536", "not a URL"),
+        ("https://contoso.crm.test:x", "not a URL"),
+        ("https://", "not a URL"),
+        ("https://?x", "not a URL"),
+        ("//contoso.crm.test", "not a URL"),
+        ("/api/data", "not a URL"),
+        ("https://contoso.crm.test?", "no query"),
+        ("https://contoso.crm.test#", "no query"),
+        ("https://contoso.crm.test/main.aspx", "ambiguous"),
+        ("https://contoso.crm.test/api2", "ambiguous"),
+        ("https://contoso.crm.test/%61pi", "ambiguous"),
+        ("https://contoso.crm.test\\@evil.example", "ambiguous"),
     ];
     for (url, why) in table {
         let message = pair(url, None).expect_err(url);
         assert!(message.contains(why), "{url:?}: {message}");
     }
-    for url in ["https://crm.example.com", "https://crm.example.com/api"] {
-        assert!(pair(url, Some(UrlForm::Path)).is_err(), "{url}");
+    for (url, why) in [
+        ("https://crm.example.com", "no organization's name"),
+        ("https://crm.example.com/api", "no organization's name"),
+        (
+            "https://crm.example.com/%2e/XRMServices",
+            "no organization's name",
+        ),
+        ("https://crm.example.com/--s", "--s alone"),
+        ("https://crm.example.com/Contoso--S--s", "twice"),
+        ("https://crm.example.com/Contoso%2D%2ds", "percent-encoding"),
+        ("https://crm.example.com/Contosö", "percent-encoding"),
+    ] {
+        let message = pair(url, Some(UrlForm::Path)).expect_err(url);
+        assert!(message.contains(why), "{url:?}: {message}");
+    }
+}
+
+#[test]
+fn the_longest_names() {
+    let host = |label: usize, rest: usize| {
+        let rest = format!("{}.", "b".repeat(49)).repeat(rest / 50) + &"c".repeat(rest % 50);
+        format!("https://{}.{rest}", "a".repeat(label))
+    };
+    // 60 + 1 + 189 octets, 253 with --s.
+    let longest = pair(&host(60, 189), None).unwrap();
+    assert_eq!(longest.1.len(), "https://".len() + 253);
+    assert!(pair(&format!("{}.", host(60, 189)), None).is_ok());
+    for (url, why) in [
+        (host(61, 50 + 9), "63 octets"),
+        (host(60, 190), "253 octets"),
+        (host(9, 245), "253 octets"),
+    ] {
+        let message = pair(&url, None).expect_err(&url);
+        assert!(message.contains(why), "{url:?}: {message}");
     }
 }
 
@@ -170,6 +286,11 @@ fn requests_on_either_endpoint_or_relative() {
         "https://contoso.crm.test:443/api/data/v9.2/accounts?$top=1#x",
         "https://contoso--s.crm.test/api/data/v9.2/accounts?$top=1",
         "HTTPS://CONTOSO--S.crm.test/api/data/v9.2/accounts?$top=1",
+        "https://cont%6Fso.crm.test/api/data/v9.2/accounts?$top=1",
+        "/api/data/v9.2/x/../accounts?$top=1",
+        "/../api/data/%2e/v9.2/accounts?$top=1",
+        "\\api\\data\\v9.2/accounts?$top=1",
+        "https:\\\\contoso.crm.test\\api/data/v9.2/accounts?$top=1",
     ] {
         assert_eq!(both(&contoso, url), expected, "{url}");
     }
@@ -193,6 +314,22 @@ fn requests_to_other_origins_are_refused() {
         "javascript:alert(1)",
         "https://",
         "/x\r\nHost: evil",
+        "https://contoso.crm.test@evil.example/x",
+        "https://contoso.crm.test:443@evil.example/x",
+        "https://evil.example\\@contoso.crm.test/x",
+        "https://evil.example#@contoso.crm.test/x",
+        "https://u:p@contoso.crm.test/x",
+        "https://contoso.crm.test./x",
+        "https://contoso--s--s.crm.test/x",
+        "https://contoso.api.api.crm.test/x",
+        "https://api.contoso.crm.test/x",
+        "https://10.0.0.1/x",
+        "https://[::1]/x",
+        "ftp://contoso.crm.test/x",
+        "///evil.example/x",
+        "\\/evil.example/x",
+        " /x",
+        "/x\0",
     ] {
         assert_eq!(both(&contoso, url), Err(ErrorKind::InvalidUrl), "{url:?}");
     }
@@ -260,6 +397,115 @@ fn endpoints_on_one_origin_are_told_apart() {
 }
 
 #[test]
+fn an_organization_s_name_in_the_path_is_compared_in_any_case() {
+    let path = Organization::new("http://crm/Contoso--S", None, Some(UrlForm::Path)).unwrap();
+    let expected = Ok((
+        "http://crm/Contoso/Api/x".to_owned(),
+        "http://crm/Contoso--s/Api/x".to_owned(),
+    ));
+    for url in [
+        "http://crm/CONTOSO/Api/x",
+        "http://crm/contoso--S/Api/x",
+        "/CONTOSO/Api/x",
+        "/Api/x",
+    ] {
+        assert_eq!(both(&path, url), expected, "{url}");
+    }
+    assert!(both(&path, "http://crm/Contoso2/Api/x").is_err());
+    let explicit = Organization::new("http://crm/Contoso", Some("http://dr/Contoso"), None);
+    assert!(both(&explicit.unwrap(), "http://crm/CONTOSO/Api/x").is_err());
+}
+
+#[test]
+fn a_url_that_would_be_another_one_at_the_other_endpoint_is_refused() {
+    let pair = Organization::new("https://a.example", Some("https://a.example/dr"), None).unwrap();
+    for url in [
+        "https://a.example/dr/dr/x",
+        "https://a.example/dr/dr",
+        "/dr/dr?x",
+    ] {
+        assert_eq!(both(&pair, url), Err(ErrorKind::InvalidUrl), "{url}");
+    }
+    let other = "https://a.example/dr/drx".to_owned();
+    assert_eq!(both(&pair, &other).unwrap().1, other);
+}
+
+#[test]
+fn links_of_the_other_side_are_followed_to_the_active_one() {
+    let pair = Organization::new(
+        "https://crm.example.com/Contoso",
+        Some("http://[fe80::1]:8080/a"),
+        None,
+    );
+    assert!(pair.is_err(), "https never becomes http");
+    let pair = Organization::new(
+        "http://10.0.0.1:5555/Contoso",
+        Some("https://[fe80::1]:8080/a"),
+        None,
+    )
+    .unwrap();
+    for (link, at_primary, at_alternate) in [
+        (
+            "https://[FE80:0::1]:8080/a/api/data/v9.2/accounts?$skiptoken=%3Ccookie%20page=%222%22/%3E",
+            "http://10.0.0.1:5555/Contoso/api/data/v9.2/accounts?$skiptoken=%3Ccookie%20page=%222%22/%3E",
+            "https://[fe80::1]:8080/a/api/data/v9.2/accounts?$skiptoken=%3Ccookie%20page=%222%22/%3E",
+        ),
+        (
+            "http://0xa.0.0.1:5555/Contoso/api/data/v9.2/accounts(1)",
+            "http://10.0.0.1:5555/Contoso/api/data/v9.2/accounts(1)",
+            "https://[fe80::1]:8080/a/api/data/v9.2/accounts(1)",
+        ),
+    ] {
+        let expected = Ok((at_primary.to_owned(), at_alternate.to_owned()));
+        assert_eq!(both(&pair, link), expected, "{link}");
+    }
+}
+
+#[test]
+fn an_allowed_host_is_neither_endpoint() {
+    let allowed = AllowedHost::parse_list("files.example.com, contoso.crm.test:8443").unwrap();
+    let contoso = organization("https://contoso.crm.test").with_allowed_hosts(allowed.clone());
+    for url in [
+        "https://files.example.com/a?b",
+        "https://FILES.example.com:443/a?b#c",
+        "https://contoso.crm.test:8443/api/x",
+    ] {
+        let target = contoso.locate(url).unwrap();
+        let mut expected = Url::parse(url).unwrap();
+        expected.set_fragment(None);
+        assert_eq!(target.foreign(), Some(&expected));
+        assert!(!target.is_service());
+        for role in [Role::Primary, Role::Alternate] {
+            assert_eq!(contoso.url_of(&target, role), expected);
+        }
+    }
+    let own = contoso.locate("https://contoso--s.crm.test/api").unwrap();
+    assert_eq!(own.foreign(), None);
+    assert!(own.is_service());
+    for url in [
+        "http://files.example.com/a",
+        "http://contoso.crm.test:8443/a",
+        "https://files.example.com:8443/a",
+        "https://u:secret@files.example.com/a",
+        "https://x.files.example.com/a",
+        "ftp://files.example.com/a",
+        "//files.example.com/a",
+    ] {
+        let error = contoso.locate(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidUrl, "{url}");
+        assert!(!error.message().contains("secret"), "{error}");
+    }
+    // A pair without TLS may ask either scheme; one with an https endpoint may not.
+    let plain = organization("http://contoso.crm.test").with_allowed_hosts(allowed.clone());
+    for url in ["http://files.example.com/a", "https://files.example.com/a"] {
+        assert!(plain.locate(url).unwrap().foreign().is_some(), "{url}");
+    }
+    let mixed = Organization::new("http://a.example", Some("https://b.example"), None).unwrap();
+    let mixed = mixed.with_allowed_hosts(allowed);
+    assert!(mixed.locate("http://files.example.com/a").is_err());
+}
+
+#[test]
 fn the_pure_functions_keep_the_rest_of_the_url() {
     let primary = "https://contoso.crm.test:8443/api/data/v9.2/a(1)?$filter=b%20eq%20'c'";
     let alternate = "https://contoso--s.crm.test:8443/api/data/v9.2/a(1)?$filter=b%20eq%20'c'";
@@ -292,6 +538,71 @@ proptest! {
             prop_assert_eq!(primary_url(&primary).unwrap(), primary.clone());
             prop_assert!(is_alternate_url(&alternate).unwrap());
             prop_assert!(!is_alternate_url(&primary).unwrap());
+        }
+    }
+
+    #[test]
+    fn whatever_is_accepted_is_inverse_and_idempotent(
+        scheme in "(https?|HTTPS?):[/\\\\]{0,3}",
+        label in "[a-zA-Z0-9_%-]{0,6}(--[sS]){0,2}",
+        domain in "(\\.[a-zA-Z0-9%-]{0,5}){0,4}\\.?",
+        port in "(:[0-9]{0,5})?",
+        path in "([/\\\\][ -~]{0,8}){0,3}",
+        form in prop::sample::select(vec![None, Some(UrlForm::Host), Some(UrlForm::Path)]),
+    ) {
+        let url = format!("{scheme}{label}{domain}{port}{path}");
+        if let Ok(first) = Organization::new(&url, None, form) {
+            let (primary, alternate) = (first.url(Role::Primary), first.url(Role::Alternate));
+            prop_assert_ne!(primary, alternate);
+            for (base, role) in [(primary, Role::Primary), (alternate, Role::Alternate)] {
+                // In host form a path that the base has was let in by saying so.
+                let again = Organization::new(base, None, form).unwrap();
+                prop_assert_eq!(again.starts_on(), role);
+                prop_assert_eq!(again.url(Role::Primary), primary);
+                prop_assert_eq!(again.url(Role::Alternate), alternate);
+                // The base URL itself is found on its own side, and is the same at the other.
+                let target = first.locate(base).unwrap();
+                let found = first.url_of(&target, role);
+                prop_assert_eq!(found.as_str().trim_end_matches('/'), base);
+            }
+        }
+        if let Ok(alternate) = alternate_url(&url) {
+            let primary = primary_url(&url).unwrap();
+            prop_assert_ne!(&alternate, &primary);
+            prop_assert_eq!(&primary_url(&alternate).unwrap(), &primary);
+            prop_assert_eq!(&alternate_url(&primary).unwrap(), &alternate);
+            prop_assert_eq!(&alternate_url(&alternate).unwrap(), &alternate);
+            prop_assert_eq!(&primary_url(&primary).unwrap(), &primary);
+        }
+    }
+
+    #[test]
+    fn a_target_is_the_same_from_either_side(
+        which in 0usize..6,
+        side in any::<bool>(),
+        rest in "([/\\\\][ -~]{0,8}){0,3}",
+    ) {
+        let pair = |primary, alternate| Organization::new(primary, Some(alternate), None).unwrap();
+        let organization = match which {
+            0 => organization("https://contoso.api.crm.test"),
+            1 => Organization::new("http://crm:5555/Contoso", None, Some(UrlForm::Path)).unwrap(),
+            2 => pair("http://crm.example.com/Contoso", "https://10.0.0.1:8443/a/b"),
+            3 => pair("https://a.example", "https://a.example/dr"),
+            4 => pair("https://a.example/dr/x", "https://a.example/dr"),
+            _ => pair("https://[::1]", "https://crm"),
+        };
+        let role = if side { Role::Primary } else { Role::Alternate };
+        let url = format!("{}{rest}", organization.url(role));
+        if let Ok(target) = organization.locate(&url) {
+            for role in [Role::Primary, Role::Alternate] {
+                let there = organization.url_of(&target, role);
+                let again = organization.locate(there.as_str()).unwrap();
+                prop_assert_eq!(organization.url_of(&again, role), there);
+                // A base without a path has its slash even so: `/dr` is `/` there.
+                if !rest.is_empty() {
+                    prop_assert_eq!(&again, &target);
+                }
+            }
         }
     }
 

@@ -45,6 +45,13 @@ pub(crate) fn refuse_user_info(url: &Url) -> Result<(), Error> {
     ))
 }
 
+/// Whether a host, as the URL standard writes it, is what DNS takes as a name; with the underscore
+/// that some networks use. The standard itself lets more punctuation pass.
+pub(crate) fn is_host_name(host: &str) -> bool {
+    host.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
 /// The URL standard drops tabs and line breaks in silence; a URL that has them is no one's intent.
 pub(crate) fn refuse_unprintable(text: &str) -> Result<(), Error> {
     if text.chars().any(|c| c.is_control()) || text.trim() != text {

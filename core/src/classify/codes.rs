@@ -11,6 +11,8 @@ pub(crate) fn cause_of(code: i32) -> Option<Cause> {
         DATACENTER_NOT_AVAILABLE => Cause::DatacenterNotAvailable,
         // OrganizationMigrationUnderway, OrganizationDisabled, ScaleGroupDisabled
         -2_147_176_380 | -2_147_180_284 | -2_147_180_281 => Cause::OrganizationOff,
+        // ErrorConnectingToOrganizationService
+        -2_147_176_344 => Cause::Unavailable,
         // CrmSqlGovernorDatabaseRequestDenied, ThrottlingTimeExceeded,
         // ThrottlingBurstRequestLimitExceeded, AzureSqlMaxConcurrentWorkersLimitExceeded,
         // ThrottlingConcurrencyLimitExceeded

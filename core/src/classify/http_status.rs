@@ -1,14 +1,23 @@
 //! The table from a response to its fault.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-use super::{Addressing, BodyFault, codes, read_body, retry_after};
+use super::{Addressing, BodyFault, codes, inflate, read_body, retry_after};
 use crate::{Cause, Fault};
+
+/// Of a compressed body so many bytes are decoded at least, as far as it goes; and never more than
+/// it has itself, where that is more. A code stands in the first hundreds.
+const DECODED: usize = 64 << 10;
 
 /// What a response means. `None`: it is an answer and no fault.
 ///
-/// `body` is the body or its beginning. A body decides only by a listed code, by WS-Addressing's
+/// `body` is the body or its beginning, as it came or already decoded: a Content-Encoding (gzip,
+/// deflate, br) is taken off a copy of at most 64 KiB, or of as many bytes as `body` has, and a
+/// body that is not encoded in spite of its header is read as it is. A body decides only from
+/// status 400 on, and only by a listed code, by WS-Addressing's
 /// fault codes, or by being no service's body where one is due; what is inside of a `$batch` that
 /// answered 200 is not looked at. Never fails, whatever the bytes.
 ///
@@ -37,15 +46,39 @@ pub(crate) fn classify(
             }
         });
     }
-    let said = read_body(body);
-    let cause = cause_of(status, headers, body, said.as_ref(), is_service);
+    let (body, said) = read(status, headers, body);
+    let cause = cause_of(status, headers, &body, said.as_ref(), is_service);
     let said = said.unwrap_or_default();
+    let in_body = |text: &String| retry_after::parse(text, headers);
     Some(Fault {
         http_status: Some(status),
         code: said.code,
-        retry_after: retry_after::from_headers(headers).or(said.retry_after),
+        retry_after: retry_after::from_headers(headers)
+            .or_else(|| said.retry_after.as_ref().and_then(in_body)),
         ..Fault::new(cause, message(status, &said))
     })
+}
+
+/// The body without its encoding, and what it says.
+fn read<'a>(
+    status: u16,
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> (Cow<'a, [u8]>, Option<BodyFault>) {
+    if status < 400 {
+        return (Cow::Borrowed(body), None);
+    }
+    let decoded = inflate::prefix(headers, body, body.len().max(DECODED));
+    match read_body(&decoded) {
+        Some(said) => (decoded, Some(said)),
+        // HTTP libraries that decode a body leave the header where it was.
+        None if matches!(decoded, Cow::Owned(_)) => match read_body(body) {
+            Some(said) => (Cow::Borrowed(body), Some(said)),
+            None if decoded.is_empty() => (Cow::Borrowed(body), None),
+            None => (decoded, None),
+        },
+        None => (decoded, None),
+    }
 }
 
 fn cause_of(
@@ -99,7 +132,7 @@ fn is_html(headers: &HeaderMap) -> bool {
 /// http.sys answers so when no site is bound to the host name. WCF knows it by this text.
 fn is_invalid_hostname(headers: &HeaderMap, body: &[u8]) -> bool {
     const TEXT: &[u8] = b"Invalid Hostname";
-    is_html(headers) && body.windows(TEXT.len()).any(|window| window == TEXT)
+    is_html(headers) && memchr::memmem::find(body, TEXT).is_some()
 }
 
 fn message(status: u16, said: &BodyFault) -> String {
@@ -117,142 +150,5 @@ fn message(status: u16, said: &BodyFault) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{FaultKind, Preset};
-
-    const ODATA: &str = r#"{"error":{"code":"0x80040217","message":"no row"}}"#;
-    const NOT_HERE: &str = r#"{"error":{"code":"0x8004B065","message":"not here"}}"#;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn the_table() {
-        const HTML: &[(&str, &str)] = &[("content-type", "text/html; charset=us-ascii")];
-        const MARK: &[(&str, &str)] = &[("odata-version", "4.0")];
-        type Row<'a> = (
-            u16,
-            &'a [(&'static str, &'a str)],
-            &'a str,
-            Option<Cause>,
-            bool,
-        );
-        let table: &[Row<'_>] = &[
-            (200, &[], "", None, false),
-            (204, &[], "", None, false),
-            (304, &[], "", None, false),
-            (302, HTML, "<html>", Some(Cause::ServiceFault), false),
-            (307, &[], "", Some(Cause::ServiceFault), false),
-            (200, HTML, "<html>", Some(Cause::HtmlPage), false),
-            (200, &[], NOT_HERE, None, false),
-            (204, HTML, "", None, false),
-            (404, &[], "", Some(Cause::NotFound), true),
-            (404, HTML, "<html>", Some(Cause::NotFound), true),
-            (404, &[], ODATA, Some(Cause::ServiceFault), false),
-            (404, MARK, "", Some(Cause::ServiceFault), false),
-            (410, &[], "", Some(Cause::Gone), false),
-            (
-                400,
-                HTML,
-                "<h2>Bad Request - Invalid Hostname</h2>",
-                Some(Cause::InvalidHostname),
-                true,
-            ),
-            (
-                400,
-                HTML,
-                "<h2>Bad Request</h2>",
-                Some(Cause::ServiceFault),
-                false,
-            ),
-            (
-                400,
-                &[],
-                "Invalid Hostname",
-                Some(Cause::ServiceFault),
-                false,
-            ),
-            (504, &[], "", Some(Cause::GatewayTimeout), true),
-            (503, &[], "", Some(Cause::Unavailable), false),
-            (
-                503,
-                &[],
-                NOT_HERE,
-                Some(Cause::DatacenterNotAvailable),
-                true,
-            ),
-            (
-                500,
-                &[],
-                NOT_HERE,
-                Some(Cause::DatacenterNotAvailable),
-                true,
-            ),
-            (502, HTML, "<html>", Some(Cause::BadGateway), false),
-            (500, HTML, "<html>", Some(Cause::HtmlPage), false),
-            (500, &[], ODATA, Some(Cause::ServiceFault), false),
-            (500, &[], "", Some(Cause::ServiceFault), false),
-            (401, &[], "", Some(Cause::Unauthorized), false),
-            (403, HTML, "<html>", Some(Cause::Forbidden), false),
-            (408, &[], "", Some(Cause::ServiceFault), false),
-            (412, &[], ODATA, Some(Cause::ServiceFault), false),
-            (
-                429,
-                &[("retry-after", "3")],
-                "",
-                Some(Cause::Throttled),
-                false,
-            ),
-        ];
-        for (status, pairs, body, cause, starts) in table {
-            let fault = classify_response(*status, &headers(pairs), body.as_bytes());
-            assert_eq!(
-                fault.as_ref().map(|fault| fault.cause),
-                *cause,
-                "{status} {body}"
-            );
-            if let Some(fault) = fault {
-                assert_eq!(
-                    fault.starts_failover(Preset::Dotnet),
-                    *starts,
-                    "{status} {body}"
-                );
-                assert_eq!(fault.http_status, Some(*status));
-            }
-        }
-    }
-
-    #[test]
-    fn a_throttling_code_in_soap_is_no_service_fault() {
-        let body = r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>
-          <detail><OrganizationServiceFault xmlns="http://schemas.microsoft.com/xrm/2011/Contracts">
-          <ErrorCode>-2147015902</ErrorCode></OrganizationServiceFault></detail></s:Fault></s:Body></s:Envelope>"#;
-        let fault = classify_response(500, &HeaderMap::new(), body.as_bytes()).unwrap();
-        assert_eq!(fault.kind, FaultKind::Throttled);
-    }
-
-    #[test]
-    fn a_page_that_was_asked_for_is_no_fault() {
-        let html = headers(&[("content-type", "text/html")]);
-        assert!(classify(200, &html, b"<html>", true).is_some());
-        assert_eq!(classify(200, &html, b"<html>", false), None);
-        let marked = headers(&[("content-type", "text/html"), ("odata-version", "4.0")]);
-        assert_eq!(classify(200, &marked, b"<html>", true), None);
-    }
-
-    #[test]
-    fn the_message_is_one_short_line() {
-        let body = format!(
-            r#"{{"error":{{"code":"","message":"a\nb{}"}}}}"#,
-            "x".repeat(9999)
-        );
-        let fault = classify_response(500, &HeaderMap::new(), body.as_bytes()).unwrap();
-        assert!(fault.message.len() < 300, "{}", fault.message);
-        assert!(!fault.message.contains('\n'));
-    }
-}
+#[path = "http_status_tests.rs"]
+mod tests;

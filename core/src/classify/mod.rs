@@ -2,6 +2,7 @@
 
 mod codes;
 mod http_status;
+mod inflate;
 mod odata;
 mod policy;
 mod retry_after;
@@ -10,10 +11,11 @@ mod xml;
 
 pub(crate) use http_status::classify;
 pub use http_status::classify_response;
+#[cfg(fuzzing)]
+pub(crate) use inflate::prefix as inflate;
 pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
-
-use std::time::Duration;
+pub(crate) use soap::{SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
 
 /// What the body of a failure says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +24,8 @@ pub(crate) struct BodyFault {
     pub(crate) code: Option<i32>,
     /// The service's own sentence.
     pub(crate) message: Option<String>,
-    /// `Retry-After` inside of the body (SOAP's ErrorDetails).
-    pub(crate) retry_after: Option<Duration>,
+    /// `Retry-After` inside of the body (SOAP's ErrorDetails), as it is written there.
+    pub(crate) retry_after: Option<String>,
     /// WS-Addressing's local name in the fault code: `DestinationUnreachable`.
     pub(crate) addressing: Option<Addressing>,
 }
@@ -38,14 +40,16 @@ pub(crate) enum Addressing {
 /// Reads a failure's body, whole or cut. `None`: it is no service's error.
 pub(crate) fn read_body(body: &[u8]) -> Option<BodyFault> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    match body.iter().find(|byte| !byte.is_ascii_whitespace())? {
-        b'{' => odata::read_json(body),
-        b'<' => {
-            let text = String::from_utf8_lossy(body);
-            soap::read_fault(&text).or_else(|| odata::read_xml(&text))
-        }
-        _ => None,
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    if !matches!(first, b'{' | b'<') {
+        return None;
     }
+    // A sentence in another encoding must not hide the code beside it.
+    let text = String::from_utf8_lossy(body);
+    if *first == b'{' {
+        return odata::read_json(&text);
+    }
+    soap::read_fault(&text).or_else(|| odata::read_xml(&text))
 }
 
 #[cfg(test)]
@@ -89,7 +93,7 @@ mod tests {
         ) {
             let _ = classify_response(status, &headers(&header), &body);
             let _ = read_policy_document(&String::from_utf8_lossy(&body));
-            let _ = retry_after::parse_duration(&String::from_utf8_lossy(&header));
+            let _ = retry_after::parse(&String::from_utf8_lossy(&header), &headers(&header));
         }
 
         #[test]

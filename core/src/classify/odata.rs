@@ -1,8 +1,10 @@
 //! OData errors: version 4 in JSON, version 2 in JSON and XML.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::xml::{Visit, is_path, walk};
 use super::{BodyFault, codes};
@@ -11,10 +13,10 @@ const METADATA: &str = "http://schemas.microsoft.com/ado/2007/08/dataservices/me
 
 /// Reads `{"error":{"code":…,"message":…}}`. What was whole before a cut is kept. `None`: the
 /// document has no `error` object.
-pub(super) fn read_json(body: &[u8]) -> Option<BodyFault> {
+pub(super) fn read_json(document: &str) -> Option<BodyFault> {
     let mut found = None;
     // A cut document ends in an error, after the parts before the cut were stored.
-    let _ = Whole(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(body));
+    let _ = Whole(&mut found).deserialize(&mut serde_json::Deserializer::from_str(document));
     found
 }
 
@@ -72,16 +74,74 @@ impl<'de> Visitor<'de> for ErrorObject<'_> {
     }
 }
 
+/// A value of which only texts and numbers matter. Whatever else stands there is no error: the
+/// fields after it are still to be read.
+enum Loose {
+    Text(String),
+    Number(i64),
+    /// An object: its `value`, if that is a text.
+    Object(Option<String>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Loose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Loose, D::Error> {
+        deserializer.deserialize_any(LooseVisitor)
+    }
+}
+
+struct LooseVisitor;
+
+impl<'de> Visitor<'de> for LooseVisitor {
+    type Value = Loose;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Loose, E> {
+        Ok(Loose::Text(text.to_owned()))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Loose, E> {
+        Ok(Loose::Number(number))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Loose, E> {
+        Ok(i64::try_from(number).map_or(Loose::Other, Loose::Number))
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+    fn visit_unit<E>(self) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Loose, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Loose::Other)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+        let mut text = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "value" {
+                if let Loose::Text(value) = map.next_value()? {
+                    text = Some(value);
+                }
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Loose::Object(text))
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for Code<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => *self.0 = codes::parse(&text),
-            serde_json::Value::Number(number) => {
-                *self.0 = number.as_i64().and_then(codes::from_number);
-            }
-            _ => {}
-        }
+        *self.0 = match Loose::deserialize(deserializer)? {
+            Loose::Text(text) => codes::parse(&text),
+            Loose::Number(number) => codes::from_number(number),
+            Loose::Object(_) | Loose::Other => None,
+        };
         Ok(())
     }
 }
@@ -89,35 +149,32 @@ impl<'de> DeserializeSeed<'de> for Code<'_> {
 impl<'de> DeserializeSeed<'de> for Message<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let mut value = serde_json::Value::deserialize(deserializer)?;
-        // Version 2 wraps the text: {"lang":"en-US","value":"…"}.
-        if value.is_object() {
-            value = value["value"].take();
-        }
-        if let serde_json::Value::String(text) = value {
-            *self.0 = Some(text);
-        }
+        *self.0 = match Loose::deserialize(deserializer)? {
+            Loose::Text(text) => Some(text),
+            // Version 2 wraps the text: {"lang":"en-US","value":"…"}.
+            Loose::Object(text) => text,
+            Loose::Number(_) | Loose::Other => None,
+        };
         Ok(())
     }
 }
-
-use serde::Deserialize as _;
 
 /// Reads version 2's `<error><code/><message/></error>`.
 pub(super) fn read_xml(document: &str) -> Option<BodyFault> {
     let mut found = None::<BodyFault>;
     walk(document, |path, visit| {
         if path[0].namespace != METADATA || path[0].local != "error" {
-            return;
+            return ControlFlow::Break(());
         }
         let fault = found.get_or_insert_default();
-        if let Visit::End(text) = visit {
+        if let Visit::End(text, _) = visit {
             if is_path(path, &["error", "code"]) {
                 fault.code = codes::parse(text);
             } else if is_path(path, &["error", "message"]) {
                 fault.message = Some(text.to_owned());
             }
         }
+        ControlFlow::Continue(())
     });
     found
 }
@@ -127,7 +184,7 @@ mod tests {
     use super::*;
 
     fn code(body: &str) -> Option<i32> {
-        read_json(body.as_bytes())?.code
+        read_json(body)?.code
     }
 
     #[test]
@@ -146,9 +203,52 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_is_none_hides_nothing_after_it() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        for value in [
+            "null",
+            "true",
+            "1.5",
+            "18446744073709551615",
+            "[1,[2]]",
+            "{\"a\":{}}",
+            &deep,
+        ] {
+            let body = format!(r#"{{"error":{{"code":{value},"message":"m"}}}}"#);
+            let fault = read_json(&body).unwrap();
+            assert_eq!(
+                (fault.code, fault.message.as_deref()),
+                (None, Some("m")),
+                "{value}"
+            );
+            let body = format!(r#"{{"error":{{"message":{value},"code":"0x8004B065"}}}}"#);
+            assert_eq!(
+                code(&body),
+                Some(codes::DATACENTER_NOT_AVAILABLE),
+                "{value}"
+            );
+            let body = format!(r#"{{"x":{value},"error":{{"code":"0X8004b065"}}}}"#);
+            assert_eq!(
+                code(&body),
+                Some(codes::DATACENTER_NOT_AVAILABLE),
+                "{value}"
+            );
+            let body =
+                format!(r#"{{"error":{{"message":{{"value":{value}}},"code":"0X8004b065"}}}}"#);
+            if value != deep {
+                assert_eq!(
+                    code(&body),
+                    Some(codes::DATACENTER_NOT_AVAILABLE),
+                    "{value}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn inner_codes_do_not_count() {
         let body = r#"{"error":{"code":"","message":"m","innererror":{"code":"0x8004b065"}}}"#;
-        let fault = read_json(body.as_bytes()).unwrap();
+        let fault = read_json(body).unwrap();
         assert_eq!((fault.code, fault.message.as_deref()), (None, Some("m")));
         assert_eq!(code(r#"{"value":{"error":{"code":"0x8004b065"}}}"#), None);
     }
@@ -163,10 +263,9 @@ mod tests {
     #[test]
     fn version_2() {
         let json = r#"{"error":{"code":"","message":{"lang":"en-US","value":"v"}}}"#;
-        assert_eq!(
-            read_json(json.as_bytes()).unwrap().message.as_deref(),
-            Some("v")
-        );
+        assert_eq!(read_json(json).unwrap().message.as_deref(), Some("v"));
+        let json = r#"{"error":{"code":"-2147176347","message":{"lang":"en-US","value":"v"}}}"#;
+        assert_eq!(code(json), Some(codes::DATACENTER_NOT_AVAILABLE));
         let xml = format!(
             r#"<?xml version="1.0"?><m:error xmlns:m="{METADATA}"><m:code>-2147176347</m:code>
                <m:message xml:lang="en-US">v</m:message></m:error>"#
@@ -174,6 +273,16 @@ mod tests {
         let fault = read_xml(&xml).unwrap();
         assert_eq!(fault.code, Some(codes::DATACENTER_NOT_AVAILABLE));
         assert_eq!(fault.message.as_deref(), Some("v"));
+        let inner = format!(
+            r#"<error xmlns="{METADATA}"><code>0x8004b065</code><innererror><code>1</code>
+               <message>i</message></innererror></error>"#
+        );
+        let fault = read_xml(&inner).unwrap();
+        assert_eq!(fault.code, Some(codes::DATACENTER_NOT_AVAILABLE));
+        assert_eq!(fault.message, None);
+        let cut = inner.find("<innererror").unwrap();
+        assert_eq!(read_xml(&inner[..cut]).unwrap().code, fault.code);
+        assert_eq!(read_xml("<error><code>0x8004b065</code></error>"), None);
     }
 
     #[test]
@@ -186,7 +295,7 @@ mod tests {
             r#"{"error":"text"}"#,
             r#"{"value":[]}"#,
         ] {
-            assert_eq!(read_json(body.as_bytes()), None, "{body}");
+            assert_eq!(read_json(body), None, "{body}");
         }
     }
 }

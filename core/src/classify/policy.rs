@@ -1,5 +1,7 @@
 //! The FailoverPolicy in a service's WSDL: whether an organization has an alternate.
 
+use std::ops::ControlFlow;
+
 use super::xml::{Name, Visit, walk};
 
 const CONTRACTS_2012: &str = "http://schemas.microsoft.com/xrm/2012/Contracts/Services";
@@ -53,8 +55,10 @@ pub(crate) fn read_policy_document(document: &str) -> PolicyDocument {
                     found.imports.push(location.into_owned());
                 }
             }
-            Visit::End(text) => {
-                let Some(policy) = &mut current else { return };
+            Visit::End(text, _) => {
+                let Some(policy) = &mut current else {
+                    return ControlFlow::Continue(());
+                };
                 if is(last, CONTRACTS_2012, "FailoverAvailable") {
                     policy.available = is_true(text);
                 } else if is(last, CONTRACTS_2012, "EndpointEnabled") {
@@ -66,6 +70,7 @@ pub(crate) fn read_policy_document(document: &str) -> PolicyDocument {
                 }
             }
         }
+        ControlFlow::Continue(())
     });
     found
 }

@@ -1,11 +1,17 @@
 //! SOAP faults, 1.1 and 1.2.
 
-use super::retry_after;
-use super::xml::{Name, Visit, walk};
+use std::ops::ControlFlow;
+
+use super::xml::{Name, Scope, Visit, walk};
 use super::{Addressing, BodyFault, codes};
 
-const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
-const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
+pub(crate) const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+pub(crate) const SOAP_1_2: &str = "http://www.w3.org/2003/05/soap-envelope";
+/// WS-Addressing 1.0, and the submission of August 2004 that WCF speaks as well.
+pub(crate) const WS_ADDRESSING: [&str; 2] = [
+    "http://www.w3.org/2005/08/addressing",
+    "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+];
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 const DISCOVERY_CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Discovery";
 
@@ -15,14 +21,33 @@ pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
     let mut key = String::new();
     walk(document, |path, visit| {
         if !is_in_fault(path) {
-            return;
+            // Of another document nothing more needs to be read.
+            return if is_envelope(&path[0]) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            };
         }
         let fault = found.get_or_insert_default();
-        let Visit::End(text) = visit else { return };
-        // The names under Envelope, Body and Fault.
-        let inner: Vec<&str> = path[3..].iter().map(|name| name.local.as_str()).collect();
-        match inner[..] {
-            ["faultcode"] | ["Code", "Subcode", "Value"] => fault.addressing = addressing(text),
+        let Visit::End(text, scope) = visit else {
+            return ControlFlow::Continue(());
+        };
+        // The names under Envelope, Body and Fault; no one that matters is deeper.
+        let mut inner = [""; DEEPEST];
+        let depth = path.len() - 3;
+        if depth > DEEPEST {
+            return ControlFlow::Continue(());
+        }
+        for (place, name) in inner.iter_mut().zip(&path[3..]) {
+            *place = &name.local;
+        }
+        match inner[..depth] {
+            [] => return ControlFlow::Break(()),
+            ["faultcode"] => fault.addressing = addressing(text, scope),
+            ["Code", .., "Subcode", "Value"] => {
+                // Subcodes nest; the outer one ends last, and any of them may be the standard's.
+                fault.addressing = addressing(text, scope).or(fault.addressing);
+            }
             ["faultstring"] | ["Reason", "Text"] => {
                 fault.message.get_or_insert_with(|| text.to_owned());
             }
@@ -32,14 +57,22 @@ pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
                 ["Message"] => fault.message = Some(text.to_owned()),
                 ["ErrorDetails", _, "key"] => text.clone_into(&mut key),
                 ["ErrorDetails", _, "value"] if key.eq_ignore_ascii_case("Retry-After") => {
-                    fault.retry_after = retry_after::parse_duration(text);
+                    fault.retry_after = Some(text.to_owned());
                 }
                 _ => {}
             },
             _ => {}
         }
+        ControlFlow::Continue(())
     });
     found
+}
+
+/// Subcodes may nest; so deep they do not.
+const DEEPEST: usize = 8;
+
+fn is_envelope(name: &Name) -> bool {
+    matches!(name.namespace.as_str(), SOAP_1_1 | SOAP_1_2) && name.local == "Envelope"
 }
 
 fn is_in_fault(path: &[Name]) -> bool {
@@ -47,8 +80,7 @@ fn is_in_fault(path: &[Name]) -> bool {
         return false;
     };
     let soap = envelope.namespace.as_str();
-    matches!(soap, SOAP_1_1 | SOAP_1_2)
-        && envelope.local == "Envelope"
+    is_envelope(envelope)
         && (body.namespace.as_str(), body.local.as_str()) == (soap, "Body")
         && (fault.namespace.as_str(), fault.local.as_str()) == (soap, "Fault")
 }
@@ -63,18 +95,18 @@ fn is_service_fault(name: &Name) -> bool {
     )
 }
 
-fn addressing(code: &str) -> Option<Addressing> {
-    match code.rsplit(':').next() {
-        Some("DestinationUnreachable") => Some(Addressing::DestinationUnreachable),
-        Some("EndpointUnavailable") => Some(Addressing::EndpointUnavailable),
-        _ => None,
-    }
+fn addressing(code: &str, scope: Scope<'_>) -> Option<Addressing> {
+    let (namespace, local) = scope.resolve(code);
+    let known = match local {
+        "DestinationUnreachable" => Addressing::DestinationUnreachable,
+        "EndpointUnavailable" => Addressing::EndpointUnavailable,
+        _ => return None,
+    };
+    WS_ADDRESSING.contains(&namespace).then_some(known)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn fault_1_1(detail: &str) -> String {
@@ -135,17 +167,108 @@ mod tests {
         assert_eq!(read_fault(&document.replace(SOAP_1_2, "urn:other")), None);
     }
 
-    #[test]
-    fn addressing_codes() {
+    const WSA: &str = WS_ADDRESSING[0];
+
+    fn code_1_2(code: &str) -> Option<Addressing> {
         let document = format!(
             r#"<s:Envelope xmlns:s="{SOAP_1_2}"><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value>
-            <s:Subcode><s:Value>a:DestinationUnreachable</s:Value></s:Subcode></s:Code></s:Fault>
-            </s:Body></s:Envelope>"#
+            {code}</s:Code><s:Reason><s:Text>t</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>"#
         );
-        assert_eq!(
-            read_fault(&document).unwrap().addressing,
-            Some(Addressing::DestinationUnreachable)
+        read_fault(&document).unwrap().addressing
+    }
+
+    #[test]
+    fn addressing_codes_of_1_2() {
+        let unreachable = Some(Addressing::DestinationUnreachable);
+        let unavailable = Some(Addressing::EndpointUnavailable);
+        let old = WS_ADDRESSING[1];
+        let table = [
+            (format!(r#"<s:Subcode><s:Value xmlns:a="{WSA}">a:DestinationUnreachable</s:Value></s:Subcode>"#), unreachable),
+            (format!(r#"<s:Subcode xmlns:q="{old}"><s:Value> q:EndpointUnavailable </s:Value></s:Subcode>"#), unavailable),
+            (format!(r#"<s:Subcode><s:Value xmlns="{WSA}">EndpointUnavailable</s:Value></s:Subcode>"#), unavailable),
+            (format!(r#"<s:Subcode><s:Value xmlns:a="urn:x">a:Own</s:Value><s:Subcode><s:Value xmlns:a="{WSA}">a:DestinationUnreachable</s:Value></s:Subcode></s:Subcode>"#), unreachable),
+            (format!(r#"<s:Subcode><s:Value xmlns:a="{WSA}">a:DestinationUnreachable</s:Value><s:Subcode><s:Value>s:More</s:Value></s:Subcode></s:Subcode>"#), unreachable),
+            (format!(r#"<s:Subcode><s:Value xmlns:a="{WSA}">a:ActionNotSupported</s:Value></s:Subcode>"#), None),
+            (r#"<s:Subcode><s:Value xmlns:a="urn:other">a:DestinationUnreachable</s:Value></s:Subcode>"#.to_owned(), None),
+            ("<s:Subcode><s:Value>a:DestinationUnreachable</s:Value></s:Subcode>".to_owned(), None),
+            (String::new(), None),
+        ];
+        for (code, expected) in table {
+            assert_eq!(code_1_2(&code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn addressing_codes_of_1_1() {
+        let table = [
+            (
+                "a:DestinationUnreachable",
+                Some(Addressing::DestinationUnreachable),
+            ),
+            (
+                "a:EndpointUnavailable",
+                Some(Addressing::EndpointUnavailable),
+            ),
+            ("s:Client", None),
+            ("DestinationUnreachable", None),
+            ("b:DestinationUnreachable", None),
+            ("a:b:DestinationUnreachable", None),
+            (":", None),
+            ("", None),
+        ];
+        for (code, expected) in table {
+            let document = format!(
+                r#"<e:Envelope xmlns:e="{SOAP_1_1}" xmlns:a="{WSA}"><e:Body><e:Fault>
+                <faultcode>{code}</faultcode><faultstring>t</faultstring></e:Fault></e:Body>
+                </e:Envelope>"#
+            );
+            assert_eq!(
+                read_fault(&document).unwrap().addressing,
+                expected,
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_inside_of_the_detail_is_no_addressing_code() {
+        let detail = format!(
+            r#"<x xmlns:a="{WSA}"><Code><Subcode><Value>a:DestinationUnreachable</Value></Subcode></Code>
+            <faultcode>a:DestinationUnreachable</faultcode></x>"#
         );
+        assert_eq!(read_fault(&fault_1_1(&detail)).unwrap().addressing, None);
+    }
+
+    #[test]
+    fn the_fault_of_a_discovery_service() {
+        let organization = fault_1_1("<ErrorCode>-2147176347</ErrorCode><Message>m</Message>");
+        let discovery = organization.replace("OrganizationServiceFault", "DiscoveryServiceFault");
+        for document in [
+            discovery.clone(),
+            discovery.replace(CONTRACTS, DISCOVERY_CONTRACTS),
+        ] {
+            let fault = read_fault(&document).unwrap();
+            assert_eq!(fault.code, Some(codes::DATACENTER_NOT_AVAILABLE));
+            assert_eq!(fault.message.as_deref(), Some("m"));
+        }
+        let other = organization.replace("OrganizationServiceFault", "SomeServiceFault");
+        assert_eq!(read_fault(&other).unwrap().code, None);
+    }
+
+    #[test]
+    fn codes_of_nested_faults_never_count() {
+        let inner = "<InnerFault><ErrorCode>-2147176347</ErrorCode><InnerFault>\
+                     <ErrorCode>-2147176347</ErrorCode></InnerFault></InnerFault>";
+        for detail in [
+            format!("{inner}<ErrorCode>-2147220970</ErrorCode>"),
+            format!("<ErrorCode>-2147220970</ErrorCode>{inner}"),
+            "<ErrorCode>-2147220970</ErrorCode><OriginalException>\
+             <ErrorCode>-2147176347</ErrorCode></OriginalException>"
+                .to_owned(),
+        ] {
+            let fault = read_fault(&fault_1_1(&detail)).unwrap();
+            assert_eq!(fault.code, Some(-2_147_220_970), "{detail}");
+        }
     }
 
     #[test]
@@ -157,8 +280,8 @@ mod tests {
             </KeyValuePairOfstringanyType></ErrorDetails>"#,
         );
         assert_eq!(
-            read_fault(&document).unwrap().retry_after,
-            Some(Duration::from_secs(90))
+            read_fault(&document).unwrap().retry_after.as_deref(),
+            Some("PT1M30S")
         );
     }
 

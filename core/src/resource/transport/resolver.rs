@@ -5,8 +5,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::resource::engine::Engine;
-use crate::resource::settled::{Awaited, Maker, pair, settled};
+use crate::resource::settled::{Awaited, pair, settled};
 use crate::{Cause, Fault, Resolve};
 
 type Found = Result<Arc<[IpAddr]>, Fault>;
@@ -51,45 +53,43 @@ impl Resolver {
             return Ok(awaited.clone());
         }
         let (maker, awaited) = pair();
-        let answer = Answer {
-            own: self.own.clone(),
+        asked.insert(host.to_owned(), awaited.clone());
+        // Without a thread the question is dropped at once, and takes itself off.
+        drop(asked);
+        let question = Question {
             asked: Arc::clone(&self.asked),
             host: host.to_owned(),
-            maker,
         };
-        Engine::spawn_blocking(move || answer.give()).map_err(|error| {
+        let own = self.own.clone();
+        let answer = move || {
+            let found = match &own {
+                Some(own) => own
+                    .resolve(&question.host)
+                    .map(Arc::from)
+                    .map_err(|error| super::failure::of_resolver(&question.host, &error)),
+                None => look_up(&question.host),
+            };
+            // Before the answer is there: who has had it and asks again is to get another one.
+            drop(question);
+            maker.send_replace(Some(found));
+        };
+        Engine::spawn_blocking(answer).map_err(|error| {
             Fault::new(
                 Cause::LocalFailure,
                 format!("resolve {host}: no thread for it: {error}"),
             )
         })?;
-        asked.insert(host.to_owned(), awaited.clone());
         Ok(awaited)
     }
 }
 
-/// A name that is being looked up. Given or not, it makes place for the next question.
-struct Answer {
-    own: Option<Arc<dyn Resolve>>,
+/// A name that is being looked up. Answered or not, it makes place for the next question.
+struct Question {
     asked: Arc<Mutex<HashMap<String, Awaited<Found>>>>,
     host: String,
-    maker: Maker<Found>,
 }
 
-impl Answer {
-    fn give(self) {
-        let found = match &self.own {
-            Some(own) => own
-                .resolve(&self.host)
-                .map(Arc::from)
-                .map_err(|error| super::failure::of_resolver(&self.host, &error)),
-            None => look_up(&self.host),
-        };
-        self.maker.send_replace(Some(found));
-    }
-}
-
-impl Drop for Answer {
+impl Drop for Question {
     fn drop(&mut self) {
         self.asked
             .lock()
@@ -106,6 +106,10 @@ fn look_up(host: &str) -> Found {
         ..Default::default()
     };
     let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(|error| {
+        // glibc says "no such name" also where it had no descriptor to ask with.
+        if let Err(error) = Socket::new(Domain::IPV4, Type::DGRAM, None) {
+            return Fault::new(Cause::LocalFailure, format!("resolve {host}: {error}"));
+        }
         let kind = error.kind();
         super::failure::of_lookup(host, kind, &io::Error::from(error))
     })?;

@@ -1,0 +1,71 @@
+//! What in a request's body names an endpoint, rewritten to the endpoint of an attempt: request
+//! lines of `$batch` parts, and the WS-Addressing `To` of SOAP. Pure functions; everything else
+//! of a body stays byte for byte.
+
+mod batch;
+mod wsa_to;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::{Organization, Role};
+
+/// The body as it is to be sent to the endpoint `role`. `None`: as it is.
+///
+/// Cheap where nothing applies: the Content-Type decides which body is looked into at all. One
+/// with a Content-Encoding is not.
+pub(crate) fn body_for(
+    organization: &Organization,
+    role: Role,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Option<Bytes> {
+    if body.is_empty() || headers.contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = content_type.split(';').next()?.trim();
+    let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+    let splices = if is("multipart/mixed") {
+        batch::splices(organization, role, content_type, body)
+    } else if is("text/xml") || is("application/soap+xml") {
+        wsa_to::splices(organization, role, body)
+    } else {
+        return None;
+    };
+    (!splices.is_empty()).then(|| spliced(body, splices))
+}
+
+/// Bytes of a body and what comes in their place.
+#[derive(Debug, PartialEq, Eq)]
+struct Splice {
+    at: Range<usize>,
+    by: String,
+}
+
+impl Splice {
+    /// By how much the body grows.
+    fn growth(&self) -> isize {
+        self.by.len().cast_signed() - self.at.len().cast_signed()
+    }
+}
+
+fn spliced(body: &[u8], mut splices: Vec<Splice>) -> Bytes {
+    splices.sort_by_key(|splice| splice.at.start);
+    let growth: isize = splices.iter().map(Splice::growth).sum();
+    let mut result = BytesMut::with_capacity(body.len().saturating_add_signed(growth));
+    let mut done = 0;
+    for splice in splices {
+        result.extend_from_slice(&body[done..splice.at.start]);
+        result.extend_from_slice(splice.by.as_bytes());
+        done = splice.at.end;
+    }
+    result.extend_from_slice(&body[done..]);
+    result.freeze()
+}

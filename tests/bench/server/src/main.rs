@@ -1,0 +1,158 @@
+//! The server that the benchmark's clients call: the same short answer, plain and over TLS.
+//!
+//! `d365-bench-server CA_FILE` writes the certificate of its authority to `CA_FILE`, then one line
+//! to standard output: `http=PORT https=PORT`, both on 127.0.0.1. It ends when its standard input
+//! does, so that it never outlives the program that started it.
+//!
+//! | Request                     | Answer                                          |
+//! |-----------------------------|-------------------------------------------------|
+//! | `GET`, any path             | 200, 200 bytes of JSON                          |
+//! | `POST` of 1000 bytes        | 201, 200 bytes of JSON                          |
+//! | `POST` of any other length  | 400, no body                                    |
+//! | `GET /short`                | 200, 199 bytes: an answer that a client refuses |
+//! | `GET /created`              | 201, 200 bytes: likewise                        |
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::{env, fs};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Short for what the clients compare.
+const ANSWER_LENGTH: usize = 200;
+const BODY_LENGTH: usize = 1000;
+/// Peers that cannot be told where a name is use the address.
+const NAMES: [&str; 3] = [
+    "contoso.crm.bench.test",
+    "contoso--s.crm.bench.test",
+    "127.0.0.1",
+];
+
+fn main() -> Result<(), Failure> {
+    let ca_file = env::args_os()
+        .nth(1)
+        .ok_or("usage: d365-bench-server CA_FILE")?;
+    let (ca, tls) = certificates()?;
+    fs::write(ca_file, ca)?;
+    // One thread: client and server share one CPU.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?
+        .block_on(serve(tls))
+}
+
+async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
+    let plain = TcpListener::bind("127.0.0.1:0").await?;
+    let secret = TcpListener::bind("127.0.0.1:0").await?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "http={} https={}",
+        plain.local_addr()?.port(),
+        secret.local_addr()?.port()
+    )?;
+    out.flush()?;
+
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let answer = Bytes::from(answer_body());
+    let (mut input, mut ignored) = (tokio::io::stdin(), [0; 64]);
+    loop {
+        tokio::select! {
+            accepted = plain.accept() => {
+                let (stream, _) = accepted?;
+                stream.set_nodelay(true)?;
+                tokio::spawn(connection(stream, answer.clone()));
+            }
+            accepted = secret.accept() => {
+                let (stream, _) = accepted?;
+                stream.set_nodelay(true)?;
+                let (acceptor, answer) = (acceptor.clone(), answer.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        connection(stream, answer).await;
+                    }
+                });
+            }
+            read = input.read(&mut ignored) => if read? == 0 { return Ok(()) },
+        }
+    }
+}
+
+/// A client that goes away is no error: each run ends so.
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Bytes) {
+    let service = service_fn(|request| respond(request, answer.clone()));
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    answer: Bytes,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (parts, body) = request.into_parts();
+    let (status, answer) = if parts.method == Method::POST {
+        match body.collect().await?.to_bytes().len() {
+            BODY_LENGTH => (StatusCode::CREATED, answer),
+            _ => (StatusCode::BAD_REQUEST, Bytes::new()),
+        }
+    } else {
+        match parts.uri.path() {
+            "/short" => (StatusCode::OK, answer.slice(1..)),
+            "/created" => (StatusCode::CREATED, answer),
+            _ => (StatusCode::OK, answer),
+        }
+    };
+    let mut response = Response::new(Full::new(answer));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        "content-type",
+        http::HeaderValue::from_static("application/json; odata.metadata=minimal"),
+    );
+    headers.insert("odata-version", http::HeaderValue::from_static("4.0"));
+    Ok(response)
+}
+
+fn answer_body() -> String {
+    let (before, after) = ("{\"name\":\"", "\"}");
+    format!(
+        "{before}{}{after}",
+        "x".repeat(ANSWER_LENGTH - before.len() - after.len())
+    )
+}
+
+/// The authority's certificate in PEM form, and a server that it vouches for.
+fn certificates() -> Result<(String, rustls::ServerConfig), Failure> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate for self-signed whose issuer has its own name.
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "d365-failover bench authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+
+    let key = KeyPair::generate()?;
+    let names = NAMES.map(str::to_owned);
+    let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    Ok((authority.pem(), config))
+}
