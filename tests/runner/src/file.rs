@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use d365_twin::OrganizationConfig;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::request::ScenarioRequest;
 use crate::step::Step;
+use crate::template::{fill, places_of};
 
 /// Which subjects a scenario is played with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub name: String,
     /// The rule.
     pub rule: String,
+    /// The row of the table that its file shows.
+    pub row: Option<String>,
     /// With which subjects it is played.
     pub runs: Runs,
     /// Subjects that have no such thing, and are left out.
@@ -38,10 +41,15 @@ pub struct Scenario {
     /// The preset of its clients.
     pub preset: String,
     pub(crate) organizations: Vec<OrganizationConfig>,
-    pub(crate) steps: Vec<Value>,
+    steps: Vec<Value>,
 }
 
 impl Scenario {
+    /// What is played, with what stands before and after it.
+    pub fn steps(&self) -> &[Value] {
+        &self.steps
+    }
+
     /// File, preset and name: unique.
     pub fn title(&self) -> String {
         format!("{} [{}] {}", self.file, self.preset, self.name)
@@ -82,6 +90,14 @@ struct File {
     organizations: Vec<OrganizationConfig>,
     #[serde(default)]
     before: Vec<Value>,
+    #[serde(default)]
+    after: Vec<Value>,
+    /// Of scenarios that have none of their own.
+    #[serde(default)]
+    steps: Vec<Value>,
+    /// What `${name}` stands for in steps, unless the scenario says otherwise.
+    #[serde(default)]
+    with: Map<String, Value>,
     scenarios: Vec<Entry>,
 }
 
@@ -90,6 +106,7 @@ struct File {
 struct Entry {
     name: String,
     rule: String,
+    row: Option<String>,
     runs: Runs,
     #[serde(default)]
     except: Vec<String>,
@@ -97,7 +114,12 @@ struct Entry {
     organizations: Option<Vec<OrganizationConfig>>,
     /// Instead of the file's.
     before: Option<Vec<Value>>,
-    steps: Vec<Value>,
+    /// Likewise.
+    after: Option<Vec<Value>>,
+    /// Likewise.
+    steps: Option<Vec<Value>>,
+    #[serde(default)]
+    with: Map<String, Value>,
 }
 
 fn presets() -> Vec<String> {
@@ -172,12 +194,31 @@ fn read(root: &Path, path: &Path, scenarios: &mut Vec<Scenario>) -> Result<(), L
                 entry.name
             )));
         }
-        let steps: Vec<Value> = entry
-            .before
-            .unwrap_or_else(|| file.before.clone())
+        let parts = [
+            (&entry.before, &file.before),
+            (&entry.steps, &file.steps),
+            (&entry.after, &file.after),
+        ];
+        let form: Vec<&Value> = parts
             .into_iter()
-            .chain(entry.steps)
+            .flat_map(|(own, files)| own.as_ref().unwrap_or(files))
             .collect();
+        if form.is_empty() {
+            return Err(malformed(format!("`{}` has no steps", entry.name)));
+        }
+        let mut places = BTreeSet::new();
+        form.iter().for_each(|step| places_of(step, &mut places));
+        if let Some(name) = entry
+            .with
+            .keys()
+            .find(|name| !places.contains(name.as_str()))
+        {
+            let text = format!("`{}`: no step has a place for `{name}`", entry.name);
+            return Err(malformed(text));
+        }
+        let mut with = file.with.clone();
+        with.extend(entry.with);
+        let steps: Vec<Value> = form.into_iter().map(|step| fill(step, &with)).collect();
         for (index, step) in steps.iter().enumerate() {
             check(step).map_err(|text| {
                 malformed(format!("`{}`, step {}: {text}", entry.name, index + 1))
@@ -188,6 +229,7 @@ fn read(root: &Path, path: &Path, scenarios: &mut Vec<Scenario>) -> Result<(), L
                 file: name.clone(),
                 name: entry.name.clone(),
                 rule: entry.rule.clone(),
+                row: entry.row.clone(),
                 runs: entry.runs,
                 except: entry.except.clone(),
                 preset: preset.clone(),

@@ -15,6 +15,7 @@ mod run;
 mod stage;
 mod step;
 mod subject;
+mod template;
 mod variables;
 
 pub use failure::Failure;

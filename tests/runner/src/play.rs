@@ -39,11 +39,11 @@ pub(crate) fn play(scenario: &Scenario, subject: &mut dyn Subject) -> Result<(),
         clients: BTreeMap::new(),
         started: Vec::new(),
     };
-    for (index, step) in scenario.steps.iter().enumerate() {
+    for (index, step) in scenario.steps().iter().enumerate() {
         let done = player.step(step);
         player.check(done, index + 1, step.to_string())?;
     }
-    let end = scenario.steps.len() + 1;
+    let end = scenario.steps().len() + 1;
     let settled = player.settle();
     player.check(
         settled,
@@ -196,6 +196,7 @@ impl Player<'_> {
             Step::Clear { org, side, name } => {
                 Ok(self.stage.clear(org.as_deref(), side, name.as_deref())?)
             }
+            Step::FillBacklog { org, side } => Ok(self.stage.fill_backlog(org.as_deref(), side)?),
             Step::Authority { org, active } => {
                 Ok(self.stage.set_authority(org.as_deref(), active)?)
             }

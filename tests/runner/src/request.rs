@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::protocol::Call;
 
 const SOAP_PATH: &str = "/XRMServices/2011/Organization.svc/web";
+const SOAP12_PATH: &str = "/XRMServices/2011/Organization.svc";
 const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 const CRM_CONTRACTS: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
@@ -16,12 +17,15 @@ const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collection
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Which of the two services is called.
+/// Which service is called, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Service {
     WebApi,
+    /// SOAP 1.1.
     Soap,
+    /// SOAP 1.2 with WS-Addressing.
+    Soap12,
 }
 
 /// A request as a scenario writes it.
@@ -40,6 +44,9 @@ pub(crate) enum ScenarioRequest {
         /// Body as JSON; the content type is set.
         #[serde(default)]
         json: Option<Value>,
+        /// A body of so many bytes `x`.
+        #[serde(default)]
+        fill: Option<usize>,
     },
     /// The cheapest read.
     WhoAmI(Service),
@@ -63,10 +70,11 @@ impl ScenarioRequest {
                 headers,
                 body,
                 json,
+                fill,
             } => {
                 let mut call = call(client, method, url);
                 call.headers.clone_from(headers);
-                call.body.clone_from(body);
+                call.body = fill.map(|size| "x".repeat(size)).or_else(|| body.clone());
                 match json {
                     Some(json) => with_json(call, json),
                     None => call,
@@ -75,7 +83,7 @@ impl ScenarioRequest {
             ScenarioRequest::WhoAmI(Service::WebApi) => {
                 call(client, "GET", "/api/data/v9.2/WhoAmI")
             }
-            ScenarioRequest::WhoAmI(Service::Soap) => soap(client, "Execute", &who_am_i()),
+            ScenarioRequest::WhoAmI(service) => soap(client, *service, "Execute", &who_am_i()),
             ScenarioRequest::Create {
                 via: Service::WebApi,
                 name,
@@ -87,12 +95,9 @@ impl ScenarioRequest {
                 }
                 with_json(call(client, "POST", "/api/data/v9.2/accounts"), &row)
             }
-            ScenarioRequest::Create {
-                via: Service::Soap,
-                name,
-                id,
-            } => soap(
+            ScenarioRequest::Create { via, name, id } => soap(
                 client,
+                *via,
                 "Create",
                 &create(name, id.as_deref().unwrap_or(NO_ID)),
             ),
@@ -100,10 +105,7 @@ impl ScenarioRequest {
                 via: Service::WebApi,
                 id,
             } => call(client, "GET", &format!("/api/data/v9.2/accounts({id})")),
-            ScenarioRequest::Retrieve {
-                via: Service::Soap,
-                id,
-            } => soap(client, "Retrieve", &retrieve(id)),
+            ScenarioRequest::Retrieve { via, id } => soap(client, *via, "Retrieve", &retrieve(id)),
         }
     }
 }
@@ -127,17 +129,38 @@ fn with_json(mut call: Call, body: &Value) -> Call {
     call
 }
 
-fn soap(client: &str, operation: &str, body: &str) -> Call {
-    let mut call = call(client, "POST", SOAP_PATH);
+fn soap(client: &str, service: Service, operation: &str, body: &str) -> Call {
+    let action = format!("{SERVICES}/IOrganizationService/{operation}");
+    let is_12 = service == Service::Soap12;
+    let (path, content_type, envelope) = match is_12 {
+        true => (
+            SOAP12_PATH,
+            "application/soap+xml; charset=utf-8",
+            format!(
+                "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+                 xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header>\
+                 <a:Action s:mustUnderstand=\"1\">{action}</a:Action>\
+                 <a:MessageID>urn:uuid:5d0c8b5c-7a5b-4a0e-9b1e-3f6f0d1c2b3a</a:MessageID>\
+                 </s:Header><s:Body>{body}</s:Body></s:Envelope>"
+            ),
+        ),
+        false => (
+            SOAP_PATH,
+            "text/xml; charset=utf-8",
+            format!(
+                "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">\
+                 <s:Body>{body}</s:Body></s:Envelope>"
+            ),
+        ),
+    };
+    let mut call = call(client, "POST", path);
     call.headers
-        .insert("Content-Type".into(), "text/xml; charset=utf-8".into());
-    call.headers.insert(
-        "SOAPAction".into(),
-        format!("\"{SERVICES}/IOrganizationService/{operation}\""),
-    );
-    call.body = Some(format!(
-        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>{body}</s:Body></s:Envelope>"
-    ));
+        .insert("Content-Type".into(), content_type.into());
+    if !is_12 {
+        call.headers
+            .insert("SOAPAction".into(), format!("\"{action}\""));
+    }
+    call.body = Some(envelope);
     call
 }
 

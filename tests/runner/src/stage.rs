@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -21,6 +23,10 @@ use crate::variables::Variables;
 
 /// How much of the journal a failure shows.
 const JOURNAL_TAIL: usize = 12;
+/// More connections than any backlog takes that is meant to be full.
+const MOST_FILLERS: usize = 16;
+/// A connect on one machine is done by its kernel at once; one that still waits is not let in.
+const NOT_LET_IN: Duration = Duration::from_millis(500);
 
 /// A twin that plays one scenario.
 pub(crate) struct Stage {
@@ -30,6 +36,8 @@ pub(crate) struct Stage {
     first: String,
     names: Vec<String>,
     faults: HashMap<String, (SideHandle, FaultId)>,
+    /// They stand in backlogs.
+    fillers: Vec<TcpStream>,
     stranger: TempDir,
 }
 
@@ -97,13 +105,14 @@ impl Stage {
             first,
             names,
             faults: HashMap::new(),
+            fillers: Vec::new(),
             stranger,
         })
     }
 
     /// `contoso.primary` is the base URL, `contoso.primary_host` its host, and
-    /// `contoso.primary_address` where it listens on this machine; likewise for the alternate. The
-    /// first organization's stand without its name, too.
+    /// `contoso.primary_address` where it listens on this machine, with `contoso.primary_port`;
+    /// likewise for the alternate. The first organization's stand without its name, too.
     pub(crate) fn variables(&self) -> Result<Variables, String> {
         let mut variables = Variables::default();
         for name in &self.names {
@@ -116,6 +125,7 @@ impl Stage {
                         format!("{role}_address"),
                         format!("127.0.0.1:{}", side.port()),
                     ),
+                    (format!("{role}_port"), side.port().to_string()),
                 ] {
                     variables.set(format!("{name}.{key}"), value.clone());
                     if *name == self.first {
@@ -185,12 +195,27 @@ impl Stage {
         Ok(())
     }
 
+    /// Connects to a side until a connect hangs.
+    pub(crate) fn fill_backlog(&mut self, org: Option<&str>, side: Role) -> Result<(), String> {
+        let port = self.side(org, side)?.port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        for _ in 0..MOST_FILLERS {
+            match TcpStream::connect_timeout(&address, NOT_LET_IN) {
+                Ok(filler) => self.fillers.push(filler),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                Err(error) => return Err(text(error)),
+            }
+        }
+        Err("the backlog is never full: set `listen_never_accept` first".into())
+    }
+
     pub(crate) fn clear(
         &mut self,
         org: Option<&str>,
         side: Option<Role>,
         name: Option<&str>,
     ) -> Result<(), String> {
+        self.fillers.clear();
         if let Some(name) = name {
             let (side, id) = self
                 .faults

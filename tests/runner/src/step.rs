@@ -88,6 +88,9 @@ pub(crate) enum Step {
         side: Option<Role>,
         name: Option<String>,
     },
+    /// Opens connections to a side that accepts none, until no more fit: then connects hang. They
+    /// are closed by `clear`.
+    FillBacklog { org: Option<String>, side: Role },
     /// Says which sides serve.
     Authority {
         org: Option<String>,

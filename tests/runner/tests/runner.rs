@@ -59,6 +59,7 @@ fn every_wrong_expectation_fails_at_its_step() {
         json!({"do": "expect_counts", "side": "alternate", "counts": {"recieved": 1}}),
         json!({"do": "wait", "side": "alternate", "condition": {"received_at_least": 99},
             "timeout_ms": 1}),
+        json!({"do": "fill_backlog", "side": "alternate"}),
         json!({"do": "clear", "name": "never set"}),
         json!({"do": "burst", "count": 2, "concurrency": 2, "request": {"who_am_i": "soap"},
             "expect": {"responses": {"200": 1}}}),
@@ -126,6 +127,10 @@ fn a_malformed_file_is_an_error_that_says_where() {
     for text in [
         "{",
         r#"{"$schema": "", "about": "", "scenarios": [], "more": 1}"#,
+        r#"{"$schema": "", "about": "", "scenarios": [
+            {"name": "n", "rule": "r", "runs": "core"}]}"#,
+        r#"{"$schema": "", "about": "", "steps": [{"do": "replicate", "org": "${org}"}], "scenarios": [
+            {"name": "n", "rule": "r", "runs": "core", "with": {"orgg": "contoso"}}]}"#,
     ] {
         let folder = folder(&[]);
         fs::write(folder.path().join("group/file.json"), text).unwrap();

@@ -80,13 +80,41 @@ fn every_file_is_as_the_schema_says() {
     }
 }
 
+/// The schema of a scenario's steps, when they are filled.
+fn steps_schema() -> jsonschema::Validator {
+    let mut schema = json(&root().join("schema.json"));
+    let definitions = schema["$defs"].take();
+    jsonschema::validator_for(&serde_json::json!({
+        "$schema": schema["$schema"], "$defs": definitions, "$ref": "#/$defs/steps"
+    }))
+    .unwrap()
+}
+
+#[test]
+fn every_step_is_as_the_schema_says() {
+    let schema = steps_schema();
+    for scenario in load(&root()).unwrap() {
+        for step in scenario.steps() {
+            let steps = Value::Array(vec![step.clone()]);
+            let errors: Vec<String> = schema
+                .iter_errors(&steps)
+                .map(|error| error.to_string())
+                .collect();
+            assert!(
+                errors.is_empty(),
+                "{}: {step}: {errors:#?}",
+                scenario.title()
+            );
+        }
+    }
+}
+
 #[test]
 fn the_schema_refuses_what_the_runner_refuses() {
-    let schema = jsonschema::validator_for(&json(&root().join("schema.json"))).unwrap();
+    let schema = steps_schema();
     let file = |step: &str| -> Value {
         let step: Value = serde_json::from_str(step).unwrap();
-        serde_json::json!({"$schema": "../schema.json", "about": "", "scenarios": [
-            {"name": "n", "rule": "r", "runs": "core", "steps": [step]}]})
+        Value::Array(vec![step])
     };
     assert!(schema.is_valid(&file(r#"{"do": "close", "client": "c"}"#)));
     for bad in [
@@ -96,6 +124,7 @@ fn the_schema_refuses_what_the_runner_refuses() {
         r#"{"do": "call", "request": {"who_am_i": "web_api"}}"#,
         r#"{"do": "call", "request": {"who_am_i": "web_api"}, "expect": {"response": {"sttus": 200}}}"#,
         r#"{"do": "expect_state", "state": {"epch": 1}}"#,
+        r#"{"do": "fault", "side": "primary", "fault": "${fault}"}"#,
     ] {
         assert!(!schema.is_valid(&file(bad)), "{bad}");
     }

@@ -1,0 +1,339 @@
+//! The tables that folders of scenarios show, row by row: none is missing, and none is unknown.
+//!
+//! A row's scenario names it by its key `row`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use d365_scenarios::{Scenario, load};
+
+/// What is in a row, and the rows of its variants.
+type Rows = [(&'static str, &'static [&'static str])];
+
+/// The results that start failover under `dotnet`, of both kinds of service.
+const SWITCHES: &Rows = &[
+    (
+        "connect refused, unreachable, connect timeout",
+        &["connect_refused", "connect_unreachable", "connect_timeout"],
+    ),
+    ("404", &["404_page", "404_bare"]),
+    (
+        "400 with http.sys's Invalid Hostname page",
+        &["400_invalid_hostname"],
+    ),
+    ("504", &["504_page", "504_bare", "504_cut"]),
+    (
+        "client timeout, also while the reply is read",
+        &[
+            "timeout_before_head",
+            "timeout_in_head",
+            "timeout_in_body",
+            "timeout_in_error_body",
+        ],
+    ),
+    (
+        "any other failure while the request is being sent",
+        &["not_sent"],
+    ),
+    (
+        "connection aborted with no time left",
+        &["aborted_without_time"],
+    ),
+];
+
+const SOAP_SWITCHES: &Rows = &[
+    ("404, whatever its body", &["404_fault"]),
+    (
+        "WS-Addressing DestinationUnreachable",
+        &["destination_unreachable_1_1", "destination_unreachable_1_2"],
+    ),
+    ("the fault 0x8004B065", &["code_1_1", "code_1_2"]),
+];
+
+const WEB_API_SWITCHES: &Rows = &[
+    ("404 without a mark of the service", &["404_foreign_json"]),
+    (
+        "the code 0x8004B065",
+        &[
+            "code_hex",
+            "code_capitals",
+            "code_decimal",
+            "code_odata_v2",
+            "code_then_silence",
+        ],
+    ),
+];
+
+/// Those that start nothing.
+const STAYS: &Rows = &[
+    ("503", &["503_bare", "503_page"]),
+    ("401, 403", &["401", "401_page", "403_bare", "403_page"]),
+    (
+        "502, 429, 408",
+        &["502_bare", "502_page", "429", "throttled", "408"],
+    ),
+    ("other 3xx", &["302", "307", "308"]),
+    (
+        "other 4xx",
+        &["400", "400_page", "405", "410_bare", "412", "413", "415"],
+    ),
+    ("other 5xx", &["500_bare", "501", "505"]),
+    (
+        "200 or 500 with text/html",
+        &["200_page", "200_page_cut", "500_page"],
+    ),
+    (
+        "TLS failure",
+        &[
+            "tls_alert",
+            "tls_unknown_authority",
+            "tls_other_host",
+            "tls_expired",
+        ],
+    ),
+    (
+        "reset or closed connection",
+        &[
+            "reset_in_handshake",
+            "reset_before_sending",
+            "reset_after_sending",
+            "reset_after_execution",
+            "reset_while_waiting",
+            "reset_in_body",
+            "closed_after_sending",
+            "closed_with_goodbye",
+            "closed_after_execution",
+            "closed_in_head",
+            "closed_in_body",
+        ],
+    ),
+    (
+        "any other fault code",
+        &[
+            "code_unexpected",
+            "code_8004b044",
+            "code_8004b066",
+            "code_8004b067",
+            "code_8004b068",
+            "code_8004a001",
+            "code_8004a104",
+            "code_8004a107",
+            "code_80044150",
+            "code_80044151",
+            "code_80072321",
+            "code_80072322",
+            "code_80072324",
+            "code_80072326",
+            "code_80073000",
+            "code_inner",
+        ],
+    ),
+    (
+        "500 with reason ServiceActivationException",
+        &["service_activation"],
+    ),
+];
+
+const SOAP_STAYS: &Rows = &[
+    ("503, whatever its body", &["503_code"]),
+    (
+        "WS-Addressing EndpointUnavailable",
+        &["endpoint_unavailable_1_1", "endpoint_unavailable_1_2"],
+    ),
+    (
+        "another's DestinationUnreachable",
+        &["addressing_of_another_namespace"],
+    ),
+];
+
+const WEB_API_STAYS: &Rows = &[
+    (
+        "404 with a mark of the service",
+        &[
+            "404_odata_error",
+            "404_odata_empty_code",
+            "404_odata_version",
+            "404_odata_v2",
+            "404_row",
+        ],
+    ),
+    ("410 with a mark of the service", &["410_odata_error"]),
+    (
+        "the code elsewhere than in its place",
+        &["code_in_message", "code_in_200"],
+    ),
+];
+
+/// How far an attempt got, by what failed: over any version of HTTP.
+const PHASES: &Rows = &[
+    (
+        "connect, TLS handshake: no byte of the request left",
+        &[
+            "connect_refused",
+            "connect_unreachable",
+            "connect_timeout",
+            "tls_alert",
+            "tls_eof",
+            "tls_reset",
+            "tls_certificate",
+            "tls_silence",
+        ],
+    ),
+    (
+        "a connection that ended while it was idle",
+        &["idle_closed", "idle_reset"],
+    ),
+    (
+        "a partly written request",
+        &["reset_at_head", "reset_in_request"],
+    ),
+    (
+        "the connection ends after the request",
+        &[
+            "reset_after_request",
+            "reset_after_request_executed",
+            "closed_after_request",
+            "closed_after_request_executed",
+        ],
+    ),
+    (
+        "timeout after the last byte of the request",
+        &["timeout_after_request", "timeout_after_request_executed"],
+    ),
+    (
+        "429, or a code that is documented as not processed",
+        &["429_bare", "429_code", "503_throttled", "503_code"],
+    ),
+    (
+        "the same to several operations in one request",
+        &["429_batch", "batch_code", "execute_multiple_code"],
+    ),
+    (
+        "bare 503, 500, 502, 504",
+        &[
+            "503_bare",
+            "503_bare_executed",
+            "500_bare",
+            "502_bare",
+            "504_bare",
+        ],
+    ),
+    (
+        "SQL codes",
+        &[
+            "sql_80044150",
+            "sql_80044151",
+            "sql_80073000",
+            "sql_executed",
+        ],
+    ),
+    (
+        "a refusal by the service",
+        &["400_service", "404_service", "412_service"],
+    ),
+    (
+        "a 2xx whose body is cut",
+        &["2xx_closed", "2xx_reset", "2xx_timeout"],
+    ),
+    (
+        "cancelled",
+        &["cancelled_while_waiting", "cancelled_in_body"],
+    ),
+    (
+        "the call's deadline",
+        &[
+            "deadline_before_sending",
+            "deadline_while_waiting",
+            "deadline_in_body",
+        ],
+    ),
+];
+
+/// What HTTP/1.1 alone has.
+const PHASES_OF_HTTP1: &Rows = &[
+    (
+        "a reused connection that ends without a byte of an answer",
+        &[
+            "reused_closed",
+            "reused_closed_executed",
+            "reused_reset",
+            "reused_reset_executed",
+            "reused_reset_at_head",
+        ],
+    ),
+    ("a partly written request", &["timeout_in_request"]),
+    (
+        "the connection ends in the head of the answer",
+        &["closed_in_head", "reset_in_head", "timeout_in_head"],
+    ),
+    ("a 2xx whose body is cut", &["2xx_short"]),
+    ("cancelled", &["cancelled_before_sending"]),
+    ("nothing failed", &["answered"]),
+];
+
+fn scenarios() -> Vec<Scenario> {
+    load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).unwrap()
+}
+
+/// The files together show these rows: each of them once, and no others.
+fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
+    let wanted: BTreeSet<&str> = tables
+        .iter()
+        .flat_map(|rows| rows.iter())
+        .flat_map(|(_, variants)| variants.iter().copied())
+        .collect();
+    let mut shown = BTreeSet::new();
+    for scenario in scenarios
+        .iter()
+        .filter(|s| files.contains(&s.file.as_str()))
+    {
+        let row = scenario.row.as_deref();
+        let row = row.unwrap_or_else(|| panic!("{} shows no row", scenario.title()));
+        assert!(
+            shown.insert(row),
+            "{}: `{row}` is shown twice",
+            scenario.title()
+        );
+    }
+    let missing: Vec<_> = wanted.difference(&shown).collect();
+    let unknown: Vec<_> = shown.difference(&wanted).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "{files:?}: missing {missing:?}, unknown {unknown:?}"
+    );
+}
+
+#[test]
+fn the_oracle_is_whole() {
+    let scenarios = scenarios();
+    for (switches, stays, own_switches, own_stays) in [
+        (
+            "oracle/soap_switches",
+            ["oracle/soap_errors", "oracle/soap_responses"],
+            SOAP_SWITCHES,
+            SOAP_STAYS,
+        ),
+        (
+            "oracle/web_api_switches",
+            ["oracle/web_api_errors", "oracle/web_api_responses"],
+            WEB_API_SWITCHES,
+            WEB_API_STAYS,
+        ),
+    ] {
+        assert_shown(&scenarios, &[switches], &[SWITCHES, own_switches]);
+        assert_shown(&scenarios, &stays, &[STAYS, own_stays]);
+    }
+}
+
+#[test]
+fn the_phases_are_whole() {
+    assert_shown(
+        &scenarios(),
+        &[
+            "phases/http1_unsent",
+            "phases/http1_errors",
+            "phases/http1_responses",
+        ],
+        &[PHASES, PHASES_OF_HTTP1],
+    );
+}
