@@ -1,5 +1,6 @@
 //! What is known of a write after its call has ended.
 
+use crate::classify::DATACENTER_NOT_AVAILABLE;
 use crate::{Attempt, Cause, FaultKind, Operation, Phase};
 
 /// What a call did at the service, as far as it can be known.
@@ -68,7 +69,9 @@ impl Effect {
                 _ => Effect::Unknown,
             };
         };
-        let kind = attempt.fault.as_ref().map(|fault| fault.kind);
+        let fault = attempt.fault.as_ref();
+        let kind = fault.map(|fault| fault.kind);
+        let code = fault.and_then(|fault| fault.code);
         match (status, kind) {
             // A front end's page with 200 is no answer of the service.
             (200..=299, Some(FaultKind::ServerUnavailable)) => Effect::Unknown,
@@ -79,6 +82,8 @@ impl Effect {
             (_, Some(FaultKind::DatacenterNotAvailable | FaultKind::Throttled)) => {
                 Effect::NotExecuted
             }
+            // Whatever the status says first.
+            _ if code == Some(DATACENTER_NOT_AVAILABLE) => Effect::NotExecuted,
             // "See other": it was processed, and the answer stands elsewhere.
             (303, _) => Effect::Unknown,
             // 408: the server gave up on a request that it may have had in part.

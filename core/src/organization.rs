@@ -206,6 +206,10 @@ impl Organization {
     /// [`ErrorKind::InvalidUrl`] for a URL that is on neither endpoint and on no allowed host, or
     /// cannot be a URL.
     pub fn locate(&self, url: &str) -> Result<Target, Error> {
+        if self.primary.path.is_empty() && self.alternate.path.is_empty() && is_plain(url) {
+            let (sibling, rest) = (false, url.to_owned());
+            return Ok(Target(Place::Endpoint { sibling, rest }));
+        }
         refuse_unprintable(url)?;
         match Url::parse(url) {
             Ok(absolute) => self.locate_absolute(absolute),
@@ -343,6 +347,25 @@ impl Organization {
         }
     }
 
+    /// [`Organization::url_of`] as text, where no URL has to be taken apart for it.
+    pub(crate) fn text_of(&self, target: &Target, role: Role) -> Option<String> {
+        let Place::Endpoint {
+            sibling: false,
+            rest,
+        } = &target.0
+        else {
+            return None;
+        };
+        let base = self.base(role);
+        // A URL of an origin has a path.
+        let slash = if base.path.is_empty() && !rest.starts_with('/') {
+            "/"
+        } else {
+            ""
+        };
+        Some([base.text.as_str(), slash, rest].concat())
+    }
+
     fn at(&self, role: Role, sibling: bool, rest: &str) -> Url {
         let base = self.base(role);
         let mut url = self.origin(role, sibling);
@@ -468,6 +491,21 @@ impl Base {
             None => path.to_owned(),
         })
     }
+}
+
+/// Whether it is a path, perhaps with a query, that the parser of URLs leaves as it is: what nearly
+/// every request has, and is spared the parser.
+fn is_plain(url: &str) -> bool {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let is = |text: &str, others: &[u8]| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    };
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains("/.")
+        && is(path, b"/-_.()=,$")
+        && is(query, b"/-_.~()=,$&:@;!*+%?")
 }
 
 /// What follows the base path in a path that is the base path or under it.

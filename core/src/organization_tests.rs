@@ -629,3 +629,29 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// What is spared the parser of URLs means what the parser would have made of it.
+    #[test]
+    fn a_plain_path_is_located_as_any_other(url in "[/?.a-zA-Z0-9_()=,$~&:@;!*+%-]{0,24}") {
+        let organization = Organization::new("https://contoso.crm.test:8443", None, None).unwrap();
+        let located = organization.locate(&url);
+        // Never plain: the alternate has a base path.
+        let other = Organization::new(
+            "https://contoso.crm.test:8443",
+            Some("https://other.test/base"),
+            None,
+        )
+        .unwrap();
+        let parsed = other.locate(&url);
+        prop_assert_eq!(located.is_ok(), parsed.is_ok(), "{}", url);
+        if let (Ok(located), Ok(parsed)) = (located, parsed) {
+            let url = organization.url_of(&located, Role::Primary);
+            prop_assert_eq!(&url, &other.url_of(&parsed, Role::Primary));
+            prop_assert_eq!(
+                organization.text_of(&located, Role::Primary),
+                Some(String::from(url))
+            );
+        }
+    }
+}

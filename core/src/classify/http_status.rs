@@ -22,7 +22,9 @@ const DECODED: usize = 64 << 10;
 /// answered 200 is not looked at. Never fails, whatever the bytes.
 ///
 /// The order is WCF's: 404, 503, 504 and the "Invalid Hostname" page come before 401 and 403, and
-/// these before other statuses. A listed code comes first of all: it is the service that speaks.
+/// these before other statuses. A listed code comes first of all, because it is the service that
+/// speaks; but with 404, 503 and 504 not that of a SOAP fault, which comes with 500: there the
+/// status decides, as in WCF.
 #[must_use]
 pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
     classify(status, headers, body, true)
@@ -88,6 +90,15 @@ fn cause_of(
     said: Option<&BodyFault>,
     is_service: bool,
 ) -> Cause {
+    // WCF looks at these before it looks for a fault. The code stays known.
+    if said.is_some_and(|said| said.is_soap) {
+        match status {
+            404 => return Cause::NotFound,
+            503 => return Cause::Unavailable,
+            504 => return Cause::GatewayTimeout,
+            _ => {}
+        }
+    }
     if let Some(cause) = said.and_then(|said| said.code).and_then(codes::cause_of) {
         return cause;
     }

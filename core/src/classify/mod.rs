@@ -9,6 +9,7 @@ mod retry_after;
 mod soap;
 mod xml;
 
+pub(crate) use codes::DATACENTER_NOT_AVAILABLE;
 pub(crate) use http_status::classify;
 pub use http_status::classify_response;
 #[cfg(fuzzing)]
@@ -20,6 +21,8 @@ pub(crate) use soap::{SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
 /// What the body of a failure says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BodyFault {
+    /// It is a SOAP fault.
+    pub(crate) is_soap: bool,
     /// The outermost code.
     pub(crate) code: Option<i32>,
     /// The service's own sentence.

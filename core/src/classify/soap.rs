@@ -28,7 +28,10 @@ pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
                 ControlFlow::Break(())
             };
         }
-        let fault = found.get_or_insert_default();
+        let fault = found.get_or_insert_with(|| BodyFault {
+            is_soap: true,
+            ..BodyFault::default()
+        });
         let Visit::End(text, scope) = visit else {
             return ControlFlow::Continue(());
         };

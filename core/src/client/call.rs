@@ -25,7 +25,7 @@ use crate::error::Ending;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
-use crate::resource::transport::{Decoded, Exchange, Progress, Reads};
+use crate::resource::transport::{Address, Decoded, Exchange, Progress, Reads};
 use crate::{
     Attempt, Cause, Effect, Error, ErrorKind, Fault, Request, Response, Role, Target, response,
 };
@@ -50,7 +50,7 @@ pub(super) struct Running {
     /// It goes to a host of `allowed_hosts`.
     is_foreign: bool,
     pub(super) number: usize,
-    pub(super) url: Url,
+    pub(super) address: Address,
     started: SystemTime,
     since: Instant,
     progress: Progress,
@@ -222,12 +222,12 @@ impl<'a> Call<'a> {
     }
 
     async fn attempt(&mut self, place: Place) -> Outcome {
-        let url = self.client.organization.url_of(&self.target, place.role);
+        let address = self.client.address(&self.target, place.role);
         let running = self.running.insert(Running {
             place,
             is_foreign: self.target.foreign().is_some(),
             number: self.attempts.len() + 1,
-            url,
+            address,
             started: SystemTime::now(),
             since: Instant::now(),
             progress: Progress::default(),
@@ -292,7 +292,7 @@ impl<'a> Call<'a> {
             phase: running.progress.phase(),
             http_version: running.progress.version(),
             http_status: running.progress.status(),
-            url: String::from(running.url),
+            url: running.address.into_text(),
             fault,
             started: running.started,
             took: running.since.elapsed(),
@@ -329,10 +329,15 @@ impl<'a> Call<'a> {
                 };
                 if self.request.is_streaming && fault.is_none() {
                     let beginning = std::mem::take(&mut response.body);
+                    let host = Url::parse(response.url())
+                        .ok()
+                        .and_then(|url| url.host_str().map(str::to_owned))
+                        .unwrap_or_default();
                     response.rest = Some(Box::new(Reading::new(
                         Arc::clone(self.client),
                         self.request,
                         &response,
+                        host,
                         beginning,
                         outcome.rest,
                         self.flight,
@@ -395,7 +400,7 @@ impl Inner {
             let message = "the application's prepare hook took all of the call's time";
             return Err(Fault::new(Cause::LocalFailure, message));
         }
-        let permit = pin!(self.transport.permit(&running.url));
+        let permit = pin!(self.transport.permit(&running.address));
         let permit = time.limit(permit, |_, _, limit| {
             let message = format!("no connection was free {limit}; raise max_connections");
             Fault::new(Cause::LocalFailure, message)
@@ -411,7 +416,7 @@ impl Inner {
             Reads::All(self.transport.max_body(), &is_enough)
         };
         let exchange = Exchange {
-            url: &running.url,
+            address: &running.address,
             method: &request.method,
             headers: &draft.headers,
             body: &|| draft.body(),
@@ -421,7 +426,7 @@ impl Inner {
             reads,
             progress: &running.progress,
         };
-        let exchanging = pin!(self.transport.exchange(&exchange, permit));
+        let exchanging = pin!(self.transport.exchange(&exchange, Some(permit)));
         let exchanging = time.limit(exchanging, |cause, waited, limit| {
             // Who waits for the application has learnt nothing of the endpoint.
             if draft.time_in_reader() * 2 > waited {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderValue, USER_AGENT};
-use url::Position;
+use http::header::{AUTHORIZATION, EXPECT, HOST, USER_AGENT};
 
 use super::Inner;
 use super::call::Running;
@@ -75,7 +74,7 @@ impl Inner {
         }
         if let Some(prepare) = &self.settings.prepare {
             let outgoing = Outgoing {
-                url: String::from(running.url.as_str()),
+                url: running.address.text().to_owned(),
                 endpoint_url: running
                     .role()
                     .map(|role| self.organization.url(role).to_owned()),
@@ -131,11 +130,8 @@ impl Inner {
         request: &Request,
         running: &Running,
     ) -> Result<HeaderMap, Fault> {
-        let url = &running.url;
         let mut headers = request.headers.clone();
-        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
-        headers.insert(HOST, host);
+        headers.insert(HOST, running.address.host().clone());
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, self.user_agent.clone());
         }

@@ -27,9 +27,10 @@ use crate::resource::engine::Engine;
 use crate::resource::outlet::{Outlet, Waiting};
 use crate::resource::race::{First, race};
 use crate::resource::token::Tokens;
-use crate::resource::transport::Transport;
+use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings, fork,
+    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings, Target,
+    fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -60,6 +61,8 @@ impl Drop for Life {
 struct Inner {
     fork_era: u32,
     organization: Organization,
+    /// Of the base URLs of the primary and the alternate.
+    addresses: [Address; 2],
     settings: Settings,
     user_agent: HeaderValue,
     engine: Arc<Engine>,
@@ -101,12 +104,21 @@ impl Client {
                 "user_agent holds what no header can carry",
             )
         })?;
+        let address = |role| {
+            let url = organization.origins(role).swap_remove(0);
+            Address::of(&url).ok_or_else(|| {
+                let message = format!("{url}: the library cannot connect to this host");
+                Error::new(ErrorKind::InvalidUrl, message)
+            })
+        };
+        let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
         let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
         let transport = Transport::new(settings, organization.needs_tls())?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(switchboard(settings, &organization))),
             organization,
+            addresses,
             user_agent,
             engine,
             transport,
@@ -384,6 +396,20 @@ impl Inner {
             if is_over {
                 cancel.cancel();
             }
+        }
+    }
+
+    /// Where a target is at an endpoint.
+    fn address(&self, target: &Target, role: Role) -> Address {
+        let base = match role {
+            Role::Primary => &self.addresses[0],
+            Role::Alternate => &self.addresses[1],
+        };
+        match self.organization.text_of(target, role) {
+            Some(text) => base.with(text),
+            // A sibling, or an allowed host. Their URLs were parsed, and have a host.
+            None => Address::of(&self.organization.url_of(target, role))
+                .unwrap_or_else(|| base.clone()),
         }
     }
 

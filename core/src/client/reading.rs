@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use url::Url;
 
 use super::flights::Flight;
 use super::message::message;
@@ -23,7 +22,7 @@ struct Shared {
     // What an error tells.
     request: Request,
     status: u16,
-    url: String,
+    host: String,
     effect: Effect,
     switched: bool,
     attempts: Vec<Attempt>,
@@ -50,6 +49,7 @@ impl Reading {
         client: Arc<Inner>,
         request: &Request,
         response: &response::Inner,
+        host: String,
         beginning: Bytes,
         body: Option<Decoded>,
         flight: &Flight,
@@ -64,7 +64,7 @@ impl Reading {
             state: Mutex::new(State::Open(Box::new(open))),
             request: request.clone(),
             status: response.status,
-            url: response.url().to_owned(),
+            host,
             effect: response.effect,
             switched: response.switched,
             attempts: response.attempts.clone(),
@@ -172,10 +172,7 @@ impl Shared {
             First::Left(()) => Err(Fault::new(Cause::Cancelled, "the client was closed")),
             First::Right(Ok(None)) => Ok(None),
             First::Right(Ok(Some(Ok(piece)))) => Ok(Some(piece)),
-            First::Right(Ok(Some(Err(failure)))) => Err(match Url::parse(&self.url) {
-                Ok(url) => body_fault(&url, failure),
-                Err(_) => Fault::new(Cause::BadMessage, failure.to_string()),
-            }),
+            First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host, failure)),
             First::Right(Err(_)) => Err(Fault::new(
                 Cause::AttemptTimeout,
                 format!(

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use tokio::time::timeout;
 use url::Url;
 
-use super::transport::{Exchange, Progress, Reads, SendBody, Transport};
+use super::transport::{Address, Exchange, Progress, Reads, SendBody, Transport};
 use crate::classify::{PolicyDocument, read_policy_document};
 use crate::{Cause, FailoverPolicy, Fault};
 
@@ -64,10 +64,9 @@ async fn read_document(
     user_agent: &HeaderValue,
 ) -> Result<PolicyDocument, Fault> {
     let mut headers = HeaderMap::new();
-    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let host = HeaderValue::from_str(host)
-        .map_err(|error| Fault::new(Cause::BadMessage, format!("{url}: {error}")))?;
-    headers.insert(HOST, host);
+    let address = Address::of(url)
+        .ok_or_else(|| Fault::new(Cause::BadMessage, format!("{url} has no host")))?;
+    headers.insert(HOST, address.host().clone());
     headers.insert(USER_AGENT, user_agent.clone());
     headers.insert(
         ACCEPT,
@@ -75,7 +74,7 @@ async fn read_document(
     );
     let progress = Progress::default();
     let exchange = Exchange {
-        url,
+        address: &address,
         method: &Method::GET,
         headers: &headers,
         body: &|| SendBody::bytes(Bytes::new()),

@@ -113,7 +113,9 @@ impl Server {
                 },
                 order = command.changed() => match order {
                     Ok(()) if *command.borrow() == Command::CloseIdle && self.door.is_idle() => {
-                        connection.graceful_shutdown();
+                        // Not the graceful way, which waits for the answer to a PING: a client
+                        // that is idle may have nobody who reads.
+                        connection.abrupt_shutdown(h2::Reason::NO_ERROR);
                     }
                     Ok(()) => {}
                     Err(_) => return None,

@@ -48,7 +48,7 @@ pub(super) struct Answer {
     /// Read before, and put back.
     first: Option<Bytes>,
     pool: Arc<Pool>,
-    origin: Origin,
+    origin: Arc<Origin>,
     _permit: Option<Permit>,
 }
 
@@ -57,7 +57,7 @@ impl Answer {
         body: Incoming,
         carrier: Carrier,
         pool: Arc<Pool>,
-        origin: Origin,
+        origin: Arc<Origin>,
         permit: Option<Permit>,
     ) -> Answer {
         Answer {

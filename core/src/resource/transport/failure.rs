@@ -83,9 +83,10 @@ pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault
     )
 }
 
-/// Whether the peer has said that it takes no further stream on the connection.
+/// Whether the peer has said that it takes no further stream on the connection, or has just
+/// refused one: the next one has better chances on another connection.
 pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(h2::Error::is_go_away)
+    h2_error(error).is_some_and(|error| of_h2(error) == Some(Cause::Unprocessed))
 }
 
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
@@ -103,8 +104,8 @@ fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
 /// whatever code, it has not processed. A stream that a GOAWAY covers ends otherwise: with its
 /// answer, or with the connection.
 fn of_h2(error: &h2::Error) -> Option<Cause> {
-    if error.is_io() {
-        return None;
+    if let Some(error) = error.get_io() {
+        return Some(of_io(error));
     }
     if !error.is_remote() {
         // What this side found wrong with what came.

@@ -1,6 +1,7 @@
 //! The one way out for calls: HTTP/1.1 and HTTP/2 over connections of our own, with a proof of how
 //! far each attempt got.
 
+mod address;
 mod answer;
 mod coding;
 mod connector;
@@ -25,13 +26,14 @@ use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::sleep;
-use url::{Position, Url};
+use url::Url;
 
+pub(crate) use self::address::Address;
 use self::answer::{Answer, BodyFailure, Carrier};
 pub(crate) use self::coding::{Decoded, ask as ask_for_codings};
 use self::coding::Coding;
 use self::connector::{Connector, Opened};
-pub(crate) use self::connector::Origin;
+use self::connector::Origin;
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
@@ -51,7 +53,7 @@ pub(crate) struct Transport {
 
 /// One request on its way to one endpoint.
 pub(crate) struct Exchange<'a> {
-    pub(crate) url: &'a Url,
+    pub(crate) address: &'a Address,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     /// Makes the body, once for each connection that is tried.
@@ -100,11 +102,8 @@ impl Transport {
     }
 
     /// Waits until one of the endpoint's connections may be used.
-    pub(crate) async fn permit(&self, url: &Url) -> Option<Permit> {
-        match Origin::of(url) {
-            Some(origin) => Some(self.pool.permit(&origin).await),
-            None => None,
-        }
+    pub(crate) async fn permit(&self, address: &Address) -> Permit {
+        self.pool.permit(address.origin()).await
     }
 
     /// Sends one request and reads the answer into its progress. What was not read of the body is
@@ -117,22 +116,17 @@ impl Transport {
         exchange: &Exchange<'_>,
         mut permit: Option<Permit>,
     ) -> Result<Option<Decoded>, Fault> {
-        let origin = Origin::of(exchange.url).ok_or_else(|| {
-            Fault::new(
-                Cause::BadMessage,
-                format!("{} has no host to connect to", exchange.url),
-            )
-        })?;
+        let origin = exchange.address.origin();
         let progress = exchange.progress;
-        if let Some(carrier) = self.kept(&origin, exchange).await {
-            match self.send(carrier, &origin, exchange, &mut permit).await {
+        if let Some(carrier) = self.kept(origin, exchange).await {
+            match self.send(carrier, origin, exchange, &mut permit).await {
                 Err(_) if progress.phase() == Phase::NotSent => {}
                 Ok(answer) => return self.read(answer, exchange).await,
                 Err(fault) => return Err(fault),
             }
         }
-        let carrier = self.fresh(&origin).await?;
-        let sent = self.send(carrier, &origin, exchange, &mut permit).await;
+        let carrier = self.fresh(origin).await?;
+        let sent = self.send(carrier, origin, exchange, &mut permit).await;
         let answer = sent.map_err(|mut fault| {
             if fault.cause == Cause::Closed && progress.phase() == Phase::NotSent {
                 fault.cause = Cause::ClosedUnsent;
@@ -193,7 +187,7 @@ impl Transport {
     async fn send(
         &self,
         mut carrier: Carrier,
-        origin: &Origin,
+        origin: &Arc<Origin>,
         exchange: &Exchange<'_>,
         permit: &mut Option<Permit>,
     ) -> Result<Decoded, Fault> {
@@ -212,7 +206,7 @@ impl Transport {
             Coding::Identity
         };
         progress.responded(head);
-        let (pool, origin) = (Arc::clone(&self.pool), origin.clone());
+        let (pool, origin) = (Arc::clone(&self.pool), Arc::clone(origin));
         let answer = Answer::new(body, carrier, pool, origin, permit.take());
         Ok(Decoded::new(answer, coding))
     }
@@ -259,10 +253,10 @@ impl Transport {
                 Cause::BadMessage,
                 format!(
                     "the body from {} is larger than {most} bytes (max_response_body)",
-                    exchange.url.host_str().unwrap_or_default(),
+                    exchange.address.name(),
                 ),
             )),
-            (Err(error), _) => Err(body_fault(exchange.url, error)),
+            (Err(error), _) => Err(body_fault(exchange.address.name(), error)),
         }
     }
 
@@ -275,8 +269,7 @@ impl Transport {
 }
 
 /// What a body that was not read to its end means.
-pub(crate) fn body_fault(url: &Url, failure: BodyFailure) -> Fault {
-    let host = url.host_str().unwrap_or_default();
+pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
     match failure {
         BodyFailure::Broken(error) => failure::of_exchange(host, &error),
         BodyFailure::Undecodable(error) => Fault::new(
@@ -300,21 +293,21 @@ fn keep(pool: &Pool, origin: &Origin, opened: Opened) {
 
 /// The request as the connection's version and way want it.
 fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBody>, Fault> {
-    let url = exchange.url;
+    let address = exchange.address;
     let forward = match carrier {
         Carrier::Http1(connection) => connection.proxy.as_ref(),
         Carrier::Http2(_) => None,
     };
     let is_whole = forward.is_some() || matches!(carrier, Carrier::Http2(_));
     let target = if is_whole {
-        &url[..Position::AfterQuery]
+        address.text()
     } else {
-        &url[Position::BeforePath..Position::AfterQuery]
+        address.path()
     };
-    let malformed = |error: &dyn std::fmt::Display| {
-        Fault::new(Cause::BadMessage, format!("{url}: {error}"))
-    };
-    let uri: Uri = target.parse().map_err(|error| malformed(&error))?;
+    let uri: Uri = target.parse().map_err(|error| {
+        let message = format!("{}: {error}", address.text());
+        Fault::new(Cause::BadMessage, message)
+    })?;
     let mut request = Request::new((exchange.body)());
     *request.method_mut() = exchange.method.clone();
     *request.uri_mut() = uri;
