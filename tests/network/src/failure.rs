@@ -99,7 +99,7 @@ impl Failure {
         assert!(response.url().starts_with(&scene.url(Role::Alternate)));
         assert_eq!(attempts.len(), 2, "{attempts:?}");
         self.is_of(&attempts[0]);
-        assert_eq!((attempts[1].role, attempts[1].epoch), (Role::Alternate, 1));
+        assert_eq!((attempts[1].role, attempts[1].epoch), (Some(Role::Alternate), 1));
         assert!(attempts[1].fault.is_none());
         assert!(!client.is_primary());
         assert_eq!(scene.org.alternate.counts().creates, 1);
@@ -110,7 +110,7 @@ impl Failure {
 
     fn is_of(&self, attempt: &Attempt) {
         let fault = attempt.fault.as_ref().unwrap();
-        assert_eq!((attempt.role, attempt.epoch), (Role::Primary, 0));
+        assert_eq!((attempt.role, attempt.epoch), (Some(Role::Primary), 0));
         assert_eq!((fault.kind, fault.cause), (self.kind, self.cause));
         assert_eq!(attempt.phase, self.phase, "{fault:?}");
         assert_eq!(attempt.http_status, None);

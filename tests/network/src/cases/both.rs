@@ -31,7 +31,7 @@ fn fails_at_both(scene: &Scene<'_>, client: &Client, cause: Cause) {
         assert!(message.contains(&scene.url(roles[1])), "{message}");
         assert_eq!(error.attempts().len(), 2, "{error}");
         for (number, attempt) in error.attempts().iter().enumerate() {
-            assert_eq!(attempt.role, roles[number]);
+            assert_eq!(attempt.role, Some(roles[number]));
             assert_eq!(attempt.epoch, (epoch + number) as u64);
             assert_eq!(attempt.phase, Phase::NotSent);
             assert_eq!(attempt.fault.as_ref().unwrap().cause, cause);

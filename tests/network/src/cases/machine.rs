@@ -22,7 +22,7 @@ fn by_address(scene: &Scene<'_>, settings: &mut Settings) {
 /// The machine has again what it lacked: the primary answers.
 pub(super) fn goes_on(client: &Client) {
     let response = client.send(&who()).unwrap();
-    assert_eq!(response.attempts()[0].role, Role::Primary);
+    assert_eq!(response.attempts()[0].role, Some(Role::Primary));
 }
 
 pub(super) fn no_descriptor_to_connect_with(stage: &Stage) {

@@ -92,7 +92,7 @@ pub(super) fn the_policy_is_read_at_the_other_name(stage: &Stage) {
         let client = Client::open(&scene.settings(AutoSwitch::Auto)).unwrap();
         let response = client.send(&create()).unwrap();
         assert_eq!(response.attempts().len(), 2);
-        assert_eq!(response.attempts()[1].role, Role::Alternate);
+        assert_eq!(response.attempts()[1].role, Some(Role::Alternate));
         let counts = scene.org.alternate.counts();
         assert_eq!(counts.received_by.get("GET wsdl"), Some(&1), "{counts:?}");
         assert_eq!(counts.creates, 1);
