@@ -3,6 +3,8 @@
 #
 #   make drill      the disaster drill that a C, a Java and a Python application survive
 #   make test       everything that can be checked
+#   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
+#   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make wheel      the Python wheel into dist/
 #   make jar        the Java jar into dist/
 #   make install    the C library: PREFIX=/usr/local DESTDIR=
@@ -34,8 +36,8 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill test wheel jar install header header-check deny \
-        machine machine-test venv c c-programs c-test java java-test python twin scenarios-crossing
+.PHONY: drill test bench fuzz wheel jar install header header-check deny \
+        machine machine-test venv c c-programs c-test c-memory java java-test python twin scenarios-crossing
 .NOTPARALLEL:
 
 # ---- the main job ---------------------------------------------------------------------------------
@@ -52,6 +54,34 @@ drill: machine c-programs java python
 test: machine machine-test
 	tests/run.sh
 
+# ---- what a call costs -----------------------------------------------------------------------------
+
+BENCH ?=
+bench: machine
+	tests/bench/run.sh $(BENCH)
+
+# ---- what no input may do ---------------------------------------------------------------------------
+
+FUZZ         ?= $(notdir $(wildcard tests/fuzz/corpus-seeds/*))
+FUZZ_SECONDS ?= 30
+FUZZ_BUILT   := $(T)/fuzz/x86_64-unknown-linux-gnu/release
+CARGO_FUZZ   := $(T)/tools/bin/cargo-fuzz
+
+$(CARGO_FUZZ):
+	$(CARGO) install -q cargo-fuzz --version 0.13.2 --locked --root $(T)/tools
+
+# libFuzzer needs the nightly compiler; rustup installs it where it lacks.
+fuzz: machine $(CARGO_FUZZ)
+	rustup toolchain list | grep -q ^nightly || rustup toolchain install --profile minimal nightly
+	PATH=$(T)/tools/bin:$$PATH $(CARGO) +nightly fuzz build --fuzz-dir tests/fuzz --target-dir $(T)/fuzz
+	set -e; for target in $(FUZZ); do \
+	    mkdir -p $(T)/fuzz/corpus/$$target $(T)/fuzz/artifacts/$$target; \
+	    echo "== $$target"; \
+	    $(FUZZ_BUILT)/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+	        -artifact_prefix=$(T)/fuzz/artifacts/$$target/ -print_final_stats=1 -verbosity=0 \
+	        $(T)/fuzz/corpus/$$target tests/fuzz/corpus-seeds/$$target; \
+	done
+
 # ---- what the machine must have --------------------------------------------------------------------
 
 machine:
@@ -59,7 +89,9 @@ machine:
 	    venv:python3-venv
 
 machine-test:
-	@tests/tools/need.sh g++:g++ nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev
+	@tests/tools/need.sh g++:g++ nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev \
+	    valgrind:valgrind strace:strace curl-config:libcurl4-openssl-dev unshare:util-linux mount:mount \
+	    ip:iproute2 nft:nftables
 
 venv: $(VENV)/.ready
 $(VENV)/.ready: $(PY)/requirements-dev.txt
@@ -90,6 +122,9 @@ c-programs: c
 
 c-test: c
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) check
+
+c-memory: c twin
+	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) memory
 
 header: $(CBINDGEN)
 	$(CBINDGEN_RUN)

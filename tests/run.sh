@@ -35,13 +35,14 @@ summary() {
 step format cargo fmt --all --check
 step clippy cargo clippy -q --workspace --all-targets -- -D warnings
 step rustdoc env RUSTDOCFLAGS='-D warnings' cargo doc -q --no-deps \
-    -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios
+    -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios -p d365-network
 step rust cargo test --workspace --exclude d365-failover-jni --exclude d365-failover-python
 step header make -s header-check
 step twin make -s twin
 
 step c-build make -s c
 step c make -s c-test
+step c-memory make -s c-memory
 
 step python-build make -s python
 step python-style "$VENV/bin/ruff" check bindings-python tests
@@ -52,6 +53,9 @@ step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W erro
 
 step java-build make -s java
 step java make -s java-test
+
+step bench tests/bench/run.sh --quick
+step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$T/bench/venv/bin/python" driver python
 
 step exports tests/tools/exports.sh
 step scenarios-crossing make -s scenarios-crossing
