@@ -78,8 +78,10 @@ fuzz: machine $(CARGO_FUZZ)
 	    mkdir -p $(T)/fuzz/corpus/$$target $(T)/fuzz/artifacts/$$target; \
 	    echo "== $$target"; \
 	    $(FUZZ_BUILT)/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
-	        -artifact_prefix=$(T)/fuzz/artifacts/$$target/ -print_final_stats=1 -verbosity=0 \
-	        $(T)/fuzz/corpus/$$target tests/fuzz/corpus-seeds/$$target; \
+	        -artifact_prefix=$(T)/fuzz/artifacts/$$target/ -print_final_stats=1 \
+	        $(T)/fuzz/corpus/$$target tests/fuzz/corpus-seeds/$$target \
+	        > $(T)/fuzz/$$target.log 2>&1 || { tail -n 40 $(T)/fuzz/$$target.log; exit 1; }; \
+	    grep number_of_executed_units $(T)/fuzz/$$target.log; \
 	done
 
 # ---- what the machine must have --------------------------------------------------------------------
