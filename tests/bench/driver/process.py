@@ -20,7 +20,7 @@ class BenchError(Exception):
 @dataclass(frozen=True)
 class Server:
     ports: dict[str, int]
-    """By scheme."""
+    """By scheme, and `http2`."""
     ca_file: Path
 
 
@@ -57,7 +57,7 @@ class Programs:
         self, server: Server, side: Side, case: Case, warm_up: int, calls: int, path: str | None = None
     ) -> list[str]:
         """`calls` are all threads' together."""
-        origin = f"{case.scheme}://127.0.0.1:{server.ports[case.scheme]}"
+        origin = f"{case.scheme}://127.0.0.1:{server.ports[case.port or case.scheme]}"
         target = [side.name, case.method, origin, path or case.path, str(server.ca_file)]
         numbers = [str(warm_up), str(calls)]
         match side.language:

@@ -12,6 +12,8 @@ class Case:
     method: str
     scheme: str
     threads: int = 1
+    port: str = ""
+    """Which of the server's; the scheme's own by default."""
 
     @property
     def path(self) -> str:
@@ -28,6 +30,8 @@ CASES = {
     "post": Case("POST 1 kB", "POST", "http"),
     "tls-get": Case("GET, TLS", "GET", "https"),
     "tls-post": Case("POST 1 kB, TLS", "POST", "https"),
+    "http2-get": Case("GET, HTTP/2", "GET", "https", port="http2"),
+    "http2-post": Case("POST 1 kB, HTTP/2", "POST", "https", port="http2"),
     "threads": Case("GET, 8 threads", "GET", "http", threads=8),
 }
 
@@ -77,9 +81,9 @@ class Row:
 
 
 _CASES_OF = {
-    LIBCURL: ("get", "post", "tls-get", "tls-post", "threads"),
-    JDK: ("get", "post", "tls-get", "tls-post"),
-    PYCURL: ("get", "post", "tls-get", "tls-post"),
+    LIBCURL: ("get", "post", "tls-get", "tls-post", "http2-get", "http2-post", "threads"),
+    JDK: ("get", "post", "tls-get", "tls-post", "http2-get"),
+    PYCURL: ("get", "post", "tls-get", "tls-post", "http2-get"),
     REQUESTS: ("get",),
     HTTPX: ("get",),
 }

@@ -1,8 +1,8 @@
 //! The server that the benchmark's clients call: the same short answer, plain and over TLS.
 //!
 //! `d365-bench-server CA_FILE` writes the certificate of its authority to `CA_FILE`, then one line
-//! to standard output: `http=PORT https=PORT`, both on 127.0.0.1. It ends when its standard input
-//! does, so that it never outlives the program that started it.
+//! to standard output: `http=PORT https=PORT http2=PORT`, all on 127.0.0.1; the last one speaks
+//! HTTP/2 over TLS, the others HTTP/1.1. It ends when its standard input does, so that it never outlives the program that started it.
 //!
 //! | Request                     | Answer                                          |
 //! |-----------------------------|-------------------------------------------------|
@@ -20,9 +20,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -57,16 +57,21 @@ fn main() -> Result<(), Failure> {
 async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
     let plain = TcpListener::bind("127.0.0.1:0").await?;
     let secret = TcpListener::bind("127.0.0.1:0").await?;
+    let shared = TcpListener::bind("127.0.0.1:0").await?;
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "http={} https={}",
+        "http={} https={} http2={}",
         plain.local_addr()?.port(),
-        secret.local_addr()?.port()
+        secret.local_addr()?.port(),
+        shared.local_addr()?.port()
     )?;
     out.flush()?;
 
+    let mut http2_tls = tls.clone();
+    http2_tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let http2_acceptor = TlsAcceptor::from(Arc::new(http2_tls));
     let answer = Bytes::from(answer_body());
     let (mut input, mut ignored) = (tokio::io::stdin(), [0; 64]);
     loop {
@@ -86,6 +91,16 @@ async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
                     }
                 });
             }
+            accepted = shared.accept() => {
+                let (stream, _) = accepted?;
+                stream.set_nodelay(true)?;
+                let (acceptor, answer) = (http2_acceptor.clone(), answer.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        shared_connection(stream, answer).await;
+                    }
+                });
+            }
             read = input.read(&mut ignored) => if read? == 0 { return Ok(()) },
         }
     }
@@ -95,6 +110,16 @@ async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Bytes) {
     let service = service_fn(|request| respond(request, answer.clone()));
     let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+async fn shared_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    answer: Bytes,
+) {
+    let service = service_fn(move |request| respond(request, answer.clone()));
+    let _ = http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
