@@ -37,8 +37,9 @@
  * UTC.
  *
  * Threads. Every function may be called on every handle by every thread at any time. Callbacks come
- * on threads of the library, except d365_check_fn, which comes on the caller's. A callback must not
- * leave by longjmp() or by a C++ exception.
+ * on threads of the library, except those that belong to one call: d365_check_fn, and for
+ * d365_client_send() d365_body_read_fn, d365_body_rewind_fn and d365_prepare_fn, come on the thread
+ * that is inside of it. A callback must not leave by longjmp() or by a C++ exception.
  *
  * user_data. Pointers of the application's that the library hands back and does nothing else with.
  * Where a d365_destroy_fn is given with one, it is called exactly once.
@@ -137,7 +138,8 @@
 #define D365_FAULT_SERVICE 12
 
 /**
- * Roles (int32): the primary endpoint of the organization.
+ * Roles (int32): the primary endpoint of the organization. An attempt that went to a host of the
+ * setting `allowed_hosts` has the role 0.
  */
 #define D365_ROLE_PRIMARY 1
 
@@ -217,7 +219,24 @@
 #define D365_ABI_VERSION 1
 
 /**
- * Number field of an attempt: the endpoint it went to (D365_ROLE_...).
+ * Number field of an outgoing attempt: the endpoint it goes to (D365_ROLE_...), 0 for a host of
+ * the setting `allowed_hosts`.
+ */
+#define D365_OUTGOING_ROLE 1
+
+/**
+ * Number field of an outgoing attempt: the epoch (count of switches) it is made in.
+ */
+#define D365_OUTGOING_EPOCH 2
+
+/**
+ * Number field of an outgoing attempt: which attempt of its call it is, from 1 on.
+ */
+#define D365_OUTGOING_ATTEMPT 3
+
+/**
+ * Number field of an attempt: the endpoint it went to (D365_ROLE_...), 0 for a host of the setting
+ * `allowed_hosts`, which is neither.
  */
 #define D365_ATTEMPT_ROLE 1
 
@@ -257,6 +276,12 @@
 #define D365_ATTEMPT_TOOK_US 8
 
 /**
+ * Number field of an attempt: the version of HTTP that was spoken, 11 or 20; 0 when it came to no
+ * connection.
+ */
+#define D365_ATTEMPT_HTTP_VERSION 9
+
+/**
  * Text field of an attempt: the URL it went to.
  */
 #define D365_ATTEMPT_URL 20
@@ -292,6 +317,11 @@
  * Kind of an item: a submitted call has ended. See d365_item_result().
  */
 #define D365_ITEM_COMPLETION 32
+
+/**
+ * Kind of an item: a submitted read of a response's body has ended. See d365_item_body().
+ */
+#define D365_ITEM_BODY 33
 
 /**
  * Text field of an item: the endpoint before the switch.
@@ -395,9 +425,16 @@ typedef struct d365_error_t d365_error_t;
 typedef struct d365_fault_t d365_fault_t;
 
 /**
- * One event or completion. Freeing it is the acknowledgement that the library may wait for.
+ * One event, completion or piece of a body. Freeing it is the acknowledgement that the library may wait for.
  */
 typedef struct d365_item_t d365_item_t;
+
+/**
+ * An attempt that was not sent yet. The library's: the handle is valid until the function that it
+ * was given to returns, on every thread, and is not freed. Its views are valid as long, also when
+ * what they show is changed.
+ */
+typedef struct d365_outgoing_t d365_outgoing_t;
 
 /**
  * A call that d365_client_submit() took.
@@ -412,13 +449,14 @@ typedef struct d365_queue_t d365_queue_t;
 
 /**
  * One request of the application. It can be sent many times, also by several threads and clients
- * at once; a change does not touch a call that is under way.
+ * at once, unless its body is read while it is sent; a change does not touch a call that is under
+ * way.
  */
 typedef struct d365_request_t d365_request_t;
 
 /**
  * The answer to a call. Made by the library, owned by the caller, freed by d365_response_free().
- * It never changes.
+ * But for how much of its body was read, it never changes.
  */
 typedef struct d365_response_t d365_response_t;
 
@@ -474,9 +512,28 @@ typedef void (*d365_token_provider_fn)(void *user_data, struct d365_token_reques
 typedef void (*d365_destroy_fn)(void *user_data);
 
 /**
+ * The application's prepare function: looks at an attempt and changes it. 0: it is sent. Other:
+ * the call ends with D365_LOCAL. See d365_settings_set_prepare().
+ */
+typedef int32_t (*d365_prepare_fn)(void *user_data, struct d365_outgoing_t *outgoing);
+
+/**
  * Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call.
  */
 typedef int32_t (*d365_check_fn)(void *user_data);
+
+/**
+ * Reads a body. Puts the next bytes into `buffer`, at most `capacity`, which is above 0, and
+ * answers how many. 0: the body has ended. Below 0: it cannot be read; the call ends. See
+ * d365_request_set_body_reader().
+ */
+typedef int64_t (*d365_body_read_fn)(void *user_data, uint8_t *buffer, size_t capacity);
+
+/**
+ * Goes back to the first byte of a body, so that it can be sent again. 0: done. Other: it cannot
+ * be done; the call ends. See d365_request_set_body_reader().
+ */
+typedef int32_t (*d365_body_rewind_fn)(void *user_data);
 
 /**
  * The callback of d365_queue_run(). It owns `item` and frees it by d365_item_free(), then or
@@ -823,7 +880,21 @@ d365_status_t d365_settings_new(const char *url,
  * | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
  * | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
+ * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
+ * |                         |                 | chain and its key, read by open              |
  * | `tls_verify`            | `on`            | `on`, `off`                                  |
+ * | `http2`                 | `on`            | `on`: HTTP/2 where the server speaks it over |
+ * |                         |                 | TLS; `off`: only HTTP/1.1                    |
+ * | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
+ * |                         |                 | request says nothing of it, and decodes;     |
+ * |                         |                 | `off`: bodies as they come                   |
+ * | `proxy`                 | none            | `system`: as HTTPS_PROXY, HTTP_PROXY,        |
+ * |                         |                 | ALL_PROXY and NO_PROXY say, or               |
+ * |                         |                 | `http://[user:password@]host:port`           |
+ * | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
+ * | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |
+ * |                         |                 | requests and redirects may go there as well, |
+ * |                         |                 | without credentials and without failover     |
  * | `connect_to`            | none            | `host:port:address:port`, comma between      |
  * | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
  * | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |
@@ -882,6 +953,33 @@ d365_status_t d365_settings_set_token_provider(struct d365_settings_t *settings,
                                                struct d365_error_t **error);
 
 /**
+ * Gives the clients of these settings a prepare function: it is called for each attempt before it
+ * is sent, when the endpoint and the token are known, and may change its headers and its body:
+ * signatures, tokens that depend on the endpoint, absolute URLs in bodies. What it changes holds
+ * for this attempt only.
+ *
+ * `prepare` is called on the thread that is inside d365_client_send(), and for
+ * d365_client_submit() on a thread of the library that the call has of its own; by calls of several
+ * threads, on several at a time. It holds no lock of the library: it may block, which counts into
+ * the call's times, and may call every function, also to send by the same client, which calls it
+ * again. It answers 0, or other than 0 to end the call with D365_LOCAL and without failover;
+ * d365_outgoing_fail() says why.
+ *
+ * `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
+ * settings and all clients that were opened with this function are gone, or when another one has
+ * replaced it everywhere. When this function fails, it is not called, and `user_data` stays the
+ * caller's.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_outgoing_url(),
+ * d365_outgoing_set_header().
+ */
+d365_status_t d365_settings_set_prepare(struct d365_settings_t *settings,
+                                        d365_prepare_fn prepare,
+                                        void *user_data,
+                                        d365_destroy_fn destroy,
+                                        struct d365_error_t **error);
+
+/**
  * Frees settings. Clients that were opened with them live on. NULL is fine.
  */
 d365_status_t d365_settings_free(struct d365_settings_t *settings);
@@ -933,6 +1031,111 @@ d365_status_t d365_token_request_fail(struct d365_token_request_t *request,
 d365_status_t d365_token_request_free(struct d365_token_request_t *request);
 
 /**
+ * The whole URL that the attempt goes to.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_url(const struct d365_outgoing_t *outgoing, struct d365_str_t *url);
+
+/**
+ * The base URL of the endpoint that the attempt goes to, without a slash at the end:
+ * `https://contoso--s.crm.dynamics.com`.
+ *
+ * Errors: D365_NOT_AVAILABLE for a host of the setting `allowed_hosts`, which is neither endpoint;
+ * D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_endpoint_url(const struct d365_outgoing_t *outgoing,
+                                         struct d365_str_t *url);
+
+/**
+ * The method: `POST`.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_method(const struct d365_outgoing_t *outgoing,
+                                   struct d365_str_t *method);
+
+/**
+ * A number of the attempt: D365_OUTGOING_ROLE to D365_OUTGOING_ATTEMPT.
+ *
+ * Errors: D365_NOT_AVAILABLE for a field that there is not; D365_NULL_POINTER, and what can be
+ * wrong with a handle.
+ */
+d365_status_t d365_outgoing_number(const struct d365_outgoing_t *outgoing,
+                                   int32_t field,
+                                   int64_t *value);
+
+/**
+ * The value of the first header of that name, in whatever case the name is given: one of the
+ * request's or one that the library adds (`host`, `authorization`, `user-agent`,
+ * `accept-encoding`). A value that is not UTF-8 is read as Latin-1.
+ *
+ * Errors: D365_NOT_AVAILABLE when there is no such header; D365_NULL_POINTER, D365_INVALID_UTF8,
+ * and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_header(const struct d365_outgoing_t *outgoing,
+                                   const char *name,
+                                   size_t name_len,
+                                   struct d365_str_t *value);
+
+/**
+ * Sets a header for this attempt, in the place of all of its name.
+ *
+ * Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for a header
+ * that the library sets itself (`Host`, `Content-Length`, ...), as in d365_request_add_header();
+ * D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_set_header(struct d365_outgoing_t *outgoing,
+                                       const char *name,
+                                       size_t name_len,
+                                       const char *value,
+                                       size_t value_len,
+                                       struct d365_error_t **error);
+
+/**
+ * Takes all headers of that name away from this attempt; there may be none.
+ *
+ * Errors: as d365_outgoing_set_header().
+ */
+d365_status_t d365_outgoing_remove_header(struct d365_outgoing_t *outgoing,
+                                          const char *name,
+                                          size_t name_len,
+                                          struct d365_error_t **error);
+
+/**
+ * The body as it would be sent: `len` bytes at `data`, which is not NULL even when there are none,
+ * and not NUL-terminated.
+ *
+ * Errors: D365_NOT_AVAILABLE for a body that is read while it is sent
+ * (d365_request_set_body_reader()); D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_body(const struct d365_outgoing_t *outgoing,
+                                 const uint8_t **data,
+                                 size_t *len);
+
+/**
+ * Sends `len` bytes at `data`, copied, as the body of this attempt, also in the place of one that
+ * would be read. `(NULL, 0)` is an empty body.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_set_body(struct d365_outgoing_t *outgoing,
+                                     const uint8_t *data,
+                                     size_t len,
+                                     struct d365_error_t **error);
+
+/**
+ * Says why the attempt is not to be sent, for the message of the call's error. It counts when the
+ * prepare function then answers other than 0.
+ *
+ * Errors: D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+ */
+d365_status_t d365_outgoing_fail(struct d365_outgoing_t *outgoing,
+                                 const char *message,
+                                 size_t message_len,
+                                 struct d365_error_t **error);
+
+/**
  * Makes a request. `method` is an HTTP method, `GET`. `url` is absolute, on either endpoint of the
  * organization, or relative to it, `/api/data/v9.2/accounts`; either way the call goes to the
  * endpoint that is active then.
@@ -940,7 +1143,8 @@ d365_status_t d365_token_request_free(struct d365_token_request_t *request);
  * `request` is the caller's, freed by d365_request_free().
  *
  * Errors: D365_INVALID_ARGUMENT for what is no method; D365_INVALID_URL; D365_NULL_POINTER,
- * D365_INVALID_UTF8. A URL of another origin is refused by d365_client_send().
+ * D365_INVALID_UTF8. A URL of another origin that is not in the setting `allowed_hosts` is refused
+ * by d365_client_send().
  */
 d365_status_t d365_request_new(const char *method,
                                size_t method_len,
@@ -966,12 +1170,27 @@ d365_status_t d365_request_add_header(struct d365_request_t *request,
  * Sets the body: `len` bytes at `data`, copied, sent again with each attempt. `(NULL, 0)` is an
  * empty body.
  *
- * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
+ * d365_request_set_body_reader().
  */
 d365_status_t d365_request_set_body(struct d365_request_t *request,
                                     const uint8_t *data,
                                     size_t len,
                                     struct d365_error_t **error);
+
+/**
+ * Says how the body of the answer is had. 0, the default: it is collected before the call ends, and
+ * d365_response_body() gives it. Other: the call ends when status and headers of the answer are
+ * there, and the body is read by d365_response_read() or d365_response_submit_read(). Of an answer
+ * with a status from 400 on, its first bytes are read before the call ends, as many as the setting
+ * `error_prefix` says and for at most 2 seconds, to tell what it means; d365_response_read() gives
+ * them all the same. The call's deadline ends with the call.
+ *
+ * Errors: what can be wrong with a handle.
+ */
+d365_status_t d365_request_set_streaming(struct d365_request_t *request,
+                                         int32_t streaming,
+                                         struct d365_error_t **error);
 
 /**
  * Sets the call's deadline in milliseconds, 1 to 86400000: the time for all its attempts and
@@ -1012,6 +1231,44 @@ d365_status_t d365_request_set_check(struct d365_request_t *request,
  * Frees a request. Calls under way with it go on. NULL is fine.
  */
 d365_status_t d365_request_free(struct d365_request_t *request);
+
+/**
+ * Sets a body that is read while it is sent, in the place of an earlier body. `length` is its
+ * length in bytes, or -1 when it is not known: HTTP/1.1 then sends it in chunks.
+ *
+ * `read` is called until it answers 0. With a `rewind` the body can be sent again: `rewind` is
+ * called before each further attempt, and before each further call with this request. Without
+ * (NULL) the body is one-shot: a call that has begun to read it is not sent again, but ends with
+ * the fault that it met and says so; and the request serves no further call, unless its body is
+ * set anew. An `Expect: 100-continue` header lets the server refuse before the body is begun; it
+ * is waited for at most 1 second.
+ *
+ * Both functions are called, one at a time, on the thread that is inside d365_client_send(), and
+ * for d365_client_submit() on a thread of the library that the call has of its own. They hold no
+ * lock of the library: they may block, during which the call's times run on but end nothing, and
+ * may call every function, also to send by the same client. What `read` puts into `buffer` is sent
+ * as it is; `buffer` is of no use after it has returned.
+ *
+ * A body that cannot be read, or that gives more or fewer bytes than `length`, ends the call with
+ * D365_LOCAL and without failover; the same holds for one that cannot be rewound.
+ *
+ * A request with such a body serves one call at a time: another one meanwhile gets D365_BUSY, a
+ * submitted one in its completion.
+ *
+ * `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when the request
+ * is freed or its body is set anew, and no call uses the reader any more. When this function fails,
+ * it is not called, and `user_data` stays the caller's.
+ *
+ * Errors: D365_INVALID_ARGUMENT for a length below -1; D365_NULL_POINTER, and what can be wrong
+ * with a handle. See also d365_request_set_body().
+ */
+d365_status_t d365_request_set_body_reader(struct d365_request_t *request,
+                                           d365_body_read_fn read,
+                                           d365_body_rewind_fn rewind,
+                                           int64_t length,
+                                           void *user_data,
+                                           d365_destroy_fn destroy,
+                                           struct d365_error_t **error);
 
 /**
  * The HTTP status, 100 to 999. Any status is a response; the library makes an error only of what
@@ -1061,15 +1318,65 @@ d365_status_t d365_response_header(const struct d365_response_t *response,
                                    struct d365_str_t *value);
 
 /**
- * The body, decoded from the transfer encoding, not from `Content-Encoding`: `len` bytes at
- * `data`, which is not NULL even when there are none, and not NUL-terminated. It is valid until
- * the response is freed.
+ * The whole body: `len` bytes at `data`, which is not NULL even when there are none, and not
+ * NUL-terminated. It is valid until the response is freed. It is decoded from the transfer
+ * encoding, and from a `Content-Encoding` that the library has asked for (setting `decompress`):
+ * the response then has neither `Content-Encoding` nor `Content-Length`.
  *
- * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NOT_AVAILABLE for a body that is read (d365_request_set_streaming());
+ * D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_response_body(const struct d365_response_t *response,
                                  const uint8_t **data,
                                  size_t *len);
+
+/**
+ * Reads the next bytes of the body: at most `capacity`, which is above 0, into `buffer`. `len` is
+ * how many came, 0 only at the end, and then again each time. Of a body that is not collected it
+ * waits for the next byte, at most the setting `attempt_timeout_ms` and for as long as the client
+ * is open; a collected one is read from its first byte on, and d365_response_body() stays.
+ *
+ * A body that breaks off gives the status of its fault, the first time and each time after that:
+ * D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
+ * The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
+ * call: a write that was answered with 200 was executed, though its answer is not whole. Nothing is
+ * sent again.
+ *
+ * Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
+ * way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
+ * D365_NULL_POINTER, and what can be wrong with a handle. See also d365_response_submit_read().
+ */
+d365_status_t d365_response_read(struct d365_response_t *response,
+                                 uint8_t *buffer,
+                                 size_t capacity,
+                                 size_t *len,
+                                 struct d365_error_t **error);
+
+/**
+ * Reads the next bytes of a body that is not collected, at most `most`, without waiting. After
+ * D365_OK exactly one item D365_ITEM_BODY with `user_data` comes through the client's queue,
+ * whatever becomes of the read; what is wrong before that is this function's status, and no item
+ * comes. The response may be freed at once.
+ *
+ * Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
+ * the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
+ * D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+ */
+d365_status_t d365_response_submit_read(struct d365_response_t *response,
+                                        size_t most,
+                                        void *user_data,
+                                        struct d365_error_t **error);
+
+/**
+ * Ends the reading of a body that is not collected, from any thread: a read that waits, a submitted
+ * one too, and every further one give D365_CANCELLED, and the connection is closed when the response
+ * is freed. Bytes that have come already are still given first. Does nothing to a collected body.
+ *
+ * Errors: what can be wrong with a handle. See also d365_response_free(), which does not end a read
+ * that waits.
+ */
+d365_status_t d365_response_cancel(struct d365_response_t *response,
+                                   struct d365_error_t **error);
 
 /**
  * What is known of the call's effect over all its attempts (D365_EFFECT_...).
@@ -1095,7 +1402,8 @@ d365_status_t d365_response_attempts(const struct d365_response_t *response,
                                      struct d365_attempts_t **attempts);
 
 /**
- * Frees a response and ends its views. NULL is fine.
+ * Frees a response and ends its views. The connection of a body that was not read to its end is
+ * closed. NULL is fine.
  */
 d365_status_t d365_response_free(struct d365_response_t *response);
 
@@ -1108,7 +1416,7 @@ d365_status_t d365_attempts_count(const struct d365_attempts_t *attempts, size_t
 
 /**
  * A number of attempt `index`, counted from 0. `field` is one of D365_ATTEMPT_ROLE to
- * D365_ATTEMPT_TOOK_US.
+ * D365_ATTEMPT_HTTP_VERSION.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.
@@ -1160,8 +1468,10 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  *
  * Errors: the statuses from 101 on, when the call ended without a usable response; then the error
  * object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
- * D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin; D365_NULL_POINTER, and what
- * can be wrong with a handle. See also d365_client_submit(), d365_request_set_check().
+ * D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
+ * `allowed_hosts`; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
+ * that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
+ * also d365_client_submit(), d365_request_set_check().
  */
 d365_status_t d365_client_send(struct d365_client_t *client,
                                const struct d365_request_t *request,
@@ -1286,7 +1596,8 @@ d365_status_t d365_client_discover(struct d365_client_t *client, struct d365_err
 
 /**
  * Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
- * milliseconds (0 or more) to end, then are cancelled; open decisions take their default. Every
+ * milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
+ * (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
  * submitted call still gets its completion. May be called again. The getters work until
  * d365_client_free().
  *
@@ -1405,7 +1716,8 @@ d365_status_t d365_queue_free(struct d365_queue_t *queue);
 const char *d365_event_kind_name(int32_t kind);
 
 /**
- * What it is: D365_EVENT_... or D365_ITEM_COMPLETION; a newer library may give others.
+ * What it is: D365_EVENT_..., D365_ITEM_COMPLETION or D365_ITEM_BODY; a newer library may give
+ * others.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
@@ -1449,10 +1761,9 @@ d365_status_t d365_item_reply(struct d365_item_t *item,
                               struct d365_error_t **error);
 
 /**
- * The pointer that d365_client_submit() was given.
+ * The pointer that d365_client_submit() or d365_response_submit_read() was given.
  *
- * Errors: D365_NOT_AVAILABLE for an item that is no completion; D365_NULL_POINTER, and what can be
- * wrong with a handle.
+ * Errors: D365_NOT_AVAILABLE for an event; D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_item_user_data(const struct d365_item_t *item, void **user_data);
 
@@ -1466,6 +1777,20 @@ d365_status_t d365_item_user_data(const struct d365_item_t *item, void **user_da
 d365_status_t d365_item_result(struct d365_item_t *item,
                                struct d365_response_t **response,
                                struct d365_error_t **error);
+
+/**
+ * What the submitted read gave: D365_OK and `len` bytes at `data`, which is not NULL even when there
+ * are none; `len` is 0 only at the end of the body. Or the status of the read that failed and an
+ * error, exactly as d365_response_read() would have answered. It may be asked again. The bytes are
+ * valid until the item is freed.
+ *
+ * Errors: besides the read's own, D365_NOT_AVAILABLE for an item that is no D365_ITEM_BODY;
+ * D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_item_body(const struct d365_item_t *item,
+                             const uint8_t **data,
+                             size_t *len,
+                             struct d365_error_t **error);
 
 /**
  * Frees an item and ends its views: the acknowledgement. A decision that was not answered

@@ -4,15 +4,16 @@ use std::ptr;
 
 use d365_failover as c;
 use jni::EnvUnowned;
-use jni::objects::{JByteArray, JClass};
+use jni::objects::{JByteArray, JClass, JLongArray, JObject};
 use jni::sys::{jboolean, jint, jlong};
 
 use crate::failure::{check, owned, value};
 use crate::jvm::{answer, bytes, interrupted, optional_bytes, quietly};
 use crate::owned::{Owned, from_long};
 use crate::packet::{Reader, Writer};
-use crate::result::{self, text};
-use crate::{request, token};
+use crate::result::text;
+use crate::upcall::{self, Inside};
+use crate::{request, response, token};
 
 /// Opens a client with a queue of its own. Packet in: URL, count, keys and values. Out: client, queue, token channel
 /// (0 without).
@@ -22,6 +23,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_open<'local>(
     _class: JClass<'local>,
     settings: JByteArray<'local>,
     with_tokens: jboolean,
+    with_prepare: jboolean,
 ) -> JByteArray<'local> {
     answer(env, |env| {
         let packed = bytes(env, &settings)?;
@@ -50,6 +52,17 @@ extern "system" fn Java_io_github_d365failover_impl_Native_open<'local>(
             check(|error| {
                 c::d365_settings_set_queue(settings.get(), queue.get(), ptr::null_mut(), error)
             })?;
+            if with_prepare {
+                check(|error| {
+                    c::d365_settings_set_prepare(
+                        settings.get(),
+                        Some(upcall::prepare),
+                        ptr::null_mut(),
+                        None,
+                        error,
+                    )
+                })?;
+            }
             let channel = if with_tokens {
                 token::attach(&settings)?
             } else {
@@ -66,7 +79,8 @@ extern "system" fn Java_io_github_d365failover_impl_Native_open<'local>(
     })
 }
 
-/// Sends and waits; an interrupt of the calling thread cancels the call.
+/// Sends and waits; an interrupt of the calling thread cancels the call. `upcalls` (may be null) is asked for the body
+/// and to prepare attempts. With `place` the body is not collected: what it then gets is in [`response::hand_over`].
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
     env: EnvUnowned<'local>,
@@ -74,10 +88,14 @@ extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
     client: jlong,
     head: JByteArray<'local>,
     body: JByteArray<'local>,
+    upcalls: JObject<'local>,
+    place: JLongArray<'local>,
 ) -> JByteArray<'local> {
     answer(env, |env| {
         let head = bytes(env, &head)?;
-        let request = request::unpack(&head, optional_bytes(env, &body)?.as_deref())?;
+        let body = optional_bytes(env, &body)?;
+        let request = request::unpack(&head, body.as_deref(), !place.is_null())?;
+        let _inside = Inside::enter(&upcalls);
         // SAFETY: outputs are local variables; the check takes no user data.
         unsafe {
             check(|error| {
@@ -86,9 +104,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
             let response = owned(|out, error| {
                 c::d365_client_send(from_long(client), request.get(), out, error)
             })?;
-            let mut packet = Writer::ok();
-            result::response(&mut packet, &response);
-            Ok(packet)
+            response::hand_over(env, response, &place)
         }
     })
 }
@@ -101,11 +117,13 @@ extern "system" fn Java_io_github_d365failover_impl_Native_submit<'local>(
     client: jlong,
     head: JByteArray<'local>,
     body: JByteArray<'local>,
+    streaming: jboolean,
     id: jlong,
 ) -> JByteArray<'local> {
     answer(env, |env| {
         let head = bytes(env, &head)?;
-        let request = request::unpack(&head, optional_bytes(env, &body)?.as_deref())?;
+        let body = optional_bytes(env, &body)?;
+        let request = request::unpack(&head, body.as_deref(), streaming)?;
         // SAFETY: the output is a local variable; `id` is a number that the C ABI only hands back.
         let pending: Owned<c::d365_pending_t> = owned(|out, error| unsafe {
             c::d365_client_submit(from_long(client), request.get(), from_long(id), out, error)

@@ -2,14 +2,15 @@
 
 use d365_failover as c;
 use jni::EnvUnowned;
-use jni::objects::{JByteArray, JClass};
+use jni::objects::{JByteArray, JClass, JLongArray};
 use jni::sys::{jint, jlong};
 
 use crate::failure::{check, owned, value};
 use crate::jvm::{answer, number, quietly};
 use crate::owned::{Owned, from_long, to_long};
 use crate::packet::Writer;
-use crate::result::{self, text, view};
+use crate::response;
+use crate::result::{text, view};
 
 const FOR_EVER: i64 = -1;
 
@@ -53,20 +54,19 @@ extern "system" fn Java_io_github_d365failover_impl_Native_itemCall<'local>(
     })
 }
 
-/// How a completion's call ended, once. Out: the call's own packet.
+/// How a completion's call ended, once. Out: the call's own packet, and see [`response::hand_over`].
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_itemResult<'local>(
     env: EnvUnowned<'local>,
     _class: JClass<'local>,
     item: jlong,
+    place: JLongArray<'local>,
 ) -> JByteArray<'local> {
-    answer(env, |_| {
+    answer(env, |env| {
         // SAFETY: outputs are local variables.
         let response =
             owned(|out, error| unsafe { c::d365_item_result(from_long(item), out, error) })?;
-        let mut packet = Writer::ok();
-        result::response(&mut packet, &response);
-        Ok(packet)
+        response::hand_over(env, response, &place)
     })
 }
 

@@ -1,14 +1,25 @@
 //! A request, from its packet.
 
+use std::ptr;
+
 use d365_failover as c;
 
 use crate::failure::{check, owned};
 use crate::jvm::Stop;
 use crate::owned::Owned;
 use crate::packet::Reader;
+use crate::upcall;
 
-/// Method, URL, headers, timeout (ms; negative: none of its own), operation.
-pub(crate) fn unpack(head: &[u8], body: Option<&[u8]>) -> Result<Owned<c::d365_request_t>, Stop> {
+const READ_ONCE: i32 = 1;
+const READ_AGAIN: i32 = 2;
+
+/// Method, URL, headers, timeout (ms; negative: none of its own), operation, how the body is read (0: not), its length
+/// then (negative: unknown). A body that is read is asked for on the thread that sends.
+pub(crate) fn unpack(
+    head: &[u8],
+    body: Option<&[u8]>,
+    streaming: bool,
+) -> Result<Owned<c::d365_request_t>, Stop> {
     let mut head = Reader::new(head);
     let (method, url) = (head.bytes()?, head.bytes()?);
     // SAFETY: every pointer is that of a slice with its length; outputs are local variables.
@@ -47,6 +58,22 @@ pub(crate) fn unpack(head: &[u8], body: Option<&[u8]>) -> Result<Owned<c::d365_r
                 c::d365_request_set_body(request.get(), body.as_ptr(), body.len(), error)
             })?;
         }
+        let (reader, length) = (head.int()?, head.long()?);
+        let rewind: c::d365_body_rewind_fn = (reader == READ_AGAIN).then_some(upcall::rewind);
+        if reader == READ_ONCE || reader == READ_AGAIN {
+            check(|error| {
+                c::d365_request_set_body_reader(
+                    request.get(),
+                    Some(upcall::read),
+                    rewind,
+                    length,
+                    ptr::null_mut(),
+                    None,
+                    error,
+                )
+            })?;
+        }
+        check(|error| c::d365_request_set_streaming(request.get(), streaming.into(), error))?;
         Ok(request)
     }
 }

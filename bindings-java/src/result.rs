@@ -73,7 +73,7 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
 
 /// Packs a list of attempts; none is an empty one.
 pub(crate) fn attempts(packet: &mut Writer, attempts: Option<&Owned<c::d365_attempts_t>>) {
-    const NUMBERS: [i32; 8] = [
+    const NUMBERS: [i32; 9] = [
         c::D365_ATTEMPT_ROLE,
         c::D365_ATTEMPT_EPOCH,
         c::D365_ATTEMPT_PHASE,
@@ -82,6 +82,7 @@ pub(crate) fn attempts(packet: &mut Writer, attempts: Option<&Owned<c::d365_atte
         c::D365_ATTEMPT_SERVICE_CODE,
         c::D365_ATTEMPT_STARTED_MS,
         c::D365_ATTEMPT_TOOK_US,
+        c::D365_ATTEMPT_HTTP_VERSION,
     ];
     let Some(attempts) = attempts else {
         packet.int(0);

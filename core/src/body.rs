@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,6 +33,9 @@ pub(crate) struct BodyReader {
     is_begun: AtomicBool,
     /// How long reads have taken in this attempt, in microseconds.
     micros: AtomicU64,
+    /// Why it could not be sent: what becomes of a body's error is the business of the protocol
+    /// that sends it, and HTTP/2 keeps none of its words.
+    failure: Mutex<Option<String>>,
     /// A call uses it.
     is_taken: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl BodyReader {
             can_rewind,
             is_begun: AtomicBool::new(false),
             micros: AtomicU64::new(0),
+            failure: Mutex::new(None),
             is_taken: AtomicBool::new(false),
         }
     }
@@ -79,14 +83,14 @@ impl BodyReader {
     }
 
     pub(crate) fn rewind(&self) -> io::Result<()> {
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut source = lock(&self.source);
         source.rewind()?;
         self.is_begun.store(false, Ordering::Release);
         Ok(())
     }
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut source = lock(&self.source);
         self.is_begun.store(true, Ordering::Release);
         let begin = Instant::now();
         let result = source.read(buffer);
@@ -99,9 +103,23 @@ impl BodyReader {
         Duration::from_micros(self.micros.load(Ordering::Acquire))
     }
 
-    pub(crate) fn reset_time(&self) {
+    /// A new attempt begins.
+    pub(crate) fn begin(&self) {
         self.micros.store(0, Ordering::Release);
+        *lock(&self.failure) = None;
     }
+
+    pub(crate) fn fail(&self, why: &str) {
+        *lock(&self.failure) = Some(why.to_owned());
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Taken {

@@ -23,6 +23,8 @@ struct Shared {
 pub(crate) trait ReadBody: Send + Sync {
     /// See [`Response::read`].
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Error>;
+    /// See [`Response::cancel`].
+    fn cancel(&self);
     /// See [`Response::submit_read`].
     fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error>;
 }
@@ -125,6 +127,14 @@ impl Response {
             )
         })?;
         rest.submit_read(self.clone(), most, user_data)
+    }
+
+    /// Ends the reading of a streaming body: a read that waits, and every further one, fails with
+    /// `cancelled`. What has been read already is not taken back. Nothing for a collected body.
+    pub fn cancel(&self) {
+        if let Some(rest) = &self.0.inner.rest {
+            rest.cancel();
+        }
     }
 
     fn read_collected(&self, buffer: &mut [u8]) -> usize {

@@ -167,7 +167,7 @@ fn a_body_that_fails_is_the_applications_fault() {
         ),
         (
             Upload {
-                length: Some(-3),
+                length: Some(-4),
                 ..ONE_SHOT
             },
             "more than the length",
@@ -433,4 +433,66 @@ fn a_reader_that_takes_all_the_time_is_no_reason_to_leave_the_endpoint() {
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
     assert!(client.is_primary());
     assert_eq!(org.rows().len(), 0);
+}
+
+#[test]
+fn a_body_longer_than_its_length_is_refused_wherever_its_reads_end() {
+    // The reads are of five bytes: one ends exactly there. And none is asked for.
+    for told in [5, 0] {
+        let (twin, org) = twin();
+        let client = Client::open(&settings(&twin)).unwrap();
+        let more = told - TEXT.len() as i64;
+        let (request, _) = upload(&Upload {
+            length: Some(more),
+            ..ONE_SHOT
+        });
+        let error = client.send(&request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error:?}");
+        assert!(error.message().contains("more than the length"), "{error}");
+        assert_eq!(org.rows().len(), 0);
+    }
+}
+
+#[test]
+fn a_read_that_waits_can_be_cancelled() {
+    let (twin, org) = twin();
+    let client = Client::open(&settings(&twin)).unwrap();
+    org.primary
+        .fault(Twin_::StallBody {
+            ms: None,
+            answer: None,
+        })
+        .unwrap();
+    let mut request = get(WHO);
+    request.set_streaming(true);
+    let response = client.send(&request).unwrap();
+    let other = response.clone();
+    let reading = std::thread::spawn(move || {
+        loop {
+            match other.read(&mut [0; 16]) {
+                Ok(0) => panic!("the body was whole"),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    });
+    response.cancel();
+    let error = reading.join().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Cancelled));
+}
+
+#[test]
+fn a_body_that_fails_over_http2_says_why() {
+    let mut organization = d365_twin::OrganizationConfig::new("contoso");
+    organization.http2 = true;
+    let twin = d365_twin::Twin::start(d365_twin::TwinConfig::new([organization])).unwrap();
+    let client = Client::open(&settings(&twin)).unwrap();
+    let (request, _) = upload(&Upload {
+        fails_at: Some(10),
+        ..ONE_SHOT
+    });
+    let error = client.send(&request).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error:?}");
+    assert!(error.message().contains("the disk is gone"), "{error}");
+    assert!(client.is_primary());
 }

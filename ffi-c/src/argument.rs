@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use crate::d365_destroy_fn;
 use crate::guard::Failure;
 use crate::text::D365_NTS;
 
@@ -50,6 +51,12 @@ pub(crate) unsafe fn slice<'a, T>(
     if len == 0 {
         return Ok(&[]);
     }
+    check_array(data, len, what)?;
+    // SAFETY: not NULL, valid for `len` elements by contract, and of a size that a slice may have.
+    Ok(unsafe { std::slice::from_raw_parts(data, len) })
+}
+
+fn check_array<T>(data: *const T, len: usize, what: &str) -> Result<(), Failure> {
     if data.is_null() {
         return Err(Failure::null(what));
     }
@@ -61,8 +68,26 @@ pub(crate) unsafe fn slice<'a, T>(
             "{what}: the length {len} is more than memory has"
         )));
     }
-    // SAFETY: not NULL, valid for `len` elements by contract, and of a size that a slice may have.
-    Ok(unsafe { std::slice::from_raw_parts(data, len) })
+    Ok(())
+}
+
+/// Room for bytes that go out; `(NULL, 0)` is none.
+///
+/// # Safety
+/// `data` is NULL or valid for writing `len` bytes, and used by nobody else, as long as the result
+/// is used.
+pub(crate) unsafe fn room<'a>(
+    data: *mut u8,
+    len: usize,
+    what: &str,
+) -> Result<&'a mut [u8], Failure> {
+    if len == 0 {
+        return Ok(&mut []);
+    }
+    check_array(data, len, what)?;
+    // SAFETY: not NULL, of a size that a slice may have, and nobody else's by contract. What is in
+    // it is not read, only written.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data, len) })
 }
 
 /// UTF-8 text; `(NULL, 0)` is empty; `D365_NTS` reads up to the NUL.
@@ -112,6 +137,34 @@ impl UserData {
 
     pub(crate) fn pointer(self) -> *mut c_void {
         self.0
+    }
+}
+
+/// A pointer of the application's that it is told of when nobody uses it any more.
+pub(crate) struct Owned {
+    user_data: UserData,
+    destroy: d365_destroy_fn,
+}
+
+impl Owned {
+    pub(crate) fn new(pointer: *mut c_void, destroy: d365_destroy_fn) -> Owned {
+        Owned {
+            user_data: UserData::new(pointer),
+            destroy,
+        }
+    }
+
+    pub(crate) fn pointer(&self) -> *mut c_void {
+        self.user_data.pointer()
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy {
+            // SAFETY: the application gave this function for this pointer; a drop happens once.
+            unsafe { destroy(self.user_data.pointer()) };
+        }
     }
 }
 

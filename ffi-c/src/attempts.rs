@@ -10,7 +10,8 @@ use crate::handle::{self, Noun, Tag};
 use crate::status::{D365_FAULT_NONE, d365_status_t, fault_kind, phase, role};
 use crate::text::{Text, d365_str_t};
 
-/// Number field of an attempt: the endpoint it went to (D365_ROLE_...).
+/// Number field of an attempt: the endpoint it went to (D365_ROLE_...), 0 for a host of the setting
+/// `allowed_hosts`, which is neither.
 pub const D365_ATTEMPT_ROLE: i32 = 1;
 /// Number field of an attempt: the epoch (count of switches) it was made in.
 pub const D365_ATTEMPT_EPOCH: i32 = 2;
@@ -26,6 +27,9 @@ pub const D365_ATTEMPT_SERVICE_CODE: i32 = 6;
 pub const D365_ATTEMPT_STARTED_MS: i32 = 7;
 /// Number field of an attempt: how long it took, in microseconds.
 pub const D365_ATTEMPT_TOOK_US: i32 = 8;
+/// Number field of an attempt: the version of HTTP that was spoken, 11 or 20; 0 when it came to no
+/// connection.
+pub const D365_ATTEMPT_HTTP_VERSION: i32 = 9;
 /// Text field of an attempt: the URL it went to.
 pub const D365_ATTEMPT_URL: i32 = 20;
 /// Text field of an attempt: the message of its fault, empty when it had none.
@@ -96,7 +100,7 @@ pub unsafe extern "C" fn d365_attempts_count(
 }
 
 /// A number of attempt `index`, counted from 0. `field` is one of D365_ATTEMPT_ROLE to
-/// D365_ATTEMPT_TOOK_US.
+/// D365_ATTEMPT_HTTP_VERSION.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -124,6 +128,7 @@ pub unsafe extern "C" fn d365_attempts_number(
             D365_ATTEMPT_SERVICE_CODE => fault.and_then(|fault| fault.code).unwrap_or(0).into(),
             D365_ATTEMPT_STARTED_MS => unix_ms(attempt.started),
             D365_ATTEMPT_TOOK_US => attempt.took.as_micros().try_into().unwrap_or(i64::MAX),
+            D365_ATTEMPT_HTTP_VERSION => attempt.http_version.map_or(0, |version| version as i64),
             _ => {
                 return Err(Failure::absent(&format!(
                     "number field {field} of an attempt"
@@ -173,6 +178,8 @@ pub extern "C" fn d365_attempts_free(attempts: *mut d365_attempts_t) -> d365_sta
 
 #[cfg(test)]
 mod tests {
+    use d365_failover_core as core;
+
     use super::*;
     use std::time::Duration;
 
@@ -183,5 +190,14 @@ mod tests {
             1_700_000_000_123
         );
         assert_eq!(unix_ms(UNIX_EPOCH - Duration::from_millis(5)), -5);
+    }
+
+    #[test]
+    fn versions_have_the_numbers_of_the_header() {
+        use core::HttpVersion as V;
+        assert_eq!(
+            [V::Http11, V::Http2].map(|version| version as i64),
+            [11, 20]
+        );
     }
 }

@@ -96,8 +96,10 @@ pub unsafe extern "C" fn d365_client_open(
 ///
 /// Errors: the statuses from 101 on, when the call ended without a usable response; then the error
 /// object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
-/// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin; D365_NULL_POINTER, and what
-/// can be wrong with a handle. See also d365_client_submit(), d365_request_set_check().
+/// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
+/// `allowed_hosts`; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
+/// that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
+/// also d365_client_submit(), d365_request_set_check().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_send(
     client: *mut d365_client_t,
@@ -357,7 +359,8 @@ pub unsafe extern "C" fn d365_client_discover(
 }
 
 /// Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
-/// milliseconds (0 or more) to end, then are cancelled; open decisions take their default. Every
+/// milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
+/// (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
 /// submitted call still gets its completion. May be called again. The getters work until
 /// d365_client_free().
 ///

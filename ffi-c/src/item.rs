@@ -1,4 +1,4 @@
-//! Items of the queue: events, decisions, completions.
+//! Items of the queue: events, decisions, completions, pieces of bodies.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ pub const D365_EVENT_CALL_RETRIED: i32 = 5;
 pub const D365_EVENT_LOG: i32 = 7;
 /// Kind of an item: a submitted call has ended. See d365_item_result().
 pub const D365_ITEM_COMPLETION: i32 = 32;
+/// Kind of an item: a submitted read of a response's body has ended. See d365_item_body().
+pub const D365_ITEM_BODY: i32 = 33;
 
 /// Text field of an item: the endpoint before the switch.
 pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
@@ -70,6 +72,7 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
     (D365_EVENT_CALL_RETRIED, c"CallRetried"),
     (D365_EVENT_LOG, c"Log"),
     (D365_ITEM_COMPLETION, c"Completion"),
+    (D365_ITEM_BODY, c"Body"),
 ];
 
 /// The name of an item's kind: `"EndpointSwitchRequired"`; `"unknown"` for a number that the
@@ -83,7 +86,7 @@ pub extern "C" fn d365_event_kind_name(kind: i32) -> *const c_char {
         .as_ptr()
 }
 
-/// One event or completion. Freeing it is the acknowledgement that the library may wait for.
+/// One event, completion or piece of a body. Freeing it is the acknowledgement that the library may wait for.
 pub struct d365_item_t {
     _opaque: (),
 }
@@ -171,7 +174,8 @@ impl Noun for d365_item_t {
     const NAME: &'static str = "d365_item_t";
 }
 
-/// What it is: D365_EVENT_... or D365_ITEM_COMPLETION; a newer library may give others.
+/// What it is: D365_EVENT_..., D365_ITEM_COMPLETION or D365_ITEM_BODY; a newer library may give
+/// others.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
@@ -266,10 +270,9 @@ pub unsafe extern "C" fn d365_item_reply(
     unsafe { guard_with(error, body) }
 }
 
-/// The pointer that d365_client_submit() was given.
+/// The pointer that d365_client_submit() or d365_response_submit_read() was given.
 ///
-/// Errors: D365_NOT_AVAILABLE for an item that is no completion; D365_NULL_POINTER, and what can be
-/// wrong with a handle.
+/// Errors: D365_NOT_AVAILABLE for an event; D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_item_user_data(
     item: *const d365_item_t,
@@ -282,7 +285,7 @@ pub unsafe extern "C" fn d365_item_user_data(
         let value = item
             .lock()
             .user_data()
-            .ok_or_else(|| Failure::absent("completion"))?;
+            .ok_or_else(|| Failure::absent("user_data"))?;
         place.set(from_core(value));
         Ok(())
     })
@@ -314,6 +317,35 @@ pub unsafe extern "C" fn d365_item_result(
     unsafe { guard_with(error, body) }
 }
 
+/// What the submitted read gave: D365_OK and `len` bytes at `data`, which is not NULL even when there
+/// are none; `len` is 0 only at the end of the body. Or the status of the read that failed and an
+/// error, exactly as d365_response_read() would have answered. It may be asked again. The bytes are
+/// valid until the item is freed.
+///
+/// Errors: besides the read's own, D365_NOT_AVAILABLE for an item that is no D365_ITEM_BODY;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_item_body(
+    item: *const d365_item_t,
+    data: *mut *const u8,
+    len: *mut usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let item = handle::get(item)?;
+        // SAFETY: NULL or the caller's variables.
+        let (data, len) = unsafe { (out(data, "data")?, out(len, "len")?) };
+        let item = item.lock();
+        let piece = item.body().ok_or_else(|| Failure::absent("body"))?;
+        let piece = piece.as_ref().map_err(|error| error.clone())?;
+        data.set(piece.as_ptr());
+        len.set(piece.len());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// Frees an item and ends its views: the acknowledgement. A decision that was not answered
 /// proceeds. NULL is fine.
 #[unsafe(no_mangle)]
@@ -336,6 +368,7 @@ mod tests {
             K::CallRetried,
             K::Log,
             K::Completion,
+            K::Body,
         ];
         assert_eq!(kinds.len(), EVENT_KIND_NAMES.len());
         for (kind, (number, name)) in kinds.into_iter().zip(EVENT_KIND_NAMES) {

@@ -38,7 +38,11 @@ mod settings;
 
 mod token;
 
+mod outgoing;
+
 mod request;
+
+mod body_reader;
 
 mod response;
 
@@ -57,10 +61,12 @@ mod url;
 mod fault;
 
 pub use attempts::*;
+pub use body_reader::*;
 pub use client::*;
 pub use error::*;
 pub use fault::*;
 pub use item::*;
+pub use outgoing::*;
 pub use pending::*;
 pub use queue::*;
 pub use request::*;

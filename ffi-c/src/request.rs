@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use d365_failover_core as core;
 
-use crate::argument::{UserData, bytes, out, text};
+use crate::argument::{Owned, UserData, bytes, out, text};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
@@ -17,7 +17,8 @@ use crate::status::{
 };
 
 /// One request of the application. It can be sent many times, also by several threads and clients
-/// at once; a change does not touch a call that is under way.
+/// at once, unless its body is read while it is sent; a change does not touch a call that is under
+/// way.
 pub struct d365_request_t {
     _opaque: (),
 }
@@ -43,6 +44,8 @@ impl Check {
 struct Inner {
     /// Shared with the calls under way; a change copies it then.
     request: Arc<core::Request>,
+    /// Of the body, if it has one.
+    user_data: Option<Arc<Owned>>,
     check: Option<Check>,
 }
 
@@ -62,6 +65,21 @@ impl RequestObject {
     fn change<T>(&self, change: impl FnOnce(&mut core::Request) -> T) -> T {
         change(Arc::make_mut(&mut self.lock().request))
     }
+
+    /// Changes the body, to one that has this pointer of the application's, if any.
+    pub(crate) fn set_body(
+        &self,
+        user_data: Option<Arc<Owned>>,
+        change: impl FnOnce(&mut core::Request),
+    ) {
+        let before = {
+            let mut inner = self.lock();
+            change(Arc::make_mut(&mut inner.request));
+            std::mem::replace(&mut inner.user_data, user_data)
+        };
+        // Without the lock: its `destroy` may use this request.
+        drop(before);
+    }
 }
 
 impl Noun for d365_request_t {
@@ -77,7 +95,8 @@ impl Noun for d365_request_t {
 /// `request` is the caller's, freed by d365_request_free().
 ///
 /// Errors: D365_INVALID_ARGUMENT for what is no method; D365_INVALID_URL; D365_NULL_POINTER,
-/// D365_INVALID_UTF8. A URL of another origin is refused by d365_client_send().
+/// D365_INVALID_UTF8. A URL of another origin that is not in the setting `allowed_hosts` is refused
+/// by d365_client_send().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_request_new(
     method: *const c_char,
@@ -100,6 +119,7 @@ pub unsafe extern "C" fn d365_request_new(
         let request = Arc::new(core::Request::new(method, url)?);
         place.set(handle::insert(RequestObject(Mutex::new(Inner {
             request,
+            user_data: None,
             check: None,
         })))?);
         Ok(())
@@ -141,7 +161,8 @@ pub unsafe extern "C" fn d365_request_add_header(
 /// Sets the body: `len` bytes at `data`, copied, sent again with each attempt. `(NULL, 0)` is an
 /// empty body.
 ///
-/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
+/// d365_request_set_body_reader().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_request_set_body(
     request: *mut d365_request_t,
@@ -153,7 +174,30 @@ pub unsafe extern "C" fn d365_request_set_body(
         let request = handle::get(request)?;
         // SAFETY: bytes of the caller's that are valid during the call.
         let data = Bytes::copy_from_slice(unsafe { bytes(data, len, "data") }?);
-        request.change(|request| request.set_body(data));
+        request.set_body(None, |request| request.set_body(data));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Says how the body of the answer is had. 0, the default: it is collected before the call ends, and
+/// d365_response_body() gives it. Other: the call ends when status and headers of the answer are
+/// there, and the body is read by d365_response_read() or d365_response_submit_read(). Of an answer
+/// with a status from 400 on, its first bytes are read before the call ends, as many as the setting
+/// `error_prefix` says and for at most 2 seconds, to tell what it means; d365_response_read() gives
+/// them all the same. The call's deadline ends with the call.
+///
+/// Errors: what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_streaming(
+    request: *mut d365_request_t,
+    streaming: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        request.change(|request| request.set_streaming(streaming != 0));
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -1,19 +1,20 @@
 //! The response: status, headers, body, and what is known of the call.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::OnceLock;
 
 use d365_failover_core as core;
 
-use crate::argument::{out, text};
+use crate::argument::{out, room, text, to_core};
 use crate::attempts::{AttemptList, d365_attempts_t};
-use crate::guard::{Failure, guard};
+use crate::error::d365_error_t;
+use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::status::{self, d365_status_t};
 use crate::text::{Text, d365_str_t};
 
 /// The answer to a call. Made by the library, owned by the caller, freed by d365_response_free().
-/// It never changes.
+/// But for how much of its body was read, it never changes.
 pub struct d365_response_t {
     _opaque: (),
 }
@@ -52,7 +53,7 @@ impl ResponseObject {
 }
 
 /// Text out is UTF-8; a header that is not is read as Latin-1, which HTTP once meant.
-fn readable(value: &[u8]) -> String {
+pub(crate) fn readable(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
         Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
@@ -166,11 +167,13 @@ pub unsafe extern "C" fn d365_response_header(
     })
 }
 
-/// The body, decoded from the transfer encoding, not from `Content-Encoding`: `len` bytes at
-/// `data`, which is not NULL even when there are none, and not NUL-terminated. It is valid until
-/// the response is freed.
+/// The whole body: `len` bytes at `data`, which is not NULL even when there are none, and not
+/// NUL-terminated. It is valid until the response is freed. It is decoded from the transfer
+/// encoding, and from a `Content-Encoding` that the library has asked for (setting `decompress`):
+/// the response then has neither `Content-Encoding` nor `Content-Length`.
 ///
-/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NOT_AVAILABLE for a body that is read (d365_request_set_streaming());
+/// D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_response_body(
     response: *const d365_response_t,
@@ -181,11 +184,94 @@ pub unsafe extern "C" fn d365_response_body(
         let response = handle::get(response)?;
         // SAFETY: NULL or the caller's variables.
         let (data, len) = unsafe { (out(data, "data")?, out(len, "len")?) };
+        if response.response.is_streaming() {
+            return Err(Failure::absent("collected body"));
+        }
         let body = response.response.body();
         data.set(body.as_ptr());
         len.set(body.len());
         Ok(())
     })
+}
+
+/// Reads the next bytes of the body: at most `capacity`, which is above 0, into `buffer`. `len` is
+/// how many came, 0 only at the end, and then again each time. Of a body that is not collected it
+/// waits for the next byte, at most the setting `attempt_timeout_ms` and for as long as the client
+/// is open; a collected one is read from its first byte on, and d365_response_body() stays.
+///
+/// A body that breaks off gives the status of its fault, the first time and each time after that:
+/// D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
+/// The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
+/// call: a write that was answered with 200 was executed, though its answer is not whole. Nothing is
+/// sent again.
+///
+/// Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
+/// way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
+/// D365_NULL_POINTER, and what can be wrong with a handle. See also d365_response_submit_read().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_read(
+    response: *mut d365_response_t,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let response = handle::get(response)?;
+        // SAFETY: memory of the caller's that nobody else uses during the call.
+        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+        // SAFETY: NULL or the caller's variable.
+        let len = unsafe { out(len, "len") }?;
+        len.set(response.response.read(buffer)?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Reads the next bytes of a body that is not collected, at most `most`, without waiting. After
+/// D365_OK exactly one item D365_ITEM_BODY with `user_data` comes through the client's queue,
+/// whatever becomes of the read; what is wrong before that is this function's status, and no item
+/// comes. The response may be freed at once.
+///
+/// Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
+/// the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
+/// D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_submit_read(
+    response: *mut d365_response_t,
+    most: usize,
+    user_data: *mut c_void,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let response = handle::get(response)?;
+        response
+            .response
+            .submit_read(most, to_core(user_data))
+            .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Ends the reading of a body that is not collected, from any thread: a read that waits, a submitted
+/// one too, and every further one give D365_CANCELLED, and the connection is closed when the response
+/// is freed. Bytes that have come already are still given first. Does nothing to a collected body.
+///
+/// Errors: what can be wrong with a handle. See also d365_response_free(), which does not end a read
+/// that waits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_cancel(
+    response: *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        handle::get(response)?.response.cancel();
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
 }
 
 /// What is known of the call's effect over all its attempts (D365_EFFECT_...).
@@ -240,7 +326,8 @@ pub unsafe extern "C" fn d365_response_attempts(
     })
 }
 
-/// Frees a response and ends its views. NULL is fine.
+/// Frees a response and ends its views. The connection of a body that was not read to its end is
+/// closed. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn d365_response_free(response: *mut d365_response_t) -> d365_status_t {
     guard(|| handle::remove(response).map(drop))

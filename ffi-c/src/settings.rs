@@ -10,6 +10,7 @@ use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
+use crate::outgoing::{CallbackPrepare, d365_prepare_fn};
 use crate::queue::d365_queue_t;
 use crate::status::d365_status_t;
 use crate::token::{CallbackProvider, d365_token_provider_fn};
@@ -25,6 +26,17 @@ pub(crate) struct SettingsObject(Mutex<core::Settings>);
 impl SettingsObject {
     pub(crate) fn lock(&self) -> MutexGuard<'_, core::Settings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is replaced does not go under the lock: its `destroy` may use these settings.
+    fn change(&self, change: impl FnOnce(&mut core::Settings)) {
+        let before = {
+            let mut settings = self.lock();
+            let before = settings.clone();
+            change(&mut settings);
+            before
+        };
+        drop(before);
     }
 }
 
@@ -75,7 +87,21 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
 /// | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
 /// | `ca_bundle`             | system store    | path of a PEM file, read by open             |
+/// | `client_certificate`    | none            | path of a PEM file with the certificate's    |
+/// |                         |                 | chain and its key, read by open              |
 /// | `tls_verify`            | `on`            | `on`, `off`                                  |
+/// | `http2`                 | `on`            | `on`: HTTP/2 where the server speaks it over |
+/// |                         |                 | TLS; `off`: only HTTP/1.1                    |
+/// | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
+/// |                         |                 | request says nothing of it, and decodes;     |
+/// |                         |                 | `off`: bodies as they come                   |
+/// | `proxy`                 | none            | `system`: as HTTPS_PROXY, HTTP_PROXY,        |
+/// |                         |                 | ALL_PROXY and NO_PROXY say, or               |
+/// |                         |                 | `http://[user:password@]host:port`           |
+/// | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
+/// | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |
+/// |                         |                 | requests and redirects may go there as well, |
+/// |                         |                 | without credentials and without failover     |
 /// | `connect_to`            | none            | `host:port:address:port`, comma between      |
 /// | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
 /// | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |
@@ -161,14 +187,45 @@ pub unsafe extern "C" fn d365_settings_set_token_provider(
         let settings = handle::get(settings)?;
         let provider = provider.ok_or_else(|| Failure::null("provider"))?;
         let provider = Arc::new(CallbackProvider::new(provider, user_data, destroy));
-        // The provider before it must not go under the lock: its `destroy` may use these settings.
-        let before = {
-            let mut settings = settings.lock();
-            let before = settings.clone();
-            settings.set_token_provider(provider);
-            before
-        };
-        drop(before);
+        settings.change(|settings| settings.set_token_provider(provider));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Gives the clients of these settings a prepare function: it is called for each attempt before it
+/// is sent, when the endpoint and the token are known, and may change its headers and its body:
+/// signatures, tokens that depend on the endpoint, absolute URLs in bodies. What it changes holds
+/// for this attempt only.
+///
+/// `prepare` is called on the thread that is inside d365_client_send(), and for
+/// d365_client_submit() on a thread of the library that the call has of its own; by calls of several
+/// threads, on several at a time. It holds no lock of the library: it may block, which counts into
+/// the call's times, and may call every function, also to send by the same client, which calls it
+/// again. It answers 0, or other than 0 to end the call with D365_LOCAL and without failover;
+/// d365_outgoing_fail() says why.
+///
+/// `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
+/// settings and all clients that were opened with this function are gone, or when another one has
+/// replaced it everywhere. When this function fails, it is not called, and `user_data` stays the
+/// caller's.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_outgoing_url(),
+/// d365_outgoing_set_header().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_settings_set_prepare(
+    settings: *mut d365_settings_t,
+    prepare: d365_prepare_fn,
+    user_data: *mut c_void,
+    destroy: d365_destroy_fn,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let settings = handle::get(settings)?;
+        let prepare = prepare.ok_or_else(|| Failure::null("prepare"))?;
+        let prepare = Arc::new(CallbackPrepare::new(prepare, user_data, destroy));
+        settings.change(|settings| settings.set_prepare(prepare));
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -98,7 +98,8 @@ pub const D365_FAULT_THROTTLED: i32 = 11;
 /// Any other fault of the service; ends as a response.
 pub const D365_FAULT_SERVICE: i32 = 12;
 
-/// Roles (int32): the primary endpoint of the organization.
+/// Roles (int32): the primary endpoint of the organization. An attempt that went to a host of the
+/// setting `allowed_hosts` has the role 0.
 pub const D365_ROLE_PRIMARY: i32 = 1;
 /// The alternate endpoint.
 pub const D365_ROLE_ALTERNATE: i32 = 2;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use d365_failover_core as core;
 
-use crate::argument::{UserData, out, text};
+use crate::argument::{Owned, out, text};
 use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, catch, guard, guard_with};
@@ -30,8 +30,7 @@ type Provide = unsafe extern "C" fn(*mut c_void, *mut d365_token_request_t);
 /// Drops with the last settings or client that has it, and tells the application then.
 pub(crate) struct CallbackProvider {
     provide: Provide,
-    user_data: UserData,
-    destroy: d365_destroy_fn,
+    user_data: Owned,
 }
 
 impl CallbackProvider {
@@ -42,8 +41,7 @@ impl CallbackProvider {
     ) -> CallbackProvider {
         CallbackProvider {
             provide,
-            user_data: UserData::new(user_data),
-            destroy,
+            user_data: Owned::new(user_data, destroy),
         }
     }
 }
@@ -57,15 +55,6 @@ impl core::TokenProvider for CallbackProvider {
             // SAFETY: the application gave this function and this pointer for each other, for any
             // thread.
             unsafe { (self.provide)(self.user_data.pointer(), handle) };
-        }
-    }
-}
-
-impl Drop for CallbackProvider {
-    fn drop(&mut self) {
-        if let Some(destroy) = self.destroy {
-            // SAFETY: the application gave this function for this pointer; a drop happens once.
-            unsafe { destroy(self.user_data.pointer()) };
         }
     }
 }

@@ -13,6 +13,7 @@ struct client {
     d365_queue_t *queue;
     uint64_t mask;
     cJSON *events;
+    struct hook *hook;
 };
 
 struct call {
@@ -23,7 +24,13 @@ struct call {
     d365_pending_t *pending;
     pthread_t thread;
     int is_thread;
-    cJSON *answer; /* NULL until it is done */
+    struct flow flow;
+    /* Of a submitted call, whose stream is read by who awaits it. */
+    int is_ended;
+    d365_status_t status;
+    d365_response_t *response;
+    d365_error_t *error;
+    cJSON *answer; /* of another; NULL until it is done */
 };
 
 /* Guards the events of all clients and the answers of all calls. */
@@ -124,16 +131,17 @@ static void on_item(void *user_data, d365_item_t *item)
     } else if (kind == D365_EVENT_ENDPOINT_SWITCHED) {
         handle_event(c, item, kind, c->on_switched);
     } else if (kind == D365_ITEM_COMPLETION) {
-        d365_response_t *response = NULL;
-        d365_error_t *error = NULL;
+        struct call *call;
         void *pointer;
-        d365_status_t status = d365_item_result(item, &response, &error);
-        cJSON *answer = outcome(status, response, error);
         CHECK(d365_item_user_data(item, &pointer) == D365_OK);
+        call = pointer;
         pthread_mutex_lock(&lock);
-        ((struct call *)pointer)->answer = answer;
+        call->status = d365_item_result(item, &call->response, &call->error);
+        call->is_ended = 1;
         pthread_cond_broadcast(&changed);
         pthread_mutex_unlock(&lock);
+    } else if (kind == D365_ITEM_BODY) {
+        take_piece(item);
     }
     CHECK(d365_item_free(item) == D365_OK);
 }
@@ -203,6 +211,8 @@ static cJSON *do_open(const cJSON *request)
     if (status == D365_OK && c->token)
         status = d365_settings_set_token_provider(settings, provide_token, c->token, NULL, &error);
     if (status == D365_OK)
+        status = set_hook(&c->hook, cJSON_GetObjectItemCaseSensitive(request, "prepare"), settings, &error);
+    if (status == D365_OK)
         status = d365_queue_new(0, &c->queue, &error);
     if (status == D365_OK)
         status = d365_settings_set_queue(settings, c->queue, c, &error);
@@ -213,6 +223,8 @@ static cJSON *do_open(const cJSON *request)
     if (status == D365_OK)
         status = d365_queue_run(c->queue, on_item, c, NULL, &error);
     CHECK(d365_settings_free(settings) == D365_OK);
+    if (status != D365_OK)
+        c->hook = NULL; /* gone with the settings */
     c->next = clients;
     clients = c;
     return done(status, error);
@@ -240,7 +252,7 @@ static struct call *find_call(const cJSON *request)
     return call;
 }
 
-static d365_status_t build(const cJSON *json, d365_request_t **request, d365_error_t **error)
+static d365_status_t build(const cJSON *json, d365_request_t **request, struct flow *flow, d365_error_t **error)
 {
     const char *body = text_of(json, "body"), *operation = text_of(json, "operation");
     const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(json, "timeout_ms"), *header;
@@ -262,23 +274,26 @@ static d365_status_t build(const cJSON *json, d365_request_t **request, d365_err
             number++;
         status = d365_request_set_operation(*request, number, error);
     }
+    if (status == D365_OK)
+        status = set_flow(flow, json, *request, error);
     return status;
 }
 
-static cJSON *send_request(struct client *c, const d365_request_t *request)
+static cJSON *send_request(struct client *c, const d365_request_t *request, const struct flow *flow)
 {
     d365_response_t *response = NULL;
     d365_error_t *error = NULL;
     d365_status_t status = d365_client_send(c->client, request, &response, &error);
-    return outcome(status, response, error);
+    return outcome(status, response, error, flow);
 }
 
 static cJSON *do_call(const cJSON *json)
 {
     d365_request_t *request = NULL;
     d365_error_t *error = NULL;
-    d365_status_t status = build(json, &request, &error);
-    cJSON *answer = status == D365_OK ? send_request(find_client(json), request) : refusal(status, error);
+    struct flow flow;
+    d365_status_t status = build(json, &request, &flow, &error);
+    cJSON *answer = status == D365_OK ? send_request(find_client(json), request, &flow) : refusal(status, error);
     CHECK(d365_request_free(request) == D365_OK);
     return answer;
 }
@@ -286,7 +301,7 @@ static cJSON *do_call(const cJSON *json)
 static void *call_thread(void *pointer)
 {
     struct call *call = pointer;
-    cJSON *answer = send_request(call->client, call->request);
+    cJSON *answer = send_request(call->client, call->request, &call->flow);
     pthread_mutex_lock(&lock);
     call->answer = answer;
     pthread_cond_broadcast(&changed);
@@ -305,7 +320,7 @@ static cJSON *do_start(const cJSON *json)
     call->client = find_client(json);
     call->next = calls;
     calls = call;
-    status = build(json, &call->request, &error);
+    status = build(json, &call->request, &call->flow, &error);
     if (status == D365_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit"))) {
         status = d365_client_submit(call->client->client, call->request, call, &call->pending, &error);
     } else if (status == D365_OK) {
@@ -335,10 +350,12 @@ static cJSON *await(struct call *call)
 {
     cJSON *answer;
     pthread_mutex_lock(&lock);
-    while (call->answer == NULL)
+    while (call->answer == NULL && !call->is_ended)
         pthread_cond_wait(&changed, &lock);
     answer = call->answer;
     pthread_mutex_unlock(&lock);
+    if (answer == NULL)
+        answer = outcome(call->status, call->response, call->error, &call->flow);
     forget(call);
     return answer;
 }
@@ -428,6 +445,13 @@ static cJSON *do_events(const cJSON *json)
     return answer;
 }
 
+static cJSON *do_prepared(const cJSON *json)
+{
+    cJSON *answer = fine();
+    add_prepared(answer, find_client(json)->hook);
+    return answer;
+}
+
 static cJSON *do_hello(const cJSON *json)
 {
     cJSON *answer = fine();
@@ -450,7 +474,8 @@ static const struct {
     {"hello", do_hello}, {"open", do_open}, {"call", do_call}, {"start", do_start},
     {"await", do_await}, {"cancel", do_cancel}, {"state", do_state},
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
-    {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"misuse", do_misuse},
+    {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
+    {"misuse", do_misuse},
 };
 
 static void close_all(void)

@@ -27,8 +27,38 @@ cJSON *fine(void);
 cJSON *refusal(d365_status_t status, d365_error_t *error);
 /* The one or the other. */
 cJSON *done(d365_status_t status, d365_error_t *error);
+
+/* How the bodies of one call flow, where they are not bytes; it stays where it is as long as the call. */
+struct flow {
+    /* The request's: byte i is (i * 31 + 7) & 0xff. */
+    int has_reader;
+    uint64_t size, chunk, fail_at, at, given, rewinds;
+    /* The answer's; 0: it is collected. */
+    size_t read;
+    uint64_t stop_after;
+    int is_submitted;
+};
+
+/* Reads "body_reader" and "stream" of a call. */
+d365_status_t set_flow(struct flow *flow, const cJSON *call, d365_request_t *request, d365_error_t **error);
+/* "body_reads", if there was a reader. */
+void add_body_reads(cJSON *object, const struct flow *flow);
+/* "read" and "body": reads the stream as far as it is wanted. Not on the queue's thread. */
+void add_stream(cJSON *object, d365_response_t *response, const struct flow *flow);
+/* An item D365_ITEM_BODY, on the queue's thread. */
+void take_piece(d365_item_t *item);
+
 /* {"ok":true,"response":{...}} or a refusal; frees the response or the error. */
-cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *error);
+cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *error, const struct flow *flow);
+
+/* "role", null for neither. */
+void add_role(cJSON *object, int64_t role);
+
+/* The prepare function of a client, whose settings and client own it; none without orders. */
+struct hook;
+d365_status_t set_hook(struct hook **hook, const cJSON *orders, d365_settings_t *settings, d365_error_t **error);
+/* "prepared": what it has seen. */
+void add_prepared(cJSON *answer, struct hook *hook);
 
 /* {"do":"misuse","what":...} */
 cJSON *do_misuse(const cJSON *json);

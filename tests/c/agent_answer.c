@@ -25,22 +25,34 @@ cJSON *fine(void)
     return answer;
 }
 
+void add_role(cJSON *object, int64_t role)
+{
+    if (role == 0)
+        cJSON_AddNullToObject(object, "role");
+    else
+        cJSON_AddStringToObject(object, "role", NAME(roles, role));
+}
+
 static cJSON *attempts_json(d365_attempts_t *attempts)
 {
     cJSON *list = cJSON_CreateArray();
     size_t count = 0, i;
     CHECK(d365_attempts_count(attempts, &count) == D365_OK);
     for (i = 0; i < count; i++) {
-        int64_t n[D365_ATTEMPT_SERVICE_CODE + 1] = {0};
+        int64_t n[D365_ATTEMPT_HTTP_VERSION + 1] = {0};
         d365_str_t url;
         int32_t field;
         cJSON *attempt = cJSON_CreateObject();
-        for (field = D365_ATTEMPT_ROLE; field <= D365_ATTEMPT_SERVICE_CODE; field++)
+        for (field = D365_ATTEMPT_ROLE; field <= D365_ATTEMPT_HTTP_VERSION; field++)
             CHECK(d365_attempts_number(attempts, i, field, &n[field]) == D365_OK);
         CHECK(d365_attempts_text(attempts, i, D365_ATTEMPT_URL, &url) == D365_OK);
-        cJSON_AddStringToObject(attempt, "role", NAME(roles, n[D365_ATTEMPT_ROLE]));
+        add_role(attempt, n[D365_ATTEMPT_ROLE]);
         cJSON_AddNumberToObject(attempt, "epoch", (double)n[D365_ATTEMPT_EPOCH]);
         cJSON_AddStringToObject(attempt, "phase", NAME(phases, n[D365_ATTEMPT_PHASE]));
+        if (n[D365_ATTEMPT_HTTP_VERSION] == 0)
+            cJSON_AddNullToObject(attempt, "http_version");
+        else
+            cJSON_AddStringToObject(attempt, "http_version", n[D365_ATTEMPT_HTTP_VERSION] == 11 ? "1.1" : "2");
         cJSON_AddItemToObject(attempt, "http_status",
                               number_or_null(n[D365_ATTEMPT_HTTP_STATUS], n[D365_ATTEMPT_HTTP_STATUS] != 0));
         if (n[D365_ATTEMPT_FAULT_KIND] == D365_FAULT_NONE)
@@ -107,38 +119,50 @@ static cJSON *headers_json(const d365_response_t *response)
     return headers;
 }
 
-cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *error)
+static void add_body(cJSON *object, const d365_response_t *response)
 {
-    cJSON *answer, *body;
-    d365_attempts_t *attempts;
-    d365_str_t url;
     const uint8_t *data;
     size_t len;
-    int32_t http_status, effect, switched;
     char *text;
-
-    if (status != D365_OK)
-        return refusal(status, error);
-    CHECK(d365_response_status(response, &http_status) == D365_OK);
-    CHECK(d365_response_url(response, &url) == D365_OK);
     CHECK(d365_response_body(response, &data, &len) == D365_OK);
-    CHECK(d365_response_effect(response, &effect) == D365_OK);
-    CHECK(d365_response_switched(response, &switched) == D365_OK);
-    CHECK(d365_response_attempts(response, &attempts) == D365_OK);
     text = malloc(len + 1);
     CHECK(text != NULL);
     memcpy(text, data, len);
     text[len] = '\0';
+    cJSON_AddStringToObject(object, "body", text);
+    free(text);
+}
+
+cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *error, const struct flow *flow)
+{
+    cJSON *answer, *body;
+    d365_attempts_t *attempts;
+    d365_str_t url;
+    int32_t http_status, effect, switched;
+
+    if (status != D365_OK) {
+        answer = refusal(status, error);
+        add_body_reads(cJSON_GetObjectItem(answer, "error"), flow);
+        return answer;
+    }
+    CHECK(d365_response_status(response, &http_status) == D365_OK);
+    CHECK(d365_response_url(response, &url) == D365_OK);
+    CHECK(d365_response_effect(response, &effect) == D365_OK);
+    CHECK(d365_response_switched(response, &switched) == D365_OK);
+    CHECK(d365_response_attempts(response, &attempts) == D365_OK);
     answer = fine();
     body = cJSON_AddObjectToObject(answer, "response");
     cJSON_AddNumberToObject(body, "status", http_status);
     cJSON_AddStringToObject(body, "url", url.data);
     cJSON_AddItemToObject(body, "headers", headers_json(response));
-    cJSON_AddStringToObject(body, "body", text);
+    if (flow->read > 0)
+        add_stream(body, response, flow);
+    else
+        add_body(body, response);
+    add_body_reads(body, flow);
     cJSON_AddStringToObject(body, "effect", NAME(effects, effect));
     cJSON_AddBoolToObject(body, "switched", switched);
     cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
-    free(text);
     CHECK(d365_response_free(response) == D365_OK);
     return answer;
 }

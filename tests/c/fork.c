@@ -240,6 +240,91 @@ static void inside_a_callback(void)
     OK(d365_request_free(request));
 }
 
+/* fork() in a read of a body, on the thread that sends: the call stays the parent's. */
+static pid_t forked_in_read;
+
+static int64_t fork_in_read(void *user_data, uint8_t *buffer, size_t capacity)
+{
+    (void)user_data;
+    if (forked_in_read != 0 || capacity == 0)
+        return 0;
+    forked_in_read = fork_guarded();
+    buffer[0] = 'x';
+    return 1;
+}
+
+static void inside_a_read(void)
+{
+    d365_client_t *client = local_client(silent, NULL, NULL);
+    d365_request_t *request = local_request("POST", "/");
+    d365_response_t *response = NULL;
+    d365_status_t status;
+    int gone = 0;
+    OK(d365_request_set_body_reader(request, fork_in_read, NULL, -1, &gone, count_destroyed, NULL));
+    OK(d365_request_set_timeout_ms(request, 1000, NULL));
+    status = d365_client_send(client, request, &response, NULL);
+    if (forked_in_read == 0) {
+        STATUS(D365_FORKED, status);
+        STATUS(D365_FORKED, d365_request_free(request));
+        CHECK(gone == 0); /* it is the parent's to destroy */
+        own_objects_work();
+        exit(checks_failed != 0);
+    }
+    expect_child(forked_in_read);
+    STATUS(D365_TIMEOUT, status);
+    OK(d365_request_free(request));
+    CHECK(gone == 1);
+    OK(d365_client_free(client));
+}
+
+/* fork() in the prepare function of a submitted call, on its own thread: the completion is the parent's. */
+static int32_t fork_in_prepare(void *user_data, d365_outgoing_t *outgoing)
+{
+    pid_t child = fork_guarded();
+    d365_str_t url;
+    (void)user_data;
+    if (child == 0) {
+        STATUS(D365_FORKED, d365_outgoing_url(outgoing, &url));
+        own_objects_work();
+        if (checks_failed)
+            _exit(1);
+        return 0; /* its last thread ends, and with it the process, with status 0 */
+    }
+    OK(d365_outgoing_url(outgoing, &url));
+    MUST(write(from_callback[1], &child, sizeof child) == (ssize_t)sizeof child);
+    return 0;
+}
+
+static void inside_a_prepare(void)
+{
+    d365_settings_t *settings = NULL;
+    d365_queue_t *queue = NULL;
+    d365_client_t *client = NULL;
+    d365_request_t *request = local_request("GET", "/");
+    d365_response_t *response = NULL;
+    d365_item_t *item = NULL;
+    pid_t child = 0;
+    char connect_to[128];
+    snprintf(connect_to, sizeof connect_to, "contoso.crm.twin.test:80:127.0.0.1:%d", refusing);
+    OK(d365_queue_new(0, &queue, NULL));
+    OK(d365_settings_new("http://contoso.crm.twin.test", D365_NTS, &settings, NULL));
+    OK(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL));
+    OK(d365_settings_set(settings, "auto_switch", D365_NTS, "off", D365_NTS, NULL));
+    OK(d365_settings_set_queue(settings, queue, NULL, NULL));
+    OK(d365_settings_set_prepare(settings, fork_in_prepare, NULL, NULL, NULL));
+    OK(d365_client_open(settings, &client, NULL));
+    OK(d365_settings_free(settings));
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    MUST(read(from_callback[0], &child, sizeof child) == (ssize_t)sizeof child);
+    expect_child(child);
+    MUST(d365_queue_next(queue, 60000, &item, NULL) == D365_OK);
+    STATUS(D365_ENDPOINT_NOT_FOUND, d365_item_result(item, &response, NULL));
+    OK(d365_item_free(item));
+    OK(d365_request_free(request));
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
 int main(void)
 {
     alarm(180);
@@ -249,5 +334,7 @@ int main(void)
     under_load();
     inside_a_callback();
     inside_a_check();
+    inside_a_read();
+    inside_a_prepare();
     FINISH();
 }

@@ -1,132 +1,12 @@
 /* Calls, tokens and switches against the twin datacenter that the file TWIN_JSON describes. */
-#include <arpa/inet.h>
-#include <cjson/cJSON.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "threads.h"
+#include "twin.h"
 
-#include "check.h"
-
-static char primary_url[256], alternate_url[256], ca_file[1024], connect_to[2048];
-static int control_port;
-
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    MUST(text != NULL);
-    return text;
-}
-
-static void read_twin(void)
-{
-    const char *path = getenv("TWIN_JSON");
-    FILE *file = path ? fopen(path, "rb") : NULL;
-    char *text = calloc(1, 1 << 20);
-    cJSON *twin;
-    const cJSON *rule, *org;
-    MUST(file != NULL && text != NULL && fread(text, 1, (1 << 20) - 1, file) > 0);
-    fclose(file);
-    twin = cJSON_Parse(text);
-    MUST(twin != NULL);
-    MUST(sscanf(text_of(twin, "control_url"), "http://127.0.0.1:%d", &control_port) == 1);
-    snprintf(ca_file, sizeof ca_file, "%s", text_of(twin, "ca_file"));
-    cJSON_ArrayForEach(rule, cJSON_GetObjectItem(twin, "connect_to")) {
-        size_t used = strlen(connect_to);
-        snprintf(connect_to + used, sizeof connect_to - used, "%s%s:%s", used ? "," : "", rule->string,
-                 cJSON_GetStringValue(rule));
-    }
-    org = cJSON_GetObjectItem(cJSON_GetObjectItem(twin, "organizations"), "contoso");
-    snprintf(primary_url, sizeof primary_url, "%s", text_of(cJSON_GetObjectItem(org, "primary"), "url"));
-    snprintf(alternate_url, sizeof alternate_url, "%s", text_of(cJSON_GetObjectItem(org, "alternate"), "url"));
-    cJSON_Delete(twin);
-    free(text);
-}
-
-/* Steers the twin: a POST to its control endpoint. */
-static void control(const char *path, const char *json)
-{
-    struct sockaddr_in address;
-    char text[1024], answer[64] = "";
-    int fd = socket(AF_INET, SOCK_STREAM, 0), len;
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((uint16_t)control_port);
-    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    len = snprintf(text, sizeof text,
-                   "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
-                   "Content-Length: %d\r\n\r\n%s", path, (int)strlen(json), json);
-    MUST(write(fd, text, (size_t)len) == len);
-    MUST(read(fd, answer, sizeof answer - 1) > 0);
-    if (strncmp(answer, "HTTP/1.1 2", 10) != 0)
-        printf("     %s\n", answer);
-    MUST(strncmp(answer, "HTTP/1.1 2", 10) == 0);
-    close(fd);
-}
-
-static void fault(const char *side, const char *rest)
-{
-    char json[256];
-    snprintf(json, sizeof json, "{\"org\":\"contoso\",\"side\":\"%s\",%s}", side, rest);
-    control("/faults", json);
-}
-
-static d365_settings_t *settings_for(d365_queue_t *queue, const char *auto_switch)
-{
-    d365_settings_t *settings = NULL;
-    MUST(d365_settings_new(primary_url, D365_NTS, &settings, NULL) == D365_OK);
-    MUST(d365_settings_set(settings, "ca_bundle", D365_NTS, ca_file, D365_NTS, NULL) == D365_OK);
-    MUST(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL) == D365_OK);
-    MUST(d365_settings_set(settings, "auto_switch", D365_NTS, auto_switch, D365_NTS, NULL) == D365_OK);
-    MUST(d365_settings_set(settings, "handler_timeout_ms", D365_NTS, "60000", D365_NTS, NULL) == D365_OK);
-    if (queue)
-        MUST(d365_settings_set_queue(settings, queue, NULL, NULL) == D365_OK);
-    return settings;
-}
-
-static d365_client_t *open_client(d365_queue_t *queue, const char *auto_switch)
-{
-    d365_settings_t *settings = settings_for(queue, auto_switch);
-    d365_client_t *client = NULL;
-    MUST(d365_client_open(settings, &client, NULL) == D365_OK);
-    MUST(d365_settings_free(settings) == D365_OK);
-    return client;
-}
-
-static d365_request_t *new_request(const char *method, const char *url, const char *body)
-{
-    d365_request_t *request = NULL;
-    MUST(d365_request_new(method, D365_NTS, url, D365_NTS, &request, NULL) == D365_OK);
-    if (body) {
-        MUST(d365_request_set_body(request, (const uint8_t *)body, strlen(body), NULL) == D365_OK);
-        MUST(d365_request_add_header(request, "Content-Type", D365_NTS, "application/json", D365_NTS, NULL) == D365_OK);
-    }
-    return request;
-}
-
-static d365_status_t call(d365_client_t *client, const char *method, const char *url, const char *body,
-                          d365_response_t **response, d365_error_t **error)
-{
-    d365_request_t *request = new_request(method, url, body);
-    d365_status_t status = d365_client_send(client, request, response, error);
-    MUST(d365_request_free(request) == D365_OK);
-    return status;
-}
-
-static int64_t number(const d365_attempts_t *attempts, size_t index, int32_t field)
-{
-    int64_t value = -999;
-    OK(d365_attempts_number(attempts, index, field, &value));
-    return value;
-}
-
-static const char whoami[] = "/api/data/v9.2/WhoAmI";
-static const char accounts[] = "/api/data/v9.2/accounts";
+static struct org contoso;
 
 static void calls(void)
 {
-    d365_client_t *client = open_client(NULL, "off");
+    d365_client_t *client = open_client(&contoso, NULL, "off");
     d365_response_t *created = NULL, *row = NULL;
     d365_attempts_t *attempts = NULL;
     d365_str_t id, url, name, value, version;
@@ -145,7 +25,7 @@ static void calls(void)
     OK(d365_response_body(created, &body, &len));
     CHECK(body != NULL && len == 0);
     OK(d365_response_url(created, &url));
-    CHECK(strncmp(url.data, primary_url, strlen(primary_url)) == 0 && strlen(url.data) == url.len);
+    CHECK(strncmp(url.data, contoso.primary_url, strlen(contoso.primary_url)) == 0 && strlen(url.data) == url.len);
     OK(d365_response_header(created, "odata-ENTITYID", D365_NTS, &id));
     OK(d365_response_header(created, "OData-Version (not)", 13, &version));
     CHECK(strcmp(version.data, "4.0") == 0);
@@ -193,13 +73,13 @@ static void calls(void)
 
 static void errors(void)
 {
-    d365_client_t *client = open_client(NULL, "off");
+    d365_client_t *client = open_client(&contoso, NULL, "off");
     d365_response_t *response = NULL;
     d365_error_t *error = NULL;
     d365_str_t message;
     int32_t n = -1;
 
-    fault("primary", "\"kind\":\"datacenter_not_available\",\"times\":1");
+    fault(&contoso, "primary", "\"kind\":\"datacenter_not_available\",\"times\":1");
     STATUS(D365_DATACENTER_NOT_AVAILABLE, call(client, "POST", accounts, "{\"name\":\"away\"}", &response, &error));
     OK(d365_error_kind(error, &n));
     CHECK(n == D365_FAULT_DATACENTER_NOT_AVAILABLE);
@@ -221,7 +101,7 @@ static void errors(void)
 
     error = NULL;
     response = NULL;
-    fault("primary", "\"kind\":\"commit_then_close\",\"method\":\"POST\",\"times\":1");
+    fault(&contoso, "primary", "\"kind\":\"commit_then_close\",\"method\":\"POST\",\"times\":1");
     STATUS(D365_CONNECTION_LOST, call(client, "POST", accounts, "{\"name\":\"in doubt\"}", &response, &error));
     OK(d365_error_effect(error, &n));
     CHECK(n == D365_EFFECT_UNKNOWN);
@@ -233,14 +113,11 @@ static void errors(void)
 
     /* Writing to a connection that the server has reset must not raise SIGPIPE, which ends a C program. */
     for (n = 0; n < 5; n++) {
-        fault("primary", "\"kind\":\"reset_after_request\",\"times\":1");
+        fault(&contoso, "primary", "\"kind\":\"reset_after_request\",\"times\":1");
         STATUS(D365_CONNECTION_LOST, call(client, "GET", whoami, NULL, &response, NULL));
     }
     OK(d365_client_free(client));
 }
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 struct provider {
     int asked, destroyed;
@@ -282,18 +159,7 @@ static void provide(void *user_data, d365_token_request_t *request)
 static void on_destroy(void *user_data)
 {
     struct provider *provider = user_data;
-    pthread_mutex_lock(&lock);
-    provider->destroyed++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
-static void wait_until(const int *count, int at_least)
-{
-    pthread_mutex_lock(&lock);
-    while (*count < at_least)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+    add(&provider->destroyed, 1);
 }
 
 static void *answer_later(void *user_data)
@@ -307,10 +173,17 @@ static void *answer_later(void *user_data)
 static d365_client_t *client_with(struct provider *provider, d365_settings_t **settings)
 {
     d365_client_t *client = NULL;
-    *settings = settings_for(NULL, "off");
+    *settings = settings_for(&contoso, NULL, "off");
     OK(d365_settings_set_token_provider(*settings, provide, provider, on_destroy, NULL));
     OK(d365_client_open(*settings, &client, NULL));
     return client;
+}
+
+static void check_tokens(const char *how)
+{
+    char json[128];
+    snprintf(json, sizeof json, "{\"org\":\"%s\",\"tokens\":\"%s\"}", contoso.name, how);
+    control("/tokens", json);
 }
 
 static void tokens(void)
@@ -322,7 +195,7 @@ static void tokens(void)
     pthread_t thread;
     int32_t n = 0;
     memset(&provider, 0, sizeof provider);
-    control("/tokens", "{\"org\":\"contoso\",\"tokens\":\"check\"}");
+    check_tokens("check");
 
     provider.prefix = "twin-token-for-";
     client = client_with(&provider, &settings);
@@ -365,17 +238,7 @@ static void tokens(void)
     OK(d365_response_free(response));
     OK(d365_client_free(client));
     wait_until(&provider.destroyed, 1);
-    control("/tokens", "{\"org\":\"contoso\",\"tokens\":\"off\"}");
-}
-
-static d365_item_t *next(d365_queue_t *queue, int32_t wanted)
-{
-    d365_item_t *item = NULL;
-    int32_t kind = 0;
-    MUST(d365_queue_next(queue, 60000, &item, NULL) == D365_OK);
-    OK(d365_item_kind(item, &kind));
-    CHECK(kind == wanted);
-    return item;
+    check_tokens("off");
 }
 
 static int64_t item_number(const d365_item_t *item, int32_t field)
@@ -395,8 +258,8 @@ static int item_text_is(const d365_item_t *item, int32_t field, const char *want
 static void check_switch(d365_item_t *item)
 {
     d365_str_t text;
-    CHECK(item_text_is(item, D365_ITEM_PREVIOUS_URL, primary_url));
-    CHECK(item_text_is(item, D365_ITEM_NEW_URL, alternate_url));
+    CHECK(item_text_is(item, D365_ITEM_PREVIOUS_URL, contoso.primary_url));
+    CHECK(item_text_is(item, D365_ITEM_NEW_URL, contoso.alternate_url));
     CHECK(item_text_is(item, D365_ITEM_REASON, "endpoint_not_found"));
     OK(d365_item_text(item, D365_ITEM_MESSAGE, &text));
     CHECK(text.len > 0);
@@ -428,9 +291,9 @@ static void a_switch(void)
     uint64_t epoch = 99;
 
     OK(d365_queue_new(0, &queue, NULL));
-    client = open_client(queue, "on");
+    client = open_client(&contoso, queue, "on");
     OK(d365_client_subscribe(client, both, NULL));
-    fault("primary", "\"kind\":\"refuse\"");
+    fault(&contoso, "primary", "\"kind\":\"refuse\"");
     OK(d365_client_submit(client, request, &count, NULL, NULL));
 
     item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
@@ -451,7 +314,7 @@ static void a_switch(void)
     CHECK(item_number(item, D365_ITEM_IS_DECISION) == 0);
     STATUS(D365_NOT_AVAILABLE, d365_item_reply(item, D365_PROCEED, NULL));
     OK(d365_client_active_url(client, &url, NULL));
-    CHECK(strcmp(url.data, alternate_url) == 0);
+    CHECK(strcmp(url.data, contoso.alternate_url) == 0);
     OK(d365_client_send(client, request, &response, NULL)); /* before the retry leaves */
     OK(d365_response_free(response));
     OK(d365_item_free(item));
@@ -504,9 +367,9 @@ static void a_veto(void)
     d365_item_t *item = NULL;
     int32_t n = -1;
     OK(d365_queue_new(0, &queue, NULL));
-    client = open_client(queue, "on");
+    client = open_client(&contoso, queue, "on");
     OK(d365_client_subscribe(client, both, NULL));
-    fault("primary", "\"kind\":\"refuse\"");
+    fault(&contoso, "primary", "\"kind\":\"refuse\"");
     OK(d365_client_submit(client, request, NULL, NULL, NULL));
     item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
     OK(d365_item_reply(item, D365_VETO, NULL));
@@ -530,10 +393,10 @@ static void nobody_listens(void)
     d365_response_t *response = NULL;
     d365_item_t *item = NULL;
     OK(d365_queue_new(0, &queue, NULL));
-    client = open_client(queue, "on");
+    client = open_client(&contoso, queue, "on");
     OK(d365_client_subscribe(client, both, NULL));
     OK(d365_client_subscribe(client, 0, NULL)); /* replaces */
-    fault("primary", "\"kind\":\"refuse\"");
+    fault(&contoso, "primary", "\"kind\":\"refuse\"");
     OK(call(client, "GET", whoami, NULL, &response, NULL));
     STATUS(D365_EMPTY, d365_queue_next(queue, 0, &item, NULL));
     control("/clear", "{}");
@@ -551,9 +414,9 @@ static void freed_with_a_decision(int is_taken)
     d365_item_t *item = NULL;
     int32_t n = 1;
     OK(d365_queue_new(0, &queue, NULL));
-    client = open_client(queue, "on");
+    client = open_client(&contoso, queue, "on");
     OK(d365_client_subscribe(client, (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED, NULL));
-    fault("primary", "\"kind\":\"refuse\"");
+    fault(&contoso, "primary", "\"kind\":\"refuse\"");
     OK(d365_client_submit(client, request, NULL, NULL, NULL));
     if (is_taken) {
         item = next(queue, D365_EVENT_ENDPOINT_SWITCH_REQUIRED);
@@ -570,10 +433,13 @@ static void freed_with_a_decision(int is_taken)
     OK(d365_client_free(client));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    alarm(120); /* a hang is a failure */
-    read_twin();
+    alarm(240); /* a hang is a failure */
+    (void)argv;
+    contoso = read_twin();
+    if (argc > 1) /* over plain HTTP */
+        contoso = new_org("plain", "\"scheme\":\"http\"");
     control("/clear", "{}");
     calls();
     errors();

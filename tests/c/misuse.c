@@ -51,6 +51,12 @@ static void null_pointers(void)
     CHECK(settings == NULL);
     STATUS(D365_NULL_POINTER, d365_settings_set(NULL, "preset", 6, "dotnet", 6, NULL));
     STATUS(D365_NULL_POINTER, d365_settings_set_token_provider(NULL, NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_settings_set_prepare(NULL, NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_set_body_reader(NULL, NULL, NULL, -1, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_set_streaming(NULL, 1, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read(NULL, NULL, 1, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_submit_read(NULL, 1, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_item_body(NULL, NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_open(NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_send(NULL, NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_primary_url(NULL, &view, NULL));
@@ -71,6 +77,8 @@ static void null_pointers(void)
     OK(d365_request_new("POST", 4, "/x", 2, &request, NULL));
     OK(d365_request_set_body(request, NULL, 0, NULL));
     STATUS(D365_NULL_POINTER, d365_request_set_body(request, NULL, 1, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_set_body_reader(request, NULL, NULL, -1, NULL, NULL, &error));
+    check_error(error, D365_NULL_POINTER);
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, NULL, 0, "x", 1, NULL));
     OK(d365_request_add_header(request, "X-Empty", D365_NTS, NULL, 0, NULL));
     OK(d365_request_free(request));
@@ -167,12 +175,16 @@ static void settings(void)
         {"tls_verify", "on"}, {"connect_to", "a.test:443:127.0.0.1:4443,b.test:443:127.0.0.1:4444"},
         {"max_connections", "4"}, {"idle_timeout_ms", "1000"}, {"max_connection_age_ms", "60000"},
         {"max_response_headers", "65536"}, {"max_response_body", "65536"}, {"error_prefix", "65536"},
-        {"user_agent", "tests"},
+        {"user_agent", "tests"}, {"http2", "off"}, {"decompress", "off"}, {"proxy", "system"},
+        {"proxy", "http://user:secret@proxy.test:3128"}, {"client_certificate", "/nowhere/client.pem"},
+        {"max_redirects", "0"}, {"max_redirects", "20"}, {"allowed_hosts", "elsewhere.test, other.test:8080"},
     };
     static const char *const bad[][2] = {
         {"preset", "unheard-of"}, {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
         {"connect_timeout_ms", "0"}, {"deadline_ms", "soon"}, {"deadline_ms", ""}, {"tls_verify", "2"},
         {"connect_to", "a:b"}, {"url_form", "both"}, {"max_connections", "99999999999999999999"},
+        {"http2", "3"}, {"decompress", "gzip"}, {"proxy", "socks5://proxy.test:1080"}, {"max_redirects", "21"},
+        {"max_redirects", "-1"}, {"allowed_hosts", "https://elsewhere.test"},
     };
     d365_settings_t *settings = NULL;
     d365_client_t *client = NULL;
@@ -197,6 +209,14 @@ static void settings(void)
     OK(d365_settings_free(settings));
 }
 
+static int64_t read_nothing(void *user_data, uint8_t *buffer, size_t capacity)
+{
+    (void)user_data;
+    (void)buffer;
+    (void)capacity;
+    return 0;
+}
+
 static void numbers(void)
 {
     d365_request_t *request = local_request("GET", "/");
@@ -206,6 +226,8 @@ static void numbers(void)
     int32_t starts = 7;
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, 0, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, -5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_body_reader(request, read_nothing, NULL, -2, NULL, NULL, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_body_reader(request, read_nothing, NULL, INT64_MIN, NULL, NULL, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_operation(request, 5, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_operation(request, -1, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A B", 3, "x", 1, NULL));

@@ -13,6 +13,7 @@ static void names(void)
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_ENDPOINT_SWITCH_REQUIRED), "EndpointSwitchRequired") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_ENDPOINT_SWITCHED), "EndpointSwitched") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_ITEM_COMPLETION), "Completion") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_ITEM_BODY), "Body") == 0);
     CHECK(strcmp(d365_event_kind_name(3), "unknown") == 0);
 }
 

@@ -1,14 +1,10 @@
 /* The queue three ways: polled, woken by its descriptor, run by a thread; and the end of each. */
 #include <poll.h>
-#include <pthread.h>
 
 #include "local.h"
+#include "threads.h"
 
 static int refusing, silent; /* ports */
-
-/* A place to wait for what happens on other threads. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 struct seen {
     int items, destroyed;
@@ -17,31 +13,6 @@ struct seen {
     int close_says; /* what closing or freeing inside of the callback gave */
     d365_queue_t *close_inside, *free_inside;
 };
-
-static void wait_until(int *number, int at_least)
-{
-    pthread_mutex_lock(&lock);
-    while (*number < at_least)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-static void set(int *number, int value)
-{
-    pthread_mutex_lock(&lock);
-    *number = value;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
-static int get(const int *number)
-{
-    int value;
-    pthread_mutex_lock(&lock);
-    value = *number;
-    pthread_mutex_unlock(&lock);
-    return value;
-}
 
 static void on_item(void *user_data, d365_item_t *item)
 {
@@ -66,10 +37,7 @@ static void on_item(void *user_data, d365_item_t *item)
 static void on_destroy(void *user_data)
 {
     struct seen *seen = user_data;
-    pthread_mutex_lock(&lock);
-    seen->destroyed++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    add(&seen->destroyed, 1);
 }
 
 static d365_queue_t *new_queue(void)

@@ -354,7 +354,7 @@ impl<'a> Call<'a> {
                 )
             });
         };
-        let message = message(self.request, &self.attempts, &fault, effect, outcome.stayed);
+        let message = message(&self.request.method, &self.request.url, &self.attempts, &fault, effect, outcome.stayed);
         Err(Error::of_call(
             message,
             Ending {
@@ -390,12 +390,7 @@ impl Inner {
         time: Time,
     ) -> Result<Option<Decoded>, Fault> {
         // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
-        let draft = pin!(self.draft(request, desk, running));
-        let draft = time.limit(draft, |_, _, limit| {
-            let message = format!("the token provider gave no token {limit}");
-            Fault::new(Cause::NoToken, message)
-        });
-        let draft = draft.await??;
+        let draft = self.draft(request, desk, running, time).await?;
         if self.settings.prepare.is_some() && time.is_over() {
             let message = "the application's prepare hook took all of the call's time";
             return Err(Fault::new(Cause::LocalFailure, message));
@@ -435,7 +430,8 @@ impl Inner {
             }
             Fault::new(cause, format!("no whole answer {limit}"))
         });
-        exchanging.await?
+        let exchanged = exchanging.await.and_then(|exchanged| exchanged);
+        exchanged.map_err(|fault| draft.body_failure().unwrap_or(fault))
     }
 
     /// What an answer means. A token that was refused is forgotten.

@@ -1,5 +1,6 @@
 //! What is sent in one attempt: the request, made ready for one endpoint.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use http::header::{AUTHORIZATION, EXPECT, HOST, USER_AGENT};
 
 use super::Inner;
 use super::call::Running;
+use super::time::Time;
 use crate::body::{Body, BodyReader};
 use crate::request::CREDENTIALS;
 use crate::resource::desk::Desk;
@@ -34,7 +36,7 @@ impl Draft {
     pub(super) fn body(&self) -> SendBody {
         let body = match &self.body {
             DraftBody::Bytes(bytes) => SendBody::bytes(bytes.clone()),
-            DraftBody::Reader(reader, desk) => SendBody::reader(Arc::clone(reader), desk.clone()),
+            DraftBody::Reader(reader, desk) => SendBody::reader(reader, desk.clone()),
         };
         match &self.gate {
             Some(gate) => body.gated(gate),
@@ -44,6 +46,14 @@ impl Draft {
 
     pub(super) fn is_read_while_sent(&self) -> bool {
         matches!(self.body, DraftBody::Reader(..))
+    }
+
+    /// Why the application's reader could not give the body, if it could not.
+    pub(super) fn body_failure(&self) -> Option<Fault> {
+        match &self.body {
+            DraftBody::Bytes(_) => None,
+            DraftBody::Reader(reader, _) => reader.failure().map(local),
+        }
     }
 
     /// How long the application's reader has been asked for this attempt's body.
@@ -62,8 +72,9 @@ impl Inner {
         request: &Request,
         desk: Option<&Desk>,
         running: &Running,
+        time: Time,
     ) -> Result<Draft, Fault> {
-        let mut headers = self.headers(request, running).await?;
+        let mut headers = self.headers(request, running, time).await?;
         let decodes = self.settings.decompress && ask_for_codings(&mut headers);
         let mut body = request.body.clone();
         if let (Body::Bytes(bytes), Some(role)) = (&body, running.role())
@@ -92,8 +103,7 @@ impl Inner {
             })
             .await?;
             let prepared = prepared.map_err(|why| {
-                let message = format!("the prepare hook refused the attempt: {why}");
-                Fault::new(Cause::LocalFailure, message)
+                local(format!("the prepare hook refused the attempt: {why}"))
             })?;
             headers = prepared.headers;
             if let Some(bytes) = prepared.body {
@@ -129,6 +139,7 @@ impl Inner {
         self: &Arc<Self>,
         request: &Request,
         running: &Running,
+        time: Time,
     ) -> Result<HeaderMap, Fault> {
         let mut headers = request.headers.clone();
         headers.insert(HOST, running.address.host().clone());
@@ -143,7 +154,12 @@ impl Inner {
             && !headers.contains_key(AUTHORIZATION)
         {
             let endpoint = self.organization.url(role);
-            let header = tokens.header(&self.engine, role, endpoint).await?;
+            let header = pin!(tokens.header(&self.engine, role, endpoint));
+            let header = time.limit(header, |_, _, limit| {
+                let message = format!("the token provider gave no token {limit}");
+                Fault::new(Cause::NoToken, message)
+            });
+            let header = header.await??;
             headers.insert(AUTHORIZATION, running.token.get_or_init(|| header).clone());
         }
         Ok(headers)
@@ -165,17 +181,29 @@ async fn at_desk<T: Send + 'static>(
 }
 
 async fn rewind(reader: &Arc<BodyReader>, desk: &Desk) -> Result<(), Fault> {
-    reader.reset_time();
-    if !reader.is_begun() {
-        return Ok(());
+    reader.begin();
+    if reader.is_begun() {
+        let job = Arc::clone(reader);
+        let rewound = at_desk(Some(desk), move || job.rewind()).await?;
+        rewound.map_err(|error| {
+            local(format!("the body's reader could not be rewound: {error}"))
+        })?;
     }
-    let job = Arc::clone(reader);
-    at_desk(Some(desk), move || job.rewind())
-        .await?
-        .map_err(|error| {
-            let message = format!("the body's reader could not be rewound: {error}");
-            Fault::new(Cause::LocalFailure, message)
-        })
+    if reader.length == Some(0) {
+        // A body of no bytes is sent without being asked for any.
+        let job = Arc::clone(reader);
+        let read = at_desk(Some(desk), move || job.read(&mut [0; 1])).await?;
+        match read {
+            Ok(0) => {}
+            Ok(_) => return Err(local("the body's reader gave more than the length 0")),
+            Err(error) => return Err(local(format!("the body's reader failed: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+fn local(message: impl Into<String>) -> Fault {
+    Fault::new(Cause::LocalFailure, message)
 }
 
 fn no_desk() -> Fault {

@@ -1,9 +1,12 @@
 //! The sentence of a call's error: what happened, where, and what to do next.
 
-use crate::{Attempt, Effect, Fault, FaultKind, Request};
+use http::Method;
+
+use crate::{Attempt, Effect, Fault, FaultKind};
 
 pub(super) fn message(
-    request: &Request,
+    method: &Method,
+    url: &str,
     attempts: &[Attempt],
     fault: &Fault,
     effect: Effect,
@@ -12,7 +15,7 @@ pub(super) fn message(
     let mut message = match attempts.last() {
         Some(last) => format!(
             "{} {} at the {} (attempt {}): {}: {}",
-            request.method,
+            method,
             last.url,
             last.role.map_or("allowed host", |role| role.name()),
             attempts.len(),
@@ -21,8 +24,8 @@ pub(super) fn message(
         ),
         None => format!(
             "{} {}: {}: {}",
-            request.method,
-            request.url,
+            method,
+            url,
             fault.kind.name(),
             fault.message
         ),

@@ -199,6 +199,12 @@ impl Client {
             let inner = Arc::clone(&self.inner);
             let spawned = Engine::spawn_blocking(move || {
                 let result = inner.run_here(&request, &cancelled, None, None);
+                if inner.check_is_own_process().is_err() {
+                    // The application's code has forked, and this is the child: who waits for the
+                    // call waits in the parent.
+                    std::mem::forget((completion, task, request, cancelled, inner, result));
+                    return;
+                }
                 completion.give(result);
                 drop(task);
             });

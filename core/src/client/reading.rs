@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::Method;
 use tokio::time::timeout;
 
 use super::flights::Flight;
 use super::message::message;
 use super::{Inner, local};
 use crate::error::Ending;
+use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
 use crate::response::{self, ReadBody, Response};
@@ -19,8 +21,10 @@ pub(super) struct Reading(Arc<Shared>);
 struct Shared {
     client: Arc<Inner>,
     state: Mutex<State>,
+    cancel: Cancel,
     // What an error tells.
-    request: Request,
+    method: Method,
+    asked_for: String,
     status: u16,
     host: String,
     effect: Effect,
@@ -62,7 +66,9 @@ impl Reading {
         Reading(Arc::new(Shared {
             client,
             state: Mutex::new(State::Open(Box::new(open))),
-            request: request.clone(),
+            method: request.method.clone(),
+            asked_for: request.url.clone(),
+            cancel: Cancel::default(),
             status: response.status,
             host,
             effect: response.effect,
@@ -86,6 +92,10 @@ impl ReadBody for Reading {
             .block_on(shared.next(open, buffer.len()))?;
         buffer[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
+    }
+
+    fn cancel(&self) {
+        self.0.cancel.cancel();
     }
 
     fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error> {
@@ -168,8 +178,15 @@ impl Shared {
         };
         let limit = self.client.settings.attempt_timeout;
         let next = timeout(limit, body.next());
-        match race(self.client.flights.cancelled(), next).await {
-            First::Left(()) => Err(Fault::new(Cause::Cancelled, "the client was closed")),
+        let stop = race(self.cancel.cancelled(), self.client.flights.cancelled());
+        match race(stop, next).await {
+            First::Left(First::Left(())) => Err(Fault::new(
+                Cause::Cancelled,
+                "the application cancelled the reading of the body",
+            )),
+            First::Left(First::Right(())) => {
+                Err(Fault::new(Cause::Cancelled, "the client was closed"))
+            }
             First::Right(Ok(None)) => Ok(None),
             First::Right(Ok(Some(Ok(piece)))) => Ok(Some(piece)),
             First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host, failure)),
@@ -191,7 +208,7 @@ impl Shared {
         if let Some(last) = attempts.last_mut() {
             last.fault = Some(fault.clone());
         }
-        let message = message(&self.request, &attempts, &fault, self.effect, None);
+        let message = message(&self.method, &self.asked_for, &attempts, &fault, self.effect, None);
         Error::of_call(
             message,
             Ending {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -51,14 +51,16 @@ impl SendBody {
     }
 
     /// A body that is read at the desk while it is sent.
-    pub(crate) fn reader(reader: Arc<BodyReader>, desk: Desk) -> SendBody {
-        let left = reader.length;
+    pub(crate) fn reader(reader: &Arc<BodyReader>, desk: Desk) -> SendBody {
+        let length = reader.length;
         SendBody {
             gate: None,
             source: Source::Pipe(Pipe {
-                reader,
+                reader: Arc::downgrade(reader),
+                length,
                 desk,
-                left,
+                left: length,
+                last: None,
                 slot: Arc::default(),
             }),
         }
@@ -102,24 +104,34 @@ impl Body for SendBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Bytes(bytes) => bytes.is_empty(),
-            Source::Pipe(pipe) => pipe.left == Some(0) && pipe.reader.length == Some(0),
+            Source::Pipe(pipe) => pipe.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Pipe(pipe) => pipe.left.map_or_else(SizeHint::new, SizeHint::with_exact),
+            Source::Pipe(pipe) => {
+                let held = pipe.last.as_ref().map_or(0, Bytes::len) as u64;
+                pipe.left
+                    .map_or_else(SizeHint::new, |left| SizeHint::with_exact(left + held))
+            }
         }
     }
 }
 
 /// A body that comes from the application's thread.
 struct Pipe {
-    reader: Arc<BodyReader>,
+    /// The call's and not ours: what is left of a request on a shared connection lives on until
+    /// somebody drives that connection, and the application's source must not.
+    reader: Weak<BodyReader>,
+    length: Option<u64>,
     desk: Desk,
     /// How many bytes are still owed, if the length was told.
     left: Option<u64>,
+    /// The last piece of a body whose length was told. It waits until the source has said that
+    /// nothing follows: without it the request is not whole, and a server executes nothing.
+    last: Option<Bytes>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -133,20 +145,38 @@ enum Slot {
 
 impl Pipe {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
-        let mut slot = lock(&self.slot);
+        if self.is_over() {
+            return Poll::Ready(Ok(None));
+        }
+        let slot = Arc::clone(&self.slot);
+        let mut slot = lock(&slot);
         match std::mem::take(&mut *slot) {
             Slot::Filled(piece) => {
                 drop(slot);
-                Poll::Ready(piece.and_then(|bytes| self.account(bytes)))
+                let next = piece.and_then(|piece| self.account(piece));
+                match next {
+                    Ok(Account::Give(piece)) => Poll::Ready(Ok(piece)),
+                    Ok(Account::Hold) => self.poll(context),
+                    Err(error) => {
+                        if let Some(reader) = self.reader.upgrade() {
+                            reader.fail(&error.0);
+                        }
+                        Poll::Ready(Err(error))
+                    }
+                }
             }
             Slot::Asked(_) => {
                 *slot = Slot::Asked(context.waker().clone());
                 Poll::Pending
             }
             Slot::Empty => {
+                let Some(reader) = self.reader.upgrade() else {
+                    let message = "the call has ended before its body".to_owned();
+                    return Poll::Ready(Err(BodyError(message)));
+                };
                 *slot = Slot::Asked(context.waker().clone());
                 drop(slot);
-                let (reader, slot) = (Arc::clone(&self.reader), Arc::clone(&self.slot));
+                let slot = Arc::clone(&self.slot);
                 self.desk.post(move || {
                     let piece = read(&reader);
                     let mut slot = lock(&slot);
@@ -163,22 +193,43 @@ impl Pipe {
 
     /// Holds the source to the length that was told: a server would take what is missing from the
     /// next request, and what is too much for the next request.
-    fn account(&mut self, bytes: Bytes) -> Result<Option<Bytes>, BodyError> {
-        if let Some(left) = &mut self.left {
-            let length = self.reader.length.unwrap_or_default();
-            if bytes.is_empty() && *left > 0 {
-                return Err(BodyError(format!(
+    fn account(&mut self, piece: Bytes) -> Result<Account, BodyError> {
+        let (Some(left), Some(length)) = (self.left, self.length) else {
+            return Ok(Account::Give((!piece.is_empty()).then_some(piece)));
+        };
+        if piece.is_empty() {
+            return match left {
+                0 => Ok(Account::Give(self.last.take())),
+                _ => Err(BodyError(format!(
                     "the body's reader ended {left} bytes before the length {length}"
-                )));
-            }
-            *left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-                BodyError(format!(
-                    "the body's reader gave more than the length {length}"
-                ))
-            })?;
+                ))),
+            };
         }
-        Ok((!bytes.is_empty()).then_some(bytes))
+        let left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+            BodyError(format!(
+                "the body's reader gave more than the length {length}"
+            ))
+        })?;
+        self.left = Some(left);
+        if left > 0 {
+            return Ok(Account::Give(Some(piece)));
+        }
+        self.last = Some(piece);
+        Ok(Account::Hold)
     }
+
+    /// Whether all was given.
+    fn is_over(&self) -> bool {
+        self.left == Some(0) && self.last.is_none()
+    }
+}
+
+/// What becomes of a piece that was read.
+enum Account {
+    /// `None`: the body is at its end.
+    Give(Option<Bytes>),
+    /// It is the last one, if nothing follows.
+    Hold,
 }
 
 fn read(reader: &BodyReader) -> Result<Bytes, BodyError> {

@@ -1,6 +1,7 @@
 package io.github.d365failover;
 
 import java.net.URI;
+import java.net.http.HttpClient;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
@@ -16,6 +17,7 @@ public final class Attempt {
     private final int serviceCode;
     private final Instant started;
     private final Duration took;
+    private final long httpVersion;
     private final String url;
     private final String message;
 
@@ -28,6 +30,7 @@ public final class Attempt {
             int serviceCode,
             Instant started,
             Duration took,
+            long httpVersion,
             String url,
             String message) {
         this.role = role;
@@ -38,6 +41,7 @@ public final class Attempt {
         this.serviceCode = serviceCode;
         this.started = started;
         this.took = took;
+        this.httpVersion = httpVersion;
         this.url = url;
         this.message = message;
     }
@@ -45,7 +49,7 @@ public final class Attempt {
     /**
      * Which endpoint it went to.
      *
-     * @return the endpoint's role
+     * @return the endpoint's role; null for a host of {@link FailoverClientBuilder#allowedHosts}, which is neither
      */
     public Role role() {
         return role;
@@ -115,6 +119,22 @@ public final class Attempt {
     }
 
     /**
+     * Which version of HTTP was spoken.
+     *
+     * @return the version; empty if it came to no connection
+     */
+    public Optional<HttpClient.Version> httpVersion() {
+        switch ((int) httpVersion) {
+            case 11:
+                return Optional.of(HttpClient.Version.HTTP_1_1);
+            case 20:
+                return Optional.of(HttpClient.Version.HTTP_2);
+            default:
+                return Optional.empty();
+        }
+    }
+
+    /**
      * Where it went.
      *
      * @return the absolute URL
@@ -134,7 +154,8 @@ public final class Attempt {
 
     @Override
     public String toString() {
-        return role + " (epoch " + epoch + ") " + url + ": " + phase + (fault == null ? "" : ", " + fault.label())
+        return (role == null ? "an allowed host" : role) + " (epoch " + epoch + ") " + url + ": " + phase
+                + (fault == null ? "" : ", " + fault.label())
                 + (httpStatus == 0 ? "" : ", HTTP " + httpStatus);
     }
 }

@@ -39,10 +39,14 @@ import java.util.function.LongFunction;
  */
 public final class FailoverClient implements AutoCloseable {
     private static final Logger LOG = System.getLogger("io.github.d365failover");
-    private static final Cleaner CLEANER = Cleaner.create();
+    /** For all that is given back when it is collected. */
+    static final Cleaner CLEANER = Cleaner.create();
+
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
     /** Calls have ended and what is left is in memory: it takes longer only on a machine that is standing still. */
     private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(5);
+    /** What was interrupted ends at once, unless it does not listen. */
+    private static final long INTERRUPTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
     private static final int PRIMARY_URL = 0;
     private static final int ALTERNATE_URL = 1;
@@ -56,13 +60,17 @@ public final class FailoverClient implements AutoCloseable {
     private final EventDispatcher events;
     private final PendingCalls calls;
     private final QueuePump pump;
+    private final ThreadCalls threads;
+    private final Sender sender;
     private final Object subscribing = new Object();
 
-    private FailoverClient(ClientHandles handles, String name, Executor executor) {
+    private FailoverClient(ClientHandles handles, String name, AttemptPreparer preparer, Executor executor) {
         this.handles = handles;
         this.events = new EventDispatcher(name + "-events", executor);
         this.calls = new PendingCalls(executor);
         this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
+        this.threads = new ThreadCalls(name + "-calls");
+        this.sender = new Sender(this, preparer, executor, events, pump, calls, threads);
         this.cleanable = CLEANER.register(this, handles);
     }
 
@@ -95,11 +103,12 @@ public final class FailoverClient implements AutoCloseable {
         return Outcome.unchecked(Native.version()).text();
     }
 
-    static FailoverClient open(byte[] settings, TokenProvider provider, Executor executor) {
-        PacketReader in = Outcome.unchecked(Native.open(settings, provider != null));
+    static FailoverClient open(
+            byte[] settings, TokenProvider provider, AttemptPreparer preparer, Executor executor) {
+        PacketReader in = Outcome.unchecked(Native.open(settings, provider != null, preparer != null));
         ClientHandles handles = new ClientHandles(in.int64(), in.int64());
         String name = DaemonThreads.nextClientName();
-        FailoverClient client = new FailoverClient(handles, name, executor);
+        FailoverClient client = new FailoverClient(handles, name, preparer, executor);
         long channel = in.int64();
         if (provider != null) {
             TokenPump.start(name + "-tokens", channel, provider);
@@ -113,27 +122,34 @@ public final class FailoverClient implements AutoCloseable {
      * <p>An interrupt of the thread cancels the call within about 100 ms: it fails with {@link ErrorKind#CANCELLED}, and
      * the interrupt flag stays set.
      *
+     * <p>The request's body and the client's {@link AttemptPreparer} are asked on this thread.
+     *
      * @param request what to send
      * @return the service's answer, which may be an error status that is not a reason to switch
      * @throws FailoverException there is no usable answer, or the client is closed
      * @throws FailoverTimeoutException there is none in time
-     * @throws FailoverUsageException the request's method, URL or a header is not allowed
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
     public FailoverResponse send(FailoverRequest request) throws IOException {
-        Objects.requireNonNull(request, "request");
-        refuseWhileDeciding(request.effectUnsent());
-        if (Thread.currentThread().isInterrupted()) {
-            throw new Failure(
-                            ErrorKind.CANCELLED,
-                            "the thread was interrupted before " + request + " was sent",
-                            request.effectUnsent())
-                    .checked();
-        }
-        byte[] packet = use(client -> Native.send(client, request.head(), request.body()));
-        if (packet == null) {
-            throw closed(request.effectUnsent()).checked();
-        }
-        return Outcome.response(Outcome.checked(packet));
+        return sender.send(Objects.requireNonNull(request, "request"), ResponseKind.COLLECTED);
+    }
+
+    /**
+     * Sends a request and waits for the head of the response, over a switch if need be; the body is then read from the
+     * connection. Otherwise as {@link #send}.
+     *
+     * <p>Of an answer with a status from 400 on, the first bytes are read before this returns, as many as {@link
+     * FailoverClientBuilder#errorPrefix} says and for at most 2 s, to tell what it means; the body has them all the
+     * same.
+     *
+     * @param request what to send
+     * @return the service's answer, to be closed
+     * @throws FailoverException there is no usable answer, or the client is closed
+     * @throws FailoverTimeoutException there is none in time
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
+     */
+    public FailoverStreamingResponse sendStreaming(FailoverRequest request) throws IOException {
+        return sender.send(Objects.requireNonNull(request, "request"), ResponseKind.STREAMING);
     }
 
     /**
@@ -145,32 +161,30 @@ public final class FailoverClient implements AutoCloseable {
      * Java heap completes it with an {@link OutOfMemoryError}, and no other call's. What depends on it runs on the
      * client's executor, as {@link FailoverClientBuilder#executor} says.
      *
+     * <p>A request whose body is streamed, and every request of a client with an {@link AttemptPreparer}, is sent on a
+     * daemon thread of the client's that serves no other call meanwhile: there the application is asked. What is wrong
+     * with the request is then told by the future too; and what cancels the call interrupts the thread, within about 100
+     * ms.
+     *
      * @param request what to send
      * @return the answer to come
-     * @throws FailoverUsageException the request's method, URL or a header is not allowed
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
     public CompletableFuture<FailoverResponse> sendAsync(FailoverRequest request) {
-        Objects.requireNonNull(request, "request");
-        PendingCall call = new PendingCall(this);
-        pump.start();
-        long id = calls.add(call);
-        try {
-            if (id == 0) {
-                throw closed(request.effectUnsent()).checked();
-            }
-            byte[] packet = use(client -> Native.submit(client, request.head(), request.body(), id));
-            if (packet == null) {
-                throw closed(request.effectUnsent()).checked();
-            }
-            call.submitted(Outcome.checked(packet).int64());
-            return call;
-        } catch (FailoverException e) {
-            calls.remove(id);
-            return CompletableFuture.failedFuture(e);
-        } catch (RuntimeException | Error e) {
-            calls.remove(id);
-            throw e;
-        }
+        return sender.sendAsync(Objects.requireNonNull(request, "request"), ResponseKind.COLLECTED);
+    }
+
+    /**
+     * Sends a request without waiting, and is done when the head of the response is there, as that of {@link
+     * #sendStreaming}. Otherwise as {@link #sendAsync}. A response that comes when the future was completed from
+     * outside is closed.
+     *
+     * @param request what to send
+     * @return the answer to come, to be closed
+     * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
+     */
+    public CompletableFuture<FailoverStreamingResponse> sendStreamingAsync(FailoverRequest request) {
+        return sender.sendAsync(Objects.requireNonNull(request, "request"), ResponseKind.STREAMING);
     }
 
     /**
@@ -260,7 +274,9 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverException it cannot be read, or the client is closed
      */
     public void discover() throws IOException {
-        refuseWhileDeciding(Effect.NONE);
+        if (events.isDeciding()) {
+            throw wouldDeadlock(Effect.NONE).checked();
+        }
         io(Native::discover);
     }
 
@@ -300,8 +316,8 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
-     * Takes no new calls, waits for those under way, cancels what is left, and ends the listeners. The second time does
-     * nothing but wait.
+     * Takes no new calls, waits for those under way and for the bodies of streaming responses that are neither read to
+     * the end nor closed, cancels what is left, and ends the listeners. The second time does nothing but wait.
      *
      * @param timeout how long to wait for calls and listeners; zero: not at all
      * @return false if a listener is still running; no other one will start
@@ -325,7 +341,8 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     private boolean closeWithin(long millis) {
-        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(millis);
+        long timeout = TimeUnit.MILLISECONDS.toNanos(millis);
+        long deadline = System.nanoTime() + timeout;
         long client = handles.client().acquire();
         if (client != Handle.GONE) {
             try {
@@ -338,8 +355,11 @@ public final class FailoverClient implements AutoCloseable {
         try {
             // A call that has ended has its completion on the way: with the queue closed it would be lost.
             boolean canWait = !pump.isCurrent();
+            threads.close();
             if (canWait) {
                 calls.awaitNone(DRAIN_NANOS);
+                // They complete without the queue, and may be held up by the application's own code.
+                threads.awaitNone(Math.max(deadline - System.nanoTime(), Math.min(timeout, INTERRUPTED_NANOS)));
             }
             handles.closeQueue();
             if (canWait) {
@@ -394,13 +414,7 @@ public final class FailoverClient implements AutoCloseable {
                 | (events.switched.isEmpty() ? 0 : 1L << EventItem.SWITCHED);
     }
 
-    private void refuseWhileDeciding(Effect effect) throws FailoverException {
-        if (events.isDeciding()) {
-            throw wouldDeadlock(effect).checked();
-        }
-    }
-
-    private static Failure wouldDeadlock(Effect effect) {
+    static Failure wouldDeadlock(Effect effect) {
         return new Failure(
                 ErrorKind.WOULD_DEADLOCK,
                 "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
@@ -408,7 +422,7 @@ public final class FailoverClient implements AutoCloseable {
                 effect);
     }
 
-    private static Failure closed(Effect effect) {
+    static Failure closed(Effect effect) {
         return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
     }
 
@@ -437,7 +451,7 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /** Null if the client is closed. */
-    private byte[] use(LongFunction<byte[]> call) {
+    <R> R use(LongFunction<R> call) {
         long client = handles.client().acquire();
         if (client == Handle.GONE) {
             return null;

@@ -5,6 +5,7 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
@@ -20,6 +21,7 @@ public final class FailoverClientBuilder {
     private final String url;
     private final Map<String, String> settings = new LinkedHashMap<>();
     private TokenProvider tokenProvider;
+    private AttemptPreparer preparer;
     private Executor executor;
 
     FailoverClientBuilder(String url) {
@@ -150,6 +152,90 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * Who the client says it is, for servers that ask for a certificate; default: it has none.
+     *
+     * @param pemFile a file with the certificate, its chain and its private key in PEM form, read by {@link #build()},
+     *     which refuses one that is not there or has not both
+     * @return this builder
+     */
+    public FailoverClientBuilder clientCertificate(Path pemFile) {
+        return setting("client_certificate", pemFile.toString());
+    }
+
+    /**
+     * Whether to speak HTTP/2 where the server does; default true. Without TLS it is HTTP/1.1 always.
+     *
+     * @param http2 false: HTTP/1.1 only
+     * @return this builder
+     */
+    public FailoverClientBuilder http2(boolean http2) {
+        return setting("http2", http2 ? "on" : "off");
+    }
+
+    /**
+     * Whether answers are asked for in a compressed form, and decoded; default true. Then a request that has no {@code
+     * Accept-Encoding} of its own asks for gzip and brotli, and a response so encoded has neither {@code
+     * Content-Encoding} nor {@code Content-Length}. A request that has one gets the body as it came.
+     *
+     * @param decompress false: bodies as they come
+     * @return this builder
+     */
+    public FailoverClientBuilder decompress(boolean decompress) {
+        return setting("decompress", decompress ? "on" : "off");
+    }
+
+    /**
+     * The proxy that all connections go through; default: none. Its failures are {@link ErrorKind#LOCAL}, and no reason
+     * to switch.
+     *
+     * @param url {@code http://host:port}, or {@code http://user:password@host:port}; {@link #build()} refuses others
+     * @return this builder
+     */
+    public FailoverClientBuilder proxy(String url) {
+        return setting("proxy", url);
+    }
+
+    /**
+     * The proxy that the environment names: {@code HTTPS_PROXY}, {@code HTTP_PROXY} and {@code ALL_PROXY}, but for the
+     * hosts in {@code NO_PROXY}, in upper or lower case. Java's system properties are not looked at. Default: none.
+     *
+     * @return this builder
+     */
+    public FailoverClientBuilder systemProxy() {
+        return proxy("system");
+    }
+
+    /**
+     * How many redirects of a call are followed; default 0: a redirect is the response. Of GET and HEAD 301, 302, 303,
+     * 307 and 308 are followed, of others 307 and 308, with the same method and body; never from https to http, and only
+     * to the organization's endpoints and {@link #allowedHosts}. Each is an attempt of the call.
+     *
+     * @param redirects 0 to 20; {@link #build()} refuses others
+     * @return this builder
+     */
+    public FailoverClientBuilder maxRedirects(int redirects) {
+        return number("max_redirects", redirects);
+    }
+
+    /**
+     * Further hosts that requests and redirects may go to; default: none. They get no {@code Authorization} and no
+     * {@code Cookie}, and there is no failover for them: their attempts have no role. An organization of https has no
+     * hosts of http.
+     *
+     * @param hosts {@code host}, for the default port of http and https, or {@code host:port}; {@link #build()} refuses
+     *     others. Replaces what was set before; nothing: none
+     * @return this builder
+     */
+    public FailoverClientBuilder allowedHosts(String... hosts) {
+        if (hosts.length == 0) {
+            settings.remove("allowed_hosts");
+            return this;
+        }
+        // String.join would make a host of a null.
+        return setting("allowed_hosts", String.join(",", List.of(hosts)));
+    }
+
+    /**
      * Where connections really go, for private DNS, drills and tests; names and certificates stay those of the URL.
      *
      * @param targets {@code host:port} to {@code address:port}; replaces what was set before
@@ -235,6 +321,17 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * What changes attempts before they are sent. Without it, they are sent as the request says.
+     *
+     * @param preparer called for each attempt; replaces what was set before
+     * @return this builder
+     */
+    public FailoverClientBuilder prepare(AttemptPreparer preparer) {
+        this.preparer = Objects.requireNonNull(preparer, "preparer");
+        return this;
+    }
+
+    /**
      * Where {@code EndpointSwitched} listeners run, one at a time, and futures complete. Without it, listeners run on
      * the client's event thread, and futures complete as those of {@link java.util.concurrent.CompletableFuture}.
      * {@code EndpointSwitchRequired} listeners run on the event thread always.
@@ -269,7 +366,7 @@ public final class FailoverClientBuilder {
             Arguments.pack(packet, key);
             Arguments.pack(packet, value);
         });
-        return FailoverClient.open(packet.toBytes(), tokenProvider, executor);
+        return FailoverClient.open(packet.toBytes(), tokenProvider, preparer, executor);
     }
 
     private FailoverClientBuilder millis(String key, Duration duration) {

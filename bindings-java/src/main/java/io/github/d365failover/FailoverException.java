@@ -12,6 +12,8 @@ import java.util.OptionalInt;
  * <p>Of a write, {@link #effect()} says whether it may be sent again. An interrupt of the calling thread ends a call
  * with kind {@link ErrorKind#CANCELLED}; the thread's interrupt flag stays set. (It is not an {@link
  * java.io.InterruptedIOException}, because what is known of the write would be lost with it.)
+ *
+ * <p>What a request's body, or an {@link AttemptPreparer}, has thrown is the cause of the exception of its call.
  */
 public class FailoverException extends IOException {
     private static final long serialVersionUID = 1L;
@@ -28,7 +30,7 @@ public class FailoverException extends IOException {
     private final transient Failure.Details details;
 
     FailoverException(Failure failure) {
-        super(failure.message());
+        super(failure.message(), failure.cause());
         this.kind = failure.kind();
         this.effect = failure.details().effect;
         this.switched = failure.details().switched;

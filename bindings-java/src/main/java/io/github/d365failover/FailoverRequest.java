@@ -1,27 +1,39 @@
 package io.github.d365failover;
 
 import io.github.d365failover.impl.PacketWriter;
+import java.io.IOException;
+import java.io.InputStream;
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
-/** One request. Immutable; can be sent any number of times. */
+/**
+ * One request. Immutable; can be sent any number of times, also by several threads at once, unless its body is a stream
+ * that can be read only once.
+ */
 public final class FailoverRequest {
     private static final long NO_TIMEOUT = -1;
+    private static final int NOT_STREAMED = 0;
+    private static final int READ_ONCE = 1;
+    private static final int READ_AGAIN = 2;
 
     private final String method;
     private final String url;
     private final Operation operation;
     private final byte[] head;
     private final byte[] body;
+    private final StreamedBody streamed;
 
     private FailoverRequest(Builder builder) {
         this.method = builder.method;
         this.url = builder.url;
         this.operation = builder.operation;
         this.body = builder.body;
+        this.streamed = builder.streamed;
         PacketWriter packet = new PacketWriter();
         Arguments.pack(packet, method);
         Arguments.pack(packet, url);
@@ -31,6 +43,9 @@ public final class FailoverRequest {
         }
         packet.int64(builder.timeoutMillis);
         packet.int32(operation.ordinal());
+        if (streamed == null) {
+            packet.int32(NOT_STREAMED).int64(StreamedBody.UNKNOWN_LENGTH);
+        }
         this.head = packet.toBytes();
     }
 
@@ -74,13 +89,30 @@ public final class FailoverRequest {
         return reads ? Effect.NONE : Effect.NOT_EXECUTED;
     }
 
-    byte[] head() {
-        return head;
+    /**
+     * All but the body.
+     *
+     * @throws IOException the length of the body cannot be had
+     */
+    byte[] head() throws IOException {
+        if (streamed == null) {
+            return head;
+        }
+        int reader = streamed.canRewind() ? READ_AGAIN : READ_ONCE;
+        byte[] tail = new PacketWriter().int32(reader).int64(streamed.length()).toBytes();
+        byte[] whole = Arrays.copyOf(head, head.length + tail.length);
+        System.arraycopy(tail, 0, whole, head.length, tail.length);
+        return whole;
     }
 
-    /** Null without a body. */
+    /** Null without a body, and for one that is streamed. */
     byte[] body() {
         return body;
+    }
+
+    /** Null for a body of bytes. */
+    StreamedBody streamed() {
+        return streamed;
     }
 
     @Override
@@ -94,6 +126,7 @@ public final class FailoverRequest {
         private final String url;
         private final List<String> headers = new ArrayList<>();
         private byte[] body;
+        private StreamedBody streamed;
         private long timeoutMillis = NO_TIMEOUT;
         private Operation operation = Operation.AUTO;
 
@@ -122,8 +155,7 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder body(byte[] body) {
-            this.body = body.clone();
-            return this;
+            return bytes(body.clone());
         }
 
         /**
@@ -133,12 +165,96 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder body(String body) {
-            this.body = Arguments.utf8(body);
-            return this;
+            return bytes(Arguments.utf8(body));
         }
 
         /**
-         * How long the call may take with all its attempts and pauses. Without it, the client's {@code deadline}.
+         * Sets the body to a file, which is read anew for each attempt. Its length is asked for when the request is
+         * sent.
+         *
+         * @param file a file; one that cannot be read fails the call with {@link ErrorKind#LOCAL}
+         * @return this builder
+         */
+        public Builder body(Path file) {
+            return streamed(StreamedBody.of(file));
+        }
+
+        /**
+         * Sets the body to what is read while it is sent, anew for each attempt. Its length is not known: HTTP/1.1
+         * sends it in chunks.
+         *
+         * @param source opens the body; what it or a stream throws fails the call with {@link ErrorKind#LOCAL} and
+         *     without failover, as the cause of its exception
+         * @return this builder
+         */
+        public Builder body(BodySource source) {
+            return streamed(StreamedBody.of(source, StreamedBody.UNKNOWN_LENGTH));
+        }
+
+        /**
+         * As {@link #body(BodySource)}, of a known length.
+         *
+         * @param source opens the body
+         * @param length in bytes, from 0; a stream that has more or fewer fails the call with {@link ErrorKind#LOCAL}
+         * @return this builder
+         * @throws FailoverUsageException a negative length
+         */
+        public Builder body(BodySource source, long length) {
+            return streamed(StreamedBody.of(source, checked(length)));
+        }
+
+        /**
+         * Sets the body to a stream that can be read once. So the request can be sent once: a second call fails with
+         * {@link FailoverUsageException}. And a call that has begun to read the stream is not sent again: it ends with
+         * the fault that it met, and says so; use {@link #body(BodySource)} where the bytes can be had again. With a
+         * header {@code Expect: 100-continue} the server can refuse before the stream is begun.
+         *
+         * <p>The stream belongs to the call: it is closed when that has ended, whatever came of it. Its length is not
+         * known: HTTP/1.1 sends it in chunks.
+         *
+         * @param stream read on the thread that is inside of {@code send}, or for {@code sendAsync} on a thread of the
+         *     client's; what it throws fails the call with {@link ErrorKind#LOCAL} and without failover, as the cause
+         *     of its exception
+         * @return this builder
+         */
+        public Builder body(InputStream stream) {
+            return streamed(StreamedBody.once(stream, StreamedBody.UNKNOWN_LENGTH));
+        }
+
+        /**
+         * As {@link #body(InputStream)}, of a known length.
+         *
+         * @param stream can be read once
+         * @param length in bytes, from 0; a stream that has more or fewer fails the call with {@link ErrorKind#LOCAL}
+         * @return this builder
+         * @throws FailoverUsageException a negative length
+         */
+        public Builder body(InputStream stream, long length) {
+            return streamed(StreamedBody.once(stream, checked(length)));
+        }
+
+        private Builder bytes(byte[] bytes) {
+            this.body = bytes;
+            this.streamed = null;
+            return this;
+        }
+
+        private Builder streamed(StreamedBody other) {
+            this.body = null;
+            this.streamed = other;
+            return this;
+        }
+
+        private static long checked(long length) {
+            if (length < 0) {
+                throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a negative length: " + length);
+            }
+            return length;
+        }
+
+        /**
+         * How long the call may take with all its attempts and pauses, until the head of the answer where the body is
+         * streamed. Without it, the client's {@code deadline}.
          *
          * @param timeout more than zero, in milliseconds
          * @return this builder

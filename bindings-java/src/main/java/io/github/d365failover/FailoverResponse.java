@@ -8,29 +8,12 @@ import java.util.Optional;
 
 /** What the service answered. Immutable but for the array that {@link #body()} gives. */
 public final class FailoverResponse {
-    private final int status;
-    private final String url;
-    private final Map<String, List<String>> headers;
+    private final ResponseHead head;
     private final byte[] body;
-    private final Effect effect;
-    private final boolean switched;
-    private final List<Attempt> attempts;
 
-    FailoverResponse(
-            int status,
-            String url,
-            Map<String, List<String>> headers,
-            byte[] body,
-            Effect effect,
-            boolean switched,
-            List<Attempt> attempts) {
-        this.status = status;
-        this.url = url;
-        this.headers = headers;
+    FailoverResponse(ResponseHead head, byte[] body) {
+        this.head = head;
         this.body = body;
-        this.effect = effect;
-        this.switched = switched;
-        this.attempts = attempts;
     }
 
     /**
@@ -39,7 +22,7 @@ public final class FailoverResponse {
      * @return 200 and so on; error statuses that are the service's answer are responses too
      */
     public int status() {
-        return status;
+        return head.status;
     }
 
     /**
@@ -48,7 +31,7 @@ public final class FailoverResponse {
      * @return the absolute URL on the endpoint that answered
      */
     public URI uri() {
-        return URI.create(url);
+        return head.uri();
     }
 
     /**
@@ -57,7 +40,7 @@ public final class FailoverResponse {
      * @return an unmodifiable map whose keys are found in any case; values in the order in which they came
      */
     public Map<String, List<String>> headers() {
-        return headers;
+        return head.headers;
     }
 
     /**
@@ -67,8 +50,7 @@ public final class FailoverResponse {
      * @return its value; empty if it did not come
      */
     public Optional<String> header(String name) {
-        List<String> values = headers.get(name);
-        return values == null ? Optional.empty() : Optional.of(values.get(0));
+        return head.header(name);
     }
 
     /**
@@ -95,7 +77,7 @@ public final class FailoverResponse {
      * @return {@link Effect#NONE} for a read
      */
     public Effect effect() {
-        return effect;
+        return head.effect;
     }
 
     /**
@@ -104,7 +86,7 @@ public final class FailoverResponse {
      * @return true if so, whoever caused it
      */
     public boolean switched() {
-        return switched;
+        return head.switched;
     }
 
     /**
@@ -113,11 +95,11 @@ public final class FailoverResponse {
      * @return an unmodifiable list, the last one is this response's
      */
     public List<Attempt> attempts() {
-        return attempts;
+        return head.attempts;
     }
 
     @Override
     public String toString() {
-        return "HTTP " + status + " from " + url;
+        return head.toString();
     }
 }

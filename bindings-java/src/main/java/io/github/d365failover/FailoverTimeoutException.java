@@ -11,8 +11,15 @@ import java.net.http.HttpTimeoutException;
 public class FailoverTimeoutException extends FailoverException {
     private static final long serialVersionUID = 1L;
 
+    private static Throwable cause(Failure failure) {
+        HttpTimeoutException cause = new HttpTimeoutException(failure.message());
+        if (failure.cause() != null) {
+            cause.initCause(failure.cause());
+        }
+        return cause;
+    }
+
     FailoverTimeoutException(Failure failure) {
-        super(failure);
-        initCause(new HttpTimeoutException(failure.message()));
+        super(failure.with(failure.kind(), cause(failure)));
     }
 }

@@ -25,16 +25,27 @@ final class Failure {
     private final ErrorKind kind;
     private final String message;
     private final Details details;
+    private final Throwable cause;
 
     Failure(ErrorKind kind, String message, Details details) {
+        this(kind, message, details, null);
+    }
+
+    private Failure(ErrorKind kind, String message, Details details, Throwable cause) {
         this.kind = kind;
         this.message = message;
         this.details = details;
+        this.cause = cause;
     }
 
     /** A failure of this side's, before anything was sent. */
     Failure(ErrorKind kind, String message, Effect effect) {
         this(kind, message, new Details(effect));
+    }
+
+    /** The same with what the application has thrown. */
+    Failure with(ErrorKind otherKind, Throwable thrown) {
+        return new Failure(otherKind, message, details, thrown);
     }
 
     ErrorKind kind() {
@@ -47,6 +58,11 @@ final class Failure {
 
     Details details() {
         return details;
+    }
+
+    /** What the application has thrown, or null. */
+    Throwable cause() {
+        return cause;
     }
 
     /** For methods that do I/O, of which a {@link FailoverException} is the answer unless the argument is at fault. */

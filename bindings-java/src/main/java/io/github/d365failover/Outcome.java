@@ -3,14 +3,11 @@ package io.github.d365failover;
 import io.github.d365failover.impl.PacketReader;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.TreeMap;
 
 /** What native methods answer, as objects. */
 final class Outcome {
@@ -65,28 +62,14 @@ final class Outcome {
     }
 
     static FailoverResponse response(PacketReader in) {
-        int status = in.int32();
-        String url = in.text();
-        Map<String, List<String>> headers = headers(in);
-        Effect effect = Effect.ofNumber(in.int32());
-        boolean switched = in.flag();
-        List<Attempt> attempts = attempts(in);
-        return new FailoverResponse(status, url, headers, in.bytes(), effect, switched, attempts);
+        ResponseHead head = new ResponseHead(in);
+        return new FailoverResponse(head, in.bytes());
     }
 
-    private static Map<String, List<String>> headers(PacketReader in) {
-        Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
-        for (int left = in.int32(); left > 0; left--) {
-            headers.computeIfAbsent(in.text(), name -> new ArrayList<>(1)).add(in.text());
-        }
-        headers.replaceAll((name, values) -> Collections.unmodifiableList(values));
-        return Collections.unmodifiableMap(headers);
-    }
-
-    private static List<Attempt> attempts(PacketReader in) {
+    static List<Attempt> attempts(PacketReader in) {
         Attempt[] attempts = new Attempt[in.int32()];
         for (int i = 0; i < attempts.length; i++) {
-            Role role = Role.ofNumber(in.int64());
+            Role role = Role.ofOptional(in.int64());
             long epoch = in.int64();
             Phase phase = Phase.ofNumber(in.int64());
             long fault = in.int64();
@@ -94,6 +77,7 @@ final class Outcome {
             int serviceCode = (int) in.int64();
             Instant started = Instant.ofEpochMilli(in.int64());
             Duration took = Duration.ofNanos(in.int64() * 1000);
+            long httpVersion = in.int64();
             attempts[i] = new Attempt(
                     role,
                     epoch,
@@ -103,6 +87,7 @@ final class Outcome {
                     serviceCode,
                     started,
                     took,
+                    httpVersion,
                     in.text(),
                     in.text());
         }

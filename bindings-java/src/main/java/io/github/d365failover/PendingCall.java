@@ -1,19 +1,20 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
 /** A call that was submitted. Completing it from outside, by {@code cancel} or a timeout, cancels the call. */
-final class PendingCall extends CompletableFuture<FailoverResponse> {
+final class PendingCall<T> extends ClientFuture<T> {
     /** Keeps the client from being collected while the call is under way. */
     private FailoverClient client;
 
     private long handle;
     private boolean ended;
 
-    PendingCall(FailoverClient client) {
+    PendingCall(FailoverClient client, ResponseKind<T> kind) {
+        super(kind);
         this.client = client;
     }
 
@@ -36,13 +37,13 @@ final class PendingCall extends CompletableFuture<FailoverResponse> {
     }
 
     /** The library is done with the call. */
-    void ended(byte[] packet, Executor executor) {
-        release();
+    void ended(Answer answer, Executor executor) {
+        FailoverClient of = release();
         later(executor, () -> {
-            PacketReader in = new PacketReader(packet);
+            PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
             if (failure == null) {
-                complete(Outcome.response(in));
+                give(kind().of(in, answer, of));
             } else {
                 fail(failure);
             }
@@ -61,40 +62,14 @@ final class PendingCall extends CompletableFuture<FailoverResponse> {
         later(executor, () -> fail(failure));
     }
 
-    private void fail(Failure failure) {
-        try {
-            completeExceptionally(failure.checked());
-        } catch (FailoverUsageException e) {
-            completeExceptionally(e);
-        }
-    }
-
-    private synchronized void release() {
+    private synchronized FailoverClient release() {
+        FailoverClient of = client;
         ended = true;
         client = null;
         if (handle != 0) {
             Native.pendingFree(handle);
             handle = 0;
         }
-    }
-
-    /**
-     * A future always completes: where the executor does not take it, for whatever reason, here. One that took it and
-     * failed all the same completes it a second time, which does nothing.
-     */
-    private void later(Executor executor, Runnable completion) {
-        try {
-            (executor == null ? defaultExecutor() : executor).execute(() -> certainly(completion));
-        } catch (Throwable e) {
-            certainly(completion);
-        }
-    }
-
-    private void certainly(Runnable completion) {
-        try {
-            completion.run();
-        } catch (Throwable e) {
-            completeExceptionally(e);
-        }
+        return of;
     }
 }

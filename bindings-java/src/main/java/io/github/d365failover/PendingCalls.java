@@ -1,5 +1,6 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Answer;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,7 +13,7 @@ final class PendingCalls {
             new Failure(ErrorKind.CLOSED, "the client was closed", Effect.UNKNOWN);
 
     private final Executor executor;
-    private final Map<Long, PendingCall> calls = new HashMap<>();
+    private final Map<Long, PendingCall<?>> calls = new HashMap<>();
     private long last;
     private boolean closed;
 
@@ -22,7 +23,7 @@ final class PendingCalls {
     }
 
     /** A number for the call; 0 if nobody will bring completions any more. */
-    synchronized long add(PendingCall call) {
+    synchronized long add(PendingCall<?> call) {
         if (closed) {
             return 0;
         }
@@ -49,37 +50,39 @@ final class PendingCalls {
         return true;
     }
 
-    void ended(long id, byte[] packet) {
-        PendingCall call = take(id);
-        if (call != null) {
-            call.ended(packet, executor);
+    void ended(long id, Answer answer) {
+        PendingCall<?> call = take(id);
+        if (call == null) {
+            answer.discard();
+        } else {
+            call.ended(answer, executor);
         }
     }
 
     /** The call has ended, and how cannot be said in this JVM. */
     void failed(long id, Throwable reason) {
-        PendingCall call = take(id);
+        PendingCall<?> call = take(id);
         if (call != null) {
             call.failed(reason, executor);
         }
     }
 
-    private synchronized PendingCall take(long id) {
-        PendingCall call = calls.remove(id);
+    private synchronized PendingCall<?> take(long id) {
+        PendingCall<?> call = calls.remove(id);
         notifyAll();
         return call;
     }
 
     /** Nobody will bring completions any more. */
     void close() {
-        List<PendingCall> left;
+        List<PendingCall<?>> left;
         synchronized (this) {
             closed = true;
             left = List.copyOf(calls.values());
             calls.clear();
             notifyAll();
         }
-        for (PendingCall call : left) {
+        for (PendingCall<?> call : left) {
             call.lost(LOST, executor);
         }
     }

@@ -1,5 +1,6 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
 import java.lang.System.Logger.Level;
@@ -108,9 +109,9 @@ final class QueuePump implements Runnable {
     }
 
     private void completion(long item, long call) {
-        byte[] packet;
+        Answer answer;
         try {
-            packet = Native.itemResult(item);
+            answer = Answer.of(response -> Native.itemResult(item, response));
         } catch (Throwable e) {
             // There may be no memory for this answer, which says nothing of the next.
             calls.failed(call, e);
@@ -118,6 +119,6 @@ final class QueuePump implements Runnable {
         } finally {
             Native.itemFree(item);
         }
-        calls.ended(call, packet);
+        calls.ended(call, answer);
     }
 }

@@ -12,4 +12,9 @@ public enum Role {
     static Role ofNumber(long number) {
         return number == 1 ? PRIMARY : number == 2 ? ALTERNATE : OTHER;
     }
+
+    /** Null for what went to neither endpoint. */
+    static Role ofOptional(long number) {
+        return number == 0 ? null : ofNumber(number);
+    }
 }

@@ -13,6 +13,18 @@
  * of the library. From JDK 24 on the JVM warns unless it is started with {@code
  * --enable-native-access=ALL-UNNAMED} (or, on the module path, {@code =io.github.d365failover}).
  *
+ * <h2>Large bodies</h2>
+ *
+ * A request's body can be read while it is sent, from a file, a {@link io.github.d365failover.BodySource}, or a stream
+ * that can be read once ({@link io.github.d365failover.FailoverRequest.Builder}); a response's can be read from the
+ * connection ({@link io.github.d365failover.FailoverClient#sendStreaming}). Neither is then gathered in memory.
+ *
+ * <h2>Threads</h2>
+ *
+ * No thread of the native library enters the JVM. The bodies of requests and {@link
+ * io.github.d365failover.AttemptPreparer} run on the thread that is inside of {@code send}, or for {@code sendAsync} on a
+ * daemon thread of the client's; token providers and listeners on daemon threads of the client's.
+ *
  * <h2>Errors</h2>
  *
  * <ul>

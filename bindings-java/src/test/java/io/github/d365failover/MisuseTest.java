@@ -1,9 +1,11 @@
 package io.github.d365failover;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.InputStream;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -47,16 +49,28 @@ class MisuseTest {
                 () -> builder.connectTo(null),
                 () -> builder.tokenProvider(null),
                 () -> builder.executor(null),
+                () -> builder.prepare(null),
+                () -> builder.proxy(null),
+                () -> builder.clientCertificate(null),
+                () -> builder.allowedHosts((String[]) null),
+                () -> builder.allowedHosts("files.test", null),
                 () -> FailoverRequest.builder(null, "/"),
                 () -> FailoverRequest.builder("GET", (String) null),
                 () -> request.header(null, "1"),
                 () -> request.header("A", null),
                 () -> request.body((String) null),
                 () -> request.body((byte[]) null),
+                () -> request.body((Path) null),
+                () -> request.body((BodySource) null),
+                () -> request.body((BodySource) null, 1),
+                () -> request.body((InputStream) null),
+                () -> request.body((InputStream) null, 1),
                 () -> request.timeout(null),
                 () -> request.operation(null),
                 () -> client.send(null),
                 () -> client.sendAsync(null),
+                () -> client.sendStreaming(null),
+                () -> client.sendStreamingAsync(null),
                 () -> client.close(null),
                 () -> client.addEndpointSwitchedListener(null),
                 () -> client.addEndpointSwitchRequiredListener(null),
@@ -87,10 +101,36 @@ class MisuseTest {
     @ParameterizedTest
     @CsvSource({
         "auto_switch, perhaps", "preset, java", "url_form, query", "connect_timeout_ms, soon", "connect_timeout_ms, -1",
-        "max_connections, 0", "tls_verify, maybe", "connect_to, nonsense", "user_agent, 'a\nb'",
+        "max_connections, 0", "tls_verify, maybe", "http2, h3", "decompress, zstd",
+        "proxy, ftp://proxy.test", "proxy, http://", "max_redirects, 21", "max_redirects, -1", "allowed_hosts, 'a b'",
+        "client_certificate, /no/such/file.pem", "connect_to, nonsense", "user_agent, 'a\nb'",
     })
     void aValueThatASettingCannotHave(String key, String value) {
         assertEquals(ErrorKind.INVALID_SETTING, usage(() -> FailoverClient.builder(URL).setting(key, value).build()));
+    }
+
+    @Test
+    void theBuilderSaysWhatItsSettingsAreCalled() {
+        FailoverClient.builder(URL)
+                .tlsVerify(false)
+                .http2(false)
+                .decompress(false)
+                .systemProxy()
+                .proxy("http://user:secret@proxy.test:3128")
+                .maxRedirects(20)
+                .allowedHosts("files.test", "login.test:8443")
+                .build()
+                .close();
+        FailoverClient.builder(URL).tlsVerify(false).http2(true).decompress(true).allowedHosts("x").allowedHosts().build().close();
+        for (FailoverClientBuilder builder : List.of(
+                FailoverClient.builder(URL).proxy("socks5://user:secret@proxy.test:1"),
+                FailoverClient.builder(URL).maxRedirects(21),
+                FailoverClient.builder(URL).allowedHosts("https://files.test/"),
+                FailoverClient.builder(URL).clientCertificate(Path.of("/no/such/file.pem")))) {
+            FailoverUsageException e = assertThrows(FailoverUsageException.class, builder.tlsVerify(false)::build);
+            assertEquals(ErrorKind.INVALID_SETTING, e.kind());
+            assertFalse(e.getMessage().contains("secret"), e.getMessage());
+        }
     }
 
     @Test

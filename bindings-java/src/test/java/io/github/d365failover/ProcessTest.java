@@ -8,7 +8,6 @@ import io.github.d365failover.support.Twin;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -34,12 +33,7 @@ class ProcessTest {
     }
 
     private ChildJvm child() {
-        return new ChildJvm(Map.of(
-                        "D365_URL", Twin.PRIMARY,
-                        "D365_PRESET", "dotnet",
-                        "D365_CA_BUNDLE", twin.caFile().toString(),
-                        "D365_CONNECT_TO", twin.connectToText()))
-                .option("-Djava.io.tmpdir=" + temporary);
+        return new ChildJvm(twin.environment()).option("-Djava.io.tmpdir=" + temporary);
     }
 
     @Test

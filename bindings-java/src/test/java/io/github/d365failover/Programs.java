@@ -1,7 +1,9 @@
 package io.github.d365failover;
 
 import com.sun.net.httpserver.HttpServer;
+import java.io.ByteArrayInputStream;
 import java.io.File;
+import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
@@ -9,6 +11,7 @@ import java.net.InetSocketAddress;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -65,6 +68,15 @@ public final class Programs {
             listening.await();
             client.sendAsync(WHO_AM_I);
             asked.await();
+            CountDownLatch preparing = new CountDownLatch(1);
+            FailoverClient prepared = fromEnvironment()
+                    .prepare(attempt -> {
+                        preparing.countDown();
+                        new CountDownLatch(1).await();
+                    })
+                    .build();
+            prepared.sendAsync(WHO_AM_I);
+            preparing.await();
             System.out.println("main returns");
         }
     }
@@ -259,12 +271,49 @@ public final class Programs {
                 calls.add(client.sendAsync(WHO_AM_I));
             }
             calls.get(0).cancel(true);
+            bodies(client);
             CompletableFuture.allOf(calls.toArray(new CompletableFuture<?>[0])).exceptionally(e -> null).get();
             Thread.currentThread().interrupt();
             expect(FailoverException.class, () -> client.send(WHO_AM_I));
             Thread.interrupted();
             client.close();
             expect(FailoverException.class, () -> client.send(WHO_AM_I));
+        }
+
+        private static void bodies(FailoverClient client) throws Exception {
+            FailoverRequest.Builder post = FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                    .header("Content-Type", "application/json");
+            byte[] row = "{\"name\":\"everything streamed\"}".getBytes(StandardCharsets.UTF_8);
+            client.send(post.body(() -> new ByteArrayInputStream(row), row.length).build());
+            client.sendAsync(post.body(new ByteArrayInputStream(row)).build()).get();
+            expect(FailoverException.class, () -> client.send(post.body(() -> null).build()));
+            expect(FailoverException.class, () -> client.send(post.body(() -> recurse(0)).build()));
+            try (FailoverStreamingResponse response = client.sendStreaming(WHO_AM_I)) {
+                response.body().readAllBytes();
+            }
+            client.sendStreamingAsync(WHO_AM_I).get().close();
+            client.sendStreaming(WHO_AM_I).body().readAllBytes();
+            try (FailoverClient prepared = fromEnvironment()
+                    .prepare(attempt -> {
+                        attempt.setHeader("X-One", attempt.header("Accept").orElse("none"));
+                        attempt.removeHeader("X-One");
+                        attempt.setBody(attempt.body().orElseThrow());
+                        if (attempt.method().equals("DELETE")) {
+                            recurse(0);
+                        }
+                    })
+                    .build()) {
+                prepared.send(WHO_AM_I);
+                prepared.sendAsync(WHO_AM_I).get();
+                expect(
+                        FailoverException.class,
+                        () -> prepared.send(FailoverRequest.builder("DELETE", "/api/data/v9.2/accounts").build()));
+            }
+        }
+
+        /** Until there is no stack left. */
+        private static InputStream recurse(int depth) {
+            return recurse(depth + 1);
         }
 
         private static void expect(Class<? extends Exception> type, Deed deed) {

@@ -123,6 +123,8 @@ class SendTest {
             assertEquals(1, second.epoch());
             assertEquals(204, second.httpStatus().orElseThrow());
             assertEquals(Optional.empty(), second.fault());
+            assertEquals(Optional.empty(), first.httpVersion());
+            assertTrue(second.httpVersion().isPresent());
             assertTrue(second.uri().toString().startsWith(Twin.ALTERNATE));
             assertEquals(URI.create(Twin.ALTERNATE), client.activeUrl());
         }

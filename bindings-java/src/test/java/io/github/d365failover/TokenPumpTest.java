@@ -34,7 +34,7 @@ class TokenPumpTest {
         settings.text("https://contoso.crm.twin.test").int32(2);
         settings.text("alternate_url").text("https://contoso--s.crm.twin.test");
         settings.text("tls_verify").text("off");
-        PacketReader in = Outcome.unchecked(Native.open(settings.toBytes(), true));
+        PacketReader in = Outcome.unchecked(Native.open(settings.toBytes(), true, false));
         ClientHandles handles = new ClientHandles(in.int64(), in.int64());
         TokenPump pump = new TokenPump(
                 in.int64(),
@@ -64,7 +64,7 @@ class TokenPumpTest {
         try {
             FailoverException e = assertThrows(
                     FailoverException.class,
-                    () -> Outcome.checked(Native.send(client, REQUEST.head(), REQUEST.body())));
+                    () -> Outcome.checked(Native.send(client, REQUEST.head(), REQUEST.body(), null, null)));
             assertEquals(ErrorKind.AUTHENTICATION, e.kind());
             return e.getMessage();
         } finally {

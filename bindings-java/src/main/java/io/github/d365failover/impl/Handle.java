@@ -32,6 +32,10 @@ public final class Handle {
         return new Handle(value, Native::queueFree);
     }
 
+    public static Handle ofResponse(long value) {
+        return new Handle(value, Native::responseFree);
+    }
+
     /** The handle, until {@link #release}; {@link #GONE} if the owner has let it go, and then nothing to release. */
     public long acquire() {
         int seen = users.get();

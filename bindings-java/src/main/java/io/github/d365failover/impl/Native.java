@@ -30,11 +30,17 @@ public final class Native {
 
     public static native byte[] classify(int status, byte[] headers, byte[] body);
 
-    public static native byte[] open(byte[] settings, boolean withTokens);
+    public static native byte[] open(byte[] settings, boolean withTokens, boolean withPrepare);
 
-    public static native byte[] send(long client, byte[] head, byte[] body);
+    /**
+     * Sends.
+     *
+     * @param upcalls asked while this runs; null: there is nothing to ask
+     * @param response where the handle of the response is put, whose body is then read; null: the body is collected
+     */
+    public static native byte[] send(long client, byte[] head, byte[] body, Upcalls upcalls, long[] response);
 
-    public static native byte[] submit(long client, byte[] head, byte[] body, long id);
+    public static native byte[] submit(long client, byte[] head, byte[] body, boolean streaming, long id);
 
     public static native byte[] pendingCancel(long pending);
 
@@ -66,13 +72,37 @@ public final class Native {
     /** The number of the call that a completion is of; 0 for an event. */
     public static native long itemCall(long item);
 
-    public static native byte[] itemResult(long item);
+    /**
+     * How a call ended.
+     *
+     * @param response where the handle of a response is put whose body is still to be read
+     */
+    public static native byte[] itemResult(long item, long[] response);
 
     public static native byte[] itemEvent(long item);
 
     public static native byte[] itemReply(long item, int decision);
 
     public static native void itemFree(long item);
+
+    /** How many bytes are in the buffer now, from the offset on; 0 at the end. */
+    public static native byte[] responseRead(long response, byte[] buffer, int offset, int length);
+
+    static native void responseFree(long response);
+
+    public static native byte[] outgoing(long outgoing);
+
+    public static native byte[] outgoingHeader(long outgoing, byte[] name);
+
+    public static native byte[] outgoingSetHeader(long outgoing, byte[] name, byte[] value);
+
+    public static native byte[] outgoingRemoveHeader(long outgoing, byte[] name);
+
+    public static native byte[] outgoingBody(long outgoing);
+
+    public static native byte[] outgoingSetBody(long outgoing, byte[] body);
+
+    public static native byte[] outgoingFail(long outgoing, byte[] message);
 
     /** A request's handle, to be freed; 0: there will be none any more. */
     public static native long tokenNext(long channel);

@@ -7,9 +7,6 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.FailoverClient;
-import io.github.d365failover.FailoverRequest;
-import io.github.d365failover.FailoverResponse;
-import io.github.d365failover.Operation;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -17,18 +14,14 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
-import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.CancellationException;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 
 /** The Java subject of the scenarios: one JSON object a line on standard input, one answer each on standard output. */
 public final class Agent {
     private static final Gson GSON = new GsonBuilder().serializeNulls().disableHtmlEscaping().create();
 
     private final Map<String, Subject> clients = new HashMap<>();
-    private final Map<String, CompletableFuture<FailoverResponse>> calls = new HashMap<>();
+    private final Map<String, Call> calls = new HashMap<>();
 
     private Agent() {}
 
@@ -46,16 +39,13 @@ public final class Agent {
         JsonObject answer = new JsonObject();
         try {
             answer.addProperty("ok", true);
-            serve(request, answer);
-        } catch (ExecutionException e) {
-            return Answers.failed(e.getCause());
+            return serve(request, answer);
         } catch (Exception e) {
             return Answers.failed(e);
         }
-        return answer;
     }
 
-    private void serve(JsonObject request, JsonObject answer) throws Exception {
+    private JsonObject serve(JsonObject request, JsonObject answer) throws Exception {
         String what = request.get("do").getAsString();
         switch (what) {
             case "hello":
@@ -66,16 +56,14 @@ public final class Agent {
                 clients.put(request.get("client").getAsString(), Subject.open(request));
                 break;
             case "call":
-                answer.add("response", Answers.response(subject(request).client.send(request(request))));
-                break;
+                return new Call(subject(request).client, request).send();
             case "start":
-                calls.put(request.get("call").getAsString(), start(request));
+                start(request);
                 break;
             case "await":
-                answer.add("response", Answers.response(await(call(request))));
-                break;
+                return call(request).await();
             case "cancel":
-                call(request).cancel(true);
+                call(request).cancel();
                 break;
             case "state":
                 answer.add("state", Answers.state(subject(request).client));
@@ -96,12 +84,16 @@ public final class Agent {
                 answer.add("events", subject(request).events.await(
                         request.get("at_least").getAsInt(), Duration.ofMillis(request.get("timeout_ms").getAsLong())));
                 break;
+            case "prepared":
+                answer.add("prepared", subject(request).hook.seen());
+                break;
             case "misuse":
                 answer.addProperty("got", Misuse.got(request.get("what").getAsString()));
                 break;
             default:
                 throw new IllegalArgumentException("the agent cannot do " + what);
         }
+        return answer;
     }
 
     private Subject subject(JsonObject request) {
@@ -113,62 +105,23 @@ public final class Agent {
         return subject;
     }
 
-    private CompletableFuture<FailoverResponse> call(JsonObject request) {
+    private Call call(JsonObject request) {
         String name = request.get("call").getAsString();
-        CompletableFuture<FailoverResponse> call = calls.get(name);
+        Call call = calls.get(name);
         if (call == null) {
             throw new IllegalArgumentException("no call " + name);
         }
         return call;
     }
 
-    private CompletableFuture<FailoverResponse> start(JsonObject request) {
-        FailoverClient client = subject(request).client;
-        FailoverRequest call = request(request);
+    private void start(JsonObject request) throws IOException {
+        Call call = new Call(subject(request).client, request);
         if (present(request, "submit") && request.get("submit").getAsBoolean()) {
-            return client.sendAsync(call);
+            call.submit();
+        } else {
+            call.startThread();
         }
-        CompletableFuture<FailoverResponse> outcome = new CompletableFuture<>();
-        Thread thread = new Thread(() -> {
-            try {
-                outcome.complete(client.send(call));
-            } catch (Exception e) {
-                outcome.completeExceptionally(e);
-            }
-        });
-        thread.setDaemon(true);
-        thread.start();
-        return outcome;
-    }
-
-    private static FailoverResponse await(CompletableFuture<FailoverResponse> call) throws Exception {
-        try {
-            return call.get();
-        } catch (ExecutionException e) {
-            throw e;
-        } catch (CancellationException e) {
-            throw new ExecutionException(e);
-        }
-    }
-
-    private static FailoverRequest request(JsonObject call) {
-        FailoverRequest.Builder request =
-                FailoverRequest.builder(call.get("method").getAsString(), call.get("url").getAsString());
-        if (present(call, "headers")) {
-            for (Map.Entry<String, JsonElement> header : call.getAsJsonObject("headers").entrySet()) {
-                request.header(header.getKey(), header.getValue().getAsString());
-            }
-        }
-        if (present(call, "body")) {
-            request.body(call.get("body").getAsString());
-        }
-        if (present(call, "timeout_ms")) {
-            request.timeout(Duration.ofMillis(call.get("timeout_ms").getAsLong()));
-        }
-        if (present(call, "operation")) {
-            request.operation(Operation.valueOf(call.get("operation").getAsString().toUpperCase(Locale.ROOT)));
-        }
-        return request.build();
+        calls.put(request.get("call").getAsString(), call);
     }
 
     static boolean present(JsonObject object, String key) {

@@ -11,10 +11,14 @@ import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverException;
 import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.FailoverStateException;
+import io.github.d365failover.FailoverStreamingResponse;
 import io.github.d365failover.FailoverUsageException;
 import io.github.d365failover.FaultKind;
+import java.net.URI;
+import java.net.http.HttpClient;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 
@@ -23,17 +27,31 @@ final class Answers {
     private Answers() {}
 
     static JsonObject response(FailoverResponse response) {
-        JsonObject json = new JsonObject();
-        json.addProperty("status", response.status());
-        json.addProperty("url", response.uri().toString());
-        JsonObject headers = new JsonObject();
-        response.headers().forEach((name, values) ->
-                headers.addProperty(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
-        json.add("headers", headers);
-        json.addProperty("body", response.bodyString());
+        JsonObject json = head(response.status(), response.uri(), response.headers(), response.bodyString());
         json.addProperty("effect", lower(response.effect()));
         json.addProperty("switched", response.switched());
         json.add("attempts", attempts(response.attempts()));
+        return json;
+    }
+
+    /** Of a stream, with what was read of it as text. */
+    static JsonObject response(FailoverStreamingResponse response, String body) {
+        JsonObject json = head(response.status(), response.uri(), response.headers(), body);
+        json.addProperty("effect", lower(response.effect()));
+        json.addProperty("switched", response.switched());
+        json.add("attempts", attempts(response.attempts()));
+        return json;
+    }
+
+    private static JsonObject head(int status, URI url, Map<String, List<String>> headers, String body) {
+        JsonObject json = new JsonObject();
+        json.addProperty("status", status);
+        json.addProperty("url", url.toString());
+        JsonObject joined = new JsonObject();
+        headers.forEach((name, values) ->
+                joined.addProperty(name.toLowerCase(Locale.ROOT), String.join(", ", values)));
+        json.add("headers", joined);
+        json.addProperty("body", body);
         return json;
     }
 
@@ -93,13 +111,18 @@ final class Answers {
         JsonArray json = new JsonArray();
         for (Attempt attempt : attempts) {
             JsonObject one = new JsonObject();
-            one.addProperty("role", lower(attempt.role()));
+            one.addProperty("role", attempt.role() == null ? null : lower(attempt.role()));
             one.addProperty("epoch", attempt.epoch());
             one.addProperty("phase", lower(attempt.phase()));
             one.add("http_status", number(attempt.httpStatus()));
             one.addProperty("fault", attempt.fault().map(FaultKind::label).orElse(null));
             one.add("code", number(attempt.serviceCode()));
             one.addProperty("url", attempt.uri().toString());
+            one.addProperty(
+                    "http_version",
+                    attempt.httpVersion()
+                            .map(version -> version == HttpClient.Version.HTTP_2 ? "2" : "1.1")
+                            .orElse(null));
             json.add(one);
         }
         return json;

@@ -23,9 +23,12 @@ import java.util.concurrent.atomic.AtomicReference;
 final class Subject {
     final FailoverClient client;
     final EventLog events = new EventLog();
+    /** Null if the scenario asked for none. */
+    final Hook hook;
 
-    private Subject(FailoverClient client) {
+    private Subject(FailoverClient client, Hook hook) {
         this.client = client;
+        this.hook = hook;
     }
 
     static Subject open(JsonObject request) {
@@ -44,7 +47,11 @@ final class Subject {
                 return Token.of("twin-token-for-" + asked.uri().getHost(), Duration.ofHours(1));
             });
         }
-        Subject subject = new Subject(builder.build());
+        Hook hook = Agent.present(request, "prepare") ? new Hook(request.getAsJsonObject("prepare")) : null;
+        if (hook != null) {
+            builder.prepare(hook);
+        }
+        Subject subject = new Subject(builder.build(), hook);
         if (Agent.present(request, "on_required")) {
             String what = request.get("on_required").getAsString();
             subject.client.addEndpointSwitchRequiredListener(event -> subject.required(what, event));
@@ -88,7 +95,25 @@ final class Subject {
                 builder.caBundle(Path.of(value.getAsString()));
                 break;
             case "tls_verify":
-                builder.tlsVerify(value.getAsString().equals("on") || value.getAsString().equals("true"));
+                builder.tlsVerify(isOn(value));
+                break;
+            case "http2":
+                builder.http2(isOn(value));
+                break;
+            case "decompress":
+                builder.decompress(isOn(value));
+                break;
+            case "proxy":
+                builder.proxy(value.getAsString());
+                break;
+            case "client_certificate":
+                builder.clientCertificate(Path.of(value.getAsString()));
+                break;
+            case "max_redirects":
+                builder.maxRedirects(value.getAsInt());
+                break;
+            case "allowed_hosts":
+                builder.allowedHosts(value.getAsString().split(","));
                 break;
             case "connect_to":
                 Map<String, String> targets = new HashMap<>();
@@ -116,6 +141,10 @@ final class Subject {
             default:
                 builder.setting(key, value.getAsString());
         }
+    }
+
+    private static boolean isOn(JsonElement value) {
+        return value.getAsString().equals("on") || value.getAsString().equals("true");
     }
 
     private static Duration millis(JsonElement value) {

@@ -8,4 +8,10 @@ public final class Throwing {
     public static <E extends Throwable> void sneakily(Throwable failure) throws E {
         throw (E) failure;
     }
+
+    /** As an expression of any type. */
+    public static <T> T sneakilyGiven(Throwable failure) {
+        Throwing.<RuntimeException>sneakily(failure);
+        throw new AssertionError();
+    }
 }

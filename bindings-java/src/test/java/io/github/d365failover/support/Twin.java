@@ -45,10 +45,25 @@ public final class Twin implements AutoCloseable {
     }
 
     public static Twin start() throws IOException {
+        return start("--org", "contoso");
+    }
+
+    /** Both sides offer HTTP/2. */
+    public static Twin startWithHttp2() throws IOException {
+        Path config = Files.createTempFile("d365-twin-java", ".json");
+        try {
+            Files.writeString(config, "{\"organizations\":[{\"name\":\"contoso\",\"http2\":true}]}");
+            return start("--config", config.toString());
+        } finally {
+            Files.delete(config);
+        }
+    }
+
+    private static Twin start(String option, String value) throws IOException {
         Path directory = Files.createTempDirectory("d365-twin-java");
         // It ends with this process, whatever happens to it: its standard input ends then.
         Process process = new ProcessBuilder(
-                        BINARY, "--org", "contoso", "--dir", directory.toString(), "--stdin-eof")
+                        BINARY, option, value, "--dir", directory.toString(), "--stdin-eof")
                 .redirectError(new File(directory.toFile(), "stderr"))
                 .start();
         BufferedReader out =
@@ -90,6 +105,15 @@ public final class Twin implements AutoCloseable {
                 .collect(Collectors.joining(","));
     }
 
+    /** What a program in a process of its own makes its client from. */
+    public Map<String, String> environment() {
+        return Map.of(
+                "D365_URL", PRIMARY,
+                "D365_PRESET", "dotnet",
+                "D365_CA_BUNDLE", caFile().toString(),
+                "D365_CONNECT_TO", connectToText());
+    }
+
     /** Sets a fault; {@code more} is JSON members, each with a comma before it. */
     public void fault(String side, String kind, String more) throws Exception {
         post("/faults", "{\"org\":\"contoso\",\"side\":\"" + side + "\",\"kind\":\"" + kind + "\"" + more + "}");
@@ -112,6 +136,18 @@ public final class Twin implements AutoCloseable {
     public long received(String side) throws Exception {
         return get("/wait?org=contoso&side=" + side + "&received_at_least=0")
                 .getAsJsonObject().get("received").getAsLong();
+    }
+
+    /** Whether a side has a row of that name. */
+    public boolean hasRow(String side, String name) throws Exception {
+        for (JsonElement row : get("/rows?org=contoso").getAsJsonArray()) {
+            JsonObject one = row.getAsJsonObject();
+            JsonElement called = one.get("name");
+            if (called.isJsonPrimitive() && called.getAsString().equals(name) && one.get(side).getAsBoolean()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     public int duplicates() throws Exception {

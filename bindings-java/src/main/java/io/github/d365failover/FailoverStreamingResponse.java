@@ -1,0 +1,135 @@
+package io.github.d365failover;
+
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What the service answered, with a body that is read from the connection. To be closed.
+ *
+ * <pre>{@code
+ * try (FailoverStreamingResponse response = client.sendStreaming(FailoverRequest.get(url))) {
+ *     Files.copy(response.body(), file);
+ * }
+ * }</pre>
+ *
+ * <p>Closing it closes its connection if the body was not read to the end, and gives it back to the client if it was.
+ * One that was forgotten, with its stream, is closed when it is collected; until then {@link FailoverClient#close()}
+ * waits for it, as for a call.
+ */
+public final class FailoverStreamingResponse implements AutoCloseable {
+    /** What a reader without a buffer of its own reads at a time; larger reads go straight through. */
+    private static final int BUFFER = 1 << 13;
+
+    private final ResponseHead head;
+    private final InputStream body;
+
+    FailoverStreamingResponse(ResponseHead head, ResponseBody body) {
+        this.head = head;
+        this.body = new BufferedInputStream(body, BUFFER);
+    }
+
+    /**
+     * The HTTP status.
+     *
+     * @return 200 and so on; error statuses that are the service's answer are responses too
+     */
+    public int status() {
+        return head.status;
+    }
+
+    /**
+     * Where the answer came from.
+     *
+     * @return the absolute URL on the endpoint that answered
+     */
+    public URI uri() {
+        return head.uri();
+    }
+
+    /**
+     * The headers.
+     *
+     * @return an unmodifiable map whose keys are found in any case; values in the order in which they came
+     */
+    public Map<String, List<String>> headers() {
+        return head.headers;
+    }
+
+    /**
+     * The first value of a header.
+     *
+     * @param name the header's name, in any case
+     * @return its value; empty if it did not come
+     */
+    public Optional<String> header(String name) {
+        return head.header(name);
+    }
+
+    /**
+     * The body, decoded as {@link FailoverClientBuilder#decompress} says. Closing it closes the response.
+     *
+     * <p>A read waits for the next byte for at most the client's {@code attemptTimeout}; the call's deadline has ended
+     * with the call. What breaks off throws a {@link FailoverException}, now and with each further read: with the kind
+     * of its fault, such as {@link ErrorKind#CONNECTION_LOST} or {@link ErrorKind#TIMEOUT}, the attempts of the call,
+     * and its {@link #effect()}, for a write that was answered with 200 was executed, though its answer is not whole.
+     * Nothing is sent again. After {@link FailoverClient#close()} the kind is {@link ErrorKind#CANCELLED}.
+     *
+     * <p>A read on a thread that is interrupted throws one with {@link ErrorKind#CANCELLED}; the interrupt flag stays
+     * set, and the stream can be read on when it is cleared. An interrupt, or a close on another thread, does not end a
+     * read that waits already: it ends with the next bytes, or with {@code attemptTimeout}. To be read by one thread at
+     * a time.
+     *
+     * @return the same stream each time; not a copy
+     */
+    public InputStream body() {
+        return body;
+    }
+
+    /**
+     * What is known of a write.
+     *
+     * @return {@link Effect#NONE} for a read
+     */
+    public Effect effect() {
+        return head.effect;
+    }
+
+    /**
+     * Whether the endpoint was switched during the call.
+     *
+     * @return true if so, whoever caused it
+     */
+    public boolean switched() {
+        return head.switched;
+    }
+
+    /**
+     * The attempts that the call took.
+     *
+     * @return an unmodifiable list, the last one is this response's
+     */
+    public List<Attempt> attempts() {
+        return head.attempts;
+    }
+
+    /** Ends the body. The second time does nothing. */
+    @Override
+    public void close() {
+        try {
+            body.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public String toString() {
+        return head.toString();
+    }
+}

@@ -1,0 +1,70 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Handle;
+import io.github.d365failover.impl.Native;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.util.Objects;
+
+/** The body of a response, from the connection. It owns the native response, and gives it back when it is collected. */
+final class ResponseBody extends InputStream {
+    private final Handle response;
+    private final ResponseHead head;
+    /** A client that is collected cancels what is read from it. */
+    private final FailoverClient client;
+
+    private final Cleaner.Cleanable cleanable;
+
+    ResponseBody(Handle response, ResponseHead head, FailoverClient client) {
+        this.response = response;
+        this.head = head;
+        this.client = client;
+        // The handle alone: what a cleaner runs must not keep this alive.
+        this.cleanable = FailoverClient.CLEANER.register(this, response::dispose);
+    }
+
+    @Override
+    public int read() throws IOException {
+        byte[] one = new byte[1];
+        return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+    }
+
+    @Override
+    public int read(byte[] buffer, int offset, int length) throws IOException {
+        Objects.checkFromIndexSize(offset, length, buffer.length);
+        if (length == 0) {
+            return 0;
+        }
+        if (Thread.currentThread().isInterrupted()) {
+            throw interrupted();
+        }
+        long handle = response.acquire();
+        if (handle == Handle.GONE) {
+            throw new IOException("the response is closed");
+        }
+        try {
+            int count = Outcome.checked(Native.responseRead(handle, buffer, offset, length)).int32();
+            return count == 0 ? -1 : count;
+        } finally {
+            response.release();
+            Reference.reachabilityFence(client);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private FailoverException interrupted() {
+        Failure.Details details = new Failure.Details(head.effect);
+        details.switched = head.switched;
+        details.attempts = head.attempts;
+        return new Failure(ErrorKind.CANCELLED, "the thread was interrupted before it read on from " + head.url, details)
+                .checked();
+    }
+
+    /** A read that is under way on another thread ends by itself, and the native response with it. */
+    @Override
+    public void close() {
+        cleanable.clean();
+    }
+}

@@ -1,0 +1,52 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.PacketReader;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/** What all kinds of response have. Immutable. */
+final class ResponseHead {
+    final int status;
+    final String url;
+    final Map<String, List<String>> headers;
+    final Effect effect;
+    final boolean switched;
+    final List<Attempt> attempts;
+
+    ResponseHead(PacketReader in) {
+        status = in.int32();
+        url = in.text();
+        headers = headers(in);
+        effect = Effect.ofNumber(in.int32());
+        switched = in.flag();
+        attempts = Outcome.attempts(in);
+    }
+
+    URI uri() {
+        return URI.create(url);
+    }
+
+    Optional<String> header(String name) {
+        List<String> values = headers.get(name);
+        return values == null ? Optional.empty() : Optional.of(values.get(0));
+    }
+
+    @Override
+    public String toString() {
+        return "HTTP " + status + " from " + url;
+    }
+
+    private static Map<String, List<String>> headers(PacketReader in) {
+        Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        for (int left = in.int32(); left > 0; left--) {
+            headers.computeIfAbsent(in.text(), name -> new ArrayList<>(1)).add(in.text());
+        }
+        headers.replaceAll((name, values) -> Collections.unmodifiableList(values));
+        return Collections.unmodifiableMap(headers);
+    }
+}

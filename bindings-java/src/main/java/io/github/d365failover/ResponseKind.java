@@ -1,0 +1,61 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Answer;
+import io.github.d365failover.impl.PacketReader;
+
+/** How the body of an answer is had. */
+abstract class ResponseKind<T> {
+    static final ResponseKind<FailoverResponse> COLLECTED = new ResponseKind<>() {
+        @Override
+        boolean isStreaming() {
+            return false;
+        }
+
+        @Override
+        FailoverResponse make(PacketReader in, Answer answer, FailoverClient client) {
+            return Outcome.response(in);
+        }
+
+        @Override
+        void discard(FailoverResponse response) {
+            // Nothing but memory.
+        }
+    };
+
+    static final ResponseKind<FailoverStreamingResponse> STREAMING = new ResponseKind<>() {
+        @Override
+        boolean isStreaming() {
+            return true;
+        }
+
+        @Override
+        FailoverStreamingResponse make(PacketReader in, Answer answer, FailoverClient client) {
+            ResponseHead head = new ResponseHead(in);
+            return new FailoverStreamingResponse(head, new ResponseBody(answer.response(), head, client));
+        }
+
+        @Override
+        void discard(FailoverStreamingResponse response) {
+            response.close();
+        }
+    };
+
+    private ResponseKind() {}
+
+    abstract boolean isStreaming();
+
+    abstract T make(PacketReader in, Answer answer, FailoverClient client);
+
+    /** Nobody wants it any more. */
+    abstract void discard(T response);
+
+    /** The response, of a packet whose status is OK. */
+    final T of(PacketReader in, Answer answer, FailoverClient client) {
+        try {
+            return make(in, answer, client);
+        } catch (Throwable e) {
+            answer.discard();
+            throw e;
+        }
+    }
+}

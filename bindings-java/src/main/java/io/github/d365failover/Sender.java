@@ -1,0 +1,144 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Answer;
+import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
+import java.io.IOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+
+/**
+ * Sends the requests of a client: on the caller's thread, submitted to the library, or, where the application is asked
+ * for something meanwhile, on a thread of the call's own. For no thread of the library's enters the JVM.
+ */
+final class Sender {
+    private final FailoverClient client;
+    private final AttemptPreparer preparer;
+    private final Executor executor;
+    private final EventDispatcher events;
+    private final QueuePump pump;
+    private final PendingCalls submitted;
+    private final ThreadCalls threads;
+
+    /** Without a preparer or an executor of the application's, null. */
+    Sender(
+            FailoverClient client,
+            AttemptPreparer preparer,
+            Executor executor,
+            EventDispatcher events,
+            QueuePump pump,
+            PendingCalls submitted,
+            ThreadCalls threads) {
+        this.client = client;
+        this.preparer = preparer;
+        this.executor = executor;
+        this.events = events;
+        this.pump = pump;
+        this.submitted = submitted;
+        this.threads = threads;
+    }
+
+    <T> T send(FailoverRequest request, ResponseKind<T> kind) throws FailoverException {
+        take(request);
+        return sendTaken(request, kind);
+    }
+
+    <T> CompletableFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
+        return preparer == null && request.streamed() == null ? submit(request, kind) : sendOnThread(request, kind);
+    }
+
+    /** From here on a stream that can be read once is this call's, which closes it. */
+    private static void take(FailoverRequest request) {
+        if (request.streamed() != null && !request.streamed().take()) {
+            throw new FailoverUsageException(
+                    ErrorKind.INVALID_ARGUMENT,
+                    request + " has a stream as its body that can be read once, and was sent before: make another"
+                            + " request, or give it a BodySource");
+        }
+    }
+
+    private Asked asked(FailoverRequest request) {
+        StreamedBody body = request.streamed();
+        return preparer == null && body == null
+                ? null
+                : new Asked(body == null ? null : new BodyReader(body), preparer);
+    }
+
+    private <T> T sendTaken(FailoverRequest request, ResponseKind<T> kind) throws FailoverException {
+        try (Asked asked = asked(request)) {
+            Effect unsent = request.effectUnsent();
+            if (events.isDeciding()) {
+                throw FailoverClient.wouldDeadlock(unsent).checked();
+            }
+            if (Thread.currentThread().isInterrupted()) {
+                throw new Failure(
+                                ErrorKind.CANCELLED, "the thread was interrupted before " + request + " was sent", unsent)
+                        .checked();
+            }
+            byte[] head = head(request);
+            Answer answer = client.use(handle -> Answer.of(response ->
+                    Native.send(handle, head, request.body(), asked, kind.isStreaming() ? response : null)));
+            if (answer == null) {
+                throw FailoverClient.closed(unsent).checked();
+            }
+            PacketReader in = answer.packet();
+            Failure failure = Outcome.failure(in);
+            if (failure != null) {
+                throw (asked == null ? failure : asked.explain(failure)).checked();
+            }
+            return kind.of(in, answer, client);
+        }
+    }
+
+    private static byte[] head(FailoverRequest request) throws FailoverException {
+        try {
+            return request.head();
+        } catch (IOException e) {
+            throw new Failure(ErrorKind.LOCAL, "the length of the body cannot be had: " + e, request.effectUnsent())
+                    .with(ErrorKind.LOCAL, e)
+                    .checked();
+        }
+    }
+
+    private <T> CompletableFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
+        PendingCall<T> call = new PendingCall<>(client, kind);
+        pump.start();
+        long id = submitted.add(call);
+        try {
+            if (id == 0) {
+                throw FailoverClient.closed(request.effectUnsent()).checked();
+            }
+            byte[] head = head(request);
+            byte[] packet =
+                    client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id));
+            if (packet == null) {
+                throw FailoverClient.closed(request.effectUnsent()).checked();
+            }
+            call.submitted(Outcome.checked(packet).int64());
+            return call;
+        } catch (FailoverException e) {
+            submitted.remove(id);
+            return CompletableFuture.failedFuture(e);
+        } catch (RuntimeException | Error e) {
+            submitted.remove(id);
+            throw e;
+        }
+    }
+
+    private <T> CompletableFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
+        take(request);
+        ThreadCall<T> call = new ThreadCall<>(kind, () -> sendTaken(request, kind));
+        try {
+            threads.start(call, executor);
+            return call;
+        } catch (Throwable e) {
+            // Never null here: the call would not need a thread.
+            asked(request).close();
+            if (e instanceof RejectedExecutionException) {
+                return CompletableFuture.failedFuture(new FailoverException(FailoverClient.closed(request.effectUnsent())));
+            }
+            throw e;
+        }
+    }
+}

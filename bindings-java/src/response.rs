@@ -1,0 +1,78 @@
+//! Native methods of a response whose body is read by and by.
+
+use d365_failover as c;
+use jni::objects::{JByteArray, JClass, JLongArray};
+use jni::sys::{jint, jlong};
+use jni::{Env, EnvUnowned};
+
+use crate::failure::{check, value};
+use crate::jvm::{Stop, answer, quietly};
+use crate::owned::{Owned, from_long, to_long};
+use crate::packet::Writer;
+use crate::result;
+
+/// The most that is read at a time: what the library reads from a connection at a time is not more.
+const MOST: usize = 64 << 10;
+
+/// Packs a response. One whose body is still to be read is Java's to free: its handle is put into `place`, for which
+/// the JVM needs no memory, so that it is not lost when there is none for the packet.
+pub(crate) fn hand_over(
+    env: &Env<'_>,
+    response: Owned<c::d365_response_t>,
+    place: &JLongArray<'_>,
+) -> Result<Writer, Stop> {
+    let mut packet = Writer::ok();
+    result::response(&mut packet, &response);
+    let (mut data, mut len) = (std::ptr::null(), 0);
+    // SAFETY: outputs are local variables.
+    let collected =
+        check(|_| unsafe { c::d365_response_body(response.get(), &raw mut data, &raw mut len) });
+    if collected.is_err_and(|failure| failure.is(c::D365_NOT_AVAILABLE)) {
+        place.set_region(env, 0, &[to_long(response.get())])?;
+        response.into_long();
+    }
+    Ok(packet)
+}
+
+/// Waits for the next bytes of the body. Out: how many there are in `buffer` from `offset` on; 0 at the end.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    response: jlong,
+    buffer: JByteArray<'local>,
+    offset: jint,
+    length: jint,
+) -> JByteArray<'local> {
+    answer(env, |env| {
+        let capacity = usize::try_from(length).map_err(|_| Stop::Malformed)?;
+        // The JVM's bytes have a sign; it is the same memory to the library.
+        let mut piece: Vec<i8> = vec![0; capacity.min(MOST)];
+        // SAFETY: the pointer is that of a slice with its length, which nobody else uses; outputs are local variables.
+        let count = value(0, |out, error| unsafe {
+            c::d365_response_read(
+                from_long(response),
+                piece.as_mut_ptr().cast(),
+                piece.len(),
+                out,
+                error,
+            )
+        })?;
+        buffer.set_region(env, offset, &piece[..count])?;
+        let mut packet = Writer::ok();
+        packet.int(count as i32);
+        Ok(packet)
+    })
+}
+
+/// Gives a response back; if its body was not read to the end, its connection is closed.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_responseFree<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    response: jlong,
+) {
+    quietly(env, || {
+        drop(Owned::<c::d365_response_t>::new(from_long(response)))
+    });
+}
