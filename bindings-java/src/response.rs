@@ -65,6 +65,19 @@ extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
     })
 }
 
+/// Ends a read that waits on another thread.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_responseCancel<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    response: jlong,
+) {
+    quietly(env, || {
+        // SAFETY: any value is allowed for a handle, and NULL for the error.
+        unsafe { c::d365_response_cancel(from_long(response), std::ptr::null_mut()) };
+    });
+}
+
 /// Gives a response back; if its body was not read to the end, its connection is closed.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_responseFree<'local>(

@@ -81,9 +81,9 @@ public final class FailoverStreamingResponse implements AutoCloseable {
      * Nothing is sent again. After {@link FailoverClient#close()} the kind is {@link ErrorKind#CANCELLED}.
      *
      * <p>A read on a thread that is interrupted throws one with {@link ErrorKind#CANCELLED}; the interrupt flag stays
-     * set, and the stream can be read on when it is cleared. An interrupt, or a close on another thread, does not end a
-     * read that waits already: it ends with the next bytes, or with {@code attemptTimeout}. To be read by one thread at
-     * a time.
+     * set, and the stream can be read on when it is cleared. A close on another thread ends a read that waits, with
+     * {@link ErrorKind#CANCELLED}; an interrupt does not: that read ends with the next bytes, or with
+     * {@code attemptTimeout}. To be read by one thread at a time.
      *
      * @return the same stream each time; not a copy
      */

@@ -62,9 +62,14 @@ final class ResponseBody extends InputStream {
                 .checked();
     }
 
-    /** A read that is under way on another thread ends by itself, and the native response with it. */
+    /** Ends a read that waits on another thread, too. */
     @Override
     public void close() {
+        long handle = response.acquire();
+        if (handle != Handle.GONE) {
+            Native.responseCancel(handle);
+            response.release();
+        }
         cleanable.clean();
     }
 }

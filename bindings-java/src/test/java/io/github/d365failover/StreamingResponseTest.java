@@ -176,6 +176,41 @@ class StreamingResponseTest {
     }
 
     @Test
+    void closingOnAnotherThreadEndsAReadThatWaits() throws Exception {
+        CountDownLatch end = new CountDownLatch(1);
+        try (PlainServer server = new PlainServer(exchange -> {
+                    exchange.sendResponseHeaders(200, 1000);
+                    exchange.getResponseBody().write("beginning".getBytes(StandardCharsets.UTF_8));
+                    exchange.getResponseBody().flush();
+                    end.await();
+                });
+                FailoverClient client = server.client().build();
+                FailoverStreamingResponse response = client.sendStreaming(FailoverRequest.get("/"))) {
+            assertEquals("beginning", new String(response.body().readNBytes(9), StandardCharsets.UTF_8));
+            CompletableFuture<Throwable> read = new CompletableFuture<>();
+            Thread reader = new Thread(() -> {
+                try {
+                    read.complete(new AssertionError("read " + response.body().read()));
+                } catch (Throwable e) {
+                    read.complete(e);
+                }
+            });
+            reader.start();
+            Await.that(() -> inNative(reader));
+            response.body().close();
+            // Long before attemptTimeout, which is two minutes.
+            Throwable ended = read.get(30, TimeUnit.SECONDS);
+            assertEquals(ErrorKind.CANCELLED, ((FailoverException) ended).kind());
+            end.countDown();
+        }
+    }
+
+    private static boolean inNative(Thread thread) {
+        StackTraceElement[] stack = thread.getStackTrace();
+        return stack.length > 0 && stack[0].getMethodName().equals("responseRead");
+    }
+
+    @Test
     void closingEndsTheConnectionOfAnUnreadBody() throws Exception {
         try (FailoverClient client = twin.client().build()) {
             FailoverStreamingResponse response = client.sendStreaming(LARGE);

@@ -88,6 +88,9 @@ public final class Native {
     /** How many bytes are in the buffer now, from the offset on; 0 at the end. */
     public static native byte[] responseRead(long response, byte[] buffer, int offset, int length);
 
+    /** Ends a read that waits. */
+    public static native void responseCancel(long response);
+
     static native void responseFree(long response);
 
     public static native byte[] outgoing(long outgoing);
