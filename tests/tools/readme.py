@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# The fence's language, and the program that must stand there whole.
+# The fence's language, and the programs that must stand there whole, in this order.
 SHOWN = {
-    "c": "ffi-c/examples/first.c",
-    "java": "bindings-java/examples/First.java",
-    "python": "bindings-python/examples/first.py",
+    "c": ["ffi-c/examples/first.c"],
+    "java": ["bindings-java/examples/First.java", "bindings-java/examples/Files.java"],
+    "python": ["bindings-python/examples/first.py", "bindings-python/examples/files.py"],
 }
 
 
@@ -21,17 +21,16 @@ def main() -> int:
     text = (ROOT / "README.md").read_text()
     faults: list[str] = []
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    for language, path in SHOWN.items():
+    for language, paths in SHOWN.items():
         shown = [body for name, body in blocks if name == language]
-        program = (ROOT / path).read_text()
-        if shown != [program]:
+        if shown != [(ROOT / path).read_text() for path in paths]:
             faults.append(
-                f"README.md shows {len(shown)} blocks of {language}, not exactly {path} as it stands"
+                f"README.md shows {len(shown)} blocks of {language}, not exactly {paths} as they stand"
             )
     faults.extend(
         f"README.md has a block of {name!r}, which nothing checks"
         for name, _ in blocks
-        if name not in SHOWN | {"console": ""}
+        if name not in {*SHOWN, "console"}
     )
     for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
         if not (ROOT / link).exists():
