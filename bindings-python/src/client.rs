@@ -11,13 +11,15 @@ use d365_failover::{
     d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
     d365_client_subscribe, d365_client_switch_endpoint, d365_client_t, d365_error_t,
     d365_pending_cancel, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
-    d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_queue,
-    d365_status_t, d365_str_t,
+    d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_prepare,
+    d365_settings_set_queue, d365_status_t, d365_str_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 
 use crate::abi::{Failure, Handle, chars, make, no_text, read, run, text};
+use crate::bell::Bell;
+use crate::call::{self, Call};
 use crate::queue::Queue;
 use crate::request::{self, Request};
 use crate::tokens::{Channel, TokenQueue};
@@ -26,7 +28,7 @@ use crate::{answer, gate, raise};
 /// A client with the queue of its events and completions.
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Client {
-    client: Handle<d365_client_t>,
+    client: Arc<Handle<d365_client_t>>,
     queue: Arc<Handle<d365_queue_t>>,
     tokens: Option<Arc<Channel>>,
 }
@@ -65,6 +67,7 @@ impl Client {
         url: &str,
         settings: Vec<(PyBackedStr, PyBackedStr)>,
         tokens: bool,
+        prepare: bool,
     ) -> PyResult<Self> {
         let opened = gate::wait(py, || -> Result<Self, Failure> {
             // SAFETY: every pointer below is of a value that lives through its call; handles are freed after their last use.
@@ -91,9 +94,20 @@ impl Client {
                 } else {
                     None
                 };
+                if prepare {
+                    run(|error| {
+                        d365_settings_set_prepare(
+                            made.raw(),
+                            Some(call::prepare),
+                            ptr::null_mut(),
+                            None,
+                            error,
+                        )
+                    })?;
+                }
                 let client = make(|out, error| d365_client_open(made.raw(), out, error))?;
                 Ok(Self {
-                    client,
+                    client: Arc::new(client),
                     queue: Arc::new(queue),
                     tokens,
                 })
@@ -150,12 +164,12 @@ impl Client {
             interrupt.error = py.check_signals().err();
         }
         match (outcome, interrupt.error) {
-            (Ok(response), None) => answer::of_response(py, &response),
+            (Ok(response), None) => answer::of_response(py, response),
             (Err(failure), None) => Err(failure.into_exception(py)),
             (outcome, Some(interrupted)) => {
                 // What became of a write is not lost over a Ctrl-C.
                 let cause = match outcome {
-                    Ok(response) => raise::completed(py, &response)?,
+                    Ok(response) => raise::completed(py, response)?,
                     Err(failure) => failure.into_exception(py),
                 };
                 interrupted.set_cause(py, Some(cause));
@@ -174,6 +188,23 @@ impl Client {
         });
         submitted
             .map(|pending| Pending { pending })
+            .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// Sends what needs the application's code: a body that is read, a prepare hook. With a bell, rung with `key`, for an
+    /// event loop.
+    #[pyo3(signature = (request, bell=None, key=0))]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        request: Request<'_>,
+        bell: Option<PyRef<'_, Bell>>,
+        key: usize,
+    ) -> PyResult<Call> {
+        self.raw(py)?;
+        let bell = bell.map(|bell| (bell.clone(), key));
+        request::build(&request)
+            .and_then(|built| Call::start(Arc::clone(&self.client), built, bell))
             .map_err(|failure| failure.into_exception(py))
     }
 

@@ -20,18 +20,25 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 static FINALIZER: Mutex<Option<ThreadId>> = Mutex::new(None);
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-struct Counted;
+struct Counted {
+    generation: u64,
+}
 
 impl Counted {
     fn new() -> Self {
         WAITING.fetch_add(1, Ordering::SeqCst);
-        Self
+        Self {
+            generation: generation(),
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        WAITING.fetch_sub(1, Ordering::SeqCst);
+        // A signal's handler may have forked: the child counts anew.
+        if self.generation == generation() {
+            WAITING.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 

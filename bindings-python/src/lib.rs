@@ -5,12 +5,16 @@
 
 mod abi;
 mod answer;
+mod bell;
+mod call;
 mod client;
 mod functions;
 mod gate;
+mod outgoing;
 mod queue;
 mod raise;
 mod request;
+mod stream;
 mod tokens;
 
 use std::ffi::CStr;
@@ -30,6 +34,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     )?;
     module.add_class::<client::Client>()?;
     module.add_class::<client::Pending>()?;
+    module.add_class::<bell::Bell>()?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<call::Job>()?;
+    module.add_class::<outgoing::Outgoing>()?;
+    module.add_class::<stream::Stream>()?;
     module.add_class::<queue::Queue>()?;
     module.add_class::<queue::Item>()?;
     module.add_class::<tokens::TokenQueue>()?;

@@ -5,15 +5,15 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use d365_failover::{
-    D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_COMPLETION,
-    d365_item_kind, d365_item_number, d365_item_reply, d365_item_result, d365_item_t,
-    d365_item_text, d365_item_user_data, d365_queue_descriptor, d365_queue_next, d365_queue_t,
-    d365_response_t,
+    D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_BODY,
+    D365_ITEM_COMPLETION, d365_item_body, d365_item_kind, d365_item_number, d365_item_reply,
+    d365_item_result, d365_item_t, d365_item_text, d365_item_user_data, d365_queue_descriptor,
+    d365_queue_next, d365_queue_t, d365_response_t,
 };
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, get, get_text, make, read, run};
+use crate::abi::{Failure, Handle, get, get_text, make, octets, read, run};
 use crate::{answer, gate};
 
 /// A client's queue. Does not keep the client alive.
@@ -56,7 +56,7 @@ impl Queue {
 
     /// What is there, at most `limit` items, without waiting; and whether the queue is closed and empty.
     ///
-    /// A completion is `(key, answer or exception)`, anything else an `Item`.
+    /// A completion is `(key, answer or exception)`, a piece of a body `(key, bytes or exception)`, anything else an `Item`.
     fn drain<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<(Bound<'py, PyList>, bool)> {
         self.check(py)?;
         let items = PyList::empty(py);
@@ -65,6 +65,7 @@ impl Queue {
                 Ok(item) if kind(&item) == D365_ITEM_COMPLETION => {
                     items.append(completion(py, &item)?)?
                 }
+                Ok(item) if kind(&item) == D365_ITEM_BODY => items.append(piece(py, &item)?)?,
                 Ok(item) => items.append(Item::new(item))?,
                 Err(failure) if failure.status == D365_EMPTY => break,
                 Err(failure) if failure.status == D365_CLOSED => return Ok((items, true)),
@@ -92,21 +93,39 @@ fn completion<'py>(
     py: Python<'py>,
     item: &Handle<d365_item_t>,
 ) -> PyResult<(usize, Bound<'py, PyAny>)> {
-    let mut data = ptr::null_mut::<c_void>();
     // SAFETY: the item is alive; what it hands out is owned here.
-    let result: Result<Handle<d365_response_t>, Failure> = unsafe {
-        d365_item_user_data(item.raw(), &raw mut data);
-        make(|out, error| d365_item_result(item.raw(), out, error))
-    };
+    let result: Result<Handle<d365_response_t>, Failure> =
+        make(|out, error| unsafe { d365_item_result(item.raw(), out, error) });
     let outcome = match result {
-        Ok(response) => answer::of_response(py, &response)?,
-        Err(failure) => failure
-            .into_exception(py)
-            .into_value(py)
-            .into_bound(py)
-            .into_any(),
+        Ok(response) => answer::of_response(py, response)?,
+        Err(failure) => exception(py, failure),
     };
-    Ok((data.addr(), outcome))
+    Ok((key(item), outcome))
+}
+
+fn piece<'py>(py: Python<'py>, item: &Handle<d365_item_t>) -> PyResult<(usize, Bound<'py, PyAny>)> {
+    let (mut data, mut len) = (ptr::null(), 0);
+    // SAFETY: the item is alive, and its bytes are copied before it is freed.
+    let outcome = unsafe {
+        match run(|error| d365_item_body(item.raw(), &raw mut data, &raw mut len, error)) {
+            Ok(()) => PyBytes::new(py, octets(data, len)).into_any(),
+            Err(failure) => exception(py, failure),
+        }
+    };
+    Ok((key(item), outcome))
+}
+
+/// The number that a call or a read was submitted with.
+fn key(item: &Handle<d365_item_t>) -> usize {
+    let mut data = ptr::null_mut::<c_void>();
+    // SAFETY: the item is alive.
+    unsafe { d365_item_user_data(item.raw(), &raw mut data) };
+    data.addr()
+}
+
+fn exception(py: Python<'_>, failure: Failure) -> Bound<'_, PyAny> {
+    let value = failure.into_exception(py).into_value(py);
+    value.into_bound(py).into_any()
 }
 
 /// An event or a log record. What waits for it goes on when it is done, or forgotten.
@@ -153,7 +172,7 @@ impl Item {
     }
 
     fn role(&self, field: i32) -> Option<&'static str> {
-        self.number(field).map(answer::role_name)
+        self.number(field).and_then(answer::role_name)
     }
 
     fn reply(&self, py: Python<'_>, decision: i32) -> PyResult<()> {

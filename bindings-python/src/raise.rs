@@ -64,7 +64,7 @@ impl Failure {
                 None => PyList::empty(py),
             };
             let response = match get_object(|out| d365_error_response(raw, out)) {
-                Some(response) => Some(answer::of_response(py, &response)?.unbind()),
+                Some(response) => Some(answer::of_response(py, response)?.unbind()),
                 None => None,
             };
             Ok(NativeFailure::new_err((
@@ -83,7 +83,7 @@ impl Failure {
 }
 
 /// What a call that was done when it was interrupted is said to be.
-pub(crate) fn completed(py: Python<'_>, response: &Handle<d365_response_t>) -> PyResult<PyErr> {
+pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> PyResult<PyErr> {
     let raw = response.raw();
     // SAFETY: `response` is alive for the whole block; every output is the getter's own.
     unsafe {

@@ -1,27 +1,39 @@
 //! One request, from Python's arguments to the ABI's object.
 
+use std::ptr;
+
 use d365_failover::{
-    d365_request_add_header, d365_request_new, d365_request_set_body, d365_request_set_operation,
-    d365_request_set_timeout_ms, d365_request_t,
+    d365_request_add_header, d365_request_new, d365_request_set_body, d365_request_set_body_reader,
+    d365_request_set_operation, d365_request_set_streaming, d365_request_set_timeout_ms,
+    d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
 use crate::abi::{Failure, Handle, chars, make, run};
+use crate::call;
 
-/// `(method, url, headers, body, timeout_ms, operation)`
+/// What is sent: bytes, or `(length, rewindable)` of what the call asks for by and by.
+#[derive(FromPyObject)]
+pub(crate) enum Body<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    Reader((i64, bool)),
+}
+
+/// `(method, url, headers, body, timeout_ms, operation, streaming)`
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
     Vec<(PyBackedStr, PyBackedStr)>,
-    Option<Bound<'py, PyBytes>>,
+    Option<Body<'py>>,
     Option<i64>,
     i32,
+    bool,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout_ms, operation) = request;
+    let (method, url, headers, body, timeout_ms, operation, streaming) = request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
         let request = make(|out, error| {
@@ -47,9 +59,30 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
                 )
             })?;
         }
-        if let Some(body) = body {
-            let body = body.as_bytes();
-            run(|error| d365_request_set_body(raw, body.as_ptr(), body.len(), error))?;
+        match body {
+            Some(Body::Bytes(body)) => {
+                let body = body.as_bytes();
+                run(|error| d365_request_set_body(raw, body.as_ptr(), body.len(), error))?;
+            }
+            Some(Body::Reader((length, rewindable))) => {
+                let rewind = rewindable.then_some(call::rewind as _);
+                let read = Some(call::read as _);
+                run(|error| {
+                    d365_request_set_body_reader(
+                        raw,
+                        read,
+                        rewind,
+                        *length,
+                        ptr::null_mut(),
+                        None,
+                        error,
+                    )
+                })?;
+            }
+            None => {}
+        }
+        if *streaming {
+            run(|error| d365_request_set_streaming(raw, 1, error))?;
         }
         if let Some(timeout_ms) = *timeout_ms {
             run(|error| d365_request_set_timeout_ms(raw, timeout_ms, error))?;

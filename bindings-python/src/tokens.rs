@@ -176,7 +176,7 @@ impl TokenRequest {
     fn role(&self) -> &'static str {
         // SAFETY: alive under the lock.
         let role = self.look(|raw| get::<i32>(|out| unsafe { d365_token_request_role(raw, out) }));
-        answer::role_name(role.unwrap_or_default().into())
+        answer::role_name(role.unwrap_or_default().into()).unwrap_or("unknown")
     }
 
     fn reply(&self, py: Python<'_>, token: &str, expires_in_ms: i64) -> PyResult<()> {

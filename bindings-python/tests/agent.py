@@ -7,15 +7,25 @@ python agent.py --async    clients are `AsyncClient`, on an event loop of their 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import d365_failover
-from d365_failover import AsyncClient, Client, EndpointSwitchEvent, FailoverError
+from agent_wire import Body, BodyFailed, Hook, HookFailed, Reading, of_body_reader
+from d365_failover import (
+    AsyncClient,
+    AsyncStreamedResponse,
+    Client,
+    EndpointSwitchEvent,
+    FailoverError,
+    Response,
+    StreamedResponse,
+)
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -43,6 +53,7 @@ def attempt(attempt: d365_failover.Attempt) -> Json:
         "role": attempt.role,
         "epoch": attempt.epoch,
         "phase": attempt.phase,
+        "http_version": None if attempt.http_version is None else attempt.http_version.removeprefix("HTTP/"),
         "http_status": attempt.http_status,
         "fault": attempt.fault,
         "code": attempt.code,
@@ -55,7 +66,7 @@ def of_response(response: d365_failover.Response) -> Json:
         "status": response.status_code,
         "url": response.url,
         "headers": dict(response.headers),
-        "body": response.text,
+        "body": "" if isinstance(response, (StreamedResponse, AsyncStreamedResponse)) else response.text,
         "effect": response.effect,
         "switched": response.switched,
         "attempts": list(map(attempt, response.attempts)),
@@ -63,6 +74,9 @@ def of_response(response: d365_failover.Response) -> Json:
 
 
 def of_error(error: BaseException) -> Json:
+    if isinstance(error, (BodyFailed, HookFailed)) and isinstance(error.__cause__, FailoverError):
+        # The call raises what the application's code has raised; what is known of the call is its cause.
+        error = error.__cause__
     if not isinstance(error, FailoverError):
         return {"kind": "internal", "type": type(error).__name__, "message": str(error)}
     return {
@@ -137,6 +151,7 @@ class Blocking(Subject):
 
     def __init__(self, calls: ThreadPoolExecutor, url: str, settings: Json, required: Any, switched: Any) -> None:
         super().__init__()
+        self.blocks: dict[int, contextlib.AbstractContextManager[StreamedResponse]] = {}
         self._calls = calls
         self.client = Client(url, **settings)
         for action, register in (
@@ -159,10 +174,29 @@ class Blocking(Subject):
 
         return handler
 
-    def start(self, call: Json) -> Future[d365_failover.Response]:
-        return self._calls.submit(self.client.request, call.pop("method"), call.pop("url"), **call)
+    def start(self, call: Json, streams: bool) -> Future[Response]:
+        send: Callable[..., Response] = self._stream if streams else self.client.request
+        return self._calls.submit(send, **call)
 
-    def cancel(self, call: Future[d365_failover.Response]) -> None:
+    def _stream(self, **call: Any) -> Response:
+        block = self.client.stream(**call)
+        response = block.__enter__()
+        self.blocks[id(response)] = block
+        return response
+
+    def read(self, response: Response, reading: Reading) -> Json:
+        assert isinstance(response, StreamedResponse)
+        error: Json | None = None
+        try:
+            pieces = response.iter_bytes(reading.chunk_size)
+            while not reading.is_enough() and (piece := next(pieces, None)) is not None:
+                reading.add(piece)
+        except FailoverError as failed:
+            error = of_error(failed)
+        self.blocks.pop(id(response)).__exit__(None, None, None)
+        return reading.answer(error)
+
+    def cancel(self, call: Future[Response]) -> None:
         raise FailoverError("submitted calls are AsyncClient's: start the agent with --async", kind="not_available")
 
     def switch_endpoint(self) -> None:
@@ -180,6 +214,7 @@ class Submitting(Subject):
 
     def __init__(self, loop: Loop, url: str, settings: Json, required: Any, switched: Any) -> None:
         super().__init__()
+        self.blocks: dict[int, contextlib.AbstractAsyncContextManager[AsyncStreamedResponse]] = {}
         self._loop = loop
         self.client = AsyncClient(url, **settings)
 
@@ -204,23 +239,44 @@ class Submitting(Subject):
 
         return handler
 
-    def start(self, call: Json) -> Future[d365_failover.Response]:
-        async def cancellable() -> d365_failover.Response:
+    async def _stream(self, **call: Any) -> Response:
+        block = self.client.stream(**call)
+        response = await block.__aenter__()
+        self.blocks[id(response)] = block
+        return response
+
+    def read(self, response: Response, reading: Reading) -> Json:
+        return self._loop.run(self._read(response, reading))
+
+    async def _read(self, response: Response, reading: Reading) -> Json:
+        assert isinstance(response, AsyncStreamedResponse)
+        error: Json | None = None
+        try:
+            pieces = response.aiter_bytes(reading.chunk_size)
+            while not reading.is_enough() and (piece := await anext(pieces, None)) is not None:
+                reading.add(piece)
+        except FailoverError as failed:
+            error = of_error(failed)
+        await self.blocks.pop(id(response)).__aexit__(None, None, None)
+        return reading.answer(error)
+
+    def start(self, call: Json, streams: bool) -> Future[Response]:
+        async def cancellable() -> Response:
             try:
-                return await self.client.request(call.pop("method"), call.pop("url"), **call)
+                return await (self._stream(**call) if streams else self.client.request(**call))
             except asyncio.CancelledError as cancelled:
                 # The cancelled call's own account, which a cancelled future could not carry.
                 raise cancelled.__cause__ or cancelled from None
 
-        task: Future[d365_failover.Response] = Future()
+        task: Future[Response] = Future()
 
-        async def spawn() -> asyncio.Task[d365_failover.Response]:
+        async def spawn() -> asyncio.Task[Response]:
             return asyncio.ensure_future(cancellable())
 
         running = self._loop.run(spawn())
         task.set_running_or_notify_cancel()
 
-        def done(ended: asyncio.Task[d365_failover.Response]) -> None:
+        def done(ended: asyncio.Task[Response]) -> None:
             error = asyncio.CancelledError() if ended.cancelled() else ended.exception()
             if error is not None:
                 task.set_exception(error)
@@ -231,7 +287,7 @@ class Submitting(Subject):
         task.submitted = running  # type: ignore[attr-defined]
         return task
 
-    def cancel(self, call: Future[d365_failover.Response]) -> None:
+    def cancel(self, call: Future[Response]) -> None:
         self._loop.loop.call_soon_threadsafe(call.submitted.cancel)  # type: ignore[attr-defined]
 
     def switch_endpoint(self) -> None:
@@ -272,12 +328,35 @@ MISUSES: dict[str, Callable[[], object]] = {
 }
 
 
+class Started(NamedTuple):
+    """A call, and what is to be done when it has ended."""
+
+    subject: Blocking | Submitting
+    future: Future[Response]
+    body: Body | None
+    reading: Reading | None
+
+    def answer(self) -> Json:
+        answer: Json
+        try:
+            response = self.future.result()
+            answer = {"ok": True, "response": of_response(response)}
+            if self.reading is not None:
+                answer["response"].update(self.subject.read(response, self.reading))
+        except Exception as error:
+            answer = {"ok": False, "error": of_error(error)}
+        if self.body is not None:
+            answer["response" if answer["ok"] else "error"]["body_reads"] = self.body.reads()
+        return answer
+
+
 class Agent:
     def __init__(self, use_loop: bool) -> None:
         self._loop = Loop() if use_loop else None
         self._threads = ThreadPoolExecutor(64)
         self._subjects: dict[str, Blocking | Submitting] = {}
-        self._calls: dict[str, tuple[Blocking | Submitting, Future[d365_failover.Response]]] = {}
+        self._hooks: dict[str, Hook] = {}
+        self._calls: dict[str, Started] = {}
 
     def answer(self, request: Json) -> Json:
         try:
@@ -301,39 +380,51 @@ class Agent:
         on_required: str | None = None,
         on_switched: str | None = None,
         token: str | None = None,
+        prepare: Json | None = None,
     ) -> None:
         keywords = {**translated(settings or {}), "token_provider": token_provider(token)}
+        if prepare is not None:
+            keywords["prepare"] = self._hooks[client] = Hook(**prepare)
         if self._loop is None:
             self._subjects[client] = Blocking(self._threads, url, keywords, on_required, on_switched)
         else:
             self._subjects[client] = Submitting(self._loop, url, keywords, on_required, on_switched)
 
-    def _start(self, client: str, call: Json) -> Future[d365_failover.Response]:
+    def _start(self, client: str, call: Json) -> Started:
         timeout_ms = call.get("timeout_ms")
-        return self._subjects[client].start(
-            {
-                "method": call["method"],
-                "url": call["url"],
-                "headers": call.get("headers"),
-                "content": call.get("body"),
-                "timeout": None if timeout_ms is None else timeout_ms / 1000,
-                "operation": call.get("operation"),
-            }
-        )
+        subject = self._subjects[client]
+        body, content, headers = None, call.get("body"), call.get("headers") or {}
+        if "body_reader" in call:
+            body, content, more = of_body_reader(**call["body_reader"], asynchronous=self._loop is not None)
+            headers = {**headers, **more}
+        reading = Reading(**call["stream"]) if call.get("stream") is not None else None
+        request = {
+            "method": call["method"],
+            "url": call["url"],
+            "headers": headers,
+            "content": content,
+            "timeout": None if timeout_ms is None else timeout_ms / 1000,
+            "operation": call.get("operation"),
+        }
+        return Started(subject, subject.start(request, reading is not None), body, reading)
 
     def do_call(self, client: str, **call: Any) -> Json:
-        return {"response": of_response(self._start(client, call).result())}
+        return self._start(client, call).answer()
 
     def do_start(self, client: str, call: str, submit: bool = False, **request: Any) -> None:
         # Submitted or on a thread of its own: which of both is the mode's.
-        self._calls[call] = (self._subjects[client], self._start(client, request))
+        self._calls[call] = self._start(client, request)
 
     def do_await(self, call: str) -> Json:
-        return {"response": of_response(self._calls.pop(call)[1].result())}
+        return self._calls.pop(call).answer()
+
+    def do_prepared(self, client: str) -> Json:
+        hook = self._hooks.get(client)
+        return {"prepared": [] if hook is None else hook.seen()}
 
     def do_cancel(self, call: str) -> None:
-        subject, future = self._calls[call]
-        subject.cancel(future)
+        started = self._calls[call]
+        started.subject.cancel(started.future)
 
     def do_state(self, client: str) -> Json:
         subject = self._subjects[client].client

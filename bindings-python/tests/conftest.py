@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -40,6 +40,12 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
 def org(twin: Twin) -> Organization:
     """An organization of the test's own, without a fault."""
     return twin.organization()
+
+
+@pytest.fixture
+def organization(twin: Twin) -> Callable[..., Organization]:
+    """Makes organizations of the test's own, with more than the defaults."""
+    return twin.organization
 
 
 @pytest.fixture

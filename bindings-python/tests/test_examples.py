@@ -134,3 +134,48 @@ def test_the_agent_cancels(org: Organization) -> None:
     error = agent.ask("await", call="1")["error"]
     assert (error["kind"], error["effect"]) == ("cancelled", "unknown")
     assert agent.end() == 0
+
+
+@pytest.mark.parametrize("flags", [[], ["--async"]])
+def test_the_agent_streams_reads_bodies_and_prepares(org: Organization, flags: list[str]) -> None:
+    agent = Agent(org, *flags)
+    settings = {"preset": "dotnet", "auto_switch": "on", "http2": False, "ca_bundle": org.environment["D365_CA_BUNDLE"]}
+    settings["connect_to"] = org.connect_to
+    opened = agent.ask(
+        "open",
+        client="c",
+        url=org.primary_url,
+        settings=settings,
+        prepare={"set_header": {"Authorization": "Bearer x"}, "fail": "no more", "fail_from": 3},
+    )
+    assert opened == {"ok": True}
+    org.fault("primary", "datacenter_not_available", times=1)
+    for kind, length in (("rewindable", True), ("rewindable", False), ("one_shot", True), ("one_shot", False)):
+        reader = {"kind": kind, "size": 10_000, "chunk": 999, "length": length}
+        sent = agent.ask("call", client="c", method="PUT", url="/bulk", body_reader=reader, operation="idempotent")
+        assert sent["ok"], sent
+        assert json.loads(sent["response"]["body"])["bytes"] == 10_000
+        switched = len(sent["response"]["attempts"]) == 2
+        assert sent["response"]["body_reads"] == {"bytes": 20_000 if switched else 10_000, "rewinds": int(switched)}
+        assert {attempt["http_version"] for attempt in sent["response"]["attempts"]} == {"1.1"}
+    for broken in ({"claims": 9_999}, {"claims": 10_001}, {"fail_at": 5_000}):
+        reader = {"kind": "one_shot", "size": 10_000, "chunk": 999, **broken}
+        failed = agent.ask("call", client="c", method="PUT", url="/bulk", body_reader=reader)
+        assert failed["error"]["kind"] == "local", failed
+        assert failed["error"]["body_reads"]["bytes"] >= 5_000 - 999
+    streamed = agent.ask("call", client="c", method="GET", url="/bulk/100000", stream={"read": 1000})["response"]
+    assert (streamed["read"]["bytes"], streamed["read"]["error"]) == (100_000, None)
+    assert agent.ask(
+        "start", client="c", call="1", method="GET", url="/bulk/9000", stream={"read": 1000, "stop_after": 5000}
+    )
+    stopped = agent.ask("await", call="1")["response"]
+    assert stopped["read"]["bytes"] == 5000
+    org.fault("alternate", "cut_body")
+    cut = agent.ask("call", client="c", method="GET", url="/bulk/1000", stream={"read": 1000})["response"]
+    assert cut["read"]["error"]["kind"] == "connection_lost"
+    prepared = agent.ask("prepared", client="c")["prepared"]
+    assert [(seen["role"], seen["attempt"]) for seen in prepared[:2]] == [("primary", 1), ("alternate", 2)]
+    assert prepared[0]["body"] is None
+    assert prepared[-1]["body"] == ""
+    assert not prepared[-1]["has_authorization"]
+    assert agent.end() == 0

@@ -45,7 +45,8 @@ def test_a_kind_of_a_newer_library_is_the_base() -> None:
 
 @pytest.mark.parametrize("kind", ["timeout", "invalid_url", "cancelled"])
 def test_errors_survive_pickling(kind: str) -> None:
-    attempt = ("primary", 0, "sent", "timeout", None, None, 1_700_000_000_000, 2_000_000, "https://a.example", "late")
+    url, version = "https://a.example", "HTTP/1.1"
+    attempt = ("primary", 0, "sent", "timeout", None, None, 1_700_000_000_000, 2_000_000, url, "late", version)
     error = failure(kind, "late", attempt)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)

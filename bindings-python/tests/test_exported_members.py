@@ -17,7 +17,8 @@ def test_all_that_modules_declare_public_is_exported() -> None:
         if module.name == "_native":
             continue
         declared = getattr(importlib.import_module(f"d365_failover.{module.name}"), "__all__", [])
-        helpers = {"AccessToken", "Settings", "TokenCredential", "TokenProvider"}
+        types = {"AsyncContent", "AsyncSettings", "BinaryFile", "Content"}
+        helpers = {"AccessToken", "Settings", "TokenCredential", "TokenProvider", *types}
         assert set(declared) - helpers <= set(d365_failover.__all__)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from d365_failover import InvalidSettingError, UnknownSettingError
-from d365_failover._settings import _DURATIONS, Settings, to_native
+from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_native
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ from d365_failover._settings import _DURATIONS, Settings, to_native
         ("ca_bundle", Path("/x/ca.pem"), ("ca_bundle", "/x/ca.pem")),
         ("connect_to", {"a:1": "b:2", "c:3": "[::1]:4"}, ("connect_to", "a:1:b:2,c:3:[::1]:4")),
         ("connect_to", "a:1:b:2", ("connect_to", "a:1:b:2")),
+        ("http2", False, ("http2", "off")),
+        ("decompress", True, ("decompress", "on")),
+        ("proxy", "system", ("proxy", "system")),
+        ("client_certificate", Path("/x/client.pem"), ("client_certificate", "/x/client.pem")),
+        ("max_redirects", 3, ("max_redirects", "3")),
+        ("allowed_hosts", ["a.example", "b.example:8443"], ("allowed_hosts", "a.example,b.example:8443")),
+        ("allowed_hosts", "a.example", ("allowed_hosts", "a.example")),
     ],
 )
 def test_translation(name: str, value: Any, pair: tuple[str, str]) -> None:
@@ -36,7 +43,8 @@ def test_a_name_with_ms_is_refused_with_the_right_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("user_agent", b"x"), ("user_agent", []), ("connect_to", {1: "a:1"}), ("deadline", "1")]
+    ("name", "value"),
+    [("user_agent", b"x"), ("user_agent", []), ("connect_to", {1: "a:1"}), ("deadline", "1"), ("allowed_hosts", [1])],
 )
 def test_wrong_types(name: str, value: Any) -> None:
     with pytest.raises(TypeError):
@@ -50,3 +58,4 @@ def test_connect_to_needs_ports() -> None:
 
 def test_every_duration_is_a_setting() -> None:
     assert set(Settings.__annotations__) >= _DURATIONS
+    assert set(AsyncSettings.__annotations__) == set(Settings.__annotations__)

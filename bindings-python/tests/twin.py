@@ -15,6 +15,8 @@ import d365_failover
 
 WHO_AM_I = "/api/data/v9.2/WhoAmI"
 ACCOUNTS = "/api/data/v9.2/accounts"
+BULK = "/bulk"
+"""`GET /bulk/<bytes>` answers so many; `PUT /bulk` answers the length and the SHA-256 of what came."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +41,7 @@ class Twin:
         described = json.loads(Path(ready[1].strip()).read_text())
         self._control = described["control_url"].removeprefix("http://")
         self.ca_file: str = described["ca_file"]
+        self.client_certificate_file: str = described["client_certificate_file"]
         self._numbers = itertools.count(1)
 
     def stop(self) -> None:
@@ -60,6 +63,22 @@ class Twin:
     def organization(self, **config: Any) -> Organization:
         name = f"org{next(self._numbers)}"
         return Organization(self, self.ask("POST", "/orgs", {"name": name, **config}))
+
+    def proxy(self) -> Proxy:
+        name = f"proxy{next(self._numbers)}"
+        return Proxy(self, name, self.ask("POST", "/proxies", {"name": name}))
+
+
+class Proxy:
+    def __init__(self, twin: Twin, name: str, described: dict[str, Any]) -> None:
+        self._twin = twin
+        self.name = name
+        self.url: str = described["url"]
+
+    def journal(self) -> list[dict[str, Any]]:
+        journal = self._twin.ask("GET", f"/proxy_journal?proxy={self.name}")
+        assert isinstance(journal, list)
+        return journal
 
 
 class Organization:
@@ -98,6 +117,14 @@ class Organization:
         counts = self._twin.ask("GET", "/state")["organizations"][self.name][side]["counts"]
         assert isinstance(counts, dict)
         return counts
+
+    def journal(self) -> list[dict[str, Any]]:
+        journal = self._twin.ask("GET", f"/journal?org={self.name}")
+        assert isinstance(journal, list)
+        return journal
+
+    def clear_fault(self, fault_id: int) -> None:
+        self._twin.ask("DELETE", f"/faults/{fault_id}")
 
     def rows(self) -> list[dict[str, Any]]:
         rows = self._twin.ask("GET", f"/rows?org={self.name}")

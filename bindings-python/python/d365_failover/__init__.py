@@ -23,7 +23,10 @@ from ._exceptions import (
     LocalError,
     NoAlternateError,
     ProtocolError,
+    ResponseNotReadError,
     ServerUnavailableError,
+    StreamClosedError,
+    StreamConsumedError,
     TlsError,
     UnknownSettingError,
     WouldDeadlockError,
@@ -31,9 +34,12 @@ from ._exceptions import (
 from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url
 from ._models import Attempt, Headers, Response
 from ._native import VERSION as __version__
+from ._outgoing import Outgoing, OutgoingHeaders
+from ._stream import AsyncStreamedResponse, StreamedResponse
 
 __all__ = [
     "AsyncClient",
+    "AsyncStreamedResponse",
     "Attempt",
     "AuthenticationError",
     "BusyError",
@@ -58,9 +64,15 @@ __all__ = [
     "LateError",
     "LocalError",
     "NoAlternateError",
+    "Outgoing",
+    "OutgoingHeaders",
     "ProtocolError",
     "Response",
+    "ResponseNotReadError",
     "ServerUnavailableError",
+    "StreamClosedError",
+    "StreamConsumedError",
+    "StreamedResponse",
     "TlsError",
     "UnknownSettingError",
     "WouldDeadlockError",

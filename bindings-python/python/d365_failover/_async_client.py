@@ -4,41 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import inspect
 import itertools
 import time
 import weakref
-from collections import deque
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
+from ._async_events import AsyncDispatcher
 from ._base import CLOSE_TIMEOUT, BaseClient
-from ._events import (
-    LOG,
-    REQUIRED,
-    Elsewhere,
-    EndpointSwitchEvent,
-    Handler,
-    Registered,
-    awaited,
-    event_of,
-    log,
-    log_failure,
-    running_loop,
-)
+from ._body import AsyncContent, AsyncSource, async_source_of
+from ._events import LOG, Handler, log, running_loop
 from ._exceptions import FailoverError, completed, of_failure, of_kind, raising
 from ._log import report
 from ._models import Response
 from ._native import NativeFailure
-from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
+from ._request import HeaderTypes, ParamTypes, build, milliseconds
+from ._stream import AsyncStreamedResponse
+from ._work import AsyncWork, Turns, unknown
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._native import Item, Pending, Queue
-    from ._settings import Settings
+    from ._native import Item, Pending, Queue, Stream
+    from ._settings import AsyncSettings
     from ._types import RawRequest, RawResponse
 
 __all__ = ["AsyncClient"]
@@ -46,19 +37,11 @@ __all__ = ["AsyncClient"]
 _GRACE = 2.0
 """Seconds that a close waits for the completions of what it has cancelled."""
 
+_BODIES = 32
+"""Files and plain iterables that are read at once; a thread each, while there are so many."""
+
 _BATCH = 256
 """Items that are taken before other callbacks of the loop get their turn."""
-
-
-class _Decision:
-    """A decision that is being made. Tasks that a handler leaves behind see that it is over."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self.client = client
-        self.open = True
-
-
-_deciding: contextvars.ContextVar[_Decision | None] = contextvars.ContextVar("d365_failover_deciding", default=None)
 
 
 class AsyncClient(BaseClient):
@@ -68,15 +51,17 @@ class AsyncClient(BaseClient):
     another loop than the client's has `handler_timeout` for an event, and is cancelled then.
     """
 
-    def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
+    _awaits = True
+
+    def __init__(self, url: str, **settings: Unpack[AsyncSettings]) -> None:
         super().__init__(url, dict(settings))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._descriptor = -1
         self._keys = itertools.count(1)
-        self._futures: dict[int, asyncio.Future[RawResponse]] = {}
-        self._backlog: deque[Item] = deque()
-        self._worker: asyncio.Task[None] | None = None
-        self._silent = False
+        self._futures: dict[int, asyncio.Future[Any]] = {}
+        self._turns = Turns()
+        self._executor: ThreadPoolExecutor | None = None
+        self._dispatcher = AsyncDispatcher(self._handlers, self._patience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,22 +86,85 @@ class AsyncClient(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
-        Arguments and errors are those of `Client.request`. Cancelling the task cancels the call; the CancelledError
-        then has a `FailoverError` as `__cause__` that tells what is known of the write.
+        Arguments and errors are those of `Client.request`; `content` may also be an asynchronous iterable of bytes,
+        which runs in this task. Files and plain iterables may block, and are read on threads of the client's.
+        Cancelling the task cancels the call; the CancelledError then has a `FailoverError` as `__cause__` that tells
+        what is known of the write.
         """
-        request = build(method, url, headers, params, content, json, timeout, operation)
-        self._refuse_while_deciding()
+        source = async_source_of(content, self._threads_of_bodies)
+        request = build(method, url, headers, params, content, json, timeout, operation, source)
+        return Response(await self._send(request, source))
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: AsyncContent | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> AsyncIterator[AsyncStreamedResponse]:
+        """Sends a request, and gives the response when its head is there.
+
+        `async with client.stream("GET", url) as response:`, and then `aiter_bytes`, `aiter_lines` or `aread`. As
+        `Client.stream`.
+        """
+        source = async_source_of(content, self._threads_of_bodies)
+        request = build(method, url, headers, params, content, json, timeout, operation, source, streaming=True)
+        response = AsyncStreamedResponse(await self._send(request, source), self._read)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _send(self, request: RawRequest, source: AsyncSource | None) -> RawResponse:
+        self._dispatcher.refuse_while_deciding()
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._attached()
-        return Response(await self._call(loop, request))
+        if source is None and self._hook is None:
+            return await self._call(loop, request)
+        key = self._turns.begin(loop)
+        try:
+            call = raising(self._native.begin)(request, self._turns.bell, key)
+        except BaseException:
+            self._turns.forget(key)
+            raise
+        return await AsyncWork(source, self._hook).finish(call, self._turns, key)
+
+    async def _read(self, stream: Stream, most: int) -> bytes:
+        """The next bytes of a response."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._attached()
+        key = next(self._keys)
+        future: asyncio.Future[Any] = loop.create_future()
+        self._futures[key] = future
+        try:
+            raising(stream.submit)(most, key)
+            await asyncio.wait({future})
+            piece = future.result()
+            assert isinstance(piece, bytes)
+            return piece
+        finally:
+            self._futures.pop(key, None)
+
+    def _threads_of_bodies(self) -> ThreadPoolExecutor:
+        """Where bodies are read that may block."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(_BODIES, "d365_failover-body")
+        return self._executor
 
     async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> RawResponse:
         key = next(self._keys)
@@ -147,7 +195,7 @@ class AsyncClient(BaseClient):
         except FailoverError as error:
             return error
         except asyncio.CancelledError as again:
-            again.__cause__ = _unknown("cancelled again before the call was")
+            again.__cause__ = unknown("cancelled again before the call was")
             raise
         return future.exception() or completed(future.result())
 
@@ -169,7 +217,7 @@ class AsyncClient(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -192,7 +240,7 @@ class AsyncClient(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -215,7 +263,7 @@ class AsyncClient(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -246,12 +294,12 @@ class AsyncClient(BaseClient):
 
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
-        self._refuse_while_deciding()
+        self._dispatcher.refuse_while_deciding()
         await self._attached().run_in_executor(None, raising(self._native.switch_endpoint))
 
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover."""
-        self._refuse_while_deciding()
+        self._dispatcher.refuse_while_deciding()
         await self._attached().run_in_executor(None, raising(self._native.discover))
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
@@ -264,7 +312,7 @@ class AsyncClient(BaseClient):
         if self._closed or self._native.forked:
             return
         if timeout_ms:
-            self._refuse_while_deciding()
+            self._dispatcher.refuse_while_deciding()
         loop = self._attached()
         end = time.monotonic() + timeout
         try:
@@ -272,20 +320,22 @@ class AsyncClient(BaseClient):
             if self._futures:
                 # Cancelled calls complete at once, but in a queue that is open.
                 await asyncio.wait(list(self._futures.values()), timeout=_GRACE)
+            await self._turns.end(_GRACE)
         finally:
             self._closed = True
             self._native.close_queues()
+            self._end_bodies()
             try:
                 self._drain(self._queue)
             finally:
                 self._detach()
                 self._give_up()
                 _lifecycle.closed(self)
-        worker = self._worker
+        worker = self._dispatcher.worker
         if worker is not None and worker is not asyncio.current_task():
             await asyncio.wait({worker}, timeout=max(0.0, end - time.monotonic()))
             if not worker.done():
-                self._silent = True
+                self._dispatcher.silence()
                 raise of_kind("busy", "closed, but a handler is still running")
 
     aclose = close
@@ -299,20 +349,20 @@ class AsyncClient(BaseClient):
         super()._abandon()
         if "_loop" in self.__dict__:
             self._detach()
+            self._turns.detach()
+            self._end_bodies()
 
-    def _refuse_while_deciding(self) -> None:
-        decision = _deciding.get()
-        if decision is not None and decision.open and decision.client is self:
-            raise of_kind(
-                "would_deadlock", "this would wait for the handler of EndpointSwitchRequired that it is called from"
-            )
+    def _end_bodies(self) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def _give_up(self) -> None:
         """Ends the calls whose completion can come no more."""
         futures, self._futures = self._futures, {}
         for future in futures.values():
             if not future.done():
-                future.set_exception(_unknown("the client was closed during the call"))
+                future.set_exception(unknown("the client was closed during the call"))
 
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
@@ -325,7 +375,7 @@ class AsyncClient(BaseClient):
             if not self._loop.is_closed():
                 raise of_kind("invalid_argument", "this AsyncClient belongs to another event loop")
             self._futures.clear()
-            self._worker = None
+            self._dispatcher.worker = None
         if not self._closed:
             loop.add_reader(descriptor, _readable, weakref.ref(self))
             self._loop, self._descriptor = loop, descriptor
@@ -348,19 +398,18 @@ class AsyncClient(BaseClient):
                 elif item.kind == LOG:
                     records.append(item)
                 else:
-                    self._backlog.append(item)
+                    self._dispatcher.add(item)
             if closed and self._loop is not None:
                 self._loop.remove_reader(self._descriptor)
             if len(items) < _BATCH or not self._closed:
                 break
-        if self._backlog and self._worker is None and self._loop is not None:
-            self._worker = self._loop.create_task(self._work())
+        self._dispatcher.start(self._loop)
         # Last: the application's code runs here, and may raise what ends the loop.
         for record in records:
             log(record)
             record.done()
 
-    def _complete(self, key: int, outcome: RawResponse | NativeFailure) -> None:
+    def _complete(self, key: int, outcome: RawResponse | bytes | NativeFailure) -> None:
         future = self._futures.pop(key, None)
         if future is None or future.done():
             return
@@ -371,67 +420,6 @@ class AsyncClient(BaseClient):
                 future.set_result(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
-
-    async def _work(self) -> None:
-        """Calls handlers, one after the other, as long as there are events."""
-        try:
-            while self._backlog:
-                try:
-                    await self._dispatch(self._backlog.popleft())
-                except Exception:
-                    report("an event was not handed out")
-        finally:
-            self._worker = None
-
-    async def _dispatch(self, item: Item) -> None:
-        decision = _Decision(self) if item.kind == REQUIRED else None
-        token = _deciding.set(decision)
-        try:
-            event = event_of(item)
-            for registered in self._handlers.of(item.kind):
-                if self._silent:
-                    return
-                try:
-                    await self._call_handler(registered, event)
-                except Exception as error:
-                    log_failure(registered.handler, event, error)
-        finally:
-            if decision is not None:
-                decision.open = False
-            _deciding.reset(token)
-            item.done()
-
-    async def _call_handler(self, registered: Registered, event: EndpointSwitchEvent) -> None:
-        running = asyncio.get_running_loop()
-        patience: float | None = None
-        if registered.loop is None or registered.loop is running:
-            result = registered.handler(event)
-            if not inspect.isawaitable(result):
-                return
-            task: asyncio.Future[object] = running.create_task(awaited(result))
-        else:
-            # That loop may be stopped, and never run again.
-            patience = self._patience
-            task = asyncio.wrap_future(Elsewhere(registered.handler, event, registered.loop).outcome)
-        try:
-            # Not awaited itself: a handler that was cancelled is the handler's failure, and does not end the worker.
-            await asyncio.wait({task}, timeout=patience)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if not task.done():
-            task.cancel()
-            raise TimeoutError("its event loop did not finish it within handler_timeout")
-        if task.cancelled():
-            raise RuntimeError("it was cancelled")
-        task.result()
-
-
-def _unknown(message: str) -> FailoverError:
-    """A cancelled call of which nothing will be known."""
-    error = of_kind("cancelled", message)
-    error.effect = "unknown"
-    return error
 
 
 def _readable(reference: weakref.ref[AsyncClient]) -> None:

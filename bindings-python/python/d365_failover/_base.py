@@ -20,6 +20,7 @@ from ._events import (
 )
 from ._exceptions import of_kind, raising
 from ._native import NativeFailure
+from ._outgoing import check_prepare
 from ._settings import to_native
 from ._tokens import TokenSource
 
@@ -33,11 +34,15 @@ class BaseClient:
     """Endpoints and handlers. All of it may be used from any thread, and from any handler."""
 
     _closed = True  # until the native client stands, for __del__
+    _awaits = False
+    """Whether the application's code may be a coroutine."""
 
     @raising
     def __init__(self, url: str, settings: dict[str, Any]) -> None:
         provider = settings.pop("token_provider", None)
-        self._native = _native.Client(url, to_native(settings), provider is not None)
+        self._hook = settings.pop("prepare", None)
+        check_prepare(self._hook, awaits=self._awaits)
+        self._native = _native.Client(url, to_native(settings), provider is not None, self._hook is not None)
         self._queue = self._native.queue
         self._handlers = Handlers()
         patience = settings.get("handler_timeout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._base import CLOSE_TIMEOUT, BaseClient
+from ._body import Content, Source, source_of
 from ._events import Dispatcher, Handler, check_loop
 from ._exceptions import completed, of_failure, of_kind, raising
 from ._models import Response
 from ._native import NativeFailure
-from ._request import ContentTypes, HeaderTypes, ParamTypes, build, milliseconds
+from ._request import HeaderTypes, ParamTypes, build, milliseconds
+from ._stream import StreamedResponse
+from ._work import Work
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ._settings import Settings
-    from ._types import RawResponse
+    from ._types import RawRequest, RawResponse
 
 __all__ = ["Client"]
 
@@ -51,7 +55,7 @@ class Client(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -59,17 +63,56 @@ class Client(BaseClient):
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
         `url` is relative, or absolute on either endpoint of the organization. `params` are appended to its query.
-        `content` is the body; `json` is encoded as one. `timeout` is seconds for the whole call with all attempts,
-        `deadline` by default. `operation` says what a repeat does, where the request does not tell: `"read"`,
-        `"idempotent"`, `"guarded"`, `"unsafe"`.
+        `content` is the body: bytes, text, a binary file, an iterable of bytes, or a function that gives one; `json` is
+        encoded as one. A file that can seek and a function's body are sent again after a switch; an iterable is read
+        once, and a call that has begun to read it is not sent again. Both are read on this thread. `timeout` is seconds
+        for the whole call with all attempts, `deadline` by default. `operation` says what a repeat does, where the
+        request does not tell: `"read"`, `"idempotent"`, `"guarded"`, `"unsafe"`.
 
-        Raises `FailoverError` where there is no response. A KeyboardInterrupt has one as `__cause__`: it tells what is
-        known of the write that was cancelled.
+        Raises `FailoverError` where there is no response. What the body or the `prepare` hook raises ends the call and
+        is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
+        known of the write that was ended.
         """
-        request = build(method, url, headers, params, content, json, timeout, operation)
+        source = source_of(content)
+        request = build(method, url, headers, params, content, json, timeout, operation, source)
+        return Response(self._send(request, source))
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        params: ParamTypes | None = None,
+        content: Content | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+        operation: str | None = None,
+    ) -> Iterator[StreamedResponse]:
+        """Sends a request, and gives the response when its head is there.
+
+        `with client.stream("GET", url) as response:`. The body is read by `iter_bytes`, `iter_lines` or `read`. The
+        block closes it: the connection of a body that was not read to its end is closed. Arguments and errors are those
+        of `request`; `timeout` and `deadline` end with the head.
+        """
+        source = source_of(content)
+        request = build(method, url, headers, params, content, json, timeout, operation, source, streaming=True)
+        response = StreamedResponse(self._send(request, source))
         try:
-            # Python handles signals on the main thread only.
-            raw = self._native.send(request, threading.get_ident() == threading.main_thread().ident)
+            yield response
+        finally:
+            response.close()
+
+    def _send(self, request: RawRequest, source: Source | None) -> RawResponse:
+        # Python handles signals on the main thread only.
+        check = threading.get_ident() == threading.main_thread().ident
+        try:
+            if source is None and self._hook is None:
+                raw = self._native.send(request, check)
+            else:
+                self._dispatcher.refuse_while_deciding()
+                raw = Work(source, self._hook).finish(self._native.begin(request), check)
         except NativeFailure as failure:
             error = of_failure(failure)
             self._drain_after(error)
@@ -80,7 +123,7 @@ class Client(BaseClient):
             self._drain_after(interruption.__cause__)
             raise
         self._drain_after(raw)
-        return Response(raw)
+        return raw
 
     def _drain_after(self, outcome: RawResponse | BaseException | None) -> None:
         """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
@@ -111,7 +154,7 @@ class Client(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -134,7 +177,7 @@ class Client(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
@@ -157,7 +200,7 @@ class Client(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
-        content: ContentTypes | None = None,
+        content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._exceptions import InvalidArgumentError, raising
+from ._exceptions import InvalidArgumentError, of_kind, raising
 from ._log import report, say
 from ._native import NativeFailure
 
@@ -28,6 +28,7 @@ _PREVIOUS_URL, _NEW_URL, _REASON, _MESSAGE = 1, 2, 3, 4
 _SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC = 20, 21, 22, 23, 24, 25
 _LEVEL, _DROPPED = 27, 28
 _VETO = 2
+WOULD_DEADLOCK = "this would wait for the handler of EndpointSwitchRequired that it is called from"
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 
 
@@ -172,6 +173,8 @@ class Dispatcher:
         self._entrance = threading.Lock()
         self._silent = False
         self._running = False
+        self._deciding: int | None = None
+        """The thread that is in a handler of EndpointSwitchRequired."""
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -219,6 +222,7 @@ class Dispatcher:
                     if self._silent:
                         return
                     self._running = True
+                self._deciding = threading.get_ident() if item.kind == REQUIRED else None
                 try:
                     result = registered.handler(event)
                     if inspect.isawaitable(result):
@@ -227,8 +231,14 @@ class Dispatcher:
                     log_failure(registered.handler, event, error)
                 finally:
                     self._running = False
+                    self._deciding = None
         finally:
             item.done()
+
+    def refuse_while_deciding(self) -> None:
+        """For calls that another thread sends: where this one sends itself, the library knows."""
+        if self._deciding == threading.get_ident():
+            raise of_kind("would_deadlock", WOULD_DEADLOCK)
 
     def silence(self) -> bool:
         """No handler starts from now on. Whether one is running."""

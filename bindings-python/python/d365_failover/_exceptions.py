@@ -32,7 +32,10 @@ __all__ = [
     "LocalError",
     "NoAlternateError",
     "ProtocolError",
+    "ResponseNotReadError",
     "ServerUnavailableError",
+    "StreamClosedError",
+    "StreamConsumedError",
     "TlsError",
     "UnknownSettingError",
     "WouldDeadlockError",
@@ -115,11 +118,11 @@ class ForkedError(FailoverError, RuntimeError):
 
 
 class BusyError(FailoverError, RuntimeError):
-    """`close` returned while a handler was still running."""
+    """`close` returned while a handler was still running; or a streamed response is being read by another thread."""
 
 
 class LateError(FailoverError, RuntimeError):
-    """A veto or a token that came after its time."""
+    """A veto or a token that came after its time; an outgoing attempt that is used after it was sent."""
 
 
 class NoAlternateError(FailoverError, RuntimeError):
@@ -174,6 +177,18 @@ class HTTPStatusError(FailoverError):
     """A response with an error status, raised by `Response.raise_for_status()` and by nothing else."""
 
 
+class ResponseNotReadError(FailoverError, RuntimeError):
+    """The content of a streamed response was asked for before `read` or `aread`."""
+
+
+class StreamConsumedError(FailoverError, RuntimeError):
+    """A streamed response was read a second time."""
+
+
+class StreamClosedError(FailoverError, RuntimeError):
+    """A streamed response was read after its `with` block, or after `close`."""
+
+
 _BY_NAME: dict[str, type[FailoverError]] = {
     "invalid_argument": InvalidArgumentError,
     "null_pointer": InvalidArgumentError,
@@ -201,6 +216,7 @@ _BY_NAME: dict[str, type[FailoverError]] = {
 }
 
 _MESSAGES = {
+    "busy": "it is being read by another thread",
     "closed": "the client is closed",
     "forked": "this client was opened before a fork: open one of its own in the child",
     "invalid_handle": "this event was handled already",
@@ -258,3 +274,13 @@ def completed(raw: RawResponse) -> FailoverError:
         status=response.status_code,
         response=response,
     )
+
+
+def told(error: BaseException) -> str:
+    """An exception in a line that can be passed on, whatever its text is made of."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except Exception:
+        text = name
+    return text.encode(errors="backslashreplace").decode()

@@ -57,8 +57,8 @@ class Headers(Mapping[str, str]):
 class Attempt:
     """One attempt of a call."""
 
-    role: str
-    """`"primary"` or `"alternate"`."""
+    role: str | None
+    """`"primary"` or `"alternate"`. `None`: it went to a host of `allowed_hosts`."""
     epoch: int
     """How often the client had switched by then."""
     phase: str
@@ -74,16 +74,19 @@ class Attempt:
     """Seconds."""
     url: str
     message: str
+    http_version: str | None
+    """`"HTTP/1.1"` or `"HTTP/2"`. `None`: it came to no connection."""
 
     @classmethod
     def _of(cls, raw: RawAttempt) -> Attempt:
-        role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message = raw
+        role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version = raw
         started = datetime.datetime.fromtimestamp(started_ms / 1000, datetime.timezone.utc)
-        return cls(role, epoch, phase, fault, http_status, code, started, took_us / 1_000_000, url, message)
+        took = took_us / 1_000_000
+        return cls(role, epoch, phase, fault, http_status, code, started, took, url, message, http_version)
 
 
 class Response:
-    """A response, whatever its status. Read whole; immutable."""
+    """A response, whatever its status. Read whole, unless `stream` gave it."""
 
     __slots__ = ("_attempts", "_headers", "_raw")
 
@@ -112,16 +115,33 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        return self._raw[3]
+        content = self._known_content()
+        if content is None:
+            from ._exceptions import ResponseNotReadError
+
+            raise ResponseNotReadError(
+                "the content of a streamed response is there only after read() or aread()", kind="not_available"
+            )
+        return content
+
+    def _known_content(self) -> bytes | None:
+        content = self._raw[3]
+        return content if isinstance(content, bytes) else None
+
+    @property
+    def charset(self) -> str:
+        """The text encoding that the response names, where Python knows it as one; else `"utf-8"`."""
+        named = _CHARSET.search(self.headers.get("content-type", ""))
+        try:
+            b"".decode(named[1] if named else "utf-8")
+        except LookupError:
+            return "utf-8"
+        return named[1] if named else "utf-8"
 
     @property
     def text(self) -> str:
-        """The content, decoded by the charset that the response names, else as UTF-8. Never fails."""
-        named = _CHARSET.search(self.headers.get("content-type", ""))
-        try:
-            return self.content.decode(named[1] if named else "utf-8", "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        """The content, decoded by `charset`. Never fails."""
+        return self.content.decode(self.charset, "replace")
 
     def json(self, **kwargs: Any) -> Any:
         """The content as JSON; `json.loads` gets the keywords, and raises ValueError."""
@@ -149,22 +169,31 @@ class Response:
         return self.status_code >= 400
 
     def raise_for_status(self) -> Response:
-        """Raises `HTTPStatusError` for a status of 400 or more; else returns the response."""
+        """Raises `HTTPStatusError` for a status of 400 or more; else returns the response.
+
+        Of a streamed response that is not read, the error tells what its first bytes say, which were read to classify
+        it.
+        """
         if not self.is_error:
             return self
         from ._exceptions import HTTPStatusError
         from ._functions import classify
 
-        fault = classify(self.status_code, self.headers, self.content)
-        said = f": {fault.message}" if fault and fault.message else ""
+        content = self._known_content()
+        fault = classify(self.status_code, self.headers, content or b"")
+        kind, code, message = (fault.kind, fault.code, fault.message) if fault else ("service", None, "")
+        if content is None and self.attempts and self.attempts[-1].fault is not None:
+            last = self.attempts[-1]
+            kind, code, message = last.fault or kind, last.code, last.message
+        said = f": {message}" if message else ""
         raise HTTPStatusError(
             f"HTTP status {self.status_code} from {self.url}{said}",
-            kind=fault.kind if fault else "service",
+            kind=kind,
             effect=self.effect,
             switched=self.switched,
             attempts=self.attempts,
             status=self.status_code,
-            code=fault.code if fault else None,
+            code=code,
             retry_after=fault.retry_after if fault else None,
             response=self,
         )

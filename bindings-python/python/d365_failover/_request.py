@@ -11,11 +11,11 @@ from urllib.parse import quote, urlencode
 from ._exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from ._body import AsyncSource, Source
     from ._types import RawRequest
 
 HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 ParamTypes: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
-ContentTypes: TypeAlias = bytes | bytearray | memoryview | str
 
 _OPERATIONS = {"auto": 0, "read": 1, "idempotent": 2, "guarded": 3, "unsafe": 4}
 _MAX_MS = 2**62
@@ -26,26 +26,43 @@ def build(
     url: str,
     headers: HeaderTypes | None,
     params: ParamTypes | None,
-    content: ContentTypes | None,
+    content: Any,
     json: Any,
     timeout: float | None,
     operation: str | None,
+    source: Source | AsyncSource | None = None,
+    streaming: bool = False,
 ) -> RawRequest:
+    """`source` is what `content` is read from, where it is read while it is sent."""
     pairs = [] if headers is None else header_pairs(headers)
-    body: bytes | None
+    body: bytes | tuple[int, bool] | None
     if json is not None:
         if content is not None:
             raise TypeError("content and json exclude each other")
         body = _json.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         if not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", "application/json"))
+    elif source is not None:
+        body = (_length(source, pairs), source.rewindable)
     elif content is None or type(content) is bytes:
         body = content
     else:
         body = content.encode() if isinstance(content, str) else bytes(memoryview(content))
     if params is not None:
         url = with_params(url, params)
-    return (method, url, pairs, body, None if timeout is None else milliseconds(timeout, "timeout"), _class(operation))
+    timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
+    return (method, url, pairs, body, timeout_ms, _class(operation), streaming)
+
+
+def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:
+    """How long a body is. Where its source does not know, a header may say; the library writes it itself."""
+    told = [value for name, value in headers if name.lower() == "content-length"]
+    if source.length >= 0 or not told:
+        return source.length
+    headers[:] = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    if len(told) > 1 or not (told[0].isascii() and told[0].isdecimal()):
+        raise InvalidArgumentError(f"Content-Length is a number of bytes, not {told[0]!r}", kind="invalid_argument")
+    return int(told[0])
 
 
 def _class(operation: str | None) -> int:

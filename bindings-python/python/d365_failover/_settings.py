@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._exceptions import InvalidSettingError, UnknownSettingError
 from ._request import milliseconds
 
 if TYPE_CHECKING:
+    from ._outgoing import AsyncPrepare, Prepare
     from ._tokens import TokenProvider
 
-__all__ = ["Settings"]
+__all__ = ["AsyncSettings", "Settings"]
 
 
-class Settings(TypedDict, total=False):
+class _Settings(TypedDict, total=False):
     """What `Client` and `AsyncClient` take by keyword. A setting that is None is not set."""
 
     alternate_url: str | None
@@ -37,6 +38,25 @@ class Settings(TypedDict, total=False):
     ca_bundle: str | os.PathLike[str] | None
     """A PEM file with the authorities to trust instead of the system's."""
     tls_verify: bool | None
+    """True."""
+    client_certificate: str | os.PathLike[str] | None
+    """A PEM file with the certificate's chain and its private key, to show to servers that ask for one."""
+    http2: bool | None
+    """Whether HTTP/2 is spoken where the server offers it over TLS. True."""
+    decompress: bool | None
+    """Whether a request that has no Accept-Encoding of its own asks for gzip and brotli, and the body is decoded.
+    True."""
+    proxy: str | None
+    """`"http://[user:password@]host:port"`, or `"system"`: as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say."""
+    max_redirects: int | None
+    """How many redirects a call follows, 0 to 20. 0: a redirect is the response. Each one is an attempt.
+
+    Only to the organization's endpoints and `allowed_hosts`, never from https to http. GET and HEAD follow 301, 302,
+    303, 307 and 308; others follow 307 and 308, with method and body.
+    """
+    allowed_hosts: Sequence[str] | str | None
+    """Other hosts, `"host"` or `"host:port"`, that requests and redirects may go to: without Authorization and Cookie,
+    and without failover. A string has commas between them."""
     connect_to: Mapping[str, str] | str | None
     """`{"host:port": "address:port"}`: where to connect instead. Or curl's form, `"host:port:address:port,…"`."""
     max_connections: int | None
@@ -54,6 +74,22 @@ class Settings(TypedDict, total=False):
     user_agent: str | None
     token_provider: TokenProvider | None
     """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`."""
+
+
+class Settings(_Settings, total=False):
+    """The keywords of `Client`."""
+
+    prepare: Prepare | None
+    """Called with an `Outgoing` for each attempt before it is sent, when its endpoint and token are known: for
+    signatures, and whatever else depends on the endpoint. On the thread that sends; it may block and may call the
+    client. What it raises ends the call, without failover, and is what the call raises."""
+
+
+class AsyncSettings(_Settings, total=False):
+    """The keywords of `AsyncClient`."""
+
+    prepare: AsyncPrepare | None
+    """As the blocking client's; a plain function or a coroutine function, which run in the task that sends."""
 
 
 _DURATIONS = frozenset(
@@ -89,6 +125,8 @@ def _text(name: str, value: Any) -> str:
         path = os.fspath(value)
         if isinstance(path, str):
             return path
+    if name == "allowed_hosts" and isinstance(value, Sequence) and all(isinstance(host, str) for host in value):
+        return ",".join(value)
     if name == "connect_to" and isinstance(value, Mapping):
         return ",".join(f"{_end(name, origin)}:{_end(name, target)}" for origin, target in value.items())
     raise TypeError(f"{name}: {type(value).__name__} is not a type that a setting has")

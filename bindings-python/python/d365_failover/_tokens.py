@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from ._exceptions import raising
+from ._exceptions import raising, told
 from ._log import say
 
 if TYPE_CHECKING:
@@ -139,21 +139,11 @@ def _grant(given: Any) -> _Grant:
 def _fail(request: TokenRequest, error: BaseException) -> None:
     url = request.url
     try:
-        request.fail(f"the token provider failed: {_told(error)}")
+        request.fail(f"the token provider failed: {told(error)}")
     except Exception as late:
         # Answered in the meantime, by the deadline of the call.
         say(logging.DEBUG, "the failure of the token provider came too late", cause=late)
     say(logging.WARNING, "the token provider failed for %s", url, cause=error)
-
-
-def _told(error: BaseException) -> str:
-    """An exception in a line that can be passed on, whatever its text is made of."""
-    name = type(error).__name__
-    try:
-        text = f"{name}: {error}"
-    except Exception:
-        text = name
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource]) -> None:

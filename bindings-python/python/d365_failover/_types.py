@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-RawRequest: TypeAlias = tuple[str, str, list[tuple[str, str]], "bytes | None", "int | None", int]
-"""method, url, headers, body, timeout in ms, operation"""
+if TYPE_CHECKING:
+    from ._native import Stream
 
-RawAttempt: TypeAlias = tuple[str, int, str, "str | None", "int | None", "int | None", int, int, str, str]
-"""role, epoch, phase, fault, HTTP status, code, started in ms, took in µs, url, message"""
+RawRequest: TypeAlias = tuple[
+    str, str, list[tuple[str, str]], "bytes | tuple[int, bool] | None", "int | None", int, bool
+]
+"""method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
+whether the response's body is read by and by"""
 
-RawResponse: TypeAlias = tuple[int, str, list[tuple[str, str]], bytes, str, bool, list[RawAttempt]]
+RawAttempt: TypeAlias = tuple[
+    "str | None", int, str, "str | None", "int | None", "int | None", int, int, str, str, "str | None"
+]
+"""role, epoch, phase, fault, HTTP status, code, started in ms, took in µs, url, message, HTTP version"""
+
+RawResponse: TypeAlias = tuple[int, str, list[tuple[str, str]], "bytes | Stream", str, bool, list[RawAttempt]]
 """status, url, headers, content, effect, switched, attempts"""

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder};
+use async_compression::tokio::bufread::GzipDecoder;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, RANGE};
 use http::response::Parts;
@@ -14,6 +14,7 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
 
 use super::answer::{Answer, BodyFailure};
+use super::brotli::BrotliReader;
 
 /// What is asked for. The two that Dataverse and every front end have.
 const WANTED: HeaderValue = HeaderValue::from_static("gzip, br");
@@ -92,7 +93,7 @@ enum State {
 
 enum Decoder {
     Gzip(GzipDecoder<Reader>),
-    Brotli(BrotliDecoder<Reader>),
+    Brotli(BrotliReader<Reader>),
 }
 
 impl Decoded {
@@ -152,7 +153,7 @@ impl Decoded {
             State::Begin(answer, coding) => {
                 let reader = StreamReader::new(*answer);
                 State::Coded(Box::pin(match coding {
-                    Coding::Brotli => Decoder::Brotli(BrotliDecoder::new(reader)),
+                    Coding::Brotli => Decoder::Brotli(BrotliReader::new(reader)),
                     Coding::Gzip | Coding::Identity => {
                         let mut decoder = GzipDecoder::new(reader);
                         decoder.multiple_members(true);

@@ -3,6 +3,7 @@
 
 mod address;
 mod answer;
+mod brotli;
 mod coding;
 mod connector;
 mod failure;

@@ -1,0 +1,227 @@
+"""Responses whose body is read by and by."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import io
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ._exceptions import FailoverError, StreamClosedError, StreamConsumedError, of_failure
+from ._models import Response
+from ._native import NativeFailure
+
+if TYPE_CHECKING:
+    from ._native import Stream
+    from ._types import RawResponse
+
+__all__ = ["AsyncStreamedResponse", "StreamedResponse"]
+
+_PIECE = 65536
+"""Bytes that are read at once, where nobody says how many."""
+
+
+class _Streamed(Response):
+    """What both are: what was read of the body, and whether it can still be."""
+
+    __slots__ = ("_content", "_is_begun", "_stream")
+
+    def __init__(self, raw: RawResponse) -> None:
+        super().__init__(raw)
+        content = raw[3]
+        self._content: bytes | None = None
+        self._is_begun = False
+        self._stream: Stream | None = None
+        if isinstance(content, bytes):
+            self._content = content
+        else:
+            self._stream = content
+            # What is kept of the raw response must not keep the connection.
+            self._raw = (*raw[:3], b"", *raw[4:])
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is let go: the body was read to its end, or given up."""
+        return self._stream is None
+
+    def _known_content(self) -> bytes | None:
+        return self._content
+
+    def _begin(self) -> Stream:
+        if self._is_begun:
+            raise StreamConsumedError("the response was read before: read() keeps its content", kind="not_available")
+        if self._stream is None:
+            raise StreamClosedError("the response is closed: read it inside of its with block", kind="closed")
+        self._is_begun = True
+        return self._stream
+
+    def _going_on(self) -> Stream:
+        if self._stream is None:
+            raise StreamClosedError("the response was closed while it was read", kind="closed")
+        return self._stream
+
+    def _failed(self, error: FailoverError) -> FailoverError:
+        """What a read that has failed raises: its error, unless the response was closed meanwhile."""
+        if self._stream is None:
+            return StreamClosedError("the response was closed while it was read", kind="closed")
+        return error
+
+    def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+
+class StreamedResponse(_Streamed):
+    """A response of `Client.stream`: status and headers are there, the body is read.
+
+    One thread reads at a time. A body that breaks off raises a `FailoverError` with the attempts and the effect of the
+    call; nothing is sent again. Each read waits for a next byte at most `attempt_timeout`.
+    """
+
+    __slots__ = ()
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body, as it comes; or in chunks of `chunk_size` bytes, of which only the last is shorter.
+
+        Raises `StreamConsumedError` the second time, unless `read` was the first; `StreamClosedError` after the `with`
+        block.
+        """
+        chunks = _Chunks(chunk_size)
+        if self._content is not None:
+            yield from chunks.feed(self._content)
+        else:
+            self._begin()
+            # Python handles signals on the main thread only.
+            check = threading.get_ident() == threading.main_thread().ident
+            while piece := self._next(check):
+                yield from chunks.feed(piece)
+            self._close()
+        yield from chunks.end()
+
+    def _next(self, check: bool) -> bytes:
+        try:
+            return self._going_on().read(_PIECE, check)
+        except NativeFailure as failure:
+            raise self._failed(of_failure(failure)) from None
+
+    def iter_lines(self) -> Iterator[str]:
+        """The body as text by `charset`, line by line, without the line ends."""
+        lines = _Lines(self.charset)
+        for piece in self.iter_bytes():
+            yield from lines.feed(piece)
+        yield from lines.end()
+
+    def read(self) -> bytes:
+        """Reads the body to its end; `content`, `text` and `json()` have it from then on."""
+        if self._content is None:
+            self._content = b"".join(self.iter_bytes())
+        return self._content
+
+    def close(self) -> None:
+        """Closes the connection, unless the body was read to its end. The `with` block does it. Idempotent."""
+        self._close()
+
+
+class AsyncStreamedResponse(_Streamed):
+    """A response of `AsyncClient.stream`. As `StreamedResponse`; a read that is cancelled closes it."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, raw: RawResponse, read: Callable[[Stream, int], Awaitable[bytes]]) -> None:
+        super().__init__(raw)
+        self._read = read
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """As `StreamedResponse.iter_bytes`."""
+        chunks = _Chunks(chunk_size)
+        if self._content is not None:
+            for chunk in chunks.feed(self._content):
+                yield chunk
+        else:
+            self._begin()
+            while piece := await self._next():
+                for chunk in chunks.feed(piece):
+                    yield chunk
+            self._close()
+        for chunk in chunks.end():
+            yield chunk
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._read(self._going_on(), _PIECE)
+        except asyncio.CancelledError:
+            # What this read would have brought is lost.
+            self._close()
+            raise
+        except FailoverError as error:
+            raise self._failed(error) from None
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        """As `StreamedResponse.iter_lines`."""
+        lines = _Lines(self.charset)
+        async for piece in self.aiter_bytes():
+            for line in lines.feed(piece):
+                yield line
+        for line in lines.end():
+            yield line
+
+    async def aread(self) -> bytes:
+        """As `StreamedResponse.read`."""
+        if self._content is None:
+            self._content = b"".join([piece async for piece in self.aiter_bytes()])
+        return self._content
+
+    async def aclose(self) -> None:
+        """As `StreamedResponse.close`."""
+        self._close()
+
+
+class _Chunks:
+    """Pieces of any size, made into chunks of one."""
+
+    def __init__(self, size: int | None) -> None:
+        if size is not None and size < 1:
+            raise ValueError(f"chunk_size is at least 1, not {size}")
+        self._size = size
+        self._rest = bytearray()
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        if self._size is None:
+            if piece:
+                yield piece
+            return
+        self._rest += piece
+        whole = len(self._rest) - len(self._rest) % self._size
+        for begin in range(0, whole, self._size):
+            yield bytes(self._rest[begin : begin + self._size])
+        del self._rest[:whole]
+
+    def end(self) -> Iterator[bytes]:
+        if self._rest:
+            yield bytes(self._rest)
+
+
+class _Lines:
+    """Pieces of text, made into lines. A line ends with `\\n`, `\\r\\n` or `\\r`."""
+
+    def __init__(self, charset: str) -> None:
+        decoder = codecs.getincrementaldecoder(charset)("replace")
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+        self._rest: list[str] = []
+
+    def feed(self, piece: bytes, *, final: bool = False) -> Iterator[str]:
+        *lines, rest = self._decoder.decode(piece, final=final).split("\n")
+        for line in lines:
+            self._rest.append(line)
+            yield "".join(self._rest)
+            self._rest.clear()
+        if rest:
+            self._rest.append(rest)
+
+    def end(self) -> Iterator[str]:
+        yield from self.feed(b"", final=True)
+        if self._rest:
+            yield "".join(self._rest)

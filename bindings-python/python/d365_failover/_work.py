@@ -1,0 +1,318 @@
+"""What the application's code does for a call while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from ._events import running_loop
+from ._exceptions import CallCancelledError, FailoverError, completed, of_failure, of_kind, told
+from ._native import Bell, NativeFailure
+from ._outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from ._body import AsyncSource, Source
+    from ._native import Call, Job
+    from ._types import RawResponse
+
+__all__: list[str] = []
+
+
+class Work:
+    """A call's body and its client's prepare hook."""
+
+    def __init__(self, source: Source | None, prepare: Callable[[Outgoing], object] | None) -> None:
+        self._source = source
+        self._prepare = prepare
+
+    def finish(self, call: Call, check: bool) -> RawResponse:
+        """Does what the call needs until it ends. With `check`, signals are handled meanwhile.
+
+        What the application's code raises, or a signal, ends the call and is raised; a `FailoverError` that tells what
+        is known of the call is its `__cause__`, unless it has another.
+        """
+        raised: BaseException | None = None
+        outcome: RawResponse | NativeFailure
+        try:
+            while True:
+                try:
+                    turn = call.next(check and raised is None)
+                except NativeFailure as failure:
+                    outcome = failure
+                    break
+                except BaseException as interruption:
+                    call.cancel()
+                    raised = interruption
+                    continue
+                if isinstance(turn, tuple):
+                    outcome = turn
+                    break
+                try:
+                    if raised is None:
+                        self._do(turn)
+                    else:
+                        turn.fail("the call is being ended")
+                except BaseException as error:
+                    raised = error
+                    _fail(call, turn, error)
+            return _result(outcome, raised)
+        finally:
+            del raised
+            if self._source is not None:
+                self._source.close()
+
+    def _do(self, job: Job) -> None:
+        if job.kind == "prepare":
+            assert self._prepare is not None
+            assert job.outgoing is not None
+            result = self._prepare(Outgoing(job.outgoing))
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise TypeError("the prepare hook is to be awaited, which needs an AsyncClient")
+            job.done()
+            return
+        assert self._source is not None
+        if job.kind == "read":
+            job.give(bytes(self._source.read(job.most)))
+        else:
+            self._source.rewind()
+            job.done()
+
+
+class AsyncWork:
+    """The same for an event loop."""
+
+    def __init__(
+        self, source: AsyncSource | None, prepare: Callable[[Outgoing], Awaitable[None] | None] | None
+    ) -> None:
+        self._source = source
+        self._prepare = prepare
+
+    async def finish(self, call: Call, turns: Turns, key: int) -> RawResponse:
+        """As `Work.finish`. Cancelling the task cancels the call; again, it is not waited for."""
+        raised: BaseException | None = None
+        is_over = is_left = False
+        outcome: RawResponse | NativeFailure
+        try:
+            while True:
+                try:
+                    turn = call.poll()
+                    if turn is None:
+                        await turns.wait(key)
+                        continue
+                except NativeFailure as failure:
+                    outcome = failure
+                    break
+                except asyncio.CancelledError as cancelled:
+                    interruption = turns.interruption(key)
+                    if interruption == 1:
+                        is_over = True
+                        continue
+                    if interruption:
+                        raise unknown("the client was closed during the call") from None
+                    if raised is not None:
+                        cancelled.__cause__ = unknown("cancelled again before the call was")
+                        raise
+                    call.cancel()
+                    raised = cancelled
+                    continue
+                if isinstance(turn, tuple):
+                    outcome = turn
+                    break
+                try:
+                    if raised is None and not is_over:
+                        await self._do(turn)
+                    else:
+                        turn.fail("the call is being ended")
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    if isinstance(error, asyncio.CancelledError) and turns.interruption(key):
+                        is_over = True
+                    else:
+                        raised = error
+                    _fail(call, turn, error)
+            return _result(outcome, raised)
+        except GeneratorExit:
+            # The loop has left its task: nothing can be awaited any more.
+            is_left = True
+            raise
+        finally:
+            del raised
+            turns.forget(key)
+            if self._source is not None and not is_left:
+                await self._source.close()
+
+    async def _do(self, job: Job) -> None:
+        if job.kind == "prepare":
+            assert self._prepare is not None
+            assert job.outgoing is not None
+            result = self._prepare(Outgoing(job.outgoing))
+            if inspect.isawaitable(result):
+                await result
+            job.done()
+            return
+        assert self._source is not None
+        if job.kind == "read":
+            job.give(bytes(await self._source.read(job.most)))
+        else:
+            await self._source.rewind()
+            job.done()
+
+
+class Turns:
+    """Wakes the tasks of one event loop whose calls have a job, or have ended."""
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._keys = itertools.count(1)
+        self._open: dict[int, _Turn] = {}
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> int:
+        """The number of a new call of the running task."""
+        if self._loop is not loop:
+            loop.add_reader(self.bell.descriptor(), _rung, weakref.ref(self))
+            self._loop = loop
+            self._open.clear()
+        key = next(self._keys)
+        self._open[key] = _Turn(asyncio.current_task(), loop.create_future())
+        return key
+
+    def forget(self, key: int) -> None:
+        turn = self._open.pop(key, None)
+        if turn is not None and not turn.ended.done() and not turn.ended.get_loop().is_closed():
+            turn.ended.set_result(None)
+
+    async def wait(self, key: int) -> None:
+        """Until the call may have a turn."""
+        turn = self._open[key]
+        await turn.rung.wait()
+        turn.rung.clear()
+
+    def interruption(self, key: int) -> int:
+        """Whether a cancellation of the task was by `end`: not (0), once (1), or for the last time (2)."""
+        return self._open[key].taken()
+
+    def rung(self) -> None:
+        for key in self.bell.take():
+            turn = self._open.get(key)
+            if turn is not None:
+                turn.rung.set()
+
+    async def end(self, patience: float) -> None:
+        """Interrupts the application's code in calls that the library has cancelled by now."""
+        turns = [turn for turn in self._open.values() if turn.task is not asyncio.current_task()]
+        for turn in turns:
+            turn.interrupt()
+        if turns:
+            await asyncio.wait([turn.ended for turn in turns], timeout=patience)
+        for turn in turns:
+            turn.interrupt()
+        self.detach()
+
+    def detach(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed() and running_loop() is loop:
+            loop.remove_reader(self.bell.descriptor())
+
+    def __del__(self) -> None:
+        loop = self.__dict__.get("_loop")
+        if loop is not None and not loop.is_closed():
+            # The descriptor stays open until the loop has forgotten it.
+            with contextlib.suppress(RuntimeError):  # closed just now
+                loop.call_soon_threadsafe(_forget, loop, self.bell)
+
+
+class _Turn:
+    """One call: the task that it is in, and what it waits for."""
+
+    def __init__(self, task: asyncio.Task[Any] | None, ended: asyncio.Future[None]) -> None:
+        # Weak: a task that its loop has left must be able to go, and its call with it.
+        self._task = None if task is None else weakref.ref(task)
+        self.ended = ended
+        self.rung = asyncio.Event()
+        self._interruptions = 0
+        self._is_taken = True
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        return None if self._task is None else self._task()
+
+    def interrupt(self) -> None:
+        task = self.task
+        if not self.ended.done() and task is not None:
+            self._interruptions += 1
+            self._is_taken = False
+            task.cancel()
+
+    def taken(self) -> int:
+        if self._is_taken:
+            return 0
+        self._is_taken = True
+        uncancel = getattr(self.task, "uncancel", None)
+        if uncancel is not None:  # Python 3.11
+            uncancel()
+        return self._interruptions
+
+
+def unknown(message: str) -> FailoverError:
+    """A cancelled call of which nothing will be known."""
+    error = of_kind("cancelled", message)
+    error.effect = "unknown"
+    return error
+
+
+def _rung(reference: weakref.ref[Turns]) -> None:
+    """The reader. Does not keep the client, so that a forgotten one can go."""
+    turns = reference()
+    if turns is not None:
+        turns.rung()
+
+
+def _forget(loop: asyncio.AbstractEventLoop, bell: Bell) -> None:
+    loop.remove_reader(bell.descriptor())
+
+
+def _fail(call: Call, job: Job, error: BaseException) -> None:
+    """The application's code could not do it: the call ends."""
+    if not isinstance(error, Exception):
+        call.cancel()
+    with contextlib.suppress(NativeFailure):  # done, and then interrupted
+        job.fail(told(error))
+
+
+def _result(outcome: RawResponse | NativeFailure, raised: BaseException | None) -> RawResponse:
+    if raised is None:
+        if isinstance(outcome, NativeFailure):
+            raise of_failure(outcome) from None
+        return outcome
+    try:
+        if raised.__cause__ is None:
+            raised.__cause__ = _known(outcome, is_cancelled=not isinstance(raised, Exception))
+        raise raised
+    finally:
+        del raised
+
+
+def _known(outcome: RawResponse | NativeFailure, is_cancelled: bool) -> FailoverError:
+    """What is known of a call that the application's code has ended."""
+    if not isinstance(outcome, NativeFailure):
+        return completed(outcome)
+    error = of_failure(outcome)
+    if not is_cancelled or error.kind != "local":
+        return error
+    # The library only knows that the application's code has failed.
+    return CallCancelledError(
+        "the call was interrupted in its body or its prepare hook",
+        kind="cancelled",
+        effect=error.effect,
+        switched=error.switched,
+        attempts=error.attempts,
+    )
