@@ -1,5 +1,6 @@
 //! One try of a call at one endpoint.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::{Fault, Role};
@@ -49,7 +50,7 @@ impl HttpVersion {
 }
 
 /// The record of one attempt. Every response and every error of a call carries all of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Attempt {
     /// The endpoint that it was sent to. `None`: a host of `allowed_hosts`, which is neither.
     pub role: Option<Role>,
@@ -69,4 +70,30 @@ pub struct Attempt {
     pub started: SystemTime,
     /// How long it took.
     pub took: Duration,
+}
+
+impl Attempt {
+    /// The URL for logs and messages. What other hosts take in their queries may be a credential: a
+    /// signature, say.
+    pub(crate) fn shown_url(&self) -> &str {
+        match self.role {
+            Some(_) => &self.url,
+            None => self.url.split('?').next().unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("role", &self.role)
+            .field("epoch", &self.epoch)
+            .field("url", &self.shown_url())
+            .field("phase", &self.phase)
+            .field("http_version", &self.http_version)
+            .field("http_status", &self.http_status)
+            .field("fault", &self.fault)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
+    }
 }

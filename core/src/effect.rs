@@ -84,8 +84,9 @@ impl Effect {
             }
             // Whatever the status says first.
             _ if code == Some(DATACENTER_NOT_AVAILABLE) => Effect::NotExecuted,
-            // "See other": it was processed, and the answer stands elsewhere.
-            (303, _) => Effect::Unknown,
+            // "See other", and what is sent in its place: it may have been processed, and the answer
+            // stand elsewhere.
+            (301..=303, _) => Effect::Unknown,
             // 408: the server gave up on a request that it may have had in part.
             (408, _) => Effect::Unknown,
             (300..=499, _) => Effect::NotExecuted,

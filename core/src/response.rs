@@ -43,7 +43,15 @@ pub(crate) struct Inner {
 impl Inner {
     /// Of the last attempt, which this is the answer to.
     pub(crate) fn url(&self) -> &str {
-        self.attempts.last().map_or("", |attempt| attempt.url.as_str())
+        self.attempts
+            .last()
+            .map_or("", |attempt| attempt.url.as_str())
+    }
+}
+
+impl Inner {
+    fn shown_url(&self) -> &str {
+        self.attempts.last().map_or("", Attempt::shown_url)
     }
 }
 
@@ -140,9 +148,12 @@ impl Response {
     fn read_collected(&self, buffer: &mut [u8]) -> usize {
         let body = &self.0.inner.body;
         let count = |read: usize| buffer.len().min(body.len() - read);
-        let taken = self.0.read.fetch_update(Ordering::AcqRel, Ordering::Acquire, |read| {
-            Some(read + count(read))
-        });
+        let taken = self
+            .0
+            .read
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |read| {
+                Some(read + count(read))
+            });
         let begin = taken.unwrap_or(body.len());
         let count = count(begin);
         buffer[..count].copy_from_slice(&body[begin..begin + count]);
@@ -173,7 +184,7 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.0.inner.status)
-            .field("url", &self.url())
+            .field("url", &self.0.inner.shown_url())
             .field("body_bytes", &self.0.inner.body.len())
             .field("effect", &self.0.inner.effect)
             .field("switched", &self.0.inner.switched)

@@ -60,7 +60,9 @@ fn a_burst_needs_few_connections() {
     let client = Client::open(&settings).unwrap();
     client.send(&get(WHO)).unwrap();
     for number in 0..CALLS {
-        client.submit(&create(&format!("row {number}")), number).unwrap();
+        client
+            .submit(&create(&format!("row {number}")), number)
+            .unwrap();
     }
     for _ in 0..CALLS {
         let mut item = queue.next(Some(LONG)).unwrap();

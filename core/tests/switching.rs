@@ -25,8 +25,14 @@ fn a_refused_primary_moves_the_call_to_the_alternate() {
     let attempts = response.attempts();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].phase, Phase::NotSent);
-    assert_eq!((attempts[0].role, attempts[0].epoch), (Some(Role::Primary), 0));
-    assert_eq!((attempts[1].role, attempts[1].epoch), (Some(Role::Alternate), 1));
+    assert_eq!(
+        (attempts[0].role, attempts[0].epoch),
+        (Some(Role::Primary), 0)
+    );
+    assert_eq!(
+        (attempts[1].role, attempts[1].epoch),
+        (Some(Role::Alternate), 1)
+    );
     assert!(response.url().starts_with("https://contoso--s."));
     assert!(!client.is_primary());
 }

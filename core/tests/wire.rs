@@ -10,9 +10,7 @@ use d365_failover_core::{
     BodySource, Client, Effect, ErrorKind, FaultKind, HttpVersion, Outgoing, Phase, Prepare,
     Request, Resolve, ResolveError, Response, Role, Settings,
 };
-use d365_twin::{
-    OrgHandle, OrganizationConfig, ProxyConfig, Twin, TwinConfig,
-};
+use d365_twin::{OrgHandle, OrganizationConfig, ProxyConfig, Twin, TwinConfig};
 use support::contoso::{WHO, create, get, settings};
 
 fn start(change: impl FnOnce(&mut OrganizationConfig)) -> (Twin, OrgHandle) {
@@ -83,7 +81,12 @@ fn coded_bodies_are_decoded_unless_the_application_asked_for_them() {
 
 #[test]
 fn the_code_of_a_coded_failure_is_read_whoever_asked_for_the_coding() {
-    for (coding, ask) in [("gzip", None), ("br", None), ("gzip", Some("gzip")), ("br", Some("br"))] {
+    for (coding, ask) in [
+        ("gzip", None),
+        ("br", None),
+        ("gzip", Some("gzip")),
+        ("br", Some("br")),
+    ] {
         for streaming in [false, true] {
             let (twin, org) = start(|_| {});
             let client = Client::open(&settings(&twin)).unwrap();
@@ -130,7 +133,11 @@ fn what_is_broken_or_too_large_after_decoding_is_an_error() {
         org.primary.clear().unwrap();
         org.primary.fault(fault(kind)).unwrap();
         let error = client.send(&get(WHO)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Protocol), "{error}");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Call(FaultKind::Protocol),
+            "{error}"
+        );
         assert!(error.message().contains(says), "{error}");
         assert!(client.is_primary());
     }
@@ -155,7 +162,10 @@ fn what_stands_round_an_answer_is_ignored() {
         assert_eq!((response.status(), response.body().len()), (200, 0));
         let response = client.send(&create("row")).unwrap();
         assert_eq!((response.status(), response.body().len()), (204, 0));
-        let row = response.headers()["odata-entityid"].to_str().unwrap().to_owned();
+        let row = response.headers()["odata-entityid"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let etag = client.send(&get(&row)).unwrap().headers()["etag"]
             .to_str()
             .unwrap()
@@ -247,12 +257,18 @@ fn calls_go_through_a_proxy() {
             .set("ca_bundle", twin.ca_file().to_str().unwrap())
             .unwrap();
         settings.set("auto_switch", "on").unwrap();
-        settings.set("proxy", &proxy.url_with_credentials()).unwrap();
+        settings
+            .set("proxy", &proxy.url_with_credentials())
+            .unwrap();
         let client = Client::open(&settings).unwrap();
         for _ in 0..2 {
             let response = client.send(&get(WHO)).unwrap();
             assert_eq!(response.status(), 200);
-            let version = if http2 { HttpVersion::Http2 } else { HttpVersion::Http11 };
+            let version = if http2 {
+                HttpVersion::Http2
+            } else {
+                HttpVersion::Http11
+            };
             assert_eq!(response.attempts()[0].http_version, Some(version));
         }
         assert!(!proxy.journal().is_empty());
@@ -261,15 +277,10 @@ fn calls_go_through_a_proxy() {
         settings.set("proxy", &proxy.url()).unwrap();
         let client = Client::open(&settings).unwrap();
         let result = client.send(&get(WHO));
-        if scheme == "https" {
-            let error = result.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
-            assert!(error.message().contains("407"), "{error}");
-            assert!(!error.message().contains("secret"), "{error}");
-            assert_eq!(error.attempts()[0].phase, Phase::NotSent);
-        } else {
-            assert_eq!(result.unwrap().status(), 407);
-        }
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
+        assert!(error.message().contains("407"), "{error}");
+        assert!(!error.message().contains("secret"), "{error}");
         assert!(client.is_primary());
     }
 }
@@ -288,14 +299,23 @@ fn every_way_in_which_a_proxy_fails_is_local() {
         let proxy = twin
             .add_proxy(serde_json::from_str::<ProxyConfig>(r#"{"name":"proxy"}"#).unwrap())
             .unwrap();
-        proxy.fault(serde_json::from_str::<d365_twin::ProxyFault>(kind).unwrap()).unwrap();
+        proxy
+            .fault(serde_json::from_str::<d365_twin::ProxyFault>(kind).unwrap())
+            .unwrap();
         let settings = with(
             &twin,
-            &[("proxy", proxy.url().as_str()), ("connect_timeout_ms", "1000")],
+            &[
+                ("proxy", proxy.url().as_str()),
+                ("connect_timeout_ms", "1000"),
+            ],
         );
         let client = Client::open(&settings).unwrap();
         let error = client.send(&create("row")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{kind}: {error}");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Call(FaultKind::Local),
+            "{kind}: {error}"
+        );
         assert_eq!(error.effect(), Effect::NotExecuted, "{kind}");
         assert!(client.is_primary(), "{kind}");
     }
@@ -376,9 +396,10 @@ fn redirects_are_followed_within_the_pair_only_where_they_keep_the_request() {
         assert_eq!(response.status(), answer, "{status}");
     }
     assert_eq!(org.rows().len(), 2);
-    // A loop ends, and what leads elsewhere is shown and not followed.
+    // What leads back to itself, at either endpoint, or elsewhere, is shown and not followed.
     for location in [
         "/api/data/v9.2/moved".to_owned(),
+        format!("{alternate}/api/data/v9.2/moved"),
         "https://elsewhere.test/".to_owned(),
         org.primary.url().replace("https:", "http:"),
         "http://[".to_owned(),
@@ -387,8 +408,7 @@ fn redirects_are_followed_within_the_pair_only_where_they_keep_the_request() {
         org.primary.fault(redirect(307, &location)).unwrap();
         let response = client.send(&moved).unwrap();
         assert_eq!(response.status(), 307, "{location}");
-        let hops = if location.contains("moved") { 4 } else { 1 };
-        assert_eq!(response.attempts().len(), hops, "{location}");
+        assert_eq!(response.attempts().len(), 1, "{location}");
     }
     let client = Client::open(&settings(&twin)).unwrap();
     assert_eq!(client.send(&moved).unwrap().status(), 307);
@@ -426,7 +446,10 @@ fn an_allowed_host_gets_no_credentials_and_moves_nothing() {
         .filter(|entry| entry.path.starts_with("/file"))
         .collect();
     assert_eq!(seen.len(), 2);
-    assert!(seen.iter().all(|entry| !entry.authorization && !entry.cookie));
+    assert!(
+        seen.iter()
+            .all(|entry| !entry.authorization && !entry.cookie)
+    );
     // Whatever it answers is an answer, and its silence is no reason to leave the endpoint.
     foreign
         .primary
@@ -434,12 +457,12 @@ fn an_allowed_host_gets_no_credentials_and_moves_nothing() {
         .unwrap();
     assert_eq!(client.send(&request).unwrap().status(), 404);
     foreign.primary.clear().unwrap();
-    foreign.primary.fault(fault(r#"{"kind":"refuse"}"#)).unwrap();
+    foreign
+        .primary
+        .fault(fault(r#"{"kind":"refuse"}"#))
+        .unwrap();
     let error = client.send(&request).unwrap_err();
-    assert_eq!(
-        error.kind(),
-        ErrorKind::Call(FaultKind::EndpointNotFound)
-    );
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::EndpointNotFound));
     assert_eq!(error.attempts().len(), 1);
     assert!(client.is_primary());
 }
@@ -481,10 +504,7 @@ fn the_prepare_hook_sees_each_attempt() {
     assert_eq!(response.effect(), Effect::Executed);
     assert_eq!(
         *hook.seen.lock().unwrap(),
-        [
-            (Some(Role::Primary), 0, 1),
-            (Some(Role::Alternate), 1, 2)
-        ]
+        [(Some(Role::Primary), 0, 1), (Some(Role::Alternate), 1, 2)]
     );
     let rows = org.rows();
     assert_eq!(rows.len(), 1);

@@ -216,6 +216,11 @@ impl<'a> Call<'a> {
         let Some(target) = target else {
             return false;
         };
+        // To the other endpoint, which for calls is this one: it would be asked the same again.
+        let address = self.client.address(&target, self.client.place().role);
+        if address.text() == last.url {
+            return false;
+        }
         self.target = target;
         self.redirects_left -= 1;
         true
@@ -309,9 +314,7 @@ impl<'a> Call<'a> {
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
         let switched = roles.any(|role| Some(role) != first);
-        let fault = outcome
-            .fault
-            .filter(|fault| !fault.ends_as_response());
+        let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         let response = match outcome.answer {
             None => None,
             Some((head, body)) => {
@@ -354,7 +357,14 @@ impl<'a> Call<'a> {
                 )
             });
         };
-        let message = message(&self.request.method, &self.request.url, &self.attempts, &fault, effect, outcome.stayed);
+        let message = message(
+            &self.request.method,
+            &self.request.url,
+            &self.attempts,
+            &fault,
+            effect,
+            outcome.stayed,
+        );
         Err(Error::of_call(
             message,
             Ending {
@@ -416,6 +426,7 @@ impl Inner {
             headers: &draft.headers,
             body: &|| draft.body(),
             is_read_while_sent: draft.is_read_while_sent(),
+            is_whole: &|| draft.is_whole(),
             gate: draft.gate.as_ref(),
             decodes: draft.decodes,
             reads,

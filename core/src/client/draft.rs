@@ -14,7 +14,7 @@ use super::time::Time;
 use crate::body::{Body, BodyReader};
 use crate::request::CREDENTIALS;
 use crate::resource::desk::Desk;
-use crate::resource::transport::{Gate, SendBody, ask_for_codings};
+use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::{Cause, Fault, Outgoing, Request};
 
 pub(super) struct Draft {
@@ -48,6 +48,14 @@ impl Draft {
         matches!(self.body, DraftBody::Reader(..))
     }
 
+    /// Whether the body can be sent from its beginning without being rewound.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.body {
+            DraftBody::Bytes(_) => true,
+            DraftBody::Reader(reader, _) => !reader.is_begun(),
+        }
+    }
+
     /// Why the application's reader could not give the body, if it could not.
     pub(super) fn body_failure(&self) -> Option<Fault> {
         match &self.body {
@@ -75,7 +83,7 @@ impl Inner {
         time: Time,
     ) -> Result<Draft, Fault> {
         let mut headers = self.headers(request, running, time).await?;
-        let decodes = self.settings.decompress && ask_for_codings(&mut headers);
+        let mut decodes = self.settings.decompress && ask_for_codings(&mut headers);
         let mut body = request.body.clone();
         if let (Body::Bytes(bytes), Some(role)) = (&body, running.role())
             && let Some(rewritten) =
@@ -102,10 +110,10 @@ impl Inner {
                 prepare.prepare(&mut outgoing).map(|()| outgoing)
             })
             .await?;
-            let prepared = prepared.map_err(|why| {
-                local(format!("the prepare hook refused the attempt: {why}"))
-            })?;
+            let prepared = prepared
+                .map_err(|why| local(format!("the prepare hook refused the attempt: {why}")))?;
             headers = prepared.headers;
+            decodes = decodes && still_asks_for_codings(&mut headers);
             if let Some(bytes) = prepared.body {
                 body = Body::Bytes(bytes);
             }
@@ -185,9 +193,8 @@ async fn rewind(reader: &Arc<BodyReader>, desk: &Desk) -> Result<(), Fault> {
     if reader.is_begun() {
         let job = Arc::clone(reader);
         let rewound = at_desk(Some(desk), move || job.rewind()).await?;
-        rewound.map_err(|error| {
-            local(format!("the body's reader could not be rewound: {error}"))
-        })?;
+        rewound
+            .map_err(|error| local(format!("the body's reader could not be rewound: {error}")))?;
     }
     if reader.length == Some(0) {
         // A body of no bytes is sent without being asked for any.

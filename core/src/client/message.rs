@@ -16,7 +16,7 @@ pub(super) fn message(
         Some(last) => format!(
             "{} {} at the {} (attempt {}): {}: {}",
             method,
-            last.url,
+            last.shown_url(),
             last.role.map_or("allowed host", |role| role.name()),
             attempts.len(),
             fault.kind.name(),

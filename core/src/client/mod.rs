@@ -9,13 +9,14 @@ mod reading;
 mod time;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::HeaderValue;
 use tokio::task::yield_now;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use self::call::Call;
 use self::failover::Board;
@@ -29,8 +30,8 @@ use crate::resource::race::{First, race};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings, Target,
-    fork,
+    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings,
+    Target, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -104,6 +105,8 @@ impl Client {
                 "user_agent holds what no header can carry",
             )
         })?;
+        // An allowed host may be https where the organization is not.
+        let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
         let address = |role| {
             let url = organization.origins(role).swap_remove(0);
             Address::of(&url).ok_or_else(|| {
@@ -113,7 +116,7 @@ impl Client {
         };
         let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
         let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
-        let transport = Transport::new(settings, organization.needs_tls())?;
+        let transport = Transport::new(settings, needs_tls)?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(switchboard(settings, &organization))),
@@ -170,7 +173,8 @@ impl Client {
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
         let waiting = self.inner.begin_waiting()?;
-        self.inner.run_here(request, &Cancel::default(), waiting, check)
+        self.inner
+            .run_here(request, &Cancel::default(), waiting, check)
     }
 
     /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
@@ -363,13 +367,12 @@ impl Inner {
         }
         let (desk, mut jobs) = Desk::new();
         let mut call = Box::pin(self.call(request, Some(&desk), cancel));
-        let checks = check.is_some();
+        let mut next_check = check.is_some().then(|| Instant::now() + CHECK_INTERVAL);
         loop {
             let tick = async {
-                if checks {
-                    sleep(CHECK_INTERVAL).await;
-                } else {
-                    std::future::pending().await
+                match next_check {
+                    Some(next_check) => sleep_until(next_check).await,
+                    None => std::future::pending().await,
                 }
             };
             let stop = async {
@@ -385,13 +388,15 @@ impl Inner {
                 First::Left(result) => return result,
                 First::Right(stop) => stop,
             };
-            let is_over = match stop {
-                Stop::Job(job) => {
-                    job();
-                    false
-                }
-                Stop::Tick => check.as_mut().is_some_and(|check| check()),
-            };
+            if let Stop::Job(job) = stop {
+                // Who waits for the job hears of its end, however it ends.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+            let mut is_over = false;
+            if next_check.is_some_and(|next_check| Instant::now() >= next_check) {
+                is_over = check.as_mut().is_some_and(|check| check());
+                next_check = Some(Instant::now() + CHECK_INTERVAL);
+            }
             if let Err(forked) = self.check_is_own_process() {
                 // The application's code has forked, and this is the child. The call is the
                 // parent's: driving it here, or only dropping it, would take the answer away from
@@ -414,8 +419,9 @@ impl Inner {
         match self.organization.text_of(target, role) {
             Some(text) => base.with(text),
             // A sibling, or an allowed host. Their URLs were parsed, and have a host.
-            None => Address::of(&self.organization.url_of(target, role))
-                .unwrap_or_else(|| base.clone()),
+            None => {
+                Address::of(&self.organization.url_of(target, role)).unwrap_or_else(|| base.clone())
+            }
         }
     }
 

@@ -44,8 +44,9 @@ struct Open {
     /// Read, and not given yet.
     piece: Bytes,
     body: Option<Decoded>,
-    /// A client that is closed with time waits for its bodies as for its calls.
-    _flight: Flight,
+    /// A client that is closed with time waits for its bodies as for its calls. Not for what is here
+    /// already.
+    _flight: Option<Flight>,
 }
 
 impl Reading {
@@ -60,8 +61,8 @@ impl Reading {
     ) -> Reading {
         let open = Open {
             piece: beginning,
+            _flight: body.is_some().then(|| flight.again()),
             body,
-            _flight: flight.again(),
         };
         Reading(Arc::new(Shared {
             client,
@@ -208,7 +209,14 @@ impl Shared {
         if let Some(last) = attempts.last_mut() {
             last.fault = Some(fault.clone());
         }
-        let message = message(&self.method, &self.asked_for, &attempts, &fault, self.effect, None);
+        let message = message(
+            &self.method,
+            &self.asked_for,
+            &attempts,
+            &fault,
+            self.effect,
+            None,
+        );
         Error::of_call(
             message,
             Ending {

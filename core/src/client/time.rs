@@ -42,7 +42,11 @@ impl Time {
         };
         timeout_at(end, future).await.map_err(|_| {
             let waited = now.elapsed();
-            fault(cause, waited, &format!("within {what} ({} ms)", waited.as_millis()))
+            fault(
+                cause,
+                waited,
+                &format!("within {what} ({} ms)", waited.as_millis()),
+            )
         })
     }
 }

@@ -25,7 +25,12 @@ pub(crate) fn after_attempt(preset: Preset, resent: Resent, fault: &Fault) -> Ne
     match preset {
         // No rule of .NET's, whose HTTP/2 does it beneath: the peer has said that it did nothing
         // (RFC 9113, 8.7), and every deployment says so now and then.
-        _ if fault.cause == Cause::Unprocessed && resent.unprocessed == 0 => Next::Again,
+        _ if fault.cause == Cause::Unprocessed
+            && fault.http_status.is_none()
+            && resent.unprocessed == 0 =>
+        {
+            Next::Again
+        }
         // One retry for every operation, and a second failure is returned as it is.
         Preset::Dotnet if resent.failed_over == 0 && fault.starts_failover(preset) => {
             Next::FailOver

@@ -33,10 +33,18 @@ mod tests {
         ];
         for (status, plain, other) in table {
             for method in [Method::GET, Method::HEAD] {
-                assert_eq!(keeps_the_request(&method, status), plain, "{method} {status}");
+                assert_eq!(
+                    keeps_the_request(&method, status),
+                    plain,
+                    "{method} {status}"
+                );
             }
             for method in [Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-                assert_eq!(keeps_the_request(&method, status), other, "{method} {status}");
+                assert_eq!(
+                    keeps_the_request(&method, status),
+                    other,
+                    "{method} {status}"
+                );
             }
         }
     }

@@ -79,6 +79,7 @@ async fn read_document(
         headers: &headers,
         body: &|| SendBody::bytes(Bytes::new()),
         is_read_while_sent: false,
+        is_whole: &|| true,
         gate: None,
         decodes: false,
         reads: Reads::All(LARGEST, &|_, _| true),

@@ -6,9 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
 use super::item::Item;
 use crate::{Error, ErrorKind};
+use rustix::event::{EventfdFlags, eventfd};
 
 /// How many chatty items wait before further ones are dropped, unless said otherwise.
 const DEFAULT_CAPACITY: usize = 1024;

@@ -22,10 +22,19 @@ pub(super) enum Carrier {
     Http2(Lease),
 }
 
+impl Carrier {
+    /// Whether a proxy reads the requests and passes them on.
+    pub(super) fn is_forwarded(&self) -> bool {
+        matches!(self, Carrier::Http1(connection) if connection.proxy.is_some())
+    }
+}
+
 /// Why a body was not read to its end.
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
     Broken(hyper::Error),
+    /// Its stream has ended without saying that the body has.
+    Cut,
     Undecodable(io::Error),
 }
 
@@ -33,6 +42,7 @@ impl fmt::Display for BodyFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BodyFailure::Broken(error) => error.fmt(f),
+            BodyFailure::Cut => f.write_str("the body has ended before its end"),
             BodyFailure::Undecodable(error) => error.fmt(f),
         }
     }
@@ -49,7 +59,7 @@ pub(super) struct Answer {
     first: Option<Bytes>,
     pool: Arc<Pool>,
     origin: Arc<Origin>,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 impl Answer {
@@ -66,7 +76,7 @@ impl Answer {
             first: None,
             pool,
             origin,
-            _permit: permit,
+            permit,
         }
     }
 
@@ -98,10 +108,16 @@ impl Answer {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.carrier = None;
+                    self.give_up();
                     return Poll::Ready(Some(Err(BodyFailure::Broken(error))));
                 }
                 Poll::Ready(None) => {
+                    let is_shared = matches!(self.carrier, Some(Carrier::Http2(_)));
+                    // hyper takes RST_STREAM(NO_ERROR) for an end.
+                    if is_shared && !self.body.is_end_stream() {
+                        self.give_up();
+                        return Poll::Ready(Some(Err(BodyFailure::Cut)));
+                    }
                     self.finish(context);
                     return Poll::Ready(None);
                 }
@@ -116,11 +132,27 @@ impl Answer {
         }
     }
 
-    fn finish(&mut self, context: &mut Context<'_>) {
-        if let Some(Carrier::Http1(mut connection)) = self.carrier.take() {
-            connection.finish(context);
-            self.pool.put(&self.origin, connection);
+    /// Whether nothing follows the head.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.body.is_end_stream()
+    }
+
+    fn give_up(&mut self) {
+        if let Some(Carrier::Http2(mut lease)) = self.carrier.take() {
+            lease.done();
         }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) {
+        match self.carrier.take() {
+            Some(Carrier::Http1(mut connection)) => {
+                connection.finish(context);
+                self.pool.put(&self.origin, connection);
+            }
+            Some(Carrier::Http2(mut lease)) => lease.done(),
+            None => {}
+        }
+        self.permit = None;
     }
 }
 

@@ -5,9 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use brotli_decompressor::{
-    BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc,
-};
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 type State = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;

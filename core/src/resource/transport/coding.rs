@@ -42,6 +42,18 @@ pub(crate) fn ask(headers: &mut HeaderMap) -> bool {
     is_free
 }
 
+/// Whether the codings are still the library's wish, after the application has had its say.
+pub(crate) fn still_asks(headers: &mut HeaderMap) -> bool {
+    if headers.get(ACCEPT_ENCODING) != Some(&WANTED) {
+        return false;
+    }
+    let is_range = headers.contains_key(RANGE);
+    if is_range {
+        headers.remove(ACCEPT_ENCODING);
+    }
+    !is_range
+}
+
 impl Coding {
     /// The coding of an answer that is to be taken off. The head then describes the body without
     /// it.
@@ -104,15 +116,22 @@ impl Decoded {
         })
     }
 
+    /// Whether nothing follows the head.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.0 {
+            State::Plain(answer) => answer.is_empty(),
+            State::Begin(answer, _) => answer.is_empty(),
+            State::Coded(_) | State::Rest(..) => false,
+            State::End => true,
+        }
+    }
+
     /// The next piece; `None` at the end. Nothing is lost when the waiting is given up.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFailure>> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFailure>>> {
         loop {
             match &mut self.0 {
                 State::Plain(answer) => return answer.poll_piece(context),

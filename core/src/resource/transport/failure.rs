@@ -89,6 +89,11 @@ pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(|error| of_h2(error) == Some(Cause::Unprocessed))
 }
 
+/// Whether an exchange failed because its connection has ended, and not its stream alone.
+pub(super) fn ends_connection(error: &hyper::Error) -> bool {
+    h2_error(error).is_none_or(|error| error.is_io())
+}
+
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
     let mut next = Some(error);
     while let Some(error) = next {

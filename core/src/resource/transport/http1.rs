@@ -15,7 +15,6 @@ use super::progress::Progress;
 use super::send_body::SendBody;
 use super::socket::Wire;
 use super::stream::Stream;
-use crate::HttpVersion;
 
 type Driver = http1::Connection<TokioIo<Stream>, SendBody>;
 
@@ -79,7 +78,7 @@ impl Http1 {
         request: Request<SendBody>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, hyper::Error> {
-        progress.watch(&self.wire, HttpVersion::Http11);
+        progress.watch(&self.wire);
         let answer = self.sender.try_send_request(request);
         drive(&mut self.driver, answer).await.map_err(|mut error| {
             if error.take_message().is_some() {

@@ -18,8 +18,12 @@ use super::progress::Progress;
 use super::send_body::SendBody;
 use super::socket::Wire;
 use super::stream::Stream;
-use crate::HttpVersion;
 
+/// How much of a body may come before it is asked for.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// How many streams are begun on a connection at most, whatever its peer allows: so many bodies that
+/// nobody reads do not use up the window that all share.
+const MOST_STREAMS: u32 = 128;
 /// How often an idle connection on which something has come is given a turn to read it.
 const TURNS: usize = 8;
 
@@ -36,7 +40,13 @@ pub(super) struct Http2 {
 }
 
 /// The right to one stream of a connection.
-pub(super) struct Lease(Arc<Http2>);
+pub(super) struct Lease {
+    connection: Arc<Http2>,
+    /// What had come on the connection when the stream began.
+    received: u64,
+    /// The stream has ended, well or badly, and was not only given up.
+    is_done: bool,
+}
 
 impl Http2 {
     pub(super) async fn open(
@@ -46,6 +56,8 @@ impl Http2 {
     ) -> Result<Http2, hyper::Error> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(u32::try_from(max_headers).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(STREAM_WINDOW * MOST_STREAMS)
             .handshake(TokioIo::new(stream))
             .await?;
         let most_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
@@ -55,7 +67,11 @@ impl Http2 {
             // How it ends is told to its streams.
             let is_over = connection.as_mut().poll(context).is_ready();
             published.store(connection.current_max_send_streams(), Ordering::Release);
-            if is_over { Poll::Ready(()) } else { Poll::Pending }
+            if is_over {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         }));
         let now = Instant::now();
         Ok(Http2 {
@@ -89,12 +105,17 @@ impl Http2 {
     /// A stream, if the peer allows another one.
     pub(super) fn lease(self: &Arc<Self>) -> Option<Lease> {
         let most = self.most_streams.load(Ordering::Acquire);
+        let most = most.min(MOST_STREAMS as usize);
         self.streams
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |streams| {
                 (streams < most).then_some(streams + 1)
             })
             .ok()
-            .map(|_| Lease(Arc::clone(self)))
+            .map(|_| Lease {
+                connection: Arc::clone(self),
+                received: self.wire.received(),
+                is_done: false,
+            })
     }
 }
 
@@ -102,7 +123,7 @@ impl Lease {
     /// Whether the connection is of use, after what has come on it while nobody drove it was
     /// read: a goodbye, mostly.
     pub(super) async fn is_usable(&self) -> bool {
-        let connection = &self.0;
+        let connection = &self.connection;
         let mut turns = 0;
         while turns < TURNS && connection.is_open() && !connection.wire.is_quiet() {
             tokio::task::yield_now().await;
@@ -113,37 +134,53 @@ impl Lease {
 
     /// Sends a request and reads the head of its answer.
     pub(super) async fn send(
-        &self,
+        &mut self,
         request: Request<SendBody>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, hyper::Error> {
-        progress.watch(&self.0.wire, HttpVersion::Http2);
-        let answer = self.0.sender.clone().try_send_request(request).await;
+        let connection = Arc::clone(&self.connection);
+        let written = connection.wire.written();
+        self.received = connection.wire.received();
+        progress.queued();
+        let answer = connection.sender.clone().try_send_request(request).await;
         answer.map_err(|mut error| {
-            if error.take_message().is_some() {
-                progress.not_sent();
-                self.retire();
-            }
+            self.is_done = true;
+            let is_handed_back = error.take_message().is_some();
             let error = error.into_error();
-            if failure::is_goodbye(&error) {
+            let is_dead = is_handed_back || failure::ends_connection(&error);
+            // What waited in the queue of a connection that has ended leaves no more.
+            if is_handed_back || (is_dead && connection.wire.written() == written) {
+                progress.not_sent();
+            }
+            if is_dead || failure::is_goodbye(&error) {
                 self.retire();
             }
             error
         })
     }
 
+    /// The answer was read to its end, or has broken off.
+    pub(super) fn done(&mut self) {
+        self.is_done = true;
+    }
+
     fn retire(&self) {
-        self.0.is_leaving.store(true, Ordering::Release);
+        self.connection.is_leaving.store(true, Ordering::Release);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        *self
-            .0
+        // Given up, and nothing at all has come meanwhile: the connection may be dead without
+        // having been told. A new one tells.
+        if !self.is_done && self.connection.wire.received() == self.received {
+            self.retire();
+        }
+        let connection = &self.connection;
+        *connection
             .last_used
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+        connection.streams.fetch_sub(1, Ordering::AcqRel);
     }
 }

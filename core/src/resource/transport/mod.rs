@@ -31,10 +31,12 @@ use url::Url;
 
 pub(crate) use self::address::Address;
 use self::answer::{Answer, BodyFailure, Carrier};
-pub(crate) use self::coding::{Decoded, ask as ask_for_codings};
 use self::coding::Coding;
-use self::connector::{Connector, Opened};
+pub(crate) use self::coding::{
+    Decoded, ask as ask_for_codings, still_asks as still_asks_for_codings,
+};
 use self::connector::Origin;
+use self::connector::{Connector, Opened};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
@@ -47,7 +49,7 @@ use crate::{Cause, Error, Fault, Phase, Settings};
 const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
 
 pub(crate) struct Transport {
-    connector: Connector,
+    connector: Arc<Connector>,
     pool: Arc<Pool>,
     max_body: usize,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Exchange<'a> {
     /// The body comes from the application while it is sent. It goes out on a connection that was
     /// opened for it: one that has grown stale would take its first bytes along.
     pub(crate) is_read_while_sent: bool,
+    /// Whether the body can still be sent from its beginning.
+    pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
     /// Opened by `100 Continue`.
     pub(crate) gate: Option<&'a Gate>,
     /// Codings were asked for, and are taken off.
@@ -88,11 +92,12 @@ impl Transport {
             .transpose()?;
         Ok(Transport {
             max_body: settings.max_response_body,
-            connector: Connector::new(settings, tls),
+            connector: Arc::new(Connector::new(settings, tls)),
             pool: Arc::new(Pool::new(
                 settings.max_connections,
                 settings.idle_timeout,
                 settings.max_connection_age,
+                settings.connect_timeout,
             )),
         })
     }
@@ -121,9 +126,16 @@ impl Transport {
         let progress = exchange.progress;
         if let Some(carrier) = self.kept(origin, exchange).await {
             match self.send(carrier, origin, exchange, &mut permit).await {
-                Err(_) if progress.phase() == Phase::NotSent => {}
+                Err(_) if progress.phase() == Phase::NotSent && (exchange.is_whole)() => {}
+                Err(mut fault) => {
+                    // Nothing has left, but of the body something was read: whether it can be read
+                    // again is not known here.
+                    if progress.phase() == Phase::NotSent {
+                        fault.cause = Cause::Unprocessed;
+                    }
+                    return Err(fault);
+                }
                 Ok(answer) => return self.read(answer, exchange).await,
-                Err(fault) => return Err(fault),
             }
         }
         let carrier = self.fresh(origin).await?;
@@ -147,24 +159,27 @@ impl Transport {
         if exchange.is_read_while_sent {
             return None;
         }
-        self.pool
-            .take(origin, Instant::now())
-            .map(Carrier::Http1)
+        self.pool.take(origin, Instant::now()).map(Carrier::Http1)
     }
 
     /// A connection that was not there before, or room on one that others opened just now.
-    async fn fresh(&self, origin: &Origin) -> Result<Carrier, Fault> {
+    async fn fresh(&self, origin: &Arc<Origin>) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
             // One for all who wait: a switch sends all calls to the other endpoint at once.
-            match self.pool.opening(origin) {
+            match self.pool.opening(origin, Instant::now()) {
                 None => break,
-                // Who opens may be cancelled; then another one does.
                 Some(Opening::Theirs(awaited)) => settled(awaited).await.unwrap_or(Ok(()))?,
-                Some(Opening::Ours(maker)) => {
-                    let opened = self.connector.connect(origin).await;
-                    let opened = opened.map(|opened| keep(&self.pool, origin, opened));
-                    maker.send_replace(Some(opened.clone()));
-                    opened?;
+                // A task, driven by whoever waits: a caller may be cancelled, or leave the runtime
+                // for the application's code, while others wait for the connection.
+                Some(Opening::Ours(maker, awaited)) => {
+                    let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
+                    let origin = Arc::clone(origin);
+                    tokio::spawn(async move {
+                        let opened = connector.connect(&origin).await;
+                        let opened = opened.map(|opened| keep(&pool, &origin, opened));
+                        maker.send_replace(Some(opened));
+                    });
+                    settled(awaited).await.unwrap_or(Ok(()))?;
                 }
             }
             if let Some(lease) = self.pool.lease(origin, Instant::now()) {
@@ -201,6 +216,11 @@ impl Transport {
         let (mut head, body) = answer
             .map_err(|error| failure::of_exchange(&origin.host, &error))?
             .into_parts();
+        if head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED && carrier.is_forwarded()
+        {
+            let message = "the proxy wants to know who asks (407); give proxy a user and password";
+            return Err(Fault::new(Cause::LocalFailure, message));
+        }
         let coding = if exchange.decodes {
             Coding::take_off(&mut head, exchange.method)
         } else {
@@ -223,6 +243,8 @@ impl Transport {
         let most = match exchange.reads {
             Reads::All(most, _) => most,
             Reads::Failures(most) if is_failure => most,
+            // Nothing is left to be read: what carried it need not wait for the application.
+            Reads::Failures(_) if body.is_empty() => usize::MAX,
             Reads::Failures(_) => return Ok(Some(body)),
         };
         let result = {
@@ -237,7 +259,8 @@ impl Transport {
             };
             match (in_time, exchange.reads) {
                 (Some(result), _) => result,
-                (None, Reads::Failures(_)) => Ok(false),
+                (None, Reads::Failures(_)) if is_failure => Ok(false),
+                (None, Reads::Failures(_)) => reading.await,
                 // What has come of it says enough.
                 (None, Reads::All(_, is_enough))
                     if is_failure && progress.look(is_enough) == Some(true) =>
@@ -272,7 +295,18 @@ impl Transport {
 /// What a body that was not read to its end means.
 pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
     match failure {
-        BodyFailure::Broken(error) => failure::of_exchange(host, &error),
+        BodyFailure::Broken(error) => {
+            let mut fault = failure::of_exchange(host, &error);
+            // Whatever the peer says now, it has answered.
+            if fault.cause == Cause::Unprocessed {
+                fault.cause = Cause::Reset;
+            }
+            fault
+        }
+        BodyFailure::Cut => Fault::new(
+            Cause::Closed,
+            format!("the body from {host} has ended before its end"),
+        ),
         BodyFailure::Undecodable(error) => Fault::new(
             Cause::BadMessage,
             format!("the body from {host} cannot be decoded: {error}"),

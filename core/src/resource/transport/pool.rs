@@ -16,6 +16,7 @@ pub(super) struct Pool {
     max_connections: usize,
     idle_timeout: Duration,
     max_age: Duration,
+    connect_timeout: Duration,
     /// A handful: comparing is cheaper than hashing.
     origins: Mutex<Vec<(Origin, Shelf)>>,
     /// Spreads the ages, so that the connections of one moment do not all end in one moment.
@@ -31,13 +32,13 @@ struct Shelf {
     /// The peer has chosen HTTP/2 the last time.
     speaks_http2: bool,
     /// The opening under way of one more HTTP/2 connection.
-    opening: Option<Awaited<Result<(), Fault>>>,
+    opening: Option<(Instant, Awaited<Result<(), Fault>>)>,
 }
 
 /// Who opens one more HTTP/2 connection.
 pub(super) enum Opening {
-    /// The caller; the others wait for what it tells the maker, or for its end.
-    Ours(Maker<Result<(), Fault>>),
+    /// The caller; all wait for what the maker is told.
+    Ours(Maker<Result<(), Fault>>, Awaited<Result<(), Fault>>),
     /// Somebody else, already.
     Theirs(Awaited<Result<(), Fault>>),
 }
@@ -46,11 +47,17 @@ pub(super) enum Opening {
 pub(crate) struct Permit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Pool {
-    pub(super) fn new(max_connections: usize, idle_timeout: Duration, max_age: Duration) -> Pool {
+    pub(super) fn new(
+        max_connections: usize,
+        idle_timeout: Duration,
+        max_age: Duration,
+        connect_timeout: Duration,
+    ) -> Pool {
         Pool {
             max_connections,
             idle_timeout,
             max_age,
+            connect_timeout,
             origins: Mutex::default(),
             random: RandomState::new(),
         }
@@ -158,19 +165,21 @@ impl Pool {
     }
 
     /// One more shared connection: who opens it?
-    pub(super) fn opening(&self, origin: &Origin) -> Option<Opening> {
+    pub(super) fn opening(&self, origin: &Origin, now: Instant) -> Option<Opening> {
         let mut origins = self.origins();
         let shelf = shelf(&mut origins, origin)?;
-        let under_way = shelf
-            .opening
-            .clone()
-            .filter(|opening| opening.borrow().is_none() && opening.has_changed().is_ok());
+        // One that everybody has left stood still since: what it ends with says nothing of now.
+        let under_way = shelf.opening.clone().filter(|(begun, opening)| {
+            now.saturating_duration_since(*begun) < self.connect_timeout
+                && opening.borrow().is_none()
+                && opening.has_changed().is_ok()
+        });
         Some(match under_way {
-            Some(awaited) => Opening::Theirs(awaited),
+            Some((_, awaited)) => Opening::Theirs(awaited),
             None => {
                 let (maker, awaited) = pair();
-                shelf.opening = Some(awaited);
-                Opening::Ours(maker)
+                shelf.opening = Some((now, awaited.clone()));
+                Opening::Ours(maker, awaited)
             }
         })
     }
@@ -183,8 +192,12 @@ impl Pool {
 
     /// Closes the idle connections of an origin; shared ones end with their last stream.
     pub(super) fn clear(&self, origin: &Origin) {
-        let idle = shelf(&mut self.origins(), origin)
-            .map(|shelf| (std::mem::take(&mut shelf.idle), std::mem::take(&mut shelf.shared)));
+        let idle = shelf(&mut self.origins(), origin).map(|shelf| {
+            (
+                std::mem::take(&mut shelf.idle),
+                std::mem::take(&mut shelf.shared),
+            )
+        });
         drop(idle);
     }
 }

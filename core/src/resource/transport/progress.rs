@@ -21,6 +21,7 @@ pub(crate) struct Progress {
 struct State {
     /// The socket that the request goes out on, and its counter before.
     wire: Option<(Arc<Wire>, u64)>,
+    is_queued: bool,
     version: Option<HttpVersion>,
     head: Option<Parts>,
     /// Most answers come in one piece, which is then not copied.
@@ -33,16 +34,25 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request goes out on this socket from now on.
-    pub(super) fn watch(&self, wire: &Arc<Wire>, version: HttpVersion) {
+    /// The request goes out on this socket, which nobody else uses, from now on.
+    pub(super) fn watch(&self, wire: &Arc<Wire>) {
         let mut state = self.state();
         state.wire = Some((Arc::clone(wire), wire.written()));
-        state.version = Some(version);
+        state.version = Some(HttpVersion::Http11);
     }
 
-    /// The request was handed back: whatever has left through the socket was not it.
+    /// The request was put into the queue of a shared connection, and may leave at any time.
+    pub(super) fn queued(&self) {
+        let mut state = self.state();
+        state.is_queued = true;
+        state.version = Some(HttpVersion::Http2);
+    }
+
+    /// The request was handed back, or can leave no more.
     pub(super) fn not_sent(&self) {
-        self.state().wire = None;
+        let mut state = self.state();
+        state.wire = None;
+        state.is_queued = false;
     }
 
     /// The version of HTTP that the request was sent in, if it had a connection.
@@ -108,7 +118,9 @@ impl Progress {
         if self.status().is_some() {
             return Phase::Responded;
         }
-        match &self.state().wire {
+        let state = self.state();
+        match &state.wire {
+            _ if state.is_queued => Phase::Sent,
             Some((wire, before)) if wire.written() != *before => Phase::Sent,
             _ => Phase::NotSent,
         }

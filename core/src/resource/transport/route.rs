@@ -45,7 +45,11 @@ impl Router {
         };
         let proxy = found.uri();
         let via = Via {
-            host: proxy.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
+            host: proxy
+                .host()
+                .unwrap_or_default()
+                .trim_matches(['[', ']'])
+                .to_owned(),
             port: proxy.port_u16().unwrap_or(80),
             authorization: found.basic_auth().cloned(),
         };

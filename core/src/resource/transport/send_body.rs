@@ -94,10 +94,9 @@ impl Body for SendBody {
         match &mut this.source {
             Source::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Pipe(pipe) => pipe.poll(context).map(|next| {
-                next.map(|bytes| bytes.map(Frame::data))
-                    .transpose()
-            }),
+            Source::Pipe(pipe) => pipe
+                .poll(context)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data)).transpose()),
         }
     }
 
@@ -177,15 +176,8 @@ impl Pipe {
                 *slot = Slot::Asked(context.waker().clone());
                 drop(slot);
                 let slot = Arc::clone(&self.slot);
-                self.desk.post(move || {
-                    let piece = read(&reader);
-                    let mut slot = lock(&slot);
-                    let before = std::mem::replace(&mut *slot, Slot::Filled(piece));
-                    drop(slot);
-                    if let Slot::Asked(waker) = before {
-                        waker.wake();
-                    }
-                });
+                let order = Order(slot);
+                self.desk.post(move || order.fill(read(&reader)));
                 Poll::Pending
             }
         }
@@ -221,6 +213,32 @@ impl Pipe {
     /// Whether all was given.
     fn is_over(&self) -> bool {
         self.left == Some(0) && self.last.is_none()
+    }
+}
+
+/// A piece that was asked for.
+struct Order(Arc<Mutex<Slot>>);
+
+impl Order {
+    fn fill(&self, piece: Result<Bytes, BodyError>) {
+        let asked = {
+            let mut slot = lock(&self.0);
+            if !matches!(*slot, Slot::Asked(_)) {
+                return;
+            }
+            std::mem::replace(&mut *slot, Slot::Filled(piece))
+        };
+        if let Slot::Asked(waker) = asked {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        // Nothing when it was filled. Else the source has panicked, or nobody was left to ask it.
+        let message = "the body's reader has panicked, or its call has ended".to_owned();
+        self.fill(Err(BodyError(message)));
     }
 }
 
