@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::compare::differences;
-use crate::protocol::{Answer, ErrorRecord, ResponseRecord};
+use crate::protocol::{Answer, ErrorRecord, ReadRecord, ResponseRecord};
 
 /// How a call ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,17 +24,85 @@ pub(crate) struct ExpectResponse {
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    /// Names in lower case.
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
+    /// Names in lower case; null: it has none.
+    #[serde(default, skip_serializing)]
+    headers: BTreeMap<String, Option<String>>,
     #[serde(default, skip_serializing)]
     body_contains: Option<String>,
+    #[serde(default, skip_serializing)]
+    read: Option<ExpectRead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_reads: Option<ExpectBodyReads>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     switched: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
+}
+
+/// What came of reading a stream; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectRead {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// Whether they are those of a `body_reader`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<bool>,
+    /// Of the bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sum: Option<u64>,
+    /// Null: reading did not fail.
+    #[serde(default, deserialize_with = "given", skip_serializing)]
+    error: Option<Option<ExpectError>>,
+}
+
+/// What a body's reader was asked for; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectBodyReads {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewinds: Option<u64>,
+}
+
+/// An attempt as the prepare hook was handed it; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectPrepared {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Null: a host of `allowed_hosts`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    endpoint_url: Option<Option<String>>,
+    /// Null: a host of `allowed_hosts`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    role: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_authorization: Option<bool>,
+    /// Null: it is read while it is sent.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    body: Option<Option<String>>,
 }
 
 /// An error; what is not given is not looked at.
@@ -62,6 +130,8 @@ pub(crate) struct ExpectError {
     )]
     code: Option<Option<i32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    body_reads: Option<ExpectBodyReads>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
 }
 
@@ -69,12 +139,24 @@ pub(crate) struct ExpectError {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectAttempt {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<String>,
+    /// Null: a host of `allowed_hosts`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    role: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<String>,
+    /// Null: no connection was had.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    http_version: Option<Option<String>>,
     #[serde(
         default,
         deserialize_with = "given",
@@ -195,7 +277,7 @@ impl BurstCounts {
 }
 
 // Serde takes a null for an absent option; here null is something to expect.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -229,8 +311,43 @@ impl ExpectCall {
 impl ExpectResponse {
     fn differences(&self, response: &ResponseRecord) -> Vec<String> {
         let mut found = differences(&json(self), &json(response));
+        for (name, expected) in &self.headers {
+            let got = response.headers.get(name);
+            if expected.as_ref() != got {
+                found.push(format!(
+                    "headers.{name}: expected {}, got {}",
+                    json(expected),
+                    json(&got)
+                ));
+            }
+        }
         found.extend(lacks("body", &response.body, self.body_contains.as_deref()));
+        if let Some(expected) = &self.read {
+            match &response.read {
+                Some(read) => found.extend(expected.differences(read)),
+                None => found.push("read: expected a stream, got a whole body".into()),
+            }
+        }
         found
+    }
+}
+
+impl ExpectRead {
+    fn differences(&self, read: &ReadRecord) -> Vec<String> {
+        let mut found = differences(&json(self), &json(read));
+        match (&self.error, &read.error) {
+            (None, _) | (Some(None), None) => {}
+            (Some(None), Some(_)) => found.push("error: expected none".into()),
+            (Some(Some(_)), None) => found.push("error: expected one, got none".into()),
+            (Some(Some(expected)), Some(error)) => {
+                let more = expected.differences(error);
+                found.extend(more.into_iter().map(|text| format!("error.{text}")));
+            }
+        }
+        found
+            .into_iter()
+            .map(|text| format!("read.{text}"))
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use d365_twin::OrganizationConfig;
+use d365_twin::{OrganizationConfig, ProxyConfig, TwinConfig};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -40,7 +40,7 @@ pub struct Scenario {
     pub except: Vec<String>,
     /// The preset of its clients.
     pub preset: String,
-    pub(crate) organizations: Vec<OrganizationConfig>,
+    pub(crate) twin: TwinConfig,
     steps: Vec<Value>,
 }
 
@@ -89,6 +89,8 @@ struct File {
     #[serde(default = "organizations")]
     organizations: Vec<OrganizationConfig>,
     #[serde(default)]
+    proxies: Vec<ProxyConfig>,
+    #[serde(default)]
     before: Vec<Value>,
     #[serde(default)]
     after: Vec<Value>,
@@ -112,6 +114,7 @@ struct Entry {
     except: Vec<String>,
     presets: Option<Vec<String>>,
     organizations: Option<Vec<OrganizationConfig>>,
+    proxies: Option<Vec<ProxyConfig>>,
     /// Instead of the file's.
     before: Option<Vec<Value>>,
     /// Likewise.
@@ -233,15 +236,21 @@ fn read(root: &Path, path: &Path, scenarios: &mut Vec<Scenario>) -> Result<(), L
                 runs: entry.runs,
                 except: entry.except.clone(),
                 preset: preset.clone(),
-                organizations: entry
-                    .organizations
-                    .clone()
-                    .unwrap_or_else(|| file.organizations.clone()),
+                twin: TwinConfig {
+                    organizations: own_or(&entry.organizations, &file.organizations),
+                    proxies: own_or(&entry.proxies, &file.proxies),
+                    ..TwinConfig::default()
+                },
                 steps: steps.clone(),
             });
         }
     }
     Ok(())
+}
+
+/// What a scenario has of its own instead of what its file has.
+fn own_or<T: Clone>(own: &Option<Vec<T>>, files: &[T]) -> Vec<T> {
+    own.clone().unwrap_or_else(|| files.to_owned())
 }
 
 /// A step is read when it is played, with its variables; what is wrong in it is wrong before.

@@ -12,6 +12,7 @@ mod play;
 mod protocol;
 mod request;
 mod run;
+mod seen;
 mod stage;
 mod step;
 mod subject;

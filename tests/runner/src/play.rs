@@ -1,23 +1,23 @@
 //! Plays a scenario with a subject.
 
-use std::collections::{BTreeMap, VecDeque};
+mod calls;
+mod seen;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use self::seen::counted;
 use crate::compare::differences;
-use crate::expect::{BurstCounts, ExpectCall, ExpectEvent, json, refusal_differences};
+use crate::expect::{ExpectEvent, json, refusal_differences};
 use crate::failure::{Failure, Wrong, compared, differ};
 use crate::file::Scenario;
-use crate::protocol::{Answer, Call, EventRecord, Open, Request};
-use crate::request::ScenarioRequest;
+use crate::protocol::{Call, Open, Request};
 use crate::stage::Stage;
-use crate::step::{Save, Step};
-use crate::subject::{Broken, Subject};
-use crate::variables::{COUNTER, Variables};
-
-/// How long events are waited for that should have come.
-const EVENTS_TIMEOUT_MS: u64 = 10_000;
+use crate::step::Step;
+use crate::subject::Subject;
+use crate::variables::Variables;
 
 /// Plays the scenario from the first step to the last or to the first that fails.
 pub(crate) fn play(scenario: &Scenario, subject: &mut dyn Subject) -> Result<(), Failure> {
@@ -29,7 +29,7 @@ pub(crate) fn play(scenario: &Scenario, subject: &mut dyn Subject) -> Result<(),
         journal: Vec::new(),
         broken: false,
     };
-    let stage = Stage::start(&scenario.organizations).map_err(before)?;
+    let stage = Stage::start(&scenario.twin).map_err(before)?;
     let variables = stage.variables().map_err(before)?;
     let mut player = Player {
         stage,
@@ -68,6 +68,8 @@ struct Player<'a> {
 struct Watched {
     /// How many of its events were expected already.
     events: usize,
+    /// How many of the attempts that its hook was handed.
+    prepared: usize,
     closed: bool,
 }
 
@@ -109,6 +111,8 @@ impl Player<'_> {
                 on_required,
                 on_switched,
                 token,
+                resolver,
+                prepare,
                 trust,
                 expect,
             } => {
@@ -124,6 +128,8 @@ impl Player<'_> {
                     on_required,
                     on_switched,
                     token,
+                    resolver,
+                    prepare,
                 };
                 let answer = self.subject.ask(&Request::Open(open))?;
                 if answer.ok {
@@ -136,12 +142,14 @@ impl Player<'_> {
                 request,
                 timeout_ms,
                 operation,
+                stream,
                 expect,
                 save,
             } => {
                 let call = Call {
                     timeout_ms,
                     operation,
+                    stream,
                     ..request.call(&client)
                 };
                 let answer = self.subject.ask(&Request::Call(call))?;
@@ -154,10 +162,12 @@ impl Player<'_> {
                 submit,
                 timeout_ms,
                 operation,
+                stream,
             } => {
                 let request = Call {
                     timeout_ms,
                     operation,
+                    stream,
                     ..request.call(&client)
                 };
                 self.start(id, submit, request)
@@ -197,6 +207,9 @@ impl Player<'_> {
                 Ok(self.stage.clear(org.as_deref(), side, name.as_deref())?)
             }
             Step::FillBacklog { org, side } => Ok(self.stage.fill_backlog(org.as_deref(), side)?),
+            Step::ProxyFault { proxy, fault } => {
+                Ok(self.stage.proxy_fault(proxy.as_deref(), fault)?)
+            }
             Step::Authority { org, active } => {
                 Ok(self.stage.set_authority(org.as_deref(), active)?)
             }
@@ -266,38 +279,17 @@ impl Player<'_> {
                 name.as_deref(),
                 [primary, alternate, duplicates],
             ),
-            Step::ExpectRequests {
-                org,
-                side,
-                method,
-                path_contains,
-                token_for,
-                fault,
-                committed,
-                answered,
-                count,
-            } => {
-                let mut entries = self.stage.journal(org.as_deref(), side);
-                entries.retain(|entry| {
-                    method
-                        .as_ref()
-                        .is_none_or(|want| entry.method.eq_ignore_ascii_case(want))
-                        && path_contains
-                            .as_ref()
-                            .is_none_or(|want| entry.path.contains(want))
-                        && token_for
-                            .as_ref()
-                            .is_none_or(|want| entry.token_for.as_ref() == Some(want))
-                        && fault
-                            .as_ref()
-                            .is_none_or(|want| entry.fault.as_ref() == Some(want))
-                        && committed.is_none_or(|want| entry.committed == want)
-                        && answered.is_none_or(|want| entry.answered == want)
-                });
-                let found = (entries.len() != count)
-                    .then(|| format!("expected {count} such requests, got {}", entries.len()));
-                differ(found.into_iter().collect(), json(&entries))
+            Step::ExpectRequests(wanted) => {
+                let mut entries = self.stage.journal(wanted.org.as_deref(), wanted.side);
+                entries.retain(|entry| wanted.hold(entry));
+                counted(wanted.count, &entries)
             }
+            Step::ExpectProxyRequests(wanted) => {
+                let mut entries = self.stage.proxy_journal(wanted.proxy.as_deref())?;
+                entries.retain(|entry| wanted.hold(entry));
+                counted(wanted.count, &entries)
+            }
+            Step::ExpectPrepared { client, prepared } => self.prepared(&client, &prepared),
             Step::ExpectCounts { org, side, counts } => {
                 let got = self.stage.counts(org.as_deref(), side)?;
                 differ(differences(&Value::Object(counts), &got), got)
@@ -331,126 +323,6 @@ impl Player<'_> {
     fn ask_done(&mut self, request: Request) -> Result<(), Wrong> {
         let answer = self.subject.ask(&request)?;
         compared(refusal_differences(None, &answer), &answer)
-    }
-
-    fn start(&mut self, id: String, submit: bool, request: Call) -> Result<(), Wrong> {
-        self.ask_done(Request::Start {
-            call: id.clone(),
-            submit,
-            request,
-        })?;
-        self.started.push(id);
-        Ok(())
-    }
-
-    fn outcome(&mut self, id: &str) -> Result<Answer, Wrong> {
-        self.started.retain(|started| started != id);
-        Ok(self.subject.ask(&Request::Await {
-            call: id.to_owned(),
-        })?)
-    }
-
-    /// Compares a call's end, and keeps of it what later steps need.
-    fn ended(
-        &mut self,
-        expect: &ExpectCall,
-        save: &BTreeMap<String, Save>,
-        answer: &Answer,
-    ) -> Result<(), Wrong> {
-        compared(expect.differences(answer), answer)?;
-        for (name, what) in save {
-            let response = answer
-                .response
-                .as_ref()
-                .ok_or("nothing to save of an error".to_owned())?;
-            let value = match what {
-                Save::Header(header) => response.headers.get(header).cloned(),
-                Save::Json(pointer) => serde_json::from_str::<Value>(&response.body)
-                    .ok()
-                    .and_then(|body| body.pointer(pointer)?.as_str().map(str::to_owned)),
-            };
-            let value = value.ok_or_else(|| format!("the response has no {what:?} to save"))?;
-            self.variables.set(name, value);
-        }
-        Ok(())
-    }
-
-    fn burst(
-        &mut self,
-        client: &str,
-        count: usize,
-        concurrency: usize,
-        request: &Value,
-        expect: &BurstCounts,
-    ) -> Result<(), Wrong> {
-        let mut got = BurstCounts::default();
-        let mut running: VecDeque<String> = VecDeque::new();
-        for index in 0..count {
-            let mut variables = self.variables.clone();
-            variables.set(COUNTER, index.to_string());
-            let request: ScenarioRequest = serde_json::from_value(variables.apply(request)?)
-                .map_err(|error| error.to_string())?;
-            if running.len() == concurrency
-                && let Some(oldest) = running.pop_front()
-            {
-                got.add(&self.outcome(&oldest)?);
-            }
-            let id = format!("burst-{index}");
-            self.start(id.clone(), false, request.call(client))?;
-            running.push_back(id);
-        }
-        for id in running {
-            got.add(&self.outcome(&id)?);
-        }
-        let found =
-            (got != *expect).then(|| format!("expected {}, got {}", json(expect), json(&got)));
-        differ(found.into_iter().collect(), json(&got))
-    }
-
-    /// The events that were not yet expected, when there are at least so many.
-    fn new_events(&mut self, client: &str, expected: usize) -> Result<Vec<EventRecord>, Wrong> {
-        let seen = self.clients.get(client).map_or(0, |watched| watched.events);
-        let answer = self.subject.ask(&Request::Events {
-            client: client.to_owned(),
-            at_least: seen + expected,
-            timeout_ms: EVENTS_TIMEOUT_MS,
-        })?;
-        let events = answer
-            .events
-            .ok_or_else(|| Broken("events: answered without events".into()))?;
-        if let Some(watched) = self.clients.get_mut(client) {
-            watched.events = events.len();
-        }
-        Ok(events.into_iter().skip(seen).collect())
-    }
-
-    fn events(&mut self, client: &str, expected: &[ExpectEvent]) -> Result<(), Wrong> {
-        let got = json(&self.new_events(client, expected.len())?);
-        differ(differences(&json(&expected), &got), got)
-    }
-
-    fn rows(
-        &self,
-        org: Option<&str>,
-        name: Option<&str>,
-        expected: [Option<usize>; 3],
-    ) -> Result<(), Wrong> {
-        let mut rows = self.stage.rows(org)?;
-        rows.retain(|row| name.is_none_or(|name| row.name.as_deref() == Some(name)));
-        let got = [
-            rows.iter().filter(|row| row.primary).count(),
-            rows.iter().filter(|row| row.alternate).count(),
-            self.stage.duplicates(org)?,
-        ];
-        let found = ["on the primary", "on the alternate", "duplicates"]
-            .into_iter()
-            .zip(expected.into_iter().zip(got))
-            .filter_map(|(what, (expected, got))| {
-                let expected = expected.filter(|expected| *expected != got)?;
-                Some(format!("{what}: expected {expected}, got {got}"))
-            })
-            .collect();
-        differ(found, json(&rows))
     }
 
     /// Nothing may be left that no step has looked at.

@@ -6,7 +6,7 @@ use quick_xml::escape::escape;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::protocol::Call;
+use crate::protocol::{BodyReader, Call};
 
 const SOAP_PATH: &str = "/XRMServices/2011/Organization.svc/web";
 const SOAP12_PATH: &str = "/XRMServices/2011/Organization.svc";
@@ -47,6 +47,9 @@ pub(crate) enum ScenarioRequest {
         /// A body of so many bytes `x`.
         #[serde(default)]
         fill: Option<usize>,
+        /// A body that is read while it is sent.
+        #[serde(default)]
+        body_reader: Option<BodyReader>,
     },
     /// The cheapest read.
     WhoAmI(Service),
@@ -71,10 +74,12 @@ impl ScenarioRequest {
                 body,
                 json,
                 fill,
+                body_reader,
             } => {
                 let mut call = call(client, method, url);
                 call.headers.clone_from(headers);
                 call.body = fill.map(|size| "x".repeat(size)).or_else(|| body.clone());
+                call.body_reader.clone_from(body_reader);
                 match json {
                     Some(json) => with_json(call, json),
                     None => call,
@@ -117,8 +122,10 @@ fn call(client: &str, method: &str, url: &str) -> Call {
         url: url.to_owned(),
         headers: BTreeMap::new(),
         body: None,
+        body_reader: None,
         timeout_ms: None,
         operation: None,
+        stream: None,
     }
 }
 

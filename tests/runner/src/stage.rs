@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use d365_twin::{
-    Authority, Condition, Fault, FaultId, JournalEntry, OrgHandle, OrganizationConfig, Replication,
-    Role, RowView, SideHandle, Twin, TwinConfig,
+    Authority, Condition, Fault, FaultId, JournalEntry, OrgHandle, Proxy, ProxyEntry, ProxyFault,
+    Replication, Role, RowView, SideHandle, Twin, TwinConfig,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Map, Value};
@@ -35,6 +35,7 @@ pub(crate) struct Stage {
     twin: Twin,
     first: String,
     names: Vec<String>,
+    proxies: Vec<Proxy>,
     faults: HashMap<String, (SideHandle, FaultId)>,
     /// They stand in backlogs.
     fillers: Vec<TcpStream>,
@@ -90,13 +91,19 @@ impl Drop for Timer {
 }
 
 impl Stage {
-    pub(crate) fn start(organizations: &[OrganizationConfig]) -> Result<Stage, String> {
-        let names: Vec<String> = organizations.iter().map(|org| org.name.clone()).collect();
+    pub(crate) fn start(config: &TwinConfig) -> Result<Stage, String> {
+        let organizations = config.organizations.iter();
+        let names: Vec<String> = organizations.map(|org| org.name.clone()).collect();
         let first = names
             .first()
             .cloned()
             .ok_or("a scenario needs an organization")?;
-        let twin = Twin::start(TwinConfig::new(organizations.iter().cloned())).map_err(text)?;
+        let twin = Twin::start(config.clone()).map_err(text)?;
+        let proxies = config.proxies.iter();
+        let proxies = proxies
+            .map(|proxy| twin.proxy(&proxy.name))
+            .collect::<Result<_, _>>()
+            .map_err(text)?;
         let stranger = tempfile::tempdir().map_err(text)?;
         fs::write(stranger.path().join("ca.pem"), stranger_ca()?).map_err(text)?;
         Ok(Stage {
@@ -104,6 +111,7 @@ impl Stage {
             twin,
             first,
             names,
+            proxies,
             faults: HashMap::new(),
             fillers: Vec::new(),
             stranger,
@@ -112,7 +120,8 @@ impl Stage {
 
     /// `contoso.primary` is the base URL, `contoso.primary_host` its host, and
     /// `contoso.primary_address` where it listens on this machine, with `contoso.primary_port`;
-    /// likewise for the alternate. The first organization's stand without its name, too.
+    /// likewise for the alternate. The first organization's stand without its name, too. Then the
+    /// first proxy's URLs, and the files with clients' certificates.
     pub(crate) fn variables(&self) -> Result<Variables, String> {
         let mut variables = Variables::default();
         for name in &self.names {
@@ -134,7 +143,37 @@ impl Stage {
                 }
             }
         }
+        if let Some(proxy) = self.proxies.first() {
+            variables.set("proxy", proxy.url());
+            variables.set("proxy_with_credentials", proxy.url_with_credentials());
+        }
+        for (name, path) in [
+            ("client_certificate", self.twin.client_certificate_file()),
+            (
+                "other_client_certificate",
+                self.twin.other_client_certificate_file(),
+            ),
+        ] {
+            variables.set(name, path.to_string_lossy());
+        }
         Ok(variables)
+    }
+
+    fn proxy(&self, name: Option<&str>) -> Result<&Proxy, String> {
+        let mut proxies = self.proxies.iter();
+        let wanted = |proxy: &&Proxy| name.is_none_or(|name| proxy.name() == name);
+        proxies
+            .find(wanted)
+            .ok_or_else(|| "the scenario has no such proxy".to_owned())
+    }
+
+    pub(crate) fn proxy_fault(&self, name: Option<&str>, fault: ProxyFault) -> Result<(), String> {
+        self.proxy(name)?.fault(fault).map_err(text)
+    }
+
+    /// The journal's entries of a proxy.
+    pub(crate) fn proxy_journal(&self, name: Option<&str>) -> Result<Vec<ProxyEntry>, String> {
+        Ok(self.proxy(name)?.journal())
     }
 
     pub(crate) fn url(&self, org: Option<&str>, side: Role) -> Result<String, String> {
@@ -216,6 +255,9 @@ impl Stage {
         name: Option<&str>,
     ) -> Result<(), String> {
         self.fillers.clear();
+        if name.is_none() && side.is_none() {
+            self.proxies.iter().for_each(Proxy::clear);
+        }
         if let Some(name) = name {
             let (side, id) = self
                 .faults

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use d365_twin::{Authority, Condition, Fault, Replication, Role};
+use d365_twin::{Authority, Condition, Fault, ProxyFault, Replication, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::expect::{BurstCounts, ExpectCall, ExpectEvent, ExpectRefusal, ExpectState};
-use crate::protocol::{OnRequired, OnSwitched, Token};
+use crate::expect::{
+    BurstCounts, ExpectCall, ExpectEvent, ExpectPrepared, ExpectRefusal, ExpectState,
+};
+use crate::protocol::{OnRequired, OnSwitched, Prepare, Resolution, Stream, Token};
 use crate::request::ScenarioRequest;
+use crate::seen::{ProxyRequests, Requests};
 
 /// One step.
 ///
@@ -26,6 +29,9 @@ pub(crate) enum Step {
         on_required: Option<OnRequired>,
         on_switched: Option<OnSwitched>,
         token: Option<Token>,
+        /// What is found for these hosts, and nothing for others.
+        resolver: Option<BTreeMap<String, Resolution>>,
+        prepare: Option<Prepare>,
         #[serde(default)]
         trust: Trust,
         expect: Option<ExpectRefusal>,
@@ -37,7 +43,8 @@ pub(crate) enum Step {
         request: ScenarioRequest,
         timeout_ms: Option<u64>,
         operation: Option<String>,
-        expect: ExpectCall,
+        stream: Option<Stream>,
+        expect: Box<ExpectCall>,
         #[serde(default)]
         save: BTreeMap<String, Save>,
     },
@@ -51,11 +58,12 @@ pub(crate) enum Step {
         submit: bool,
         timeout_ms: Option<u64>,
         operation: Option<String>,
+        stream: Option<Stream>,
     },
     /// The end of a started call.
     Await {
         call: String,
-        expect: ExpectCall,
+        expect: Box<ExpectCall>,
         #[serde(default)]
         save: BTreeMap<String, Save>,
     },
@@ -91,6 +99,11 @@ pub(crate) enum Step {
     /// Opens connections to a side that accepts none, until no more fit: then connects hang. They
     /// are closed by `clear`.
     FillBacklog { org: Option<String>, side: Role },
+    /// Sets a fault of a proxy, the scenario's first where none is named; `clear` takes it off.
+    ProxyFault {
+        proxy: Option<String>,
+        fault: ProxyFault,
+    },
     /// Says which sides serve.
     Authority {
         org: Option<String>,
@@ -163,18 +176,15 @@ pub(crate) enum Step {
         duplicates: Option<usize>,
     },
     /// How many requests of the twin's journal are so.
-    ExpectRequests {
-        org: Option<String>,
-        side: Role,
-        method: Option<String>,
-        path_contains: Option<String>,
-        /// The host that the request's token names.
-        token_for: Option<String>,
-        /// The fault that acted.
-        fault: Option<String>,
-        committed: Option<bool>,
-        answered: Option<bool>,
-        count: usize,
+    ExpectRequests(Requests),
+    /// How many requests of a proxy's journal are so.
+    ExpectProxyRequests(ProxyRequests),
+    /// The attempts that the prepare hook was handed since the last such step, all of them, in this
+    /// order.
+    ExpectPrepared {
+        #[serde(default = "the_client")]
+        client: String,
+        prepared: Vec<ExpectPrepared>,
     },
     /// What the twin counted at a side, by the names of its counts.
     ExpectCounts {

@@ -6,7 +6,7 @@ use std::fs;
 
 use common::{call, folder, play, steps_with};
 use d365_scenarios::{SubjectKind, load};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn what_is_right_passes() {
@@ -29,6 +29,9 @@ fn every_wrong_expectation_fails_at_its_step() {
         call(json!({"response": {"switched": true}})),
         call(json!({"response": {"attempts": []}})),
         call(json!({"response": {"attempts": [{"fault": "timeout"}]}})),
+        call(json!({"response": {"attempts": [{"http_version": "2"}]}})),
+        call(json!({"response": {"attempts": [{"http_version": null}]}})),
+        call(json!({"response": {"attempts": [{"role": null}]}})),
         call(json!({"error": {"kind": "timeout"}})),
         json!({"do": "call", "request": {"plain": {"method": "GET", "url": "https://elsewhere.test/"}},
             "expect": {"response": {"status": 200}}}),
@@ -61,6 +64,22 @@ fn every_wrong_expectation_fails_at_its_step() {
             "timeout_ms": 1}),
         json!({"do": "fill_backlog", "side": "alternate"}),
         json!({"do": "clear", "name": "never set"}),
+        call(json!({"response": {"headers": {"content-type": null}}})),
+        call(json!({"response": {"read": {"bytes": 0}}})),
+        call(json!({"response": {"body_reads": {"bytes": 0}}})),
+        stream(json!({"bytes": 99})),
+        stream(json!({"pattern": true})),
+        stream(json!({"sum": 0})),
+        stream(json!({"error": {}})),
+        upload(json!({"response": {"body_reads": {"bytes": 9}}})),
+        upload(json!({"response": {"body_reads": {"rewinds": 1}}})),
+        upload(json!({"response": {"body_contains": "\"bytes\":9"}})),
+        json!({"do": "expect_prepared", "prepared": [{"role": "alternate"}]}),
+        json!({"do": "expect_requests", "side": "alternate", "authorization": true, "count": 1}),
+        json!({"do": "expect_requests", "side": "alternate", "accept_encoding": null, "count": 1}),
+        json!({"do": "expect_proxy_requests", "count": 1}),
+        json!({"do": "expect_proxy_requests", "proxy": "another", "count": 0}),
+        json!({"do": "proxy_fault", "proxy": "another", "fault": {"kind": "close"}}),
         json!({"do": "burst", "count": 2, "concurrency": 2, "request": {"who_am_i": "soap"},
             "expect": {"responses": {"200": 1}}}),
         json!({"do": "burst", "count": 2, "concurrency": 2, "request": {"who_am_i": "soap"},
@@ -79,6 +98,61 @@ fn every_wrong_expectation_fails_at_its_step() {
         assert!(out.contains("    journal: {"), "{out}");
         assert!(out.ends_with("\n0 passed, 1 failed\n"), "{out}");
     }
+}
+
+/// A stream of 100 bytes, and what must come of reading it.
+fn stream(read: Value) -> Value {
+    json!({"do": "call", "request": {"plain": {"method": "GET", "url": "/bulk/100"}},
+        "stream": {"read": 10}, "expect": {"response": {"read": read}}})
+}
+
+/// A body of 10 bytes that is read, and how the call must end.
+fn upload(expect: Value) -> Value {
+    let reader = json!({"kind": "one_shot", "size": 10, "chunk": 3});
+    json!({"do": "call", "request": {"plain": {"method": "PUT", "url": "/bulk", "body_reader": reader}},
+        "expect": expect})
+}
+
+#[test]
+fn what_a_hook_and_a_reader_saw_passes_and_nothing_else_does() {
+    let step = stream(json!({"bytes": 100, "error": null}));
+    let (failed, out) = play(&steps_with(&step), SubjectKind::Rust);
+    assert_eq!(failed, 0, "{out}");
+    let step = upload(json!({"response": {"body_reads": {"bytes": 10, "rewinds": 0}}}));
+    let (failed, out) = play(&steps_with(&step), SubjectKind::Rust);
+    assert_eq!(failed, 0, "{out}");
+    let right = json!({"url": "${primary}/api/data/v9.2/WhoAmI", "endpoint_url": "${primary}",
+        "role": "primary", "epoch": 0, "attempt": 1, "method": "GET", "has_authorization": false,
+        "body": ""});
+    let seen = |prepared: Value| {
+        let steps = [
+            json!({"do": "open", "prepare": {}}),
+            call(json!({"response": {"status": 200}})),
+            json!({"do": "expect_prepared", "prepared": prepared}),
+            json!({"do": "expect_prepared", "prepared": []}),
+        ];
+        play(&steps, SubjectKind::Rust)
+    };
+    let (failed, out) = seen(json!([right]));
+    assert_eq!(failed, 0, "{out}");
+    for (key, wrong) in [
+        ("url", json!("${primary}/")),
+        ("endpoint_url", json!(null)),
+        ("role", json!("alternate")),
+        ("epoch", json!(1)),
+        ("attempt", json!(2)),
+        ("method", json!("POST")),
+        ("has_authorization", json!(true)),
+        ("body", json!(null)),
+    ] {
+        let mut prepared = right.clone();
+        prepared[key] = wrong;
+        let (failed, out) = seen(json!([prepared]));
+        assert_eq!(failed, 1, "{key} passed");
+        assert!(out.contains(&format!("[0].{key}: expected ")), "{out}");
+    }
+    assert_eq!(seen(json!([])).0, 1);
+    assert_eq!(seen(json!([right, right])).0, 1);
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! The scenarios themselves: well-formed, and passed by the Rust client.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use d365_scenarios::{Run, Runs, SubjectKind, load};
-use serde_json::Value;
+use d365_twin::{Condition, OrganizationConfig, ProxyConfig};
+use jsonschema::{Retrieve, Uri, Validator};
+use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
 }
 
-fn json(path: &Path) -> Value {
+fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -53,17 +56,39 @@ fn there_are_scenarios_of_both_kinds() {
     }
 }
 
+/// The schema's files, which name each other.
+struct Files;
+
+impl Retrieve for Files {
+    fn retrieve(
+        &self,
+        uri: &Uri<String>,
+    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+        let name = Path::new(uri.path().as_str()).file_name();
+        Ok(read(&root().join(name.unwrap_or_default())))
+    }
+}
+
+/// Checks what a definition of the schema says, or with an empty text the whole file.
+fn validator(of: &str) -> Validator {
+    jsonschema::options()
+        .with_retriever(Files)
+        .with_base_uri("file:///schema.test.json")
+        .build(&json!({"$ref": of}))
+        .unwrap()
+}
+
 #[test]
 fn every_file_is_as_the_schema_says() {
     let schema_file = root().join("schema.json");
-    let schema = jsonschema::validator_for(&json(&schema_file)).unwrap();
+    let schema = validator("schema.json");
     let files: Vec<_> = files(&root())
         .into_iter()
-        .filter(|path| *path != schema_file)
+        .filter(|path| path.parent() != Some(&root()))
         .collect();
     assert!(!files.is_empty());
     for path in files {
-        let file = json(&path);
+        let file = read(&path);
         let errors: Vec<String> = schema
             .iter_errors(&file)
             .map(|error| format!("{}: {error}", error.instance_path()))
@@ -81,13 +106,54 @@ fn every_file_is_as_the_schema_says() {
 }
 
 /// The schema of a scenario's steps, when they are filled.
-fn steps_schema() -> jsonschema::Validator {
-    let mut schema = json(&root().join("schema.json"));
-    let definitions = schema["$defs"].take();
-    jsonschema::validator_for(&serde_json::json!({
-        "$schema": schema["$schema"], "$defs": definitions, "$ref": "#/$defs/steps"
-    }))
-    .unwrap()
+fn steps_schema() -> Validator {
+    validator("schema.steps.json#/$defs/steps")
+}
+
+/// Where the schema repeats what the twin understands, it knows each of its keys.
+#[test]
+fn the_schema_has_every_key_of_the_twin() {
+    let schema = read(&root().join("schema.twin.json"));
+    let organization = OrganizationConfig::new("contoso");
+    for (name, value) in [
+        ("organization", json!(organization)),
+        ("replication", json!(organization.replication)),
+        ("proxy", json!(ProxyConfig::default())),
+        ("condition", json!(Condition::default())),
+    ] {
+        let keys = |value: &Value| -> BTreeSet<String> {
+            let map = value.as_object().unwrap();
+            map.keys().cloned().collect()
+        };
+        let known = keys(&schema["$defs"][name]["properties"]);
+        assert_eq!(known, keys(&value), "{name}");
+    }
+    let wsdl = &schema["$defs"]["organization"]["properties"]["wsdl"]["properties"];
+    for key in json!(organization.wsdl).as_object().unwrap().keys() {
+        assert!(wsdl.get(key).is_some(), "wsdl: {key}");
+    }
+    // The twin names the kinds of faults that it knows when it meets another.
+    let unknown = json!({"kind": "no such kind"});
+    let error = serde_json::from_value::<d365_twin::Fault>(unknown.clone()).unwrap_err();
+    assert_eq!(names_in(&error), enum_of(&schema["$defs"]["fault"]));
+    let error = serde_json::from_value::<d365_twin::ProxyFault>(unknown).unwrap_err();
+    assert_eq!(names_in(&error), enum_of(&schema["$defs"]["proxy_fault"]));
+}
+
+/// The names in backquotes after `expected`.
+fn names_in(error: &serde_json::Error) -> BTreeSet<String> {
+    let text = error.to_string();
+    let (_, expected) = text.split_once("expected").unwrap();
+    let mut names = expected.split('`').skip(1).step_by(2);
+    let found: BTreeSet<String> = names.by_ref().map(str::to_owned).collect();
+    assert!(!found.is_empty(), "{text}");
+    found
+}
+
+fn enum_of(definition: &Value) -> BTreeSet<String> {
+    let kinds = definition["properties"]["kind"]["enum"].as_array().unwrap();
+    let kinds = kinds.iter().map(|kind| kind.as_str().unwrap().to_owned());
+    kinds.collect()
 }
 
 #[test]
@@ -125,6 +191,15 @@ fn the_schema_refuses_what_the_runner_refuses() {
         r#"{"do": "call", "request": {"who_am_i": "web_api"}, "expect": {"response": {"sttus": 200}}}"#,
         r#"{"do": "expect_state", "state": {"epch": 1}}"#,
         r#"{"do": "fault", "side": "primary", "fault": "${fault}"}"#,
+        r#"{"do": "call", "request": {"who_am_i": "web_api"}, "stream": 10, "expect": {"response": {}}}"#,
+        r#"{"do": "call", "request": {"who_am_i": "web_api"}, "expect": {"response": {"read": {"byts": 1}}}}"#,
+        r#"{"do": "call", "request": {"plain": {"method": "PUT", "url": "/", "body_reader": {"kind": "one_shot"}}},
+            "expect": {"response": {}}}"#,
+        r#"{"do": "open", "prepare": {"set_headers": {}}}"#,
+        r#"{"do": "expect_prepared", "prepared": [{"rle": null}]}"#,
+        r#"{"do": "proxy_fault", "fault": {"kind": "stall"}}"#,
+        r#"{"do": "expect_proxy_requests", "side": "primary", "count": 0}"#,
+        r#"{"do": "expect_requests", "side": "primary", "cookies": true, "count": 0}"#,
     ] {
         assert!(!schema.is_valid(&file(bad)), "{bad}");
     }

@@ -12,6 +12,7 @@ type Rows = [(&'static str, &'static [&'static str])];
 
 /// The results that start failover under `dotnet`, of both kinds of service.
 const SWITCHES: &Rows = &[
+    ("DNS failure", &["dns_no_such_name", "dns_try_again"]),
     (
         "connect refused, unreachable, connect timeout",
         &["connect_refused", "connect_unreachable", "connect_timeout"],
@@ -82,6 +83,7 @@ const STAYS: &Rows = &[
         "200 or 500 with text/html",
         &["200_page", "200_page_cut", "500_page"],
     ),
+    ("this machine cannot ask for a name", &["dns_failed"]),
     (
         "TLS failure",
         &[
@@ -166,6 +168,15 @@ const WEB_API_STAYS: &Rows = &[
 
 /// How far an attempt got, by what failed: over any version of HTTP.
 const PHASES: &Rows = &[
+    (
+        "DNS, proxy: no byte of the request left",
+        &[
+            "dns_no_such_name",
+            "dns_try_again",
+            "dns_failed",
+            "proxy_refused",
+        ],
+    ),
     (
         "connect, TLS handshake: no byte of the request left",
         &[
@@ -271,6 +282,61 @@ const PHASES_OF_HTTP1: &Rows = &[
     ("nothing failed", &["answered"]),
 ];
 
+/// What HTTP/2 alone has.
+const PHASES_OF_HTTP2: &Rows = &[
+    (
+        "REFUSED_STREAM",
+        &[
+            "refused_stream",
+            "refused_stream_soap",
+            "refused_stream_twice",
+            "refused_stream_then_lost",
+        ],
+    ),
+    (
+        "GOAWAY below our stream, any code",
+        &[
+            "goaway_below",
+            "goaway_below_reused",
+            "goaway_below_2",
+            "goaway_below_2_reused",
+            "goaway_below_11",
+            "goaway_below_11_reused",
+            "goaway_below_twice",
+        ],
+    ),
+    (
+        "GOAWAY that covers our stream, then the end",
+        &[
+            "goaway_ours",
+            "goaway_ours_executed",
+            "goaway_ours_error",
+            "goaway_max",
+        ],
+    ),
+    (
+        "GOAWAY that covers our stream, then its answer",
+        &["goaway_ours_answered"],
+    ),
+    (
+        "any other RST_STREAM",
+        &[
+            "rst_stream_0",
+            "rst_stream_2",
+            "rst_stream_8",
+            "rst_stream_11",
+            "rst_stream_13",
+            "rst_stream_executed",
+        ],
+    ),
+    ("a 2xx whose body is cut", &["2xx_rst_stream"]),
+    ("a connection of several calls", &["shared_reset"]),
+    (
+        "which version is spoken",
+        &["not_offered", "switched_off", "plain_http"],
+    ),
+];
+
 fn scenarios() -> Vec<Scenario> {
     load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).unwrap()
 }
@@ -306,23 +372,41 @@ fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
 #[test]
 fn the_oracle_is_whole() {
     let scenarios = scenarios();
-    for (switches, stays, own_switches, own_stays) in [
-        (
-            "oracle/soap_switches",
-            ["oracle/soap_errors", "oracle/soap_responses"],
-            SOAP_SWITCHES,
-            SOAP_STAYS,
-        ),
-        (
-            "oracle/web_api_switches",
-            ["oracle/web_api_errors", "oracle/web_api_responses"],
-            WEB_API_SWITCHES,
-            WEB_API_STAYS,
-        ),
-    ] {
-        assert_shown(&scenarios, &[switches], &[SWITCHES, own_switches]);
-        assert_shown(&scenarios, &stays, &[STAYS, own_stays]);
-    }
+    assert_shown(
+        &scenarios,
+        &[
+            "oracle/soap_switches_connections",
+            "oracle/soap_switches_answers",
+        ],
+        &[SWITCHES, SOAP_SWITCHES],
+    );
+    assert_shown(
+        &scenarios,
+        &[
+            "oracle/soap_errors_connections",
+            "oracle/soap_errors_answers",
+            "oracle/soap_responses",
+        ],
+        &[STAYS, SOAP_STAYS],
+    );
+    assert_shown(
+        &scenarios,
+        &[
+            "oracle/web_api_switches_connections",
+            "oracle/web_api_switches_answers",
+        ],
+        &[SWITCHES, WEB_API_SWITCHES],
+    );
+    assert_shown(
+        &scenarios,
+        &[
+            "oracle/web_api_errors_connections",
+            "oracle/web_api_errors_answers",
+            "oracle/web_api_responses_statuses",
+            "oracle/web_api_responses_codes",
+        ],
+        &[STAYS, WEB_API_STAYS],
+    );
 }
 
 #[test]
@@ -331,9 +415,21 @@ fn the_phases_are_whole() {
         &scenarios(),
         &[
             "phases/http1_unsent",
-            "phases/http1_errors",
+            "phases/http1_errors_no_answer",
+            "phases/http1_errors_answer",
             "phases/http1_responses",
         ],
         &[PHASES, PHASES_OF_HTTP1],
+    );
+    assert_shown(
+        &scenarios(),
+        &[
+            "phases/http2_unsent",
+            "phases/http2_errors_no_answer",
+            "phases/http2_errors_answer",
+            "phases/http2_responses_resent",
+            "phases/http2_responses_answers",
+        ],
+        &[PHASES, PHASES_OF_HTTP2],
     );
 }

@@ -1,22 +1,31 @@
 //! The Rust client, in this process.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod body;
+mod call;
+mod handler;
+mod prepare;
+mod reading;
+mod records;
+mod resolver;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use d365_failover_core::{
-    Client, Decision, Error, ErrorKind, Event, Item, ItemKind, Operation, Queue, Settings,
-    TokenProvider, TokenRequest,
+    Client, Error, ItemKind, Pending, Queue, Response, Settings, TokenProvider, TokenRequest,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::call::{Ready, Sent};
+use self::handler::{Handler, Shared};
+use self::prepare::Hook;
+use self::records::{answer, error_record, state};
+use self::resolver::Names;
 use super::{Broken, Subject};
-use crate::protocol::{
-    Answer, AttemptRecord, Call, ErrorRecord, EventRecord, OnRequired, OnSwitched, Open, Request,
-    ResponseRecord, StateRecord, Token,
-};
+use crate::protocol::{Answer, Call, Open, Request, Token};
 
 /// Far longer than any call of a scenario may take.
 const HANGS: Duration = Duration::from_secs(120);
@@ -33,20 +42,14 @@ struct Opened {
     client: Client,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
+    hook: Option<Arc<Hook>>,
     handler: Option<JoinHandle<()>>,
 }
 
-/// What the handler thread has in common with the subject.
-#[derive(Default)]
-struct Shared {
-    events: Mutex<Vec<EventRecord>>,
-    more: Condvar,
-    completions: Mutex<HashMap<usize, Sender<Answer>>>,
-}
-
 struct Started {
-    outcome: Receiver<Answer>,
-    pending: Option<d365_failover_core::Pending>,
+    outcome: Receiver<Result<Response, Error>>,
+    pending: Option<Pending>,
+    sent: Sent,
 }
 
 impl Subject for Rust {
@@ -54,7 +57,10 @@ impl Subject for Rust {
         match request {
             Request::Hello => Ok(Answer::done()),
             Request::Open(open) => Ok(answer(self.open(open))),
-            Request::Call(call) => Ok(send(&self.client(&call.client)?.client, call)),
+            Request::Call(call) => match self.ready(call)? {
+                Ok(ready) => ready.sent.told(ready.client.send(&ready.request)),
+                Err(error) => Ok(Answer::refused(error_record(&error))),
+            },
             Request::Start {
                 call: id,
                 submit,
@@ -81,6 +87,13 @@ impl Subject for Rust {
                 let events = shared.events(*at_least, Duration::from_millis(*timeout_ms));
                 Ok(Answer {
                     events: Some(events),
+                    ..Answer::done()
+                })
+            }
+            Request::Prepared { client } => {
+                let hook = self.client(client)?.hook.as_ref();
+                Ok(Answer {
+                    prepared: Some(hook.map(|hook| hook.seen()).unwrap_or_default()),
                     ..Answer::done()
                 })
             }
@@ -113,6 +126,16 @@ impl Rust {
         if let Some(token) = open.token {
             settings.set_token_provider(Arc::new(Provider(token)));
         }
+        if let Some(names) = &open.resolver {
+            settings.set_resolver(Arc::new(Names(names.clone())));
+        }
+        let hook = open
+            .prepare
+            .as_ref()
+            .map(|orders| Arc::new(Hook::new(orders.clone())));
+        if let Some(hook) = &hook {
+            settings.set_prepare(Arc::clone(hook) as _);
+        }
         let client = Client::open(&settings)?;
         let mut mask = 0;
         if open.on_required.is_some() {
@@ -137,32 +160,59 @@ impl Rust {
                 client,
                 queue,
                 shared,
+                hook,
                 handler,
             },
         );
         Ok(())
     }
 
-    fn start(&mut self, id: &str, submit: bool, call: &Call) -> Result<Answer, Broken> {
+    fn ready(&self, call: &Call) -> Result<Result<Ready, Error>, Broken> {
         let opened = self.client(&call.client)?;
-        let (sender, outcome) = channel();
-        let pending = if submit {
-            let number = self.calls.len();
-            opened.shared.completions().insert(number, sender);
-            let submitted =
-                request(call).and_then(|request| opened.client.submit(&request, number));
-            match submitted {
-                Ok(pending) => Some(pending),
-                Err(error) => return Ok(Answer::refused(error_record(&error))),
-            }
-        } else {
-            let (client, call) = (opened.client.clone(), call.clone());
-            // A call that nobody awaits has nobody to tell.
-            thread::spawn(move || drop(sender.send(send(&client, &call))));
-            None
+        Ok(Ready::new(&opened.client, &opened.shared, call))
+    }
+
+    fn start(&mut self, id: &str, submit: bool, call: &Call) -> Result<Answer, Broken> {
+        // What is wrong at once is said by `await`, as where the call has a thread of its own.
+        let failed = |error| {
+            let (sender, outcome) = channel();
+            let _ = sender.send(Err(error));
+            outcome
         };
-        self.calls
-            .insert(id.to_owned(), Started { outcome, pending });
+        let mut pending = None;
+        let (outcome, sent) = match self.ready(call)? {
+            Err(error) => (failed(error), Sent::default()),
+            Ok(Ready {
+                client,
+                request,
+                sent,
+            }) if submit => {
+                let calls = &self.client(&call.client)?.shared.calls;
+                match calls.submit(|number| client.submit(&request, number)) {
+                    Ok((submitted, outcome)) => {
+                        pending = Some(submitted);
+                        (outcome, sent)
+                    }
+                    Err(error) => (failed(error), sent),
+                }
+            }
+            Ok(Ready {
+                client,
+                request,
+                sent,
+            }) => {
+                let (sender, outcome) = channel();
+                // A call that nobody awaits has nobody to tell.
+                thread::spawn(move || drop(sender.send(client.send(&request))));
+                (outcome, sent)
+            }
+        };
+        let started = Started {
+            outcome,
+            pending,
+            sent,
+        };
+        self.calls.insert(id.to_owned(), started);
         Ok(Answer::done())
     }
 
@@ -171,10 +221,11 @@ impl Rust {
             .calls
             .remove(id)
             .ok_or_else(|| Broken(format!("no call `{id}`")))?;
-        started
+        let outcome = started
             .outcome
             .recv_timeout(HANGS)
-            .map_err(|_| Broken(format!("call `{id}` has no end")))
+            .map_err(|_| Broken(format!("call `{id}` has no end")))?;
+        started.sent.told(outcome)
     }
 
     fn cancel(&mut self, id: &str) -> Result<Answer, Broken> {
@@ -205,113 +256,6 @@ impl Rust {
     }
 }
 
-impl Shared {
-    fn completions(&self) -> MutexGuard<'_, HashMap<usize, Sender<Answer>>> {
-        self.completions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn record(&self, event: EventRecord) {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event);
-        self.more.notify_all();
-    }
-
-    fn events(&self, at_least: usize, timeout: Duration) -> Vec<EventRecord> {
-        let end = Instant::now() + timeout;
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        while events.len() < at_least {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            events = self
-                .more
-                .wait_timeout(events, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        events.clone()
-    }
-}
-
-/// The thread that plays the application's handlers.
-struct Handler {
-    client: Client,
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-    on_required: Option<OnRequired>,
-    on_switched: Option<OnSwitched>,
-}
-
-impl Handler {
-    fn run(self) {
-        while let Ok(mut item) = self.queue.next(None) {
-            match item.kind() {
-                ItemKind::EndpointSwitchRequired => self.required(&item),
-                ItemKind::EndpointSwitched => self.switched(&item),
-                ItemKind::Completion => self.completed(&mut item),
-                _ => {}
-            }
-        }
-    }
-
-    fn required(&self, item: &Item) {
-        let Some(event) = item.event() else { return };
-        let call = self.on_required == Some(OnRequired::Call);
-        self.shared
-            .record(event_record(event, call.then(|| self.call())));
-        // A reply or a setting that fails shows in what the switch does next.
-        let _ = match self.on_required {
-            Some(OnRequired::Veto) => item.reply(Decision::Veto),
-            Some(OnRequired::Proceed | OnRequired::Call) => item.reply(Decision::Proceed),
-            Some(OnRequired::DisableAutoSwitch) => {
-                self.client.set_endpoint_auto_switch_enabled(false)
-            }
-            Some(OnRequired::EnableAutoSwitch) => {
-                self.client.set_endpoint_auto_switch_enabled(true)
-            }
-            // Dropped without a reply.
-            Some(OnRequired::Throw) | None => Ok(()),
-        };
-    }
-
-    fn switched(&self, item: &Item) {
-        let Some(event) = item.event() else { return };
-        let call = self.on_switched == Some(OnSwitched::Call);
-        self.shared
-            .record(event_record(event, call.then(|| self.call())));
-        if self.on_switched == Some(OnSwitched::Unsubscribe) {
-            let required = self
-                .on_required
-                .map_or(0, |_| ItemKind::EndpointSwitchRequired.bit());
-            // Failing would show as another event.
-            let _ = self.client.subscribe(required);
-        }
-    }
-
-    fn completed(&self, item: &mut Item) {
-        let sender = item
-            .user_data()
-            .and_then(|number| self.shared.completions().remove(&number));
-        if let (Some(sender), Some(result)) = (sender, item.take_result()) {
-            // A call that nobody awaits has nobody to tell.
-            let _ = sender.send(outcome(result));
-        }
-    }
-
-    fn call(&self) -> Value {
-        let request = d365_failover_core::Request::new("GET", "/api/data/v9.2/WhoAmI");
-        match request.and_then(|request| self.client.send(&request)) {
-            Ok(response) => json!({ "status": response.status() }),
-            Err(error) => json!({ "error": kind_name(error.kind()) }),
-        }
-    }
-}
-
 struct Provider(Token);
 
 impl TokenProvider for Provider {
@@ -336,150 +280,5 @@ fn text(value: &Value) -> String {
             pairs.collect::<Vec<_>>().join(",")
         }
         other => other.to_string(),
-    }
-}
-
-fn request(call: &Call) -> Result<d365_failover_core::Request, Error> {
-    let mut request = d365_failover_core::Request::new(&call.method, &call.url)?;
-    for (name, value) in &call.headers {
-        request.add_header(name, value)?;
-    }
-    if let Some(body) = &call.body {
-        request.set_body(body.clone());
-    }
-    if let Some(ms) = call.timeout_ms {
-        request.set_timeout(Duration::from_millis(ms))?;
-    }
-    if let Some(operation) = &call.operation {
-        request.set_operation(Some(operation_of(operation)?));
-    }
-    Ok(request)
-}
-
-fn operation_of(name: &str) -> Result<Operation, Error> {
-    Ok(match name {
-        "read" => Operation::Read,
-        "idempotent" => Operation::Idempotent,
-        "guarded" => Operation::Guarded,
-        "unsafe" => Operation::Unsafe,
-        other => {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("no operation `{other}`"),
-            ));
-        }
-    })
-}
-
-fn send(client: &Client, call: &Call) -> Answer {
-    outcome(request(call).and_then(|request| client.send(&request)))
-}
-
-fn answer(result: Result<(), Error>) -> Answer {
-    match result {
-        Ok(()) => Answer::done(),
-        Err(error) => Answer::refused(error_record(&error)),
-    }
-}
-
-fn state(client: &Client) -> Answer {
-    let state = StateRecord {
-        primary_url: client.primary_url().to_owned(),
-        alternate_url: client.alternate_url().map(str::to_owned),
-        active_url: client.active_url().to_owned(),
-        is_primary: client.is_primary(),
-        epoch: client.epoch(),
-        endpoint_auto_switch_enabled: client.endpoint_auto_switch_enabled(),
-    };
-    Answer {
-        state: Some(state),
-        ..Answer::done()
-    }
-}
-
-fn outcome(result: Result<d365_failover_core::Response, Error>) -> Answer {
-    let response = match result {
-        Ok(response) => response,
-        Err(error) => return Answer::refused(error_record(&error)),
-    };
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in response.headers() {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        headers
-            .entry(name.as_str().to_owned())
-            .and_modify(|all| *all = format!("{all}, {value}"))
-            .or_insert_with(|| value.into_owned());
-    }
-    Answer::response(ResponseRecord {
-        status: response.status(),
-        url: response.url().to_owned(),
-        headers,
-        body: String::from_utf8_lossy(response.body()).into_owned(),
-        effect: response.effect().name().to_owned(),
-        switched: response.switched(),
-        attempts: response.attempts().iter().map(attempt_record).collect(),
-    })
-}
-
-fn error_record(error: &Error) -> ErrorRecord {
-    ErrorRecord {
-        kind: kind_name(error.kind()).to_owned(),
-        class: None,
-        message: error.to_string(),
-        effect: Some(error.effect().name().to_owned()),
-        switched: Some(error.switched()),
-        http_status: error.fault().and_then(|fault| fault.http_status),
-        code: error.fault().and_then(|fault| fault.code),
-        attempts: error.attempts().iter().map(attempt_record).collect(),
-    }
-}
-
-fn attempt_record(attempt: &d365_failover_core::Attempt) -> AttemptRecord {
-    AttemptRecord {
-        role: attempt.role.name().to_owned(),
-        epoch: attempt.epoch,
-        phase: attempt.phase.name().to_owned(),
-        http_status: attempt.http_status,
-        fault: attempt
-            .fault
-            .as_ref()
-            .map(|fault| fault.kind.name().to_owned()),
-        code: attempt.fault.as_ref().and_then(|fault| fault.code),
-        url: attempt.url.clone(),
-    }
-}
-
-fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
-    EventRecord {
-        event: event.kind.name().to_owned(),
-        previous_url: event.previous_url.clone().unwrap_or_default(),
-        new_url: event.new_url.clone().unwrap_or_default(),
-        epoch: event.epoch,
-        reason: event.reason.to_owned(),
-        automatic: event.automatic,
-        inner,
-    }
-}
-
-/// The status name of the C ABI.
-fn kind_name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidArgument => "invalid_argument",
-        ErrorKind::InvalidUrl => "invalid_url",
-        ErrorKind::UnknownSetting => "unknown_setting",
-        ErrorKind::InvalidSetting => "invalid_setting",
-        ErrorKind::NotAvailable => "not_available",
-        ErrorKind::Closed => "closed",
-        ErrorKind::WouldDeadlock => "would_deadlock",
-        ErrorKind::Forked => "forked",
-        ErrorKind::NoAlternate => "no_alternate",
-        ErrorKind::Empty => "empty",
-        ErrorKind::Busy => "busy",
-        ErrorKind::Late => "late",
-        ErrorKind::NoCaStore => "no_ca_store",
-        ErrorKind::NoQueue => "no_queue",
-        ErrorKind::Internal => "internal",
-        ErrorKind::Call(fault) => fault.name(),
-        _ => "a kind that this subject does not know",
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// A folder with one file that holds one crossing scenario.
 pub fn folder(steps: &[Value]) -> TempDir {
-    let file = json!({"$schema": "../schema.json", "about": "a test", "scenarios": [
+    let file = json!({"$schema": "../schema.json", "about": "a test", "proxies": [{}], "scenarios": [
         {"name": "the scenario", "rule": "the rule", "runs": "crossing", "steps": steps}]});
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("group")).unwrap();
