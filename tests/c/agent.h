@@ -43,6 +43,8 @@ struct flow {
 d365_status_t set_flow(struct flow *flow, const cJSON *call, d365_request_t *request, d365_error_t **error);
 /* "body_reads", if there was a reader. */
 void add_body_reads(cJSON *object, const struct flow *flow);
+/* Bytes as JSON can hold them: those that are no UTF-8 become question marks. `text` has room for one more than `len`. */
+void add_text(cJSON *object, const char *key, char *text, size_t len);
 /* "read" and "body": reads the stream as far as it is wanted. Not on the queue's thread. */
 void add_stream(cJSON *object, d365_response_t *response, const struct flow *flow);
 /* An item D365_ITEM_BODY, on the queue's thread. */

@@ -128,8 +128,7 @@ static void add_body(cJSON *object, const d365_response_t *response)
     text = malloc(len + 1);
     CHECK(text != NULL);
     memcpy(text, data, len);
-    text[len] = '\0';
-    cJSON_AddStringToObject(object, "body", text);
+    add_text(object, "body", text, len);
     free(text);
 }
 

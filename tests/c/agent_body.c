@@ -126,13 +126,40 @@ static d365_status_t read_submitted(d365_response_t *response, uint8_t *buffer, 
     return piece.status;
 }
 
-/* Bytes as JSON can hold them: those of no text become question marks. */
-static void add_text(cJSON *object, const char *key, char *text, size_t len)
+/* How long the character is that begins there; 0: there is none (the well-formed byte sequences of Unicode, table 3-7). */
+static size_t character(const unsigned char *at, size_t left)
 {
-    size_t i;
-    for (i = 0; i < len; i++)
-        if (text[i] == '\0' || (unsigned char)text[i] >= 0x80)
+    static const struct {
+        unsigned char first, last, from, to;
+        size_t len;
+    } table[] = {
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    size_t i, k;
+    for (i = 0; i < sizeof table / sizeof *table; i++) {
+        if (at[0] < table[i].first || at[0] > table[i].last || left < table[i].len)
+            continue;
+        if (table[i].len > 1 && (at[1] < table[i].from || at[1] > table[i].to))
+            return 0;
+        for (k = 2; k < table[i].len; k++)
+            if ((at[k] & 0xc0) != 0x80)
+                return 0;
+        return table[i].len;
+    }
+    return 0;
+}
+
+void add_text(cJSON *object, const char *key, char *text, size_t len)
+{
+    size_t i = 0;
+    while (i < len) {
+        size_t n = character((const unsigned char *)text + i, len - i);
+        if (n == 0)
             text[i] = '?';
+        i += n > 0 ? n : 1;
+    }
     text[len] = '\0';
     cJSON_AddStringToObject(object, key, text);
 }

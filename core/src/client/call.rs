@@ -27,7 +27,8 @@ use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Exchange, Progress, Reads};
 use crate::{
-    Attempt, Cause, Effect, Error, ErrorKind, Fault, Request, Response, Role, Target, response,
+    Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request, Response, Role, Target,
+    response,
 };
 
 pub(super) struct Call<'a> {
@@ -357,6 +358,12 @@ impl<'a> Call<'a> {
                 )
             });
         };
+        let last = self.attempts.last();
+        if fault.http_status.is_none()
+            && last.is_some_and(|last| last.http_version == Some(HttpVersion::Http2))
+        {
+            self.client.nudge();
+        }
         let message = message(
             &self.request.method,
             &self.request.url,

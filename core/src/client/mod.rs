@@ -37,6 +37,9 @@ use crate::{
 /// How often a blocking call asks whether it is to be cancelled.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How many turns a shared connection needs to tell its peer of a stream's end, and some more.
+const TURNS: usize = 4;
+
 /// Calls an organization's services at whichever of its endpoints is active.
 ///
 /// All methods may be called from all threads. Cheap to clone; when the last clone is dropped,
@@ -408,6 +411,17 @@ impl Inner {
                 cancel.cancel();
             }
         }
+    }
+
+    /// Something was given up on a shared connection that perhaps nobody drives now: its peer is told
+    /// soon all the same, and not at the next call.
+    fn nudge(&self) {
+        // Without a thread it is told at the next call.
+        let _ = self.engine.spawn(async {
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        });
     }
 
     /// Where a target is at an endpoint.

@@ -14,7 +14,7 @@ use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
 use crate::response::{self, ReadBody, Response};
-use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, Request};
+use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request};
 
 pub(super) struct Reading(Arc<Shared>);
 
@@ -227,6 +227,18 @@ impl Shared {
                 response: None,
             },
         )
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let is_given_up = matches!(state, State::Open(open) if open.body.is_some());
+        *state = State::End;
+        let version = self.attempts.last().and_then(|last| last.http_version);
+        if is_given_up && version == Some(HttpVersion::Http2) {
+            self.client.nudge();
+        }
     }
 }
 

@@ -99,7 +99,10 @@ impl Failure {
         assert!(response.url().starts_with(&scene.url(Role::Alternate)));
         assert_eq!(attempts.len(), 2, "{attempts:?}");
         self.is_of(&attempts[0]);
-        assert_eq!((attempts[1].role, attempts[1].epoch), (Some(Role::Alternate), 1));
+        assert_eq!(
+            (attempts[1].role, attempts[1].epoch),
+            (Some(Role::Alternate), 1)
+        );
         assert!(attempts[1].fault.is_none());
         assert!(!client.is_primary());
         assert_eq!(scene.org.alternate.counts().creates, 1);
