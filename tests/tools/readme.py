@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOWN = {
     "c": ["ffi-c/examples/first.c"],
     "java": ["bindings-java/examples/First.java", "bindings-java/examples/Files.java"],
-    "python": ["bindings-python/examples/first.py", "bindings-python/examples/files.py"],
+    "python": [
+        "bindings-python/examples/first.py",
+        "bindings-python/examples/files.py",
+    ],
 }
 
 
