@@ -100,7 +100,9 @@ public final class Bench {
     }
 
     private static Call jdk(Target target) throws IOException, GeneralSecurityException {
-        HttpClient.Builder builder = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1);
+        // Over TLS the server chooses; without, the JDK would ask for an upgrade with each request.
+        HttpClient.Version version = target.secret() ? HttpClient.Version.HTTP_2 : HttpClient.Version.HTTP_1_1;
+        HttpClient.Builder builder = HttpClient.newBuilder().version(version);
         if (target.secret()) builder.sslContext(trusting(target.caFile()));
         HttpClient client = builder.build();
         HttpRequest.Builder request = HttpRequest.newBuilder(target.origin().resolve(target.path()));
