@@ -333,15 +333,10 @@ impl<'a> Call<'a> {
                 };
                 if self.request.is_streaming && fault.is_none() {
                     let beginning = std::mem::take(&mut response.body);
-                    let host = Url::parse(response.url())
-                        .ok()
-                        .and_then(|url| url.host_str().map(str::to_owned))
-                        .unwrap_or_default();
                     response.rest = Some(Box::new(Reading::new(
                         Arc::clone(self.client),
                         self.request,
                         &response,
-                        host,
                         beginning,
                         outcome.rest,
                         self.flight,
@@ -425,7 +420,7 @@ impl Inner {
         let reads = if request.is_streaming {
             Reads::Failures(self.settings.error_prefix)
         } else {
-            Reads::All(self.transport.max_body(), &is_enough)
+            Reads::All(self.settings.max_response_body, &is_enough)
         };
         let exchange = Exchange {
             address: &running.address,

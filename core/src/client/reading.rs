@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::Method;
 use tokio::time::timeout;
+use url::Url;
 
 use super::flights::Flight;
 use super::message::message;
@@ -26,7 +27,6 @@ struct Shared {
     method: Method,
     asked_for: String,
     status: u16,
-    host: String,
     effect: Effect,
     switched: bool,
     attempts: Vec<Attempt>,
@@ -54,7 +54,6 @@ impl Reading {
         client: Arc<Inner>,
         request: &Request,
         response: &response::Inner,
-        host: String,
         beginning: Bytes,
         body: Option<Decoded>,
         flight: &Flight,
@@ -71,7 +70,6 @@ impl Reading {
             asked_for: request.url.clone(),
             cancel: Cancel::default(),
             status: response.status,
-            host,
             effect: response.effect,
             switched: response.switched,
             attempts: response.attempts.clone(),
@@ -190,7 +188,7 @@ impl Shared {
             }
             First::Right(Ok(None)) => Ok(None),
             First::Right(Ok(Some(Ok(piece)))) => Ok(Some(piece)),
-            First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host, failure)),
+            First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host(), failure)),
             First::Right(Err(_)) => Err(Fault::new(
                 Cause::AttemptTimeout,
                 format!(
@@ -199,6 +197,16 @@ impl Shared {
                 ),
             )),
         }
+    }
+
+    /// Whose body it is, for a sentence.
+    fn host(&self) -> String {
+        let url = self
+            .attempts
+            .last()
+            .and_then(|last| Url::parse(&last.url).ok());
+        url.and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// What a body that broke off is told as. Nothing is sent again: the application has the

@@ -35,8 +35,7 @@ use self::coding::Coding;
 pub(crate) use self::coding::{
     Decoded, ask as ask_for_codings, still_asks as still_asks_for_codings,
 };
-use self::connector::Origin;
-use self::connector::{Connector, Opened};
+use self::connector::{Connector, Opened, Origin};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
@@ -51,7 +50,6 @@ const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
 pub(crate) struct Transport {
     connector: Arc<Connector>,
     pool: Arc<Pool>,
-    max_body: usize,
 }
 
 /// One request on its way to one endpoint.
@@ -61,8 +59,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Makes the body, once for each connection that is tried.
     pub(crate) body: &'a (dyn Fn() -> SendBody + Sync),
-    /// The body comes from the application while it is sent. It goes out on a connection that was
-    /// opened for it: one that has grown stale would take its first bytes along.
+    /// The body comes from the application while it is sent. Over HTTP/1.1 it goes out on a
+    /// connection that was opened for it: one that has grown stale would take its first bytes along.
     pub(crate) is_read_while_sent: bool,
     /// Whether the body can still be sent from its beginning.
     pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
@@ -91,7 +89,6 @@ impl Transport {
             .then(|| tls::client_config(settings))
             .transpose()?;
         Ok(Transport {
-            max_body: settings.max_response_body,
             connector: Arc::new(Connector::new(settings, tls)),
             pool: Arc::new(Pool::new(
                 settings.max_connections,
@@ -100,11 +97,6 @@ impl Transport {
                 settings.connect_timeout,
             )),
         })
-    }
-
-    /// The setting `max_response_body`.
-    pub(crate) fn max_body(&self) -> usize {
-        self.max_body
     }
 
     /// Waits until one of the endpoint's connections may be used.
@@ -166,9 +158,9 @@ impl Transport {
     async fn fresh(&self, origin: &Arc<Origin>) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
             // One for all who wait: a switch sends all calls to the other endpoint at once.
-            match self.pool.opening(origin, Instant::now()) {
+            let awaited = match self.pool.opening(origin, Instant::now()) {
                 None => break,
-                Some(Opening::Theirs(awaited)) => settled(awaited).await.unwrap_or(Ok(()))?,
+                Some(Opening::Theirs(awaited)) => awaited,
                 // A task, driven by whoever waits: a caller may be cancelled, or leave the runtime
                 // for the application's code, while others wait for the connection.
                 Some(Opening::Ours(maker, awaited)) => {
@@ -179,9 +171,10 @@ impl Transport {
                         let opened = opened.map(|opened| keep(&pool, &origin, opened));
                         maker.send_replace(Some(opened));
                     });
-                    settled(awaited).await.unwrap_or(Ok(()))?;
+                    awaited
                 }
-            }
+            };
+            settled(awaited).await.unwrap_or(Ok(()))?;
             if let Some(lease) = self.pool.lease(origin, Instant::now()) {
                 return Ok(Carrier::Http2(lease));
             }
@@ -259,12 +252,10 @@ impl Transport {
             };
             match (in_time, exchange.reads) {
                 (Some(result), _) => result,
-                (None, Reads::Failures(_)) if is_failure => Ok(false),
-                (None, Reads::Failures(_)) => reading.await,
+                (None, _) if !is_failure => reading.await,
+                (None, Reads::Failures(_)) => Ok(false),
                 // What has come of it says enough.
-                (None, Reads::All(_, is_enough))
-                    if is_failure && progress.look(is_enough) == Some(true) =>
-                {
+                (None, Reads::All(_, is_enough)) if progress.look(is_enough) == Some(true) => {
                     return Ok(None);
                 }
                 (None, Reads::All(..)) => reading.await,
