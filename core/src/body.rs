@@ -31,6 +31,8 @@ pub(crate) struct BodyReader {
     can_rewind: bool,
     /// A read was begun since the last rewind.
     is_begun: AtomicBool,
+    /// Counts who began to send it.
+    turn: AtomicU64,
     /// How long reads have taken in this attempt, in microseconds.
     micros: AtomicU64,
     /// Why it could not be sent: what becomes of a body's error is the business of the protocol
@@ -60,6 +62,7 @@ impl BodyReader {
             length,
             can_rewind,
             is_begun: AtomicBool::new(false),
+            turn: AtomicU64::new(0),
             micros: AtomicU64::new(0),
             failure: Mutex::new(None),
             is_taken: AtomicBool::new(false),
@@ -101,6 +104,15 @@ impl BodyReader {
 
     pub(crate) fn time(&self) -> Duration {
         Duration::from_micros(self.micros.load(Ordering::Acquire))
+    }
+
+    /// Somebody begins to send it, and whoever sent it before has given up. Tells whose turn it is.
+    pub(crate) fn begin_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(crate) fn is_turn(&self, turn: u64) -> bool {
+        self.turn.load(Ordering::Acquire) == turn
     }
 
     /// A new attempt begins.

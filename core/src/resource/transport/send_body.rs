@@ -57,6 +57,7 @@ impl SendBody {
             gate: None,
             source: Source::Pipe(Pipe {
                 reader: Arc::downgrade(reader),
+                turn: reader.begin_turn(),
                 length,
                 desk,
                 left: length,
@@ -124,6 +125,8 @@ struct Pipe {
     /// The call's and not ours: what is left of a request on a shared connection lives on until
     /// somebody drives that connection, and the application's source must not.
     reader: Weak<BodyReader>,
+    /// Which sending of the body this is.
+    turn: u64,
     length: Option<u64>,
     desk: Desk,
     /// How many bytes are still owed, if the length was told.
@@ -176,8 +179,14 @@ impl Pipe {
                 *slot = Slot::Asked(context.waker().clone());
                 drop(slot);
                 let slot = Arc::clone(&self.slot);
-                let order = Order(slot);
-                self.desk.post(move || order.fill(read(&reader)));
+                let (order, turn) = (Order(Some(slot)), self.turn);
+                self.desk.post(move || {
+                    // The source belongs to who sends the body by now: what is read for an exchange
+                    // that was given up would be missing there.
+                    if reader.is_turn(turn) {
+                        order.fill(read(&reader));
+                    }
+                });
                 Poll::Pending
             }
         }
@@ -216,18 +225,20 @@ impl Pipe {
     }
 }
 
-/// A piece that was asked for.
-struct Order(Arc<Mutex<Slot>>);
+/// A piece that was asked for. Filled once: by the time that it is dropped, another thread may have
+/// taken the piece and asked for the next one in the same slot.
+struct Order(Option<Arc<Mutex<Slot>>>);
 
 impl Order {
-    fn fill(&self, piece: Result<Bytes, BodyError>) {
-        let asked = {
-            let mut slot = lock(&self.0);
-            if !matches!(*slot, Slot::Asked(_)) {
-                return;
-            }
-            std::mem::replace(&mut *slot, Slot::Filled(piece))
+    fn fill(mut self, piece: Result<Bytes, BodyError>) {
+        self.put(piece);
+    }
+
+    fn put(&mut self, piece: Result<Bytes, BodyError>) {
+        let Some(slot) = self.0.take() else {
+            return;
         };
+        let asked = std::mem::replace(&mut *lock(&slot), Slot::Filled(piece));
         if let Slot::Asked(waker) = asked {
             waker.wake();
         }
@@ -236,9 +247,9 @@ impl Order {
 
 impl Drop for Order {
     fn drop(&mut self) {
-        // Nothing when it was filled. Else the source has panicked, or nobody was left to ask it.
+        // Not filled: the source has panicked, or nobody was left to ask it.
         let message = "the body's reader has panicked, or its call has ended".to_owned();
-        self.fill(Err(BodyError(message)));
+        self.put(Err(BodyError(message)));
     }
 }
 
@@ -300,5 +311,90 @@ impl Waiting {
             .get_or_insert_with(|| Box::pin(sleep(PATIENCE)))
             .as_mut()
             .poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::BodySource;
+    use crate::resource::desk::Jobs;
+
+    struct Letters(u8);
+
+    impl BodySource for Letters {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += 1;
+            buffer[0] = self.0;
+            Ok(1)
+        }
+
+        fn rewind(&mut self) -> io::Result<()> {
+            self.0 = b'a' - 1;
+            Ok(())
+        }
+    }
+
+    fn reader() -> (Arc<BodyReader>, Desk, Jobs) {
+        let reader = BodyReader::new(Box::new(Letters(b'a' - 1)), None, true);
+        let (desk, jobs) = Desk::new();
+        (Arc::new(reader), desk, jobs)
+    }
+
+    type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+    fn poll(body: &mut SendBody, waker: &Waker) -> Polled {
+        Pin::new(body).poll_frame(&mut Context::from_waker(waker))
+    }
+
+    fn piece(polled: Polled) -> Bytes {
+        let Poll::Ready(Some(Ok(frame))) = polled else {
+            panic!("no piece: {polled:?}");
+        };
+        frame.into_data().unwrap()
+    }
+
+    #[test]
+    fn what_was_asked_for_an_exchange_that_was_given_up_is_not_read() {
+        let (reader, desk, mut jobs) = reader();
+        let mut given_up = SendBody::reader(&reader, desk.clone());
+        assert!(poll(&mut given_up, Waker::noop()).is_pending());
+        let mut body = SendBody::reader(&reader, desk);
+        assert!(poll(&mut body, Waker::noop()).is_pending());
+        while let Ok(job) = jobs.try_recv() {
+            job();
+        }
+        assert_eq!(piece(poll(&mut body, Waker::noop())), "a");
+        let polled = poll(&mut given_up, Waker::noop());
+        assert!(matches!(polled, Poll::Ready(Some(Err(_)))), "{polled:?}");
+    }
+
+    /// Whom it wakes asks for the next piece at once, as another thread may.
+    struct Eager(Mutex<(SendBody, Vec<Bytes>)>);
+
+    impl Wake for Eager {
+        fn wake(self: Arc<Self>) {
+            let mut state = self.0.lock().unwrap();
+            let (body, pieces) = &mut *state;
+            pieces.push(piece(poll(body, Waker::noop())));
+            assert!(poll(body, Waker::noop()).is_pending());
+        }
+    }
+
+    #[test]
+    fn a_piece_that_is_asked_for_while_the_last_one_is_handed_over_is_read_as_well() {
+        let (reader, desk, mut jobs) = reader();
+        let body = SendBody::reader(&reader, desk);
+        let eager = Arc::new(Eager(Mutex::new((body, Vec::new()))));
+        let waker = Waker::from(Arc::clone(&eager));
+        assert!(poll(&mut eager.0.lock().unwrap().0, &waker).is_pending());
+        jobs.try_recv().unwrap()();
+        jobs.try_recv().unwrap()();
+        let mut state = eager.0.lock().unwrap();
+        assert_eq!(state.1, ["a"]);
+        assert_eq!(piece(poll(&mut state.0, Waker::noop())), "b");
     }
 }
