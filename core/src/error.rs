@@ -59,6 +59,8 @@ pub(crate) struct Ending {
     pub(crate) effect: Effect,
     pub(crate) switched: bool,
     pub(crate) attempts: Vec<Attempt>,
+    /// The write on record.
+    pub(crate) ledger_id: Option<u64>,
     pub(crate) response: Option<Response>,
 }
 
@@ -114,6 +116,13 @@ impl Error {
     #[must_use]
     pub fn switched(&self) -> bool {
         self.0.ending.as_ref().is_some_and(|ending| ending.switched)
+    }
+
+    /// The number of the write in the client's ledger. `None` for a read, and for errors that are
+    /// no call's end.
+    #[must_use]
+    pub fn ledger_id(&self) -> Option<u64> {
+        self.0.ending.as_ref()?.ledger_id
     }
 
     /// The attempts, in order.

@@ -1,6 +1,6 @@
 //! What happens to a client that its application may want to hear of.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{FaultKind, Role};
 
@@ -12,8 +12,14 @@ pub enum ItemKind {
     EndpointSwitchRequired = 1,
     /// The active endpoint has changed. Does not say that the new one works.
     EndpointSwitched = 2,
+    /// A call has ended, and whether its write was executed is not known.
+    WriteInDoubt = 3,
+    /// An endpoint was left, and writes are on record that the new one may not have.
+    DataLossSuspected = 4,
     /// A call was sent again. May be dropped when nobody takes it.
     CallRetried = 5,
+    /// A call waits because the service asks for less. May be dropped when nobody takes it.
+    Throttled = 6,
     /// A log record. May be dropped when nobody takes it.
     Log = 7,
     /// A submitted call has ended.
@@ -35,7 +41,10 @@ impl ItemKind {
         match self {
             ItemKind::EndpointSwitchRequired => "EndpointSwitchRequired",
             ItemKind::EndpointSwitched => "EndpointSwitched",
+            ItemKind::WriteInDoubt => "WriteInDoubt",
+            ItemKind::DataLossSuspected => "DataLossSuspected",
             ItemKind::CallRetried => "CallRetried",
+            ItemKind::Throttled => "Throttled",
             ItemKind::Log => "Log",
             ItemKind::Completion => "Completion",
             ItemKind::Body => "Body",
@@ -45,7 +54,10 @@ impl ItemKind {
     /// Whether items of this kind may be dropped when the queue is full.
     #[must_use]
     pub fn is_chatty(self) -> bool {
-        matches!(self, ItemKind::CallRetried | ItemKind::Log)
+        matches!(
+            self,
+            ItemKind::CallRetried | ItemKind::Throttled | ItemKind::Log
+        )
     }
 }
 
@@ -69,6 +81,26 @@ pub enum Decision {
     Proceed = 1,
     /// Do not switch this time; the call gets its fault.
     Veto = 2,
+}
+
+/// What a probe has found at an endpoint before calls went there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Probed {
+    /// A living front end answers; without credentials more cannot be known.
+    Reachable = 1,
+    /// The organization answers an authenticated request.
+    Serves = 2,
+}
+
+impl Probed {
+    /// `reachable` or `serves`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Probed::Reachable => "reachable",
+            Probed::Serves => "serves",
+        }
+    }
 }
 
 /// An event.
@@ -98,4 +130,46 @@ pub struct Event {
     pub message: String,
     /// How grave it is.
     pub level: Level,
+    /// What a probe has found at `new_url`. `None`: it was not probed.
+    pub probed: Option<Probed>,
+    /// The write in doubt, in the ledger.
+    pub ledger_id: Option<u64>,
+    /// Of `DataLossSuspected`: how many writes are in doubt.
+    pub in_doubt: Option<u64>,
+    /// Of `DataLossSuspected`: how many writes an endpoint has acknowledged shortly before it was
+    /// left.
+    pub acknowledged: Option<u64>,
+    /// Of `Throttled`: how long the call waits.
+    pub retry_after: Option<Duration>,
+    /// The method of the call that the event is about.
+    pub method: Option<String>,
+    /// The URL of the call that the event is about, without what a log should not show.
+    pub url: Option<String>,
+}
+
+impl Event {
+    /// An event of now that is about no switch and no call.
+    pub(crate) fn new(kind: ItemKind, epoch: u64, message: String) -> Event {
+        Event {
+            kind,
+            time: SystemTime::now(),
+            previous_url: None,
+            new_url: None,
+            previous_role: None,
+            new_role: None,
+            epoch,
+            automatic: true,
+            fault_kind: None,
+            reason: "",
+            message,
+            level: Level::Warn,
+            probed: None,
+            ledger_id: None,
+            in_doubt: None,
+            acknowledged: None,
+            retry_after: None,
+            method: None,
+            url: None,
+        }
+    }
 }

@@ -227,7 +227,7 @@ impl Fault {
     #[must_use]
     pub fn starts_failover(&self, preset: Preset) -> bool {
         match preset {
-            Preset::Dotnet => self.cause.starts_failover_in_dotnet(),
+            Preset::Dotnet | Preset::Safe => self.cause.starts_failover_in_dotnet(),
         }
     }
 

@@ -29,6 +29,7 @@ mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod ledger_entry;
 mod operation;
 mod organization;
 mod outgoing;
@@ -50,9 +51,10 @@ pub use classify::{FailoverPolicy, classify_response, read_failover_policy};
 pub use client::{Client, Pending};
 pub use effect::Effect;
 pub use error::{Error, ErrorKind};
-pub use event::{Decision, Event, ItemKind, Level};
+pub use event::{Decision, Event, ItemKind, Level, Probed};
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
+pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution};
 pub use operation::Operation;
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};

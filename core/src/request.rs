@@ -38,6 +38,8 @@ pub struct Request {
     pub(crate) is_streaming: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) operation: Option<Operation>,
+    pub(crate) is_guarded_create: bool,
+    pub(crate) is_upsert: bool,
 }
 
 impl Request {
@@ -67,6 +69,8 @@ impl Request {
             is_streaming: false,
             timeout: None,
             operation: None,
+            is_guarded_create: false,
+            is_upsert: false,
         })
     }
 
@@ -123,6 +127,20 @@ impl Request {
     /// Overrides the operation class. `None`: by the method.
     pub fn set_operation(&mut self, operation: Option<Operation>) {
         self.operation = operation;
+    }
+
+    /// Whether a create is sent with an id that the library chooses, so that a repeat of it is
+    /// detected: a `POST` of one row to an entity set of the Web API becomes a `PATCH` of the row
+    /// with `If-None-Match: *`; SOAP's `Create` of an entity without an id gets one. A call whose
+    /// request is neither fails with [`ErrorKind::InvalidArgument`]. Off at first.
+    pub fn set_guarded_create(&mut self, is_guarded: bool) {
+        self.is_guarded_create = is_guarded;
+    }
+
+    /// Declares that a `PATCH` without condition may create its row: after a switch the setting
+    /// `update_guard` leaves it alone. Off at first.
+    pub fn set_upsert(&mut self, is_upsert: bool) {
+        self.is_upsert = is_upsert;
     }
 
     /// Whether it holds several operations, of which some may have been executed when it fails:

@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) effect: Effect,
     pub(crate) switched: bool,
     pub(crate) attempts: Vec<Attempt>,
+    /// The write on record.
+    pub(crate) ledger_id: Option<u64>,
     /// The body of a streaming call.
     pub(crate) rest: Option<Box<dyn ReadBody>>,
 }
@@ -170,6 +172,12 @@ impl Response {
     #[must_use]
     pub fn switched(&self) -> bool {
         self.0.inner.switched
+    }
+
+    /// The number of the write in the client's ledger. `None` for a read.
+    #[must_use]
+    pub fn ledger_id(&self) -> Option<u64> {
+        self.0.inner.ledger_id
     }
 
     /// The attempts, in order; the last one is this answer.

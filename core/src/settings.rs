@@ -18,6 +18,8 @@ use crate::{
 pub enum Preset {
     /// The rules of the .NET SDK.
     Dotnet = 1,
+    /// No switch without proof, and no write sent twice that could be executed twice.
+    Safe = 2,
 }
 
 /// The setting `auto_switch`.
@@ -45,6 +47,15 @@ pub struct Settings {
     pub(crate) attempt_timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) handler_timeout: Duration,
+    pub(crate) probe_after: Duration,
+    pub(crate) probe_timeout: Duration,
+    pub(crate) probe_path: String,
+    pub(crate) write_grace: Duration,
+    pub(crate) hold_down: Duration,
+    pub(crate) max_attempts: usize,
+    pub(crate) retry_budget: f64,
+    pub(crate) replication_window: Duration,
+    pub(crate) update_guard: bool,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
     pub(crate) client_certificate: Option<PathBuf>,
@@ -69,7 +80,7 @@ pub struct Settings {
 
 impl Settings {
     /// The names that [`set`](Settings::set) takes.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 33] = [
         "allowed_hosts",
         "alternate_url",
         "attempt_timeout_ms",
@@ -82,18 +93,27 @@ impl Settings {
         "decompress",
         "error_prefix",
         "handler_timeout_ms",
+        "hold_down_ms",
         "http2",
         "idle_timeout_ms",
+        "max_attempts",
         "max_connection_age_ms",
         "max_connections",
         "max_redirects",
         "max_response_body",
         "max_response_headers",
         "preset",
+        "probe_after_ms",
+        "probe_path",
+        "probe_timeout_ms",
         "proxy",
+        "replication_window_ms",
+        "retry_budget",
         "tls_verify",
+        "update_guard",
         "url_form",
         "user_agent",
+        "write_grace_ms",
     ];
 
     /// Settings with the defaults for the organization at `url`.
@@ -107,12 +127,21 @@ impl Settings {
             url: url.to_owned(),
             alternate_url: None,
             url_form: None,
-            preset: Preset::Dotnet,
+            preset: Preset::Safe,
             auto_switch: AutoSwitch::Auto,
             connect_timeout: Duration::from_secs(10),
             attempt_timeout: Duration::from_secs(120),
             deadline: Duration::from_secs(300),
             handler_timeout: Duration::from_secs(5),
+            probe_after: Duration::from_secs(1),
+            probe_timeout: Duration::from_secs(1),
+            probe_path: "/api/data/v9.2/WhoAmI".to_owned(),
+            write_grace: Duration::from_secs(10),
+            hold_down: Duration::from_secs(30),
+            max_attempts: 4,
+            retry_budget: 0.2,
+            replication_window: Duration::from_secs(300),
+            update_guard: true,
             ca_bundle: None,
             tls_verify: true,
             client_certificate: None,
@@ -142,12 +171,21 @@ impl Settings {
     /// |---|---|---|
     /// | `alternate_url` | none | the other endpoint's base URL |
     /// | `url_form` | none | `host`, `path` |
-    /// | `preset` | `dotnet` | `dotnet` |
+    /// | `preset` | `safe` | `safe`, `dotnet` |
     /// | `auto_switch` | `auto` | `auto`, `on`, `off` |
     /// | `connect_timeout_ms` | 10000 | 1 to 86400000; for each address |
     /// | `attempt_timeout_ms` | 120000 | likewise; one attempt, whole |
     /// | `deadline_ms` | 300000 | likewise; the call with all attempts |
     /// | `handler_timeout_ms` | 5000 | likewise; how long a handler is waited for |
+    /// | `probe_after_ms` | 1000 | 0 to 86400000; silence after which the endpoint is probed while a call waits, 0: never |
+    /// | `probe_timeout_ms` | 1000 | 1 to 86400000; one probe, whole |
+    /// | `probe_path` | `/api/data/v9.2/WhoAmI` | a path from the base URL on, beginning with `/`; read with GET |
+    /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left |
+    /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
+    /// | `max_attempts` | 4 | 1 to 100; of one call |
+    /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
+    /// | `replication_window_ms` | 300000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
+    /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `ca_bundle` | system store | path of a PEM file |
     /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
     /// | `tls_verify` | `on` | `on`, `off` |
@@ -177,7 +215,34 @@ impl Settings {
                 let words = [("host", UrlForm::Host), ("path", UrlForm::Path)];
                 self.url_form = Some(word(key, value, &words)?);
             }
-            "preset" => self.preset = word(key, value, &[("dotnet", Preset::Dotnet)])?,
+            "preset" => {
+                let words = [("safe", Preset::Safe), ("dotnet", Preset::Dotnet)];
+                self.preset = word(key, value, &words)?;
+            }
+            "probe_after_ms" => self.probe_after = pause(key, value)?,
+            "probe_timeout_ms" => self.probe_timeout = duration(key, value)?,
+            "probe_path" => {
+                let is_path = value.starts_with('/') && !value.starts_with("//");
+                if !is_path || value.contains(|c: char| c.is_control() || c == ' ' || c == '#') {
+                    return Err(invalid(key, value, "a path from the base URL on: /api/…"));
+                }
+                value.clone_into(&mut self.probe_path);
+            }
+            "write_grace_ms" => self.write_grace = pause(key, value)?,
+            "hold_down_ms" => self.hold_down = pause(key, value)?,
+            "max_attempts" => self.max_attempts = number(key, value, 1, 100)?,
+            "retry_budget" => {
+                let share = value
+                    .parse()
+                    .ok()
+                    .filter(|share| (0.0..=1.0).contains(share));
+                self.retry_budget =
+                    share.ok_or_else(|| invalid(key, value, "a number from 0 to 1"))?;
+            }
+            "replication_window_ms" => self.replication_window = pause(key, value)?,
+            "update_guard" => {
+                self.update_guard = word(key, value, &[("on", true), ("off", false)])?;
+            }
             "auto_switch" => {
                 let words = [
                     ("auto", AutoSwitch::Auto),
@@ -301,6 +366,12 @@ fn number(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Er
 /// Longer waits overflow some platforms' timers and are no one's intent.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
+/// A time that may be none.
+fn pause(key: &str, value: &str) -> Result<Duration, Error> {
+    let milliseconds = number(key, value, 0, LONGEST_WAIT.as_millis() as usize)?;
+    Ok(Duration::from_millis(milliseconds as u64))
+}
+
 fn duration(key: &str, value: &str) -> Result<Duration, Error> {
     let milliseconds = number(key, value, 1, LONGEST_WAIT.as_millis() as usize)?;
     Ok(Duration::from_millis(milliseconds as u64))
@@ -323,7 +394,7 @@ mod tests {
                 "{name}"
             );
         }
-        for name in ["", "Preset", "attempt_timeout", "hold_down_ms"] {
+        for name in ["", "Preset", "attempt_timeout", "hold_down"] {
             let error = settings().set(name, "1").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnknownSetting, "{name:?}");
         }
@@ -336,6 +407,13 @@ mod tests {
             ("auto_switch", "true"),
             ("attempt_timeout_ms", "0"),
             ("attempt_timeout_ms", "-1"),
+            ("probe_timeout_ms", "0"),
+            ("probe_path", "api"),
+            ("probe_path", "//evil.example/"),
+            ("max_attempts", "0"),
+            ("retry_budget", "1.1"),
+            ("retry_budget", "NaN"),
+            ("update_guard", "yes"),
             ("attempt_timeout_ms", "1.5"),
             ("deadline_ms", "86400001"),
             ("max_connections", "0"),

@@ -42,6 +42,8 @@ pub(super) struct Call<'a> {
     attempts: Vec<Attempt>,
     running: Option<Running>,
     flight: &'a Flight,
+    /// The write on record.
+    ledger_id: Option<u64>,
     _body: Option<Taken>,
 }
 
@@ -118,6 +120,7 @@ impl<'a> Call<'a> {
             attempts: Vec::with_capacity(1),
             running: None,
             flight,
+            ledger_id: client.begin_write(request),
             _body: body,
         })
     }
@@ -312,6 +315,12 @@ impl<'a> Call<'a> {
             || self.request.is_compound(),
             &self.attempts,
         );
+        self.client.end_write(
+            self.ledger_id,
+            effect,
+            &self.attempts,
+            outcome.answer.as_ref(),
+        );
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
         let switched = roles.any(|role| Some(role) != first);
@@ -325,6 +334,7 @@ impl<'a> Call<'a> {
                     body,
                     effect,
                     switched,
+                    ledger_id: self.ledger_id,
                     attempts: match fault {
                         None => std::mem::take(&mut self.attempts),
                         Some(_) => self.attempts.clone(),
@@ -373,6 +383,7 @@ impl<'a> Call<'a> {
                 fault,
                 effect,
                 switched,
+                ledger_id: self.ledger_id,
                 attempts: self.attempts,
                 response,
             },

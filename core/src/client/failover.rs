@@ -1,7 +1,6 @@
 //! Whether a call that met a fault may go on elsewhere: the policy, the one switch, the events.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -143,6 +142,7 @@ impl Inner {
             }
         };
         self.left(from);
+        self.suspect(from.role);
         self.unless_closed(reply.filter(|_| !is_busy)).await;
         true
     }
@@ -169,6 +169,7 @@ impl Inner {
             done
         };
         self.left(done.from);
+        self.suspect(done.from.role);
         Ok(())
     }
 
@@ -201,18 +202,14 @@ impl Inner {
         message: String,
     ) -> Event {
         Event {
-            kind,
-            time: SystemTime::now(),
             previous_url: Some(self.organization.url(switch.from.role).to_owned()),
             new_url: Some(self.organization.url(switch.to.role).to_owned()),
             previous_role: Some(switch.from.role),
             new_role: Some(switch.to.role),
-            epoch: switch.to.epoch,
             automatic: fault.is_some(),
             fault_kind: fault.map(|fault| fault.kind),
             reason: fault.map_or("manual", |fault| fault.kind.name()),
-            message,
-            level: Level::Warn,
+            ..Event::new(kind, switch.to.epoch, message)
         }
     }
 
@@ -229,18 +226,9 @@ impl Inner {
 
     fn log(&self, level: Level, message: impl FnOnce() -> String) {
         self.outlet.tell(ItemKind::Log, || Event {
-            kind: ItemKind::Log,
-            time: SystemTime::now(),
-            previous_url: None,
-            new_url: None,
-            previous_role: None,
-            new_role: None,
-            epoch: self.place().epoch,
-            automatic: true,
-            fault_kind: None,
             reason: "log",
-            message: message(),
             level,
+            ..Event::new(ItemKind::Log, self.place().epoch, message())
         });
     }
 
@@ -265,6 +253,7 @@ impl Inner {
                     fault,
                     effect: Effect::None,
                     switched: false,
+                    ledger_id: None,
                     attempts: Vec::new(),
                     response: None,
                 },

@@ -6,6 +6,7 @@ mod failover;
 mod flights;
 mod message;
 mod reading;
+mod record;
 mod time;
 
 use std::io;
@@ -25,13 +26,14 @@ use crate::decide::switchboard::{Place, Switchboard};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::{Desk, Job};
 use crate::resource::engine::Engine;
+use crate::resource::ledger::Ledger;
 use crate::resource::outlet::{Outlet, Waiting};
 use crate::resource::race::{First, race};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, Organization, Request, Response, Role, Settings,
-    Target, fork,
+    AutoSwitch, Error, ErrorKind, FaultKind, LedgerEntry, LedgerSelection, Organization, Request,
+    Resolution, Response, Role, Settings, Target, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -75,6 +77,7 @@ struct Inner {
     outlet: Outlet,
     board: Mutex<Board>,
     flights: Arc<Flights>,
+    ledger: Ledger,
 }
 
 /// A submitted call.
@@ -131,6 +134,7 @@ impl Client {
             tokens: settings.token_provider.clone().map(Tokens::new),
             outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
             flights: Arc::default(),
+            ledger: Ledger::new(settings.replication_window),
             settings: settings.clone(),
         });
         Ok(Client {
@@ -308,6 +312,28 @@ impl Client {
     pub fn discover(&self) -> Result<(), Error> {
         let _waiting = self.inner.begin_waiting()?;
         self.inner.engine.block_on(self.inner.discover())
+    }
+
+    /// The writes on record, the oldest first: those in flight, those in doubt until they are
+    /// resolved, and those acknowledged within the setting `replication_window` (at most 100 000).
+    /// Does no I/O. Works after [`shutdown`](Client::shutdown).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Forked`].
+    pub fn ledger(&self, selection: LedgerSelection) -> Result<Vec<LedgerEntry>, Error> {
+        self.inner.check_is_own_process()?;
+        Ok(self.inner.ledger.list(selection, std::time::Instant::now()))
+    }
+
+    /// Records what the application has found out about a suspect, which is none then any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAvailable`] for a number that is not on record or not in question;
+    /// [`ErrorKind::Forked`].
+    pub fn resolve(&self, id: u64, resolution: Resolution) -> Result<(), Error> {
+        self.inner.check_is_own_process()?;
+        let now = std::time::Instant::now();
+        self.inner.ledger.resolve(id, resolution, now)
     }
 
     /// Takes no new calls, waits up to `timeout` for those in flight, then cancels the rest.

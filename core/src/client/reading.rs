@@ -29,6 +29,7 @@ struct Shared {
     status: u16,
     effect: Effect,
     switched: bool,
+    ledger_id: Option<u64>,
     attempts: Vec<Attempt>,
 }
 
@@ -72,6 +73,7 @@ impl Reading {
             status: response.status,
             effect: response.effect,
             switched: response.switched,
+            ledger_id: response.ledger_id,
             attempts: response.attempts.clone(),
         }))
     }
@@ -231,6 +233,7 @@ impl Shared {
                 fault,
                 effect: self.effect,
                 switched: self.switched,
+                ledger_id: self.ledger_id,
                 attempts,
                 response: None,
             },

@@ -32,10 +32,10 @@ pub(crate) fn after_attempt(preset: Preset, resent: Resent, fault: &Fault) -> Ne
             Next::Again
         }
         // One retry for every operation, and a second failure is returned as it is.
-        Preset::Dotnet if resent.failed_over == 0 && fault.starts_failover(preset) => {
+        _ if resent.failed_over == 0 && fault.starts_failover(preset) => {
             Next::FailOver
         }
-        Preset::Dotnet => Next::End,
+        _ => Next::End,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod desk;
 pub(crate) mod discovery;
 pub(crate) mod engine;
 pub(crate) mod item;
+pub(crate) mod ledger;
 pub(crate) mod outlet;
 pub(crate) mod queue;
 pub(crate) mod race;

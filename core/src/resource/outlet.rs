@@ -253,26 +253,10 @@ pub(crate) struct Reply {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
-    use crate::Level;
 
     fn event() -> Event {
-        Event {
-            kind: ItemKind::EndpointSwitchRequired,
-            time: SystemTime::UNIX_EPOCH,
-            previous_url: None,
-            new_url: None,
-            previous_role: None,
-            new_role: None,
-            epoch: 1,
-            automatic: true,
-            fault_kind: None,
-            reason: "manual",
-            message: String::new(),
-            level: Level::Warn,
-        }
+        Event::new(ItemKind::EndpointSwitchRequired, 1, String::new())
     }
 
     fn outlet() -> (Arc<Queue>, Arc<Outlet>) {

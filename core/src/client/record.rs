@@ -1,0 +1,134 @@
+//! What the client keeps of its writes: the ledger, and the events that tell of it.
+
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::HeaderName;
+use http::response::Parts;
+use ring::digest::{SHA256, digest};
+
+use super::Inner;
+use crate::body::Body;
+use crate::resource::ledger::{Outcome, Suspects};
+use crate::{Attempt, Effect, Event, ItemKind, LedgerEntry, Operation, Request, Role};
+
+const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
+
+impl Inner {
+    /// Puts a write on record before it is sent. `None` for a read.
+    pub(super) fn begin_write(&self, request: &Request) -> Option<u64> {
+        let operation = request.operation();
+        if operation == Operation::Read {
+            return None;
+        }
+        let (body_length, body_digest) = match &request.body {
+            Body::Bytes(bytes) => (Some(bytes.len() as u64), sha_256(bytes)),
+            Body::Reader(reader) => (reader.length, None),
+        };
+        Some(self.ledger.begin(LedgerEntry {
+            id: 0,
+            method: request.method.to_string(),
+            url: request.url.clone(),
+            operation,
+            body_length,
+            body_digest,
+            started: SystemTime::now(),
+            ended: None,
+            role: None,
+            epoch: self.place().epoch,
+            attempts: 0,
+            effect: None,
+            is_suspect: false,
+            row_url: None,
+            resolution: None,
+        }))
+    }
+
+    /// A write has ended. Tells of it when it is in doubt, and when it was acknowledged by an
+    /// endpoint that was left meanwhile.
+    pub(super) fn end_write(
+        &self,
+        id: Option<u64>,
+        effect: Effect,
+        attempts: &[Attempt],
+        answer: Option<&(Parts, Bytes)>,
+    ) {
+        let Some(id) = id else {
+            return;
+        };
+        let last = attempts.last();
+        let row_url = answer.and_then(|(head, _)| {
+            let value = head.headers.get(ROW_URL)?.to_str().ok()?;
+            Some(value.to_owned())
+        });
+        let now = self.place();
+        let is_late = effect == Effect::Executed
+            && last.is_some_and(|last| last.role.is_some() && last.epoch < now.epoch);
+        let outcome = Outcome {
+            effect,
+            url: last.map(|last| last.shown_url().to_owned()),
+            role: last.and_then(|last| last.role),
+            epoch: last.map_or(now.epoch, |last| last.epoch),
+            attempts: attempts.len(),
+            row_url,
+            is_late,
+        };
+        self.ledger
+            .end(id, outcome, Instant::now(), SystemTime::now());
+        if is_late {
+            self.tell_suspects(Suspects {
+                in_doubt: 0,
+                acknowledged: 1,
+            });
+        }
+        if effect == Effect::Unknown {
+            self.outlet.tell(ItemKind::WriteInDoubt, || {
+                let fault = last.and_then(|last| last.fault.as_ref());
+                let reason = fault.map_or("", |fault| fault.kind.name());
+                let url = last.map_or("", Attempt::shown_url);
+                let message = format!(
+                    "the write {id} to {url} is in doubt after: {reason}; look whether it was \
+                     executed, then resolve it"
+                );
+                Event {
+                    ledger_id: Some(id),
+                    fault_kind: fault.map(|fault| fault.kind),
+                    reason,
+                    url: last.map(|last| last.shown_url().to_owned()),
+                    ..Event::new(ItemKind::WriteInDoubt, now.epoch, message)
+                }
+            });
+        }
+    }
+
+    /// The endpoint `from` was left: what it has acknowledged of late may be missing at the other.
+    pub(super) fn suspect(&self, from: Role) {
+        let suspects = self.ledger.suspect(from, Instant::now());
+        if suspects != Suspects::default() {
+            self.tell_suspects(suspects);
+        }
+    }
+
+    fn tell_suspects(&self, suspects: Suspects) {
+        self.outlet.tell(ItemKind::DataLossSuspected, || {
+            let message = format!(
+                "{} writes in doubt and {} that the endpoint left has acknowledged shortly before \
+                 are to be verified",
+                suspects.in_doubt, suspects.acknowledged
+            );
+            Event {
+                in_doubt: Some(suspects.in_doubt),
+                acknowledged: Some(suspects.acknowledged),
+                reason: "switched",
+                ..Event::new(ItemKind::DataLossSuspected, self.place().epoch, message)
+            }
+        });
+    }
+}
+
+fn sha_256(body: &[u8]) -> Option<[u8; 32]> {
+    if body.is_empty() {
+        return None;
+    }
+    digest(&SHA256, body).as_ref().try_into().ok()
+}

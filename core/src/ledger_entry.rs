@@ -1,0 +1,72 @@
+//! A write on record.
+
+use std::time::SystemTime;
+
+use crate::{Effect, Operation, Role};
+
+/// A write, from before it was sent to what became of it. Holds no header and no body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Its number at this client, from 1 on.
+    pub id: u64,
+    /// The method that it was sent with.
+    pub method: String,
+    /// Its URL: before the first attempt what the application gave, then the last attempt's.
+    pub url: String,
+    /// What a repeat of it would do.
+    pub operation: Operation,
+    /// The body's length in bytes. `None`: it is read while it is sent, and its length was not told.
+    pub body_length: Option<u64>,
+    /// The SHA-256 of the body that the application gave. `None`: none, or read while it is sent.
+    pub body_digest: Option<[u8; 32]>,
+    /// When the call began.
+    pub started: SystemTime,
+    /// When the call ended. `None`: it is in flight.
+    pub ended: Option<SystemTime>,
+    /// The endpoint of the last attempt. `None`: there was none, or it went to an allowed host.
+    pub role: Option<Role>,
+    /// The epoch of the last attempt.
+    pub epoch: u64,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// What is known of it. `None`: it is in flight.
+    pub effect: Option<Effect>,
+    /// In doubt, or acknowledged by an endpoint shortly before that was left; and not resolved.
+    pub is_suspect: bool,
+    /// The row that the answer named (`OData-EntityId`).
+    pub row_url: Option<String>,
+    /// What the application has found out about it.
+    pub resolution: Option<Resolution>,
+}
+
+/// What the application has found out about a suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolution {
+    /// It was executed, and is there.
+    Confirmed = 1,
+    /// It was not there, and was sent again.
+    Replayed = 2,
+    /// It is not there, and will not be.
+    Lost = 3,
+}
+
+impl Resolution {
+    /// `confirmed`, `replayed` or `lost`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Resolution::Confirmed => "confirmed",
+            Resolution::Replayed => "replayed",
+            Resolution::Lost => "lost",
+        }
+    }
+}
+
+/// Which entries of the ledger are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LedgerSelection {
+    /// All that are on record.
+    All,
+    /// Those to verify: in doubt, or acknowledged shortly before a switch; not resolved.
+    Suspects,
+}

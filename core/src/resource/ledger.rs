@@ -1,0 +1,324 @@
+//! The writes on record, in memory.
+//!
+//! What has ended as not executed is of no interest and goes at once. What was acknowledged stays
+//! for the time in which a switch would put it in question, within a bound. What is in doubt stays
+//! until the application has resolved it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::body::lock;
+use crate::{Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role};
+
+/// How many acknowledged writes are kept; the oldest go first.
+const MOST_ACKNOWLEDGED: usize = 100_000;
+
+pub(crate) struct Ledger {
+    /// How long before a switch an acknowledged write is in question.
+    window: Duration,
+    most_acknowledged: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_id: u64,
+    entries: BTreeMap<u64, LedgerEntry>,
+    /// Acknowledged or resolved, by when.
+    settled: VecDeque<(Instant, u64)>,
+}
+
+/// How a write ended.
+pub(crate) struct Outcome {
+    pub(crate) effect: Effect,
+    pub(crate) url: Option<String>,
+    pub(crate) role: Option<Role>,
+    pub(crate) epoch: u64,
+    pub(crate) attempts: usize,
+    pub(crate) row_url: Option<String>,
+    /// Its endpoint was left before it was acknowledged.
+    pub(crate) is_late: bool,
+}
+
+/// How many writes a switch puts in question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suspects {
+    pub(crate) in_doubt: u64,
+    pub(crate) acknowledged: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(window: Duration) -> Ledger {
+        Ledger {
+            window,
+            most_acknowledged: MOST_ACKNOWLEDGED,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Puts a write on record that is about to be sent. `entry.id` is given here.
+    pub(crate) fn begin(&self, mut entry: LedgerEntry) -> u64 {
+        let mut state = lock(&self.state);
+        state.last_id += 1;
+        entry.id = state.last_id;
+        state.entries.insert(entry.id, entry);
+        state.last_id
+    }
+
+    /// The write has ended.
+    pub(crate) fn end(&self, id: u64, outcome: Outcome, now: Instant, time: SystemTime) {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.evict(now, self.window, self.most_acknowledged);
+        if outcome.effect == Effect::NotExecuted {
+            state.entries.remove(&id);
+            return;
+        }
+        let Some(entry) = state.entries.get_mut(&id) else {
+            return;
+        };
+        entry.ended = Some(time);
+        entry.effect = Some(outcome.effect);
+        entry.role = outcome.role;
+        entry.epoch = outcome.epoch;
+        entry.attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
+        entry.row_url = outcome.row_url;
+        if let Some(url) = outcome.url {
+            entry.url = url;
+        }
+        entry.is_suspect = outcome.effect == Effect::Unknown || outcome.is_late;
+        if !entry.is_suspect {
+            state.settled.push_back((now, id));
+        }
+    }
+
+    /// The endpoint `from` was left. What it has acknowledged within the window is in question.
+    pub(crate) fn suspect(&self, from: Role, now: Instant) -> Suspects {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.evict(now, self.window, self.most_acknowledged);
+        let mut suspects = Suspects::default();
+        let entries = &mut state.entries;
+        state.settled.retain(|(_, id)| match entries.get_mut(id) {
+            Some(entry) if entry.role == Some(from) && entry.resolution.is_none() => {
+                entry.is_suspect = true;
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
+        for entry in state.entries.values().filter(|entry| entry.is_suspect) {
+            match entry.effect {
+                Some(Effect::Unknown) => suspects.in_doubt += 1,
+                _ => suspects.acknowledged += 1,
+            }
+        }
+        suspects
+    }
+
+    /// The entries, the oldest first.
+    pub(crate) fn list(&self, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
+        let mut state = lock(&self.state);
+        state.evict(now, self.window, self.most_acknowledged);
+        let entries = state.entries.values();
+        entries
+            .filter(|entry| selection == LedgerSelection::All || entry.is_suspect)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes what the application has found out.
+    pub(crate) fn resolve(&self, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let Some(entry) = state.entries.get_mut(&id) else {
+            return Err(nothing(id, "it is not on record"));
+        };
+        if !entry.is_suspect {
+            return Err(nothing(id, "nothing is in question about it"));
+        }
+        entry.is_suspect = false;
+        entry.resolution = Some(found);
+        state.settled.push_back((now, id));
+        Ok(())
+    }
+}
+
+impl State {
+    fn evict(&mut self, now: Instant, window: Duration, most: usize) {
+        while let Some(&(since, id)) = self.settled.front() {
+            if self.settled.len() <= most && now.saturating_duration_since(since) <= window {
+                return;
+            }
+            self.settled.pop_front();
+            self.entries.remove(&id);
+        }
+    }
+}
+
+fn nothing(id: u64, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAvailable,
+        format!("the write {id} cannot be resolved: {why}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Operation;
+
+    const WINDOW: Duration = Duration::from_secs(300);
+
+    fn entry() -> LedgerEntry {
+        LedgerEntry {
+            id: 0,
+            method: "POST".to_owned(),
+            url: "/x".to_owned(),
+            operation: Operation::Unsafe,
+            body_length: Some(0),
+            body_digest: None,
+            started: SystemTime::UNIX_EPOCH,
+            ended: None,
+            role: None,
+            epoch: 0,
+            attempts: 0,
+            effect: None,
+            is_suspect: false,
+            row_url: None,
+            resolution: None,
+        }
+    }
+
+    fn outcome(effect: Effect, role: Role) -> Outcome {
+        Outcome {
+            effect,
+            url: None,
+            role: Some(role),
+            epoch: 0,
+            attempts: 1,
+            row_url: None,
+            is_late: false,
+        }
+    }
+
+    fn end(ledger: &Ledger, id: u64, outcome: Outcome, now: Instant) {
+        ledger.end(id, outcome, now, SystemTime::UNIX_EPOCH);
+    }
+
+    fn ids(ledger: &Ledger, selection: LedgerSelection, now: Instant) -> Vec<u64> {
+        let list = ledger.list(selection, now);
+        list.iter().map(|entry| entry.id).collect()
+    }
+
+    #[test]
+    fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed() {
+        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
+        let id = ledger.begin(entry());
+        assert_eq!(ledger.list(LedgerSelection::All, now)[0].effect, None);
+        assert!(ids(&ledger, LedgerSelection::Suspects, now).is_empty());
+        end(
+            &ledger,
+            id,
+            outcome(Effect::NotExecuted, Role::Primary),
+            now,
+        );
+        assert!(ids(&ledger, LedgerSelection::All, now).is_empty());
+    }
+
+    #[test]
+    fn what_is_in_doubt_stays_until_it_is_resolved() {
+        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
+        let id = ledger.begin(entry());
+        end(&ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+        let later = now + WINDOW * 10;
+        assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
+        ledger.resolve(id, Resolution::Lost, later).unwrap();
+        assert!(ids(&ledger, LedgerSelection::Suspects, later).is_empty());
+        let list = ledger.list(LedgerSelection::All, later);
+        assert_eq!(list[0].resolution, Some(Resolution::Lost));
+        let again = ledger.resolve(id, Resolution::Lost, later).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NotAvailable);
+        assert!(ids(&ledger, LedgerSelection::All, later + WINDOW * 2).is_empty());
+    }
+
+    #[test]
+    fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_window() {
+        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
+        let old = ledger.begin(entry());
+        end(&ledger, old, outcome(Effect::Executed, Role::Primary), now);
+        let later = now + WINDOW + Duration::from_secs(1);
+        let recent = ledger.begin(entry());
+        end(
+            &ledger,
+            recent,
+            outcome(Effect::Executed, Role::Primary),
+            later,
+        );
+        let elsewhere = ledger.begin(entry());
+        end(
+            &ledger,
+            elsewhere,
+            outcome(Effect::Executed, Role::Alternate),
+            later,
+        );
+        let in_doubt = ledger.begin(entry());
+        end(
+            &ledger,
+            in_doubt,
+            outcome(Effect::Unknown, Role::Primary),
+            later,
+        );
+        let in_flight = ledger.begin(entry());
+        let suspects = ledger.suspect(Role::Primary, later);
+        assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
+        assert_eq!(
+            ids(&ledger, LedgerSelection::Suspects, later),
+            [recent, in_doubt]
+        );
+        let late = Outcome {
+            is_late: true,
+            ..outcome(Effect::Executed, Role::Primary)
+        };
+        end(&ledger, in_flight, late, later);
+        assert_eq!(
+            ids(&ledger, LedgerSelection::Suspects, later),
+            [recent, in_doubt, in_flight]
+        );
+    }
+
+    #[test]
+    fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
+        let now = Instant::now();
+        let ledger = Ledger {
+            most_acknowledged: 2,
+            ..Ledger::new(WINDOW)
+        };
+        let in_doubt = ledger.begin(entry());
+        end(
+            &ledger,
+            in_doubt,
+            outcome(Effect::Unknown, Role::Primary),
+            now,
+        );
+        let acknowledged: Vec<u64> = (0..4).map(|_| ledger.begin(entry())).collect();
+        for id in &acknowledged {
+            end(&ledger, *id, outcome(Effect::Executed, Role::Primary), now);
+        }
+        assert_eq!(
+            ids(&ledger, LedgerSelection::All, now),
+            [in_doubt, acknowledged[2], acknowledged[3]]
+        );
+    }
+
+    #[test]
+    fn nothing_in_question_cannot_be_resolved() {
+        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
+        let id = ledger.begin(entry());
+        for id in [id, 99] {
+            let error = ledger.resolve(id, Resolution::Confirmed, now).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotAvailable);
+        }
+    }
+}
