@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::Preset;
+use crate::evidence::Evidence;
+use crate::rule::RulesOff;
 
 /// The kind of a fault: what an application distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +102,8 @@ pub enum Cause {
     Deadline,
     /// 504.
     GatewayTimeout,
+    /// The endpoint was left while the call waited for its answer.
+    EndpointLeft,
     /// 502.
     BadGateway,
     /// 503, or a SOAP fault with WS-Addressing `EndpointUnavailable`.
@@ -151,7 +155,10 @@ impl Cause {
             | Cause::InvalidHostname
             | Cause::DestinationUnreachable => FaultKind::EndpointNotFound,
             Cause::DatacenterNotAvailable => FaultKind::DatacenterNotAvailable,
-            Cause::AttemptTimeout | Cause::Deadline | Cause::GatewayTimeout => FaultKind::Timeout,
+            Cause::AttemptTimeout
+            | Cause::Deadline
+            | Cause::GatewayTimeout
+            | Cause::EndpointLeft => FaultKind::Timeout,
             Cause::BadGateway | Cause::Unavailable | Cause::HtmlPage | Cause::OrganizationOff => {
                 FaultKind::ServerUnavailable
             }
@@ -223,11 +230,13 @@ impl Fault {
         }
     }
 
-    /// Whether this fault starts failover under the preset.
+    /// Whether this fault starts failover under the preset. Under `safe`: whether it is evidence
+    /// against its endpoint, which probes then confirm.
     #[must_use]
     pub fn starts_failover(&self, preset: Preset) -> bool {
         match preset {
-            Preset::Dotnet | Preset::Safe => self.cause.starts_failover_in_dotnet(),
+            Preset::Dotnet => self.cause.starts_failover_in_dotnet(),
+            Preset::Safe => Evidence::of(self.cause, RulesOff::default()) != Evidence::Never,
         }
     }
 

@@ -24,6 +24,7 @@ mod decide;
 mod effect;
 mod error;
 mod event;
+mod evidence;
 mod fault;
 mod fork;
 #[cfg(fuzzing)]
@@ -40,6 +41,7 @@ mod resource;
 mod response;
 mod rewrite;
 mod role;
+mod rule;
 mod settings;
 mod url_text;
 
@@ -65,6 +67,8 @@ pub use resource::queue::Queue;
 pub use resource::token::{TokenProvider, TokenRequest};
 pub use response::Response;
 pub use role::Role;
+#[doc(hidden)]
+pub use rule::Rule;
 pub use settings::{AutoSwitch, Preset, Settings};
 
 /// The version of this library, as in `d365-failover/VERSION` of the user agent.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::allowed_host::AllowedHost;
 use crate::connect_to::{self, ConnectTo};
 use crate::proxy::Proxy;
+use crate::rule::RulesOff;
 use crate::{
-    Error, ErrorKind, Organization, Prepare, Queue, Resolve, TokenProvider, UrlForm, VERSION,
+    Error, ErrorKind, Organization, Prepare, Queue, Resolve, Rule, TokenProvider, UrlForm, VERSION,
 };
 
 /// A set of rules for when to leave an endpoint and what to send again.
@@ -56,6 +57,7 @@ pub struct Settings {
     pub(crate) retry_budget: f64,
     pub(crate) replication_window: Duration,
     pub(crate) update_guard: bool,
+    pub(crate) rules_off: RulesOff,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
     pub(crate) client_certificate: Option<PathBuf>,
@@ -142,6 +144,7 @@ impl Settings {
             retry_budget: 0.2,
             replication_window: Duration::from_secs(300),
             update_guard: true,
+            rules_off: RulesOff::default(),
             ca_bundle: None,
             tls_verify: true,
             client_certificate: None,
@@ -296,6 +299,12 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Switches a rule of the preset `safe` off, so that a test sees what it is for.
+    #[doc(hidden)]
+    pub fn switch_rule_off(&mut self, rule: Rule) {
+        self.rules_off.switch_off(rule);
     }
 
     /// The queue that takes the client's events and completions. `client_data` comes back with

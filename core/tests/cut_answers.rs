@@ -18,6 +18,7 @@ const NOT_HERE_CUT: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: ap
 
 fn settings(pair: &Pair) -> Settings {
     let mut settings = Settings::new(URL).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     settings.set("connect_to", &pair.connect_to).unwrap();
     settings.set("auto_switch", "on").unwrap();
     settings
@@ -105,6 +106,7 @@ fn a_created_row_keeps_its_head_when_the_body_stalls() {
 fn a_connection_closed_before_the_request_is_an_endpoint_that_was_not_found() {
     let pair = Pair::start(Script::Close, Script::Close);
     let mut settings = Settings::new(&URL.replace("http:", "https:")).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     let connect_to = pair.connect_to.replace("test:80:", "test:443:");
     settings.set("connect_to", &connect_to).unwrap();
     settings.set("auto_switch", "on").unwrap();

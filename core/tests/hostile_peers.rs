@@ -65,6 +65,7 @@ where
 
 fn settings(port: u16, pairs: &[(&str, &str)]) -> Settings {
     let mut settings = Settings::new(HTTPS).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     settings
         .set(
             "connect_to",
@@ -481,6 +482,7 @@ fn drain() -> u16 {
 
 fn plain(port: u16, pairs: &[(&str, &str)]) -> Settings {
     let mut settings = Settings::new(URL).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     settings
         .set(
             "connect_to",
@@ -526,6 +528,7 @@ fn an_empty_streaming_answer_gives_its_connection_back() {
         Script::Close,
     );
     let mut settings = Settings::new(URL).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     settings.set("connect_to", &pair.connect_to).unwrap();
     settings.set("auto_switch", "off").unwrap();
     settings.set("max_connections", "1").unwrap();
@@ -550,6 +553,7 @@ fn an_empty_streaming_answer_gives_its_connection_back() {
 fn an_http_organization_reaches_an_https_allowed_host() {
     let port = by_path();
     let mut settings = Settings::new(URL).unwrap();
+    settings.set("preset", "dotnet").unwrap();
     settings.set("allowed_hosts", "files.script.test").unwrap();
     settings.set("tls_verify", "off").unwrap();
     settings

@@ -253,6 +253,7 @@ fn calls_go_through_a_proxy() {
             )
             .unwrap();
         let mut settings = Settings::new(&format!("{scheme}://contoso.crm.twin.test")).unwrap();
+        settings.set("preset", "dotnet").unwrap();
         settings
             .set("ca_bundle", twin.ca_file().to_str().unwrap())
             .unwrap();
@@ -545,6 +546,7 @@ fn a_resolver_of_ones_own_is_asked() {
         (ResolveError::Failed("broken".to_owned()), FaultKind::Local),
     ] {
         let mut settings = Settings::new("https://contoso.crm.names.test").unwrap();
+        settings.set("preset", "dotnet").unwrap();
         settings.set("auto_switch", "off").unwrap();
         settings.set("tls_verify", "off").unwrap();
         let text = error.clone();

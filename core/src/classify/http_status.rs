@@ -123,6 +123,11 @@ fn cause_of(
     }
 }
 
+/// Whether an answer shows that a service has made it, and no front end in its place.
+pub(crate) fn is_marked_by_service(headers: &HeaderMap, body: &[u8]) -> bool {
+    has_service_header(headers) || read(400, headers, body).1.is_some()
+}
+
 /// Headers that only a service sends.
 fn has_service_header(headers: &HeaderMap) -> bool {
     ["odata-version", "odata-entityid", "dataserviceversion"]

@@ -10,8 +10,8 @@ mod soap;
 mod xml;
 
 pub(crate) use codes::DATACENTER_NOT_AVAILABLE;
-pub(crate) use http_status::classify;
 pub use http_status::classify_response;
+pub(crate) use http_status::{classify, is_marked_by_service};
 #[cfg(fuzzing)]
 pub(crate) use inflate::prefix as inflate;
 pub use policy::{FailoverPolicy, read_failover_policy};

@@ -2,12 +2,12 @@
 
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::response::Parts;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
 
 use super::Inner;
@@ -16,20 +16,30 @@ use super::flights::Flight;
 use super::message::message;
 use super::reading::Reading;
 use super::time::Time;
-use crate::body::Taken;
+use crate::body::{Taken, lock};
 use crate::classify::classify;
-use crate::decide::call::{Next, Resent, after_attempt};
+use crate::decide::backoff::{backoff, throttled};
+use crate::decide::call::{Next, Resent, after_dotnet_attempt, after_safe_attempt};
 use crate::decide::redirect::keeps_the_request;
+use crate::decide::resend::{Failed, Resend};
 use crate::decide::switchboard::Place;
 use crate::error::Ending;
+use crate::evidence::Evidence;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Exchange, Progress, Reads};
+use crate::rule::Rule;
 use crate::{
-    Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request, Response, Role, Target,
-    response,
+    Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Phase, Preset,
+    Request, Response, Role, Target, response,
 };
+
+/// An attempt of which nothing has left costs the endpoint nothing, but not without end.
+const MOST_UNSENT: u32 = 2;
+/// A connection that was used within this time is as good as a fresh one: servers close idle ones
+/// after seconds.
+const JUST_USED: Duration = Duration::from_secs(1);
 
 pub(super) struct Call<'a> {
     client: &'a Arc<Inner>,
@@ -56,7 +66,7 @@ pub(super) struct Running {
     pub(super) address: Address,
     started: SystemTime,
     since: Instant,
-    progress: Progress,
+    pub(super) progress: Progress,
     /// The token that the provider gave for it.
     pub(super) token: OnceLock<HeaderValue>,
 }
@@ -109,6 +119,9 @@ impl<'a> Call<'a> {
                 Ok(taken)
             })
             .transpose()?;
+        if client.settings.preset == Preset::Safe {
+            lock(&client.budget).deposit();
+        }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         Ok(Call {
             client,
@@ -147,7 +160,7 @@ impl<'a> Call<'a> {
     /// The story of a call.
     async fn story(&mut self) -> Outcome {
         // 1. Where calls go now.
-        let mut place = self.client.first_place();
+        let mut place = self.client.place_to_go(self.deadline).await;
         let mut resent = Resent::default();
         loop {
             if Instant::now() >= self.deadline {
@@ -157,7 +170,7 @@ impl<'a> Call<'a> {
                 ));
             }
             // 2. One attempt, there.
-            let mut outcome = self.attempt(place).await;
+            let mut outcome = self.attempt(&mut place).await;
             // 3. Does the answer only point elsewhere?
             if self.is_redirected(&outcome) {
                 place = self.client.place();
@@ -167,30 +180,119 @@ impl<'a> Call<'a> {
                 return outcome;
             };
             // 4. Is its fault the end, or a reason to send again, here or at another endpoint?
-            let preset = self.client.settings.preset;
-            match after_attempt(preset, resent, fault) {
+            let stayed = match self.next(resent, fault) {
                 Next::End => return outcome,
-                Next::Again => resent.unprocessed += 1,
-                Next::FailOver if self.target.foreign().is_some() => return outcome,
+                Next::Again => {
+                    resent.unprocessed += 1;
+                    None
+                }
+                Next::Wait => {
+                    resent.in_place += 1;
+                    self.wait_for_service(fault, resent).await
+                }
+                _ if self.target.foreign().is_some() => return outcome,
                 // 5. One switch for all who ask, with its events and handlers, or none.
                 Next::FailOver => {
                     resent.failed_over += 1;
                     let course = self.client.fail_over(place, fault, self.deadline).await;
-                    if let Course::Nowhere(why) = course {
-                        outcome.stayed = Some(why);
-                        return outcome;
+                    course.why()
+                }
+                Next::Report(evidence, resend) => {
+                    let client = self.client;
+                    let course = client.consider(place, evidence, fault, self.deadline);
+                    match (course.await, resend) {
+                        (_, Resend::No) => return outcome,
+                        (Course::Alive, Resend::Anywhere) => self.wait_in_place(&mut resent).await,
+                        (course, _) => course.why(),
                     }
                 }
+            };
+            if stayed.is_some() {
+                outcome.stayed = stayed;
+                return outcome;
             }
             if !self.can_be_sent() {
                 outcome.stayed = Some("its body can be read only once, and was begun");
                 return outcome;
             }
             // 6. Again, where calls go by now.
-            let next = self.client.place();
-            self.client.retried(place, next, fault);
+            let next = self.client.place_to_go(self.deadline).await;
+            if let Some(last) = self.attempts.last() {
+                self.client
+                    .retried(last, &self.request.method, place, next, fault);
+            }
             place = next;
         }
+    }
+
+    fn next(&self, resent: Resent, fault: &Fault) -> Next {
+        let settings = &self.client.settings;
+        match (settings.preset, self.attempts.last()) {
+            (Preset::Safe, Some(last)) => {
+                let failed = Failed {
+                    operation: self.request.operation(),
+                    is_compound: self.request.is_compound(),
+                    phase: last.phase,
+                    http_status: last.http_status,
+                    cause: fault.cause,
+                };
+                match after_safe_attempt(&failed, resent, settings.rules_off) {
+                    // The last one: its evidence counts all the same.
+                    Next::Report(evidence, _) if self.is_last_attempt() => {
+                        Next::Report(evidence, Resend::No)
+                    }
+                    Next::Again | Next::Wait if self.is_last_attempt() => Next::End,
+                    next => next,
+                }
+            }
+            (Preset::Safe, None) => Next::End,
+            (Preset::Dotnet, _) => after_dotnet_attempt(resent, fault),
+        }
+    }
+
+    fn is_last_attempt(&self) -> bool {
+        self.attempts.len() >= self.client.settings.max_attempts
+    }
+
+    /// Waits before the request is sent again where it was. Tells why it is not.
+    async fn wait_in_place(&self, resent: &mut Resent) -> Option<&'static str> {
+        let was_unsent = self
+            .attempts
+            .last()
+            .is_some_and(|last| last.phase == Phase::NotSent);
+        let is_free = was_unsent && resent.unsent < MOST_UNSENT;
+        if !is_free && !lock(&self.client.budget).withdraw(Clock::now()) {
+            return Some("retry_budget is used up");
+        }
+        resent.unsent += u32::from(was_unsent);
+        let pause = backoff(resent.in_place, self.client.chance.draw());
+        resent.in_place += 1;
+        self.pause(pause).await
+    }
+
+    /// Waits as long as the service asks for. Tells why it does not.
+    async fn wait_for_service(&self, fault: &Fault, resent: Resent) -> Option<&'static str> {
+        // Who is told a time has been reckoned with; who is not, guesses.
+        if fault.retry_after.is_none() && !lock(&self.client.budget).withdraw(Clock::now()) {
+            return Some("retry_budget is used up");
+        }
+        let chance = self.client.chance.draw();
+        let pause = throttled(fault.retry_after, resent.in_place - 1, chance);
+        if let Some(last) = self.attempts.last()
+            && Instant::now() + pause < self.deadline
+        {
+            self.client.throttled(last, &self.request.method, pause);
+        }
+        self.pause(pause).await
+    }
+
+    async fn pause(&self, pause: Duration) -> Option<&'static str> {
+        let end = Instant::now() + pause;
+        if end >= self.deadline {
+            return Some("its deadline is over before it may be");
+        }
+        sleep_until(end).await;
+        None
     }
 
     fn can_be_sent(&self) -> bool {
@@ -230,10 +332,23 @@ impl<'a> Call<'a> {
         true
     }
 
-    async fn attempt(&mut self, place: Place) -> Outcome {
-        let address = self.client.address(&self.target, place.role);
+    /// Sends the request to `place`, or to where calls go when it may leave.
+    async fn attempt(&mut self, place: &mut Place) -> Outcome {
+        let client = self.client;
+        let gate = timeout_at(self.deadline, client.gate.enter());
+        let Ok(pass) = gate.await else {
+            return Outcome::of_fault(Fault::new(
+                Cause::Deadline,
+                "the call's deadline was over before it could leave after a switch",
+            ));
+        };
+        if client.settings.preset == Preset::Safe {
+            // It may have moved on while the call waited for its turn.
+            *place = client.place();
+        }
+        let address = client.address(&self.target, place.role);
         let running = self.running.insert(Running {
-            place,
+            place: *place,
             is_foreign: self.target.foreign().is_some(),
             number: self.attempts.len() + 1,
             address,
@@ -243,14 +358,22 @@ impl<'a> Call<'a> {
             token: OnceLock::new(),
         });
         let time = Time {
-            attempt: self.client.settings.attempt_timeout,
+            attempt: client.settings.attempt_timeout,
             deadline: self.deadline,
         };
-        let exchange = self
-            .client
-            .exchange(self.request, &self.target, self.desk, running, time);
-        let ended = exchange.await;
-        self.ended(ended)
+        let exchange = client.exchange(self.request, &self.target, self.desk, running, time);
+        let operation = self.request.operation();
+        let ended = client
+            .watched(exchange, running, operation, self.deadline)
+            .await;
+        let outcome = self.ended(ended);
+        let off = client.settings.rules_off;
+        match outcome.fault.as_ref().map(|fault| fault.cause) {
+            Some(cause) if Evidence::of(cause, off) > Evidence::Never => pass.failed(),
+            Some(Cause::ServiceFault) | None => pass.answered(),
+            Some(_) => drop(pass),
+        }
+        outcome
     }
 
     /// The attempt under way, if there is one, has ended: with its answer, of which a part may not
@@ -317,6 +440,7 @@ impl<'a> Call<'a> {
         );
         self.client.end_write(
             self.ledger_id,
+            &self.request.method,
             effect,
             &self.attempts,
             outcome.answer.as_ref(),
@@ -433,7 +557,15 @@ impl Inner {
         } else {
             Reads::All(self.settings.max_response_body, &is_enough)
         };
+        let wants_fresh = self.settings.preset == Preset::Safe
+            && request.operation() == Operation::Unsafe
+            && !self.settings.rules_off.has(Rule::FreshConnection);
         let exchange = Exchange {
+            max_idle: if wants_fresh {
+                JUST_USED
+            } else {
+                Duration::MAX
+            },
             address: &running.address,
             method: &request.method,
             headers: &draft.headers,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, EXPECT, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::Inner;
 use super::call::Running;
@@ -15,7 +15,8 @@ use crate::body::{Body, BodyReader};
 use crate::request::CREDENTIALS;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
-use crate::{Cause, Fault, Outgoing, Request};
+use crate::rule::Rule;
+use crate::{Cause, Fault, Outgoing, Preset, Request};
 
 pub(super) struct Draft {
     pub(super) headers: HeaderMap,
@@ -157,6 +158,17 @@ impl Inner {
         let Some(role) = running.role() else {
             return Ok(headers);
         };
+        if self.is_update_to_guard(request, &headers) {
+            headers.insert(IF_MATCH, HeaderValue::from_static("*"));
+        }
+        if self.settings.preset == Preset::Safe
+            && let Some(authorization) = headers.get(AUTHORIZATION)
+        {
+            let mut last = self.authorization(role);
+            if last.as_ref() != Some(authorization) {
+                *last = Some(authorization.clone());
+            }
+        }
         // What the application sends itself goes before the provider's token.
         if let Some(tokens) = &self.tokens
             && !headers.contains_key(AUTHORIZATION)
@@ -172,6 +184,32 @@ impl Inner {
         }
         Ok(headers)
     }
+}
+
+impl Inner {
+    /// Whether a request would create a row that only has not come over yet: the fields that it
+    /// holds, and nothing else.
+    fn is_update_to_guard(&self, request: &Request, headers: &HeaderMap) -> bool {
+        let settings = &self.settings;
+        settings.preset == Preset::Safe
+            && settings.update_guard
+            && !request.is_upsert
+            && request.method == Method::PATCH
+            && !settings.rules_off.has(Rule::UpdateGuard)
+            && !headers.contains_key(IF_MATCH)
+            && !headers.contains_key(IF_NONE_MATCH)
+            && names_a_row(&request.url)
+            && self
+                .board()
+                .caution
+                .has_switched_within(settings.replication_window, std::time::Instant::now())
+    }
+}
+
+/// Whether a URL of the Web API is a row's: by its id or by an alternate key.
+fn names_a_row(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.ends_with(')')
 }
 
 /// Has a job done by the thread that sends. A job that panics has failed.

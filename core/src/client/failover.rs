@@ -1,10 +1,13 @@
 //! Whether a call that met a fault may go on elsewhere: the policy, the one switch, the events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::Method;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Inner, local};
+use crate::decide::caution::{Caution, Stay};
 use crate::decide::switchboard::{Decided, Place, Switch, Switchboard, Verdict};
 use crate::error::Ending;
 use crate::resource::discovery;
@@ -12,23 +15,29 @@ use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
 use crate::{
-    Cause, Decision, Effect, Error, ErrorKind, Event, Fault, ItemKind, Level, Organization, Role,
+    Attempt, Cause, Decision, Effect, Error, ErrorKind, Event, Fault, FaultKind, ItemKind, Level,
+    Organization, Preset, Probed, Role,
 };
 
 /// The switchboard, and what is under way to change it.
 pub(super) struct Board {
     pub(super) switchboard: Switchboard,
-    /// The switch under way; tells whether calls go elsewhere after it.
-    switching: Option<Awaited<bool>>,
+    pub(super) caution: Caution,
+    /// The switch under way, or the question whether there is to be one. An error: why calls stay.
+    pub(super) switching: Option<Awaited<Result<(), Stay>>>,
+    /// The same, while calls that begin wait for it.
+    pub(super) parked: Option<Awaited<Result<(), Stay>>>,
     /// The reading of the policy under way, or its end.
     reading: Option<Awaited<Result<(), Fault>>>,
 }
 
 impl Board {
-    pub(super) fn new(switchboard: Switchboard) -> Board {
+    pub(super) fn new(switchboard: Switchboard, caution: Caution) -> Board {
         Board {
             switchboard,
+            caution,
             switching: None,
+            parked: None,
             reading: None,
         }
     }
@@ -38,8 +47,24 @@ impl Board {
 pub(super) enum Course {
     /// To the active endpoint, which is another one now.
     Elsewhere,
+    /// Nowhere: there is no other endpoint.
+    NoAlternate,
+    /// Its endpoint answers, and is not left.
+    Alive,
     /// Nowhere; the reason completes the sentence of its error.
     Nowhere(&'static str),
+}
+
+impl Course {
+    /// Why the call is not sent again; `None`: it is.
+    pub(super) fn why(&self) -> Option<&'static str> {
+        match self {
+            Course::Elsewhere => None,
+            Course::NoAlternate => Some("the organization has no alternate"),
+            Course::Alive => Some(Stay::Alive.why()),
+            Course::Nowhere(why) => Some(why),
+        }
+    }
 }
 
 impl Inner {
@@ -55,9 +80,7 @@ impl Inner {
                 let mut board = self.board();
                 match board.switchboard.report(seen_at) {
                     Verdict::Moved => return Course::Elsewhere,
-                    Verdict::NoAlternate => {
-                        return Course::Nowhere("the organization has no alternate");
-                    }
+                    Verdict::NoAlternate => return Course::NoAlternate,
                     Verdict::Begin => match self.begin_switch(&mut board, seen_at, fault) {
                         Some(outcome) => Some(outcome),
                         None => return Course::Nowhere("no thread could be had for the switch"),
@@ -68,7 +91,7 @@ impl Inner {
             };
             if let Some(outcome) = outcome {
                 return match timeout_at(deadline, settled(outcome)).await {
-                    Ok(Some(true)) => Course::Elsewhere,
+                    Ok(Some(Ok(()))) => Course::Elsewhere,
                     Ok(_) => Course::Nowhere("auto-switch is off, or a handler vetoed"),
                     Err(_) => Course::Nowhere("its deadline was over before a switch was decided"),
                 };
@@ -92,12 +115,12 @@ impl Inner {
         board: &mut Board,
         from: Place,
         fault: &Fault,
-    ) -> Option<Awaited<bool>> {
+    ) -> Option<Awaited<Result<(), Stay>>> {
         let (maker, awaited) = pair();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         let spawned = self.engine.spawn(async move {
-            let goes_elsewhere = inner.switch(from, &fault).await;
-            maker.send_replace(Some(goes_elsewhere));
+            let outcome = inner.switch(from, &fault).await;
+            maker.send_replace(Some(outcome));
         });
         if spawned.is_err() {
             board.switchboard.decide(from, true);
@@ -108,25 +131,18 @@ impl Inner {
     }
 
     /// `EndpointSwitchRequired`, the decision, the switch, `EndpointSwitched`, in this order.
-    /// Tells whether calls go elsewhere after it.
-    async fn switch(self: &Arc<Self>, from: Place, fault: &Fault) -> bool {
-        let required = self.event(
-            ItemKind::EndpointSwitchRequired,
-            Switch::from(from),
-            Some(fault),
-            format!("a fault at the {}: {}", from.role.name(), fault.message),
-        );
-        // A handler that is running is not asked, and not waited for: it may itself be waiting.
+    async fn switch(self: &Arc<Self>, from: Place, fault: &Fault) -> Result<(), Stay> {
         let is_busy = self.outlet.is_busy();
-        let reply = self.outlet.put(required, !is_busy);
-        let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
-        let is_vetoed = decision.is_none_or(|decision| decision == Decision::Veto);
+        let is_vetoed = self.is_vetoed(from, fault, None).await;
         let reply = {
             let mut board = self.board();
             match board.switchboard.decide(from, is_vetoed) {
                 // In the queue before anybody can switch again: events come in the order of epochs.
-                Decided::Switched(done) => self.outlet.put(self.switched(done, Some(fault)), false),
-                Decided::Moved => return true,
+                Decided::Switched(done) => {
+                    let switched = self.switched(done, Some(fault), None);
+                    self.outlet.put(switched, false)
+                }
+                Decided::Moved => return Ok(()),
                 Decided::Stayed => {
                     drop(board);
                     self.log(Level::Warn, || {
@@ -137,14 +153,38 @@ impl Inner {
                             fault.kind.name()
                         )
                     });
-                    return false;
+                    return Err(if is_vetoed { Stay::Vetoed } else { Stay::Off });
                 }
             }
         };
         self.left(from);
-        self.suspect(from.role);
         self.unless_closed(reply.filter(|_| !is_busy)).await;
-        true
+        Ok(())
+    }
+
+    /// Raises `EndpointSwitchRequired` and waits for its decision.
+    pub(super) async fn is_vetoed(
+        &self,
+        from: Place,
+        fault: &Fault,
+        probed: Option<Probed>,
+    ) -> bool {
+        let required = Event {
+            probed,
+            ..self.event(
+                ItemKind::EndpointSwitchRequired,
+                Switch::from(from),
+                Some(fault),
+                format!("a fault at the {}: {}", from.role.name(), fault.message),
+            )
+        };
+        // A handler that is running is not asked, and not waited for: it may itself be waiting.
+        let is_busy = self.outlet.is_busy();
+        let reply = self.outlet.put(required, !is_busy);
+        let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
+        // A client that was closed meanwhile stays where it is.
+        let is_closed = self.flights.check_is_open().is_err();
+        is_closed || decision.is_none_or(|decision| decision == Decision::Veto)
     }
 
     /// Waits for an answer. `None`: the client was closed.
@@ -165,25 +205,34 @@ impl Inner {
                      set alternate_url",
                 )
             })?;
-            self.outlet.put(self.switched(done, None), false);
+            board.caution.switched(std::time::Instant::now());
+            self.outlet.put(self.switched(done, None, None), false);
             done
         };
         self.left(done.from);
-        self.suspect(done.from.role);
         Ok(())
     }
 
-    fn switched(&self, done: Switch, fault: Option<&Fault>) -> Event {
-        self.event(
-            ItemKind::EndpointSwitched,
-            done,
-            fault,
-            format!("calls go to the {} now", done.to.role.name()),
-        )
+    pub(super) fn switched(
+        &self,
+        done: Switch,
+        fault: Option<&Fault>,
+        probed: Option<Probed>,
+    ) -> Event {
+        Event {
+            probed,
+            ..self.event(
+                ItemKind::EndpointSwitched,
+                done,
+                fault,
+                format!("calls go to the {} now", done.to.role.name()),
+            )
+        }
     }
 
-    /// An endpoint was left: its idle connections are of no use any more.
-    fn left(&self, from: Place) {
+    /// An endpoint was left: its idle connections are of no use any more, and what it has
+    /// acknowledged of late may be missing at the other.
+    pub(super) fn left(&self, from: Place) {
         self.transport.leave(&self.organization.origins(from.role));
         self.log(Level::Warn, || {
             format!(
@@ -192,6 +241,7 @@ impl Inner {
                 from.role.other().name()
             )
         });
+        self.suspect(from.role);
     }
 
     fn event(
@@ -213,9 +263,18 @@ impl Inner {
         }
     }
 
-    pub(super) fn retried(&self, from: Place, to: Place, fault: &Fault) {
-        self.outlet.tell(ItemKind::CallRetried, || {
-            self.event(
+    pub(super) fn retried(
+        &self,
+        last: &Attempt,
+        method: &Method,
+        from: Place,
+        to: Place,
+        fault: &Fault,
+    ) {
+        self.outlet.tell(ItemKind::CallRetried, || Event {
+            method: Some(method.to_string()),
+            url: Some(last.shown_url().to_owned()),
+            ..self.event(
                 ItemKind::CallRetried,
                 Switch { from, to },
                 Some(fault),
@@ -224,7 +283,24 @@ impl Inner {
         });
     }
 
-    fn log(&self, level: Level, message: impl FnOnce() -> String) {
+    pub(super) fn throttled(&self, last: &Attempt, method: &Method, pause: Duration) {
+        self.outlet.tell(ItemKind::Throttled, || {
+            let message = format!(
+                "the service asks for less: a call waits for {} ms",
+                pause.as_millis()
+            );
+            Event {
+                retry_after: Some(pause),
+                method: Some(method.to_string()),
+                url: Some(last.shown_url().to_owned()),
+                fault_kind: Some(FaultKind::Throttled),
+                reason: FaultKind::Throttled.name(),
+                ..Event::new(ItemKind::Throttled, self.place().epoch, message)
+            }
+        });
+    }
+
+    pub(super) fn log(&self, level: Level, message: impl FnOnce() -> String) {
         self.outlet.tell(ItemKind::Log, || Event {
             reason: "log",
             level,
@@ -263,7 +339,7 @@ impl Inner {
     }
 
     /// Waits until the policy is known. Joins a reading under way; one that failed is tried anew.
-    async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
+    pub(super) async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
         let end = {
             let mut board = self.board();
             if !board.switchboard.needs_policy() {
@@ -309,7 +385,7 @@ impl Inner {
         let mut role = Role::Primary;
         let mut result = self.fetch_policy_at(role).await;
         if let Err(fault) = &result
-            && discovery::asks_the_other(fault)
+            && (self.settings.preset == Preset::Safe || discovery::asks_the_other(fault))
         {
             self.log(Level::Info, || fault.message.clone());
             role = role.other();
@@ -331,7 +407,11 @@ impl Inner {
 
     async fn fetch_policy_at(&self, role: Role) -> Result<crate::FailoverPolicy, Fault> {
         let url = wsdl_url(&self.organization, role)?;
-        let limit = self.settings.attempt_timeout;
+        let limit = match self.settings.preset {
+            Preset::Dotnet => self.settings.attempt_timeout,
+            // Where it cannot be read, the alternate itself is asked.
+            Preset::Safe => self.settings.probe_timeout * 2,
+        };
         discovery::read_policy(&self.transport, &url, &self.user_agent, limit).await
     }
 }

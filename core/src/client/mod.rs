@@ -1,13 +1,17 @@
 //! The client: one way in, one way out.
 
 mod call;
+mod chance;
 mod draft;
 mod failover;
 mod flights;
+mod look;
 mod message;
 mod reading;
 mod record;
+mod safe;
 mod time;
+mod watch;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,12 +24,17 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use self::call::Call;
+use self::chance::Chance;
 use self::failover::Board;
 use self::flights::{Flight, Flights};
+use crate::body::lock;
+use crate::decide::budget::Budget;
+use crate::decide::caution::Caution;
 use crate::decide::switchboard::{Place, Switchboard};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::{Desk, Job};
 use crate::resource::engine::Engine;
+use crate::resource::gate::Gate;
 use crate::resource::ledger::Ledger;
 use crate::resource::outlet::{Outlet, Waiting};
 use crate::resource::race::{First, race};
@@ -78,6 +87,12 @@ struct Inner {
     board: Mutex<Board>,
     flights: Arc<Flights>,
     ledger: Ledger,
+    gate: Gate,
+    budget: Mutex<Budget>,
+    chance: Chance,
+    /// What the application itself has sent as `Authorization` last, to the primary and to the
+    /// alternate: a probe says the same.
+    authorizations: [Mutex<Option<HeaderValue>>; 2],
 }
 
 /// A submitted call.
@@ -125,7 +140,10 @@ impl Client {
         let transport = Transport::new(settings, needs_tls)?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
-            board: Mutex::new(Board::new(switchboard(settings, &organization))),
+            board: Mutex::new(Board::new(
+                switchboard(settings, &organization),
+                Caution::new(settings.hold_down, settings.rules_off),
+            )),
             organization,
             addresses,
             user_agent,
@@ -135,6 +153,10 @@ impl Client {
             outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
             flights: Arc::default(),
             ledger: Ledger::new(settings.replication_window),
+            gate: Gate::default(),
+            budget: Mutex::new(Budget::new(settings.retry_budget)),
+            chance: Chance::default(),
+            authorizations: Default::default(),
             settings: settings.clone(),
         });
         Ok(Client {
@@ -452,10 +474,7 @@ impl Inner {
 
     /// Where a target is at an endpoint.
     fn address(&self, target: &Target, role: Role) -> Address {
-        let base = match role {
-            Role::Primary => &self.addresses[0],
-            Role::Alternate => &self.addresses[1],
-        };
+        let base = self.base(role);
         match self.organization.text_of(target, role) {
             Some(text) => base.with(text),
             // A sibling, or an allowed host. Their URLs were parsed, and have a host.
@@ -463,6 +482,26 @@ impl Inner {
                 Address::of(&self.organization.url_of(target, role)).unwrap_or_else(|| base.clone())
             }
         }
+    }
+
+    /// Where the base URL of an endpoint is.
+    fn base(&self, role: Role) -> &Address {
+        match role {
+            Role::Primary => &self.addresses[0],
+            Role::Alternate => &self.addresses[1],
+        }
+    }
+
+    /// Whose `Authorization` a probe may say again.
+    fn authorization(&self, role: Role) -> MutexGuard<'_, Option<HeaderValue>> {
+        lock(match role {
+            Role::Primary => &self.authorizations[0],
+            Role::Alternate => &self.authorizations[1],
+        })
+    }
+
+    fn last_authorization(&self, role: Role) -> Option<HeaderValue> {
+        self.authorization(role).clone()
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

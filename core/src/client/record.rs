@@ -3,8 +3,8 @@
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderName;
 use http::response::Parts;
+use http::{HeaderName, Method};
 use ring::digest::{SHA256, digest};
 
 use super::Inner;
@@ -49,6 +49,7 @@ impl Inner {
     pub(super) fn end_write(
         &self,
         id: Option<u64>,
+        method: &Method,
         effect: Effect,
         attempts: &[Attempt],
         answer: Option<&(Parts, Bytes)>,
@@ -92,6 +93,7 @@ impl Inner {
                 );
                 Event {
                     ledger_id: Some(id),
+                    method: Some(method.to_string()),
                     fault_kind: fault.map(|fault| fault.kind),
                     reason,
                     url: last.map(|last| last.shown_url().to_owned()),

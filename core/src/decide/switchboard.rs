@@ -159,6 +159,41 @@ impl Switchboard {
         }
     }
 
+    /// A fault was seen at `seen_at`, and whether there is an alternate could not be read: the
+    /// alternate itself will be asked.
+    pub(crate) fn report_unread(&mut self, seen_at: Place) -> Verdict {
+        match self.report(seen_at) {
+            Verdict::Undecided if self.switching == Some(seen_at) => Verdict::Join,
+            Verdict::Undecided => {
+                self.switching = Some(seen_at);
+                Verdict::Begin
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// The switch that has begun at `from` is not carried out, and nobody was asked.
+    pub(crate) fn abandon(&mut self, from: Place) {
+        if self.switching == Some(from) {
+            self.switching = None;
+        }
+    }
+
+    /// The alternate answers: there is one, whatever could not be read.
+    pub(crate) fn has_answered(&mut self) {
+        if self.alternate == Alternate::Unknown {
+            self.alternate = Alternate::Available;
+            if !self.auto_switch_was_set {
+                self.auto_switch = true;
+            }
+        }
+    }
+
+    /// Whether auto-switch is on, or would be if there is an alternate.
+    pub(crate) fn would_switch(&self) -> bool {
+        self.auto_switch || (self.needs_policy() && !self.auto_switch_was_set)
+    }
+
     /// The handlers have spoken: carries out the switch that has begun at `from`, or not.
     /// Auto-switch is read only now, so a handler may have set it.
     pub(crate) fn decide(&mut self, from: Place, vetoed: bool) -> Decided {
@@ -321,6 +356,27 @@ mod tests {
         let mut board = Switchboard::undecided(Role::Primary);
         board.set_policy(disabled, Role::Alternate);
         assert_eq!(board.place(), place(Role::Primary, 0));
+    }
+
+    #[test]
+    fn an_alternate_that_answers_is_one() {
+        let mut board = Switchboard::undecided(Role::Primary);
+        let seen_at = board.place();
+        assert!(board.would_switch());
+        assert_eq!(board.report_unread(seen_at), Verdict::Begin);
+        assert_eq!(board.report_unread(seen_at), Verdict::Join);
+        board.abandon(seen_at);
+        assert_eq!(board.report_unread(seen_at), Verdict::Begin);
+        board.has_answered();
+        let switch = Switch::from(seen_at);
+        assert_eq!(board.decide(seen_at, false), Decided::Switched(switch));
+
+        let mut board = Switchboard::undecided(Role::Primary);
+        board.set_auto_switch(false);
+        assert!(!board.would_switch());
+        board.report_unread(board.place());
+        board.has_answered();
+        assert_eq!(board.decide(board.place(), false), Decided::Stayed);
     }
 
     #[test]

@@ -79,6 +79,7 @@ async fn read_document(
         headers: &headers,
         body: &|| SendBody::bytes(Bytes::new()),
         is_read_while_sent: false,
+        max_idle: Duration::MAX,
         is_whole: &|| true,
         gate: None,
         decodes: false,

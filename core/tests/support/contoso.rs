@@ -17,6 +17,7 @@ pub(crate) fn twin() -> (Twin, OrgHandle) {
 
 pub(crate) fn settings(twin: &Twin) -> Settings {
     let mut settings = Settings::new("https://contoso.crm.twin.test").unwrap();
+    settings.set("preset", "dotnet").unwrap();
     let rules: Vec<String> = twin
         .connect_to()
         .iter()

@@ -1,8 +1,8 @@
 //! From an origin to a connection: names, addresses, proxies, TLS.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -19,6 +19,7 @@ use super::route::{Route, Router};
 use super::socket::{Socket, Wire};
 use super::stream::Stream;
 use super::tunnel;
+use crate::body::lock;
 use crate::connect_to::{ConnectTo, address_of};
 use crate::{Cause, Fault, Settings};
 
@@ -59,6 +60,8 @@ pub(super) struct Connector {
     connect_to: Vec<ConnectTo>,
     connect_timeout: Duration,
     max_headers: usize,
+    /// The fastest opening of a connection, by origin.
+    best: Mutex<Vec<(Origin, Duration)>>,
 }
 
 impl Connector {
@@ -70,11 +73,33 @@ impl Connector {
             connect_to: settings.connect_to.clone(),
             connect_timeout: settings.connect_timeout,
             max_headers: settings.max_response_headers,
+            best: Mutex::default(),
         }
     }
 
     /// Opens a connection. No byte of a request has left when this fails.
     pub(super) async fn connect(&self, origin: &Origin) -> Result<Opened, Fault> {
+        let begin = Instant::now();
+        let opened = self.open(origin).await?;
+        self.note(origin, begin.elapsed());
+        Ok(opened)
+    }
+
+    fn note(&self, origin: &Origin, took: Duration) {
+        let mut best = lock(&self.best);
+        match best.iter_mut().find(|(known, _)| known == origin) {
+            Some((_, best)) => *best = took.min(*best),
+            None => best.push((origin.clone(), took)),
+        }
+    }
+
+    pub(super) fn best_connect(&self, origin: &Origin) -> Option<Duration> {
+        let best = lock(&self.best);
+        let known = best.iter().find(|(known, _)| known == origin);
+        known.map(|(_, best)| *best)
+    }
+
+    async fn open(&self, origin: &Origin) -> Result<Opened, Fault> {
         // TLS and the `Host` header keep the origin's name, wherever the connection really goes.
         let (host, port) = address_of(&self.connect_to, &origin.host, origin.port);
         let route = self.router.route(origin, host, port)?;

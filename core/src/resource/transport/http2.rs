@@ -141,7 +141,7 @@ impl Lease {
         let connection = Arc::clone(&self.connection);
         let written = connection.wire.written();
         self.received = connection.wire.received();
-        progress.queued();
+        progress.queued(&connection.wire);
         let answer = connection.sender.clone().try_send_request(request).await;
         answer.map_err(|mut error| {
             self.is_done = true;

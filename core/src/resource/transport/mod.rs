@@ -36,6 +36,7 @@ pub(crate) use self::coding::{
     Decoded, ask as ask_for_codings, still_asks as still_asks_for_codings,
 };
 use self::connector::{Connector, Opened, Origin};
+use self::http2::{Http2, Lease};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
@@ -62,6 +63,9 @@ pub(crate) struct Exchange<'a> {
     /// The body comes from the application while it is sent. Over HTTP/1.1 it goes out on a
     /// connection that was opened for it: one that has grown stale would take its first bytes along.
     pub(crate) is_read_while_sent: bool,
+    /// How long a connection may have been idle that it goes out on. One that has grown stale loses
+    /// the request, and leaves in doubt whether it was executed.
+    pub(crate) max_idle: Duration,
     /// Whether the body can still be sent from its beginning.
     pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
     /// Opened by `100 Continue`.
@@ -130,7 +134,7 @@ impl Transport {
                 Ok(answer) => return self.read(answer, exchange).await,
             }
         }
-        let carrier = self.fresh(origin).await?;
+        let carrier = self.fresh(origin, exchange.max_idle).await?;
         let sent = self.send(carrier, origin, exchange, &mut permit).await;
         let answer = sent.map_err(|mut fault| {
             if fault.cause == Cause::Closed && progress.phase() == Phase::NotSent {
@@ -141,9 +145,26 @@ impl Transport {
         self.read(answer, exchange).await
     }
 
+    /// Sends one request on a connection that is opened for it.
+    pub(crate) async fn exchange_apart(&self, exchange: &Exchange<'_>) -> Result<(), Fault> {
+        let origin = exchange.address.origin();
+        let carrier = match self.connector.connect(origin).await? {
+            Opened::Http1(connection) => Carrier::Http1(connection),
+            Opened::Http2(connection) => Carrier::Http2(only_lease(&Arc::new(connection), origin)?),
+        };
+        let answer = self.send(carrier, origin, exchange, &mut None).await?;
+        self.read(answer, exchange).await.map(drop)
+    }
+
+    /// How long the fastest opening of a connection to an endpoint has taken, if there was one.
+    pub(crate) fn best_connect(&self, address: &Address) -> Option<Duration> {
+        self.connector.best_connect(address.origin())
+    }
+
     /// A connection that is there already.
     async fn kept(&self, origin: &Origin, exchange: &Exchange<'_>) -> Option<Carrier> {
-        while let Some(lease) = self.pool.lease(origin, Instant::now()) {
+        let max_idle = exchange.max_idle;
+        while let Some(lease) = self.pool.lease(origin, max_idle, Instant::now()) {
             if lease.is_usable().await {
                 return Some(Carrier::Http2(lease));
             }
@@ -151,11 +172,12 @@ impl Transport {
         if exchange.is_read_while_sent {
             return None;
         }
-        self.pool.take(origin, Instant::now()).map(Carrier::Http1)
+        let kept = self.pool.take(origin, max_idle, Instant::now());
+        kept.map(Carrier::Http1)
     }
 
     /// A connection that was not there before, or room on one that others opened just now.
-    async fn fresh(&self, origin: &Arc<Origin>) -> Result<Carrier, Fault> {
+    async fn fresh(&self, origin: &Arc<Origin>, max_idle: Duration) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
             // One for all who wait: a switch sends all calls to the other endpoint at once.
             let awaited = match self.pool.opening(origin, Instant::now()) {
@@ -175,7 +197,7 @@ impl Transport {
                 }
             };
             settled(awaited).await.unwrap_or(Ok(()))?;
-            if let Some(lease) = self.pool.lease(origin, Instant::now()) {
+            if let Some(lease) = self.pool.lease(origin, max_idle, Instant::now()) {
                 return Ok(Carrier::Http2(lease));
             }
         }
@@ -183,11 +205,7 @@ impl Transport {
             Opened::Http1(connection) => Carrier::Http1(connection),
             Opened::Http2(connection) => {
                 let shared = self.pool.share(origin, connection);
-                let lease = shared.lease().ok_or_else(|| {
-                    let message = format!("{} allows no stream at all", origin.host);
-                    Fault::new(Cause::BadMessage, message)
-                })?;
-                Carrier::Http2(lease)
+                Carrier::Http2(only_lease(&shared, origin)?)
             }
         })
     }
@@ -303,6 +321,13 @@ pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
             format!("the body from {host} cannot be decoded: {error}"),
         ),
     }
+}
+
+fn only_lease(connection: &Arc<Http2>, origin: &Origin) -> Result<Lease, Fault> {
+    connection.lease().ok_or_else(|| {
+        let message = format!("{} allows no stream at all", origin.host);
+        Fault::new(Cause::BadMessage, message)
+    })
 }
 
 fn keep(pool: &Pool, origin: &Origin, opened: Opened) {

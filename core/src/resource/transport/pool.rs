@@ -95,9 +95,14 @@ impl Pool {
     }
 
     /// An idle connection that is open, silent, and neither too old nor too long idle.
-    pub(super) fn take(&self, origin: &Origin, now: Instant) -> Option<Http1> {
+    pub(super) fn take(&self, origin: &Origin, max_idle: Duration, now: Instant) -> Option<Http1> {
         loop {
-            let connection = shelf(&mut self.origins(), origin)?.idle.pop()?;
+            let connection = {
+                let mut origins = self.origins();
+                let idle = &mut shelf(&mut origins, origin)?.idle;
+                // The last one used is the least idle; the others stay for those who take them.
+                idle.pop_if(|last| now.saturating_duration_since(last.last_used) < max_idle)?
+            };
             if self.is_fresh(&connection, now) && connection.is_quiet() {
                 return Some(connection);
             }
@@ -128,7 +133,7 @@ impl Pool {
     }
 
     /// A stream of the first shared connection that has room for one.
-    pub(super) fn lease(&self, origin: &Origin, now: Instant) -> Option<Lease> {
+    pub(super) fn lease(&self, origin: &Origin, max_idle: Duration, now: Instant) -> Option<Lease> {
         let mut origins = self.origins();
         let shelf = shelf(&mut origins, origin)?;
         shelf.shared.retain(|(connection, expires)| {
@@ -137,6 +142,7 @@ impl Pool {
         shelf
             .shared
             .iter()
+            .filter(|(connection, _)| connection.idle(now) < max_idle)
             .find_map(|(connection, _)| connection.lease())
     }
 

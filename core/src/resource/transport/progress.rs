@@ -21,6 +21,8 @@ pub(crate) struct Progress {
 struct State {
     /// The socket that the request goes out on, and its counter before.
     wire: Option<(Arc<Wire>, u64)>,
+    /// What the request goes out on, whether it is shared or not.
+    line: Option<Arc<Wire>>,
     is_queued: bool,
     version: Option<HttpVersion>,
     head: Option<Parts>,
@@ -38,12 +40,14 @@ impl Progress {
     pub(super) fn watch(&self, wire: &Arc<Wire>) {
         let mut state = self.state();
         state.wire = Some((Arc::clone(wire), wire.written()));
+        state.line = Some(Arc::clone(wire));
         state.version = Some(HttpVersion::Http11);
     }
 
     /// The request was put into the queue of a shared connection, and may leave at any time.
-    pub(super) fn queued(&self) {
+    pub(super) fn queued(&self, wire: &Arc<Wire>) {
         let mut state = self.state();
+        state.line = Some(Arc::clone(wire));
         state.is_queued = true;
         state.version = Some(HttpVersion::Http2);
     }
@@ -111,6 +115,16 @@ impl Progress {
     /// The status of the answer, once its head was read.
     pub(crate) fn status(&self) -> Option<u16> {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
+    }
+
+    /// Changes with every byte that goes out or comes in, of whomever on a shared connection: what
+    /// has come there was sent by a living endpoint.
+    pub(crate) fn moves(&self) -> u64 {
+        let state = self.state();
+        let line = state.line.as_ref();
+        line.map_or(0, |wire| {
+            wire.written().wrapping_add(wire.received()).wrapping_add(1)
+        })
     }
 
     /// The phase now.

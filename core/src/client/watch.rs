@@ -1,0 +1,82 @@
+//! A call that waits in silence: its endpoint is looked at, and left if it is dead.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Inner;
+use super::call::Running;
+use super::failover::Course;
+use crate::decide::watch::Watch;
+use crate::evidence::Evidence;
+use crate::resource::race::{First, race};
+use crate::rule::Rule;
+use crate::{Cause, Fault, Operation, Phase, Preset};
+
+impl Inner {
+    /// Waits for an exchange. A slow endpoint that lives is never left; from a dead one a read goes
+    /// at once, also what was not sent yet, and a write after its grace.
+    pub(super) async fn watched<T>(
+        self: &Arc<Self>,
+        exchange: impl Future<Output = Result<T, Fault>>,
+        running: &Running,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Result<T, Fault> {
+        let settings = &self.settings;
+        let is_watched = settings.preset == Preset::Safe
+            && running.role().is_some()
+            && !settings.probe_after.is_zero()
+            && !settings.rules_off.has(Rule::Watch);
+        if !is_watched {
+            return exchange.await;
+        }
+        let mut exchange = pin!(exchange);
+        let mut watch = Watch::new(settings.probe_after);
+        let mut seen = running.progress.moves();
+        let silence = loop {
+            let ended = race(exchange.as_mut(), sleep(watch.pause())).await;
+            if let First::Left(ended) = ended {
+                return ended;
+            }
+            let moves = running.progress.moves();
+            if moves != seen {
+                seen = moves;
+                watch.has_moved();
+                continue;
+            }
+            let message = format!(
+                "nothing was heard of the endpoint for {} ms, and it does not answer probes",
+                watch.pause().as_millis()
+            );
+            let silence = Fault::new(Cause::EndpointLeft, message);
+            let look = self.consider(running.place, Evidence::Weak, &silence, deadline);
+            let course = match race(exchange.as_mut(), look).await {
+                First::Left(ended) => return ended,
+                First::Right(course) => course,
+            };
+            if matches!(course, Course::Elsewhere) {
+                break silence;
+            }
+            watch.has_looked();
+        };
+        let may_go_at_once =
+            operation == Operation::Read || running.progress.phase() == Phase::NotSent;
+        if may_go_at_once || settings.rules_off.has(Rule::WriteGrace) {
+            return Err(silence);
+        }
+        let grace = Instant::now() + settings.write_grace;
+        match race(exchange, sleep_until(grace.min(deadline))).await {
+            First::Left(ended) => ended,
+            First::Right(()) => Err(Fault::new(
+                Cause::EndpointLeft,
+                format!(
+                    "the endpoint was left, and gave no answer within write_grace ({} ms)",
+                    settings.write_grace.as_millis()
+                ),
+            )),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What may be sent again: the preset `safe`'s matrix. A write that a repeat would do twice is sent
+//! again only where it is certain that the attempt has executed nothing.
+
+use crate::rule::{Rule, RulesOff};
+use crate::{Cause, FaultKind, Operation, Phase};
+
+/// Where something may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// Nowhere.
+    No,
+    /// Where it was, at once, one time: it was not processed there.
+    Unprocessed,
+    /// Where it was, after the time that the service asks for.
+    Throttled,
+    /// At another endpoint: here the answer would be the same.
+    Elsewhere,
+    /// Wherever calls go by then.
+    Anywhere,
+}
+
+/// What is known of an attempt that has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    pub(crate) operation: Operation,
+    /// Several operations in one, of which some may have been executed.
+    pub(crate) is_compound: bool,
+    pub(crate) phase: Phase,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) cause: Cause,
+}
+
+struct Row {
+    rule: Rule,
+    applies: fn(&Failed) -> bool,
+    /// For what a repeat leaves as it is: reads, idempotent and guarded writes.
+    repeatable: Resend,
+    /// For what a repeat would do twice.
+    unrepeatable: Resend,
+}
+
+/// The first row that applies decides.
+const MATRIX: [Row; 8] = [
+    // DNS, connect, proxy, handshake: no byte of the request has left.
+    Row {
+        rule: Rule::ResendNotSent,
+        applies: |failed| failed.phase == Phase::NotSent && failed.cause != Cause::Unprocessed,
+        repeatable: Resend::Anywhere,
+        unrepeatable: Resend::Anywhere,
+    },
+    // REFUSED_STREAM; GOAWAY whose last stream is below ours, with any code (RFC 9113, 8.7).
+    Row {
+        rule: Rule::ResendUnprocessed,
+        applies: |failed| failed.cause == Cause::Unprocessed && failed.http_status.is_none(),
+        repeatable: Resend::Unprocessed,
+        unrepeatable: Resend::Unprocessed,
+    },
+    // 429, and the throttling codes: refused before execution. Of several operations, some may have
+    // been let through.
+    Row {
+        rule: Rule::ResendThrottled,
+        applies: |failed| failed.cause == Cause::Throttled && !failed.is_partly_done(),
+        repeatable: Resend::Throttled,
+        unrepeatable: Resend::Throttled,
+    },
+    // 0x8004B065 on a single operation.
+    Row {
+        rule: Rule::ResendNotHere,
+        applies: |failed| failed.cause == Cause::DatacenterNotAvailable && !failed.is_partly_done(),
+        repeatable: Resend::Elsewhere,
+        unrepeatable: Resend::Elsewhere,
+    },
+    // A 2xx status, and then not the whole body: only a read has lost anything.
+    Row {
+        rule: Rule::ResendExecuted,
+        applies: |failed| {
+            failed.is_success() && failed.operation != Operation::Read && !failed.is_a_page()
+        },
+        repeatable: Resend::No,
+        unrepeatable: Resend::No,
+    },
+    // EOF, RST, RST_STREAM, GOAWAY that covers our stream: servers had read it whole.
+    Row {
+        rule: Rule::ResendLost,
+        applies: |failed| failed.cause.kind() == FaultKind::ConnectionLost,
+        repeatable: Resend::Anywhere,
+        unrepeatable: Resend::No,
+    },
+    // No answer in time says slow: here it would be slow again.
+    Row {
+        rule: Rule::ResendTimedOut,
+        applies: |failed| matches!(failed.cause, Cause::AttemptTimeout | Cause::EndpointLeft),
+        repeatable: Resend::Elsewhere,
+        unrepeatable: Resend::No,
+    },
+    // 502, 503, 504, a page, the organization off, 404 and 410 of no service: a proxy may have
+    // forwarded it.
+    Row {
+        rule: Rule::ResendFrontEnd,
+        applies: |failed| {
+            matches!(
+                failed.cause.kind(),
+                FaultKind::ServerUnavailable | FaultKind::EndpointNotFound
+            ) || failed.cause == Cause::GatewayTimeout
+        },
+        repeatable: Resend::Anywhere,
+        unrepeatable: Resend::No,
+    },
+];
+
+impl Failed {
+    fn is_success(&self) -> bool {
+        self.http_status
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+
+    /// A front end's page with 200 is no answer of the service.
+    fn is_a_page(&self) -> bool {
+        self.cause == Cause::HtmlPage
+    }
+
+    /// Whether some of it may have been executed although it was refused, and not be repeated.
+    fn is_partly_done(&self) -> bool {
+        self.is_compound && !self.is_repeatable()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.operation != Operation::Unsafe
+    }
+
+    /// Where it may be sent again. A rule that is off says the opposite.
+    pub(crate) fn resend(&self, off: RulesOff) -> Resend {
+        let Some(row) = MATRIX.iter().find(|row| (row.applies)(self)) else {
+            return Resend::No;
+        };
+        let resend = if self.is_repeatable() {
+            row.repeatable
+        } else {
+            row.unrepeatable
+        };
+        match resend {
+            resend if !off.has(row.rule) => resend,
+            Resend::No => Resend::Anywhere,
+            _ => Resend::No,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{Attempt, Effect, Fault, Role};
+
+    const CAUSES: [Cause; 31] = [
+        Cause::NoSuchName,
+        Cause::NameTryAgain,
+        Cause::Refused,
+        Cause::Unreachable,
+        Cause::ConnectTimeout,
+        Cause::NotFound,
+        Cause::Gone,
+        Cause::InvalidHostname,
+        Cause::DestinationUnreachable,
+        Cause::DatacenterNotAvailable,
+        Cause::AttemptTimeout,
+        Cause::Deadline,
+        Cause::GatewayTimeout,
+        Cause::BadGateway,
+        Cause::Unavailable,
+        Cause::HtmlPage,
+        Cause::OrganizationOff,
+        Cause::Reset,
+        Cause::Closed,
+        Cause::ClosedUnsent,
+        Cause::Unprocessed,
+        Cause::LocalFailure,
+        Cause::Tls,
+        Cause::Unauthorized,
+        Cause::Forbidden,
+        Cause::NoToken,
+        Cause::BadMessage,
+        Cause::Cancelled,
+        Cause::Throttled,
+        Cause::ServiceFault,
+        Cause::EndpointLeft,
+    ];
+
+    #[test]
+    fn what_would_be_done_twice_is_sent_again_only_where_nothing_was_executed() {
+        let phases = [
+            (Phase::NotSent, None),
+            (Phase::Sent, None),
+            (Phase::Responded, Some(200)),
+            (Phase::Responded, Some(404)),
+            (Phase::Responded, Some(429)),
+            (Phase::Responded, Some(500)),
+            (Phase::Responded, Some(503)),
+        ];
+        for cause in CAUSES {
+            for (phase, http_status) in phases {
+                for is_compound in [false, true] {
+                    let failed = Failed {
+                        operation: Operation::Unsafe,
+                        is_compound,
+                        phase,
+                        http_status,
+                        cause,
+                    };
+                    // Only an answer that is none of success says these.
+                    let cannot_be =
+                        matches!(cause, Cause::Throttled | Cause::DatacenterNotAvailable)
+                            && http_status.is_none_or(|status| status < 300);
+                    if failed.resend(RulesOff::default()) == Resend::No || cannot_be {
+                        continue;
+                    }
+                    let attempt = Attempt {
+                        role: Some(Role::Primary),
+                        epoch: 0,
+                        url: String::new(),
+                        phase,
+                        http_version: None,
+                        http_status,
+                        fault: Some(Fault::new(cause, "")),
+                        started: SystemTime::UNIX_EPOCH,
+                        took: Duration::ZERO,
+                    };
+                    let effect = Effect::of_call(Operation::Unsafe, || is_compound, &[attempt]);
+                    assert_eq!(effect, Effect::NotExecuted, "{failed:?}");
+                }
+            }
+        }
+    }
+
+    fn resend(operation: Operation, phase: Phase, status: Option<u16>, cause: Cause) -> Resend {
+        let failed = Failed {
+            operation,
+            is_compound: false,
+            phase,
+            http_status: status,
+            cause,
+        };
+        failed.resend(RulesOff::default())
+    }
+
+    #[test]
+    fn the_matrix() {
+        use Resend::{Anywhere, Elsewhere, No, Throttled, Unprocessed};
+        let (not_sent, sent, responded) = (Phase::NotSent, Phase::Sent, Phase::Responded);
+        // phase, status, cause, read, idempotent and guarded, unsafe
+        let table = [
+            (not_sent, None, Cause::Refused, [Anywhere; 3]),
+            (not_sent, None, Cause::Reset, [Anywhere; 3]),
+            (sent, None, Cause::Unprocessed, [Unprocessed; 3]),
+            (sent, None, Cause::Closed, [Anywhere, Anywhere, No]),
+            (sent, None, Cause::Reset, [Anywhere, Anywhere, No]),
+            (
+                sent,
+                None,
+                Cause::AttemptTimeout,
+                [Elsewhere, Elsewhere, No],
+            ),
+            (sent, None, Cause::EndpointLeft, [Elsewhere, Elsewhere, No]),
+            (responded, Some(429), Cause::Throttled, [Throttled; 3]),
+            (
+                responded,
+                Some(500),
+                Cause::DatacenterNotAvailable,
+                [Elsewhere; 3],
+            ),
+            (
+                responded,
+                Some(503),
+                Cause::Unavailable,
+                [Anywhere, Anywhere, No],
+            ),
+            (
+                responded,
+                Some(502),
+                Cause::BadGateway,
+                [Anywhere, Anywhere, No],
+            ),
+            (
+                responded,
+                Some(504),
+                Cause::GatewayTimeout,
+                [Anywhere, Anywhere, No],
+            ),
+            (
+                responded,
+                Some(200),
+                Cause::HtmlPage,
+                [Anywhere, Anywhere, No],
+            ),
+            (responded, Some(200), Cause::Closed, [Anywhere, No, No]),
+            (
+                responded,
+                Some(204),
+                Cause::AttemptTimeout,
+                [Elsewhere, No, No],
+            ),
+            (responded, Some(500), Cause::ServiceFault, [No; 3]),
+            (responded, Some(401), Cause::Unauthorized, [No; 3]),
+            (sent, None, Cause::Cancelled, [No; 3]),
+            (sent, None, Cause::BadMessage, [No; 3]),
+        ];
+        for (phase, status, cause, [read, repeatable, unrepeatable]) in table {
+            for (operation, expected) in [
+                (Operation::Read, read),
+                (Operation::Idempotent, repeatable),
+                (Operation::Guarded, repeatable),
+                (Operation::Unsafe, unrepeatable),
+            ] {
+                let got = resend(operation, phase, status, cause);
+                assert_eq!(
+                    got, expected,
+                    "{operation:?} {phase:?} {status:?} {cause:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn several_operations_are_not_sent_again_after_a_refusal() {
+        for cause in [Cause::Throttled, Cause::DatacenterNotAvailable] {
+            for (operation, is_sent_again) in
+                [(Operation::Idempotent, true), (Operation::Unsafe, false)]
+            {
+                let failed = Failed {
+                    operation,
+                    is_compound: true,
+                    phase: Phase::Responded,
+                    http_status: Some(500),
+                    cause,
+                };
+                let resend = failed.resend(RulesOff::default());
+                assert_eq!(resend != Resend::No, is_sent_again, "{failed:?}");
+            }
+        }
+    }
+}

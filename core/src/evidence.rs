@@ -1,0 +1,167 @@
+//! What a fault says of its endpoint: the preset `safe`'s table.
+
+use crate::Cause;
+use crate::rule::{Rule, RulesOff};
+
+/// How much a fault says against its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Evidence {
+    /// Nothing: the cause is elsewhere.
+    Never,
+    /// Perhaps: to be confirmed by probes.
+    Weak,
+    /// The endpoint does not serve.
+    Strong,
+}
+
+struct Row {
+    rule: Rule,
+    evidence: Evidence,
+    causes: &'static [Cause],
+}
+
+const TABLE: [Row; 10] = [
+    Row {
+        rule: Rule::EndpointNotFound,
+        evidence: Evidence::Strong,
+        causes: &[
+            Cause::NoSuchName,
+            Cause::Refused,
+            Cause::Unreachable,
+            Cause::ConnectTimeout,
+        ],
+    },
+    Row {
+        rule: Rule::DatacenterNotAvailable,
+        evidence: Evidence::Strong,
+        causes: &[Cause::DatacenterNotAvailable],
+    },
+    // A front end answers that knows of no service.
+    Row {
+        rule: Rule::NoService,
+        evidence: Evidence::Weak,
+        causes: &[
+            Cause::NotFound,
+            Cause::Gone,
+            Cause::InvalidHostname,
+            Cause::DestinationUnreachable,
+        ],
+    },
+    Row {
+        rule: Rule::Timeout,
+        evidence: Evidence::Weak,
+        causes: &[
+            Cause::AttemptTimeout,
+            Cause::Deadline,
+            Cause::GatewayTimeout,
+        ],
+    },
+    Row {
+        rule: Rule::ServerUnavailable,
+        evidence: Evidence::Weak,
+        causes: &[
+            Cause::BadGateway,
+            Cause::Unavailable,
+            Cause::HtmlPage,
+            Cause::OrganizationOff,
+        ],
+    },
+    // What was refused a second time on a new connection counts as lost.
+    Row {
+        rule: Rule::ConnectionLost,
+        evidence: Evidence::Weak,
+        causes: &[
+            Cause::Reset,
+            Cause::Closed,
+            Cause::ClosedUnsent,
+            Cause::Unprocessed,
+        ],
+    },
+    Row {
+        rule: Rule::Local,
+        evidence: Evidence::Never,
+        causes: &[Cause::LocalFailure, Cause::NameTryAgain],
+    },
+    // `EndpointLeft` says what was decided already.
+    Row {
+        rule: Rule::NotTheEndpoint,
+        evidence: Evidence::Never,
+        causes: &[
+            Cause::Tls,
+            Cause::Unauthorized,
+            Cause::Forbidden,
+            Cause::NoToken,
+            Cause::BadMessage,
+            Cause::Cancelled,
+            Cause::EndpointLeft,
+        ],
+    },
+    Row {
+        rule: Rule::Throttling,
+        evidence: Evidence::Never,
+        causes: &[Cause::Throttled],
+    },
+    Row {
+        rule: Rule::Answered,
+        evidence: Evidence::Never,
+        causes: &[Cause::ServiceFault],
+    },
+];
+
+impl Evidence {
+    /// What a cause says of the endpoint. A rule that is off says the opposite.
+    pub(crate) fn of(cause: Cause, off: RulesOff) -> Evidence {
+        let row = TABLE.iter().find(|row| row.causes.contains(&cause));
+        match row {
+            None => Evidence::Never,
+            Some(row) if !off.has(row.rule) => row.evidence,
+            Some(row) => match row.evidence {
+                Evidence::Strong => Evidence::Never,
+                Evidence::Weak | Evidence::Never => Evidence::Strong,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FaultKind;
+
+    #[test]
+    fn the_table_names_a_cause_once() {
+        let mut seen = Vec::new();
+        for cause in TABLE.iter().flat_map(|row| row.causes) {
+            assert!(!seen.contains(cause), "{cause:?}");
+            seen.push(*cause);
+        }
+    }
+
+    #[test]
+    fn only_the_endpoint_s_own_faults_are_evidence() {
+        for row in &TABLE {
+            for cause in row.causes {
+                let is_evidence = matches!(
+                    cause.kind(),
+                    FaultKind::EndpointNotFound
+                        | FaultKind::DatacenterNotAvailable
+                        | FaultKind::Timeout
+                        | FaultKind::ServerUnavailable
+                        | FaultKind::ConnectionLost
+                ) && *cause != Cause::EndpointLeft;
+                assert_eq!(row.evidence != Evidence::Never, is_evidence, "{cause:?}");
+                assert_eq!(Evidence::of(*cause, RulesOff::default()), row.evidence);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_off_says_the_opposite() {
+        let mut off = RulesOff::default();
+        off.switch_off(Rule::Timeout);
+        off.switch_off(Rule::EndpointNotFound);
+        assert_eq!(Evidence::of(Cause::GatewayTimeout, off), Evidence::Strong);
+        assert_eq!(Evidence::of(Cause::Refused, off), Evidence::Never);
+        assert_eq!(Evidence::of(Cause::Reset, off), Evidence::Weak);
+    }
+}

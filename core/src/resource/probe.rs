@@ -1,0 +1,153 @@
+//! Asks an endpoint whether it serves, on a connection of its own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::timeout;
+
+use super::transport::{Address, Exchange, Progress, Reads, SendBody, Transport};
+use crate::classify::{classify, is_marked_by_service};
+use crate::{Cause, Fault, Probed};
+
+/// A service's answer to a probe is a few hundred bytes.
+const LARGEST: usize = 64 << 10;
+
+/// Sends `GET` to `address`.
+///
+/// # Errors
+/// With what a probe has failed with: a fault of the connection, or an answer that no living front
+/// end of the service gives.
+pub(crate) async fn probe(
+    transport: &Transport,
+    address: &Address,
+    user_agent: &HeaderValue,
+    authorization: Option<HeaderValue>,
+    limit: Duration,
+) -> Result<Probed, Fault> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, address.host().clone());
+    headers.insert(USER_AGENT, user_agent.clone());
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("application/json, text/xml;q=0.5"),
+    );
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization);
+    }
+    let progress = Progress::default();
+    let exchange = Exchange {
+        address,
+        method: &Method::GET,
+        headers: &headers,
+        body: &|| SendBody::bytes(Bytes::new()),
+        is_read_while_sent: false,
+        max_idle: Duration::ZERO,
+        is_whole: &|| true,
+        gate: None,
+        decodes: false,
+        reads: Reads::All(LARGEST, &|_, _| true),
+        progress: &progress,
+    };
+    let exchanging = timeout(limit, transport.exchange_apart(&exchange));
+    exchanging.await.unwrap_or_else(|_| {
+        let message = format!("no answer to a probe within {} ms", limit.as_millis());
+        Err(Fault::new(Cause::AttemptTimeout, message))
+    })?;
+    let (head, body) = progress
+        .take_answer()
+        .ok_or_else(|| Fault::new(Cause::BadMessage, "no answer to a probe"))?;
+    judge(&head, &body)
+}
+
+fn judge(head: &Parts, body: &[u8]) -> Result<Probed, Fault> {
+    let status = head.status.as_u16();
+    match status {
+        200 if is_data(&head.headers) => return Ok(Probed::Serves),
+        401 | 403 if is_marked_by_service(&head.headers, body) || names_its_authority(head) => {
+            return Ok(Probed::Reachable);
+        }
+        _ => {}
+    }
+    let fault = classify(status, &head.headers, body, true);
+    // Who asks for less is there.
+    if fault
+        .as_ref()
+        .is_some_and(|fault| fault.cause == Cause::Throttled)
+    {
+        return Ok(Probed::Reachable);
+    }
+    Err(fault.unwrap_or_else(|| Fault {
+        http_status: Some(status),
+        ..Fault::new(
+            Cause::ServiceFault,
+            format!("HTTP {status} is no answer to a probe"),
+        )
+    }))
+}
+
+fn is_data(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            let kind = value.split(';').next().unwrap_or_default();
+            let kind = kind.trim().to_ascii_lowercase();
+            kind.ends_with("json") || kind.ends_with("xml")
+        })
+}
+
+/// The service says whom it trusts and what a token is to be for; a proxy does not.
+fn names_its_authority(head: &Parts) -> bool {
+    head.headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
+        value.to_str().is_ok_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("authorization_uri") || value.contains("resource_id")
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Probed, Cause> {
+        let mut answer = http::Response::builder().status(status);
+        for (name, value) in headers {
+            answer = answer.header(*name, *value);
+        }
+        let (head, ()) = answer.body(()).unwrap().into_parts();
+        judge(&head, body.as_bytes()).map_err(|fault| fault.cause)
+    }
+
+    #[test]
+    fn what_serves_what_is_reachable_and_what_is_neither() {
+        let json = ("content-type", "application/json; odata.metadata=minimal");
+        let soap = ("content-type", "text/xml");
+        let html = ("content-type", "text/html");
+        let odata = ("odata-version", "4.0");
+        let bearer = (
+            "www-authenticate",
+            "Bearer authorization_uri=https://login.example/x, resource_id=https://contoso/",
+        );
+        let basic = ("www-authenticate", "Basic realm=\"proxy\"");
+        let error = r#"{"error":{"code":"0x80040220","message":"no"}}"#;
+        let elsewhere = r#"{"error":{"code":"0x8004B065","message":"elsewhere"}}"#;
+        assert_eq!(judged(200, &[json], "{}"), Ok(Probed::Serves));
+        assert_eq!(judged(200, &[soap], "<a/>"), Ok(Probed::Serves));
+        assert_eq!(judged(200, &[html], "<p>"), Err(Cause::HtmlPage));
+        assert!(judged(204, &[], "").is_err());
+        assert!(judged(302, &[], "").is_err());
+        assert_eq!(judged(401, &[bearer], ""), Ok(Probed::Reachable));
+        assert_eq!(judged(401, &[basic], ""), Err(Cause::Unauthorized));
+        assert_eq!(judged(403, &[odata, json], error), Ok(Probed::Reachable));
+        assert_eq!(judged(403, &[html], "<p>"), Err(Cause::Forbidden));
+        assert_eq!(judged(429, &[], ""), Ok(Probed::Reachable));
+        assert_eq!(judged(503, &[], ""), Err(Cause::Unavailable));
+        let not_here = judged(500, &[json, odata], elsewhere);
+        assert_eq!(not_here, Err(Cause::DatacenterNotAvailable));
+        assert_eq!(judged(404, &[html], ""), Err(Cause::NotFound));
+    }
+}
