@@ -16,10 +16,12 @@
 mod allowed_host;
 mod alternate;
 mod attempt;
+mod batch;
 mod body;
 mod classify;
 mod client;
 mod connect_to;
+mod content_type;
 mod decide;
 mod effect;
 mod error;
@@ -43,6 +45,7 @@ mod rewrite;
 mod role;
 mod rule;
 mod settings;
+mod soap_request;
 mod url_text;
 
 pub use allowed_host::AllowedHost;

@@ -7,7 +7,7 @@ mod odata;
 mod policy;
 mod retry_after;
 mod soap;
-mod xml;
+pub(crate) mod xml;
 
 pub(crate) use codes::DATACENTER_NOT_AVAILABLE;
 pub use http_status::classify_response;
@@ -16,7 +16,7 @@ pub(crate) use http_status::{classify, is_marked_by_service};
 pub(crate) use inflate::prefix as inflate;
 pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
-pub(crate) use soap::{SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
+pub(crate) use soap::{CONTRACTS, DISCOVERY_CONTRACTS, SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
 
 /// What the body of a failure says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

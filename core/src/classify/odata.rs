@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::xml::{Visit, is_path, walk};
+use super::xml::{Ended, Visit, is_path, walk};
 use super::{BodyFault, codes};
 
 const METADATA: &str = "http://schemas.microsoft.com/ado/2007/08/dataservices/metadata";
@@ -167,7 +167,7 @@ pub(super) fn read_xml(document: &str) -> Option<BodyFault> {
             return ControlFlow::Break(());
         }
         let fault = found.get_or_insert_default();
-        if let Visit::End(text, _) = visit {
+        if let Visit::End(Ended { text, .. }) = visit {
             if is_path(path, &["error", "code"]) {
                 fault.code = codes::parse(text);
             } else if is_path(path, &["error", "message"]) {

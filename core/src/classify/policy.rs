@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::xml::{Name, Visit, walk};
+use super::xml::{Ended, Name, Visit, walk};
 
 const CONTRACTS_2012: &str = "http://schemas.microsoft.com/xrm/2012/Contracts/Services";
 const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
@@ -39,7 +39,7 @@ pub(crate) fn read_policy_document(document: &str) -> PolicyDocument {
     walk(document, |path, visit| {
         let last = &path[path.len() - 1];
         match visit {
-            Visit::Start(start) => {
+            Visit::Start(start, _) => {
                 if path.len() == 1 {
                     found.is_wsdl = is(last, WSDL, "definitions");
                 } else if is(last, CONTRACTS_2012, "FailoverPolicy") {
@@ -55,7 +55,7 @@ pub(crate) fn read_policy_document(document: &str) -> PolicyDocument {
                     found.imports.push(location.into_owned());
                 }
             }
-            Visit::End(text, _) => {
+            Visit::End(Ended { text, .. }) => {
                 let Some(policy) = &mut current else {
                     return ControlFlow::Continue(());
                 };

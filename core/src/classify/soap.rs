@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::xml::{Name, Scope, Visit, walk};
+use super::xml::{Ended, Name, Scope, Visit, walk};
 use super::{Addressing, BodyFault, codes};
 
 pub(crate) const SOAP_1_1: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -12,8 +12,9 @@ pub(crate) const WS_ADDRESSING: [&str; 2] = [
     "http://www.w3.org/2005/08/addressing",
     "http://schemas.xmlsoap.org/ws/2004/08/addressing",
 ];
-const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
-const DISCOVERY_CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Discovery";
+pub(crate) const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+pub(crate) const DISCOVERY_CONTRACTS: &str =
+    "http://schemas.microsoft.com/xrm/2011/Contracts/Discovery";
 
 /// Reads a SOAP fault. `None`: the document is no SOAP fault.
 pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
@@ -32,7 +33,7 @@ pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
             is_soap: true,
             ..BodyFault::default()
         });
-        let Visit::End(text, scope) = visit else {
+        let Visit::End(Ended { text, scope, .. }) = visit else {
             return ControlFlow::Continue(());
         };
         // The names under Envelope, Body and Fault; no one that matters is deeper.

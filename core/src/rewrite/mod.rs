@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_ENCODING;
 
-use crate::{Organization, Role};
+use crate::{Organization, Role, content_type};
 
 /// The body as it is to be sent to the endpoint `role`. `None`: as it is.
 ///
@@ -29,8 +29,8 @@ pub(crate) fn body_for(
     if body.is_empty() || headers.contains_key(CONTENT_ENCODING) {
         return None;
     }
-    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let media_type = content_type.split(';').next()?.trim();
+    let content_type = content_type::of(headers)?;
+    let media_type = content_type::media_type(content_type);
     let is = |name: &str| media_type.eq_ignore_ascii_case(name);
     let splices = if is("multipart/mixed") {
         batch::splices(organization, role, content_type, body)

@@ -1,0 +1,128 @@
+//! Requests to the Web API and to its predecessor, OData v2's `OrganizationData.svc`.
+
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::{Class, Guard, Operation, Row};
+
+/// Headers by which a `POST` stands for another method.
+pub(crate) const OVERRIDES: [&str; 2] = ["x-http-method", "x-http-method-override"];
+
+/// The class of a request whose path names neither a batch nor a SOAP service.
+pub(super) fn classify(method: &Method, url: &str, headers: &HeaderMap) -> Class {
+    let values = |name: &str| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    let overrides = OVERRIDES.into_iter().flat_map(values);
+    let Some(method) = effective_method(method.as_str().as_bytes(), path(url), overrides) else {
+        return Class::of(Operation::Unsafe);
+    };
+    let conditions = Conditions::of(values(IF_MATCH.as_str()), values(IF_NONE_MATCH.as_str()));
+    let row = || row(url).map(|url| Row::Url(url.to_owned()));
+    match operation(method, conditions) {
+        Operation::Guarded if conditions.creates_only => Class::guarded(row().map(Guard::Created)),
+        Operation::Guarded => Class::guarded(row().map(Guard::Version)),
+        other => Class::of(other),
+    }
+}
+
+/// The conditions that a request names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Conditions {
+    /// `If-None-Match: *`: there must be no such row.
+    pub(super) creates_only: bool,
+    /// `If-Match` with a version.
+    pub(super) has_version: bool,
+}
+
+impl Conditions {
+    pub(super) fn of<'a>(
+        if_match: impl Iterator<Item = &'a [u8]>,
+        mut if_none_match: impl Iterator<Item = &'a [u8]>,
+    ) -> Conditions {
+        let mut versions = if_match.map(<[u8]>::trim_ascii).peekable();
+        Conditions {
+            creates_only: if_none_match.any(|value| value.trim_ascii() == b"*"),
+            has_version: versions.peek().is_some()
+                && versions.all(|version| !version.is_empty() && version != b"*"),
+        }
+    }
+}
+
+/// What a repeat of a request with this method does.
+pub(super) fn operation(method: &[u8], conditions: Conditions) -> Operation {
+    match method {
+        b"GET" | b"HEAD" | b"OPTIONS" => Operation::Read,
+        b"PATCH" if conditions.creates_only => Operation::Guarded,
+        b"PATCH" | b"PUT" | b"MERGE" | b"DELETE" if conditions.has_version => Operation::Guarded,
+        b"PATCH" | b"PUT" | b"MERGE" | b"DELETE" => Operation::Idempotent,
+        _ => Operation::Unsafe,
+    }
+}
+
+/// The method that a request stands for. `None`: it names several.
+///
+/// A service that does not know the header takes a `POST` for what it is, so it counts only where
+/// that would do nothing: at OData v2, which knows it, and at the URL of a row, where nothing can
+/// be created.
+pub(super) fn effective_method<'a>(
+    method: &'a [u8],
+    path: &str,
+    mut overrides: impl Iterator<Item = &'a [u8]>,
+) -> Option<&'a [u8]> {
+    if method != b"POST" || !(is_odata_2(path) || is_row(path)) {
+        return Some(method);
+    }
+    let Some(first) = overrides.next() else {
+        return Some(method);
+    };
+    // A read by POST would be news to these services.
+    (overrides.all(|other| other == first) && !matches!(first, b"GET" | b"HEAD" | b"OPTIONS"))
+        .then_some(first)
+}
+
+/// The path of a URL, absolute or relative.
+pub(crate) fn path(url: &str) -> &str {
+    let whole = without_query(url);
+    match whole.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            rest.find('/').map_or("", |slash| &rest[slash..])
+        }
+        _ => whole,
+    }
+}
+
+/// A URL up to its query.
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+pub(crate) fn is_batch(path: &str) -> bool {
+    let last = path.trim_end_matches('/').rsplit('/').next();
+    last.is_some_and(|segment| {
+        segment.eq_ignore_ascii_case("$batch") || segment.eq_ignore_ascii_case("%24batch")
+    })
+}
+
+/// Whether the path leads to a SOAP service: to one of WCF's that is not OData v2.
+pub(crate) fn is_soap(path: &str) -> bool {
+    path.split('/').any(|segment| ends_with(segment, ".svc")) && !is_odata_2(path)
+}
+
+fn is_odata_2(path: &str) -> bool {
+    path.split('/')
+        .any(|segment| segment.eq_ignore_ascii_case("OrganizationData.svc"))
+}
+
+/// Whether the path ends in a key: it names a row, not a set, a property, or an action.
+pub(crate) fn is_row(path: &str) -> bool {
+    ends_with(path, ")") || ends_with(path, "%29")
+}
+
+/// The URL of the row that a request names, without query.
+fn row(url: &str) -> Option<&str> {
+    Some(without_query(url)).filter(|url| is_row(url))
+}
+
+fn ends_with(text: &str, end: &str) -> bool {
+    let (text, end) = (text.as_bytes(), end.as_bytes());
+    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
+}
