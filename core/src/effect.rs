@@ -35,19 +35,15 @@ impl Effect {
     /// call in doubt, whatever came later.
     ///
     /// `is_compound`: the request held several operations, and a refusal may come after some of
-    /// them were executed. Asked only after a refusal: it may have to look through the body.
+    /// them were executed.
     #[must_use]
-    pub(crate) fn of_call(
-        operation: Operation,
-        is_compound: impl Fn() -> bool,
-        attempts: &[Attempt],
-    ) -> Effect {
+    pub(crate) fn of_call(operation: Operation, is_compound: bool, attempts: &[Attempt]) -> Effect {
         if operation == Operation::Read {
             return Effect::None;
         }
         let mut whole = Effect::NotExecuted;
         for attempt in attempts {
-            match Effect::of_attempt(&is_compound, attempt) {
+            match Effect::of_attempt(is_compound, attempt) {
                 Effect::Executed => return Effect::Executed,
                 Effect::Unknown => whole = Effect::Unknown,
                 Effect::None | Effect::NotExecuted => {}
@@ -58,7 +54,7 @@ impl Effect {
 
     /// What one attempt of a write did. Only what the service is documented to answer before it
     /// executes anything counts as not executed; a 5xx may come from a proxy that had forwarded.
-    fn of_attempt(is_compound: &impl Fn() -> bool, attempt: &Attempt) -> Effect {
+    fn of_attempt(is_compound: bool, attempt: &Attempt) -> Effect {
         if attempt.phase == Phase::NotSent {
             return Effect::NotExecuted;
         }
@@ -78,7 +74,7 @@ impl Effect {
             (200..=299, _) => Effect::Executed,
             // Who is not let in has executed nothing, however many operations there were.
             (401, _) => Effect::NotExecuted,
-            _ if is_compound() => Effect::Unknown,
+            _ if is_compound => Effect::Unknown,
             (_, Some(FaultKind::DatacenterNotAvailable | FaultKind::Throttled)) => {
                 Effect::NotExecuted
             }
@@ -120,7 +116,7 @@ mod tests {
     fn a_read_has_no_effect() {
         let attempts = [attempt(Phase::Sent, None, Some(Cause::Reset))];
         assert_eq!(
-            Effect::of_call(Operation::Read, || false, &attempts),
+            Effect::of_call(Operation::Read, false, &attempts),
             Effect::None
         );
     }
@@ -198,11 +194,7 @@ mod tests {
             ),
         ];
         for (phase, status, cause, expected) in table {
-            let got = Effect::of_call(
-                Operation::Unsafe,
-                || false,
-                &[attempt(phase, status, cause)],
-            );
+            let got = Effect::of_call(Operation::Unsafe, false, &[attempt(phase, status, cause)]);
             assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
         }
     }
@@ -243,7 +235,7 @@ mod tests {
             ),
         ];
         for (phase, status, cause, expected) in table {
-            let got = Effect::of_call(Operation::Unsafe, || true, &[attempt(phase, status, cause)]);
+            let got = Effect::of_call(Operation::Unsafe, true, &[attempt(phase, status, cause)]);
             assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
         }
     }
@@ -255,7 +247,7 @@ mod tests {
             attempt(Phase::NotSent, None, Some(Cause::Refused)),
         ];
         assert_eq!(
-            Effect::of_call(Operation::Unsafe, || false, &attempts),
+            Effect::of_call(Operation::Unsafe, false, &attempts),
             Effect::Unknown
         );
     }
@@ -267,7 +259,7 @@ mod tests {
             attempt(Phase::Responded, Some(204), None),
         ];
         assert_eq!(
-            Effect::of_call(Operation::Unsafe, || false, &attempts),
+            Effect::of_call(Operation::Unsafe, false, &attempts),
             Effect::Executed
         );
     }
@@ -275,7 +267,7 @@ mod tests {
     #[test]
     fn a_write_that_was_never_attempted_was_not_executed() {
         assert_eq!(
-            Effect::of_call(Operation::Guarded, || false, &[]),
+            Effect::of_call(Operation::Guarded, false, &[]),
             Effect::NotExecuted
         );
     }

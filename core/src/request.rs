@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::body::{Body, BodyReader};
+use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::{BodySource, Error, ErrorKind, Operation};
 
@@ -124,7 +125,9 @@ impl Request {
         Ok(())
     }
 
-    /// Overrides the operation class. `None`: by the method.
+    /// Overrides the operation class. `None`: as it can be read from the method, the conditional
+    /// headers, the parts of a `$batch`, and the operation that a SOAP message names; what cannot be
+    /// read is `unsafe`.
     pub fn set_operation(&mut self, operation: Option<Operation>) {
         self.operation = operation;
     }
@@ -143,26 +146,12 @@ impl Request {
         self.is_upsert = is_upsert;
     }
 
-    /// Whether it holds several operations, of which some may have been executed when it fails:
-    /// a `$batch`, or SOAP's `ExecuteMultiple`.
-    pub(crate) fn is_compound(&self) -> bool {
-        const EXECUTE_MULTIPLE: &[u8] = b"ExecuteMultiple";
-        let path = self.url.split(['?', '#']).next().unwrap_or_default();
-        let last = path.trim_end_matches('/').rsplit('/').next();
-        last.is_some_and(|segment| {
-            segment.eq_ignore_ascii_case("$batch") || segment.eq_ignore_ascii_case("%24batch")
-        }) || (self.method == Method::POST
-            && path.to_ascii_lowercase().contains(".svc")
-            && self.body.bytes().is_none_or(|body| {
-                // What cannot be looked through may hold anything.
-                body.windows(EXECUTE_MULTIPLE.len())
-                    .any(|window| window == EXECUTE_MULTIPLE)
-            }))
-    }
-
-    pub(crate) fn operation(&self) -> Operation {
-        self.operation
-            .unwrap_or_else(|| Operation::of_method(&self.method))
+    /// What a repeat of it does: as the application says, or as it can be read from it.
+    pub(crate) fn class(&self) -> Class {
+        let body = self.body.bytes().map(|body| &body[..]);
+        let mut class = classify(&self.method, &self.url, &self.headers, body);
+        class.operation = self.operation.unwrap_or(class.operation);
+        class
     }
 }
 
@@ -249,30 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_several_operations() {
-        let request = |url: &str, body: &'static str| {
-            let mut request = Request::new("POST", url).unwrap();
-            request.set_body(body);
-            request
-        };
-        let soap = "/XRMServices/2011/Organization.svc/web";
-        assert!(request("/api/data/v9.2/$batch", "").is_compound());
-        assert!(request("/api/data/v9.2/%24Batch?x", "").is_compound());
-        assert!(request(soap, "<b:ExecuteMultipleRequest/>").is_compound());
-        assert!(!request(soap, "<b:CreateRequest/>").is_compound());
-        assert!(!request("/api/data/v9.2/accounts", "ExecuteMultiple").is_compound());
-        assert!(!request("/api/data/v9.2/a?$batch", "").is_compound());
-    }
-
-    #[test]
-    fn the_method_tells_the_operation_unless_overridden() {
+    fn what_the_application_says_goes_before_what_can_be_read() {
         let mut request = Request::new("POST", "/").unwrap();
-        assert_eq!(request.operation(), Operation::Unsafe);
+        assert_eq!(request.class().operation, Operation::Unsafe);
         request.set_operation(Some(Operation::Read));
-        assert_eq!(request.operation(), Operation::Read);
-        assert_eq!(
-            Request::new("GET", "/").unwrap().operation(),
-            Operation::Read
-        );
+        assert_eq!(request.class().operation, Operation::Read);
+        let batch = Request::new("POST", "/api/data/v9.2/$batch").unwrap();
+        assert!(batch.class().is_compound);
     }
 }

@@ -25,6 +25,7 @@ use crate::decide::resend::{Failed, Resend};
 use crate::decide::switchboard::Place;
 use crate::error::Ending;
 use crate::evidence::Evidence;
+use crate::operation::Class;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
@@ -44,6 +45,8 @@ const JUST_USED: Duration = Duration::from_secs(1);
 pub(super) struct Call<'a> {
     client: &'a Arc<Inner>,
     request: &'a Request,
+    /// What a repeat of the request does.
+    class: Class,
     /// Where what needs the application's code is handed in. `None`: nothing does.
     desk: Option<&'a Desk>,
     target: Target,
@@ -123,6 +126,7 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
+        let class = request.class();
         Ok(Call {
             client,
             request,
@@ -133,7 +137,8 @@ impl<'a> Call<'a> {
             attempts: Vec::with_capacity(1),
             running: None,
             flight,
-            ledger_id: client.begin_write(request),
+            ledger_id: client.begin_write(request, class.operation),
+            class,
             _body: body,
         })
     }
@@ -230,8 +235,8 @@ impl<'a> Call<'a> {
         match (settings.preset, self.attempts.last()) {
             (Preset::Safe, Some(last)) => {
                 let failed = Failed {
-                    operation: self.request.operation(),
-                    is_compound: self.request.is_compound(),
+                    operation: self.class.operation,
+                    is_compound: self.class.is_compound,
                     phase: last.phase,
                     http_status: last.http_status,
                     cause: fault.cause,
@@ -361,8 +366,15 @@ impl<'a> Call<'a> {
             attempt: client.settings.attempt_timeout,
             deadline: self.deadline,
         };
-        let exchange = client.exchange(self.request, &self.target, self.desk, running, time);
-        let operation = self.request.operation();
+        let operation = self.class.operation;
+        let exchange = client.exchange(
+            self.request,
+            &self.target,
+            operation,
+            self.desk,
+            running,
+            time,
+        );
         let ended = client
             .watched(exchange, running, operation, self.deadline)
             .await;
@@ -433,11 +445,7 @@ impl<'a> Call<'a> {
 
     /// Makes the response or the error.
     fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
-        let effect = Effect::of_call(
-            self.request.operation(),
-            || self.request.is_compound(),
-            &self.attempts,
-        );
+        let effect = Effect::of_call(self.class.operation, self.class.is_compound, &self.attempts);
         self.client.end_write(
             self.ledger_id,
             &self.request.method,
@@ -532,6 +540,7 @@ impl Inner {
         self: &Arc<Self>,
         request: &Request,
         target: &Target,
+        operation: Operation,
         desk: Option<&Desk>,
         running: &Running,
         time: Time,
@@ -558,7 +567,7 @@ impl Inner {
             Reads::All(self.settings.max_response_body, &is_enough)
         };
         let wants_fresh = self.settings.preset == Preset::Safe
-            && request.operation() == Operation::Unsafe
+            && operation == Operation::Unsafe
             && !self.settings.rules_off.has(Rule::FreshConnection);
         let exchange = Exchange {
             max_idle: if wants_fresh {

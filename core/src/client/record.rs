@@ -16,8 +16,7 @@ const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
 
 impl Inner {
     /// Puts a write on record before it is sent. `None` for a read.
-    pub(super) fn begin_write(&self, request: &Request) -> Option<u64> {
-        let operation = request.operation();
+    pub(super) fn begin_write(&self, request: &Request, operation: Operation) -> Option<u64> {
         if operation == Operation::Read {
             return None;
         }

@@ -226,7 +226,7 @@ mod tests {
                         started: SystemTime::UNIX_EPOCH,
                         took: Duration::ZERO,
                     };
-                    let effect = Effect::of_call(Operation::Unsafe, || is_compound, &[attempt]);
+                    let effect = Effect::of_call(Operation::Unsafe, is_compound, &[attempt]);
                     assert_eq!(effect, Effect::NotExecuted, "{failed:?}");
                 }
             }

@@ -71,7 +71,6 @@ impl Class {
 ///
 /// A read by its method costs no allocation, and of a write to the Web API the body is not looked
 /// at; a SOAP message is read until it has told enough.
-#[cfg_attr(not(test), expect(dead_code, reason = "the call asks for it next"))]
 pub(crate) fn classify(
     method: &Method,
     url: &str,
@@ -105,18 +104,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The class that the method alone tells: `GET`, `HEAD` and `OPTIONS` read, everything else
-    /// may write. SOAP reads travel by `POST` and count as writes unless the application says
-    /// otherwise.
-    #[must_use]
-    pub fn of_method(method: &Method) -> Operation {
-        if method.is_safe() {
-            Operation::Read
-        } else {
-            Operation::Unsafe
-        }
-    }
-
     /// `read`, `idempotent`, `guarded` or `unsafe`.
     #[must_use]
     pub fn name(self) -> &'static str {
