@@ -53,6 +53,8 @@ pub(super) struct Call<'a> {
     deadline: Instant,
     redirects_left: usize,
     attempts: Vec<Attempt>,
+    /// Its endpoint was left because of it, or before it could say why it should be.
+    was_switched: bool,
     running: Option<Running>,
     flight: &'a Flight,
     /// The write on record.
@@ -135,6 +137,7 @@ impl<'a> Call<'a> {
             deadline: Instant::now() + timeout,
             redirects_left: client.settings.max_redirects,
             attempts: Vec::with_capacity(1),
+            was_switched: false,
             running: None,
             flight,
             ledger_id: client.begin_write(request, class.operation),
@@ -205,8 +208,14 @@ impl<'a> Call<'a> {
                 Next::Report(evidence, resend) => {
                     let client = self.client;
                     let course = client.consider(place, evidence, fault, self.deadline);
-                    match (course.await, resend) {
+                    let course = course.await;
+                    self.was_switched |= matches!(course, Course::Elsewhere);
+                    match (course, resend) {
                         (_, Resend::No) => return outcome,
+                        // Nothing says that it is dead, and there is nowhere else to go.
+                        (Course::NoAlternate, Resend::Anywhere) if evidence == Evidence::Weak => {
+                            self.wait_in_place(&mut resent).await
+                        }
                         (Course::Alive, Resend::Anywhere) => self.wait_in_place(&mut resent).await,
                         (course, _) => course.why(),
                     }
@@ -455,7 +464,7 @@ impl<'a> Call<'a> {
         );
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
-        let switched = roles.any(|role| Some(role) != first);
+        let switched = self.was_switched || roles.any(|role| Some(role) != first);
         let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         let response = match outcome.answer {
             None => None,

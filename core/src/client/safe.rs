@@ -183,9 +183,10 @@ impl Inner {
             let Some(parked) = parked else {
                 return place;
             };
-            if timeout_at(deadline, settled(parked)).await.is_err() {
+            // Out of time, or nobody is left to decide: the call finds out for itself.
+            let Ok(Some(_)) = timeout_at(deadline, settled(parked)).await else {
                 return place;
-            }
+            };
         }
     }
 }
