@@ -80,7 +80,7 @@ const TABLE: [Row; 10] = [
     Row {
         rule: Rule::Local,
         evidence: Evidence::Never,
-        causes: &[Cause::LocalFailure, Cause::NameTryAgain],
+        causes: &[Cause::LocalFailure, Cause::NameTryAgain, Cause::Proxy],
     },
     // `EndpointLeft` says what was decided already.
     Row {

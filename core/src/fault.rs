@@ -123,6 +123,8 @@ pub enum Cause {
     Unprocessed,
     /// Something on this machine failed.
     LocalFailure,
+    /// The proxy failed, or refused.
+    Proxy,
     /// The TLS handshake or a TLS record failed.
     Tls,
     /// 401.
@@ -165,7 +167,7 @@ impl Cause {
             Cause::Reset | Cause::Closed | Cause::ClosedUnsent | Cause::Unprocessed => {
                 FaultKind::ConnectionLost
             }
-            Cause::NameTryAgain | Cause::LocalFailure => FaultKind::Local,
+            Cause::NameTryAgain | Cause::LocalFailure | Cause::Proxy => FaultKind::Local,
             Cause::Tls => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
             Cause::BadMessage => FaultKind::Protocol,

@@ -23,6 +23,12 @@ pub(crate) fn cause_of(code: i32) -> Option<Cause> {
     })
 }
 
+/// Whether a code says that what was to be created is there: DuplicateRecord,
+/// CrmSQLUniqueIndexOrConstraintViolation, DuplicateRecordEntityKey.
+pub(crate) fn is_already_there(code: i32) -> bool {
+    matches!(code, -2_147_220_937 | -2_147_012_606 | -2_147_088_238)
+}
+
 /// Reads a code as the services write it: `0x8004B065` in any case, signed or unsigned decimal.
 pub(crate) fn parse(text: &str) -> Option<i32> {
     let text = text.trim();

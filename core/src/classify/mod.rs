@@ -9,7 +9,7 @@ mod retry_after;
 mod soap;
 pub(crate) mod xml;
 
-pub(crate) use codes::DATACENTER_NOT_AVAILABLE;
+pub(crate) use codes::{DATACENTER_NOT_AVAILABLE, is_already_there};
 pub use http_status::classify_response;
 pub(crate) use http_status::{classify, is_marked_by_service};
 #[cfg(fuzzing)]

@@ -1,6 +1,6 @@
 //! One call, from the request to the response or error.
 
-use std::pin::pin;
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Clock, SystemTime};
 
@@ -13,6 +13,7 @@ use url::Url;
 use super::Inner;
 use super::failover::Course;
 use super::flights::Flight;
+use super::guarded::guarded;
 use super::message::message;
 use super::reading::Reading;
 use super::time::Time;
@@ -38,23 +39,21 @@ use crate::{
 
 /// An attempt of which nothing has left costs the endpoint nothing, but not without end.
 const MOST_UNSENT: u32 = 2;
-/// A connection that was used within this time is as good as a fresh one: servers close idle ones
-/// after seconds.
-const JUST_USED: Duration = Duration::from_secs(1);
-
 pub(super) struct Call<'a> {
-    client: &'a Arc<Inner>,
-    request: &'a Request,
+    pub(super) client: &'a Arc<Inner>,
+    pub(super) request: Cow<'a, Request>,
     /// What a repeat of the request does.
-    class: Class,
+    pub(super) class: Class,
     /// Where what needs the application's code is handed in. `None`: nothing does.
     desk: Option<&'a Desk>,
     target: Target,
     deadline: Instant,
     redirects_left: usize,
-    attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<Attempt>,
     /// Its endpoint was left because of it, or before it could say why it should be.
     was_switched: bool,
+    /// The row of a guarded create was read back.
+    pub(super) was_found: bool,
     running: Option<Running>,
     flight: &'a Flight,
     /// The write on record.
@@ -84,19 +83,19 @@ impl Running {
 }
 
 /// How an attempt ended.
-struct Outcome {
+pub(super) struct Outcome {
     /// Status and headers, if any came, and the body as far as it was read.
-    answer: Option<(Parts, Bytes)>,
+    pub(super) answer: Option<(Parts, Bytes)>,
     /// The body that was not read.
-    rest: Option<Decoded>,
-    fault: Option<Fault>,
+    pub(super) rest: Option<Decoded>,
+    pub(super) fault: Option<Fault>,
     /// Why the call was not sent again, if it was asked.
-    stayed: Option<&'static str>,
+    pub(super) stayed: Option<&'static str>,
 }
 
 impl<'a> Call<'a> {
     /// # Errors
-    /// When another call reads the request's body, or has read it and it cannot be read again.
+    /// When the request cannot be made a guarded create. When another call reads the request's body, or has read it and it cannot be read again.
     pub(super) fn new(
         client: &'a Arc<Inner>,
         request: &'a Request,
@@ -104,6 +103,13 @@ impl<'a> Call<'a> {
         desk: Option<&'a Desk>,
         flight: &'a Flight,
     ) -> Result<Call<'a>, Error> {
+        let (request, class, target) = if request.is_guarded_create {
+            let (request, class) = guarded(request)?;
+            let target = client.organization.locate(&request.url)?;
+            (Cow::Owned(request), class, target)
+        } else {
+            (Cow::Borrowed(request), request.class(), target)
+        };
         let body = request
             .body
             .reader()
@@ -128,7 +134,7 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
-        let class = request.class();
+        let ledger_id = client.begin_write(&request, class.operation);
         Ok(Call {
             client,
             request,
@@ -138,9 +144,10 @@ impl<'a> Call<'a> {
             redirects_left: client.settings.max_redirects,
             attempts: Vec::with_capacity(1),
             was_switched: false,
+            was_found: false,
             running: None,
             flight,
-            ledger_id: client.begin_write(request, class.operation),
+            ledger_id,
             class,
             _body: body,
         })
@@ -178,8 +185,14 @@ impl<'a> Call<'a> {
                 ));
             }
             // 2. One attempt, there.
-            let mut outcome = self.attempt(&mut place).await;
-            // 3. Does the answer only point elsewhere?
+            let mut outcome = self.attempt(&mut place, None).await;
+            // 3. Is there already what an earlier attempt may have created? Does the answer only
+            // point elsewhere?
+            if self.may_be_its_own(&outcome)
+                && let Some(found) = self.read_back(&mut place).await
+            {
+                return found;
+            }
             if self.is_redirected(&outcome) {
                 place = self.client.place();
                 continue;
@@ -347,8 +360,17 @@ impl<'a> Call<'a> {
     }
 
     /// Sends the request to `place`, or to where calls go when it may leave.
-    async fn attempt(&mut self, place: &mut Place) -> Outcome {
+    /// What is sent is the call's own request, or what reads its row back.
+    pub(super) async fn attempt(
+        &mut self,
+        place: &mut Place,
+        back: Option<&(Request, Target)>,
+    ) -> Outcome {
         let client = self.client;
+        let (request, target, operation) = match back {
+            Some((request, target)) => (request, target, Operation::Read),
+            None => (&*self.request, &self.target, self.class.operation),
+        };
         let gate = timeout_at(self.deadline, client.gate.enter());
         let Ok(pass) = gate.await else {
             return Outcome::of_fault(Fault::new(
@@ -360,10 +382,10 @@ impl<'a> Call<'a> {
             // It may have moved on while the call waited for its turn.
             *place = client.place();
         }
-        let address = client.address(&self.target, place.role);
+        let address = client.address(target, place.role);
         let running = self.running.insert(Running {
             place: *place,
-            is_foreign: self.target.foreign().is_some(),
+            is_foreign: target.foreign().is_some(),
             number: self.attempts.len() + 1,
             address,
             started: SystemTime::now(),
@@ -375,10 +397,9 @@ impl<'a> Call<'a> {
             attempt: client.settings.attempt_timeout,
             deadline: self.deadline,
         };
-        let operation = self.class.operation;
         let exchange = client.exchange(
-            self.request,
-            &self.target,
+            request,
+            target,
             operation,
             self.desk,
             running,
@@ -454,7 +475,11 @@ impl<'a> Call<'a> {
 
     /// Makes the response or the error.
     fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
-        let effect = Effect::of_call(self.class.operation, self.class.is_compound, &self.attempts);
+        let effect = if self.was_found {
+            Effect::Executed
+        } else {
+            Effect::of_call(self.class.operation, self.class.is_compound, &self.attempts)
+        };
         self.client.end_write(
             self.ledger_id,
             &self.request.method,
@@ -486,7 +511,7 @@ impl<'a> Call<'a> {
                     let beginning = std::mem::take(&mut response.body);
                     response.rest = Some(Box::new(Reading::new(
                         Arc::clone(self.client),
-                        self.request,
+                        &self.request,
                         &response,
                         beginning,
                         outcome.rest,
@@ -540,102 +565,5 @@ impl Outcome {
             fault: Some(fault),
             stayed: None,
         }
-    }
-}
-
-impl Inner {
-    /// Sends the request to one endpoint. What is not read of the answer is handed out.
-    async fn exchange(
-        self: &Arc<Self>,
-        request: &Request,
-        target: &Target,
-        operation: Operation,
-        desk: Option<&Desk>,
-        running: &Running,
-        time: Time,
-    ) -> Result<Option<Decoded>, Fault> {
-        // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
-        let draft = self.draft(request, desk, running, time).await?;
-        if self.settings.prepare.is_some() && time.is_over() {
-            let message = "the application's prepare hook took all of the call's time";
-            return Err(Fault::new(Cause::LocalFailure, message));
-        }
-        let permit = pin!(self.transport.permit(&running.address));
-        let permit = time.limit(permit, |_, _, limit| {
-            let message = format!("no connection was free {limit}; raise max_connections");
-            Fault::new(Cause::LocalFailure, message)
-        });
-        let permit = permit.await?;
-        let is_enough = |head: &Parts, body: &[u8]| {
-            self.classify(target, head, body)
-                .is_some_and(|fault| !fault.ends_as_response())
-        };
-        let reads = if request.is_streaming {
-            Reads::Failures(self.settings.error_prefix)
-        } else {
-            Reads::All(self.settings.max_response_body, &is_enough)
-        };
-        let wants_fresh = self.settings.preset == Preset::Safe
-            && operation == Operation::Unsafe
-            && !self.settings.rules_off.has(Rule::FreshConnection);
-        let exchange = Exchange {
-            max_idle: if wants_fresh {
-                JUST_USED
-            } else {
-                Duration::MAX
-            },
-            address: &running.address,
-            method: &request.method,
-            headers: &draft.headers,
-            body: &|| draft.body(),
-            is_read_while_sent: draft.is_read_while_sent(),
-            is_whole: &|| draft.is_whole(),
-            gate: draft.gate.as_ref(),
-            decodes: draft.decodes,
-            reads,
-            progress: &running.progress,
-        };
-        let exchanging = pin!(self.transport.exchange(&exchange, Some(permit)));
-        let exchanging = time.limit(exchanging, |cause, waited, limit| {
-            // Who waits for the application has learnt nothing of the endpoint.
-            if draft.time_in_reader() * 2 > waited {
-                let message = format!("the body's reader gave no whole body {limit}");
-                return Fault::new(Cause::LocalFailure, message);
-            }
-            Fault::new(cause, format!("no whole answer {limit}"))
-        });
-        let exchanged = exchanging.await.and_then(|exchanged| exchanged);
-        exchanged.map_err(|fault| draft.body_failure().unwrap_or(fault))
-    }
-
-    /// What an answer means. A token that was refused is forgotten.
-    fn judge(
-        &self,
-        running: &Running,
-        target: &Target,
-        head: &Parts,
-        body: &[u8],
-    ) -> Option<Fault> {
-        let fault = self.classify(target, head, body)?;
-        if fault.cause == Cause::Unauthorized
-            && let (Some(tokens), Some(token)) = (&self.tokens, running.token.get())
-        {
-            tokens.forget(running.place.role, token);
-        }
-        Some(fault)
-    }
-
-    fn classify(&self, target: &Target, head: &Parts, body: &[u8]) -> Option<Fault> {
-        // What another host answers is an answer, whatever it says.
-        if target.foreign().is_some() {
-            return None;
-        }
-        let prefix = &body[..body.len().min(self.settings.error_prefix)];
-        classify(
-            head.status.as_u16(),
-            &head.headers,
-            prefix,
-            target.is_service(),
-        )
     }
 }

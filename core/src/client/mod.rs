@@ -3,8 +3,10 @@
 mod call;
 mod chance;
 mod draft;
+mod exchange;
 mod failover;
 mod flights;
+mod guarded;
 mod look;
 mod message;
 mod reading;

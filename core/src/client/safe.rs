@@ -32,6 +32,13 @@ impl Inner {
         fault: &Fault,
         deadline: Instant,
     ) -> Course {
+        if evidence == Evidence::Never {
+            return if self.place() == seen_at {
+                Course::Alive
+            } else {
+                Course::Elsewhere
+            };
+        }
         let mut is_policy_unread = false;
         loop {
             let asked = match self.ask(seen_at, evidence, fault, is_policy_unread) {

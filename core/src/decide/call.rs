@@ -36,12 +36,14 @@ pub(crate) fn after_safe_attempt(failed: &Failed, resent: Resent, off: RulesOff)
     let evidence = Evidence::of(failed.cause, off);
     match failed.resend(off) {
         Resend::Unprocessed if resent.unprocessed == 0 => Next::Again,
-        // Refused twice counts against the endpoint, and is not executed all the same.
-        Resend::Unprocessed => Next::Report(evidence, Resend::Anywhere),
+        // Refused twice counts against the endpoint.
+        Resend::Unprocessed => Next::Report(evidence, Resend::Elsewhere),
         Resend::Throttled => Next::Wait,
         resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => {
             Next::Report(evidence, resend)
         }
+        // A proxy, a handshake, a resolver: it says nothing of the endpoint, and may be over.
+        Resend::Anywhere if failed.may_pass() => Next::Report(evidence, Resend::Anywhere),
         // The cause is elsewhere: here or there, it would meet the same.
         _ => Next::End,
     }
@@ -114,8 +116,8 @@ mod tests {
         assert_eq!(safely(0, Cause::LocalFailure, read), Next::End);
         assert_eq!(safely(0, Cause::Throttled, write), Next::Wait);
         assert_eq!(safely(0, Cause::Unprocessed, write), Next::Again);
-        assert_eq!(safely(1, Cause::Unprocessed, write), weak(Resend::Anywhere));
+        assert_eq!(safely(1, Cause::Unprocessed, write), weak(Resend::Elsewhere));
         let left = safely(0, Cause::EndpointLeft, read);
-        assert_eq!(left, Next::Report(Evidence::Never, Resend::Elsewhere));
+        assert_eq!(left, Next::Report(Evidence::Never, Resend::Anywhere));
     }
 }

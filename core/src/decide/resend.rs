@@ -86,11 +86,11 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
     },
-    // No answer in time says slow: here it would be slow again.
+    // No answer in time: it may have come to its end since.
     Row {
         rule: Rule::ResendTimedOut,
         applies: |failed| matches!(failed.cause, Cause::AttemptTimeout | Cause::EndpointLeft),
-        repeatable: Resend::Elsewhere,
+        repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
     },
     // 502, 503, 504, a page, the organization off, 404 and 410 of no service: a proxy may have
@@ -109,6 +109,13 @@ const MATRIX: [Row; 8] = [
 ];
 
 impl Failed {
+    /// Whether nothing has left for a reason that is not the endpoint's and may be gone the next
+    /// time.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.phase == Phase::NotSent
+            && matches!(self.cause, Cause::NameTryAgain | Cause::Proxy | Cause::Tls)
+    }
+
     fn is_success(&self) -> bool {
         self.http_status
             .is_some_and(|status| (200..300).contains(&status))
@@ -153,7 +160,7 @@ mod tests {
     use super::*;
     use crate::{Attempt, Effect, Fault, Role};
 
-    const CAUSES: [Cause; 31] = [
+    const CAUSES: [Cause; 32] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -176,6 +183,7 @@ mod tests {
         Cause::ClosedUnsent,
         Cause::Unprocessed,
         Cause::LocalFailure,
+        Cause::Proxy,
         Cause::Tls,
         Cause::Unauthorized,
         Cause::Forbidden,
@@ -259,9 +267,9 @@ mod tests {
                 sent,
                 None,
                 Cause::AttemptTimeout,
-                [Elsewhere, Elsewhere, No],
+                [Anywhere, Anywhere, No],
             ),
-            (sent, None, Cause::EndpointLeft, [Elsewhere, Elsewhere, No]),
+            (sent, None, Cause::EndpointLeft, [Anywhere, Anywhere, No]),
             (responded, Some(429), Cause::Throttled, [Throttled; 3]),
             (
                 responded,
@@ -298,7 +306,7 @@ mod tests {
                 responded,
                 Some(204),
                 Cause::AttemptTimeout,
-                [Elsewhere, No, No],
+                [Anywhere, No, No],
             ),
             (responded, Some(500), Cause::ServiceFault, [No; 3]),
             (responded, Some(401), Cause::Unauthorized, [No; 3]),

@@ -67,7 +67,7 @@ impl Via {
     /// A failure of the proxy's: this network's, and not the endpoint's.
     pub(super) fn fault(&self, why: &str) -> Fault {
         let message = format!("the proxy {}: {why}", authority(&self.host, self.port));
-        Fault::new(Cause::LocalFailure, message)
+        Fault::new(Cause::Proxy, message)
     }
 }
 

@@ -1,0 +1,117 @@
+//! One request to one endpoint, and what its answer means.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::response::Parts;
+
+use super::Inner;
+use super::call::Running;
+use super::time::Time;
+use crate::classify::classify;
+use crate::resource::desk::Desk;
+use crate::resource::transport::{Decoded, Exchange, Reads};
+use crate::rule::Rule;
+use crate::{Cause, Fault, Operation, Preset, Request, Target};
+
+/// A connection that was used within this time is as good as a fresh one: servers close idle ones
+/// after seconds.
+const JUST_USED: Duration = Duration::from_secs(1);
+
+impl Inner {
+    /// Sends the request to one endpoint. What is not read of the answer is handed out.
+    async fn exchange(
+        self: &Arc<Self>,
+        request: &Request,
+        target: &Target,
+        operation: Operation,
+        desk: Option<&Desk>,
+        running: &Running,
+        time: Time,
+    ) -> Result<Option<Decoded>, Fault> {
+        // What is waited for before the endpoint has its own time: it is not the endpoint's fault.
+        let draft = self.draft(request, desk, running, time).await?;
+        if self.settings.prepare.is_some() && time.is_over() {
+            let message = "the application's prepare hook took all of the call's time";
+            return Err(Fault::new(Cause::LocalFailure, message));
+        }
+        let permit = pin!(self.transport.permit(&running.address));
+        let permit = time.limit(permit, |_, _, limit| {
+            let message = format!("no connection was free {limit}; raise max_connections");
+            Fault::new(Cause::LocalFailure, message)
+        });
+        let permit = permit.await?;
+        let is_enough = |head: &Parts, body: &[u8]| {
+            self.classify(target, head, body)
+                .is_some_and(|fault| !fault.ends_as_response())
+        };
+        let reads = if request.is_streaming {
+            Reads::Failures(self.settings.error_prefix)
+        } else {
+            Reads::All(self.settings.max_response_body, &is_enough)
+        };
+        let wants_fresh = self.settings.preset == Preset::Safe
+            && operation == Operation::Unsafe
+            && !self.settings.rules_off.has(Rule::FreshConnection);
+        let exchange = Exchange {
+            max_idle: if wants_fresh {
+                JUST_USED
+            } else {
+                Duration::MAX
+            },
+            address: &running.address,
+            method: &request.method,
+            headers: &draft.headers,
+            body: &|| draft.body(),
+            is_read_while_sent: draft.is_read_while_sent(),
+            is_whole: &|| draft.is_whole(),
+            gate: draft.gate.as_ref(),
+            decodes: draft.decodes,
+            reads,
+            progress: &running.progress,
+        };
+        let exchanging = pin!(self.transport.exchange(&exchange, Some(permit)));
+        let exchanging = time.limit(exchanging, |cause, waited, limit| {
+            // Who waits for the application has learnt nothing of the endpoint.
+            if draft.time_in_reader() * 2 > waited {
+                let message = format!("the body's reader gave no whole body {limit}");
+                return Fault::new(Cause::LocalFailure, message);
+            }
+            Fault::new(cause, format!("no whole answer {limit}"))
+        });
+        let exchanged = exchanging.await.and_then(|exchanged| exchanged);
+        exchanged.map_err(|fault| draft.body_failure().unwrap_or(fault))
+    }
+
+    /// What an answer means. A token that was refused is forgotten.
+    fn judge(
+        &self,
+        running: &Running,
+        target: &Target,
+        head: &Parts,
+        body: &[u8],
+    ) -> Option<Fault> {
+        let fault = self.classify(target, head, body)?;
+        if fault.cause == Cause::Unauthorized
+            && let (Some(tokens), Some(token)) = (&self.tokens, running.token.get())
+        {
+            tokens.forget(running.place.role, token);
+        }
+        Some(fault)
+    }
+
+    fn classify(&self, target: &Target, head: &Parts, body: &[u8]) -> Option<Fault> {
+        // What another host answers is an answer, whatever it says.
+        if target.foreign().is_some() {
+            return None;
+        }
+        let prefix = &body[..body.len().min(self.settings.error_prefix)];
+        classify(
+            head.status.as_u16(),
+            &head.headers,
+            prefix,
+            target.is_service(),
+        )
+    }
+}

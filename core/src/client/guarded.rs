@@ -1,0 +1,94 @@
+//! Guarded creates: sent with an id of the library's, and read back when a repeat finds its row.
+
+use http::StatusCode;
+use uuid::Uuid;
+
+use super::call::{Call, Outcome};
+use crate::body::Body;
+use crate::classify::is_already_there;
+use crate::decide::switchboard::Place;
+use crate::operation::{Class, Guard};
+use crate::rewrite::{created_answer, guarded_create, read_back};
+use crate::rule::Rule;
+use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
+
+/// The request in whose place a guarded create is sent.
+pub(super) fn guarded(request: &Request) -> Result<(Request, Class), Error> {
+    let body = request.body.bytes().cloned().unwrap_or_default();
+    let created = guarded_create(
+        &request.method,
+        &request.url,
+        &request.headers,
+        &body,
+        Uuid::new_v4(),
+    )
+    .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
+    let guarded = Request {
+        method: created.request.method,
+        url: created.request.url,
+        headers: created.request.headers,
+        body: match &request.body {
+            Body::Bytes(_) => Body::Bytes(created.request.body),
+            Body::Reader(_) => request.body.clone(),
+        },
+        ..request.clone()
+    };
+    let class = Class {
+        operation: Operation::Guarded,
+        is_compound: false,
+        guard: Some(created.guard),
+    };
+    Ok((guarded, class))
+}
+
+impl Call<'_> {
+    /// Whether a create was told that its row is there, and an earlier attempt may have put it
+    /// there.
+    pub(super) fn may_be_its_own(&self, outcome: &Outcome) -> bool {
+        let (Some(Guard::Created(_)), Some(fault)) = (&self.class.guard, &outcome.fault) else {
+            return false;
+        };
+        let is_refused = fault.http_status == Some(StatusCode::PRECONDITION_FAILED.as_u16())
+            || fault.code.is_some_and(is_already_there);
+        let Some((_, earlier)) = self.attempts.split_last() else {
+            return false;
+        };
+        fault.kind == FaultKind::Service
+            && is_refused
+            && Effect::of_call(self.class.operation, self.class.is_compound, earlier)
+                == Effect::Unknown
+            && !self.client.settings.rules_off.has(Rule::ReadBack)
+    }
+
+    /// Reads the row of a guarded create. `None`: it was not found, or could not be read, and
+    /// whether the create was executed is not known.
+    pub(super) async fn read_back(&mut self, place: &mut Place) -> Option<Outcome> {
+        let guard = self.class.guard.clone()?;
+        let body = self.request.body.bytes().cloned().unwrap_or_default();
+        let headers = self.request.headers.clone();
+        let back = read_back(&guard, &self.request.url, &headers, &body)?;
+        let request = Request {
+            method: back.method,
+            url: back.url,
+            headers: back.headers,
+            body: Body::Bytes(back.body),
+            is_streaming: false,
+            ..(*self.request).clone()
+        };
+        let target = self.client.organization.locate(&request.url).ok()?;
+        let back = (request, target);
+        let looked = self.attempt(place, Some(&back)).await;
+        if looked.fault.is_some() || looked.answer.is_none() {
+            return None;
+        }
+        let row_url = self.client.organization.url_of(&back.1, place.role);
+        let answer = created_answer(&guard, &headers, &body, row_url.as_str())?;
+        self.was_found = true;
+        Some(Outcome {
+            answer: Some(answer.into_parts()),
+            rest: None,
+            fault: None,
+            stayed: None,
+        })
+    }
+}
