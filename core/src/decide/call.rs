@@ -32,7 +32,9 @@ pub(crate) fn after_attempt(preset: Preset, resent: Resent, fault: &Fault) -> Ne
             Next::Again
         }
         // One retry for every operation, and a second failure is returned as it is.
-        _ if resent.failed_over == 0 && fault.starts_failover(preset) => Next::FailOver,
+        _ if resent.failed_over == 0 && fault.starts_failover(preset) => {
+            Next::FailOver
+        }
         _ => Next::End,
     }
 }
