@@ -14,6 +14,9 @@ use crate::content_type;
 
 /// The namespace of the organization service's operations.
 pub(crate) const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+/// What stands before the operation's name in an action of the organization service.
+pub(crate) const ACTIONS: &str =
+    "http://schemas.microsoft.com/xrm/2011/Contracts/Services/IOrganizationService/";
 /// The namespace of keys and values in collections.
 pub(crate) const GENERIC: &str =
     "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
@@ -30,7 +33,6 @@ pub(crate) struct SoapRequest {
     pub(crate) message_id: Option<String>,
     /// The namespace of WS-Addressing that the request speaks.
     pub(crate) addressing: Option<&'static str>,
-    pub(crate) is_signed: bool,
     /// The name of the first element of the Body.
     pub(crate) operation: Option<String>,
     pub(crate) is_discovery: bool,
@@ -42,7 +44,8 @@ pub(crate) struct SoapRequest {
     /// Where the content of the Body stands, once it has ended.
     pub(crate) body: Option<Range<usize>>,
     has_signature: bool,
-    has_signable_part: bool,
+    has_action_id: bool,
+    has_body_id: bool,
 }
 
 /// The version of SOAP.
@@ -58,6 +61,13 @@ impl Version {
         match self {
             Version::V1_1 => SOAP_1_1,
             Version::V1_2 => SOAP_1_2,
+        }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Version::V1_1 => "text/xml",
+            Version::V1_2 => "application/soap+xml",
         }
     }
 }
@@ -228,10 +238,7 @@ impl SoapRequest {
             }
             ControlFlow::Continue(())
         });
-        request.map(|mut request| {
-            request.is_signed = request.has_signature && request.has_signable_part;
-            request
-        })
+        request
     }
 
     fn read_header(&mut self, path: &[Name], visit: &Visit<'_>) {
@@ -245,7 +252,7 @@ impl SoapRequest {
                     return;
                 };
                 match (name.local.as_str(), visit) {
-                    ("Action", Visit::Start(start, _)) => self.note_signable(start),
+                    ("Action", Visit::Start(start, _)) => self.has_action_id |= has_id(start),
                     ("Action", Visit::End(ended)) if self.action.is_none() => {
                         self.addressing = Some(addressing);
                         self.action = Some(placed(ended));
@@ -262,21 +269,10 @@ impl SoapRequest {
 
     fn read_body(&mut self, visit: &Visit<'_>) -> bool {
         match visit {
-            Visit::Start(start, _) => self.note_signable(start),
+            Visit::Start(start, _) => self.has_body_id |= has_id(start),
             Visit::End(ended) => self.body = Some(ended.content.clone()),
         }
         matches!(visit, Visit::End(_))
-    }
-
-    /// A signature covers what has an id that it refers to.
-    fn note_signable(&mut self, start: &BytesStart<'_>) {
-        self.has_signable_part |= start.attributes().flatten().any(|attribute| {
-            attribute
-                .key
-                .local_name()
-                .into_inner()
-                .eq_ignore_ascii_case("id")
-        });
     }
 
     /// The service takes the first element of the Body.
@@ -343,6 +339,25 @@ impl SoapRequest {
         false
     }
 
+    /// Whether it creates one row, and nothing else.
+    pub(crate) fn is_create(&self) -> bool {
+        match self.operation.as_deref() {
+            Some("Create") => true,
+            Some("Execute") => !self.is_discovery && self.message_name() == Some("Create"),
+            _ => false,
+        }
+    }
+
+    /// Whether another content of the Body would break a signature.
+    pub(crate) fn is_body_signed(&self) -> bool {
+        self.has_signature && self.has_body_id
+    }
+
+    /// Whether another Action would break a signature.
+    pub(crate) fn is_action_signed(&self) -> bool {
+        self.has_signature && self.has_action_id
+    }
+
     /// The name of the message that is executed: by RequestName, else by the type. `None`: by
     /// neither, or the two disagree.
     pub(crate) fn message_name(&self) -> Option<&str> {
@@ -384,6 +399,15 @@ fn envelope_version(name: &Name) -> Option<Version> {
     [Version::V1_1, Version::V1_2]
         .into_iter()
         .find(|version| name.is(version.namespace(), "Envelope"))
+}
+
+/// Whether a signature can refer to an element: it is signed by its id, whatever prefix that has.
+fn has_id(start: &BytesStart<'_>) -> bool {
+    let mut attributes = start.attributes().flatten();
+    attributes.any(|attribute| {
+        let name = attribute.key.local_name().into_inner();
+        name.eq_ignore_ascii_case("id")
+    })
 }
 
 fn placed(ended: &Ended<'_>) -> Placed {

@@ -18,7 +18,6 @@ use super::message::message;
 use super::reading::Reading;
 use super::time::Time;
 use crate::body::{Taken, lock};
-use crate::classify::classify;
 use crate::decide::backoff::{backoff, throttled};
 use crate::decide::call::{Next, Resent, after_dotnet_attempt, after_safe_attempt};
 use crate::decide::redirect::keeps_the_request;
@@ -30,8 +29,7 @@ use crate::operation::Class;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
-use crate::resource::transport::{Address, Decoded, Exchange, Progress, Reads};
-use crate::rule::Rule;
+use crate::resource::transport::{Address, Decoded, Progress};
 use crate::{
     Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Phase, Preset,
     Request, Response, Role, Target, response,
@@ -397,14 +395,7 @@ impl<'a> Call<'a> {
             attempt: client.settings.attempt_timeout,
             deadline: self.deadline,
         };
-        let exchange = client.exchange(
-            request,
-            target,
-            operation,
-            self.desk,
-            running,
-            time,
-        );
+        let exchange = client.exchange(request, target, operation, self.desk, running, time);
         let ended = client
             .watched(exchange, running, operation, self.deadline)
             .await;

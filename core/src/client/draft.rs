@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, IF_NONE_MATCH, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
 
 use super::Inner;
 use super::call::Running;
@@ -15,6 +15,7 @@ use crate::body::{Body, BodyReader};
 use crate::request::CREDENTIALS;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
+use crate::rewrite::update_guard::wants_update_guard;
 use crate::rule::Rule;
 use crate::{Cause, Fault, Outgoing, Preset, Request};
 
@@ -194,22 +195,13 @@ impl Inner {
         settings.preset == Preset::Safe
             && settings.update_guard
             && !request.is_upsert
-            && request.method == Method::PATCH
             && !settings.rules_off.has(Rule::UpdateGuard)
-            && !headers.contains_key(IF_MATCH)
-            && !headers.contains_key(IF_NONE_MATCH)
-            && names_a_row(&request.url)
+            && wants_update_guard(&request.method, &request.url, headers)
             && self
                 .board()
                 .caution
                 .has_switched_within(settings.replication_window, std::time::Instant::now())
     }
-}
-
-/// Whether a URL of the Web API is a row's: by its id or by an alternate key.
-fn names_a_row(url: &str) -> bool {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    path.ends_with(')')
 }
 
 /// Has a job done by the thread that sends. A job that panics has failed.

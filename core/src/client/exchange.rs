@@ -21,7 +21,7 @@ const JUST_USED: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// Sends the request to one endpoint. What is not read of the answer is handed out.
-    async fn exchange(
+    pub(super) async fn exchange(
         self: &Arc<Self>,
         request: &Request,
         target: &Target,
@@ -85,7 +85,7 @@ impl Inner {
     }
 
     /// What an answer means. A token that was refused is forgotten.
-    fn judge(
+    pub(super) fn judge(
         &self,
         running: &Running,
         target: &Target,

@@ -8,7 +8,8 @@ use crate::body::Body;
 use crate::classify::is_already_there;
 use crate::decide::switchboard::Place;
 use crate::operation::{Class, Guard};
-use crate::rewrite::{created_answer, guarded_create, read_back};
+use crate::rewrite::guarded_create::guarded_create;
+use crate::rewrite::read_back::{created_answer, read_back};
 use crate::rule::Rule;
 use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
 

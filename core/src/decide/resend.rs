@@ -263,12 +263,7 @@ mod tests {
             (sent, None, Cause::Unprocessed, [Unprocessed; 3]),
             (sent, None, Cause::Closed, [Anywhere, Anywhere, No]),
             (sent, None, Cause::Reset, [Anywhere, Anywhere, No]),
-            (
-                sent,
-                None,
-                Cause::AttemptTimeout,
-                [Anywhere, Anywhere, No],
-            ),
+            (sent, None, Cause::AttemptTimeout, [Anywhere, Anywhere, No]),
             (sent, None, Cause::EndpointLeft, [Anywhere, Anywhere, No]),
             (responded, Some(429), Cause::Throttled, [Throttled; 3]),
             (

@@ -34,6 +34,14 @@ pub(crate) enum Guard {
     Version(Row),
 }
 
+impl Guard {
+    pub(crate) fn row(&self) -> &Row {
+        match self {
+            Guard::Created(row) | Guard::Version(row) => row,
+        }
+    }
+}
+
 /// A row, as the request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Row {

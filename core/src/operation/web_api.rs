@@ -104,7 +104,12 @@ pub(crate) fn is_batch(path: &str) -> bool {
 
 /// Whether the path leads to a SOAP service: to one of WCF's that is not OData v2.
 pub(crate) fn is_soap(path: &str) -> bool {
-    path.split('/').any(|segment| ends_with(segment, ".svc")) && !is_odata_2(path)
+    is_wcf(path) && !is_odata_2(path)
+}
+
+/// Whether the path leads to a service of WCF's: SOAP, or OData v2.
+pub(crate) fn is_wcf(path: &str) -> bool {
+    path.split('/').any(|segment| ends_with(segment, ".svc"))
 }
 
 fn is_odata_2(path: &str) -> bool {

@@ -1,18 +1,26 @@
 //! What in a request's body names an endpoint, rewritten to the endpoint of an attempt: request
 //! lines of `$batch` parts, and the WS-Addressing `To` of SOAP. Pure functions; everything else
-//! of a body stays byte for byte.
+//! of a body stays byte for byte. And requests that are sent in the place of others: a create with
+//! an id of the library's choice, and the look for the row that a write should have left.
 
 mod batch;
+pub(crate) mod guarded_create;
+pub(crate) mod read_back;
+pub(crate) mod update_guard;
 mod wsa_to;
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twin_tests;
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method};
 
 use crate::{Organization, Role, content_type};
 
@@ -40,6 +48,14 @@ pub(crate) fn body_for(
         return None;
     };
     (!splices.is_empty()).then(|| spliced(body, splices))
+}
+
+/// A request in the place of another.
+pub(crate) struct Rewritten {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// Bytes of a body and what comes in their place.
