@@ -241,26 +241,3 @@ proptest! {
         let _ = classify(&Method::POST, url, &headers, Some(&body));
     }
 }
-
-#[test]
-fn zz_timing() {
-    let list = headers(&[("content-type", "application/json"), ("authorization", "Bearer x"), ("accept", "a"), ("odata-version","4.0")]);
-    let attrs: String = (0..30).map(|i| parameter(&format!("name{i}"), "some text")).collect();
-    let row = format!("<a:Attributes>{attrs}</a:Attributes><a:Id>{ID}</a:Id><a:LogicalName>account</a:LogicalName>");
-    let soap = message(&create(&row));
-    let retrieve = message(&operation("Retrieve", "<entityName>account</entityName>"));
-    for (name, method, url, body) in [
-        ("get", Method::GET, "https://contoso.crm.test/api/data/v9.2/accounts(1)?$select=name", ""),
-        ("patch", Method::PATCH, "https://contoso.crm.test/api/data/v9.2/accounts(1)?$select=name", "{}"),
-        ("post", Method::POST, "https://contoso.crm.test/api/data/v9.2/accounts", "{}"),
-        ("soap create", Method::POST, SOAP_URL, soap.as_str()),
-        ("soap retrieve", Method::POST, SOAP_URL, retrieve.as_str()),
-    ] {
-        let n = 20000;
-        let t = std::time::Instant::now();
-        for _ in 0..n {
-            std::hint::black_box(classify(std::hint::black_box(&method), url, &list, Some(body.as_bytes())));
-        }
-        println!("{name} ({} bytes): {} ns", body.len(), t.elapsed().as_nanos() / n);
-    }
-}
