@@ -36,8 +36,8 @@ pub(crate) fn after_safe_attempt(failed: &Failed, resent: Resent, off: RulesOff)
     let evidence = Evidence::of(failed.cause, off);
     match failed.resend(off) {
         Resend::Unprocessed if resent.unprocessed == 0 => Next::Again,
-        // Refused twice counts against the endpoint.
-        Resend::Unprocessed => Next::Report(evidence, Resend::Elsewhere),
+        // Refused twice counts against the endpoint; executed it was not.
+        Resend::Unprocessed => Next::Report(evidence, Resend::Anywhere),
         Resend::Throttled => Next::Wait,
         resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => {
             Next::Report(evidence, resend)

@@ -12,6 +12,7 @@ pub(crate) mod web_api;
 
 use http::{HeaderMap, Method};
 use uuid::Uuid;
+use web_api::Service;
 
 /// What is known of a request from what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub(crate) fn classify(
     if web_api::is_batch(path) {
         return batch::classify(headers, body);
     }
-    if *method == Method::POST && web_api::is_soap(path) {
+    if *method == Method::POST && web_api::service(path) == Service::Soap {
         return soap::classify(headers, body);
     }
     web_api::classify(method, url, headers)

@@ -10,11 +10,14 @@ pub(crate) const OVERRIDES: [&str; 2] = ["x-http-method", "x-http-method-overrid
 
 /// The class of a request whose path names neither a batch nor a SOAP service.
 pub(super) fn classify(method: &Method, url: &str, headers: &HeaderMap) -> Class {
-    let values = |name: &str| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     let overrides = OVERRIDES.into_iter().flat_map(values);
     let Some(method) = effective_method(method.as_str().as_bytes(), path(url), overrides) else {
         return Class::of(Operation::Unsafe);
     };
+    if method == b"POST" {
+        return Class::of(Operation::Unsafe);
+    }
     let conditions = Conditions::of(values(IF_MATCH.as_str()), values(IF_NONE_MATCH.as_str()));
     let row = || row(url).map(|url| Row::Url(url.to_owned()));
     match operation(method, conditions) {
@@ -68,12 +71,12 @@ pub(super) fn effective_method<'a>(
     path: &str,
     mut overrides: impl Iterator<Item = &'a [u8]>,
 ) -> Option<&'a [u8]> {
-    if method != b"POST" || !(is_odata_2(path) || is_row(path)) {
-        return Some(method);
-    }
-    let Some(first) = overrides.next() else {
+    let Some(first) = overrides.next().filter(|_| method == b"POST") else {
         return Some(method);
     };
+    if !is_row(path) && service(path) != Service::OData2 {
+        return Some(method);
+    }
     // A read by POST would be news to these services.
     (overrides.all(|other| other == first) && !matches!(first, b"GET" | b"HEAD" | b"OPTIONS"))
         .then_some(first)
@@ -82,17 +85,20 @@ pub(super) fn effective_method<'a>(
 /// The path of a URL, absolute or relative.
 pub(crate) fn path(url: &str) -> &str {
     let whole = without_query(url);
-    match whole.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('/') => {
-            rest.find('/').map_or("", |slash| &rest[slash..])
-        }
-        _ => whole,
+    let authority = whole.split_once(':').and_then(|(scheme, rest)| {
+        let rest = rest.strip_prefix("//")?;
+        (!scheme.contains('/')).then_some(rest)
+    });
+    match authority {
+        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => whole,
     }
 }
 
 /// A URL up to its query.
 pub(crate) fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
+    let end = url.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    &url[..end.unwrap_or(url.len())]
 }
 
 pub(crate) fn is_batch(path: &str) -> bool {
@@ -102,24 +108,27 @@ pub(crate) fn is_batch(path: &str) -> bool {
     })
 }
 
-/// Whether the path leads to a SOAP service: to one of WCF's that is not OData v2.
-pub(crate) fn is_soap(path: &str) -> bool {
-    is_wcf(path) && !is_odata_2(path)
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    WebApi,
+    OData2,
+    /// Any other service of WCF's.
+    Soap,
 }
 
-/// Whether the path leads to a service of WCF's: SOAP, or OData v2.
-pub(crate) fn is_wcf(path: &str) -> bool {
-    path.split('/').any(|segment| ends_with(segment, ".svc"))
-}
-
-fn is_odata_2(path: &str) -> bool {
-    path.split('/')
-        .any(|segment| segment.eq_ignore_ascii_case("OrganizationData.svc"))
+pub(crate) fn service(path: &str) -> Service {
+    let mut segments = path.as_bytes().split(|byte| *byte == b'/');
+    match segments.find(|segment| ends_with(segment, b".svc")) {
+        None => Service::WebApi,
+        Some(segment) if segment.eq_ignore_ascii_case(b"OrganizationData.svc") => Service::OData2,
+        Some(_) => Service::Soap,
+    }
 }
 
 /// Whether the path ends in a key: it names a row, not a set, a property, or an action.
 pub(crate) fn is_row(path: &str) -> bool {
-    ends_with(path, ")") || ends_with(path, "%29")
+    path.ends_with(')') || path.ends_with("%29")
 }
 
 /// The URL of the row that a request names, without query.
@@ -127,7 +136,6 @@ fn row(url: &str) -> Option<&str> {
     Some(without_query(url)).filter(|url| is_row(url))
 }
 
-fn ends_with(text: &str, end: &str) -> bool {
-    let (text, end) = (text.as_bytes(), end.as_bytes());
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
     text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
 }

@@ -6,7 +6,8 @@ use http::{HeaderMap, Method};
 use uuid::Uuid;
 
 use super::{Rewritten, Splice, spliced};
-use crate::operation::{Guard, Row, web_api};
+use crate::operation::web_api::{self, Service};
+use crate::operation::{Guard, Row};
 use crate::soap_request::{SoapRequest, text};
 
 /// A create that may be repeated.
@@ -67,13 +68,11 @@ pub(crate) fn guarded_create(
     if *method != Method::POST {
         return Err(NO_POST);
     }
-    if web_api::is_soap(path) {
-        return by_soap(url, headers, body, id);
+    match web_api::service(path) {
+        Service::Soap => return by_soap(url, headers, body, id),
+        Service::OData2 => return Err(ODATA_2),
+        Service::WebApi => check_entity_set(path)?,
     }
-    if web_api::is_wcf(path) {
-        return Err(ODATA_2);
-    }
-    check_entity_set(path)?;
     if web_api::OVERRIDES
         .iter()
         .any(|name| headers.contains_key(*name))

@@ -3,7 +3,7 @@
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method};
 
-use crate::operation::web_api;
+use crate::operation::web_api::{self, Service};
 
 /// Whether a request is a `PATCH` of a row of the Web API without a condition: with `If-Match: *` it
 /// would update the row and never create it.
@@ -11,7 +11,7 @@ pub(crate) fn wants_update_guard(method: &Method, url: &str, headers: &HeaderMap
     let path = web_api::path(url);
     *method == Method::PATCH
         && web_api::is_row(path)
-        && !web_api::is_wcf(path)
+        && web_api::service(path) == Service::WebApi
         && !headers.contains_key(IF_MATCH)
         && !headers.contains_key(IF_NONE_MATCH)
 }
