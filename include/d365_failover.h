@@ -214,6 +214,11 @@
 #define D365_PRESET_DOTNET 1
 
 /**
+ * No switch without proof, and no write sent twice that could be executed twice. The default.
+ */
+#define D365_PRESET_SAFE 2
+
+/**
  * The number of the ABI that this header describes. See d365_abi_version().
  */
 #define D365_ABI_VERSION 1
@@ -292,6 +297,119 @@
 #define D365_ATTEMPT_MESSAGE 21
 
 /**
+ * Which writes d365_client_ledger() lists (int32): all that are on record.
+ */
+#define D365_LEDGER_ALL 0
+
+/**
+ * Those to verify: in doubt, or acknowledged by an endpoint shortly before that was left; and not
+ * resolved.
+ */
+#define D365_LEDGER_SUSPECTS 1
+
+/**
+ * Number field of a write on record: its number at its client, from 1 on, for
+ * d365_client_resolve().
+ */
+#define D365_LEDGER_ID 1
+
+/**
+ * Number field of a write on record: what a repeat of it would do (D365_OPERATION_...).
+ */
+#define D365_LEDGER_OPERATION 2
+
+/**
+ * Number field of a write on record: what is known of it (D365_EFFECT_...); -1 while it is in
+ * flight.
+ */
+#define D365_LEDGER_EFFECT 3
+
+/**
+ * Number field of a write on record: 1 when it is one of D365_LEDGER_SUSPECTS, else 0.
+ */
+#define D365_LEDGER_IS_SUSPECT 4
+
+/**
+ * Number field of a write on record: what the application has found out (D365_RESOLUTION_...).
+ */
+#define D365_LEDGER_RESOLUTION 5
+
+/**
+ * Number field of a write on record: the endpoint of the last attempt (D365_ROLE_...); 0 when there
+ * was none yet, or it went to a host of the setting `allowed_hosts`.
+ */
+#define D365_LEDGER_ROLE 6
+
+/**
+ * Number field of a write on record: the epoch (count of switches) of the last attempt.
+ */
+#define D365_LEDGER_EPOCH 7
+
+/**
+ * Number field of a write on record: when its call began, in milliseconds since 1970-01-01 UTC.
+ */
+#define D365_LEDGER_STARTED_MS 8
+
+/**
+ * Number field of a write on record: when its call ended, likewise; -1 while it is in flight.
+ */
+#define D365_LEDGER_ENDED_MS 9
+
+/**
+ * Number field of a write on record: the length of its body in bytes; -1 for one that is read while
+ * it is sent, and whose length was not told.
+ */
+#define D365_LEDGER_BODY_LENGTH 10
+
+/**
+ * Number field of a write on record: how many attempts there were; 0 while it is in flight.
+ */
+#define D365_LEDGER_ATTEMPTS 11
+
+/**
+ * Text field of a write on record: the method that it was sent with.
+ */
+#define D365_LEDGER_METHOD 20
+
+/**
+ * Text field of a write on record: its URL. While it is in flight what the application gave, then
+ * that of the last attempt, without what a log should not show.
+ */
+#define D365_LEDGER_URL 21
+
+/**
+ * Text field of a write on record: the row that the answer named (`OData-EntityId`); empty when it
+ * named none.
+ */
+#define D365_LEDGER_ROW_URL 22
+
+/**
+ * Text field of a write on record: the SHA-256 of the body that the application gave, 64 digits in
+ * lower-case hexadecimal; empty for no body, and for one that is read while it is sent.
+ */
+#define D365_LEDGER_BODY_DIGEST 23
+
+/**
+ * What the application has found out about a write (int32): nothing yet.
+ */
+#define D365_RESOLUTION_NONE 0
+
+/**
+ * It was executed, and is there.
+ */
+#define D365_RESOLUTION_CONFIRMED 1
+
+/**
+ * It was not there, and was sent again.
+ */
+#define D365_RESOLUTION_REPLAYED 2
+
+/**
+ * It is not there, and will not be.
+ */
+#define D365_RESOLUTION_LOST 3
+
+/**
  * Kind of an item: a fault calls for a switch of endpoints. A decision: the call waits, at most
  * `handler_timeout_ms`, until the item is replied to or freed; freed without a reply it proceeds.
  */
@@ -304,9 +422,29 @@
 #define D365_EVENT_ENDPOINT_SWITCHED 2
 
 /**
- * Kind of an item: a call was sent again. May be dropped.
+ * Kind of an item: a call has ended, and whether its write was executed is not known. The
+ * application looks at D365_ITEM_URL and then calls d365_client_resolve() with D365_ITEM_LEDGER_ID.
+ * Never dropped, and not waited for; calls may be sent from its callback.
+ */
+#define D365_EVENT_WRITE_IN_DOUBT 3
+
+/**
+ * Kind of an item: an endpoint was left, and writes are on record that the other one may not have:
+ * D365_ITEM_IN_DOUBT and D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. Never
+ * dropped, and not waited for; calls may be sent from its callback.
+ */
+#define D365_EVENT_DATA_LOSS_SUSPECTED 4
+
+/**
+ * Kind of an item: a call is sent again. May be dropped.
  */
 #define D365_EVENT_CALL_RETRIED 5
+
+/**
+ * Kind of an item: a call waits, for D365_ITEM_RETRY_AFTER_MS, because the service asks for less.
+ * May be dropped.
+ */
+#define D365_EVENT_THROTTLED 6
 
 /**
  * Kind of an item: a log record. May be dropped.
@@ -342,6 +480,17 @@
  * Text field of an item: a sentence for a person.
  */
 #define D365_ITEM_MESSAGE 4
+
+/**
+ * Text field of D365_EVENT_WRITE_IN_DOUBT, D365_EVENT_CALL_RETRIED and D365_EVENT_THROTTLED: the
+ * method of the call.
+ */
+#define D365_ITEM_METHOD 5
+
+/**
+ * Text field of the same: where the call went, without what a log should not show.
+ */
+#define D365_ITEM_URL 6
 
 /**
  * Number field of an item: its number in the queue, from 1 on.
@@ -394,6 +543,49 @@
 #define D365_ITEM_IS_DECISION 29
 
 /**
+ * Number field of D365_EVENT_WRITE_IN_DOUBT: the write's number in its client's ledger, for
+ * d365_client_resolve().
+ */
+#define D365_ITEM_LEDGER_ID 30
+
+/**
+ * Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record are in doubt.
+ */
+#define D365_ITEM_IN_DOUBT 31
+
+/**
+ * Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged by the
+ * endpoint that was left, within the setting `replication_window_ms` before that.
+ */
+#define D365_ITEM_ACKNOWLEDGED 32
+
+/**
+ * Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED and D365_EVENT_ENDPOINT_SWITCHED: what a probe
+ * has found at D365_ITEM_NEW_URL (D365_PROBED_...).
+ */
+#define D365_ITEM_PROBED 33
+
+/**
+ * Number field of D365_EVENT_THROTTLED: how long the call waits, in milliseconds.
+ */
+#define D365_ITEM_RETRY_AFTER_MS 34
+
+/**
+ * What a probe has found at an endpoint (int32): it was not probed.
+ */
+#define D365_PROBED_NONE 0
+
+/**
+ * A living front end answers; without credentials more cannot be known.
+ */
+#define D365_PROBED_REACHABLE 1
+
+/**
+ * The organization answers an authenticated request.
+ */
+#define D365_PROBED_SERVES 2
+
+/**
  * Decisions (int32): go on, here: switch.
  */
 #define D365_PROCEED 1
@@ -425,9 +617,16 @@ typedef struct d365_error_t d365_error_t;
 typedef struct d365_fault_t d365_fault_t;
 
 /**
- * One event, completion or piece of a body. Freeing it is the acknowledgement that the library may wait for.
+ * One event, completion or piece of a body. Freeing it is the acknowledgement that the library may
+ * wait for.
  */
 typedef struct d365_item_t d365_item_t;
+
+/**
+ * Writes of one client, the oldest first, as they were when d365_client_ledger() listed them. It
+ * never changes; what has become of a write since then, another list says.
+ */
+typedef struct d365_ledger_t d365_ledger_t;
 
 /**
  * An attempt that was not sent yet. The library's: the handle is valid until the function that it
@@ -847,6 +1046,15 @@ d365_status_t d365_error_attempts(const struct d365_error_t *error,
                                   struct d365_attempts_t **attempts);
 
 /**
+ * The number of the write in its client's ledger, for d365_client_resolve(). One that was not
+ * executed (D365_EFFECT_NOT_EXECUTED) has been taken off the ledger again.
+ *
+ * Errors: D365_NOT_AVAILABLE for a read, and for a call that was not begun; D365_NULL_POINTER, and
+ * what can be wrong with a handle. See also d365_client_ledger().
+ */
+d365_status_t d365_error_ledger_id(const struct d365_error_t *error, int64_t *id);
+
+/**
  * Frees an error and ends its views. NULL is fine.
  */
 d365_status_t d365_error_free(struct d365_error_t *error);
@@ -873,12 +1081,32 @@ d365_status_t d365_settings_new(const char *url,
  * |-------------------------|-----------------|----------------------------------------------|
  * | `alternate_url`         | by the URL rule | the other endpoint's URL, of any origin      |
  * | `url_form`              | none            | `host`, `path`                               |
- * | `preset`                | `dotnet`        | `dotnet`                                     |
+ * | `preset`                | `safe`          | `safe`: no switch without proof, no write    |
+ * |                         |                 | sent twice that could be executed twice;     |
+ * |                         |                 | `dotnet`: what the .NET SDK does             |
  * | `auto_switch`           | `auto`          | `auto`, `on`, `off`                          |
  * | `connect_timeout_ms`    | 10000           | 1 to 86400000; for each address              |
  * | `attempt_timeout_ms`    | 120000          | likewise; one attempt, whole                 |
  * | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
  * | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
+ * | `probe_after_ms`        | 1000            | 0 to 86400000; silence after which the       |
+ * |                         |                 | endpoint is probed while a call waits;       |
+ * |                         |                 | 0: never                                     |
+ * | `probe_timeout_ms`      | 1000            | 1 to 86400000; one probe, whole              |
+ * | `probe_path`            | WhoAmI          | a path from the base URL on that is read     |
+ * |                         |                 | with GET; `/api/data/v9.2/WhoAmI`            |
+ * | `write_grace_ms`        | 10000           | 0 to 86400000; how long the answer to a      |
+ * |                         |                 | write is waited for whose endpoint was left  |
+ * | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
+ * |                         |                 | long another one needs more proof; 0: none   |
+ * | `max_attempts`          | 4               | 1 to 100; of one call                        |
+ * | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
+ * |                         |                 | of recent calls, at least 10 a second        |
+ * | `replication_window_ms` | 300000          | 0 to 86400000; how long before and after a   |
+ * |                         |                 | switch rows may be missing at the new        |
+ * |                         |                 | endpoint; 0: none                            |
+ * | `update_guard`          | `on`            | `on`: within that time after a switch a      |
+ * |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
  * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
  * |                         |                 | chain and its key, read by open              |
@@ -1215,6 +1443,31 @@ d365_status_t d365_request_set_operation(struct d365_request_t *request,
                                          struct d365_error_t **error);
 
 /**
+ * Asks for a create that can be repeated. Other than 0: the create is sent with an id that the
+ * library chooses, so that a repeat of it is detected (D365_OPERATION_GUARDED): a `POST` of one row
+ * to an entity set of the Web API goes out as `PATCH` of the row with `If-None-Match: *`, a SOAP
+ * `Create` of an entity without an id gets one. 0, the default: as it is.
+ *
+ * Errors: what can be wrong with a handle. Whether the request is such a create is only known when
+ * it is sent: d365_client_send() and the completion of d365_client_submit() give
+ * D365_INVALID_ARGUMENT where it is not.
+ */
+d365_status_t d365_request_set_guarded_create(struct d365_request_t *request,
+                                              int32_t is_guarded,
+                                              struct d365_error_t **error);
+
+/**
+ * Declares with other than 0 that a `PATCH` without condition may create its row. 0, the default:
+ * it updates, and within `replication_window_ms` after a switch the setting `update_guard` adds
+ * `If-Match: *`, because the row may not have arrived at the new endpoint yet.
+ *
+ * Errors: what can be wrong with a handle.
+ */
+d365_status_t d365_request_set_upsert(struct d365_request_t *request,
+                                      int32_t is_upsert,
+                                      struct d365_error_t **error);
+
+/**
  * Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
  * whether to go on: for interpreters that have signals to look at. When it answers other than 0,
  * the call ends with D365_CANCELLED. NULL takes it away. d365_client_submit() does not use it.
@@ -1402,6 +1655,15 @@ d365_status_t d365_response_attempts(const struct d365_response_t *response,
                                      struct d365_attempts_t **attempts);
 
 /**
+ * The number of the write in its client's ledger, for d365_client_resolve().
+ *
+ * Errors: D365_NOT_AVAILABLE for a read; D365_NULL_POINTER, and what can be wrong with a handle. See
+ * also d365_client_ledger().
+ */
+d365_status_t d365_response_ledger_id(const struct d365_response_t *response,
+                                      int64_t *id);
+
+/**
  * Frees a response and ends its views. The connection of a body that was not read to its end is
  * closed. NULL is fine.
  */
@@ -1502,6 +1764,11 @@ d365_status_t d365_client_submit(struct d365_client_t *client,
  * D365_EVENT_ENDPOINT_SWITCH_REQUIRED or D365_EVENT_ENDPOINT_SWITCHED must take and free the
  * items, else each switch waits for `handler_timeout_ms`.
  *
+ * D365_EVENT_CALL_RETRIED, D365_EVENT_THROTTLED and D365_EVENT_LOG may be dropped when nobody takes
+ * them (d365_queue_new()). D365_EVENT_ENDPOINT_SWITCH_REQUIRED, D365_EVENT_ENDPOINT_SWITCHED,
+ * D365_EVENT_WRITE_IN_DOUBT and D365_EVENT_DATA_LOSS_SUSPECTED never are: they stay in the queue,
+ * and in memory, until they are taken. Only D365_EVENT_ENDPOINT_SWITCH_REQUIRED is a decision.
+ *
  * Errors: D365_NO_QUEUE, and what can be wrong with a handle.
  */
 d365_status_t d365_client_subscribe(struct d365_client_t *client,
@@ -1595,6 +1862,38 @@ d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
 d365_status_t d365_client_discover(struct d365_client_t *client, struct d365_error_t **error);
 
 /**
+ * Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
+ * operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
+ * when it was acknowledged, for the setting `replication_window_ms` (the last 100000 of them); in
+ * doubt, until d365_client_resolve() is called; resolved, for that time again. One that was not
+ * executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+ * after d365_client_shutdown(), until d365_client_free().
+ *
+ * `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
+ *
+ * Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
+ * a handle. See also d365_ledger_number(), d365_response_ledger_id(), d365_error_ledger_id().
+ */
+d365_status_t d365_client_ledger(const struct d365_client_t *client,
+                                 int32_t selection,
+                                 struct d365_ledger_t **ledger,
+                                 struct d365_error_t **error);
+
+/**
+ * Records what the application has found out about the suspect `id` (D365_LEDGER_ID):
+ * D365_RESOLUTION_CONFIRMED, D365_RESOLUTION_REPLAYED or D365_RESOLUTION_LOST. It is no suspect any
+ * more then. Sends nothing. Works after d365_client_shutdown().
+ *
+ * Errors: D365_NOT_AVAILABLE for a number that is not on record, and for a write that is no suspect,
+ * so also the second time; D365_INVALID_ARGUMENT for another resolution; what can be wrong with a
+ * handle.
+ */
+d365_status_t d365_client_resolve(struct d365_client_t *client,
+                                  int64_t id,
+                                  int32_t resolution,
+                                  struct d365_error_t **error);
+
+/**
  * Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
  * milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
  * (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
@@ -1615,6 +1914,50 @@ d365_status_t d365_client_shutdown(struct d365_client_t *client,
 d365_status_t d365_client_free(struct d365_client_t *client);
 
 /**
+ * The name of a resolution: `"confirmed"`; `"none"` for 0; `"unknown"` for a number that the library
+ * does not have.
+ *
+ * Never NULL; static, not to be freed. Any thread. See also d365_client_resolve().
+ */
+const char *d365_resolution_name(int32_t resolution);
+
+/**
+ * How many writes the list has.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_ledger_count(const struct d365_ledger_t *ledger, size_t *count);
+
+/**
+ * A number of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_ID to
+ * D365_LEDGER_ATTEMPTS.
+ *
+ * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
+ * can be wrong with a handle.
+ */
+d365_status_t d365_ledger_number(const struct d365_ledger_t *ledger,
+                                 size_t index,
+                                 int32_t field,
+                                 int64_t *value);
+
+/**
+ * A text of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_METHOD to
+ * D365_LEDGER_BODY_DIGEST. The view is valid until the list is freed.
+ *
+ * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
+ * can be wrong with a handle.
+ */
+d365_status_t d365_ledger_text(const struct d365_ledger_t *ledger,
+                               size_t index,
+                               int32_t field,
+                               struct d365_str_t *text);
+
+/**
+ * Frees the list and ends its views; the client keeps its records. NULL is fine.
+ */
+d365_status_t d365_ledger_free(struct d365_ledger_t *ledger);
+
+/**
  * Cancels the call: its completion says D365_CANCELLED, unless it was already done. Does not wait
  * for it; the completion comes through the queue in every case. May be called again.
  *
@@ -1628,9 +1971,11 @@ d365_status_t d365_pending_cancel(struct d365_pending_t *pending, struct d365_er
 d365_status_t d365_pending_free(struct d365_pending_t *pending);
 
 /**
- * Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them
- * (D365_EVENT_CALL_RETRIED, D365_EVENT_LOG; counted, see D365_ITEM_DROPPED); 0 is 1024. The others
- * are never dropped.
+ * Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them:
+ * D365_EVENT_CALL_RETRIED, D365_EVENT_THROTTLED and D365_EVENT_LOG (counted, see D365_ITEM_DROPPED);
+ * 0 is 1024. The others are never dropped: D365_EVENT_ENDPOINT_SWITCH_REQUIRED,
+ * D365_EVENT_ENDPOINT_SWITCHED, D365_EVENT_WRITE_IN_DOUBT, D365_EVENT_DATA_LOSS_SUSPECTED,
+ * D365_ITEM_COMPLETION and D365_ITEM_BODY.
  *
  * `queue` is the caller's, freed by d365_queue_free(), best after its clients.
  *
@@ -1716,6 +2061,14 @@ d365_status_t d365_queue_free(struct d365_queue_t *queue);
 const char *d365_event_kind_name(int32_t kind);
 
 /**
+ * The name of what a probe has found (D365_PROBED_...): `"serves"`; `"none"` for 0; `"unknown"` for
+ * a number that the library does not have.
+ *
+ * Never NULL; static, not to be freed. Any thread.
+ */
+const char *d365_probed_name(int32_t probed);
+
+/**
  * What it is: D365_EVENT_..., D365_ITEM_COMPLETION or D365_ITEM_BODY; a newer library may give
  * others.
  *
@@ -1731,7 +2084,7 @@ d365_status_t d365_item_kind(const struct d365_item_t *item, int32_t *kind);
 d365_status_t d365_item_client_data(const struct d365_item_t *item, void **user_data);
 
 /**
- * A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_MESSAGE. The view is valid until the
+ * A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_URL. The view is valid until the
  * item is freed.
  *
  * Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
@@ -1742,7 +2095,7 @@ d365_status_t d365_item_text(const struct d365_item_t *item,
                              struct d365_str_t *value);
 
 /**
- * A number of the item: D365_ITEM_SEQ to D365_ITEM_IS_DECISION.
+ * A number of the item: D365_ITEM_SEQ to D365_ITEM_RETRY_AFTER_MS.
  *
  * Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
  * D365_NULL_POINTER, and what can be wrong with a handle.
@@ -1882,8 +2235,8 @@ d365_status_t d365_fault_retry_after_ms(const struct d365_fault_t *fault, int64_
 d365_status_t d365_fault_message(const struct d365_fault_t *fault, struct d365_str_t *message);
 
 /**
- * 1 if a client with this preset (D365_PRESET_...) would switch endpoints on such a response, else
- * 0.
+ * 1 if such a response makes a client with this preset (D365_PRESET_...) turn to the other endpoint,
+ * else 0. With D365_PRESET_SAFE it then depends on probes whether the client switches.
  *
  * Errors: D365_INVALID_ARGUMENT for another preset; D365_NULL_POINTER, and what can be wrong with
  * a handle.

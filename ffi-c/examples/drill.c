@@ -1,5 +1,6 @@
 /* An application that works through a disaster: creates, reads, SOAP and Web API, until its
- * standard input ends. What it does and what it was told goes to standard output, a line each.
+ * standard input ends. What it does and what it was told goes to standard output, a line each; at the
+ * end the writes that the ledger wants to be verified.
  *
  * Environment: D365_URL, D365_APP; optional D365_CA_BUNDLE, D365_CONNECT_TO, D365_PRESET,
  * D365_TOKEN_PREFIX (tokens are then this prefix and the endpoint's host).
@@ -61,14 +62,29 @@ static void set(d365_settings_t *settings, const char *key, const char *variable
 
 static void on_item(void *user_data, d365_item_t *item)
 {
-    d365_str_t from = {"", 0}, to = {"", 0}, reason = {"", 0};
+    d365_str_t from = {"", 0}, to = {"", 0}, reason = {"", 0}, method = {"", 0}, url = {"", 0};
+    int64_t write = 0, in_doubt = 0, acknowledged = 0;
     int32_t kind;
     (void)user_data;
     d365_item_kind(item, &kind);
-    d365_item_text(item, D365_ITEM_PREVIOUS_URL, &from);
-    d365_item_text(item, D365_ITEM_NEW_URL, &to);
     d365_item_text(item, D365_ITEM_REASON, &reason);
-    printf("event %s %s %s %s\n", d365_event_kind_name(kind), from.data, to.data, reason.data);
+    switch (kind) {
+    case D365_EVENT_WRITE_IN_DOUBT:
+        d365_item_number(item, D365_ITEM_LEDGER_ID, &write);
+        d365_item_text(item, D365_ITEM_METHOD, &method);
+        d365_item_text(item, D365_ITEM_URL, &url);
+        printf("event WriteInDoubt %lld %s %s %s\n", (long long)write, method.data, url.data, reason.data);
+        break;
+    case D365_EVENT_DATA_LOSS_SUSPECTED:
+        d365_item_number(item, D365_ITEM_IN_DOUBT, &in_doubt);
+        d365_item_number(item, D365_ITEM_ACKNOWLEDGED, &acknowledged);
+        printf("event DataLossSuspected %lld %lld\n", (long long)in_doubt, (long long)acknowledged);
+        break;
+    default:
+        d365_item_text(item, D365_ITEM_PREVIOUS_URL, &from);
+        d365_item_text(item, D365_ITEM_NEW_URL, &to);
+        printf("event %s %s %s %s\n", d365_event_kind_name(kind), from.data, to.data, reason.data);
+    }
     fflush(stdout);
     d365_item_free(item);
 }
@@ -86,9 +102,22 @@ static void provide_token(void *prefix, d365_token_request_t *request)
     d365_token_request_free(request);
 }
 
-/* One call; a response only when it succeeded. */
+/* The words for what is known of a write: D365_EFFECT_... */
+static const char *effect_name(int64_t effect)
+{
+    static const char *const names[] = {"none", "executed", "not_executed", "unknown"};
+    return effect >= D365_EFFECT_NONE && effect < D365_EFFECT_UNKNOWN ? names[effect] : "unknown";
+}
+
+/* A create did not succeed. Whether it was executed all the same, `effect` says. */
+static void failed(const char *name, int32_t effect, int64_t write)
+{
+    printf("failed %s %s %lld\n", name, effect_name(effect), (long long)write);
+}
+
+/* One call; a response only when it succeeded. `name` is the name of the row that it creates. */
 static d365_response_t *call(const char *what, const char *method, const char *url,
-                             const char *action, const char *body)
+                             const char *action, const char *body, const char *name)
 {
     d365_request_t *request = NULL;
     d365_response_t *response = NULL;
@@ -96,7 +125,8 @@ static d365_response_t *call(const char *what, const char *method, const char *u
     d365_error_t *error = NULL;
     d365_str_t message = {"", 0};
     size_t made = 0;
-    int32_t code = 0;
+    int64_t write = 0;
+    int32_t code = 0, effect = D365_EFFECT_NONE;
     d365_status_t status;
 
     check(d365_request_new(method, D365_NTS, url, D365_NTS, &request, &error), error);
@@ -112,9 +142,17 @@ static d365_response_t *call(const char *what, const char *method, const char *u
     if (status != D365_OK) {
         d365_error_message(error, &message);
         printf("error %s %s %s\n", d365_status_name(status), what, message.data);
+        if (name != NULL && d365_error_ledger_id(error, &write) == D365_OK) {
+            d365_error_effect(error, &effect);
+            failed(name, effect, write);
+        }
         d365_error_free(error);
     } else if (d365_response_status(response, &code), code < 200 || code > 299) {
         printf("error service %s HTTP status %d\n", what, (int)code);
+        if (name != NULL && d365_response_ledger_id(response, &write) == D365_OK) {
+            d365_response_effect(response, &effect);
+            failed(name, effect, write);
+        }
         d365_response_free(response);
         response = NULL;
     } else {
@@ -129,13 +167,38 @@ static d365_response_t *call(const char *what, const char *method, const char *u
     return response;
 }
 
-/* Prints the id that stands between two marks in the answer. */
-static void created(const char *text, const char *before, const char *after, const char *name)
+/* Prints the id that stands between two marks in the answer, and the write's number in the ledger. */
+static void created(const d365_response_t *response, const char *text, const char *before, const char *after,
+                    const char *name)
 {
     const char *id = strstr(text, before), *end = id ? strstr(id += strlen(before), after) : NULL;
+    int64_t write = 0;
+    d365_response_ledger_id(response, &write);
     if (end)
-        printf("created %.*s %s\n", (int)(end - id), id, name);
+        printf("created %.*s %s %lld\n", (int)(end - id), id, name, (long long)write);
     fflush(stdout);
+}
+
+/* The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application looks for
+ * each at the service, and tells d365_client_resolve() what it has found. */
+static void say_suspects(void)
+{
+    d365_ledger_t *ledger = NULL;
+    d365_error_t *error = NULL;
+    size_t count = 0, i;
+
+    check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error), error);
+    d365_ledger_count(ledger, &count);
+    for (i = 0; i < count; i++) {
+        int64_t write = 0, effect = 0;
+        d365_str_t method = {"", 0}, url = {"", 0};
+        d365_ledger_number(ledger, i, D365_LEDGER_ID, &write);
+        d365_ledger_number(ledger, i, D365_LEDGER_EFFECT, &effect);
+        d365_ledger_text(ledger, i, D365_LEDGER_METHOD, &method);
+        d365_ledger_text(ledger, i, D365_LEDGER_URL, &url);
+        printf("suspect %lld %s %s %s\n", (long long)write, effect_name(effect), method.data, url.data);
+    }
+    d365_ledger_free(ledger);
 }
 
 static void web_round(const char *name)
@@ -144,12 +207,12 @@ static void web_round(const char *name)
     d365_response_t *response;
     d365_str_t url;
     snprintf(body, sizeof body, "{\"name\":\"%s\"}", name);
-    response = call("create-web", "POST", "/api/data/v9.2/accounts", NULL, body);
+    response = call("create-web", "POST", "/api/data/v9.2/accounts", NULL, body, name);
     if (response == NULL)
         return;
     if (d365_response_header(response, "OData-EntityId", D365_NTS, &url) == D365_OK) {
-        created(url.data, "(", ")", name);
-        d365_response_free(call("read-web", "GET", url.data, NULL, NULL));
+        created(response, url.data, "(", ")", name);
+        d365_response_free(call("read-web", "GET", url.data, NULL, NULL, NULL));
     }
     d365_response_free(response);
 }
@@ -162,19 +225,20 @@ static void soap_round(const char *name)
     const uint8_t *data;
     size_t len;
     snprintf(body, sizeof body, create_soap, name);
-    response = call("create-soap", "POST", service, SERVICES "/IOrganizationService/Create", body);
+    response = call("create-soap", "POST", service, SERVICES "/IOrganizationService/Create", body,
+                    name);
     if (response != NULL && d365_response_body(response, &data, &len) == D365_OK) {
         char *text = malloc(len + 1);
         if (text != NULL) {
             memcpy(text, data, len);
             text[len] = '\0';
-            created(text, "<CreateResult>", "</CreateResult>", name);
+            created(response, text, "<CreateResult>", "</CreateResult>", name);
         }
         free(text);
     }
     d365_response_free(response);
     d365_response_free(call("whoami-soap", "POST", service,
-                            SERVICES "/IOrganizationService/Execute", whoami_soap));
+                            SERVICES "/IOrganizationService/Execute", whoami_soap, NULL));
 }
 
 /* Waits up to 20 ms; 0 when standard input has ended. */
@@ -205,7 +269,8 @@ int main(void)
     check(d365_settings_set_queue(settings, queue, NULL, &error), error);
     check(d365_client_open(settings, &client, &error), error);
     check(d365_client_subscribe(client, 1u << D365_EVENT_ENDPOINT_SWITCH_REQUIRED
-                                | 1u << D365_EVENT_ENDPOINT_SWITCHED, &error), error);
+                                | 1u << D365_EVENT_ENDPOINT_SWITCHED | 1u << D365_EVENT_WRITE_IN_DOUBT
+                                | 1u << D365_EVENT_DATA_LOSS_SUSPECTED, &error), error);
     d365_settings_free(settings);
     printf("ready\n");
     fflush(stdout);
@@ -217,6 +282,7 @@ int main(void)
         soap_round(name);
     }
 
+    say_suspects();
     check(d365_client_shutdown(client, 10000, &error), error);
     d365_client_free(client);
     check(d365_queue_close(queue, 10000, &error), error);

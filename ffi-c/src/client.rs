@@ -10,6 +10,7 @@ use crate::argument::{duration, out, to_core};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
+use crate::ledger::{self, LedgerList, d365_ledger_t};
 use crate::pending::d365_pending_t;
 use crate::request::d365_request_t;
 use crate::response::{ResponseObject, d365_response_t};
@@ -164,6 +165,11 @@ pub unsafe extern "C" fn d365_client_submit(
 /// subscribed is enqueued, and only that is waited for: whoever subscribes to
 /// D365_EVENT_ENDPOINT_SWITCH_REQUIRED or D365_EVENT_ENDPOINT_SWITCHED must take and free the
 /// items, else each switch waits for `handler_timeout_ms`.
+///
+/// D365_EVENT_CALL_RETRIED, D365_EVENT_THROTTLED and D365_EVENT_LOG may be dropped when nobody takes
+/// them (d365_queue_new()). D365_EVENT_ENDPOINT_SWITCH_REQUIRED, D365_EVENT_ENDPOINT_SWITCHED,
+/// D365_EVENT_WRITE_IN_DOUBT and D365_EVENT_DATA_LOSS_SUSPECTED never are: they stay in the queue,
+/// and in memory, until they are taken. Only D365_EVENT_ENDPOINT_SWITCH_REQUIRED is a decision.
 ///
 /// Errors: D365_NO_QUEUE, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
@@ -354,6 +360,61 @@ pub unsafe extern "C" fn d365_client_discover(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || handle::get(client)?.core.discover().map_err(Failure::from);
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
+/// operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
+/// when it was acknowledged, for the setting `replication_window_ms` (the last 100000 of them); in
+/// doubt, until d365_client_resolve() is called; resolved, for that time again. One that was not
+/// executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+/// after d365_client_shutdown(), until d365_client_free().
+///
+/// `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
+///
+/// Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
+/// a handle. See also d365_ledger_number(), d365_response_ledger_id(), d365_error_ledger_id().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_ledger(
+    client: *const d365_client_t,
+    selection: i32,
+    ledger: *mut *mut d365_ledger_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        let selection = ledger::selection(selection)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(ledger, "ledger") }?;
+        let entries = client.core.ledger(selection)?;
+        place.set(handle::insert(LedgerList::new(entries))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Records what the application has found out about the suspect `id` (D365_LEDGER_ID):
+/// D365_RESOLUTION_CONFIRMED, D365_RESOLUTION_REPLAYED or D365_RESOLUTION_LOST. It is no suspect any
+/// more then. Sends nothing. Works after d365_client_shutdown().
+///
+/// Errors: D365_NOT_AVAILABLE for a number that is not on record, and for a write that is no suspect,
+/// so also the second time; D365_INVALID_ARGUMENT for another resolution; what can be wrong with a
+/// handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_resolve(
+    client: *mut d365_client_t,
+    id: i64,
+    resolution: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        let resolution = ledger::resolution(resolution)?;
+        let id = u64::try_from(id).map_err(|_| Failure::absent(&format!("write {id}")))?;
+        client.core.resolve(id, resolution).map_err(Failure::from)
+    };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
 }

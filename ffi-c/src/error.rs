@@ -6,6 +6,7 @@ use crate::argument::out;
 use crate::attempts::{AttemptList, d365_attempts_t};
 use crate::guard::{Failure, guard};
 use crate::handle::{self, Noun, Tag};
+use crate::ledger::clamp;
 use crate::response::{ResponseObject, d365_response_t};
 use crate::status::{self, D365_FAULT_NONE, d365_status_t};
 use crate::text::{Text, d365_str_t};
@@ -248,6 +249,26 @@ pub unsafe extern "C" fn d365_error_attempts(
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(attempts, "attempts") }?;
         place.set(handle::insert(AttemptList::new(error.error.attempts()))?);
+        Ok(())
+    })
+}
+
+/// The number of the write in its client's ledger, for d365_client_resolve(). One that was not
+/// executed (D365_EFFECT_NOT_EXECUTED) has been taken off the ledger again.
+///
+/// Errors: D365_NOT_AVAILABLE for a read, and for a call that was not begun; D365_NULL_POINTER, and
+/// what can be wrong with a handle. See also d365_client_ledger().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_error_ledger_id(
+    error: *const d365_error_t,
+    id: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let error = handle::get(error)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(id, "id") }?;
+        let id = error.error.ledger_id();
+        place.set(clamp(id.ok_or_else(|| Failure::absent("ledger id"))?));
         Ok(())
     })
 }

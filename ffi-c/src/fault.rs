@@ -8,7 +8,9 @@ use crate::argument::{bytes, out, slice, text};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
-use crate::status::{D365_FAULT_NONE, D365_PRESET_DOTNET, d365_status_t, fault_kind};
+use crate::status::{
+    D365_FAULT_NONE, D365_PRESET_DOTNET, D365_PRESET_SAFE, d365_status_t, fault_kind,
+};
 use crate::text::{Text, d365_str_t};
 
 /// A header that comes in: two texts with their lengths (D365_NTS allowed).
@@ -179,8 +181,8 @@ pub unsafe extern "C" fn d365_fault_message(
     })
 }
 
-/// 1 if a client with this preset (D365_PRESET_...) would switch endpoints on such a response, else
-/// 0.
+/// 1 if such a response makes a client with this preset (D365_PRESET_...) turn to the other endpoint,
+/// else 0. With D365_PRESET_SAFE it then depends on probes whether the client switches.
 ///
 /// Errors: D365_INVALID_ARGUMENT for another preset; D365_NULL_POINTER, and what can be wrong with
 /// a handle.
@@ -197,6 +199,7 @@ pub unsafe extern "C" fn d365_fault_starts_failover(
         let starts = unsafe { out(starts, "starts") }?;
         let preset = match preset {
             D365_PRESET_DOTNET => core::Preset::Dotnet,
+            D365_PRESET_SAFE => core::Preset::Safe,
             _ => return Err(Failure::argument(format!("preset: {preset} is none"))),
         };
         let answer = fault

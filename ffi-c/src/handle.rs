@@ -40,6 +40,7 @@ pub(crate) enum Tag {
     Text = 11,
     Fault = 12,
     Outgoing = 13,
+    Ledger = 14,
 }
 
 const TAG_BITS: u32 = 5;

@@ -10,6 +10,7 @@ use crate::attempts::unix_ms;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
+use crate::ledger::clamp;
 use crate::response::{ResponseObject, d365_response_t};
 use crate::status::{D365_FAULT_NONE, d365_status_t, fault_kind, name_in, role};
 use crate::text::{Text, d365_str_t};
@@ -20,8 +21,19 @@ pub const D365_EVENT_ENDPOINT_SWITCH_REQUIRED: i32 = 1;
 /// Kind of an item: the endpoint was switched. With the preset `dotnet` the retries leave when the
 /// item is freed, or after `handler_timeout_ms`.
 pub const D365_EVENT_ENDPOINT_SWITCHED: i32 = 2;
-/// Kind of an item: a call was sent again. May be dropped.
+/// Kind of an item: a call has ended, and whether its write was executed is not known. The
+/// application looks at D365_ITEM_URL and then calls d365_client_resolve() with D365_ITEM_LEDGER_ID.
+/// Never dropped, and not waited for; calls may be sent from its callback.
+pub const D365_EVENT_WRITE_IN_DOUBT: i32 = 3;
+/// Kind of an item: an endpoint was left, and writes are on record that the other one may not have:
+/// D365_ITEM_IN_DOUBT and D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. Never
+/// dropped, and not waited for; calls may be sent from its callback.
+pub const D365_EVENT_DATA_LOSS_SUSPECTED: i32 = 4;
+/// Kind of an item: a call is sent again. May be dropped.
 pub const D365_EVENT_CALL_RETRIED: i32 = 5;
+/// Kind of an item: a call waits, for D365_ITEM_RETRY_AFTER_MS, because the service asks for less.
+/// May be dropped.
+pub const D365_EVENT_THROTTLED: i32 = 6;
 /// Kind of an item: a log record. May be dropped.
 pub const D365_EVENT_LOG: i32 = 7;
 /// Kind of an item: a submitted call has ended. See d365_item_result().
@@ -37,6 +49,11 @@ pub const D365_ITEM_NEW_URL: i32 = 2;
 pub const D365_ITEM_REASON: i32 = 3;
 /// Text field of an item: a sentence for a person.
 pub const D365_ITEM_MESSAGE: i32 = 4;
+/// Text field of D365_EVENT_WRITE_IN_DOUBT, D365_EVENT_CALL_RETRIED and D365_EVENT_THROTTLED: the
+/// method of the call.
+pub const D365_ITEM_METHOD: i32 = 5;
+/// Text field of the same: where the call went, without what a log should not show.
+pub const D365_ITEM_URL: i32 = 6;
 /// Number field of an item: its number in the queue, from 1 on.
 pub const D365_ITEM_SEQ: i32 = 20;
 /// Number field of an event: when, in milliseconds since 1970-01-01 UTC.
@@ -57,6 +74,26 @@ pub const D365_ITEM_LEVEL: i32 = 27;
 pub const D365_ITEM_DROPPED: i32 = 28;
 /// Number field of an item: 1 when a reply to it counts.
 pub const D365_ITEM_IS_DECISION: i32 = 29;
+/// Number field of D365_EVENT_WRITE_IN_DOUBT: the write's number in its client's ledger, for
+/// d365_client_resolve().
+pub const D365_ITEM_LEDGER_ID: i32 = 30;
+/// Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record are in doubt.
+pub const D365_ITEM_IN_DOUBT: i32 = 31;
+/// Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged by the
+/// endpoint that was left, within the setting `replication_window_ms` before that.
+pub const D365_ITEM_ACKNOWLEDGED: i32 = 32;
+/// Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED and D365_EVENT_ENDPOINT_SWITCHED: what a probe
+/// has found at D365_ITEM_NEW_URL (D365_PROBED_...).
+pub const D365_ITEM_PROBED: i32 = 33;
+/// Number field of D365_EVENT_THROTTLED: how long the call waits, in milliseconds.
+pub const D365_ITEM_RETRY_AFTER_MS: i32 = 34;
+
+/// What a probe has found at an endpoint (int32): it was not probed.
+pub const D365_PROBED_NONE: i32 = 0;
+/// A living front end answers; without credentials more cannot be known.
+pub const D365_PROBED_REACHABLE: i32 = 1;
+/// The organization answers an authenticated request.
+pub const D365_PROBED_SERVES: i32 = 2;
 
 /// Decisions (int32): go on, here: switch.
 pub const D365_PROCEED: i32 = 1;
@@ -69,7 +106,10 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
         c"EndpointSwitchRequired",
     ),
     (D365_EVENT_ENDPOINT_SWITCHED, c"EndpointSwitched"),
+    (D365_EVENT_WRITE_IN_DOUBT, c"WriteInDoubt"),
+    (D365_EVENT_DATA_LOSS_SUSPECTED, c"DataLossSuspected"),
     (D365_EVENT_CALL_RETRIED, c"CallRetried"),
+    (D365_EVENT_THROTTLED, c"Throttled"),
     (D365_EVENT_LOG, c"Log"),
     (D365_ITEM_COMPLETION, c"Completion"),
     (D365_ITEM_BODY, c"Body"),
@@ -86,7 +126,23 @@ pub extern "C" fn d365_event_kind_name(kind: i32) -> *const c_char {
         .as_ptr()
 }
 
-/// One event, completion or piece of a body. Freeing it is the acknowledgement that the library may wait for.
+const PROBED_NAMES: &[(i32, &CStr)] = &[
+    (D365_PROBED_NONE, c"none"),
+    (D365_PROBED_REACHABLE, c"reachable"),
+    (D365_PROBED_SERVES, c"serves"),
+];
+
+/// The name of what a probe has found (D365_PROBED_...): `"serves"`; `"none"` for 0; `"unknown"` for
+/// a number that the library does not have.
+///
+/// Never NULL; static, not to be freed. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn d365_probed_name(probed: i32) -> *const c_char {
+    name_in(PROBED_NAMES, probed).unwrap_or(c"unknown").as_ptr()
+}
+
+/// One event, completion or piece of a body. Freeing it is the acknowledgement that the library may
+/// wait for.
 pub struct d365_item_t {
     _opaque: (),
 }
@@ -97,6 +153,8 @@ struct EventObject {
     new_url: Option<Text>,
     reason: Text,
     message: Text,
+    method: Option<Text>,
+    url: Option<Text>,
 }
 
 impl EventObject {
@@ -106,6 +164,8 @@ impl EventObject {
             new_url: event.new_url.as_ref().map(Text::new),
             reason: Text::new(event.reason),
             message: Text::new(&event.message),
+            method: event.method.as_ref().map(Text::new),
+            url: event.url.as_ref().map(Text::new),
             event: event.clone(),
         }
     }
@@ -116,6 +176,8 @@ impl EventObject {
             D365_ITEM_NEW_URL => self.new_url.as_ref(),
             D365_ITEM_REASON => Some(&self.reason),
             D365_ITEM_MESSAGE => Some(&self.message),
+            D365_ITEM_METHOD => self.method.as_ref(),
+            D365_ITEM_URL => self.url.as_ref(),
             _ => None,
         }
     }
@@ -130,13 +192,27 @@ impl EventObject {
             D365_ITEM_AUTOMATIC => event.automatic.into(),
             D365_ITEM_FAULT_KIND => event.fault_kind.map_or(D365_FAULT_NONE, fault_kind).into(),
             D365_ITEM_LEVEL => event.level as i64,
+            D365_ITEM_LEDGER_ID => clamp(event.ledger_id?),
+            D365_ITEM_IN_DOUBT => clamp(event.in_doubt?),
+            D365_ITEM_ACKNOWLEDGED => clamp(event.acknowledged?),
+            D365_ITEM_PROBED if is_about_a_switch(event.kind) => event
+                .probed
+                .map_or(D365_PROBED_NONE, |probed| probed as i32)
+                .into(),
+            D365_ITEM_RETRY_AFTER_MS => {
+                let wait = event.retry_after?.as_millis();
+                wait.try_into().unwrap_or(i64::MAX)
+            }
             _ => return None,
         })
     }
 }
 
-fn clamp(number: u64) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
+fn is_about_a_switch(kind: core::ItemKind) -> bool {
+    matches!(
+        kind,
+        core::ItemKind::EndpointSwitchRequired | core::ItemKind::EndpointSwitched
+    )
 }
 
 pub(crate) struct ItemObject {
@@ -204,7 +280,7 @@ pub unsafe extern "C" fn d365_item_client_data(
     })
 }
 
-/// A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_MESSAGE. The view is valid until the
+/// A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_URL. The view is valid until the
 /// item is freed.
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
@@ -226,7 +302,7 @@ pub unsafe extern "C" fn d365_item_text(
     })
 }
 
-/// A number of the item: D365_ITEM_SEQ to D365_ITEM_IS_DECISION.
+/// A number of the item: D365_ITEM_SEQ to D365_ITEM_RETRY_AFTER_MS.
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
@@ -365,7 +441,10 @@ mod tests {
         let kinds = [
             K::EndpointSwitchRequired,
             K::EndpointSwitched,
+            K::WriteInDoubt,
+            K::DataLossSuspected,
             K::CallRetried,
+            K::Throttled,
             K::Log,
             K::Completion,
             K::Body,
@@ -378,6 +457,19 @@ mod tests {
         // SAFETY: the name is static.
         let unknown = unsafe { CStr::from_ptr(d365_event_kind_name(99)) };
         assert_eq!(unknown, c"unknown");
+    }
+
+    #[test]
+    fn what_a_probe_found_has_the_numbers_and_names_of_the_core() {
+        for (probed, number) in [core::Probed::Reachable, core::Probed::Serves]
+            .into_iter()
+            .zip(1..)
+        {
+            assert_eq!(probed as i32, number);
+            // SAFETY: the name is static.
+            let name = unsafe { CStr::from_ptr(d365_probed_name(number)) };
+            assert_eq!(name.to_str(), Ok(probed.name()));
+        }
     }
 
     #[test]

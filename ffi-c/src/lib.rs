@@ -50,6 +50,8 @@ mod attempts;
 
 mod client;
 
+mod ledger;
+
 mod pending;
 
 mod queue;
@@ -66,6 +68,7 @@ pub use client::*;
 pub use error::*;
 pub use fault::*;
 pub use item::*;
+pub use ledger::*;
 pub use outgoing::*;
 pub use pending::*;
 pub use queue::*;

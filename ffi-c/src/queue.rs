@@ -162,9 +162,11 @@ fn run(queue: &core::Queue, end: End) {
     }
 }
 
-/// Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them
-/// (D365_EVENT_CALL_RETRIED, D365_EVENT_LOG; counted, see D365_ITEM_DROPPED); 0 is 1024. The others
-/// are never dropped.
+/// Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them:
+/// D365_EVENT_CALL_RETRIED, D365_EVENT_THROTTLED and D365_EVENT_LOG (counted, see D365_ITEM_DROPPED);
+/// 0 is 1024. The others are never dropped: D365_EVENT_ENDPOINT_SWITCH_REQUIRED,
+/// D365_EVENT_ENDPOINT_SWITCHED, D365_EVENT_WRITE_IN_DOUBT, D365_EVENT_DATA_LOSS_SUSPECTED,
+/// D365_ITEM_COMPLETION and D365_ITEM_BODY.
 ///
 /// `queue` is the caller's, freed by d365_queue_free(), best after its clients.
 ///

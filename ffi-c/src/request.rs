@@ -259,6 +259,49 @@ pub unsafe extern "C" fn d365_request_set_operation(
     unsafe { guard_with(error, body) }
 }
 
+/// Asks for a create that can be repeated. Other than 0: the create is sent with an id that the
+/// library chooses, so that a repeat of it is detected (D365_OPERATION_GUARDED): a `POST` of one row
+/// to an entity set of the Web API goes out as `PATCH` of the row with `If-None-Match: *`, a SOAP
+/// `Create` of an entity without an id gets one. 0, the default: as it is.
+///
+/// Errors: what can be wrong with a handle. Whether the request is such a create is only known when
+/// it is sent: d365_client_send() and the completion of d365_client_submit() give
+/// D365_INVALID_ARGUMENT where it is not.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_guarded_create(
+    request: *mut d365_request_t,
+    is_guarded: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        request.change(|request| request.set_guarded_create(is_guarded != 0));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Declares with other than 0 that a `PATCH` without condition may create its row. 0, the default:
+/// it updates, and within `replication_window_ms` after a switch the setting `update_guard` adds
+/// `If-Match: *`, because the row may not have arrived at the new endpoint yet.
+///
+/// Errors: what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_upsert(
+    request: *mut d365_request_t,
+    is_upsert: i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        request.change(|request| request.set_upsert(is_upsert != 0));
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
 /// whether to go on: for interpreters that have signals to look at. When it answers other than 0,
 /// the call ends with D365_CANCELLED. NULL takes it away. d365_client_submit() does not use it.

@@ -10,6 +10,7 @@ use crate::attempts::{AttemptList, d365_attempts_t};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
+use crate::ledger::clamp;
 use crate::status::{self, d365_status_t};
 use crate::text::{Text, d365_str_t};
 
@@ -322,6 +323,25 @@ pub unsafe extern "C" fn d365_response_attempts(
         place.set(handle::insert(AttemptList::new(
             response.response.attempts(),
         ))?);
+        Ok(())
+    })
+}
+
+/// The number of the write in its client's ledger, for d365_client_resolve().
+///
+/// Errors: D365_NOT_AVAILABLE for a read; D365_NULL_POINTER, and what can be wrong with a handle. See
+/// also d365_client_ledger().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_ledger_id(
+    response: *const d365_response_t,
+    id: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(id, "id") }?;
+        let id = response.response.ledger_id();
+        place.set(clamp(id.ok_or_else(|| Failure::absent("ledger id"))?));
         Ok(())
     })
 }

@@ -80,12 +80,32 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |-------------------------|-----------------|----------------------------------------------|
 /// | `alternate_url`         | by the URL rule | the other endpoint's URL, of any origin      |
 /// | `url_form`              | none            | `host`, `path`                               |
-/// | `preset`                | `dotnet`        | `dotnet`                                     |
+/// | `preset`                | `safe`          | `safe`: no switch without proof, no write    |
+/// |                         |                 | sent twice that could be executed twice;     |
+/// |                         |                 | `dotnet`: what the .NET SDK does             |
 /// | `auto_switch`           | `auto`          | `auto`, `on`, `off`                          |
 /// | `connect_timeout_ms`    | 10000           | 1 to 86400000; for each address              |
 /// | `attempt_timeout_ms`    | 120000          | likewise; one attempt, whole                 |
 /// | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
 /// | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
+/// | `probe_after_ms`        | 1000            | 0 to 86400000; silence after which the       |
+/// |                         |                 | endpoint is probed while a call waits;       |
+/// |                         |                 | 0: never                                     |
+/// | `probe_timeout_ms`      | 1000            | 1 to 86400000; one probe, whole              |
+/// | `probe_path`            | WhoAmI          | a path from the base URL on that is read     |
+/// |                         |                 | with GET; `/api/data/v9.2/WhoAmI`            |
+/// | `write_grace_ms`        | 10000           | 0 to 86400000; how long the answer to a      |
+/// |                         |                 | write is waited for whose endpoint was left  |
+/// | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
+/// |                         |                 | long another one needs more proof; 0: none   |
+/// | `max_attempts`          | 4               | 1 to 100; of one call                        |
+/// | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
+/// |                         |                 | of recent calls, at least 10 a second        |
+/// | `replication_window_ms` | 300000          | 0 to 86400000; how long before and after a   |
+/// |                         |                 | switch rows may be missing at the new        |
+/// |                         |                 | endpoint; 0: none                            |
+/// | `update_guard`          | `on`            | `on`: within that time after a switch a      |
+/// |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
 /// | `ca_bundle`             | system store    | path of a PEM file, read by open             |
 /// | `client_certificate`    | none            | path of a PEM file with the certificate's    |
 /// |                         |                 | chain and its key, read by open              |

@@ -133,6 +133,8 @@ pub const D365_OPERATION_UNSAFE: i32 = 4;
 
 /// Presets (int32): what the .NET SDK does.
 pub const D365_PRESET_DOTNET: i32 = 1;
+/// No switch without proof, and no write sent twice that could be executed twice. The default.
+pub const D365_PRESET_SAFE: i32 = 2;
 
 pub(crate) fn status_of(kind: core::ErrorKind) -> d365_status_t {
     use core::ErrorKind;
@@ -195,6 +197,15 @@ pub(crate) fn effect(effect: core::Effect) -> i32 {
         core::Effect::Executed => D365_EFFECT_EXECUTED,
         core::Effect::NotExecuted => D365_EFFECT_NOT_EXECUTED,
         core::Effect::Unknown => D365_EFFECT_UNKNOWN,
+    }
+}
+
+pub(crate) fn operation(operation: core::Operation) -> i32 {
+    match operation {
+        core::Operation::Read => D365_OPERATION_READ,
+        core::Operation::Idempotent => D365_OPERATION_IDEMPOTENT,
+        core::Operation::Guarded => D365_OPERATION_GUARDED,
+        core::Operation::Unsafe => D365_OPERATION_UNSAFE,
     }
 }
 

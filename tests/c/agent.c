@@ -39,8 +39,6 @@ static pthread_cond_t changed;
 static struct client *clients;
 static struct call *calls;
 
-static const char *const operations[] = {"auto", "read", "idempotent", "guarded", "unsafe"};
-
 static char *copy(const char *text)
 {
     char *other = NULL;
@@ -81,24 +79,18 @@ static void reply(d365_item_t *item, int32_t decision)
     CHECK(status == D365_OK || status == D365_LATE);
 }
 
+static void keep(struct client *c, cJSON *record)
+{
+    pthread_mutex_lock(&lock);
+    cJSON_AddItemToArray(c->events, record);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
 static void handle_event(struct client *c, d365_item_t *item, int32_t kind, const char *action)
 {
-    cJSON *record = cJSON_CreateObject();
-    d365_str_t previous, next, reason;
-    int64_t epoch, automatic;
+    cJSON *record = event_record(item);
     int is_call = strcmp(action, "call") == 0;
-
-    CHECK(d365_item_text(item, D365_ITEM_PREVIOUS_URL, &previous) == D365_OK);
-    CHECK(d365_item_text(item, D365_ITEM_NEW_URL, &next) == D365_OK);
-    CHECK(d365_item_text(item, D365_ITEM_REASON, &reason) == D365_OK);
-    CHECK(d365_item_number(item, D365_ITEM_EPOCH, &epoch) == D365_OK);
-    CHECK(d365_item_number(item, D365_ITEM_AUTOMATIC, &automatic) == D365_OK);
-    cJSON_AddStringToObject(record, "event", d365_event_kind_name(kind));
-    cJSON_AddStringToObject(record, "previous_url", previous.data);
-    cJSON_AddStringToObject(record, "new_url", next.data);
-    cJSON_AddNumberToObject(record, "epoch", (double)epoch);
-    cJSON_AddStringToObject(record, "reason", reason.data);
-    cJSON_AddBoolToObject(record, "automatic", automatic != 0);
 
     if (strcmp(action, "proceed") == 0)
         reply(item, D365_PROCEED);
@@ -114,11 +106,7 @@ static void handle_event(struct client *c, d365_item_t *item, int32_t kind, cons
         /* C has nothing to throw: the item is freed without a reply. */
         CHECK(strcmp(action, "throw") == 0 || strcmp(action, "listen") == 0);
     cJSON_AddItemToObject(record, "inner", is_call ? call_inside(c->client) : cJSON_CreateNull());
-
-    pthread_mutex_lock(&lock);
-    cJSON_AddItemToArray(c->events, record);
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    keep(c, record);
 }
 
 static void on_item(void *user_data, d365_item_t *item)
@@ -142,6 +130,8 @@ static void on_item(void *user_data, d365_item_t *item)
         pthread_mutex_unlock(&lock);
     } else if (kind == D365_ITEM_BODY) {
         take_piece(item);
+    } else {
+        keep(c, event_record(item));
     }
     CHECK(d365_item_free(item) == D365_OK);
 }
@@ -174,7 +164,7 @@ static d365_status_t apply_setting(d365_settings_t *settings, const cJSON *setti
     if (cJSON_IsString(setting))
         return d365_settings_set(settings, setting->string, D365_NTS, setting->valuestring, D365_NTS, error);
     if (cJSON_IsNumber(setting)) {
-        snprintf(value, sizeof value, "%.0f", setting->valuedouble);
+        snprintf(value, sizeof value, "%.15g", setting->valuedouble);
     } else if (cJSON_IsBool(setting)) {
         strcpy(value, cJSON_IsTrue(setting) ? "on" : "off");
     } else {
@@ -203,7 +193,8 @@ static cJSON *do_open(const cJSON *request)
     c->token = copy(text_of(request, "token"));
     c->events = cJSON_CreateArray();
     c->mask = (c->on_required ? (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED : 0)
-              | (c->on_switched ? (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCHED : 0);
+              | (c->on_switched ? (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCHED : 0)
+              | mask_of(cJSON_GetObjectItemCaseSensitive(request, "events"));
     status = d365_settings_new(url, D365_NTS, &settings, &error);
     cJSON_ArrayForEach(setting, cJSON_GetObjectItemCaseSensitive(request, "settings"))
         if (status == D365_OK && !cJSON_IsNull(setting))
@@ -270,10 +261,14 @@ static d365_status_t build(const cJSON *json, d365_request_t **request, struct f
     if (status == D365_OK && cJSON_IsNumber(timeout))
         status = d365_request_set_timeout_ms(*request, (int64_t)timeout->valuedouble, error);
     if (status == D365_OK && operation) {
-        while (number < 5 && strcmp(operations[number], operation) != 0)
+        while (number <= D365_OPERATION_UNSAFE && strcmp(operation_name(number), operation) != 0)
             number++;
         status = d365_request_set_operation(*request, number, error);
     }
+    if (status == D365_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "guarded_create")))
+        status = d365_request_set_guarded_create(*request, 1, error);
+    if (status == D365_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "upsert")))
+        status = d365_request_set_upsert(*request, 1, error);
     if (status == D365_OK)
         status = set_flow(flow, json, *request, error);
     return status;
@@ -445,6 +440,16 @@ static cJSON *do_events(const cJSON *json)
     return answer;
 }
 
+static cJSON *do_ledger(const cJSON *json)
+{
+    return list_ledger(find_client(json)->client, text_of(json, "selection"));
+}
+
+static cJSON *do_resolve(const cJSON *json)
+{
+    return resolve(find_client(json)->client, json);
+}
+
 static cJSON *do_prepared(const cJSON *json)
 {
     cJSON *answer = fine();
@@ -475,7 +480,7 @@ static const struct {
     {"await", do_await}, {"cancel", do_cancel}, {"state", do_state},
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
     {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
-    {"misuse", do_misuse},
+    {"ledger", do_ledger}, {"resolve", do_resolve}, {"misuse", do_misuse},
 };
 
 static void close_all(void)

@@ -55,6 +55,20 @@ cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *er
 
 /* "role", null for neither. */
 void add_role(cJSON *object, int64_t role);
+cJSON *number_or_null(int64_t number, int is_there);
+/* The names of D365_OPERATION_... and D365_EFFECT_.... */
+const char *operation_name(int64_t operation);
+const char *effect_name(int64_t effect);
+
+/* The bits of the kinds in an array of their names. */
+uint64_t mask_of(const cJSON *events);
+/* An event with what it has. */
+cJSON *event_record(const d365_item_t *item);
+
+/* {"ok":true,"ledger":[...]} or a refusal. `selection` is "all" or "suspects". */
+cJSON *list_ledger(const d365_client_t *client, const char *selection);
+/* {"do":"resolve","id":...,"resolution":...} */
+cJSON *resolve(d365_client_t *client, const cJSON *request);
 
 /* The prepare function of a client, whose settings and client own it; none without orders. */
 struct hook;

@@ -4,6 +4,7 @@
 static const char *const roles[] = {"unknown", "primary", "alternate"};
 static const char *const phases[] = {"unknown", "not_sent", "sent", "responded"};
 static const char *const effects[] = {"none", "executed", "not_executed", "unknown"};
+static const char *const operations[] = {"auto", "read", "idempotent", "guarded", "unsafe"};
 
 #define NAME(names, number) \
     ((number) >= 0 && (size_t)(number) < sizeof(names) / sizeof *(names) ? (names)[number] : "unknown")
@@ -13,9 +14,25 @@ const char *text_of(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static cJSON *number_or_null(int64_t number, int is_there)
+cJSON *number_or_null(int64_t number, int is_there)
 {
     return is_there ? cJSON_CreateNumber((double)number) : cJSON_CreateNull();
+}
+
+const char *operation_name(int64_t operation)
+{
+    return NAME(operations, operation);
+}
+
+const char *effect_name(int64_t effect)
+{
+    return NAME(effects, effect);
+}
+
+static void add_ledger_id(cJSON *object, d365_status_t status, int64_t id)
+{
+    CHECK(status == D365_OK || status == D365_NOT_AVAILABLE);
+    cJSON_AddItemToObject(object, "ledger_id", number_or_null(id, status == D365_OK));
 }
 
 cJSON *fine(void)
@@ -76,6 +93,8 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     d365_str_t message;
     d365_status_t said;
     int32_t effect, switched, http_status = 0, code = 0;
+    int64_t id = 0;
+    d365_status_t has_id;
     int has_status, has_code;
 
     CHECK(error != NULL);
@@ -86,15 +105,17 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     CHECK(d365_error_attempts(error, &attempts) == D365_OK);
     has_status = d365_error_http_status(error, &http_status) == D365_OK;
     has_code = d365_error_service_code(error, &code) == D365_OK;
+    has_id = d365_error_ledger_id(error, &id);
     cJSON_AddFalseToObject(answer, "ok");
     body = cJSON_AddObjectToObject(answer, "error");
     cJSON_AddStringToObject(body, "kind", d365_status_name(status));
     cJSON_AddNullToObject(body, "type");
     cJSON_AddStringToObject(body, "message", message.data);
-    cJSON_AddStringToObject(body, "effect", NAME(effects, effect));
+    cJSON_AddStringToObject(body, "effect", effect_name(effect));
     cJSON_AddBoolToObject(body, "switched", switched);
     cJSON_AddItemToObject(body, "http_status", number_or_null(http_status, has_status));
     cJSON_AddItemToObject(body, "code", number_or_null(code, has_code));
+    add_ledger_id(body, has_id, id);
     cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
     CHECK(d365_error_free(error) == D365_OK);
     return answer;
@@ -138,6 +159,8 @@ cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *er
     d365_attempts_t *attempts;
     d365_str_t url;
     int32_t http_status, effect, switched;
+    int64_t id = 0;
+    d365_status_t has_id;
 
     if (status != D365_OK) {
         answer = refusal(status, error);
@@ -159,8 +182,10 @@ cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *er
     else
         add_body(body, response);
     add_body_reads(body, flow);
-    cJSON_AddStringToObject(body, "effect", NAME(effects, effect));
+    cJSON_AddStringToObject(body, "effect", effect_name(effect));
     cJSON_AddBoolToObject(body, "switched", switched);
+    has_id = d365_response_ledger_id(response, &id);
+    add_ledger_id(body, has_id, id);
     cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
     CHECK(d365_response_free(response) == D365_OK);
     return answer;

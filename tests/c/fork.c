@@ -63,7 +63,9 @@ static void the_parents_handles(void)
     d365_settings_t *settings = NULL;
     d365_error_t *error = NULL, *old = NULL;
     d365_item_t *item = NULL;
+    d365_ledger_t *ledger = NULL;
     d365_str_t view = {"", 0};
+    size_t count = 99;
     pid_t child;
 
     OK(d365_queue_new(0, &queue, NULL));
@@ -73,6 +75,7 @@ static void the_parents_handles(void)
     OK(d365_client_submit(busy, request, NULL, &pending, NULL)); /* in flight while it forks */
     STATUS(D365_ENDPOINT_NOT_FOUND, d365_client_send(client, request, &response, &old));
     OK(d365_settings_new("https://contoso.crm.dynamics.com", D365_NTS, &settings, NULL));
+    OK(d365_client_ledger(client, D365_LEDGER_ALL, &ledger, NULL));
 
     child = fork_guarded();
     if (child == 0) {
@@ -84,6 +87,10 @@ static void the_parents_handles(void)
         STATUS(D365_FORKED, d365_client_primary_url(client, &view, NULL));
         STATUS(D365_FORKED, d365_client_submit(busy, request, NULL, NULL, NULL));
         STATUS(D365_FORKED, d365_client_shutdown(busy, 1000, NULL));
+        STATUS(D365_FORKED, d365_client_ledger(client, D365_LEDGER_ALL, &ledger, NULL));
+        STATUS(D365_FORKED, d365_client_resolve(client, 1, D365_RESOLUTION_LOST, NULL));
+        STATUS(D365_FORKED, d365_ledger_count(ledger, &count));
+        STATUS(D365_FORKED, d365_ledger_free(ledger));
         STATUS(D365_FORKED, d365_client_open(settings, &client, NULL));
         STATUS(D365_FORKED, d365_pending_cancel(pending, NULL));
         STATUS(D365_FORKED, d365_queue_next(queue, -1, &item, NULL));
@@ -112,6 +119,9 @@ static void the_parents_handles(void)
     STATUS(D365_ENDPOINT_NOT_FOUND, d365_client_send(client, request, &response, NULL));
     OK(d365_error_message(old, &view));
     OK(d365_error_free(old));
+    OK(d365_ledger_count(ledger, &count));
+    CHECK(count == 0);
+    OK(d365_ledger_free(ledger));
     OK(d365_pending_cancel(pending, NULL));
     OK(d365_pending_free(pending));
     OK(d365_settings_free(settings));
@@ -309,6 +319,7 @@ static void inside_a_prepare(void)
     OK(d365_queue_new(0, &queue, NULL));
     OK(d365_settings_new("http://contoso.crm.twin.test", D365_NTS, &settings, NULL));
     OK(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL));
+    OK(d365_settings_set(settings, "preset", D365_NTS, "dotnet", D365_NTS, NULL));
     OK(d365_settings_set(settings, "auto_switch", D365_NTS, "off", D365_NTS, NULL));
     OK(d365_settings_set_queue(settings, queue, NULL, NULL));
     OK(d365_settings_set_prepare(settings, fork_in_prepare, NULL, NULL, NULL));

@@ -241,23 +241,10 @@ static void tokens(void)
     check_tokens("off");
 }
 
-static int64_t item_number(const d365_item_t *item, int32_t field)
-{
-    int64_t value = -999;
-    OK(d365_item_number(item, field, &value));
-    return value;
-}
-
-static int item_text_is(const d365_item_t *item, int32_t field, const char *wanted)
-{
-    d365_str_t text = {"", 0};
-    OK(d365_item_text(item, field, &text));
-    return strcmp(text.data, wanted) == 0;
-}
-
 static void check_switch(d365_item_t *item)
 {
     d365_str_t text;
+    int64_t none;
     CHECK(item_text_is(item, D365_ITEM_PREVIOUS_URL, contoso.primary_url));
     CHECK(item_text_is(item, D365_ITEM_NEW_URL, contoso.alternate_url));
     CHECK(item_text_is(item, D365_ITEM_REASON, "endpoint_not_found"));
@@ -270,6 +257,13 @@ static void check_switch(d365_item_t *item)
     CHECK(item_number(item, D365_ITEM_FAULT_KIND) == D365_FAULT_ENDPOINT_NOT_FOUND);
     CHECK(item_number(item, D365_ITEM_DROPPED) == 0);
     CHECK(item_number(item, D365_ITEM_TIME_MS) > INT64_C(1600000000000));
+    CHECK(item_number(item, D365_ITEM_PROBED) == D365_PROBED_NONE);
+    STATUS(D365_NOT_AVAILABLE, d365_item_number(item, D365_ITEM_LEDGER_ID, &none));
+    STATUS(D365_NOT_AVAILABLE, d365_item_number(item, D365_ITEM_IN_DOUBT, &none));
+    STATUS(D365_NOT_AVAILABLE, d365_item_number(item, D365_ITEM_ACKNOWLEDGED, &none));
+    STATUS(D365_NOT_AVAILABLE, d365_item_number(item, D365_ITEM_RETRY_AFTER_MS, &none));
+    STATUS(D365_NOT_AVAILABLE, d365_item_text(item, D365_ITEM_METHOD, &text));
+    STATUS(D365_NOT_AVAILABLE, d365_item_text(item, D365_ITEM_URL, &text));
 }
 
 static const uint64_t both = (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED

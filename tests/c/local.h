@@ -37,6 +37,7 @@ static inline d365_client_t *local_client(int port, d365_queue_t *queue, void *u
              "contoso.crm.twin.test:80:127.0.0.1:%d,contoso--s.crm.twin.test:80:127.0.0.1:%d", port, port);
     MUST(d365_settings_new("http://contoso.crm.twin.test", D365_NTS, &settings, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "preset", D365_NTS, "dotnet", D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "auto_switch", D365_NTS, "off", 3, NULL) == D365_OK);
     if (queue != NULL)
         MUST(d365_settings_set_queue(settings, queue, user_data, NULL) == D365_OK);

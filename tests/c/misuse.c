@@ -28,6 +28,7 @@ static void check_error(d365_error_t *error, d365_status_t wanted)
     STATUS(D365_NOT_AVAILABLE, d365_error_http_status(error, &number));
     STATUS(D365_NOT_AVAILABLE, d365_error_service_code(error, &number));
     STATUS(D365_NOT_AVAILABLE, d365_error_retry_after_ms(error, &ms));
+    STATUS(D365_NOT_AVAILABLE, d365_error_ledger_id(error, &ms));
     STATUS(D365_NOT_AVAILABLE, d365_error_response(error, &response));
     CHECK(response == NULL && ms == -1);
     OK(d365_error_attempts(error, &attempts));
@@ -42,8 +43,11 @@ static void null_pointers(void)
 {
     d365_settings_t *settings = NULL;
     d365_request_t *request = NULL;
+    d365_ledger_t *ledger = NULL;
     d365_error_t *error = NULL;
     d365_str_t view;
+    size_t count = 99;
+    int64_t number = -1;
     STATUS(D365_NULL_POINTER, d365_settings_new(NULL, 5, &settings, NULL));
     STATUS(D365_NULL_POINTER, d365_settings_new(NULL, D365_NTS, &settings, NULL));
     STATUS(D365_NULL_POINTER, d365_settings_new(url, D365_NTS, NULL, &error));
@@ -60,6 +64,17 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER, d365_client_open(NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_send(NULL, NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_primary_url(NULL, &view, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_ledger(NULL, D365_LEDGER_ALL, &ledger, &error));
+    check_error(error, D365_NULL_POINTER);
+    STATUS(D365_NULL_POINTER, d365_client_resolve(NULL, 1, D365_RESOLUTION_LOST, NULL));
+    STATUS(D365_NULL_POINTER, d365_ledger_count(NULL, &count));
+    STATUS(D365_NULL_POINTER, d365_ledger_number(NULL, 0, D365_LEDGER_ID, &number));
+    STATUS(D365_NULL_POINTER, d365_ledger_text(NULL, 0, D365_LEDGER_URL, &view));
+    STATUS(D365_NULL_POINTER, d365_response_ledger_id(NULL, &number));
+    STATUS(D365_NULL_POINTER, d365_error_ledger_id(NULL, &number));
+    STATUS(D365_NULL_POINTER, d365_request_set_guarded_create(NULL, 1, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_set_upsert(NULL, 1, NULL));
+    CHECK(ledger == NULL && count == 99 && number == -1);
     STATUS(D365_NULL_POINTER, d365_queue_next(NULL, 0, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_queue_new(0, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_error_message(NULL, &view));
@@ -92,6 +107,7 @@ static void null_is_freed_by_everybody(void)
     OK(d365_request_free(NULL));
     OK(d365_response_free(NULL));
     OK(d365_attempts_free(NULL));
+    OK(d365_ledger_free(NULL));
     OK(d365_client_free(NULL));
     OK(d365_pending_free(NULL));
     OK(d365_queue_free(NULL));
@@ -142,6 +158,46 @@ static void handles(void)
     STATUS(D365_INVALID_HANDLE, d365_request_free(request));
 }
 
+/* A list of no writes: what is wrong with the handle or a place is said before there is an index to be wrong. */
+static void ledgers(void)
+{
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_ledger_t *ledger = NULL, *same;
+    d365_text_t *text = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t view = {"", 0};
+    int64_t number = -7;
+    size_t count = 99;
+    STATUS(D365_NULL_POINTER, d365_client_ledger(client, D365_LEDGER_ALL, NULL, NULL));
+    OK(d365_client_ledger(client, D365_LEDGER_ALL, &ledger, NULL));
+    OK(d365_ledger_count(ledger, &count));
+    CHECK(count == 0);
+    STATUS(D365_NULL_POINTER, d365_ledger_count(ledger, NULL));
+    STATUS(D365_NULL_POINTER, d365_ledger_number(ledger, 0, D365_LEDGER_ID, NULL));
+    STATUS(D365_NULL_POINTER, d365_ledger_text(ledger, 0, D365_LEDGER_URL, NULL));
+    STATUS(D365_NOT_AVAILABLE, d365_ledger_number(ledger, 0, D365_LEDGER_ID, &number));
+    STATUS(D365_NOT_AVAILABLE, d365_ledger_text(ledger, (size_t)-1, D365_LEDGER_URL, &view));
+    OK(d365_url_alternate(url, D365_NTS, &text, NULL));
+    STATUS(D365_WRONG_HANDLE, d365_ledger_count((const d365_ledger_t *)text, &count));
+    STATUS(D365_WRONG_HANDLE, d365_ledger_free((d365_ledger_t *)client));
+    STATUS(D365_WRONG_HANDLE, d365_attempts_count((const d365_attempts_t *)ledger, &count));
+    same = (d365_ledger_t *)text;
+    STATUS(D365_WRONG_HANDLE, d365_client_ledger((const d365_client_t *)ledger, D365_LEDGER_ALL, &same, &error));
+    check_error(error, D365_WRONG_HANDLE);
+    CHECK(same == (d365_ledger_t *)text);
+    OK(d365_client_free(client));
+    OK(d365_ledger_count(ledger, &count)); /* it outlives its client */
+    OK(d365_ledger_free(ledger));
+    STATUS(D365_INVALID_HANDLE, d365_ledger_free(ledger));
+    STATUS(D365_INVALID_HANDLE, d365_ledger_count(ledger, &count));
+    STATUS(D365_INVALID_HANDLE, d365_ledger_number(ledger, 0, D365_LEDGER_ID, &number));
+    STATUS(D365_INVALID_HANDLE, d365_ledger_text(ledger, 0, D365_LEDGER_URL, &view));
+    STATUS(D365_INVALID_HANDLE, d365_client_ledger(client, D365_LEDGER_ALL, &ledger, NULL));
+    STATUS(D365_INVALID_HANDLE, d365_client_resolve(client, 1, D365_RESOLUTION_LOST, NULL));
+    CHECK(number == -7 && view.len == 0 && count == 0);
+    OK(d365_text_free(text));
+}
+
 static void texts(void)
 {
     d365_settings_t *settings = NULL;
@@ -170,6 +226,9 @@ static void settings(void)
 {
     static const char *const known[][2] = {
         {"alternate_url", "https://elsewhere.example.com"}, {"url_form", "host"}, {"preset", "dotnet"},
+        {"preset", "safe"}, {"probe_after_ms", "0"}, {"probe_timeout_ms", "1"}, {"probe_path", "/"},
+        {"write_grace_ms", "0"}, {"hold_down_ms", "0"}, {"max_attempts", "1"}, {"retry_budget", "0.25"},
+        {"replication_window_ms", "0"}, {"update_guard", "off"},
         {"auto_switch", "on"}, {"connect_timeout_ms", "1000"}, {"attempt_timeout_ms", "2000"},
         {"deadline_ms", "3000"}, {"handler_timeout_ms", "400"}, {"ca_bundle", "/nowhere/ca.pem"},
         {"tls_verify", "on"}, {"connect_to", "a.test:443:127.0.0.1:4443,b.test:443:127.0.0.1:4444"},
@@ -180,7 +239,8 @@ static void settings(void)
         {"max_redirects", "0"}, {"max_redirects", "20"}, {"allowed_hosts", "elsewhere.test, other.test:8080"},
     };
     static const char *const bad[][2] = {
-        {"preset", "unheard-of"}, {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
+        {"preset", "unheard-of"}, {"probe_timeout_ms", "0"}, {"probe_path", "api"}, {"max_attempts", "0"},
+        {"retry_budget", "1.5"}, {"update_guard", "1"}, {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
         {"connect_timeout_ms", "0"}, {"deadline_ms", "soon"}, {"deadline_ms", ""}, {"tls_verify", "2"},
         {"connect_to", "a:b"}, {"url_form", "both"}, {"max_connections", "99999999999999999999"},
         {"http2", "3"}, {"decompress", "gzip"}, {"proxy", "socks5://proxy.test:1080"}, {"max_redirects", "21"},
@@ -222,6 +282,7 @@ static void numbers(void)
     d365_request_t *request = local_request("GET", "/");
     d365_client_t *client = local_client(local_port(0), NULL, NULL);
     d365_queue_t *queue = NULL;
+    d365_ledger_t *ledger = NULL;
     d365_fault_t *fault = NULL;
     int32_t starts = 7;
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, 0, NULL));
@@ -233,6 +294,15 @@ static void numbers(void)
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A B", 3, "x", 1, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A", 1, "x\r\ny", 4, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_client_shutdown(client, -1, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_ledger(client, 2, &ledger, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_ledger(client, -1, &ledger, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_resolve(client, 1, D365_RESOLUTION_NONE, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_resolve(client, 1, 4, NULL));
+    STATUS(D365_NOT_AVAILABLE, d365_client_resolve(client, 1, D365_RESOLUTION_LOST, NULL));
+    STATUS(D365_NOT_AVAILABLE, d365_client_resolve(client, 0, D365_RESOLUTION_LOST, NULL));
+    STATUS(D365_NOT_AVAILABLE, d365_client_resolve(client, INT64_MIN, D365_RESOLUTION_LOST, NULL));
+    STATUS(D365_NOT_AVAILABLE, d365_client_resolve(client, INT64_MAX, D365_RESOLUTION_LOST, NULL));
+    CHECK(ledger == NULL);
     OK(d365_queue_new(0, &queue, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_queue_close(queue, -1, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_fault_from_response(99, NULL, 0, NULL, 0, &fault, NULL));
@@ -278,6 +348,7 @@ int main(void)
     null_pointers();
     null_is_freed_by_everybody();
     handles();
+    ledgers();
     texts();
     settings();
     numbers();

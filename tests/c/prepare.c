@@ -307,6 +307,7 @@ static d365_settings_t *raw_settings(int port, struct hook *hook, int32_t (*act)
              port);
     OK(d365_settings_new("http://contoso.crm.twin.test", D365_NTS, &settings, NULL));
     OK(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL));
+    OK(d365_settings_set(settings, "preset", D365_NTS, "dotnet", D365_NTS, NULL));
     OK(d365_settings_set(settings, "auto_switch", D365_NTS, "off", D365_NTS, NULL));
     OK(d365_settings_set(settings, "allowed_hosts", D365_NTS, "elsewhere.test", D365_NTS, NULL));
     OK(d365_settings_set_prepare(settings, prepare, hook, on_destroy, NULL));

@@ -14,7 +14,20 @@ static void names(void)
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_ENDPOINT_SWITCHED), "EndpointSwitched") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_ITEM_COMPLETION), "Completion") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_ITEM_BODY), "Body") == 0);
-    CHECK(strcmp(d365_event_kind_name(3), "unknown") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_EVENT_WRITE_IN_DOUBT), "WriteInDoubt") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_EVENT_DATA_LOSS_SUSPECTED), "DataLossSuspected") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_EVENT_CALL_RETRIED), "CallRetried") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_EVENT_THROTTLED), "Throttled") == 0);
+    CHECK(strcmp(d365_event_kind_name(8), "unknown") == 0);
+    CHECK(strcmp(d365_probed_name(D365_PROBED_NONE), "none") == 0);
+    CHECK(strcmp(d365_probed_name(D365_PROBED_REACHABLE), "reachable") == 0);
+    CHECK(strcmp(d365_probed_name(D365_PROBED_SERVES), "serves") == 0);
+    CHECK(strcmp(d365_probed_name(-1), "unknown") == 0);
+    CHECK(strcmp(d365_resolution_name(D365_RESOLUTION_NONE), "none") == 0);
+    CHECK(strcmp(d365_resolution_name(D365_RESOLUTION_CONFIRMED), "confirmed") == 0);
+    CHECK(strcmp(d365_resolution_name(D365_RESOLUTION_REPLAYED), "replayed") == 0);
+    CHECK(strcmp(d365_resolution_name(D365_RESOLUTION_LOST), "lost") == 0);
+    CHECK(strcmp(d365_resolution_name(4), "unknown") == 0);
 }
 
 static int gives(d365_text_t *text, const char *wanted)

@@ -15,6 +15,8 @@ struct org {
 };
 
 static char ca_file[1024];
+/* The rules of the clients that are opened. */
+static const char *preset = "dotnet";
 static int control_port;
 
 static inline const char *text_of(const cJSON *object, const char *key)
@@ -130,6 +132,7 @@ static inline d365_settings_t *settings_for(const struct org *org, d365_queue_t 
     MUST(d365_settings_new(org->primary_url, D365_NTS, &settings, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "ca_bundle", D365_NTS, ca_file, D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "connect_to", D365_NTS, org->connect_to, D365_NTS, NULL) == D365_OK);
+    MUST(d365_settings_set(settings, "preset", D365_NTS, preset, D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "auto_switch", D365_NTS, auto_switch, D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "handler_timeout_ms", D365_NTS, "60000", D365_NTS, NULL) == D365_OK);
     if (queue)
@@ -211,6 +214,31 @@ static inline int32_t status_of(d365_response_t *response)
     OK(d365_response_status(response, &status));
     OK(d365_response_free(response));
     return status;
+}
+
+/* 0: it has none, as a read. */
+static inline int64_t ledger_id_of(const d365_response_t *response)
+{
+    int64_t id = 0;
+    d365_status_t status = d365_response_ledger_id(response, &id);
+    CHECK(status == (id == 0 ? D365_NOT_AVAILABLE : D365_OK));
+    return id;
+}
+
+static inline int64_t item_number(const d365_item_t *item, int32_t field)
+{
+    int64_t value = -999;
+    OK(d365_item_number(item, field, &value));
+    return value;
+}
+
+static inline int item_text_is(const d365_item_t *item, int32_t field, const char *wanted)
+{
+    d365_str_t text = {"", 0};
+    OK(d365_item_text(item, field, &text));
+    if (strcmp(text.data, wanted) != 0)
+        printf("     got %s, wanted %s\n", text.data, wanted);
+    return strcmp(text.data, wanted) == 0;
 }
 
 static inline int says(d365_error_t *error, const char *text)

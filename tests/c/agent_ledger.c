@@ -1,0 +1,81 @@
+/* The writes on record, as the agent tells of them. */
+#include "agent.h"
+
+static void add_ledger_text(cJSON *entry, const char *key, const d365_ledger_t *ledger, size_t index, int32_t field)
+{
+    d365_str_t text;
+    CHECK(d365_ledger_text(ledger, index, field, &text) == D365_OK);
+    if (text.len == 0)
+        cJSON_AddNullToObject(entry, key);
+    else
+        cJSON_AddStringToObject(entry, key, text.data);
+}
+
+static cJSON *entry_json(const d365_ledger_t *ledger, size_t index)
+{
+    int64_t n[D365_LEDGER_ATTEMPTS + 1] = {0};
+    int32_t field;
+    cJSON *entry = cJSON_CreateObject();
+    for (field = D365_LEDGER_ID; field <= D365_LEDGER_ATTEMPTS; field++)
+        CHECK(d365_ledger_number(ledger, index, field, &n[field]) == D365_OK);
+    CHECK(n[D365_LEDGER_ENDED_MS] == -1 || n[D365_LEDGER_ENDED_MS] >= n[D365_LEDGER_STARTED_MS]);
+    cJSON_AddNumberToObject(entry, "id", (double)n[D365_LEDGER_ID]);
+    add_ledger_text(entry, "method", ledger, index, D365_LEDGER_METHOD);
+    add_ledger_text(entry, "url", ledger, index, D365_LEDGER_URL);
+    cJSON_AddStringToObject(entry, "operation", operation_name(n[D365_LEDGER_OPERATION]));
+    if (n[D365_LEDGER_EFFECT] == -1)
+        cJSON_AddNullToObject(entry, "effect");
+    else
+        cJSON_AddStringToObject(entry, "effect", effect_name(n[D365_LEDGER_EFFECT]));
+    cJSON_AddBoolToObject(entry, "is_suspect", n[D365_LEDGER_IS_SUSPECT] != 0);
+    if (n[D365_LEDGER_RESOLUTION] == D365_RESOLUTION_NONE)
+        cJSON_AddNullToObject(entry, "resolution");
+    else
+        cJSON_AddStringToObject(entry, "resolution", d365_resolution_name((int32_t)n[D365_LEDGER_RESOLUTION]));
+    add_role(entry, n[D365_LEDGER_ROLE]);
+    cJSON_AddNumberToObject(entry, "epoch", (double)n[D365_LEDGER_EPOCH]);
+    cJSON_AddNumberToObject(entry, "attempts", (double)n[D365_LEDGER_ATTEMPTS]);
+    add_ledger_text(entry, "row", ledger, index, D365_LEDGER_ROW_URL);
+    cJSON_AddItemToObject(entry, "body_length",
+                          number_or_null(n[D365_LEDGER_BODY_LENGTH], n[D365_LEDGER_BODY_LENGTH] != -1));
+    add_ledger_text(entry, "body_digest", ledger, index, D365_LEDGER_BODY_DIGEST);
+    cJSON_AddBoolToObject(entry, "is_ended", n[D365_LEDGER_ENDED_MS] != -1);
+    return entry;
+}
+
+cJSON *list_ledger(const d365_client_t *client, const char *selection)
+{
+    d365_ledger_t *ledger = NULL;
+    d365_error_t *error = NULL;
+    cJSON *answer, *list;
+    size_t count, i;
+    d365_status_t status;
+    CHECK(selection != NULL);
+    CHECK(strcmp(selection, "all") == 0 || strcmp(selection, "suspects") == 0);
+    status = d365_client_ledger(client, strcmp(selection, "all") == 0 ? D365_LEDGER_ALL : D365_LEDGER_SUSPECTS,
+                                &ledger, &error);
+    if (status != D365_OK)
+        return refusal(status, error);
+    answer = fine();
+    list = cJSON_AddArrayToObject(answer, "ledger");
+    CHECK(d365_ledger_count(ledger, &count) == D365_OK);
+    for (i = 0; i < count; i++)
+        cJSON_AddItemToArray(list, entry_json(ledger, i));
+    CHECK(d365_ledger_free(ledger) == D365_OK);
+    return answer;
+}
+
+cJSON *resolve(d365_client_t *client, const cJSON *request)
+{
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(request, "id");
+    const char *found = text_of(request, "resolution");
+    d365_error_t *error = NULL;
+    int32_t resolution = D365_RESOLUTION_CONFIRMED;
+    d365_status_t status;
+    CHECK(cJSON_IsNumber(id) && found != NULL);
+    while (resolution <= D365_RESOLUTION_LOST && strcmp(d365_resolution_name(resolution), found) != 0)
+        resolution++;
+    CHECK(resolution <= D365_RESOLUTION_LOST);
+    status = d365_client_resolve(client, (int64_t)id->valuedouble, resolution, &error);
+    return done(status, error);
+}
