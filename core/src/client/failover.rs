@@ -133,7 +133,9 @@ impl Inner {
     /// `EndpointSwitchRequired`, the decision, the switch, `EndpointSwitched`, in this order.
     async fn switch(self: &Arc<Self>, from: Place, fault: &Fault) -> Result<(), Stay> {
         let is_busy = self.outlet.is_busy();
-        let is_vetoed = self.is_vetoed(from, fault, None).await;
+        let Some(is_vetoed) = self.is_vetoed(from, fault, None).await else {
+            return Ok(());
+        };
         let reply = {
             let mut board = self.board();
             match board.switchboard.decide(from, is_vetoed) {
@@ -162,13 +164,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Raises `EndpointSwitchRequired` and waits for its decision.
+    /// Raises `EndpointSwitchRequired` and waits for its decision. `None`: the application has
+    /// switched by hand meanwhile, and there is nothing to decide.
     pub(super) async fn is_vetoed(
         &self,
         from: Place,
         fault: &Fault,
         probed: Option<Probed>,
-    ) -> bool {
+    ) -> Option<bool> {
         let required = Event {
             probed,
             ..self.event(
@@ -180,11 +183,18 @@ impl Inner {
         };
         // A handler that is running is not asked, and not waited for: it may itself be waiting.
         let is_busy = self.outlet.is_busy();
-        let reply = self.outlet.put(required, !is_busy);
+        let reply = {
+            // In the queue before anybody can switch by hand: events come in the order of epochs.
+            let board = self.board();
+            if board.switchboard.place() != from {
+                return None;
+            }
+            self.outlet.put(required, !is_busy)
+        };
         let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
         // A client that was closed meanwhile stays where it is.
         let is_closed = self.flights.check_is_open().is_err();
-        is_closed || decision.is_none_or(|decision| decision == Decision::Veto)
+        Some(is_closed || decision.is_none_or(|decision| decision == Decision::Veto))
     }
 
     /// Waits for an answer. `None`: the client was closed.

@@ -1,13 +1,14 @@
 //! Guarded creates: sent with an id of the library's, and read back when a repeat finds its row.
 
 use http::StatusCode;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::call::{Call, Outcome};
 use crate::body::Body;
 use crate::classify::is_already_there;
 use crate::decide::switchboard::Place;
-use crate::operation::{Class, Guard};
+use crate::operation::{Class, Guard, Row};
 use crate::rewrite::guarded_create::guarded_create;
 use crate::rewrite::read_back::{created_answer, read_back};
 use crate::rule::Rule;
@@ -42,6 +43,21 @@ pub(super) fn guarded(request: &Request) -> Result<(Request, Class), Error> {
     Ok((guarded, class))
 }
 
+/// Whether a row has what was sent, as far as both say it. Under an id of the application's own
+/// somebody else may have created another row. A value that the service writes in another way
+/// counts as another: then it is not known whose row it is.
+fn is_as_sent(sent: &[u8], row: &[u8]) -> bool {
+    let (Ok(Value::Object(sent)), Ok(Value::Object(row))) =
+        (serde_json::from_slice(sent), serde_json::from_slice(row))
+    else {
+        return false;
+    };
+    sent.iter().all(|(name, value)| {
+        let is_plain = value.is_string() || value.is_number() || value.is_boolean();
+        !is_plain || name.contains('@') || row.get(name).is_none_or(|there| there == value)
+    })
+}
+
 impl Call<'_> {
     /// Whether a create was told that its row is there, and an earlier attempt may have put it
     /// there.
@@ -61,7 +77,7 @@ impl Call<'_> {
             && !self.client.settings.rules_off.has(Rule::ReadBack)
     }
 
-    /// Reads the row of a guarded create. `None`: it was not found, or could not be read, and
+    /// Reads the row of a guarded create. `None`: it was not found, is another's, or could not be read, and
     /// whether the create was executed is not known.
     pub(super) async fn read_back(&mut self, place: &mut Place) -> Option<Outcome> {
         let guard = self.class.guard.clone()?;
@@ -79,7 +95,10 @@ impl Call<'_> {
         let target = self.client.organization.locate(&request.url).ok()?;
         let back = (request, target);
         let looked = self.attempt(place, Some(&back)).await;
-        if looked.fault.is_some() || looked.answer.is_none() {
+        let (_, row) = looked.answer.filter(|_| looked.fault.is_none())?;
+        // An id that the library has chosen is nobody else's.
+        let is_chosen_here = self.request.is_guarded_create;
+        if !is_chosen_here && matches!(guard.row(), Row::Url(_)) && !is_as_sent(&body, &row) {
             return None;
         }
         let row_url = self.client.organization.url_of(&back.1, place.role);
@@ -91,5 +110,37 @@ impl Call<'_> {
             fault: None,
             stayed: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_as_sent_when_nothing_that_both_say_differs() {
+        let table = [
+            (
+                r#"{"name":"a","n":1}"#,
+                r#"{"name":"a","n":1,"other":2}"#,
+                true,
+            ),
+            (r#"{"name":"a"}"#, r#"{"name":"b"}"#, false),
+            (r#"{"n":1}"#, r#"{"n":2}"#, false),
+            (r#"{"hidden":"a"}"#, r#"{"name":"b"}"#, true),
+            (
+                r#"{"owner@odata.bind":"/x(1)"}"#,
+                r#"{"owner@odata.bind":"y"}"#,
+                true,
+            ),
+            (r#"{"inner":{"a":1}}"#, r#"{"inner":null}"#, true),
+            ("{}", "{}", true),
+            ("{", "{}", false),
+            ("{}", "<html>", false),
+        ];
+        for (sent, row, expected) in table {
+            let is_as_sent = is_as_sent(sent.as_bytes(), row.as_bytes());
+            assert_eq!(is_as_sent, expected, "{sent} {row}");
+        }
     }
 }

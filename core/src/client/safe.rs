@@ -145,7 +145,9 @@ impl Inner {
                 board.parked = board.switching.clone();
             }
         }
-        let is_vetoed = self.is_vetoed(from, fault, probed).await;
+        let Some(is_vetoed) = self.is_vetoed(from, fault, probed).await else {
+            return Ok(());
+        };
         {
             let mut board = self.board();
             match board.switchboard.decide(from, is_vetoed) {
