@@ -1,3 +1,4 @@
+import io.github.d365failover.Effect;
 import io.github.d365failover.EndpointSwitchEvent;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverClientBuilder;
@@ -5,11 +6,14 @@ import io.github.d365failover.FailoverException;
 import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.FaultKind;
+import io.github.d365failover.LedgerEntry;
 import io.github.d365failover.ServiceFault;
 import io.github.d365failover.Token;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -52,19 +56,39 @@ public final class Drill {
         String prefix = env.get("D365_TOKEN_PREFIX");
         if (prefix != null) builder.tokenProvider(request -> Token.of(prefix + request.uri().getHost()));
 
+        int calls;
         try (FailoverClient client = builder.build()) {
             client.addEndpointSwitchRequiredListener(event -> report("EndpointSwitchRequired", event));
             client.addEndpointSwitchedListener(event -> report("EndpointSwitched", event));
+            client.addWriteInDoubtListener(event -> say("event WriteInDoubt " + event.ledgerId() + " " + event.method()
+                    + " " + event.url() + " " + event.reason()));
+            client.addDataLossSuspectedListener(event ->
+                    say("event DataLossSuspected " + event.inDoubt() + " " + event.acknowledged()));
             say("ready");
-            new Drill(client, env.getOrDefault("D365_APP", "java")).work(endOfInput());
+            Drill drill = new Drill(client, env.getOrDefault("D365_APP", "java"));
+            drill.work(endOfInput());
+            drill.saySuspects();
+            calls = drill.calls;
         }
+        // After close() no listener runs any more.
+        say("done " + calls);
     }
 
     private void work(CountDownLatch end) throws InterruptedException {
         for (int n = 1; !end.await(20, TimeUnit.MILLISECONDS); n++) {
             round(n);
         }
-        say("done " + calls);
+    }
+
+    /**
+     * The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application looks
+     * for each at the service, and tells {@link FailoverClient#resolve} what it has found.
+     */
+    private void saySuspects() {
+        for (LedgerEntry write : client.suspects()) {
+            say("suspect " + write.id() + " " + write.effect().map(Drill::label).orElse("in_flight") + " "
+                    + write.method() + " " + write.url());
+        }
     }
 
     private void round(int n) {
@@ -73,18 +97,19 @@ public final class Drill {
                 "create-web",
                 FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
                         .header("Content-Type", "application/json")
-                        .body("{\"name\":\"" + web + "\"}"));
+                        .body("{\"name\":\"" + web + "\"}"),
+                web);
         if (created != null) {
             String row = created.header("OData-EntityId").orElse("");
-            sayCreated(ROW_ID.matcher(row), web);
-            call("read-web", FailoverRequest.builder("GET", row));
+            sayCreated(ROW_ID.matcher(row), web, created);
+            call("read-web", FailoverRequest.builder("GET", row), null);
         }
         String soap = app + "-soap-" + n;
-        FailoverResponse answer = call("create-soap", soap("Create", String.format(CREATE, soap)));
+        FailoverResponse answer = call("create-soap", soap("Create", String.format(CREATE, soap)), soap);
         if (answer != null) {
-            sayCreated(CREATE_RESULT.matcher(answer.bodyString()), soap);
+            sayCreated(CREATE_RESULT.matcher(answer.bodyString()), soap, answer);
         }
-        call("whoami-soap", soap("Execute", WHO_AM_I));
+        call("whoami-soap", soap("Execute", WHO_AM_I), null);
     }
 
     private static FailoverRequest.Builder soap(String operation, String body) {
@@ -95,22 +120,27 @@ public final class Drill {
                         + "</s:Body></s:Envelope>");
     }
 
-    /** Null if it failed: then the next round has new names, so that nothing is ever sent twice by hand. */
-    private FailoverResponse call(String what, FailoverRequest.Builder request) {
+    /**
+     * Null if it failed: then the next round has new names, so that nothing is ever sent twice by hand. {@code creates}
+     * is the name of the row that it creates, or null.
+     */
+    private FailoverResponse call(String what, FailoverRequest.Builder request, String creates) {
         calls++;
         try {
             FailoverResponse response = client.send(request.build());
             if (response.status() >= 400) {
                 String kind = ServiceFault.classify(response.status(), response.headers(), response.body())
                         .map(ServiceFault::kind).orElse(FaultKind.SERVICE).label();
-                sayError(kind, what, "HTTP " + response.status() + ", the write was " + response.effect());
+                sayError(kind, what, "HTTP " + response.status());
+                sayFailed(creates, response.effect(), response.ledgerId());
                 return null;
             }
             say("call ok " + what);
             if (response.attempts().size() > 1) say("call retried " + what);
             return response;
         } catch (FailoverException e) {
-            sayError(e.kind().label(), what, e.getMessage() + ", the write was " + e.effect());
+            sayError(e.kind().label(), what, e.getMessage());
+            sayFailed(creates, e.effect(), e.ledgerId());
         } catch (IOException | IllegalArgumentException e) {
             sayError("other", what, e.toString());
         }
@@ -121,8 +151,19 @@ public final class Drill {
         say("event " + name + " " + event.previousUrl() + " " + event.newUrl() + " " + event.reason());
     }
 
-    private static void sayCreated(Matcher id, String name) {
-        if (id.find()) say("created " + id.group(1) + " " + name);
+    private static void sayCreated(Matcher id, String name, FailoverResponse response) {
+        if (id.find()) say("created " + id.group(1) + " " + name + " " + response.ledgerId().orElse(0));
+    }
+
+    /** A create did not succeed. Whether it was executed all the same, the effect says. */
+    private static void sayFailed(String name, Effect effect, OptionalLong ledgerId) {
+        if (name != null && ledgerId.isPresent()) {
+            say("failed " + name + " " + label(effect) + " " + ledgerId.getAsLong());
+        }
+    }
+
+    private static String label(Effect effect) {
+        return effect.name().toLowerCase(Locale.ROOT);
     }
 
     private static void sayError(String kind, String what, String message) {

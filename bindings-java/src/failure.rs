@@ -82,6 +82,10 @@ fn error_fields(packet: &mut Writer, error: *mut c::d365_error_t) {
         );
         packet.int(value(0, |out, _| c::d365_error_switched(error, out)).unwrap_or(0));
         packet.optional(
+            value(0, |out, _| c::d365_error_ledger_id(error, out)).ok(),
+            Writer::long,
+        );
+        packet.optional(
             value(0, |out, _| c::d365_error_http_status(error, out)).ok(),
             Writer::int,
         );

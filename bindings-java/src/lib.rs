@@ -9,6 +9,7 @@
 mod client;
 mod failure;
 mod jvm;
+mod ledger;
 mod outgoing;
 mod owned;
 mod packet;

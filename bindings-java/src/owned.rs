@@ -26,6 +26,7 @@ release! {
     c::d365_error_t => c::d365_error_free,
     c::d365_fault_t => c::d365_fault_free,
     c::d365_item_t => c::d365_item_free,
+    c::d365_ledger_t => c::d365_ledger_free,
     c::d365_pending_t => c::d365_pending_free,
     c::d365_queue_t => c::d365_queue_free,
     c::d365_request_t => c::d365_request_free,

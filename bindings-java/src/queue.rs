@@ -70,7 +70,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_itemResult<'local>(
     })
 }
 
-/// What an event says. Out: kind and fields.
+/// What an event says. Out: kind and fields, in the order in which `EventItem.java` reads them.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_itemEvent<'local>(
     env: EnvUnowned<'local>,
@@ -92,12 +92,18 @@ fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
     // SAFETY: outputs are local variables; Java frees the item, whose the views are, when this has returned.
     unsafe {
         for field in [
-            c::D365_ITEM_SEQ,
             c::D365_ITEM_TIME_MS,
             c::D365_ITEM_EPOCH,
             c::D365_ITEM_PREVIOUS_ROLE,
             c::D365_ITEM_NEW_ROLE,
             c::D365_ITEM_AUTOMATIC,
+            c::D365_ITEM_LEVEL,
+            c::D365_ITEM_DROPPED,
+            c::D365_ITEM_PROBED,
+            c::D365_ITEM_LEDGER_ID,
+            c::D365_ITEM_IN_DOUBT,
+            c::D365_ITEM_ACKNOWLEDGED,
+            c::D365_ITEM_RETRY_AFTER_MS,
         ] {
             packet.long(value(0, |out, _| c::d365_item_number(handle, field, out)).unwrap_or(0));
         }
@@ -105,6 +111,9 @@ fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
             c::D365_ITEM_PREVIOUS_URL,
             c::D365_ITEM_NEW_URL,
             c::D365_ITEM_REASON,
+            c::D365_ITEM_MESSAGE,
+            c::D365_ITEM_METHOD,
+            c::D365_ITEM_URL,
         ] {
             text(
                 packet,

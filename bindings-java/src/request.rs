@@ -13,7 +13,7 @@ use crate::upcall;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// Method, URL, headers, timeout (ms; negative: none of its own), operation, how the body is read (0: not), its length
+/// Method, URL, headers, timeout (ms; negative: none of its own), operation, guarded create, upsert, how the body is read (0: not), its length
 /// then (negative: unknown). A body that is read is asked for on the thread that sends.
 pub(crate) fn unpack(
     head: &[u8],
@@ -53,6 +53,9 @@ pub(crate) fn unpack(
         }
         let operation = head.int()?;
         check(|error| c::d365_request_set_operation(request.get(), operation, error))?;
+        let (guarded_create, upsert) = (head.int()?, head.int()?);
+        check(|error| c::d365_request_set_guarded_create(request.get(), guarded_create, error))?;
+        check(|error| c::d365_request_set_upsert(request.get(), upsert, error))?;
         if let Some(body) = body {
             check(|error| {
                 c::d365_request_set_body(request.get(), body.as_ptr(), body.len(), error)

@@ -59,6 +59,10 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
                 .unwrap_or(c::D365_EFFECT_UNKNOWN),
         );
         packet.int(value(0, |out, _| c::d365_response_switched(handle, out)).unwrap_or(0));
+        packet.optional(
+            value(0, |out, _| c::d365_response_ledger_id(handle, out)).ok(),
+            Writer::long,
+        );
         let list = owned(|out, _| c::d365_response_attempts(handle, out)).ok();
         attempts(packet, list.as_ref());
         let (mut data, mut len) = (std::ptr::null(), 0);

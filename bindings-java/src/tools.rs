@@ -83,7 +83,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_urlIsAlternate<'local
 }
 
 /// Classifies a response. Packet in: count, header names and values. Out: kind, code, retry-after, message, whether it
-/// starts a failover in the preset `dotnet`.
+/// starts a failover in each preset, in the order of `Preset.java`.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_classify<'local>(
     env: EnvUnowned<'local>,
@@ -133,9 +133,11 @@ extern "system" fn Java_io_github_d365failover_impl_Native_classify<'local>(
                 &mut packet,
                 view(|out| c::d365_fault_message(fault, out)).ok(),
             );
-            packet.int(value(0, |out, error| {
-                c::d365_fault_starts_failover(fault, c::D365_PRESET_DOTNET, out, error)
-            })?);
+            for preset in [c::D365_PRESET_SAFE, c::D365_PRESET_DOTNET] {
+                packet.int(value(0, |out, error| {
+                    c::d365_fault_starts_failover(fault, preset, out, error)
+                })?);
+            }
             Ok(packet)
         }
     })

@@ -1,28 +1,25 @@
 package io.github.d365failover;
 
 import java.net.URI;
-import java.time.Instant;
+import java.util.Optional;
 
 /** A switch from one endpoint to the other, about to happen or done. */
-public class EndpointSwitchEvent {
+public class EndpointSwitchEvent extends FailoverEvent {
     private final String previousUrl;
     private final String newUrl;
     private final Role previousRole;
     private final Role newRole;
-    private final long epoch;
-    private final String reason;
-    private final Instant time;
     private final boolean automatic;
+    private final Probed probed;
 
     EndpointSwitchEvent(EventItem item) {
+        super(item);
         this.previousUrl = item.previousUrl;
         this.newUrl = item.newUrl;
         this.previousRole = item.previousRole;
         this.newRole = item.newRole;
-        this.epoch = item.epoch;
-        this.reason = item.reason;
-        this.time = item.time;
         this.automatic = item.automatic;
+        this.probed = item.probed;
     }
 
     /**
@@ -62,33 +59,6 @@ public class EndpointSwitchEvent {
     }
 
     /**
-     * The number of switches, this one included.
-     *
-     * @return the epoch after the switch
-     */
-    public long epoch() {
-        return epoch;
-    }
-
-    /**
-     * Why.
-     *
-     * @return the {@link FaultKind#label() label} of a fault kind, or {@code manual}
-     */
-    public String reason() {
-        return reason;
-    }
-
-    /**
-     * When, in milliseconds.
-     *
-     * @return the time of day
-     */
-    public Instant time() {
-        return time;
-    }
-
-    /**
      * Whether a fault caused it.
      *
      * @return false if the application did, by {@link FailoverClient#switchEndpoint()}
@@ -97,8 +67,18 @@ public class EndpointSwitchEvent {
         return automatic;
     }
 
+    /**
+     * What a probe has found at {@link #newUrl()}.
+     *
+     * @return {@link Probed#SERVES} with credentials, {@link Probed#REACHABLE} without; empty if it was not probed, as in
+     *     the preset {@code dotnet} and for a switch by hand
+     */
+    public Optional<Probed> probed() {
+        return Optional.ofNullable(probed);
+    }
+
     @Override
     public String toString() {
-        return previousUrl + " -> " + newUrl + " (" + reason + ", epoch " + epoch + ")";
+        return previousUrl + " -> " + newUrl + " (" + reason() + ", epoch " + epoch() + ")";
     }
 }

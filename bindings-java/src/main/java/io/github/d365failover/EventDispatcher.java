@@ -5,7 +5,6 @@ import java.lang.System.Logger.Level;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -13,15 +12,32 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
- * Runs listeners: decisions on the client's event thread, notifications there or on the application's executor.
+ * Runs listeners: decisions on the client's event thread, notifications there or on the application's executor. Log
+ * records are written on the event thread, because what stands behind a logger is the application's.
  *
  * <p>The event thread is not the one that reads the queue, so that completions arrive while a listener waits for one.
  */
 final class EventDispatcher {
     private static final long KEEP_THREAD_SECONDS = 60;
 
-    final List<EndpointSwitchRequiredListener> required = new CopyOnWriteArrayList<>();
-    final List<EndpointSwitchedListener> switched = new CopyOnWriteArrayList<>();
+    /** As many as the library's queue holds. */
+    private static final int MOST_CHATTY = 1024;
+
+    private static final Level[] LEVELS = {Level.ERROR, Level.WARNING, Level.INFO, Level.DEBUG};
+
+    final Audience<EndpointSwitchRequiredEvent> required =
+            new Audience<>(EventItem.SWITCH_REQUIRED, EndpointSwitchRequiredEvent::new);
+    final Audience<EndpointSwitchEvent> switched = new Audience<>(EventItem.SWITCHED, EndpointSwitchEvent::new);
+    final Audience<WriteInDoubtEvent> inDoubt = new Audience<>(EventItem.WRITE_IN_DOUBT, WriteInDoubtEvent::new);
+    final Audience<DataLossSuspectedEvent> dataLoss =
+            new Audience<>(EventItem.DATA_LOSS_SUSPECTED, DataLossSuspectedEvent::new);
+    final Audience<CallRetriedEvent> retried = new Audience<>(EventItem.CALL_RETRIED, CallRetriedEvent::new);
+    final Audience<ThrottledEvent> throttled = new Audience<>(EventItem.THROTTLED, ThrottledEvent::new);
+    private final List<Audience<?>> notified = List.of(switched, inDoubt, dataLoss, retried, throttled);
+    /** One each, so that a listener that hangs on the application's executor takes nothing from the log. */
+    private final Backlog records = new Backlog(MOST_CHATTY);
+
+    private final Backlog chatter = new Backlog(MOST_CHATTY);
     private final ThreadPoolExecutor eventThread;
     private final SerialExecutor decisions;
     private final SerialExecutor notifications;
@@ -47,21 +63,50 @@ final class EventDispatcher {
         SerialExecutor executor;
         try {
             EventItem item = new EventItem(handle);
-            if (item.kind == EventItem.SWITCH_REQUIRED) {
-                executor = decisions;
-                delivery = new Delivery(item, this::decide);
-            } else if (item.kind == EventItem.SWITCHED) {
-                executor = notifications;
-                delivery = new Delivery(item, this::notifySwitched);
-            } else {
+            records.add(item.dropped);
+            Consumer<EventItem> listeners = listeners(item.kind);
+            Backlog backlog = !item.isChatty() ? null : item.kind == EventItem.LOG ? records : chatter;
+            if (listeners == null || backlog != null && !backlog.enter()) {
                 item.free();
                 return;
+            }
+            boolean isNotification = item.kind != EventItem.SWITCH_REQUIRED && item.kind != EventItem.LOG;
+            executor = isNotification ? notifications : decisions;
+            delivery = new Delivery(item, listeners, backlog);
+            if (backlog != null) {
+                // Nobody waits for its listeners.
+                item.free();
             }
         } catch (Throwable e) {
             Native.itemFree(handle);
             throw e;
         }
         executor.execute(delivery);
+    }
+
+    /** Who hears of it; null: nobody. */
+    private Consumer<EventItem> listeners(int kind) {
+        if (kind == EventItem.SWITCH_REQUIRED) {
+            return this::decide;
+        }
+        if (kind == EventItem.LOG) {
+            return EventDispatcher::log;
+        }
+        for (Audience<?> audience : notified) {
+            if (audience.kind() == kind) {
+                return audience::tell;
+            }
+        }
+        return null;
+    }
+
+    /** One bit a kind that is wanted. */
+    long mask() {
+        long mask = 1L << EventItem.LOG | required.bit();
+        for (Audience<?> audience : notified) {
+            mask |= audience.bit();
+        }
+        return mask;
     }
 
     /** Whether the caller is a listener that a switch waits for. */
@@ -98,14 +143,17 @@ final class EventDispatcher {
         return running.isEmpty() || running.size() == 1 && running.contains(Thread.currentThread());
     }
 
-    /** An event on its way to its listeners. In the end its item is freed: until then the library waits for them. */
+    /** An event on its way to its listeners. In the end its item is freed: until then the library may wait for them. */
     private final class Delivery implements SerialExecutor.Task {
         private final EventItem item;
         private final Consumer<EventItem> listeners;
+        /** Where it waits, and then it is freed already; null: in none. */
+        private final Backlog backlog;
 
-        Delivery(EventItem item, Consumer<EventItem> listeners) {
+        Delivery(EventItem item, Consumer<EventItem> listeners, Backlog backlog) {
             this.item = item;
             this.listeners = listeners;
+            this.backlog = backlog;
         }
 
         @Override
@@ -113,6 +161,7 @@ final class EventDispatcher {
             try {
                 if (begin()) {
                     try {
+                        tellOfDropped();
                         listeners.accept(item);
                     } finally {
                         end();
@@ -121,16 +170,32 @@ final class EventDispatcher {
             } catch (Throwable e) {
                 Complaint.log(Level.ERROR, "an event did not reach its listeners", e);
             } finally {
-                item.free();
+                done();
             }
         }
 
         @Override
         public void discard(Throwable reason) {
-            item.free();
+            done();
             // Ours refuses after close; one of the application's, when the application says so.
             if (!eventThread.isShutdown()) {
                 Complaint.log(Level.WARNING, "the executor refused an event, which is lost", reason);
+            }
+        }
+
+        /** Where it has waited: so a listener that hangs is complained of once, when it has returned. */
+        private void tellOfDropped() {
+            long dropped = backlog == null ? 0 : backlog.takeDropped();
+            if (dropped > 0) {
+                Complaint.log(Level.WARNING, dropped + " events were dropped: listeners take too long for them", null);
+            }
+        }
+
+        private void done() {
+            if (backlog == null) {
+                item.free();
+            } else {
+                backlog.leave();
             }
         }
     }
@@ -145,12 +210,10 @@ final class EventDispatcher {
     }
 
     private void decide(EventItem item) {
-        EndpointSwitchRequiredEvent event = new EndpointSwitchRequiredEvent(item);
+        EndpointSwitchRequiredEvent event;
         deciding = Thread.currentThread();
         try {
-            for (EndpointSwitchRequiredListener listener : required) {
-                guarded(() -> listener.endpointSwitchRequired(event));
-            }
+            event = required.tell(item);
         } finally {
             deciding = null;
         }
@@ -163,19 +226,8 @@ final class EventDispatcher {
         }
     }
 
-    private void notifySwitched(EventItem item) {
-        EndpointSwitchEvent event = new EndpointSwitchEvent(item);
-        for (EndpointSwitchedListener listener : switched) {
-            guarded(() -> listener.endpointSwitched(event));
-        }
-    }
-
-    /** Errors too: an assertion that fails in a listener must not stop the event thread. */
-    private static void guarded(Runnable listener) {
-        try {
-            listener.run();
-        } catch (Throwable e) {
-            Complaint.log(Level.ERROR, "a listener failed; the switch goes on", e);
-        }
+    private static void log(EventItem item) {
+        boolean isKnown = item.level >= 1 && item.level <= LEVELS.length;
+        Complaint.log(isKnown ? LEVELS[item.level - 1] : Level.INFO, item.message, null);
     }
 }

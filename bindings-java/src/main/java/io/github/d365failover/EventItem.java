@@ -2,12 +2,18 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
+import java.time.Duration;
 import java.time.Instant;
 
-/** An event as the queue has it. Once made, whoever holds it must free it: the library waits for that. */
+/** An event as the queue has it. Once made, whoever holds it must free it: the library may wait for that. */
 final class EventItem {
     static final int SWITCH_REQUIRED = 1;
     static final int SWITCHED = 2;
+    static final int WRITE_IN_DOUBT = 3;
+    static final int DATA_LOSS_SUSPECTED = 4;
+    static final int CALL_RETRIED = 5;
+    static final int THROTTLED = 6;
+    static final int LOG = 7;
     private static final int VETO = 2;
 
     final int kind;
@@ -16,25 +22,51 @@ final class EventItem {
     final Role previousRole;
     final Role newRole;
     final boolean automatic;
+    final int level;
+    /** How many items the queue has dropped before this one. */
+    final long dropped;
+
+    final Probed probed;
+    final long ledgerId;
+    final long inDoubt;
+    final long acknowledged;
+    final Duration retryAfter;
     final String previousUrl;
     final String newUrl;
     final String reason;
+    final String message;
+    final String method;
+    final String url;
     private final long handle;
 
+    /** What the event has not is 0, or empty. */
     EventItem(long handle) {
         PacketReader in = Outcome.unchecked(Native.itemEvent(handle));
         this.handle = handle;
         this.kind = in.int32();
-        // The sequence number: the queue has put the events in order.
-        in.int64();
         this.time = Instant.ofEpochMilli(in.int64());
         this.epoch = in.int64();
         this.previousRole = Role.ofNumber(in.int64());
         this.newRole = Role.ofNumber(in.int64());
         this.automatic = in.int64() != 0;
+        this.level = (int) in.int64();
+        this.dropped = in.int64();
+        this.probed = Probed.ofOptional(in.int64());
+        this.ledgerId = in.int64();
+        this.inDoubt = in.int64();
+        this.acknowledged = in.int64();
+        this.retryAfter = Duration.ofMillis(in.int64());
         this.previousUrl = in.text();
         this.newUrl = in.text();
         this.reason = in.text();
+        this.message = in.text();
+        this.method = in.text();
+        this.url = in.text();
+    }
+
+    /** Whether it may be dropped when nobody takes it, and nobody waits for its listeners. */
+    boolean isChatty() {
+        return kind == CALL_RETRIED || kind == THROTTLED || kind == LOG;
     }
 
     void veto() {

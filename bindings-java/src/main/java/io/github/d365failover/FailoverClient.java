@@ -17,7 +17,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.function.LongFunction;
 
 /**
@@ -25,15 +25,16 @@ import java.util.function.LongFunction;
  *
  * <pre>{@code
  * try (FailoverClient client = FailoverClient.builder("https://contoso.crm.dynamics.com")
- *         .preset(Preset.DOTNET)
  *         .tokenProvider(request -> Token.of(acquire(request.uri() + "/.default")))
  *         .build()) {
  *     client.addEndpointSwitchedListener(event -> log.warn("now on {}", event.newUrl()));
+ *     client.addWriteInDoubtListener(event -> verify(event.ledgerId()));
  *     FailoverResponse response = client.send(FailoverRequest.get("/api/data/v9.2/WhoAmI"));
  * }
  * }</pre>
  *
- * <p>Safe for use by any number of threads; one client an organization is meant to serve a whole application. The
+ * <p>Safe for use by any number of threads; one client an organization is meant to serve a whole application. What it
+ * has to say it logs to the {@link System.Logger} {@code io.github.d365failover}, such as each switch as a warning. The
  * threads that it starts are daemons, so that a client that was not closed does not keep the JVM from exiting. A client
  * that is forgotten is closed when it is collected, which does not happen as long as a listener refers to it: close it.
  */
@@ -54,6 +55,8 @@ public final class FailoverClient implements AutoCloseable {
     private static final int IS_PRIMARY = 0;
     private static final int EPOCH = 1;
     private static final int AUTO_SWITCH = 2;
+    private static final int LEDGER_ALL = 0;
+    private static final int LEDGER_SUSPECTS = 1;
 
     private final ClientHandles handles;
     private final Cleaner.Cleanable cleanable;
@@ -62,7 +65,7 @@ public final class FailoverClient implements AutoCloseable {
     private final QueuePump pump;
     private final ThreadCalls threads;
     private final Sender sender;
-    private final Object subscribing = new Object();
+    private final Subscriptions subscriptions;
 
     private FailoverClient(ClientHandles handles, String name, AttemptPreparer preparer, Executor executor) {
         this.handles = handles;
@@ -70,6 +73,7 @@ public final class FailoverClient implements AutoCloseable {
         this.calls = new PendingCalls(executor);
         this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
         this.threads = new ThreadCalls(name + "-calls");
+        this.subscriptions = new Subscriptions(handles.client(), pump, events);
         this.sender = new Sender(this, preparer, executor, events, pump, calls, threads);
         this.cleanable = CLEANER.register(this, handles);
     }
@@ -113,7 +117,17 @@ public final class FailoverClient implements AutoCloseable {
         if (provider != null) {
             TokenPump.start(name + "-tokens", channel, provider);
         }
+        client.startLog();
         return client;
+    }
+
+    private void startLog() {
+        try {
+            subscriptions.ask();
+        } catch (Throwable e) {
+            // Such as no memory for a thread: the next who needs it says so.
+            Complaint.log(Level.WARNING, "the client writes no log records", e);
+        }
     }
 
     /**
@@ -275,9 +289,57 @@ public final class FailoverClient implements AutoCloseable {
      */
     public void discover() throws IOException {
         if (events.isDeciding()) {
-            throw wouldDeadlock(Effect.NONE).checked();
+            throw Failure.wouldDeadlock(Effect.NONE).checked();
         }
         io(Native::discover);
+    }
+
+    /**
+     * The writes on record, the oldest first. A write, which is a call whose operation is not {@link Operation#READ}, is
+     * there from before it is sent; once it is known that it was not executed it is there no more. One that was
+     * acknowledged stays for {@code replicationWindow}, if there are not more than 100 000 of them. One to verify stays
+     * until it is resolved. They are in memory, and end with the client.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @return an unmodifiable list as of now
+     * @throws FailoverStateException the client is closed
+     */
+    public List<LedgerEntry> ledger() {
+        return entries(LEDGER_ALL);
+    }
+
+    /**
+     * The writes to verify, the oldest first: those in doubt, and those that an endpoint has acknowledged within {@code
+     * replicationWindow} before it was left; without those that are resolved.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @return an unmodifiable list as of now
+     * @throws FailoverStateException the client is closed
+     */
+    public List<LedgerEntry> suspects() {
+        return entries(LEDGER_SUSPECTS);
+    }
+
+    private List<LedgerEntry> entries(int selection) {
+        return LedgerEntry.list(Outcome.unchecked(local(client -> Native.ledger(client, selection))));
+    }
+
+    /**
+     * Takes what the application has found out about a write that was to be verified, which is then no suspect any more.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @param id the write's {@link LedgerEntry#id()}
+     * @param resolution what was found
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}: there is no such write on record, or nothing
+     *     in question about it
+     * @throws FailoverStateException the client is closed
+     */
+    public void resolve(long id, Resolution resolution) {
+        int number = resolution.number();
+        Outcome.unchecked(local(client -> Native.resolve(client, id, number)));
     }
 
     /**
@@ -285,10 +347,11 @@ public final class FailoverClient implements AutoCloseable {
      *
      * @param listener called on the client's event thread
      * @return closes the registration
+     * @throws FailoverStateException the client is closed
      */
     public Subscription addEndpointSwitchRequiredListener(EndpointSwitchRequiredListener listener) {
         Objects.requireNonNull(listener, "listener");
-        // A listener of its own, so that the same one can be registered twice.
+        // A consumer of its own, so that the same listener can be registered twice.
         return subscribe(events.required, listener::endpointSwitchRequired);
     }
 
@@ -297,10 +360,59 @@ public final class FailoverClient implements AutoCloseable {
      *
      * @param listener called on the client's event thread, or on its executor
      * @return closes the registration
+     * @throws FailoverStateException the client is closed
      */
     public Subscription addEndpointSwitchedListener(EndpointSwitchedListener listener) {
         Objects.requireNonNull(listener, "listener");
         return subscribe(events.switched, listener::endpointSwitched);
+    }
+
+    /**
+     * Registers a listener that hears of writes in doubt.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addWriteInDoubtListener(WriteInDoubtListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.inDoubt, listener::writeInDoubt);
+    }
+
+    /**
+     * Registers a listener that hears after a switch that writes are to be verified.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addDataLossSuspectedListener(DataLossSuspectedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.dataLoss, listener::dataLossSuspected);
+    }
+
+    /**
+     * Registers a listener that hears of calls that are sent again.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addCallRetriedListener(CallRetriedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.retried, listener::callRetried);
+    }
+
+    /**
+     * Registers a listener that hears of calls that wait because the service asks for less.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addThrottledListener(ThrottledListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.throttled, listener::throttled);
     }
 
     /**
@@ -327,7 +439,7 @@ public final class FailoverClient implements AutoCloseable {
     public boolean close(Duration timeout) {
         long millis = Arguments.millis(timeout);
         if (millis > 0 && events.isDeciding()) {
-            throw wouldDeadlock(Effect.NONE).unchecked();
+            throw Failure.wouldDeadlock(Effect.NONE).unchecked();
         }
         // A thread that was told to stop often closes its client: that must not lose what is known of its calls.
         boolean interrupted = Thread.interrupted();
@@ -374,56 +486,13 @@ public final class FailoverClient implements AutoCloseable {
         }
     }
 
-    private <L> Subscription subscribe(List<L> listeners, L listener) {
-        // Before the library is told: it would wait for a listener that nobody can reach.
-        pump.start();
-        synchronized (subscribing) {
-            listeners.add(listener);
-            try {
-                Outcome.unchecked(local(client -> Native.subscribe(client, eventMask())));
-            } catch (RuntimeException e) {
-                listeners.remove(listener);
-                throw e;
-            }
-        }
-        AtomicBoolean open = new AtomicBoolean(true);
+    private <E> Subscription subscribe(Audience<E> audience, Consumer<E> listener) {
+        Subscription subscription = subscriptions.add(audience, listener);
         return () -> {
-            if (open.compareAndSet(true, false)) {
-                unsubscribe(listeners, listener);
-            }
+            subscription.close();
+            // Whoever keeps the registration keeps the client.
+            Reference.reachabilityFence(this);
         };
-    }
-
-    private <L> void unsubscribe(List<L> listeners, L listener) {
-        synchronized (subscribing) {
-            listeners.remove(listener);
-            long client = handles.client().acquire();
-            if (client == Handle.GONE) {
-                return;
-            }
-            try {
-                Native.subscribe(client, eventMask());
-            } finally {
-                handles.client().release();
-            }
-        }
-    }
-
-    private long eventMask() {
-        return (events.required.isEmpty() ? 0 : 1L << EventItem.SWITCH_REQUIRED)
-                | (events.switched.isEmpty() ? 0 : 1L << EventItem.SWITCHED);
-    }
-
-    static Failure wouldDeadlock(Effect effect) {
-        return new Failure(
-                ErrorKind.WOULD_DEADLOCK,
-                "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
-                        + " call from an EndpointSwitched listener, or from another thread after this one has returned",
-                effect);
-    }
-
-    static Failure closed(Effect effect) {
-        return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
     }
 
     private String text(int which) {
@@ -437,7 +506,7 @@ public final class FailoverClient implements AutoCloseable {
     private PacketReader io(LongFunction<byte[]> call) throws FailoverException {
         byte[] packet = use(call);
         if (packet == null) {
-            throw closed(Effect.NONE).checked();
+            throw Failure.closed(Effect.NONE).checked();
         }
         return Outcome.checked(packet);
     }
@@ -445,7 +514,7 @@ public final class FailoverClient implements AutoCloseable {
     private byte[] local(LongFunction<byte[]> call) {
         byte[] packet = use(call);
         if (packet == null) {
-            throw closed(Effect.NONE).unchecked();
+            throw Failure.closed(Effect.NONE).unchecked();
         }
         return packet;
     }

@@ -72,7 +72,7 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * When to switch, and what to send again.
+     * When to switch, and what to send again; default {@link Preset#SAFE}.
      *
      * @param preset a set of rules
      * @return this builder
@@ -129,6 +129,103 @@ public final class FailoverClientBuilder {
      */
     public FailoverClientBuilder handlerTimeout(Duration timeout) {
         return millis("handler_timeout_ms", timeout);
+    }
+
+    /**
+     * After how long a silence the active endpoint is probed while a call waits; default 1 s. Where it is dead and the
+     * other serves, the client switches before the call's timeout.
+     *
+     * @param silence from the last byte that was sent or received, up to 24 h; zero: calls that wait are not probed
+     * @return this builder
+     */
+    public FailoverClientBuilder probeAfter(Duration silence) {
+        return millis("probe_after_ms", silence);
+    }
+
+    /**
+     * How long one probe may take, whole; default 1 s.
+     *
+     * @param timeout more than zero, up to 24 h
+     * @return this builder
+     */
+    public FailoverClientBuilder probeTimeout(Duration timeout) {
+        return millis("probe_timeout_ms", timeout);
+    }
+
+    /**
+     * What a probe reads with GET; default {@code /api/data/v9.2/WhoAmI}.
+     *
+     * @param path from the base URL on, beginning with {@code /}
+     * @return this builder
+     */
+    public FailoverClientBuilder probePath(String path) {
+        return setting("probe_path", path);
+    }
+
+    /**
+     * How long a write that is under way may still be answered by an endpoint that was left as dead; default 10 s. Then
+     * it is in doubt.
+     *
+     * @param grace up to 24 h; zero: not at all
+     * @return this builder
+     */
+    public FailoverClientBuilder writeGrace(Duration grace) {
+        return millis("write_grace_ms", grace);
+    }
+
+    /**
+     * How long after a switch none other is made unless probes show that the active endpoint is dead; default 30 s. A
+     * veto holds as long.
+     *
+     * @param time up to 24 h; zero: not at all
+     * @return this builder
+     */
+    public FailoverClientBuilder holdDown(Duration time) {
+        return millis("hold_down_ms", time);
+    }
+
+    /**
+     * How many attempts a call takes at most; default 4.
+     *
+     * @param attempts 1 to 100
+     * @return this builder
+     */
+    public FailoverClientBuilder maxAttempts(int attempts) {
+        return number("max_attempts", attempts);
+    }
+
+    /**
+     * How many calls may be sent again in the same place, as a share of the recent ones; default 0.2. Ten a second are
+     * allowed always.
+     *
+     * @param share 0 to 1
+     * @return this builder
+     */
+    public FailoverClientBuilder retryBudget(double share) {
+        return setting("retry_budget", Double.toString(share));
+    }
+
+    /**
+     * How long the other endpoint's rows may lag behind; default 5 minutes. Writes that were acknowledged so long before
+     * a switch are {@link FailoverClient#suspects() suspects} after it.
+     *
+     * @param window up to 24 h; zero: they do not lag
+     * @return this builder
+     */
+    public FailoverClientBuilder replicationWindow(Duration window) {
+        return millis("replication_window_ms", window);
+    }
+
+    /**
+     * Whether, so long after a switch as {@link #replicationWindow} says, a {@code PATCH} without a condition gets {@code
+     * If-Match: *}, so that it does not create a fragment of a row that has not come yet; default true. Not one that is
+     * declared an {@link FailoverRequest.Builder#upsert() upsert}.
+     *
+     * @param guard false: it is sent as it is
+     * @return this builder
+     */
+    public FailoverClientBuilder updateGuard(boolean guard) {
+        return setting("update_guard", guard ? "on" : "off");
     }
 
     /**
@@ -332,16 +429,16 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * Where {@code EndpointSwitched} listeners run, one at a time, and futures complete. Without it, listeners run on
-     * the client's event thread, and futures complete as those of {@link java.util.concurrent.CompletableFuture}.
-     * {@code EndpointSwitchRequired} listeners run on the event thread always.
+     * Where listeners run, one at a time, and futures complete. Without it, listeners run on the client's event thread,
+     * and futures complete as those of {@link java.util.concurrent.CompletableFuture}. {@code EndpointSwitchRequired}
+     * listeners run on the event thread always.
      *
      * <p>It must have threads of its own. One that runs a task inside {@code execute}, such as {@code Runnable::run} or
      * a pool with {@code CallerRunsPolicy}, runs it on the thread that brings all completions and events of the client:
      * what waits there for another call of the client waits for ever.
      *
-     * <p>When {@code execute} throws, a future completes nevertheless, on that same thread; an {@code EndpointSwitched}
-     * event, and those that wait behind it, are logged and lost.
+     * <p>When {@code execute} throws, a future completes nevertheless, on that same thread; an event, and those that
+     * wait behind it, are lost, which is logged.
      *
      * @param executor stays the application's
      * @return this builder

@@ -5,13 +5,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * A call that ended without a usable response, or an operation that the client's state does not allow.
  *
- * <p>Of a write, {@link #effect()} says whether it may be sent again. An interrupt of the calling thread ends a call
- * with kind {@link ErrorKind#CANCELLED}; the thread's interrupt flag stays set. (It is not an {@link
- * java.io.InterruptedIOException}, because what is known of the write would be lost with it.)
+ * <p>Of a write, {@link #effect()} says whether it may be sent again, and {@link #ledgerId()} where it is on record. An
+ * interrupt of the calling thread ends a call with kind {@link ErrorKind#CANCELLED}; the thread's interrupt flag stays
+ * set. (It is not an {@link java.io.InterruptedIOException}, because what is known of the write would be lost with it.)
  *
  * <p>What a request's body, or an {@link AttemptPreparer}, has thrown is the cause of the exception of its call.
  */
@@ -53,6 +54,16 @@ public class FailoverException extends IOException {
      */
     public Effect effect() {
         return effect;
+    }
+
+    /**
+     * Its number in the ledger.
+     *
+     * @return the {@link LedgerEntry#id()} of a write; empty for a read, for what was refused before
+     *     it was sent, and after deserialization
+     */
+    public OptionalLong ledgerId() {
+        return details == null ? OptionalLong.empty() : details.ledgerId;
     }
 
     /**

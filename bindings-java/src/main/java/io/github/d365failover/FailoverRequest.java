@@ -43,6 +43,8 @@ public final class FailoverRequest {
         }
         packet.int64(builder.timeoutMillis);
         packet.int32(operation.ordinal());
+        packet.int32(builder.guardedCreate ? 1 : 0);
+        packet.int32(builder.upsert ? 1 : 0);
         if (streamed == null) {
             packet.int32(NOT_STREAMED).int64(StreamedBody.UNKNOWN_LENGTH);
         }
@@ -129,6 +131,8 @@ public final class FailoverRequest {
         private StreamedBody streamed;
         private long timeoutMillis = NO_TIMEOUT;
         private Operation operation = Operation.AUTO;
+        private boolean guardedCreate;
+        private boolean upsert;
 
         private Builder(String method, String url) {
             this.method = Objects.requireNonNull(method, "method");
@@ -280,7 +284,32 @@ public final class FailoverRequest {
         }
 
         /**
-         * Makes the request. Method, URL and headers are checked when it is sent.
+         * Sends a create with an id that the library chooses, so that a repeat is detected and it may be sent again: of
+         * the Web API, a {@code POST} of one row to an entity set, which then is {@code PATCH set(guid)} with {@code
+         * If-None-Match: *}; of SOAP, a {@code Create} whose entity has an empty {@code Id}. What is neither is refused
+         * when it is sent, with {@link FailoverUsageException} and {@link ErrorKind#INVALID_ARGUMENT}, which {@code
+         * sendAsync} tells by its future; nothing was sent then. Without it, requests are sent as they are.
+         *
+         * @return this builder
+         */
+        public Builder guardedCreate() {
+            this.guardedCreate = true;
+            return this;
+        }
+
+        /**
+         * Declares that a {@code PATCH} without {@code If-Match} may create its row. Without it, such a {@code PATCH}
+         * gets {@code If-Match: *} shortly after a switch, as {@link FailoverClientBuilder#updateGuard} says.
+         *
+         * @return this builder
+         */
+        public Builder upsert() {
+            this.upsert = true;
+            return this;
+        }
+
+        /**
+         * Makes the request. Method, URL, headers, and what is said of a create are checked when it is sent.
          *
          * @return the request
          * @throws FailoverUsageException a string that UTF-8 cannot say

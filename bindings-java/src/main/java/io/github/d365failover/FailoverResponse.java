@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** What the service answered. Immutable but for the array that {@link #body()} gives. */
 public final class FailoverResponse {
@@ -78,6 +79,15 @@ public final class FailoverResponse {
      */
     public Effect effect() {
         return head.effect;
+    }
+
+    /**
+     * Its number in the ledger.
+     *
+     * @return the {@link LedgerEntry#id()} of a write; empty for a read
+     */
+    public OptionalLong ledgerId() {
+        return head.ledgerId;
     }
 
     /**

@@ -8,6 +8,7 @@ import java.net.URI;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * What the service answered, with a body that is read from the connection. To be closed.
@@ -98,6 +99,15 @@ public final class FailoverStreamingResponse implements AutoCloseable {
      */
     public Effect effect() {
         return head.effect;
+    }
+
+    /**
+     * Its number in the ledger.
+     *
+     * @return the {@link LedgerEntry#id()} of a write; empty for a read
+     */
+    public OptionalLong ledgerId() {
+        return head.ledgerId;
     }
 
     /**

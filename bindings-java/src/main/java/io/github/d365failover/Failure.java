@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /** A failure before it is known which exception it becomes: that depends on the method. */
 final class Failure {
@@ -11,6 +12,7 @@ final class Failure {
     static final class Details {
         final Effect effect;
         boolean switched;
+        OptionalLong ledgerId = OptionalLong.empty();
         List<Attempt> attempts = List.of();
         OptionalInt status = OptionalInt.empty();
         OptionalInt code = OptionalInt.empty();
@@ -41,6 +43,18 @@ final class Failure {
     /** A failure of this side's, before anything was sent. */
     Failure(ErrorKind kind, String message, Effect effect) {
         this(kind, message, new Details(effect));
+    }
+
+    static Failure wouldDeadlock(Effect effect) {
+        return new Failure(
+                ErrorKind.WOULD_DEADLOCK,
+                "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
+                        + " call from an EndpointSwitched listener, or from another thread after this one has returned",
+                effect);
+    }
+
+    static Failure closed(Effect effect) {
+        return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
     }
 
     /** The same with what the application has thrown. */

@@ -11,5 +11,10 @@ public enum Operation {
     /** A repeat is detected by the service. */
     GUARDED,
     /** A repeat does it twice. */
-    UNSAFE
+    UNSAFE;
+
+    /** What a newer library knows is taken as the worst. */
+    static Operation ofNumber(long number) {
+        return number >= 0 && number < UNSAFE.ordinal() ? values()[(int) number] : UNSAFE;
+    }
 }

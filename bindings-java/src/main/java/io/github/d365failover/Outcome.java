@@ -8,6 +8,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /** What native methods answer, as objects. */
 final class Outcome {
@@ -49,6 +50,7 @@ final class Outcome {
         String message = in.text();
         Failure.Details details = new Failure.Details(Effect.ofNumber(in.int32()));
         details.switched = in.flag();
+        details.ledgerId = ledgerId(in);
         details.status = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         details.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         details.retryAfter = retryAfter(in);
@@ -59,6 +61,10 @@ final class Outcome {
 
     static Optional<Duration> retryAfter(PacketReader in) {
         return in.present() ? Optional.of(Duration.ofMillis(in.int64())) : Optional.empty();
+    }
+
+    static OptionalLong ledgerId(PacketReader in) {
+        return in.present() ? OptionalLong.of(in.int64()) : OptionalLong.empty();
     }
 
     static FailoverResponse response(PacketReader in) {

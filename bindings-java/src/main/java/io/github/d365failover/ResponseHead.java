@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /** What all kinds of response have. Immutable. */
@@ -16,6 +17,7 @@ final class ResponseHead {
     final Map<String, List<String>> headers;
     final Effect effect;
     final boolean switched;
+    final OptionalLong ledgerId;
     final List<Attempt> attempts;
 
     ResponseHead(PacketReader in) {
@@ -24,6 +26,7 @@ final class ResponseHead {
         headers = headers(in);
         effect = Effect.ofNumber(in.int32());
         switched = in.flag();
+        ledgerId = Outcome.ledgerId(in);
         attempts = Outcome.attempts(in);
     }
 

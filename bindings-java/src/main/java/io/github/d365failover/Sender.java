@@ -69,7 +69,7 @@ final class Sender {
         try (Asked asked = asked(request)) {
             Effect unsent = request.effectUnsent();
             if (events.isDeciding()) {
-                throw FailoverClient.wouldDeadlock(unsent).checked();
+                throw Failure.wouldDeadlock(unsent).checked();
             }
             if (Thread.currentThread().isInterrupted()) {
                 throw new Failure(
@@ -80,7 +80,7 @@ final class Sender {
             Answer answer = client.use(handle -> Answer.of(response ->
                     Native.send(handle, head, request.body(), asked, kind.isStreaming() ? response : null)));
             if (answer == null) {
-                throw FailoverClient.closed(unsent).checked();
+                throw Failure.closed(unsent).checked();
             }
             PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
@@ -107,13 +107,13 @@ final class Sender {
         long id = submitted.add(call);
         try {
             if (id == 0) {
-                throw FailoverClient.closed(request.effectUnsent()).checked();
+                throw Failure.closed(request.effectUnsent()).checked();
             }
             byte[] head = head(request);
             byte[] packet =
                     client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id));
             if (packet == null) {
-                throw FailoverClient.closed(request.effectUnsent()).checked();
+                throw Failure.closed(request.effectUnsent()).checked();
             }
             call.submitted(Outcome.checked(packet).int64());
             return call;
@@ -136,7 +136,7 @@ final class Sender {
             // Never null here: the call would not need a thread.
             asked(request).close();
             if (e instanceof RejectedExecutionException) {
-                return CompletableFuture.failedFuture(new FailoverException(FailoverClient.closed(request.effectUnsent())));
+                return CompletableFuture.failedFuture(new FailoverException(Failure.closed(request.effectUnsent())));
             }
             throw e;
         }

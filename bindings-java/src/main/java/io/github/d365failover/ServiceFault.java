@@ -16,14 +16,17 @@ public final class ServiceFault {
     private final OptionalInt code;
     private final Optional<Duration> retryAfter;
     private final String message;
-    private final boolean startsFailover;
+    /** By the order of {@link Preset}. */
+    private final boolean[] startsFailover = new boolean[Preset.values().length];
 
     private ServiceFault(FaultKind kind, PacketReader in) {
         this.kind = kind;
         this.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         this.retryAfter = Outcome.retryAfter(in);
         this.message = in.text();
-        this.startsFailover = in.flag();
+        for (int i = 0; i < startsFailover.length; i++) {
+            startsFailover[i] = in.flag();
+        }
     }
 
     /**
@@ -84,15 +87,14 @@ public final class ServiceFault {
     }
 
     /**
-     * Whether it is a reason to switch.
+     * Whether it makes a client turn to the other endpoint. In {@link Preset#SAFE} it then depends on probes whether the
+     * client switches.
      *
      * @param preset whose rules
      * @return true if so
      */
     public boolean startsFailover(Preset preset) {
-        Objects.requireNonNull(preset, "preset");
-        // One preset exists, and the library was asked about it.
-        return startsFailover;
+        return startsFailover[preset.ordinal()];
     }
 
     @Override

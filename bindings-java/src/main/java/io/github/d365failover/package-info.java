@@ -19,11 +19,20 @@
  * that can be read once ({@link io.github.d365failover.FailoverRequest.Builder}); a response's can be read from the
  * connection ({@link io.github.d365failover.FailoverClient#sendStreaming}). Neither is then gathered in memory.
  *
+ * <h2>Writes that nobody knows of</h2>
+ *
+ * Each write is on record from before it is sent ({@link io.github.d365failover.FailoverClient#ledger}). One whose fate
+ * is not known raises {@code WriteInDoubt}; a switch after which writes may be missing raises {@code DataLossSuspected}.
+ * {@link io.github.d365failover.FailoverClient#suspects} lists them, the application looks at the service, and {@link
+ * io.github.d365failover.FailoverClient#resolve} takes what it has found.
+ *
  * <h2>Threads</h2>
  *
  * No thread of the native library enters the JVM. The bodies of requests and {@link
  * io.github.d365failover.AttemptPreparer} run on the thread that is inside of {@code send}, or for {@code sendAsync} on a
- * daemon thread of the client's; token providers and listeners on daemon threads of the client's.
+ * daemon thread of the client's; token providers and listeners on daemon threads of the client's. What
+ * the library has to say goes to the {@link java.lang.System.Logger} {@code io.github.d365failover}, from the thread of
+ * the listeners.
  *
  * <h2>Errors</h2>
  *

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,6 +54,12 @@ class MisuseTest {
                 () -> builder.proxy(null),
                 () -> builder.clientCertificate(null),
                 () -> builder.allowedHosts((String[]) null),
+                () -> builder.probeAfter(null),
+                () -> builder.probeTimeout(null),
+                () -> builder.probePath(null),
+                () -> builder.writeGrace(null),
+                () -> builder.holdDown(null),
+                () -> builder.replicationWindow(null),
                 () -> builder.allowedHosts("files.test", null),
                 () -> FailoverRequest.builder(null, "/"),
                 () -> FailoverRequest.builder("GET", (String) null),
@@ -74,6 +81,11 @@ class MisuseTest {
                 () -> client.close(null),
                 () -> client.addEndpointSwitchedListener(null),
                 () -> client.addEndpointSwitchRequiredListener(null),
+                () -> client.addWriteInDoubtListener(null),
+                () -> client.addDataLossSuspectedListener(null),
+                () -> client.addCallRetriedListener(null),
+                () -> client.addThrottledListener(null),
+                () -> client.resolve(1, null),
                 () -> Token.of(null),
             }) {
                 assertThrows(NullPointerException.class, deed);
@@ -130,6 +142,71 @@ class MisuseTest {
             FailoverUsageException e = assertThrows(FailoverUsageException.class, builder.tlsVerify(false)::build);
             assertEquals(ErrorKind.INVALID_SETTING, e.kind());
             assertFalse(e.getMessage().contains("secret"), e.getMessage());
+        }
+    }
+
+    @Test
+    void theRulesHaveBounds() {
+        Duration day = Duration.ofDays(1);
+        for (Preset preset : Preset.values()) {
+            FailoverClient.builder(URL)
+                    .tlsVerify(false)
+                    .preset(preset)
+                    .probeAfter(Duration.ZERO)
+                    .probeTimeout(Duration.ofNanos(1))
+                    .probePath("/api/data/v9.2/WhoAmI?x=1")
+                    .writeGrace(Duration.ZERO)
+                    .holdDown(Duration.ZERO)
+                    .maxAttempts(1)
+                    .retryBudget(0)
+                    .replicationWindow(Duration.ZERO)
+                    .updateGuard(false)
+                    .build()
+                    .close();
+        }
+        FailoverClient.builder(URL)
+                .tlsVerify(false)
+                .probeAfter(day)
+                .probeTimeout(day)
+                .writeGrace(day)
+                .holdDown(day)
+                .maxAttempts(100)
+                .retryBudget(1)
+                .replicationWindow(day)
+                .updateGuard(true)
+                .build()
+                .close();
+        FailoverClient.builder(URL).tlsVerify(false).retryBudget(1e-9).build().close();
+        Duration tooLong = day.plusMillis(1);
+        for (UnaryOperator<FailoverClientBuilder> setting : List.<UnaryOperator<FailoverClientBuilder>>of(
+                b -> b.probeAfter(tooLong),
+                b -> b.probeTimeout(Duration.ZERO),
+                b -> b.probeTimeout(tooLong),
+                b -> b.probePath("api/data/v9.2/WhoAmI"),
+                b -> b.probePath(""),
+                b -> b.probePath("/a b"),
+                b -> b.probePath("//elsewhere.test/"),
+                b -> b.writeGrace(tooLong),
+                b -> b.holdDown(tooLong),
+                b -> b.maxAttempts(0),
+                b -> b.maxAttempts(-1),
+                b -> b.maxAttempts(101),
+                b -> b.retryBudget(-0.001),
+                b -> b.retryBudget(1.001),
+                b -> b.retryBudget(Double.NaN),
+                b -> b.retryBudget(Double.POSITIVE_INFINITY),
+                b -> b.replicationWindow(tooLong),
+                b -> b.setting("update_guard", "perhaps"))) {
+            FailoverClientBuilder builder = setting.apply(FailoverClient.builder(URL).tlsVerify(false));
+            assertEquals(ErrorKind.INVALID_SETTING, usage(builder::build));
+        }
+        for (UnaryOperator<FailoverClientBuilder> setting : List.<UnaryOperator<FailoverClientBuilder>>of(
+                b -> b.probeAfter(Duration.ofMillis(-1)),
+                b -> b.probeTimeout(Duration.ofMillis(-1)),
+                b -> b.writeGrace(Duration.ofMillis(-1)),
+                b -> b.holdDown(Duration.ofMillis(-1)),
+                b -> b.replicationWindow(Duration.ofMillis(-1)))) {
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> setting.apply(FailoverClient.builder(URL))));
         }
     }
 
@@ -200,7 +277,14 @@ class MisuseTest {
                 FailoverClient::isEndpointAutoSwitchEnabled,
                 c -> c.setEndpointAutoSwitchEnabled(true),
                 c -> c.addEndpointSwitchedListener(event -> {}),
-                c -> c.addEndpointSwitchRequiredListener(event -> {}))) {
+                c -> c.addEndpointSwitchRequiredListener(event -> {}),
+                c -> c.addWriteInDoubtListener(event -> {}),
+                c -> c.addDataLossSuspectedListener(event -> {}),
+                c -> c.addCallRetriedListener(event -> {}),
+                c -> c.addThrottledListener(event -> {}),
+                FailoverClient::ledger,
+                FailoverClient::suspects,
+                c -> c.resolve(1, Resolution.LOST))) {
             FailoverStateException e = assertThrows(FailoverStateException.class, () -> deed.accept(client));
             assertEquals(ErrorKind.CLOSED, e.kind());
         }

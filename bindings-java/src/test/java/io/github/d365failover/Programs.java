@@ -176,6 +176,7 @@ public final class Programs {
             String target = "127.0.0.1:" + server.getAddress().getPort();
             BlockingQueue<Long> switched = new LinkedBlockingQueue<>();
             try (FailoverClient client = FailoverClient.builder("http://primary.test")
+                    .preset(Preset.DOTNET)
                     .alternateUrl("http://alternate.test")
                     .connectTo(Map.of("primary.test:80", target, "alternate.test:80", target))
                     .build()) {
@@ -254,6 +255,11 @@ public final class Programs {
             client.addEndpointSwitchRequiredListener(EndpointSwitchRequiredEvent::veto);
             CountDownLatch switched = new CountDownLatch(1);
             Subscription subscription = client.addEndpointSwitchedListener(event -> switched.countDown());
+            CountDownLatch suspected = new CountDownLatch(1);
+            client.addDataLossSuspectedListener(event -> suspected.countDown());
+            client.addWriteInDoubtListener(event -> {});
+            client.addCallRetriedListener(event -> {});
+            client.addThrottledListener(event -> {});
             expect(FailoverException.class, () -> client.send(WHO_AM_I));
             client.switchEndpoint();
             switched.await();
@@ -265,7 +271,13 @@ public final class Programs {
             client.send(FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
                     .header("Content-Type", "application/json")
                     .body("{\"name\":\"everything\"}")
+                    .upsert()
                     .build());
+            client.switchEndpoint();
+            suspected.await();
+            client.resolve(client.suspects().get(0).id(), Resolution.CONFIRMED);
+            expect(FailoverUsageException.class, () -> client.resolve(client.ledger().size() + 1000, Resolution.LOST));
+            client.switchEndpoint();
             List<CompletableFuture<FailoverResponse>> calls = new ArrayList<>();
             for (int i = 0; i < 20; i++) {
                 calls.add(client.sendAsync(WHO_AM_I));

@@ -21,7 +21,9 @@ class ServiceFaultTest {
         ServiceFault fault = ServiceFault.classify(503, JSON, body("0x8004b065")).orElseThrow();
         assertEquals(FaultKind.DATACENTER_NOT_AVAILABLE, fault.kind());
         assertEquals(-2147176347, fault.code().orElseThrow());
-        assertTrue(fault.startsFailover(Preset.DOTNET));
+        for (Preset preset : Preset.values()) {
+            assertTrue(fault.startsFailover(preset));
+        }
         assertTrue(fault.message().contains("Rechenzentrum 😀"), fault.message());
     }
 
@@ -36,13 +38,17 @@ class ServiceFaultTest {
         ServiceFault fault = ServiceFault.classify(429, Map.of("retry-after", List.of("7")), new byte[0]).orElseThrow();
         assertEquals(FaultKind.THROTTLED, fault.kind());
         assertEquals(Duration.ofSeconds(7), fault.retryAfter().orElseThrow());
-        assertFalse(fault.startsFailover(Preset.DOTNET));
+        for (Preset preset : Preset.values()) {
+            assertFalse(fault.startsFailover(preset));
+        }
     }
 
     @Test
     void nullIsRefused() {
         assertThrows(NullPointerException.class, () -> ServiceFault.classify(500, null, new byte[0]));
         assertThrows(NullPointerException.class, () -> ServiceFault.classify(500, Map.of(), null));
+        ServiceFault fault = ServiceFault.classify(500, Map.of(), new byte[0]).orElseThrow();
+        assertThrows(NullPointerException.class, () -> fault.startsFailover(null));
     }
 
     private static byte[] body(String code) {

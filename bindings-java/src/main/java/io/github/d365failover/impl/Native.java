@@ -58,6 +58,10 @@ public final class Native {
 
     public static native byte[] discover(long client);
 
+    public static native byte[] ledger(long client, int selection);
+
+    public static native byte[] resolve(long client, long id, int resolution);
+
     public static native byte[] shutdown(long client, long timeoutMs);
 
     static native void clientFree(long client);

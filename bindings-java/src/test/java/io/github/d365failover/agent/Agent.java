@@ -7,6 +7,7 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.FailoverClient;
+import io.github.d365failover.Resolution;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -14,6 +15,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /** The Java subject of the scenarios: one JSON object a line on standard input, one answer each on standard output. */
@@ -87,6 +89,16 @@ public final class Agent {
             case "prepared":
                 answer.add("prepared", subject(request).hook.seen());
                 break;
+            case "ledger":
+                FailoverClient of = subject(request).client;
+                boolean all = request.get("selection").getAsString().equals("all");
+                answer.add("ledger", Answers.ledger(all ? of.ledger() : of.suspects()));
+                break;
+            case "resolve":
+                subject(request).client.resolve(
+                        request.get("id").getAsLong(),
+                        Resolution.valueOf(request.get("resolution").getAsString().toUpperCase(Locale.ROOT)));
+                break;
             case "misuse":
                 answer.addProperty("got", Misuse.got(request.get("what").getAsString()));
                 break;
@@ -116,12 +128,16 @@ public final class Agent {
 
     private void start(JsonObject request) throws IOException {
         Call call = new Call(subject(request).client, request);
-        if (present(request, "submit") && request.get("submit").getAsBoolean()) {
+        if (isTrue(request, "submit")) {
             call.submit();
         } else {
             call.startThread();
         }
         calls.put(request.get("call").getAsString(), call);
+    }
+
+    static boolean isTrue(JsonObject object, String key) {
+        return present(object, key) && object.get(key).getAsBoolean();
     }
 
     static boolean present(JsonObject object, String key) {

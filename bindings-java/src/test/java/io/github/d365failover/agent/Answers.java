@@ -14,12 +14,14 @@ import io.github.d365failover.FailoverStateException;
 import io.github.d365failover.FailoverStreamingResponse;
 import io.github.d365failover.FailoverUsageException;
 import io.github.d365failover.FaultKind;
+import io.github.d365failover.LedgerEntry;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
 
 /** Objects of the package as JSON. */
@@ -30,6 +32,7 @@ final class Answers {
         JsonObject json = head(response.status(), response.uri(), response.headers(), response.bodyString());
         json.addProperty("effect", lower(response.effect()));
         json.addProperty("switched", response.switched());
+        json.add("ledger_id", number(response.ledgerId()));
         json.add("attempts", attempts(response.attempts()));
         return json;
     }
@@ -39,6 +42,7 @@ final class Answers {
         JsonObject json = head(response.status(), response.uri(), response.headers(), body);
         json.addProperty("effect", lower(response.effect()));
         json.addProperty("switched", response.switched());
+        json.add("ledger_id", number(response.ledgerId()));
         json.add("attempts", attempts(response.attempts()));
         return json;
     }
@@ -64,12 +68,14 @@ final class Answers {
             FailoverException e = (FailoverException) failure;
             error.addProperty("effect", lower(e.effect()));
             error.addProperty("switched", e.switched());
+            error.add("ledger_id", number(e.ledgerId()));
             error.add("http_status", number(e.status()));
             error.add("code", number(e.code()));
             error.add("attempts", attempts(e.attempts()));
         } else {
             error.add("effect", JsonNull.INSTANCE);
             error.addProperty("switched", false);
+            error.add("ledger_id", JsonNull.INSTANCE);
             error.add("http_status", JsonNull.INSTANCE);
             error.add("code", JsonNull.INSTANCE);
             error.add("attempts", new JsonArray());
@@ -128,11 +134,44 @@ final class Answers {
         return json;
     }
 
+    static JsonArray ledger(List<LedgerEntry> entries) {
+        JsonArray json = new JsonArray();
+        for (LedgerEntry entry : entries) {
+            JsonObject one = new JsonObject();
+            one.addProperty("id", entry.id());
+            one.addProperty("method", entry.method());
+            one.addProperty("url", entry.url());
+            one.addProperty("operation", lower(entry.operation()));
+            one.addProperty("effect", entry.effect().map(Answers::lower).orElse(null));
+            one.addProperty("is_suspect", entry.isSuspect());
+            one.addProperty("resolution", entry.resolution().map(Answers::lower).orElse(null));
+            one.addProperty("role", entry.role().map(Answers::lower).orElse(null));
+            one.addProperty("epoch", entry.epoch());
+            one.addProperty("attempts", entry.attempts());
+            one.addProperty("row", entry.rowUrl().orElse(null));
+            one.add("body_length", number(entry.bodyLength()));
+            one.addProperty("body_digest", entry.bodyDigest().orElse(null));
+            one.addProperty(
+                    "is_ended", entry.ended().map(ended -> !ended.isBefore(entry.started())).orElse(false));
+            json.add(one);
+        }
+        return json;
+    }
+
     private static JsonElement number(OptionalInt number) {
         return number.isPresent() ? new JsonPrimitive(number.getAsInt()) : JsonNull.INSTANCE;
     }
 
-    private static String lower(Enum<?> value) {
+    private static JsonElement number(OptionalLong number) {
+        return number.isPresent() ? new JsonPrimitive(number.getAsLong()) : JsonNull.INSTANCE;
+    }
+
+    /** Null for what is not there. */
+    static String present(String text) {
+        return text.isEmpty() ? null : text;
+    }
+
+    static String lower(Enum<?> value) {
         return value.name().toLowerCase(Locale.ROOT);
     }
 }

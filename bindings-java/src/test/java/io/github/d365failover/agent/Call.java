@@ -46,6 +46,12 @@ final class Call {
         if (Agent.present(call, "operation")) {
             builder.operation(Operation.valueOf(call.get("operation").getAsString().toUpperCase(Locale.ROOT)));
         }
+        if (Agent.isTrue(call, "guarded_create")) {
+            builder.guardedCreate();
+        }
+        if (Agent.isTrue(call, "upsert")) {
+            builder.upsert();
+        }
         this.request = builder.build();
     }
 

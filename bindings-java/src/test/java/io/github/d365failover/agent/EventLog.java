@@ -2,21 +2,46 @@ package io.github.d365failover.agent;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import io.github.d365failover.CallEvent;
+import io.github.d365failover.DataLossSuspectedEvent;
 import io.github.d365failover.EndpointSwitchEvent;
+import io.github.d365failover.FailoverEvent;
+import io.github.d365failover.ThrottledEvent;
+import io.github.d365failover.WriteInDoubtEvent;
 import java.time.Duration;
 
 /** The events that a client's listeners heard, in order. */
 final class EventLog {
     private final JsonArray events = new JsonArray();
 
-    synchronized void add(String name, EndpointSwitchEvent event, JsonObject inner) {
+    synchronized void add(String name, FailoverEvent event, JsonObject inner) {
         JsonObject json = new JsonObject();
         json.addProperty("event", name);
-        json.addProperty("previous_url", event.previousUrl().toString());
-        json.addProperty("new_url", event.newUrl().toString());
         json.addProperty("epoch", event.epoch());
         json.addProperty("reason", event.reason());
-        json.addProperty("automatic", event.automatic());
+        json.addProperty("automatic", true);
+        if (event instanceof EndpointSwitchEvent) {
+            EndpointSwitchEvent of = (EndpointSwitchEvent) event;
+            json.addProperty("previous_url", of.previousUrl().toString());
+            json.addProperty("new_url", of.newUrl().toString());
+            json.addProperty("automatic", of.automatic());
+            json.addProperty("probed", of.probed().map(Answers::lower).orElse(null));
+        }
+        if (event instanceof CallEvent) {
+            CallEvent of = (CallEvent) event;
+            json.addProperty("method", Answers.present(of.method()));
+            json.addProperty("url", Answers.present(of.url()));
+        }
+        if (event instanceof WriteInDoubtEvent) {
+            json.addProperty("ledger_id", ((WriteInDoubtEvent) event).ledgerId());
+        }
+        if (event instanceof DataLossSuspectedEvent) {
+            json.addProperty("in_doubt", ((DataLossSuspectedEvent) event).inDoubt());
+            json.addProperty("acknowledged", ((DataLossSuspectedEvent) event).acknowledged());
+        }
+        if (event instanceof ThrottledEvent) {
+            json.addProperty("retry_after_ms", ((ThrottledEvent) event).retryAfter().toMillis());
+        }
         json.add("inner", inner);
         events.add(json);
         notifyAll();

@@ -61,7 +61,29 @@ final class Subject {
             AtomicReference<Subscription> own = new AtomicReference<>();
             own.set(subject.client.addEndpointSwitchedListener(event -> subject.switched(what, event, own.get())));
         }
+        if (Agent.present(request, "events")) {
+            request.getAsJsonArray("events").forEach(kind -> subject.record(kind.getAsString()));
+        }
         return subject;
+    }
+
+    private void record(String kind) {
+        switch (kind) {
+            case "WriteInDoubt":
+                client.addWriteInDoubtListener(event -> events.add(kind, event, null));
+                break;
+            case "DataLossSuspected":
+                client.addDataLossSuspectedListener(event -> events.add(kind, event, null));
+                break;
+            case "CallRetried":
+                client.addCallRetriedListener(event -> events.add(kind, event, null));
+                break;
+            case "Throttled":
+                client.addThrottledListener(event -> events.add(kind, event, null));
+                break;
+            default:
+                throw new IllegalArgumentException("there is no event " + kind);
+        }
     }
 
     /** By the builder's own methods where there is one, because those are what users call. */
@@ -90,6 +112,33 @@ final class Subject {
                 break;
             case "handler_timeout_ms":
                 builder.handlerTimeout(millis(value));
+                break;
+            case "probe_after_ms":
+                builder.probeAfter(millis(value));
+                break;
+            case "probe_timeout_ms":
+                builder.probeTimeout(millis(value));
+                break;
+            case "probe_path":
+                builder.probePath(value.getAsString());
+                break;
+            case "write_grace_ms":
+                builder.writeGrace(millis(value));
+                break;
+            case "hold_down_ms":
+                builder.holdDown(millis(value));
+                break;
+            case "max_attempts":
+                builder.maxAttempts(value.getAsInt());
+                break;
+            case "retry_budget":
+                builder.retryBudget(value.getAsDouble());
+                break;
+            case "replication_window_ms":
+                builder.replicationWindow(millis(value));
+                break;
+            case "update_guard":
+                builder.updateGuard(isOn(value));
                 break;
             case "ca_bundle":
                 builder.caBundle(Path.of(value.getAsString()));

@@ -4,6 +4,7 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverClientBuilder;
+import io.github.d365failover.Preset;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -40,9 +41,11 @@ public final class PlainServer implements AutoCloseable {
         server.start();
     }
 
+    /** A client by the rules of .NET. */
     public FailoverClientBuilder client() {
         String target = "127.0.0.1:" + server.getAddress().getPort();
         return FailoverClient.builder("http://primary.test")
+                .preset(Preset.DOTNET)
                 .alternateUrl("http://alternate.test")
                 .connectTo(Map.of("primary.test:80", target, "alternate.test:80", target, FURTHER + ":80", target));
     }

@@ -83,6 +83,11 @@ public final class Twin implements AutoCloseable {
         return clientOfOneUrl().alternateUrl(ALTERNATE);
     }
 
+    /** As {@link #client}, by the rules that are the default. */
+    public FailoverClientBuilder safeClient() {
+        return client().preset(Preset.SAFE);
+    }
+
     /** As {@link #client}, but it learns from the WSDL that there is an alternate. */
     public FailoverClientBuilder clientOfOneUrl() {
         return FailoverClient.builder(PRIMARY).preset(Preset.DOTNET).caBundle(caFile()).connectTo(connectTo());
@@ -187,6 +192,7 @@ public final class Twin implements AutoCloseable {
             }
         }
     }
+
     private boolean ended() {
         try {
             return process.waitFor(20, TimeUnit.SECONDS);

@@ -1,0 +1,90 @@
+//! Native methods of the writes on record.
+
+use d365_failover as c;
+use jni::EnvUnowned;
+use jni::objects::{JByteArray, JClass};
+use jni::sys::{jint, jlong};
+
+use crate::failure::{Failure, check, owned, value};
+use crate::jvm::answer;
+use crate::owned::{Owned, from_long};
+use crate::packet::Writer;
+use crate::result::{text, view};
+
+/// In the order in which `LedgerEntry.java` reads them.
+const NUMBERS: [i32; 11] = [
+    c::D365_LEDGER_ID,
+    c::D365_LEDGER_OPERATION,
+    c::D365_LEDGER_EFFECT,
+    c::D365_LEDGER_IS_SUSPECT,
+    c::D365_LEDGER_RESOLUTION,
+    c::D365_LEDGER_ROLE,
+    c::D365_LEDGER_EPOCH,
+    c::D365_LEDGER_STARTED_MS,
+    c::D365_LEDGER_ENDED_MS,
+    c::D365_LEDGER_BODY_LENGTH,
+    c::D365_LEDGER_ATTEMPTS,
+];
+
+const TEXTS: [i32; 4] = [
+    c::D365_LEDGER_METHOD,
+    c::D365_LEDGER_URL,
+    c::D365_LEDGER_ROW_URL,
+    c::D365_LEDGER_BODY_DIGEST,
+];
+
+/// Which writes are on record, `D365_LEDGER_ALL` or `_SUSPECTS`. Out: count, and the fields of each.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_ledger<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+    selection: jint,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        // SAFETY: outputs are local variables.
+        let ledger = owned(|out, error| unsafe {
+            c::d365_client_ledger(from_long(client), selection, out, error)
+        })?;
+        let mut packet = Writer::ok();
+        entries(&mut packet, &ledger)?;
+        Ok(packet)
+    })
+}
+
+fn entries(packet: &mut Writer, ledger: &Owned<c::d365_ledger_t>) -> Result<(), Failure> {
+    let handle = ledger.get();
+    // SAFETY: every output is a local variable, every view is of `ledger`, which lives until the end.
+    unsafe {
+        let count = value(0, |out, _| c::d365_ledger_count(handle, out))?;
+        packet.int(count as i32);
+        for index in 0..count {
+            for field in NUMBERS {
+                packet.long(value(0, |out, _| {
+                    c::d365_ledger_number(handle, index, field, out)
+                })?);
+            }
+            for field in TEXTS {
+                let content = view(|out| c::d365_ledger_text(handle, index, field, out))?;
+                text(packet, Some(content));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes what was found out about a write.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_resolve<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+    id: jlong,
+    resolution: jint,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        // SAFETY: the error pointer is a local variable.
+        check(|error| unsafe { c::d365_client_resolve(from_long(client), id, resolution, error) })?;
+        Ok(Writer::ok())
+    })
+}
