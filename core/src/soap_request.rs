@@ -324,7 +324,7 @@ impl SoapRequest {
             }
             Fact::TargetId | Fact::TargetLogicalName if !is_target => {}
             Fact::Id | Fact::TargetId => {
-                if true {
+                if self.entity.id.is_none() && self.entity.logical_name.is_none() {
                     self.entity.id = Some(placed(ended));
                 }
             }

@@ -116,10 +116,7 @@ mod tests {
         assert_eq!(safely(0, Cause::LocalFailure, read), Next::End);
         assert_eq!(safely(0, Cause::Throttled, write), Next::Wait);
         assert_eq!(safely(0, Cause::Unprocessed, write), Next::Again);
-        assert_eq!(
-            safely(1, Cause::Unprocessed, write),
-            weak(Resend::Elsewhere)
-        );
+        assert_eq!(safely(1, Cause::Unprocessed, write), weak(Resend::Anywhere));
         let left = safely(0, Cause::EndpointLeft, read);
         assert_eq!(left, Next::Report(Evidence::Never, Resend::Anywhere));
     }
