@@ -37,7 +37,8 @@ calls = 0
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)
+    # In one piece: handlers run on another thread.
+    print(" ".join(map(str, words)) + "\n", end="", flush=True)
 
 
 def settings() -> dict[str, Any]:
@@ -49,13 +50,19 @@ def settings() -> dict[str, Any]:
     return found
 
 
-def attempt(what: str, call: Callable[[], d365_failover.Response]) -> d365_failover.Response | None:
+def attempt(
+    what: str, call: Callable[[], d365_failover.Response], creates: str | None = None
+) -> d365_failover.Response | None:
+    """None if it failed. `creates` is the name of the row that the call creates."""
     global calls
     calls += 1
     try:
         response = call().raise_for_status()
     except d365_failover.FailoverError as error:
         say("error", error.kind, what, *str(error).split())
+        if creates is not None and error.ledger_id is not None:
+            # Whether it was executed all the same, `effect` says.
+            say("failed", creates, error.effect, error.ledger_id)
         return None
     say("call ok", what)
     if len(response.attempts) > 1:
@@ -70,15 +77,15 @@ def soap(client: d365_failover.Client, action: str, body: str) -> d365_failover.
 
 def work(client: d365_failover.Client, n: int) -> None:
     name = f"{app}-web-{n}"
-    created = attempt("create-web", lambda: client.post("/api/data/v9.2/accounts", json={"name": name}))
+    created = attempt("create-web", lambda: client.post("/api/data/v9.2/accounts", json={"name": name}), name)
     if created is not None:
         url = created.headers["OData-EntityId"]
-        say("created", uuid.UUID(GUID.findall(url)[-1]), name)
+        say("created", uuid.UUID(GUID.findall(url)[-1]), name, created.ledger_id)
         attempt("read-web", lambda: client.get(url))
     name = f"{app}-soap-{n}"
-    created = attempt("create-soap", lambda: soap(client, "Create", CREATE.format(name)))
+    created = attempt("create-soap", lambda: soap(client, "Create", CREATE.format(name)), name)
     if created is not None:
-        say("created", uuid.UUID(GUID.findall(created.text)[-1]), name)
+        say("created", uuid.UUID(GUID.findall(created.text)[-1]), name, created.ledger_id)
     attempt("whoami-soap", lambda: soap(client, "Execute", WHO_AM_I))
 
 
@@ -95,12 +102,24 @@ def main() -> None:
         def tell(event: d365_failover.EndpointSwitchEvent) -> None:
             say("event", event.name, event.previous_url, event.new_url, event.reason)
 
+        @client.on_write_in_doubt
+        def tell_doubt(event: d365_failover.WriteInDoubtEvent) -> None:
+            say("event", event.name, event.ledger_id, event.method, event.url, event.reason)
+
+        @client.on_data_loss_suspected
+        def tell_loss(event: d365_failover.DataLossSuspectedEvent) -> None:
+            say("event", event.name, event.in_doubt, event.acknowledged)
+
         say("ready")
         n = 1
         work(client, n)
         while not stdin_ended():
             n += 1
             work(client, n)
+        # The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application
+        # looks for each at the service, and tells `client.resolve` what it has found.
+        for write in client.ledger(suspects=True):
+            say("suspect", write.id, write.effect, write.method, write.url)
     say("done", calls)
 
 

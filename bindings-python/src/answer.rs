@@ -1,164 +1,308 @@
-//! Responses and attempts, copied into Python objects so that nothing of the library has to outlive the call.
+//! Responses. What of one is asked for is converted then, and kept; the rest of it never is.
+//!
+//! The handle of the library is dead in the child of a fork, where the response must still be readable. So what holds
+//! one is listed, and converts everything just before a fork.
 
-use std::ffi::CStr;
 use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
-    D365_ATTEMPT_EPOCH, D365_ATTEMPT_FAULT_KIND, D365_ATTEMPT_HTTP_STATUS,
-    D365_ATTEMPT_HTTP_VERSION, D365_ATTEMPT_MESSAGE, D365_ATTEMPT_PHASE, D365_ATTEMPT_ROLE,
-    D365_ATTEMPT_SERVICE_CODE, D365_ATTEMPT_STARTED_MS, D365_ATTEMPT_TOOK_US, D365_ATTEMPT_URL,
-    D365_EFFECT_EXECUTED, D365_EFFECT_NONE, D365_EFFECT_NOT_EXECUTED, D365_PHASE_NOT_SENT,
-    D365_PHASE_RESPONDED, D365_PHASE_SENT, D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY,
-    d365_attempts_count, d365_attempts_number, d365_attempts_t, d365_attempts_text,
-    d365_fault_kind_name, d365_response_attempts, d365_response_body, d365_response_effect,
-    d365_response_header_at, d365_response_header_count, d365_response_status,
+    d365_response_attempts, d365_response_body, d365_response_effect, d365_response_header_at,
+    d365_response_header_count, d365_response_ledger_id, d365_response_status,
     d365_response_switched, d365_response_t, d365_response_url,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 
 use crate::abi::{Handle, OK, get, get_object, get_text, no_text, octets, text};
 use crate::stream::Stream;
+use crate::{attempts, names};
 
-/// `(status, url, headers, content, effect, switched, attempts)`; the content is a `Stream` where it is not read yet.
-pub(crate) fn of_response<'py>(
-    py: Python<'py>,
-    response: Handle<d365_response_t>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let raw = response.raw();
-    // SAFETY: `response` is alive during the block, and the views are copied inside it.
-    unsafe {
-        let status = get::<i32>(|out| d365_response_status(raw, out)).unwrap_or_default();
-        let url = get_text(|out| d365_response_url(raw, out)).unwrap_or_default();
-        let count = get::<usize>(|out| d365_response_header_count(raw, out)).unwrap_or_default();
-        let headers = PyList::empty(py);
-        for index in 0..count {
-            let (mut name, mut value) = (no_text(), no_text());
-            if d365_response_header_at(raw, index, &raw mut name, &raw mut value) == OK {
-                headers.append((text(&name), text(&value)))?;
+/// A body that is longer is not kept twice: as Python's bytes, and by the library.
+const MOST_KEPT: usize = 32 << 10;
+
+/// What is known of a write, and whether the call met a switch.
+struct Told {
+    effect: Py<PyString>,
+    switched: bool,
+    ledger_id: Option<i64>,
+}
+
+/// What is converted when it is asked for.
+struct Lazy {
+    /// `None`: everything is converted.
+    response: Option<Handle<d365_response_t>>,
+    url: PyOnceLock<Py<PyString>>,
+    headers: PyOnceLock<Py<PyList>>,
+    attempts: PyOnceLock<Py<PyList>>,
+    told: PyOnceLock<Told>,
+}
+
+impl Lazy {
+    fn new(response: Option<Handle<d365_response_t>>) -> Self {
+        Self {
+            response,
+            url: PyOnceLock::new(),
+            headers: PyOnceLock::new(),
+            attempts: PyOnceLock::new(),
+            told: PyOnceLock::new(),
+        }
+    }
+
+    fn raw(&self) -> *mut d365_response_t {
+        self.response.as_ref().map_or(ptr::null_mut(), Handle::raw)
+    }
+
+    fn url(&self, py: Python<'_>) -> &Py<PyString> {
+        self.url.get_or_init(py, || {
+            // SAFETY: the response lives as long as `self`; the view is copied.
+            let url = get_text(|out| unsafe { d365_response_url(self.raw(), out) });
+            PyString::new(py, &url.unwrap_or_default()).unbind()
+        })
+    }
+
+    fn headers(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
+        self.headers.get_or_try_init(py, || {
+            let raw = self.raw();
+            // SAFETY: the response lives as long as `self`.
+            let count = get::<usize>(|out| unsafe { d365_response_header_count(raw, out) });
+            let headers = PyList::empty(py);
+            for index in 0..count.unwrap_or_default() {
+                let (mut name, mut value) = (no_text(), no_text());
+                // SAFETY: as above; the views are copied.
+                let told =
+                    unsafe { d365_response_header_at(raw, index, &raw mut name, &raw mut value) };
+                if told == OK {
+                    headers.append((text(&name), text(&value)))?;
+                }
+            }
+            Ok(headers.unbind())
+        })
+    }
+
+    fn attempts(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
+        self.attempts.get_or_try_init(py, || {
+            // SAFETY: the response lives as long as `self`.
+            let listed = get_object(|out| unsafe { d365_response_attempts(self.raw(), out) });
+            attempts::rows(py, listed).map(Bound::unbind)
+        })
+    }
+
+    fn told(&self, py: Python<'_>) -> &Told {
+        self.told.get_or_init(py, || {
+            let raw = self.raw();
+            // SAFETY: the response lives as long as `self`.
+            unsafe {
+                let effect = get(|out| d365_response_effect(raw, out)).unwrap_or_default();
+                let switched = get::<i32>(|out| d365_response_switched(raw, out));
+                Told {
+                    effect: PyString::intern(py, names::effect(effect)).unbind(),
+                    switched: switched.unwrap_or_default() != 0,
+                    ledger_id: get(|out| d365_response_ledger_id(raw, out)),
+                }
+            }
+        })
+    }
+
+    fn convert(&self, py: Python<'_>) -> PyResult<()> {
+        if self.response.is_some() {
+            self.url(py);
+            self.told(py);
+            self.headers(py)?;
+            self.attempts(py)?;
+        }
+        Ok(())
+    }
+}
+
+/// The answers that are not converted. Touched only by threads that hold the interpreter, so no fork finds it locked.
+#[derive(Default)]
+struct Listed {
+    answers: Vec<Option<Arc<Lazy>>>,
+    vacant: Vec<usize>,
+}
+
+static LISTED: Mutex<Listed> = Mutex::new(Listed {
+    answers: Vec::new(),
+    vacant: Vec::new(),
+});
+
+fn listed() -> MutexGuard<'static, Listed> {
+    LISTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of an answer in the list, until it is dropped.
+struct Place(usize);
+
+impl Place {
+    fn take(answer: &Arc<Lazy>) -> Self {
+        let mut listed = listed();
+        let answer = Some(Arc::clone(answer));
+        match listed.vacant.pop() {
+            Some(place) => {
+                listed.answers[place] = answer;
+                Self(place)
+            }
+            None => {
+                listed.answers.push(answer);
+                Self(listed.answers.len() - 1)
             }
         }
-        let (mut data, mut len) = (ptr::null(), 0);
-        let collected = d365_response_body(raw, &raw mut data, &raw mut len) == OK;
-        let bytes = collected.then(|| PyBytes::new(py, octets(data, len)));
-        let effect = effect_name(get(|out| d365_response_effect(raw, out)).unwrap_or_default());
-        let switched = get::<i32>(|out| d365_response_switched(raw, out)).unwrap_or_default() != 0;
-        let attempts = match get_object(|out| d365_response_attempts(raw, out)) {
-            Some(attempts) => self::attempts(py, &attempts)?,
-            None => PyList::empty(py),
-        };
-        let content = match bytes {
-            Some(bytes) => bytes.into_any(),
-            None => Bound::new(py, Stream::new(response))?.into_any(),
-        };
-        Ok((status, url, headers, content, effect, switched, attempts)
-            .into_pyobject(py)?
-            .into_any())
     }
 }
 
-/// One `(role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version)` an
-/// attempt.
-pub(crate) fn attempts<'py>(
-    py: Python<'py>,
-    attempts: &Handle<d365_attempts_t>,
-) -> PyResult<Bound<'py, PyList>> {
-    let raw = attempts.raw();
-    let rows = PyList::empty(py);
-    // SAFETY: `attempts` is alive during the block, and the views are copied inside it.
-    unsafe {
-        let count = get::<usize>(|out| d365_attempts_count(raw, out)).unwrap_or_default();
-        for index in 0..count {
-            let number = |field| {
-                get::<i64>(|out| d365_attempts_number(raw, index, field, out)).unwrap_or_default()
-            };
-            let words = |field| {
-                get_text(|out| d365_attempts_text(raw, index, field, out)).unwrap_or_default()
-            };
-            let fault = number(D365_ATTEMPT_FAULT_KIND);
-            rows.append(PyTuple::new(
-                py,
-                [
-                    role_name(number(D365_ATTEMPT_ROLE))
-                        .into_pyobject(py)?
-                        .into_any(),
-                    number(D365_ATTEMPT_EPOCH).into_pyobject(py)?.into_any(),
-                    phase_name(number(D365_ATTEMPT_PHASE))
-                        .into_pyobject(py)?
-                        .into_any(),
-                    (fault != 0)
-                        .then(|| fault_name(fault))
-                        .into_pyobject(py)?
-                        .into_any(),
-                    present(number(D365_ATTEMPT_HTTP_STATUS))
-                        .into_pyobject(py)?
-                        .into_any(),
-                    present(number(D365_ATTEMPT_SERVICE_CODE))
-                        .into_pyobject(py)?
-                        .into_any(),
-                    number(D365_ATTEMPT_STARTED_MS)
-                        .into_pyobject(py)?
-                        .into_any(),
-                    number(D365_ATTEMPT_TOOK_US).into_pyobject(py)?.into_any(),
-                    words(D365_ATTEMPT_URL).into_pyobject(py)?.into_any(),
-                    words(D365_ATTEMPT_MESSAGE).into_pyobject(py)?.into_any(),
-                    version_name(number(D365_ATTEMPT_HTTP_VERSION))
-                        .into_pyobject(py)?
-                        .into_any(),
-                ],
-            )?)?;
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut listed = listed();
+        let answer = listed.answers[self.0].take();
+        listed.vacant.push(self.0);
+        drop(listed);
+        drop(answer);
+    }
+}
+
+/// Converts what a child could not. For `os.register_at_fork`.
+#[pyfunction]
+pub(crate) fn before_fork(py: Python<'_>) -> PyResult<()> {
+    let answers: Vec<Arc<Lazy>> = listed().answers.iter().flatten().cloned().collect();
+    answers.iter().try_for_each(|answer| answer.convert(py))
+}
+
+/// A response.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Answer {
+    #[pyo3(get)]
+    status: i32,
+    /// `None` where it is not read yet.
+    #[pyo3(get)]
+    content: Option<Py<PyBytes>>,
+    stream: Mutex<Option<Stream>>,
+    lazy: Arc<Lazy>,
+    _place: Option<Place>,
+}
+
+impl Answer {
+    pub(crate) fn of(py: Python<'_>, response: Handle<d365_response_t>) -> PyResult<Self> {
+        let raw = response.raw();
+        let (mut data, mut len) = (ptr::null(), 0);
+        // SAFETY: `response` is alive during the block, and the bytes are copied inside it.
+        let (status, content) = unsafe {
+            let status = get::<i32>(|out| d365_response_status(raw, out)).unwrap_or_default();
+            let collected = d365_response_body(raw, &raw mut data, &raw mut len) == OK;
+            let bytes = collected.then(|| PyBytes::new(py, octets(data, len)).unbind());
+            (status, bytes)
+        };
+        let is_stream = content.is_none();
+        let mut lazy = Lazy::new(Some(response));
+        let mut stream = None;
+        if is_stream || len > MOST_KEPT {
+            lazy.convert(py)?;
+            let response = lazy.response.take();
+            stream = response.filter(|_| is_stream).map(Stream::new);
+        }
+        let lazy = Arc::new(lazy);
+        let place = lazy.response.is_some().then(|| Place::take(&lazy));
+        Ok(Self {
+            status,
+            content,
+            stream: Mutex::new(stream),
+            lazy,
+            _place: place,
+        })
+    }
+}
+
+#[pymethods]
+impl Answer {
+    /// One that was taken apart by `__reduce__`.
+    #[new]
+    #[expect(clippy::too_many_arguments, reason = "what a response has")]
+    fn new(
+        py: Python<'_>,
+        status: i32,
+        url: Py<PyString>,
+        headers: Py<PyList>,
+        content: Option<Py<PyBytes>>,
+        effect: Py<PyString>,
+        switched: bool,
+        attempts: Py<PyList>,
+        ledger_id: Option<i64>,
+    ) -> Self {
+        let lazy = Lazy::new(None);
+        let told = Told {
+            effect,
+            switched,
+            ledger_id,
+        };
+        // They are empty as yet.
+        let _ = lazy.url.set(py, url);
+        let _ = lazy.headers.set(py, headers);
+        let _ = lazy.attempts.set(py, attempts);
+        let _ = lazy.told.set(py, told);
+        Self {
+            status,
+            content,
+            stream: Mutex::default(),
+            lazy: Arc::new(lazy),
+            _place: None,
         }
     }
-    Ok(rows)
-}
 
-fn present(number: i64) -> Option<i64> {
-    (number != 0).then_some(number)
-}
-
-pub(crate) fn effect_name(effect: i32) -> &'static str {
-    match effect {
-        D365_EFFECT_NONE => "none",
-        D365_EFFECT_EXECUTED => "executed",
-        D365_EFFECT_NOT_EXECUTED => "not_executed",
-        // What a newer library may say beyond this is not known here: for a write that is the careful answer.
-        _ => "unknown",
+    #[getter]
+    fn url(&self, py: Python<'_>) -> Py<PyString> {
+        self.lazy.url(py).clone_ref(py)
     }
-}
 
-/// `None` for what is neither endpoint: a host of `allowed_hosts`.
-pub(crate) fn role_name(role: i64) -> Option<&'static str> {
-    match i32::try_from(role) {
-        Ok(0) => None,
-        Ok(D365_ROLE_PRIMARY) => Some("primary"),
-        Ok(D365_ROLE_ALTERNATE) => Some("alternate"),
-        _ => Some("unknown"),
+    /// Pairs of name and value, as they came.
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        Ok(self.lazy.headers(py)?.clone_ref(py))
     }
-}
 
-/// As the status line has it, which of HTTP/2 is none. `None` where there was no connection.
-fn version_name(version: i64) -> Option<&'static str> {
-    match version {
-        0 => None,
-        11 => Some("HTTP/1.1"),
-        20 => Some("HTTP/2"),
-        _ => Some("unknown"),
+    #[getter]
+    fn effect(&self, py: Python<'_>) -> Py<PyString> {
+        self.lazy.told(py).effect.clone_ref(py)
     }
-}
 
-fn phase_name(phase: i64) -> &'static str {
-    match i32::try_from(phase) {
-        Ok(D365_PHASE_NOT_SENT) => "not_sent",
-        Ok(D365_PHASE_SENT) => "sent",
-        Ok(D365_PHASE_RESPONDED) => "responded",
-        _ => "unknown",
+    #[getter]
+    fn switched(&self, py: Python<'_>) -> bool {
+        self.lazy.told(py).switched
     }
-}
 
-pub(crate) fn fault_name(kind: i64) -> &'static str {
-    let kind = i32::try_from(kind).unwrap_or(-1);
-    // SAFETY: never null, static, and ended by a NUL.
-    unsafe { CStr::from_ptr(d365_fault_kind_name(kind)) }
-        .to_str()
-        .unwrap_or("unknown")
+    #[getter]
+    fn ledger_id(&self, py: Python<'_>) -> Option<i64> {
+        self.lazy.told(py).ledger_id
+    }
+
+    #[getter]
+    fn attempts(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        Ok(self.lazy.attempts(py)?.clone_ref(py))
+    }
+
+    /// What the content is to be read from, where it is not read yet. The caller's from then on.
+    fn take_stream(&self) -> Option<Stream> {
+        self.stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let told = this.lazy.told(py);
+        let parts = (
+            this.status,
+            this.lazy.url(py),
+            this.lazy.headers(py)?,
+            &this.content,
+            &told.effect,
+            told.switched,
+            this.lazy.attempts(py)?,
+            told.ledger_id,
+        );
+        Ok((slf.get_type(), parts.into_pyobject(py)?))
+    }
 }

@@ -258,7 +258,9 @@ impl Call {
     fn hand_out<'py>(&self, py: Python<'py>, turn: Turn) -> PyResult<Bound<'py, PyAny>> {
         match turn {
             Turn::Job(wish) => Ok(Bound::new(py, Job::new(&self.talk, wish))?.into_any()),
-            Turn::End(Ok(response)) => answer::of_response(py, response),
+            Turn::End(Ok(response)) => {
+                Ok(Bound::new(py, answer::Answer::of(py, response)?)?.into_any())
+            }
             Turn::End(Err(failure)) => Err(failure.into_exception(py)),
         }
     }

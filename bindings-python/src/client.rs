@@ -5,9 +5,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use d365_failover::{
-    D365_FORKED, D365_NO_ALTERNATE, d365_client_active_url, d365_client_alternate_url,
-    d365_client_discover, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
-    d365_client_is_primary, d365_client_open, d365_client_primary_url, d365_client_send,
+    D365_FORKED, D365_LEDGER_ALL, D365_LEDGER_SUSPECTS, D365_NO_ALTERNATE, d365_client_active_url,
+    d365_client_alternate_url, d365_client_discover, d365_client_endpoint_auto_switch_enabled,
+    d365_client_epoch, d365_client_is_primary, d365_client_ledger, d365_client_open,
+    d365_client_primary_url, d365_client_resolve, d365_client_send,
     d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
     d365_client_subscribe, d365_client_switch_endpoint, d365_client_t, d365_error_t,
     d365_pending_cancel, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
@@ -16,14 +17,16 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyList;
 
 use crate::abi::{Failure, Handle, chars, make, no_text, read, run, text};
+use crate::answer::Answer;
 use crate::bell::Bell;
 use crate::call::{self, Call};
 use crate::queue::Queue;
 use crate::request::{self, Request};
 use crate::tokens::{Channel, TokenQueue};
-use crate::{answer, gate, raise};
+use crate::{gate, ledger, raise};
 
 /// A client with the queue of its events and completions.
 #[pyclass(frozen, module = "d365_failover._native")]
@@ -137,12 +140,7 @@ impl Client {
     }
 
     /// Sends and waits. With `check`, signals are handled meanwhile: only the main thread has a use for that.
-    fn send<'py>(
-        &self,
-        py: Python<'py>,
-        request: Request<'py>,
-        check: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn send<'py>(&self, py: Python<'py>, request: Request<'py>, check: bool) -> PyResult<Answer> {
         self.raw(py)?;
         let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
         let mut interrupt = Interrupt { error: None };
@@ -164,7 +162,7 @@ impl Client {
             interrupt.error = py.check_signals().err();
         }
         match (outcome, interrupt.error) {
-            (Ok(response), None) => answer::of_response(py, response),
+            (Ok(response), None) => Answer::of(py, response),
             (Err(failure), None) => Err(failure.into_exception(py)),
             (outcome, Some(interrupted)) => {
                 // What became of a write is not lost over a Ctrl-C.
@@ -272,6 +270,26 @@ impl Client {
             d365_client_set_endpoint_auto_switch_enabled(raw, i32::from(enabled), error)
         })
         .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// The writes on record.
+    fn ledger<'py>(&self, py: Python<'py>, suspects: bool) -> PyResult<Bound<'py, PyList>> {
+        let raw = self.raw(py)?;
+        let selection = if suspects {
+            D365_LEDGER_SUSPECTS
+        } else {
+            D365_LEDGER_ALL
+        };
+        // SAFETY: the client lives through the call.
+        let listed = make(|out, error| unsafe { d365_client_ledger(raw, selection, out, error) });
+        ledger::rows(py, listed.map_err(|failure| failure.into_exception(py))?)
+    }
+
+    fn resolve(&self, py: Python<'_>, id: i64, resolution: i32) -> PyResult<()> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        run(|error| unsafe { d365_client_resolve(raw, id, resolution, error) })
+            .map_err(|failure| failure.into_exception(py))
     }
 
     fn switch_endpoint(&self, py: Python<'_>) -> PyResult<()> {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 
 use crate::abi::{Failure, chars, get, get_text, make, read};
-use crate::answer;
+use crate::names;
 
 type Rewrite = unsafe extern "C" fn(
     *const c_char,
@@ -93,7 +93,7 @@ fn classified(
             return Ok(None);
         }
         Ok(Some((
-            answer::fault_name(kind.into()),
+            names::fault(kind.into()),
             get::<i32>(|out| d365_fault_service_code(raw, out)),
             get::<i64>(|out| d365_fault_retry_after_ms(raw, out)),
             get_text(|out| d365_fault_message(raw, out)).unwrap_or_default(),

@@ -5,11 +5,14 @@
 
 mod abi;
 mod answer;
+mod attempts;
 mod bell;
 mod call;
 mod client;
 mod functions;
 mod gate;
+mod ledger;
+mod names;
 mod outgoing;
 mod queue;
 mod raise;
@@ -32,6 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "NativeFailure",
         module.py().get_type::<raise::NativeFailure>(),
     )?;
+    module.add_class::<answer::Answer>()?;
     module.add_class::<client::Client>()?;
     module.add_class::<client::Pending>()?;
     module.add_class::<bell::Bell>()?;
@@ -48,6 +52,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::url_is_alternate, module)?)?;
     module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
+    module.add_function(wrap_pyfunction!(answer::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(gate::after_fork_in_child, module)?)?;
     Ok(())
 }

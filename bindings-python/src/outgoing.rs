@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::abi::{Failure, OK, chars, no_text, octets, run, text};
-use crate::answer;
+use crate::names;
 
 /// The library's handle for as long as its callback runs. Views of it are copied under the lock.
 pub(crate) struct Lent(Mutex<Option<*mut d365_outgoing_t>>);
@@ -119,7 +119,7 @@ impl Outgoing {
 
     #[getter]
     fn role(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
-        self.number(py, D365_OUTGOING_ROLE).map(answer::role_name)
+        self.number(py, D365_OUTGOING_ROLE).map(names::role)
     }
 
     #[getter]

@@ -2,29 +2,36 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use d365_failover::{
     D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_BODY,
     D365_ITEM_COMPLETION, d365_item_body, d365_item_kind, d365_item_number, d365_item_reply,
     d365_item_result, d365_item_t, d365_item_text, d365_item_user_data, d365_queue_descriptor,
-    d365_queue_next, d365_queue_t, d365_response_t,
+    d365_queue_next, d365_queue_t, d365_response_t, d365_status_t,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, get, get_text, make, octets, read, run};
-use crate::{answer, gate};
+use crate::abi::{Failure, Handle, OK, get, get_text, make, octets, read, run};
+use crate::answer::Answer;
+use crate::{gate, names};
 
 /// A client's queue. Does not keep the client alive.
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Queue {
     queue: Arc<Handle<d365_queue_t>>,
+    /// A thread takes what comes. Changed and read only by threads that hold the interpreter.
+    has_thread: AtomicBool,
 }
 
 impl Queue {
     pub(crate) fn new(queue: Arc<Handle<d365_queue_t>>) -> Self {
-        Self { queue }
+        Self {
+            queue,
+            has_thread: AtomicBool::new(false),
+        }
     }
 
     fn check(&self, py: Python<'_>) -> PyResult<()> {
@@ -35,10 +42,20 @@ impl Queue {
         }
     }
 
-    fn take(&self, timeout_ms: i64) -> Result<Handle<d365_item_t>, Failure> {
+    fn wait(&self) -> Result<Handle<d365_item_t>, Failure> {
         let queue = self.queue.raw();
         // SAFETY: the queue is alive as long as `self`.
-        make(|out, error| unsafe { d365_queue_next(queue, timeout_ms, out, error) })
+        make(|out, error| unsafe { d365_queue_next(queue, -1, out, error) })
+    }
+
+    /// What is there. Mostly there is nothing, and no error is made to say so.
+    fn poll(&self) -> Result<Handle<d365_item_t>, d365_status_t> {
+        let mut item = ptr::null_mut();
+        // SAFETY: the queue is alive as long as `self`.
+        match unsafe { d365_queue_next(self.queue.raw(), 0, &raw mut item, ptr::null_mut()) } {
+            OK => Ok(Handle::own(item)),
+            status => Err(status),
+        }
     }
 }
 
@@ -47,11 +64,32 @@ impl Queue {
     /// Waits for the next item; `None` once the queue is closed and empty.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Item>> {
         self.check(py)?;
-        match gate::wait(py, || self.take(-1)) {
+        match gate::wait(py, || self.wait()) {
             Ok(item) => Ok(Some(Item::new(item))),
             Err(failure) if failure.status == D365_CLOSED => Ok(None),
             Err(failure) => Err(failure.into_exception(py)),
         }
+    }
+
+    /// From now on a thread takes what comes.
+    fn leave_to_thread(&self) {
+        self.has_thread.store(true, Ordering::Relaxed);
+    }
+
+    /// The events and log records that are there, unless they are left to a thread; without waiting. `None` for none.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        if !self.queue.is_of_this_process() {
+            return Ok(None);
+        }
+        let mut items = None;
+        // Making an object may run other Python code, which may have left them to a thread.
+        while !self.has_thread.load(Ordering::Relaxed)
+            && let Ok(item) = self.poll()
+        {
+            let items = items.get_or_insert_with(|| PyList::empty(py));
+            items.append(Item::new(item))?;
+        }
+        Ok(items)
     }
 
     /// What is there, at most `limit` items, without waiting; and whether the queue is closed and empty.
@@ -61,15 +99,15 @@ impl Queue {
         self.check(py)?;
         let items = PyList::empty(py);
         while items.len() < limit {
-            match self.take(0) {
+            match self.poll() {
                 Ok(item) if kind(&item) == D365_ITEM_COMPLETION => {
                     items.append(completion(py, &item)?)?
                 }
                 Ok(item) if kind(&item) == D365_ITEM_BODY => items.append(piece(py, &item)?)?,
                 Ok(item) => items.append(Item::new(item))?,
-                Err(failure) if failure.status == D365_EMPTY => break,
-                Err(failure) if failure.status == D365_CLOSED => return Ok((items, true)),
-                Err(failure) => return Err(failure.into_exception(py)),
+                Err(D365_EMPTY) => break,
+                Err(D365_CLOSED) => return Ok((items, true)),
+                Err(status) => return Err(Failure::of(status).into_exception(py)),
             }
         }
         Ok((items, false))
@@ -97,7 +135,7 @@ fn completion<'py>(
     let result: Result<Handle<d365_response_t>, Failure> =
         make(|out, error| unsafe { d365_item_result(item.raw(), out, error) });
     let outcome = match result {
-        Ok(response) => answer::of_response(py, response)?,
+        Ok(response) => Bound::new(py, Answer::of(py, response)?)?.into_any(),
         Err(failure) => exception(py, failure),
     };
     Ok((key(item), outcome))
@@ -172,7 +210,7 @@ impl Item {
     }
 
     fn role(&self, field: i32) -> Option<&'static str> {
-        self.number(field).and_then(answer::role_name)
+        self.number(field).and_then(names::role)
     }
 
     fn reply(&self, py: Python<'_>, decision: i32) -> PyResult<()> {

@@ -8,9 +8,10 @@ use std::ffi::CStr;
 
 use d365_failover::{
     D365_CANCELLED, d365_error_attempts, d365_error_effect, d365_error_http_status,
-    d365_error_message, d365_error_response, d365_error_retry_after_ms, d365_error_service_code,
-    d365_error_switched, d365_response_attempts, d365_response_effect, d365_response_status,
-    d365_response_switched, d365_response_t, d365_status_name, d365_status_t,
+    d365_error_ledger_id, d365_error_message, d365_error_response, d365_error_retry_after_ms,
+    d365_error_service_code, d365_error_switched, d365_response_attempts, d365_response_effect,
+    d365_response_ledger_id, d365_response_status, d365_response_switched, d365_response_t,
+    d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -18,13 +19,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::abi::{Failure, Handle, get, get_object, get_text};
-use crate::answer;
+use crate::answer::Answer;
+use crate::{attempts, names};
 
 create_exception!(
     d365_failover._native,
     NativeFailure,
     PyException,
-    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response)"
+    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id)"
 );
 
 impl Failure {
@@ -53,30 +55,28 @@ impl Failure {
                 py.None(),
                 PyList::empty(py).unbind(),
                 py.None(),
+                py.None(),
             );
             return Ok(NativeFailure::new_err(nothing));
         };
         let raw = error.raw();
         // SAFETY: `error` is alive for the whole block; every output is the getter's own.
         unsafe {
-            let attempts = match get_object(|out| d365_error_attempts(raw, out)) {
-                Some(attempts) => answer::attempts(py, &attempts)?,
-                None => PyList::empty(py),
-            };
-            let response = match get_object(|out| d365_error_response(raw, out)) {
-                Some(response) => Some(answer::of_response(py, response)?.unbind()),
-                None => None,
-            };
+            let attempts = attempts::rows(py, get_object(|out| d365_error_attempts(raw, out)))?;
+            let response = get_object(|out| d365_error_response(raw, out))
+                .map(|response| Answer::of(py, response))
+                .transpose()?;
             Ok(NativeFailure::new_err((
                 kind,
                 get_text(|out| d365_error_message(raw, out)).unwrap_or_default(),
-                answer::effect_name(get(|out| d365_error_effect(raw, out)).unwrap_or_default()),
+                names::effect(get(|out| d365_error_effect(raw, out)).unwrap_or_default()),
                 get::<i32>(|out| d365_error_switched(raw, out)).unwrap_or_default() != 0,
                 get::<i32>(|out| d365_error_http_status(raw, out)),
                 get::<i32>(|out| d365_error_service_code(raw, out)),
                 get::<i64>(|out| d365_error_retry_after_ms(raw, out)),
                 attempts.unbind(),
                 response,
+                get::<i64>(|out| d365_error_ledger_id(raw, out)),
             )))
         }
     }
@@ -87,20 +87,19 @@ pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> Py
     let raw = response.raw();
     // SAFETY: `response` is alive for the whole block; every output is the getter's own.
     unsafe {
-        let attempts = match get_object(|out| d365_response_attempts(raw, out)) {
-            Some(attempts) => answer::attempts(py, &attempts)?,
-            None => PyList::empty(py),
-        };
+        let attempts = attempts::rows(py, get_object(|out| d365_response_attempts(raw, out)))?;
+        let ledger_id = get::<i64>(|out| d365_response_ledger_id(raw, out));
         Ok(NativeFailure::new_err((
             status_name(D365_CANCELLED),
             "the call was done when it was interrupted",
-            answer::effect_name(get(|out| d365_response_effect(raw, out)).unwrap_or_default()),
+            names::effect(get(|out| d365_response_effect(raw, out)).unwrap_or_default()),
             get::<i32>(|out| d365_response_switched(raw, out)).unwrap_or_default() != 0,
             get::<i32>(|out| d365_response_status(raw, out)),
             py.None(),
             py.None(),
             attempts.unbind(),
-            answer::of_response(py, response)?.unbind(),
+            Answer::of(py, response)?,
+            ledger_id,
         )))
     }
 }

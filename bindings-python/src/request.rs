@@ -4,8 +4,8 @@ use std::ptr;
 
 use d365_failover::{
     d365_request_add_header, d365_request_new, d365_request_set_body, d365_request_set_body_reader,
-    d365_request_set_operation, d365_request_set_streaming, d365_request_set_timeout_ms,
-    d365_request_t,
+    d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_streaming,
+    d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -21,7 +21,11 @@ pub(crate) enum Body<'py> {
     Reader((i64, bool)),
 }
 
-/// `(method, url, headers, body, timeout_ms, operation, streaming)`
+const STREAMING: u32 = 1;
+const GUARDED_CREATE: u32 = 2;
+const UPSERT: u32 = 4;
+
+/// `(method, url, headers, body, timeout_ms, operation, flags)`
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -29,11 +33,11 @@ pub(crate) type Request<'py> = (
     Option<Body<'py>>,
     Option<i64>,
     i32,
-    bool,
+    u32,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout_ms, operation, streaming) = request;
+    let (method, url, headers, body, timeout_ms, operation, flags) = request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
         let request = make(|out, error| {
@@ -81,8 +85,14 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
             }
             None => {}
         }
-        if *streaming {
+        if flags & STREAMING != 0 {
             run(|error| d365_request_set_streaming(raw, 1, error))?;
+        }
+        if flags & GUARDED_CREATE != 0 {
+            run(|error| d365_request_set_guarded_create(raw, 1, error))?;
+        }
+        if flags & UPSERT != 0 {
+            run(|error| d365_request_set_upsert(raw, 1, error))?;
         }
         if let Some(timeout_ms) = *timeout_ms {
             run(|error| d365_request_set_timeout_ms(raw, timeout_ms, error))?;

@@ -13,7 +13,7 @@ use d365_failover::{
 use pyo3::prelude::*;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, run};
-use crate::{answer, gate};
+use crate::{gate, names};
 
 /// Requests for tokens on their way to Python.
 pub(crate) struct Channel {
@@ -176,7 +176,7 @@ impl TokenRequest {
     fn role(&self) -> &'static str {
         // SAFETY: alive under the lock.
         let role = self.look(|raw| get::<i32>(|out| unsafe { d365_token_request_role(raw, out) }));
-        answer::role_name(role.unwrap_or_default().into()).unwrap_or("unknown")
+        names::role(role.unwrap_or_default().into()).unwrap_or("unknown")
     }
 
     fn reply(&self, py: Python<'_>, token: &str, expires_in_ms: i64) -> PyResult<()> {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,13 +23,19 @@ from d365_failover import (
     AsyncStreamedResponse,
     Client,
     EndpointSwitchEvent,
+    Event,
     FailoverError,
+    LedgerEntry,
     Response,
     StreamedResponse,
+    ThrottledEvent,
 )
 
 T = TypeVar("T")
 Json = dict[str, Any]
+
+_MOST_CALLS = 1024
+"""Calls that are sent at once, a thread each."""
 
 WHO_AM_I = "/api/data/v9.2/WhoAmI"
 URL = "https://contoso.crm.dynamics.com"
@@ -69,6 +76,7 @@ def of_response(response: d365_failover.Response) -> Json:
         "body": "" if isinstance(response, (StreamedResponse, AsyncStreamedResponse)) else response.text,
         "effect": response.effect,
         "switched": response.switched,
+        "ledger_id": response.ledger_id,
         "attempts": list(map(attempt, response.attempts)),
     }
 
@@ -87,8 +95,27 @@ def of_error(error: BaseException) -> Json:
         "switched": error.switched,
         "http_status": error.status,
         "code": error.code,
+        "ledger_id": error.ledger_id,
         "attempts": list(map(attempt, error.attempts)),
     }
+
+
+def of_event(event: Event, inner: Json | None) -> Json:
+    """Its fields by their names; a duration in milliseconds."""
+    told = ("epoch", "reason", "previous_url", "new_url", "probed", "ledger_id", "in_doubt", "acknowledged")
+    seen = {name: getattr(event, name) for name in (*told, "method", "url") if hasattr(event, name)}
+    if isinstance(event, ThrottledEvent):
+        seen["retry_after_ms"] = round(event.retry_after * 1000)
+    if inner is not None:
+        seen["inner"] = inner
+    return {"event": event.name, "automatic": getattr(event, "automatic", True), **seen}
+
+
+def of_entry(entry: LedgerEntry) -> Json:
+    told = dataclasses.asdict(entry)
+    started, ended = told.pop("started"), told.pop("ended")
+    assert ended is None or started <= ended
+    return {**told, "row": told.pop("row_url"), "is_ended": ended is not None}
 
 
 def translated(settings: Json) -> Json:
@@ -119,18 +146,21 @@ class Subject:
             self._seen.wait_for(lambda: len(self._events) >= at_least, timeout_ms / 1000)
             return list(self._events)
 
-    def record(self, event: EndpointSwitchEvent, inner: Json | None = None) -> None:
-        seen = {
-            "event": event.name,
-            "previous_url": event.previous_url,
-            "new_url": event.new_url,
-            "epoch": event.epoch,
-            "reason": event.reason,
-            "automatic": event.automatic,
-        }
+    def record(self, event: Event, inner: Json | None = None) -> None:
         with self._seen:
-            self._events.append(seen if inner is None else {**seen, "inner": inner})
+            self._events.append(of_event(event, inner))
             self._seen.notify_all()
+
+    def listen(self, kinds: Sequence[str]) -> None:
+        """Records events of these kinds besides."""
+        registers: dict[str, Callable[[Callable[[Event], None]], object]] = {
+            "WriteInDoubt": self.client.on_write_in_doubt,
+            "DataLossSuspected": self.client.on_data_loss_suspected,
+            "CallRetried": self.client.on_call_retried,
+            "Throttled": self.client.on_throttled,
+        }
+        for kind in kinds:
+            registers[kind](self.record)
 
     def act(self, action: str, event: EndpointSwitchEvent, handler: Callable[..., object]) -> None:
         """All that a handler does but calling."""
@@ -149,7 +179,15 @@ class Subject:
 class Blocking(Subject):
     client: Client
 
-    def __init__(self, calls: ThreadPoolExecutor, url: str, settings: Json, required: Any, switched: Any) -> None:
+    def __init__(
+        self,
+        calls: ThreadPoolExecutor,
+        url: str,
+        settings: Json,
+        required: Any,
+        switched: Any,
+        kinds: Sequence[str],
+    ) -> None:
         super().__init__()
         self.blocks: dict[int, contextlib.AbstractContextManager[StreamedResponse]] = {}
         self._calls = calls
@@ -160,6 +198,7 @@ class Blocking(Subject):
         ):
             if action is not None:
                 register(self._handler(action))
+        self.listen(kinds)
 
     def _handler(self, action: str) -> Callable[[EndpointSwitchEvent], None]:
         def handler(event: EndpointSwitchEvent) -> None:
@@ -212,7 +251,9 @@ class Blocking(Subject):
 class Submitting(Subject):
     client: AsyncClient
 
-    def __init__(self, loop: Loop, url: str, settings: Json, required: Any, switched: Any) -> None:
+    def __init__(
+        self, loop: Loop, url: str, settings: Json, required: Any, switched: Any, kinds: Sequence[str]
+    ) -> None:
         super().__init__()
         self.blocks: dict[int, contextlib.AbstractAsyncContextManager[AsyncStreamedResponse]] = {}
         self._loop = loop
@@ -223,6 +264,7 @@ class Submitting(Subject):
                 self.client.on_endpoint_switch_required(self._handler(required))
             if switched is not None:
                 self.client.on_endpoint_switched(self._handler(switched))
+            self.listen(kinds)
 
         loop.run(register())
 
@@ -353,7 +395,7 @@ class Started(NamedTuple):
 class Agent:
     def __init__(self, use_loop: bool) -> None:
         self._loop = Loop() if use_loop else None
-        self._threads = ThreadPoolExecutor(64)
+        self._threads = ThreadPoolExecutor(_MOST_CALLS)
         self._subjects: dict[str, Blocking | Submitting] = {}
         self._hooks: dict[str, Hook] = {}
         self._calls: dict[str, Started] = {}
@@ -381,14 +423,15 @@ class Agent:
         on_switched: str | None = None,
         token: str | None = None,
         prepare: Json | None = None,
+        events: Sequence[str] = (),
     ) -> None:
         keywords = {**translated(settings or {}), "token_provider": token_provider(token)}
         if prepare is not None:
             keywords["prepare"] = self._hooks[client] = Hook(**prepare)
         if self._loop is None:
-            self._subjects[client] = Blocking(self._threads, url, keywords, on_required, on_switched)
+            self._subjects[client] = Blocking(self._threads, url, keywords, on_required, on_switched, events)
         else:
-            self._subjects[client] = Submitting(self._loop, url, keywords, on_required, on_switched)
+            self._subjects[client] = Submitting(self._loop, url, keywords, on_required, on_switched, events)
 
     def _start(self, client: str, call: Json) -> Started:
         timeout_ms = call.get("timeout_ms")
@@ -405,6 +448,8 @@ class Agent:
             "content": content,
             "timeout": None if timeout_ms is None else timeout_ms / 1000,
             "operation": call.get("operation"),
+            "guarded_create": call.get("guarded_create", False),
+            "upsert": call.get("upsert", False),
         }
         return Started(subject, subject.start(request, reading is not None), body, reading)
 
@@ -445,6 +490,13 @@ class Agent:
 
     def do_events(self, client: str, at_least: int = 0, timeout_ms: int = 10_000) -> Json:
         return {"events": self._subjects[client].events(at_least, timeout_ms)}
+
+    def do_ledger(self, client: str, selection: str) -> Json:
+        listed = self._subjects[client].client.ledger(suspects={"all": False, "suspects": True}[selection])
+        return {"ledger": list(map(of_entry, listed))}
+
+    def do_resolve(self, client: str, id: int, resolution: str) -> None:
+        self._subjects[client].client.resolve(id, resolution)
 
     def do_misuse(self, what: str) -> Json:
         if what not in MISUSES:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from subject import Blocking, OnLoop, Subjects
 from twin import Organization, Twin
 
 SEED = int(os.environ.get("D365_SEED") or random.SystemRandom().randrange(2**32))
@@ -82,3 +83,10 @@ def log_handlers() -> Iterator[list[logging.Handler]]:
     yield handlers
     logger.removeHandler(relay)
     logger.setLevel(level)
+
+
+@pytest.fixture(params=[Blocking, OnLoop], ids=["blocking", "asyncio"])
+def open_subject(request: pytest.FixtureRequest) -> Subjects:
+    """Opens a `Client`, or an `AsyncClient`: `with open_subject(org, **settings) as subject`."""
+    opened: Subjects = request.param
+    return opened

@@ -32,6 +32,22 @@ def test_first(org: Organization) -> None:
     assert out == f"Contoso Ltd. is at {org.primary_url}\n"
 
 
+def test_ledger_settles_a_write_in_doubt(org: Organization) -> None:
+    org.fault("primary", "commit_then_close", method="POST", times=1)
+    with start(org, EXAMPLES / "ledger.py") as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    # The handler's line comes from another thread.
+    lines = sorted(out.splitlines())
+    assert lines[0].startswith(f"created {org.primary_url}/api/data/v9.2/accounts(")
+    assert lines[1:] == [
+        f"in doubt: write 2, POST {org.primary_url}/api/data/v9.2/accounts",
+        "in question: 1",
+        "still in question: 0",
+    ]
+    assert sorted(row["name"] for row in org.rows()) == ["Contoso Ltd.", "Fabrikam"]
+
+
 def test_drill_goes_through_a_failover(org: Organization) -> None:
     org._twin.ask("POST", "/replication", {"org": org.name, "mode": "lag", "lag_ms": 0})
     with start(org, EXAMPLES / "drill.py", D365_APP="app", D365_TOKEN_PREFIX="twin-token-for-") as process:
@@ -43,12 +59,14 @@ def test_drill_goes_through_a_failover(org: Organization) -> None:
     lines = out.splitlines()
     assert lines[0] == "ready"
     assert lines[-1].startswith("done ")
-    events = [line for line in lines if line.startswith("event ")]
+    events = [line for line in lines if line.startswith("event EndpointSwitch")]
     pair = f"{org.primary_url} {org.alternate_url}"
     assert [line.split()[1] for line in events] == ["EndpointSwitchRequired", "EndpointSwitched"]
     assert all(line.split(maxsplit=2)[2].startswith(pair) for line in events)
     assert any(line.startswith("call retried ") for line in lines)
-    told = {tuple(line.split()[1:]) for line in lines if line.startswith("created ")}
+    told = {tuple(line.split()[1:3]) for line in lines if line.startswith("created ")}
+    assert any(line.startswith("event DataLossSuspected 0 ") for line in lines)
+    assert any(line.startswith("suspect ") for line in lines)
     rows = {(row["id"], row["name"]) for row in org.rows()}
     assert told <= rows
     assert {name.rsplit("-", 1)[0] for _, name in told} == {"app-web", "app-soap"}

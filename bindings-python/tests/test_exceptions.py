@@ -26,7 +26,7 @@ BUILT_IN: dict[str, type[Exception]] = {
 
 
 def failure(kind: str, message: str, *attempts: Any) -> d365_failover.FailoverError:
-    args = (kind, message, "unknown", False, 503, None, 1500, list(attempts), None)
+    args = (kind, message, "unknown", False, 503, None, 1500, list(attempts), None, 7)
     return _exceptions.of_failure(NativeFailure(*args))
 
 
@@ -37,6 +37,7 @@ def test_bases(kind: str, base: type[Exception]) -> None:
     assert isinstance(error, base)
     assert str(error) == "what happened"
     assert (error.kind, error.effect, error.retry_after, error.status) == (kind, "unknown", 1.5, 503)
+    assert error.ledger_id == 7
 
 
 def test_a_kind_of_a_newer_library_is_the_base() -> None:

@@ -46,11 +46,57 @@ def test_an_unknown_setting() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [{"preset": "bold"}, {"auto_switch": "perhaps"}, {"max_connections": 0}, {"deadline": 0}, {"deadline": -1.0}],
+    [
+        {"preset": "bold"},
+        {"auto_switch": "perhaps"},
+        {"max_connections": 0},
+        {"deadline": 0},
+        {"deadline": -1.0},
+        {"probe_after": -1},
+        {"probe_after": 86_401},
+        {"probe_timeout": 0},
+        {"probe_path": "WhoAmI"},
+        {"probe_path": ""},
+        {"write_grace": 86_401},
+        {"hold_down": 86_401},
+        {"hold_down": float("nan")},
+        {"max_attempts": 0},
+        {"max_attempts": 101},
+        {"max_attempts": "many"},
+        {"retry_budget": -0.1},
+        {"retry_budget": 1.1},
+        {"retry_budget": float("nan")},
+        {"retry_budget": float("inf")},
+        {"replication_window": 86_401},
+        {"update_guard": "perhaps"},
+    ],
 )
 def test_a_setting_out_of_range(setting: dict[str, Any]) -> None:
     with pytest.raises(d365_failover.InvalidArgumentError):
         Client(URL, **setting)
+
+
+def test_settings_at_their_bounds() -> None:
+    least: dict[str, Any] = {
+        "probe_after": 0,
+        "probe_timeout": 0.001,
+        "probe_path": "/",
+        "write_grace": 0,
+        "hold_down": 0,
+        "max_attempts": 1,
+        "retry_budget": 0,
+        "replication_window": 0,
+        "update_guard": False,
+    }
+    most: dict[str, Any] = {
+        **dict.fromkeys(("probe_after", "probe_timeout", "write_grace", "hold_down", "replication_window"), 86_400),
+        "max_attempts": 100,
+        "retry_budget": 1.0,
+        "update_guard": True,
+    }
+    for preset in ("safe", "dotnet"):
+        for settings in (least, most):
+            Client(URL, tls_verify=False, preset=preset, **settings).close()
 
 
 def test_a_ca_bundle_that_is_not_there() -> None:
@@ -81,6 +127,10 @@ REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.get("https://elsewhere.example/"), d365_failover.FailoverError),
     (lambda client: client.get("/", timeout=0), d365_failover.InvalidArgumentError),
     (lambda client: client.get("/", operation="?"), d365_failover.InvalidArgumentError),
+    (lambda client: client.request("GET", WHO_AM_I, guarded_create=True), d365_failover.InvalidArgumentError),
+    (lambda client: client.resolve(1, "found"), d365_failover.InvalidArgumentError),
+    (lambda client: client.resolve(1, "lost"), d365_failover.LedgerEntryError),
+    (lambda client: client.resolve("1", "lost"), TypeError),  # type: ignore[arg-type]
     (lambda client: client.on_endpoint_switched(None), TypeError),  # type: ignore[type-var]
     (lambda client: client.close(timeout=-1), d365_failover.InvalidArgumentError),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from d365_failover import InvalidArgumentError
 from d365_failover._request import build, milliseconds, with_params
+from d365_failover._types import GUARDED_CREATE, STREAMING, UPSERT
 
 
 def built(**given: Any) -> Any:
@@ -71,6 +72,12 @@ def test_seconds_out_of_range(seconds: float) -> None:
 def test_seconds_of_a_wrong_type(seconds: Any) -> None:
     with pytest.raises(TypeError):
         milliseconds(seconds, "timeout")
+
+
+def test_flags() -> None:
+    assert built()[6] == 0
+    assert built(streaming=True)[6] == STREAMING
+    assert built(guarded_create=True, upsert=True)[6] == GUARDED_CREATE | UPSERT
 
 
 def test_operation() -> None:

@@ -27,6 +27,18 @@ from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_nati
         ("max_redirects", 3, ("max_redirects", "3")),
         ("allowed_hosts", ["a.example", "b.example:8443"], ("allowed_hosts", "a.example,b.example:8443")),
         ("allowed_hosts", "a.example", ("allowed_hosts", "a.example")),
+        ("preset", "safe", ("preset", "safe")),
+        ("probe_after", 0, ("probe_after_ms", "0")),
+        ("probe_timeout", 0.25, ("probe_timeout_ms", "250")),
+        ("probe_path", "/x", ("probe_path", "/x")),
+        ("write_grace", 1.5, ("write_grace_ms", "1500")),
+        ("hold_down", 30, ("hold_down_ms", "30000")),
+        ("max_attempts", 2, ("max_attempts", "2")),
+        ("retry_budget", 0.25, ("retry_budget", "0.250000")),
+        ("retry_budget", 1e-5, ("retry_budget", "0.000010")),
+        ("retry_budget", 1, ("retry_budget", "1")),
+        ("replication_window", 300.0, ("replication_window_ms", "300000")),
+        ("update_guard", False, ("update_guard", "off")),
     ],
 )
 def test_translation(name: str, value: Any, pair: tuple[str, str]) -> None:
@@ -44,7 +56,17 @@ def test_a_name_with_ms_is_refused_with_the_right_one() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("user_agent", b"x"), ("user_agent", []), ("connect_to", {1: "a:1"}), ("deadline", "1"), ("allowed_hosts", [1])],
+    [
+        ("user_agent", b"x"),
+        ("user_agent", []),
+        ("connect_to", {1: "a:1"}),
+        ("deadline", "1"),
+        ("allowed_hosts", [1]),
+        ("max_attempts", 1.5),
+        ("hold_down", "1"),
+        ("retry_budget", []),
+        ("probe_path", 1.5),
+    ],
 )
 def test_wrong_types(name: str, value: Any) -> None:
     with pytest.raises(TypeError):

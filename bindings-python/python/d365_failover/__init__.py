@@ -2,7 +2,15 @@
 
 from ._async_client import AsyncClient
 from ._client import Client
-from ._events import EndpointSwitchEvent, EndpointSwitchRequiredEvent
+from ._events import (
+    CallRetriedEvent,
+    DataLossSuspectedEvent,
+    EndpointSwitchEvent,
+    EndpointSwitchRequiredEvent,
+    Event,
+    ThrottledEvent,
+    WriteInDoubtEvent,
+)
 from ._exceptions import (
     AuthenticationError,
     BusyError,
@@ -20,6 +28,7 @@ from ._exceptions import (
     InvalidSettingError,
     InvalidUrlError,
     LateError,
+    LedgerEntryError,
     LocalError,
     NoAlternateError,
     ProtocolError,
@@ -32,6 +41,7 @@ from ._exceptions import (
     WouldDeadlockError,
 )
 from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url
+from ._ledger import LedgerEntry
 from ._models import Attempt, Headers, Response
 from ._native import VERSION as __version__
 from ._outgoing import Outgoing, OutgoingHeaders
@@ -45,14 +55,17 @@ __all__ = [
     "BusyError",
     "CaStoreError",
     "CallCancelledError",
+    "CallRetriedEvent",
     "CallTimeoutError",
     "Client",
     "ClosedError",
     "ConnectionLostError",
+    "DataLossSuspectedEvent",
     "DatacenterNotAvailableError",
     "EndpointNotFoundError",
     "EndpointSwitchEvent",
     "EndpointSwitchRequiredEvent",
+    "Event",
     "FailoverError",
     "Fault",
     "ForkedError",
@@ -62,6 +75,8 @@ __all__ = [
     "InvalidSettingError",
     "InvalidUrlError",
     "LateError",
+    "LedgerEntry",
+    "LedgerEntryError",
     "LocalError",
     "NoAlternateError",
     "Outgoing",
@@ -73,9 +88,11 @@ __all__ = [
     "StreamClosedError",
     "StreamConsumedError",
     "StreamedResponse",
+    "ThrottledEvent",
     "TlsError",
     "UnknownSettingError",
     "WouldDeadlockError",
+    "WriteInDoubtEvent",
     "__version__",
     "alternate_url",
     "classify",

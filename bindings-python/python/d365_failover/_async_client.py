@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
-from ._async_events import AsyncDispatcher
+from ._async_dispatch import AsyncDispatcher
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import AsyncContent, AsyncSource, async_source_of
-from ._events import LOG, Handler, log, running_loop
+from ._dispatch import log, running_loop
+from ._events import LOG, Handler
 from ._exceptions import FailoverError, completed, of_failure, of_kind, raising
 from ._log import report
 from ._models import Response
@@ -28,9 +29,9 @@ from ._work import AsyncWork, Turns, unknown
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._native import Item, Pending, Queue, Stream
+    from ._native import Answer, Item, Pending, Queue, Stream
     from ._settings import AsyncSettings
-    from ._types import RawRequest, RawResponse
+    from ._types import RawRequest
 
 __all__ = ["AsyncClient"]
 
@@ -90,6 +91,8 @@ class AsyncClient(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
+        upsert: bool = False,
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
@@ -99,7 +102,19 @@ class AsyncClient(BaseClient):
         what is known of the write.
         """
         source = async_source_of(content, self._threads_of_bodies)
-        request = build(method, url, headers, params, content, json, timeout, operation, source)
+        request = build(
+            method,
+            url,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            operation,
+            source,
+            guarded_create=guarded_create,
+            upsert=upsert,
+        )
         return Response(await self._send(request, source))
 
     @contextlib.asynccontextmanager
@@ -114,6 +129,8 @@ class AsyncClient(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
+        upsert: bool = False,
     ) -> AsyncIterator[AsyncStreamedResponse]:
         """Sends a request, and gives the response when its head is there.
 
@@ -121,15 +138,28 @@ class AsyncClient(BaseClient):
         `Client.stream`.
         """
         source = async_source_of(content, self._threads_of_bodies)
-        request = build(method, url, headers, params, content, json, timeout, operation, source, streaming=True)
+        request = build(
+            method,
+            url,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            operation,
+            source,
+            guarded_create=guarded_create,
+            upsert=upsert,
+            streaming=True,
+        )
         response = AsyncStreamedResponse(await self._send(request, source), self._read)
         try:
             yield response
         finally:
             await response.aclose()
 
-    async def _send(self, request: RawRequest, source: AsyncSource | None) -> RawResponse:
-        self._dispatcher.refuse_while_deciding()
+    async def _send(self, request: RawRequest, source: AsyncSource | None) -> Answer:
+        self._dispatcher.begin_waiting()
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._attached()
@@ -166,9 +196,9 @@ class AsyncClient(BaseClient):
             self._executor = ThreadPoolExecutor(_BODIES, "d365_failover-body")
         return self._executor
 
-    async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> RawResponse:
+    async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> Answer:
         key = next(self._keys)
-        future: asyncio.Future[RawResponse] = loop.create_future()
+        future: asyncio.Future[Answer] = loop.create_future()
         self._futures[key] = future
         try:
             try:
@@ -186,7 +216,7 @@ class AsyncClient(BaseClient):
             self._futures.pop(key, None)
 
     @staticmethod
-    async def _cancelled(pending: Pending, future: asyncio.Future[RawResponse]) -> BaseException:
+    async def _cancelled(pending: Pending, future: asyncio.Future[Answer]) -> BaseException:
         """Cancels the call, unless it is done. What is known of it."""
         try:
             if not future.done():
@@ -221,6 +251,7 @@ class AsyncClient(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
     ) -> Response:
         """POST. See `request`."""
         return await self.request(
@@ -232,6 +263,7 @@ class AsyncClient(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            guarded_create=guarded_create,
         )
 
     async def patch(
@@ -244,6 +276,7 @@ class AsyncClient(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        upsert: bool = False,
     ) -> Response:
         """PATCH. See `request`."""
         return await self.request(
@@ -255,6 +288,7 @@ class AsyncClient(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            upsert=upsert,
         )
 
     async def put(
@@ -294,25 +328,25 @@ class AsyncClient(BaseClient):
 
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
-        self._dispatcher.refuse_while_deciding()
+        self._dispatcher.begin_waiting()
         await self._attached().run_in_executor(None, raising(self._native.switch_endpoint))
 
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover."""
-        self._dispatcher.refuse_while_deciding()
+        self._dispatcher.begin_waiting()
         await self._attached().run_in_executor(None, raising(self._native.discover))
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.
 
-        Afterwards no handler runs, or it raises `BusyError`: one is still running. Again, or in the child of a fork, it
-        does nothing.
+        Afterwards no handler runs but the one that closes, or it raises `BusyError`: one is still running. Again, or in
+        the child of a fork, it does nothing.
         """
         timeout_ms = milliseconds(timeout, "timeout", least=0)
         if self._closed or self._native.forked:
             return
         if timeout_ms:
-            self._dispatcher.refuse_while_deciding()
+            self._dispatcher.begin_waiting()
         loop = self._attached()
         end = time.monotonic() + timeout
         try:
@@ -332,7 +366,7 @@ class AsyncClient(BaseClient):
                 self._give_up()
                 _lifecycle.closed(self)
         worker = self._dispatcher.worker
-        if worker is not None and worker is not asyncio.current_task():
+        if worker is not None and not self._dispatcher.is_handler():
             await asyncio.wait({worker}, timeout=max(0.0, end - time.monotonic()))
             if not worker.done():
                 self._dispatcher.silence()
@@ -409,7 +443,7 @@ class AsyncClient(BaseClient):
             log(record)
             record.done()
 
-    def _complete(self, key: int, outcome: RawResponse | bytes | NativeFailure) -> None:
+    def _complete(self, key: int, outcome: Answer | bytes | NativeFailure) -> None:
         future = self._futures.pop(key, None)
         if future is None or future.done():
             return

@@ -9,16 +9,24 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from . import _lifecycle, _native
+from ._dispatch import Handlers, check_handler
 from ._events import (
+    CALL_RETRIED,
+    DATA_LOSS_SUSPECTED,
     REQUIRED,
     SWITCHED,
+    THROTTLED,
+    WRITE_IN_DOUBT,
+    CallRetriedEvent,
+    DataLossSuspectedEvent,
     EndpointSwitchEvent,
     EndpointSwitchRequiredEvent,
     Handler,
-    Handlers,
-    check_handler,
+    ThrottledEvent,
+    WriteInDoubtEvent,
 )
-from ._exceptions import of_kind, raising
+from ._exceptions import LedgerEntryError, of_failure, of_kind, raising
+from ._ledger import LedgerEntry, resolution_of
 from ._native import NativeFailure
 from ._outgoing import check_prepare
 from ._settings import to_native
@@ -26,6 +34,10 @@ from ._tokens import TokenSource
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
 SwitchedHandler = TypeVar("SwitchedHandler", bound=Callable[[EndpointSwitchEvent], object])
+WriteInDoubtHandler = TypeVar("WriteInDoubtHandler", bound=Callable[[WriteInDoubtEvent], object])
+DataLossHandler = TypeVar("DataLossHandler", bound=Callable[[DataLossSuspectedEvent], object])
+RetriedHandler = TypeVar("RetriedHandler", bound=Callable[[CallRetriedEvent], object])
+ThrottledHandler = TypeVar("ThrottledHandler", bound=Callable[[ThrottledEvent], object])
 
 CLOSE_TIMEOUT = 5.0
 
@@ -111,7 +123,9 @@ class BaseClient:
     def on_endpoint_switch_required(self, handler: RequiredHandler) -> RequiredHandler:
         """Calls `handler(event)` before a switch; `event.veto()` forbids it. Usable as a decorator.
 
-        The calls that met the fault wait for it, at most `handler_timeout`. It must not wait for a call of this client.
+        The calls that met the fault wait for it, at most `handler_timeout` from when the switch is called for. Then,
+        and where another handler is running just at that time, the switch goes on without it. It must not wait for a
+        call of this client: that raises `WouldDeadlockError` at once. All else works.
         """
         self._register(REQUIRED, handler)
         return handler
@@ -119,6 +133,38 @@ class BaseClient:
     def on_endpoint_switched(self, handler: SwitchedHandler) -> SwitchedHandler:
         """Calls `handler(event)` after a switch. Usable as a decorator. It may send calls."""
         self._register(SWITCHED, handler)
+        return handler
+
+    def on_write_in_doubt(self, handler: WriteInDoubtHandler) -> WriteInDoubtHandler:
+        """Calls `handler(event)` when a call has ended and whether its write was executed is not known.
+
+        Usable as a decorator. The handler may send calls: to look whether the row is there, and then `resolve`.
+        """
+        self._register(WRITE_IN_DOUBT, handler)
+        return handler
+
+    def on_data_loss_suspected(self, handler: DataLossHandler) -> DataLossHandler:
+        """Calls `handler(event)` after a switch where writes are on record that the new endpoint may lack.
+
+        Usable as a decorator. The handler may send calls: to verify `ledger(suspects=True)`.
+        """
+        self._register(DATA_LOSS_SUSPECTED, handler)
+        return handler
+
+    def on_call_retried(self, handler: RetriedHandler) -> RetriedHandler:
+        """Calls `handler(event)` when a call is sent again. Usable as a decorator. It may send calls.
+
+        Where handlers do not follow, such events are dropped, and a log record says how many.
+        """
+        self._register(CALL_RETRIED, handler)
+        return handler
+
+    def on_throttled(self, handler: ThrottledHandler) -> ThrottledHandler:
+        """Calls `handler(event)` when a call waits because the service asks for less. Usable as a decorator.
+
+        It may send calls. Where handlers do not follow, such events are dropped, and a log record says how many.
+        """
+        self._register(THROTTLED, handler)
         return handler
 
     @raising
@@ -142,6 +188,34 @@ class BaseClient:
             self._prepare(handler)
             self._handlers.add(kind, handler)
             self._native.subscribe(self._handlers.mask())
+
+    @raising
+    def ledger(self, *, suspects: bool = False) -> list[LedgerEntry]:
+        """The writes on record, the oldest first: all, or with `suspects` only those to verify.
+
+        On record is each write from before it is sent. What was not executed goes at once; what was executed stays for
+        `replication_window`, the last 100000; what is in doubt stays until `resolve`. Suspects are the writes in doubt,
+        and those that an endpoint has acknowledged within `replication_window` before it was left; less what is
+        resolved. In memory, and of this client only. Does no I/O.
+        """
+        return list(map(LedgerEntry._of, self._native.ledger(suspects)))
+
+    def resolve(self, ledger_id: int, resolution: str) -> None:
+        """Tells what was found out about a suspect, which then is none any more.
+
+        `"confirmed"`: it was executed, and is there. `"replayed"`: it was not there, and was sent again. `"lost"`: it
+        is not there, and will not be. Does no I/O.
+
+        Raises `LedgerEntryError` where no such write is on record, or nothing is in question about it.
+        """
+        number = resolution_of(resolution)
+        try:
+            self._native.resolve(ledger_id, number)
+        except NativeFailure as failure:
+            error = of_failure(failure)
+            if error.kind == "not_available":
+                error = LedgerEntryError(str(error), kind=error.kind)
+            raise error from None
 
     def _prepare(self, handler: Handler) -> None:
         raise NotImplementedError

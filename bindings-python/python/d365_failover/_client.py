@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from . import _lifecycle
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import Content, Source, source_of
-from ._events import Dispatcher, Handler, check_loop
+from ._dispatch import Dispatcher, check_loop
+from ._events import Handler
 from ._exceptions import completed, of_failure, of_kind, raising
 from ._models import Response
 from ._native import NativeFailure
@@ -23,8 +24,9 @@ from ._work import Work
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from ._native import Answer
     from ._settings import Settings
-    from ._types import RawRequest, RawResponse
+    from ._types import RawRequest
 
 __all__ = ["Client"]
 
@@ -59,6 +61,8 @@ class Client(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
+        upsert: bool = False,
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
@@ -69,12 +73,29 @@ class Client(BaseClient):
         for the whole call with all attempts, `deadline` by default. `operation` says what a repeat does, where the
         request does not tell: `"read"`, `"idempotent"`, `"guarded"`, `"unsafe"`.
 
+        With `guarded_create` a create is sent with an id that the library chooses, so that a repeat is detected: a POST
+        of one row to an entity set goes out as PATCH of the row with `If-None-Match: *`, a SOAP `Create` of an entity
+        without an id gets one. Anything else raises `InvalidArgumentError`. `upsert` says that a PATCH may create its
+        row; without it, `update_guard` adds `If-Match: *` to one for `replication_window` after a switch.
+
         Raises `FailoverError` where there is no response. What the body or the `prepare` hook raises ends the call and
         is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
         known of the write that was ended.
         """
         source = source_of(content)
-        request = build(method, url, headers, params, content, json, timeout, operation, source)
+        request = build(
+            method,
+            url,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            operation,
+            source,
+            guarded_create=guarded_create,
+            upsert=upsert,
+        )
         return Response(self._send(request, source))
 
     @contextlib.contextmanager
@@ -89,6 +110,8 @@ class Client(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
+        upsert: bool = False,
     ) -> Iterator[StreamedResponse]:
         """Sends a request, and gives the response when its head is there.
 
@@ -97,16 +120,28 @@ class Client(BaseClient):
         of `request`; `timeout` and `deadline` end with the head.
         """
         source = source_of(content)
-        request = build(method, url, headers, params, content, json, timeout, operation, source, streaming=True)
+        request = build(
+            method,
+            url,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            operation,
+            source,
+            guarded_create=guarded_create,
+            upsert=upsert,
+            streaming=True,
+        )
         response = StreamedResponse(self._send(request, source))
         try:
             yield response
         finally:
             response.close()
 
-    def _send(self, request: RawRequest, source: Source | None) -> RawResponse:
-        # Python handles signals on the main thread only.
-        check = threading.get_ident() == threading.main_thread().ident
+    def _send(self, request: RawRequest, source: Source | None) -> Answer:
+        check = threading.get_ident() == _lifecycle.main_thread
         try:
             if source is None and self._hook is None:
                 raw = self._native.send(request, check)
@@ -125,10 +160,8 @@ class Client(BaseClient):
         self._drain_after(raw)
         return raw
 
-    def _drain_after(self, outcome: RawResponse | BaseException | None) -> None:
+    def _drain_after(self, outcome: Answer | BaseException | None) -> None:
         """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
-        if self._dispatcher.thread is not None or self._native.forked:
-            return
         try:
             self._dispatcher.drain()
         except BaseException as interruption:
@@ -158,6 +191,7 @@ class Client(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        guarded_create: bool = False,
     ) -> Response:
         """POST. See `request`."""
         return self.request(
@@ -169,6 +203,7 @@ class Client(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            guarded_create=guarded_create,
         )
 
     def patch(
@@ -181,6 +216,7 @@ class Client(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        upsert: bool = False,
     ) -> Response:
         """PATCH. See `request`."""
         return self.request(
@@ -192,6 +228,7 @@ class Client(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            upsert=upsert,
         )
 
     def put(

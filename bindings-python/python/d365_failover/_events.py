@@ -1,39 +1,77 @@
-"""Events: what handlers get, and how they are called."""
+"""Events: what handlers get."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
+import dataclasses
 import datetime
-import inspect
-import logging
-import threading
-import weakref
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._exceptions import InvalidArgumentError, of_kind, raising
-from ._log import report, say
-from ._native import NativeFailure
+from ._exceptions import raising
 
 if TYPE_CHECKING:
-    from ._native import Item, Queue
+    from typing_extensions import Self
 
-__all__ = ["EndpointSwitchEvent", "EndpointSwitchRequiredEvent"]
+    from ._native import Item
+
+__all__ = [
+    "CallRetriedEvent",
+    "DataLossSuspectedEvent",
+    "EndpointSwitchEvent",
+    "EndpointSwitchRequiredEvent",
+    "Event",
+    "ThrottledEvent",
+    "WriteInDoubtEvent",
+]
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
-REQUIRED, SWITCHED, LOG = 1, 2, 7
-_PREVIOUS_URL, _NEW_URL, _REASON, _MESSAGE = 1, 2, 3, 4
-_SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC = 20, 21, 22, 23, 24, 25
-_LEVEL, _DROPPED = 27, 28
-_VETO = 2
-WOULD_DEADLOCK = "this would wait for the handler of EndpointSwitchRequired that it is called from"
-_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
+REQUIRED, SWITCHED, WRITE_IN_DOUBT, DATA_LOSS_SUSPECTED, CALL_RETRIED, THROTTLED, LOG = range(1, 8)
+_PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL = range(1, 7)
+_SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC, _FAULT_KIND, LEVEL, DROPPED = range(20, 29)
+_LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS = range(30, 35)
+PROCEED, _VETO = 1, 2
+_PROBED_NAMES = {1: "reachable", 2: "serves"}
 
 
-class EndpointSwitchEvent:
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What every event has."""
+
+    name: ClassVar[str]
+    """Its kind, as Microsoft spells it where it is theirs: `"EndpointSwitched"`."""
+
+    seq: int
+    """Counts the client's events and log records."""
+    time: datetime.datetime
+    """In UTC."""
+    epoch: int
+    """How often the client had switched; of a switch, this one counted."""
+    reason: str
+    """The kind of the fault that led to it, or `"manual"`. Empty: nothing of the kind."""
+    message: str
+    """A sentence for a person."""
+
+    @classmethod
+    def _of(cls, item: Item) -> Self:
+        return cls(**cls._fields(item))
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {
+            "seq": item.number(_SEQ) or 0,
+            "time": datetime.datetime.fromtimestamp((item.number(_TIME_MS) or 0) / 1000, datetime.timezone.utc),
+            "epoch": item.number(_EPOCH) or 0,
+            "reason": item.text(_REASON) or "",
+            "message": item.text(MESSAGE) or "",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSwitchEvent(Event):
     """One switch from an endpoint of the organization to the other."""
+
+    name = "EndpointSwitched"
 
     previous_url: str
     """Base URL before the switch."""
@@ -42,273 +80,134 @@ class EndpointSwitchEvent:
     previous_role: str
     """`"primary"` or `"alternate"`."""
     new_role: str
-    epoch: int
-    """How often the client will have switched, this one counted."""
-    reason: str
-    """Kind of the fault, or `"manual"`."""
     automatic: bool
     """Whether a fault caused it, not `switch_endpoint()`."""
-    message: str
-    time: datetime.datetime
-    """In UTC."""
-    seq: int
-    """Counts the client's events."""
+    probed: str | None
+    """What a probe has found at `new_url`: `"serves"`: it answers authenticated requests; `"reachable"`: a living front
+    end, more cannot be known without credentials. `None`: it was not probed."""
 
-    name = "EndpointSwitched"
-
-    def __init__(self, item: Item) -> None:
-        self.previous_url = item.text(_PREVIOUS_URL) or ""
-        self.new_url = item.text(_NEW_URL) or ""
-        self.previous_role = item.role(_PREVIOUS_ROLE) or "unknown"
-        self.new_role = item.role(_NEW_ROLE) or "unknown"
-        self.epoch = item.number(_EPOCH) or 0
-        self.reason = item.text(_REASON) or ""
-        self.automatic = bool(item.number(_AUTOMATIC))
-        self.message = item.text(_MESSAGE) or ""
-        self.time = datetime.datetime.fromtimestamp((item.number(_TIME_MS) or 0) / 1000, datetime.timezone.utc)
-        self.seq = item.number(_SEQ) or 0
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {
+            **super()._fields(item),
+            "previous_url": item.text(_PREVIOUS_URL) or "",
+            "new_url": item.text(_NEW_URL) or "",
+            "previous_role": item.role(_PREVIOUS_ROLE) or "unknown",
+            "new_role": item.role(_NEW_ROLE) or "unknown",
+            "automatic": bool(item.number(_AUTOMATIC)),
+            "probed": _PROBED_NAMES.get(item.number(_PROBED) or 0),
+        }
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.previous_url} -> {self.new_url} ({self.reason})>"
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class EndpointSwitchRequiredEvent(EndpointSwitchEvent):
     """A switch that is about to happen: the calls wait for the handlers, at most `handler_timeout`."""
 
     name = "EndpointSwitchRequired"
 
-    def __init__(self, item: Item) -> None:
-        super().__init__(item)
-        self._item = item
+    _item: Item = dataclasses.field(compare=False)
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {**super()._fields(item), "_item": item}
 
     @raising
     def veto(self) -> None:
-        """Forbids this switch: the calls end with their fault. One veto is enough.
+        """Forbids this switch: the calls end with their fault. One veto is enough. With the preset `safe` it holds for
+        `hold_down`, in which the event is not raised again.
 
         Raises `FailoverError` when the time for it is over.
         """
         self._item.reply(_VETO)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _CallEvent(Event):
+    method: str
+    url: str
+    """Where the call's last attempt went."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {**super()._fields(item), "method": item.text(_METHOD) or "", "url": item.text(_URL) or ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteInDoubtEvent(_CallEvent):
+    """A call has ended, and whether its write was executed is not known.
+
+    It stays in the ledger until the application has looked for it, and tells by `resolve(event.ledger_id, …)` what it
+    has found. Never dropped.
+    """
+
+    name = "WriteInDoubt"
+
+    ledger_id: int
+    """The write in the ledger."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {**super()._fields(item), "ledger_id": item.number(_LEDGER_ID) or 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataLossSuspectedEvent(Event):
+    """An endpoint was left, and writes are on record that the other one may lack: `ledger(suspects=True)` lists them.
+
+    Never dropped.
+    """
+
+    name = "DataLossSuspected"
+
+    in_doubt: int
+    """How many writes are in doubt."""
+    acknowledged: int
+    """How many writes the endpoint has acknowledged within `replication_window` before it was left."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {
+            **super()._fields(item),
+            "in_doubt": item.number(_IN_DOUBT) or 0,
+            "acknowledged": item.number(_ACKNOWLEDGED) or 0,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRetriedEvent(_CallEvent):
+    """A call is sent again: `reason` is why. May be dropped when nobody takes it, counted."""
+
+    name = "CallRetried"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThrottledEvent(_CallEvent):
+    """A call waits because the service asks for less. May be dropped when nobody takes it, counted."""
+
+    name = "Throttled"
+
+    retry_after: float
+    """Seconds that the call waits."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {**super()._fields(item), "retry_after": (item.number(_RETRY_AFTER_MS) or 0) / 1000}
+
+
 Handler = Callable[[Any], object]
 
-
-class Registered(NamedTuple):
-    handler: Handler
-    loop: asyncio.AbstractEventLoop | None
-    """The event loop that it was registered from."""
-
-
-class Handlers:
-    """The handlers of a client. Readers take a snapshot, so that a handler may remove itself."""
-
-    def __init__(self) -> None:
-        self._by_kind: dict[int, tuple[Registered, ...]] = {REQUIRED: (), SWITCHED: ()}
-        self.lock = threading.Lock()
-
-    def add(self, kind: int, handler: Handler) -> None:
-        self._by_kind[kind] += (Registered(handler, running_loop()),)
-
-    def remove(self, handler: Handler) -> bool:
-        kept = {kind: tuple(r for r in rs if r.handler != handler) for kind, rs in self._by_kind.items()}
-        found = kept != self._by_kind
-        self._by_kind = kept
-        return found
-
-    def of(self, kind: int) -> tuple[Registered, ...]:
-        return self._by_kind.get(kind, ())
-
-    def mask(self) -> int:
-        """The events to subscribe to. Log records always: they go to `logging`."""
-        return 1 << LOG | sum(1 << kind for kind, registered in self._by_kind.items() if registered)
+EVENTS: dict[int, type[Event]] = {
+    REQUIRED: EndpointSwitchRequiredEvent,
+    SWITCHED: EndpointSwitchEvent,
+    WRITE_IN_DOUBT: WriteInDoubtEvent,
+    DATA_LOSS_SUSPECTED: DataLossSuspectedEvent,
+    CALL_RETRIED: CallRetriedEvent,
+    THROTTLED: ThrottledEvent,
+}
 
 
-def check_handler(handler: Handler) -> None:
-    if not callable(handler):
-        raise TypeError(f"a handler is callable, not {type(handler).__name__}")
-
-
-def check_loop(handler: Handler) -> None:
-    """A blocking client has no event loop of its own."""
-    if inspect.iscoroutinefunction(handler) and running_loop() is None:
-        raise InvalidArgumentError(
-            "a coroutine handler is registered from the event loop that it is to run on", kind="invalid_argument"
-        )
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def event_of(item: Item) -> EndpointSwitchEvent:
-    return EndpointSwitchRequiredEvent(item) if item.kind == REQUIRED else EndpointSwitchEvent(item)
-
-
-def log(item: Item) -> None:
-    dropped = item.number(_DROPPED)
-    if dropped:
-        say(logging.WARNING, "%d log records were dropped before this one", dropped)
-    say(_LEVELS.get(item.number(_LEVEL) or 0, logging.INFO), "%s", item.text(_MESSAGE))
-
-
-def log_failure(handler: Handler, event: EndpointSwitchEvent, error: BaseException) -> None:
-    say(logging.ERROR, "%s: handler %r failed", event.name, handler, cause=error)
-
-
-class Dispatcher:
-    """Calls a blocking client's handlers: on the event thread, or, for log records without one, after a call."""
-
-    def __init__(self, queue: Queue, handlers: Handlers, patience: float) -> None:
-        self._queue = queue
-        self._handlers = handlers
-        self._patience = patience
-        self._draining = threading.Lock()
-        """Held while log records are handed out. One of them may lead to a call, and that back to here."""
-        self._taking = threading.Lock()
-        """Held for moments only: what runs while records are handed out may register a handler."""
-        self._taken: deque[Item] = deque()
-        self._entrance = threading.Lock()
-        self._silent = False
-        self._running = False
-        self._deciding: int | None = None
-        """The thread that is in a handler of EndpointSwitchRequired."""
-        self.thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Makes the event thread, if there is none. Under the handlers' lock."""
-        if self.thread is None:
-            # A call that is just draining must not take what the thread is to have.
-            with self._taking:
-                self.thread = threading.Thread(
-                    target=_pump, args=(self._queue, weakref.ref(self)), name="d365_failover-events", daemon=True
-                )
-            self.thread.start()
-
-    def drain(self) -> None:
-        """Hands out what is there, unless the event thread does that."""
-        if self._draining.acquire(blocking=False):
-            try:
-                self._take()
-                # What an interruption leaves is for the next call.
-                while self._taken:
-                    try:
-                        self.dispatch(self._taken.popleft())
-                    except Exception:
-                        report("an event was not handed out")
-            finally:
-                self._draining.release()
-
-    def _take(self) -> None:
-        with self._taking:
-            if self.thread is None:
-                try:
-                    items, _ = self._queue.drain(1024)
-                except NativeFailure:
-                    report("no log records")
-                    return
-                self._taken.extend(item for item in items if not isinstance(item, tuple))
-
-    def dispatch(self, item: Item) -> None:
-        try:
-            if item.kind == LOG:
-                log(item)
-                return
-            event = event_of(item)
-            for registered in self._handlers.of(item.kind):
-                with self._entrance:
-                    if self._silent:
-                        return
-                    self._running = True
-                self._deciding = threading.get_ident() if item.kind == REQUIRED else None
-                try:
-                    result = registered.handler(event)
-                    if inspect.isawaitable(result):
-                        self._finish(result, registered.loop)
-                except BaseException as error:  # the thread belongs to the client: not even SystemExit ends it
-                    log_failure(registered.handler, event, error)
-                finally:
-                    self._running = False
-                    self._deciding = None
-        finally:
-            item.done()
-
-    def refuse_while_deciding(self) -> None:
-        """For calls that another thread sends: where this one sends itself, the library knows."""
-        if self._deciding == threading.get_ident():
-            raise of_kind("would_deadlock", WOULD_DEADLOCK)
-
-    def silence(self) -> bool:
-        """No handler starts from now on. Whether one is running."""
-        with self._entrance:
-            self._silent = True
-            return self._running
-
-    def _finish(self, result: Awaitable[object], loop: asyncio.AbstractEventLoop | None) -> None:
-        if loop is None or loop.is_closed():
-            if inspect.iscoroutine(result):
-                result.close()
-            raise RuntimeError("its event loop is closed" if loop else "it was not registered from an event loop")
-        future = asyncio.run_coroutine_threadsafe(awaited(result), loop)
-        try:
-            # No call waits for it longer, and a loop that is itself blocked by a call would hold the thread for ever.
-            future.result(self._patience)
-        except BaseException:
-            future.cancel()
-            raise
-
-
-async def awaited(result: Awaitable[object]) -> object:
-    return await result
-
-
-class Elsewhere:
-    """A handler's run on another loop than the client's."""
-
-    def __init__(self, handler: Handler, event: EndpointSwitchEvent, loop: asyncio.AbstractEventLoop) -> None:
-        self._handler = handler
-        self._event = event
-        self._loop = loop
-        self.outcome: concurrent.futures.Future[object] = concurrent.futures.Future()
-        """Cancelled, it cancels the handler, or lets it not start."""
-        loop.call_soon_threadsafe(self._start)
-
-    def _start(self) -> None:
-        if self.outcome.cancelled():
-            return
-        task = self._loop.create_task(self._run())
-        task.add_done_callback(self._ended)
-        self.outcome.add_done_callback(lambda outcome: self._cancel(task) if outcome.cancelled() else None)
-
-    async def _run(self) -> None:
-        result = self._handler(self._event)
-        if inspect.isawaitable(result):
-            await result
-
-    def _cancel(self, task: asyncio.Task[None]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(task.cancel)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        error = RuntimeError("it was cancelled") if task.cancelled() else task.exception()
-        if not self.outcome.set_running_or_notify_cancel():
-            return
-        if error is None:
-            self.outcome.set_result(None)
-        else:
-            self.outcome.set_exception(error)
-
-
-def _pump(queue: Queue, reference: weakref.ref[Dispatcher]) -> None:
-    """The event thread. Holds no client while it waits, so that a forgotten one can go."""
-    while (item := queue.next()) is not None:
-        dispatcher = reference()
-        if dispatcher is not None:
-            try:
-                dispatcher.dispatch(item)
-            except BaseException:  # the thread belongs to the client: not even SystemExit ends it
-                report("an event was not handed out")
-        item.done()
-        del dispatcher, item
+def event_of(item: Item) -> Event:
+    return EVENTS[item.kind]._of(item)

@@ -10,7 +10,7 @@ from ._models import Attempt, Response
 from ._native import NativeFailure
 
 if TYPE_CHECKING:
-    from ._types import RawResponse
+    from ._native import Answer
 
 __all__ = [
     "AuthenticationError",
@@ -29,6 +29,7 @@ __all__ = [
     "InvalidSettingError",
     "InvalidUrlError",
     "LateError",
+    "LedgerEntryError",
     "LocalError",
     "NoAlternateError",
     "ProtocolError",
@@ -64,6 +65,8 @@ class FailoverError(Exception):
     """Seconds after which the service wants to be asked again, if it said so."""
     response: Response | None
     """The response, as far as there was one."""
+    ledger_id: int | None
+    """The write in the client's ledger. `None`: it was a read, or nothing was sent."""
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class FailoverError(Exception):
         code: int | None = None,
         retry_after: float | None = None,
         response: Response | None = None,
+        ledger_id: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -87,6 +91,7 @@ class FailoverError(Exception):
         self.code = code
         self.retry_after = retry_after
         self.response = response
+        self.ledger_id = ledger_id
 
 
 class InvalidArgumentError(FailoverError, ValueError):
@@ -123,6 +128,10 @@ class BusyError(FailoverError, RuntimeError):
 
 class LateError(FailoverError, RuntimeError):
     """A veto or a token that came after its time; an outgoing attempt that is used after it was sent."""
+
+
+class LedgerEntryError(FailoverError, LookupError):
+    """`resolve` was given a number that no write on record has, or that of one that nothing is in question about."""
 
 
 class NoAlternateError(FailoverError, RuntimeError):
@@ -235,7 +244,7 @@ def _message(kind: str) -> str:
 
 def of_failure(failure: NativeFailure) -> FailoverError:
     """The exception for what the native module raised."""
-    kind, message, effect, switched, status, code, retry_after_ms, attempts, response = failure.args
+    kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id = failure.args
     return _BY_NAME.get(kind, FailoverError)(
         message or _message(kind),
         kind=kind,
@@ -246,6 +255,7 @@ def of_failure(failure: NativeFailure) -> FailoverError:
         code=code,
         retry_after=None if retry_after_ms is None else retry_after_ms / 1000,
         response=None if response is None else Response(response),
+        ledger_id=ledger_id,
     )
 
 
@@ -262,7 +272,7 @@ def raising(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def completed(raw: RawResponse) -> FailoverError:
+def completed(raw: Answer) -> FailoverError:
     """The cause of a cancellation that came when the response was there."""
     response = Response(raw)
     return CallCancelledError(
@@ -273,6 +283,7 @@ def completed(raw: RawResponse) -> FailoverError:
         attempts=response.attempts,
         status=response.status_code,
         response=response,
+        ledger_id=response.ledger_id,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0
 """Seconds that an exit waits for threads of clients that nobody closed."""
+
+main_thread = threading.main_thread().ident
+"""The one on which Python handles signals."""
 
 _open: weakref.WeakSet[BaseClient] = weakref.WeakSet()
 
@@ -39,11 +43,12 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
-    global _open
+    global _open, main_thread
     _native.after_fork_in_child()
+    main_thread = threading.main_thread().ident
     _open = weakref.WeakSet()
 
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_native.before_fork, after_in_child=_after_fork)

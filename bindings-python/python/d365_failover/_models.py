@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._types import RawAttempt, RawResponse
+    from ._native import Answer
+    from ._types import RawAttempt
 
 __all__ = ["Attempt", "Headers", "Response"]
 
@@ -90,7 +91,7 @@ class Response:
 
     __slots__ = ("_attempts", "_headers", "_raw")
 
-    def __init__(self, raw: RawResponse) -> None:
+    def __init__(self, raw: Answer) -> None:
         self._raw = raw
         self._headers: Headers | None = None
         self._attempts: tuple[Attempt, ...] | None = None
@@ -100,17 +101,17 @@ class Response:
 
     @property
     def status_code(self) -> int:
-        return self._raw[0]
+        return self._raw.status
 
     @property
     def url(self) -> str:
         """The URL that answered: after a switch its host is the alternate's."""
-        return self._raw[1]
+        return self._raw.url
 
     @property
     def headers(self) -> Headers:
         if self._headers is None:
-            self._headers = Headers(self._raw[2])
+            self._headers = Headers(self._raw.headers)
         return self._headers
 
     @property
@@ -125,8 +126,7 @@ class Response:
         return content
 
     def _known_content(self) -> bytes | None:
-        content = self._raw[3]
-        return content if isinstance(content, bytes) else None
+        return self._raw.content
 
     @property
     def charset(self) -> str:
@@ -150,18 +150,23 @@ class Response:
     @property
     def effect(self) -> str:
         """What is known of the write: `"executed"`, `"not_executed"`, `"unknown"`; `"none"` for a read."""
-        return self._raw[4]
+        return self._raw.effect
 
     @property
     def switched(self) -> bool:
         """Whether the endpoint changed during the call."""
-        return self._raw[5]
+        return self._raw.switched
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         if self._attempts is None:
-            self._attempts = tuple(map(Attempt._of, self._raw[6]))
+            self._attempts = tuple(map(Attempt._of, self._raw.attempts))
         return self._attempts
+
+    @property
+    def ledger_id(self) -> int | None:
+        """The write in the client's ledger. `None` for a read."""
+        return self._raw.ledger_id
 
     @property
     def is_error(self) -> bool:
@@ -196,4 +201,5 @@ class Response:
             code=code,
             retry_after=fault.retry_after if fault else None,
             response=self,
+            ledger_id=self.ledger_id,
         )

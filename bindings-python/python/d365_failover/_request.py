@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from ._exceptions import InvalidArgumentError
+from ._types import GUARDED_CREATE, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
@@ -31,6 +32,9 @@ def build(
     timeout: float | None,
     operation: str | None,
     source: Source | AsyncSource | None = None,
+    *,
+    guarded_create: bool = False,
+    upsert: bool = False,
     streaming: bool = False,
 ) -> RawRequest:
     """`source` is what `content` is read from, where it is read while it is sent."""
@@ -51,7 +55,8 @@ def build(
     if params is not None:
         url = with_params(url, params)
     timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
-    return (method, url, pairs, body, timeout_ms, _class(operation), streaming)
+    flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
+    return (method, url, pairs, body, timeout_ms, _class(operation), flags)
 
 
 def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:
@@ -76,6 +81,8 @@ def _class(operation: str | None) -> int:
 
 
 def header_pairs(headers: HeaderTypes) -> list[tuple[str, str]]:
+    if type(headers) is dict:
+        return list(headers.items())
     multi = getattr(headers, "multi_items", None)
     if multi is not None:
         return list(multi())

@@ -24,7 +24,8 @@ class _Settings(TypedDict, total=False):
     url_form: str | None
     """`"host"` or `"path"`: where the organization's name is. None: the host, where that is not ambiguous."""
     preset: str | None
-    """`"dotnet"`: switch and retry as the .NET SDK did."""
+    """`"safe"` (default): no switch without proof, and no write sent twice that could be executed twice. `"dotnet"`:
+    switch and retry as the .NET SDK did."""
     auto_switch: str | bool | None
     """`"auto"` (default), on or off."""
     connect_timeout: float | None
@@ -35,6 +36,26 @@ class _Settings(TypedDict, total=False):
     """Seconds for a call with all attempts and pauses. 300."""
     handler_timeout: float | None
     """Seconds that a call waits for handlers. 5."""
+    probe_after: float | None
+    """Seconds of silence, while a call waits, after which its endpoint is probed. 0 to 86400; 0: never. 1."""
+    probe_timeout: float | None
+    """Seconds for one probe, whole. 0.001 to 86400. 1."""
+    probe_path: str | None
+    """What a probe reads with GET: a path from the base URL on. `"/api/data/v9.2/WhoAmI"`."""
+    write_grace: float | None
+    """Seconds that the answer to a write is still waited for when its endpoint was left. 0 to 86400. 10."""
+    hold_down: float | None
+    """Seconds after a switch or a veto in which another one needs more proof. 0 to 86400; 0: none. 30."""
+    max_attempts: int | None
+    """Of one call. 1 to 100. 4."""
+    retry_budget: float | None
+    """Repeats at one endpoint as a share of recent calls, at least 10 a second. 0 to 1. 0.2."""
+    replication_window: float | None
+    """Seconds before and after a switch for which rows may be missing at the new endpoint: for so long acknowledged
+    writes are suspects. 0 to 86400; 0: none. 300."""
+    update_guard: bool | None
+    """Whether for that time after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a fragment of a
+    row that has not arrived yet. True. See `upsert` of `request`."""
     ca_bundle: str | os.PathLike[str] | None
     """A PEM file with the authorities to trust instead of the system's."""
     tls_verify: bool | None
@@ -93,8 +114,21 @@ class AsyncSettings(_Settings, total=False):
 
 
 _DURATIONS = frozenset(
-    ("connect_timeout", "attempt_timeout", "deadline", "handler_timeout", "idle_timeout", "max_connection_age")
+    (
+        "connect_timeout",
+        "attempt_timeout",
+        "deadline",
+        "probe_after",
+        "probe_timeout",
+        "write_grace",
+        "hold_down",
+        "replication_window",
+        "handler_timeout",
+        "idle_timeout",
+        "max_connection_age",
+    )
 )
+_FRACTIONS = frozenset(("retry_budget",))
 
 
 def to_native(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -121,6 +155,8 @@ def _text(name: str, value: Any) -> str:
         return value
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float) and name in _FRACTIONS:
+        return format(value, "f")
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str):

@@ -9,13 +9,13 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+from . import _lifecycle
 from ._exceptions import FailoverError, StreamClosedError, StreamConsumedError, of_failure
 from ._models import Response
 from ._native import NativeFailure
 
 if TYPE_CHECKING:
-    from ._native import Stream
-    from ._types import RawResponse
+    from ._native import Answer, Stream
 
 __all__ = ["AsyncStreamedResponse", "StreamedResponse"]
 
@@ -28,18 +28,11 @@ class _Streamed(Response):
 
     __slots__ = ("_content", "_is_begun", "_stream")
 
-    def __init__(self, raw: RawResponse) -> None:
+    def __init__(self, raw: Answer) -> None:
         super().__init__(raw)
-        content = raw[3]
-        self._content: bytes | None = None
+        self._content = raw.content
         self._is_begun = False
-        self._stream: Stream | None = None
-        if isinstance(content, bytes):
-            self._content = content
-        else:
-            self._stream = content
-            # What is kept of the raw response must not keep the connection.
-            self._raw = (*raw[:3], b"", *raw[4:])
+        self._stream = raw.take_stream()
 
     @property
     def is_closed(self) -> bool:
@@ -94,8 +87,7 @@ class StreamedResponse(_Streamed):
             yield from chunks.feed(self._content)
         else:
             self._begin()
-            # Python handles signals on the main thread only.
-            check = threading.get_ident() == threading.main_thread().ident
+            check = threading.get_ident() == _lifecycle.main_thread
             while piece := self._next(check):
                 yield from chunks.feed(piece)
             self._close()
@@ -130,7 +122,7 @@ class AsyncStreamedResponse(_Streamed):
 
     __slots__ = ("_read",)
 
-    def __init__(self, raw: RawResponse, read: Callable[[Stream, int], Awaitable[bytes]]) -> None:
+    def __init__(self, raw: Answer, read: Callable[[Stream, int], Awaitable[bytes]]) -> None:
         super().__init__(raw)
         self._read = read
 

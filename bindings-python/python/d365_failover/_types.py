@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from ._native import Stream
+from typing import TypeAlias
 
 RawRequest: TypeAlias = tuple[
-    str, str, list[tuple[str, str]], "bytes | tuple[int, bool] | None", "int | None", int, bool
+    str, str, list[tuple[str, str]], "bytes | tuple[int, bool] | None", "int | None", int, int
 ]
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
-whether the response's body is read by and by"""
+flags"""
+
+STREAMING, GUARDED_CREATE, UPSERT = 1, 2, 4
+"""Flags of a request. The first: its response's body is read by and by."""
 
 RawAttempt: TypeAlias = tuple[
     "str | None", int, str, "str | None", "int | None", "int | None", int, int, str, str, "str | None"
 ]
 """role, epoch, phase, fault, HTTP status, code, started in ms, took in µs, url, message, HTTP version"""
 
-RawResponse: TypeAlias = tuple[int, str, list[tuple[str, str]], "bytes | Stream", str, bool, list[RawAttempt]]
-"""status, url, headers, content, effect, switched, attempts"""
+RawLedgerEntry: TypeAlias = tuple[
+    int,
+    str,
+    str,
+    str,
+    "str | None",
+    bool,
+    "str | None",
+    "str | None",
+    int,
+    int,
+    int,
+    "int | None",
+    "str | None",
+    "int | None",
+    "str | None",
+]
+"""id, method, url, operation, effect, whether it is a suspect, resolution, role, epoch, attempts, started in ms,
+ended in ms, URL of the row, length of the body, its SHA-256"""

@@ -10,15 +10,14 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ._events import running_loop
+from ._dispatch import running_loop
 from ._exceptions import CallCancelledError, FailoverError, completed, of_failure, of_kind, told
-from ._native import Bell, NativeFailure
+from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
     from ._native import Call, Job
-    from ._types import RawResponse
 
 __all__: list[str] = []
 
@@ -30,14 +29,14 @@ class Work:
         self._source = source
         self._prepare = prepare
 
-    def finish(self, call: Call, check: bool) -> RawResponse:
+    def finish(self, call: Call, check: bool) -> Answer:
         """Does what the call needs until it ends. With `check`, signals are handled meanwhile.
 
         What the application's code raises, or a signal, ends the call and is raised; a `FailoverError` that tells what
         is known of the call is its `__cause__`, unless it has another.
         """
         raised: BaseException | None = None
-        outcome: RawResponse | NativeFailure
+        outcome: Answer | NativeFailure
         try:
             while True:
                 try:
@@ -49,7 +48,7 @@ class Work:
                     call.cancel()
                     raised = interruption
                     continue
-                if isinstance(turn, tuple):
+                if isinstance(turn, Answer):
                     outcome = turn
                     break
                 try:
@@ -94,11 +93,11 @@ class AsyncWork:
         self._source = source
         self._prepare = prepare
 
-    async def finish(self, call: Call, turns: Turns, key: int) -> RawResponse:
+    async def finish(self, call: Call, turns: Turns, key: int) -> Answer:
         """As `Work.finish`. Cancelling the task cancels the call; again, it is not waited for."""
         raised: BaseException | None = None
         is_over = is_left = False
-        outcome: RawResponse | NativeFailure
+        outcome: Answer | NativeFailure
         try:
             while True:
                 try:
@@ -122,7 +121,7 @@ class AsyncWork:
                     call.cancel()
                     raised = cancelled
                     continue
-                if isinstance(turn, tuple):
+                if isinstance(turn, Answer):
                     outcome = turn
                     break
                 try:
@@ -288,7 +287,7 @@ def _fail(call: Call, job: Job, error: BaseException) -> None:
         job.fail(told(error))
 
 
-def _result(outcome: RawResponse | NativeFailure, raised: BaseException | None) -> RawResponse:
+def _result(outcome: Answer | NativeFailure, raised: BaseException | None) -> Answer:
     if raised is None:
         if isinstance(outcome, NativeFailure):
             raise of_failure(outcome) from None
@@ -301,7 +300,7 @@ def _result(outcome: RawResponse | NativeFailure, raised: BaseException | None) 
         del raised
 
 
-def _known(outcome: RawResponse | NativeFailure, is_cancelled: bool) -> FailoverError:
+def _known(outcome: Answer | NativeFailure, is_cancelled: bool) -> FailoverError:
     """What is known of a call that the application's code has ended."""
     if not isinstance(outcome, NativeFailure):
         return completed(outcome)
@@ -315,4 +314,5 @@ def _known(outcome: RawResponse | NativeFailure, is_cancelled: bool) -> Failover
         effect=error.effect,
         switched=error.switched,
         attempts=error.attempts,
+        ledger_id=error.ledger_id,
     )

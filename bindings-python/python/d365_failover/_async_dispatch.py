@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ._events import (
-    REQUIRED,
-    WOULD_DEADLOCK,
-    Elsewhere,
-    EndpointSwitchEvent,
-    Handlers,
-    Registered,
-    awaited,
-    event_of,
-    log_failure,
-)
+from ._dispatch import WOULD_DEADLOCK, Elsewhere, Handlers, Registered, awaited, log_dropped, log_failure
+from ._events import PROCEED, REQUIRED, Event, event_of
 from ._exceptions import of_kind
 from ._log import report
+from ._native import NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Item
@@ -28,15 +21,19 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 
-class _Decision:
-    """A decision that is being made. Tasks that a handler leaves behind see that it is over."""
+class _Handled:
+    """An event whose handlers are running. Tasks that a handler leaves behind see that it is over."""
 
-    def __init__(self, dispatcher: AsyncDispatcher) -> None:
+    def __init__(self, dispatcher: AsyncDispatcher, kind: int) -> None:
         self.dispatcher = dispatcher
-        self.open = True
+        self.kind = kind
+        self.is_over = False
+        self.waits = False
+        """Whether one of them has begun to wait for a call, which may wait for a decision."""
 
 
-_deciding: contextvars.ContextVar[_Decision | None] = contextvars.ContextVar("d365_failover_deciding", default=None)
+_handled: contextvars.ContextVar[_Handled | None] = contextvars.ContextVar("d365_failover_handled", default=None)
+"""Whose handler this is, if it is one."""
 
 
 class AsyncDispatcher:
@@ -45,11 +42,14 @@ class AsyncDispatcher:
         self._patience = patience
         self._backlog: deque[Item] = deque()
         self._silent = False
+        self._current: _Handled | None = None
         self.worker: asyncio.Task[None] | None = None
         """Calls handlers, as long as there are events."""
 
     def add(self, item: Item) -> None:
         self._backlog.append(item)
+        if self._current is not None and self._current.waits:
+            _decide(item)
 
     def start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Begins with what was added, unless that is going on."""
@@ -60,10 +60,25 @@ class AsyncDispatcher:
         """No handler starts from now on."""
         self._silent = True
 
-    def refuse_while_deciding(self) -> None:
-        decision = _deciding.get()
-        if decision is not None and decision.open and decision.dispatcher is self:
+    def begin_waiting(self) -> None:
+        """For what waits for the library. A handler of EndpointSwitchRequired is refused; while another one waits,
+        decisions take their default, because no handler of theirs can be asked before."""
+        handled = self._handled()
+        if handled is None:
+            return
+        if handled.kind == REQUIRED:
             raise of_kind("would_deadlock", WOULD_DEADLOCK)
+        handled.waits = True
+        for item in self._backlog:
+            _decide(item)
+
+    def is_handler(self) -> bool:
+        """Whether it is a handler that asks."""
+        return self._handled() is not None
+
+    def _handled(self) -> _Handled | None:
+        handled = _handled.get()
+        return handled if handled is not None and handled.dispatcher is self and not handled.is_over else None
 
     async def _work(self) -> None:
         try:
@@ -76,8 +91,8 @@ class AsyncDispatcher:
             self.worker = None
 
     async def _dispatch(self, item: Item) -> None:
-        decision = _Decision(self) if item.kind == REQUIRED else None
-        token = _deciding.set(decision)
+        self._current = handled = _Handled(self, item.kind)
+        token = _handled.set(handled)
         try:
             event = event_of(item)
             for registered in self._handlers.of(item.kind):
@@ -87,13 +102,14 @@ class AsyncDispatcher:
                     await self._call_handler(registered, event)
                 except Exception as error:
                     log_failure(registered.handler, event, error)
+            log_dropped(item)
         finally:
-            if decision is not None:
-                decision.open = False
-            _deciding.reset(token)
+            self._current = None
+            handled.is_over = True
+            _handled.reset(token)
             item.done()
 
-    async def _call_handler(self, registered: Registered, event: EndpointSwitchEvent) -> None:
+    async def _call_handler(self, registered: Registered, event: Event) -> None:
         running = asyncio.get_running_loop()
         patience: float | None = None
         if registered.loop is None or registered.loop is running:
@@ -117,3 +133,9 @@ class AsyncDispatcher:
         if task.cancelled():
             raise RuntimeError("it was cancelled")
         task.result()
+
+
+def _decide(item: Item) -> None:
+    if item.kind == REQUIRED:
+        with contextlib.suppress(NativeFailure):  # decided before
+            item.reply(PROCEED)

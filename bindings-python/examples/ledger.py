@@ -1,0 +1,40 @@
+"""Creates accounts so that none is doubled, and settles a write of which nobody knows whether it was executed."""
+
+import os
+from typing import Any
+
+import d365_failover
+
+ACCOUNTS = "/api/data/v9.2/accounts"
+
+settings: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE")}
+if "D365_CONNECT_TO" in os.environ:
+    settings["connect_to"] = os.environ["D365_CONNECT_TO"]
+# Where the application looks for a write in doubt: at the row, by an alternate key.
+keys: dict[int, str] = {}
+
+with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
+
+    @client.on_write_in_doubt
+    def in_doubt(event: d365_failover.WriteInDoubtEvent) -> None:
+        print(f"in doubt: write {event.ledger_id}, {event.method} {event.url}")
+
+    # The library chooses the row's id, so the service detects a repeat, and the create may be sent again.
+    account = {"name": "Contoso Ltd.", "accountnumber": "python-1"}
+    created = client.post(ACCOUNTS, json=account, guarded_create=True).raise_for_status()
+    print("created", created.headers["OData-EntityId"])
+
+    # A repeat of a plain create makes a second row: if its answer is lost, it is not sent again.
+    try:
+        client.post(ACCOUNTS, json={"name": "Fabrikam", "accountnumber": "python-2"}).raise_for_status()
+    except d365_failover.FailoverError as error:
+        if error.effect != "unknown" or error.ledger_id is None:
+            raise
+        keys[error.ledger_id] = f"{ACCOUNTS}(accountnumber='python-2')"
+
+    print("in question:", len(client.ledger(suspects=True)))
+    for write in client.ledger(suspects=True):
+        row = keys.get(write.id) or write.row_url or write.url
+        if client.get(row).status_code == 200:
+            client.resolve(write.id, "confirmed")
+    print("still in question:", len(client.ledger(suspects=True)))

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import d365_failover
+import pytest
+from d365_failover import LedgerEntry, LedgerEntryError, WriteInDoubtEvent
+from subject import PATIENCE, Subject, Subjects
+from twin import ACCOUNTS, WHO_AM_I, Organization
+
+
+def ledger(subject: Subject, **selection: bool) -> list[LedgerEntry]:
+    listed = subject.do(lambda client: client.ledger(**selection))
+    assert isinstance(listed, list)
+    return listed
+
+
+def post_in_doubt(org: Organization, subject: Subject) -> int:
+    org.fault("primary", "commit_then_close", method="POST", times=1)
+    with pytest.raises(d365_failover.ConnectionLostError) as caught:
+        subject.do(lambda client: client.post(ACCOUNTS, json={"name": "in doubt"}))
+    assert caught.value.ledger_id is not None
+    return caught.value.ledger_id
+
+
+def test_a_write_is_on_record(org: Organization, open_subject: Subjects) -> None:
+    body = b'{"name":"a"}'
+    with open_subject(org) as subject:
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer secret"}
+        response = subject.do(lambda client: client.post(ACCOUNTS, content=body, headers=headers))
+        (entry,) = ledger(subject)
+        assert (entry.id, entry.method, entry.url) == (response.ledger_id, "POST", org.primary_url + ACCOUNTS)
+        assert (entry.operation, entry.effect, entry.resolution) == ("unsafe", "executed", None)
+        assert (entry.role, entry.epoch, entry.attempts) == ("primary", 0, 1)
+        assert (entry.body_length, entry.body_digest) == (len(body), hashlib.sha256(body).hexdigest())
+        assert entry.row_url == response.headers["OData-EntityId"]
+        assert entry.ended is not None
+        assert abs(entry.started.timestamp() - time.time()) < 600
+        assert entry.started <= entry.ended
+        assert not entry.is_suspect
+        assert ledger(subject, suspects=True) == []
+        assert "secret" not in repr(entry)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            entry.effect = None  # type: ignore[misc]
+
+
+def test_a_read_is_not(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        assert subject.do(lambda client: client.get(WHO_AM_I)).ledger_id is None
+        declared = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, operation="read"))
+        assert declared.ledger_id is None
+        assert ledger(subject) == []
+
+
+def test_entries_come_in_the_order_of_their_ids(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        url = created.headers["OData-EntityId"]
+        changed = subject.do(lambda client: client.patch(url, json={"name": "b"}))
+        deleted = subject.do(lambda client: client.delete(url))
+        entries = ledger(subject)
+    assert [entry.id for entry in entries] == [created.ledger_id, changed.ledger_id, deleted.ledger_id]
+    assert [entry.method for entry in entries] == ["POST", "PATCH", "DELETE"]
+    assert entries[2].body_length == 0
+    assert entries[2].body_digest is None
+
+
+def test_one_in_flight(org: Organization, open_subject: Subjects) -> None:
+    stall = org.fault("primary", "stall", method="POST")
+    with open_subject(org) as subject, ThreadPoolExecutor(1) as threads:
+        call = threads.submit(subject.do, lambda client: client.post(ACCOUNTS, content=iter([b'{"name":', b'"a"}'])))
+        org.wait("primary", in_flight_at_least=1)
+        (entry,) = ledger(subject)
+        assert (entry.effect, entry.ended, entry.is_suspect) == (None, None, False)
+        assert (entry.body_length, entry.body_digest) == (None, None)
+        with pytest.raises(LedgerEntryError):
+            subject.do(lambda client: client.resolve(entry.id, "lost"))
+        org.clear_fault(stall)
+        assert call.result(PATIENCE).status_code == 204
+        (entry,) = ledger(subject)
+        assert entry.effect == "executed"
+
+
+def test_what_was_not_executed_is_taken_off(org: Organization, open_subject: Subjects) -> None:
+    org.fault("primary", "refuse")
+    with open_subject(org, auto_switch=False) as subject:
+        with pytest.raises(ConnectionError):
+            subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        assert ledger(subject) == []
+
+
+@pytest.mark.parametrize("resolution", ["confirmed", "replayed", "lost"])
+def test_a_suspect_is_resolved(org: Organization, open_subject: Subjects, resolution: str) -> None:
+    with open_subject(org, auto_switch=False) as subject:
+        number = post_in_doubt(org, subject)
+        (entry,) = ledger(subject, suspects=True)
+        assert (entry.id, entry.effect, entry.is_suspect, entry.resolution) == (number, "unknown", True, None)
+        subject.do(lambda client: client.resolve(number, resolution))
+        assert ledger(subject, suspects=True) == []
+        (entry,) = ledger(subject)
+        assert (entry.id, entry.is_suspect, entry.resolution) == (number, False, resolution)
+        with pytest.raises(LedgerEntryError):
+            subject.do(lambda client: client.resolve(number, resolution))
+
+
+def test_what_an_endpoint_acknowledged_before_it_was_left_is_suspect(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        before = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        subject.do(lambda client: client.switch_endpoint())
+        subject.do(lambda client: client.post(ACCOUNTS, json={"name": "b"}))
+        (entry,) = ledger(subject, suspects=True)
+        assert (entry.id, entry.effect, entry.role) == (before.ledger_id, "executed", "primary")
+        subject.do(lambda client: client.resolve(entry.id, "confirmed"))
+        assert ledger(subject, suspects=True) == []
+
+
+def test_without_a_replication_window_nothing_that_was_acknowledged_is(
+    org: Organization, open_subject: Subjects
+) -> None:
+    with open_subject(org, replication_window=0) as subject:
+        subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        subject.do(lambda client: client.switch_endpoint())
+        assert ledger(subject, suspects=True) == []
+
+
+def test_what_cannot_be_resolved(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        executed = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"})).ledger_id
+        for number in (executed, 99, 0, -1):
+            with pytest.raises(LedgerEntryError) as caught:
+                subject.call("resolve", number, "lost")
+            assert isinstance(caught.value, LookupError)
+            assert caught.value.kind == "not_available"
+            assert str(caught.value)
+        for resolution in ("", "Lost", "none", None):
+            with pytest.raises(d365_failover.InvalidArgumentError, match="confirmed"):
+                subject.call("resolve", executed, resolution)
+        wrong: list[Any] = ["1", None, 1.5]
+        for number in wrong:
+            with pytest.raises(TypeError):
+                subject.call("resolve", number, "lost")
+        with pytest.raises(OverflowError):
+            subject.do(lambda client: client.resolve(2**63, "lost"))
+
+
+def test_it_outlives_close(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org, auto_switch=False) as subject:
+        number = post_in_doubt(org, subject)
+        subject.do(lambda client: client.close())
+        (entry,) = ledger(subject, suspects=True)
+        assert entry.id == number
+        subject.do(lambda client: client.resolve(number, "lost"))
+        assert ledger(subject, suspects=True) == []
+
+
+def test_errors_and_streams_tell_the_number(org: Organization) -> None:
+    org.fault("primary", "status", status=400, method="DELETE", times=1)
+    with org.client() as client:
+        response = client.delete(f"{ACCOUNTS}(00000000-0000-0000-0000-000000000001)")
+        with pytest.raises(d365_failover.HTTPStatusError) as caught:
+            response.raise_for_status()
+        assert caught.value.ledger_id == response.ledger_id is not None
+        with client.stream("POST", ACCOUNTS, json={"name": "a"}) as streamed:
+            assert streamed.ledger_id is not None
+            assert client.ledger()[-1].id == streamed.ledger_id
+        with client.stream("GET", WHO_AM_I) as streamed:
+            assert streamed.ledger_id is None
+
+
+def test_an_interruption_tells_the_number(org: Organization) -> None:
+    class Broken(Exception):
+        pass
+
+    def body() -> Any:
+        yield b"{"
+        raise Broken
+
+    with org.client() as client:
+        with pytest.raises(Broken) as caught:
+            client.post(ACCOUNTS, content=body())
+        assert isinstance(caught.value.__cause__, d365_failover.FailoverError)
+        assert caught.value.__cause__.ledger_id is not None
+
+
+def test_a_guarded_create_of_what_is_none_is_refused(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        for method, url in (("GET", ACCOUNTS), ("GET", WHO_AM_I), ("DELETE", ACCOUNTS)):
+            with pytest.raises(d365_failover.InvalidArgumentError):
+                subject.call("request", method, url, guarded_create=True)
+        assert org.counts("primary")["received"] == 0
+        assert ledger(subject) == []
+
+
+def test_a_guarded_create(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org, preset="safe") as subject:
+        created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, guarded_create=True))
+        assert (created.is_error, created.effect) == (False, "executed")
+        (entry,) = ledger(subject)
+        assert (entry.id, entry.operation, entry.effect) == (created.ledger_id, "guarded", "executed")
+    (row,) = org.rows()
+    assert row["id"] in str(entry.row_url or entry.url)
+    (sent,) = [request for request in org.journal() if request["committed"]]
+    assert sent["method"] == "PATCH"
+
+
+def test_a_guarded_create_that_is_sent_again_makes_one_row(org: Organization, open_subject: Subjects) -> None:
+    org.fault("primary", "commit_then_close", times=1)
+    with open_subject(org, preset="safe") as subject:
+        created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, guarded_create=True))
+        assert created.effect == "executed"
+        assert len(created.attempts) > 1
+        assert ledger(subject, suspects=True) == []
+    assert len(org.rows()) == 1
+
+
+def test_a_guarded_stream(org: Organization) -> None:
+    with org.client(preset="safe") as client:
+        with client.stream("POST", ACCOUNTS, json={"name": "a"}, guarded_create=True) as created:
+            assert created.effect == "executed"
+        with (
+            pytest.raises(d365_failover.InvalidArgumentError),
+            client.stream("GET", ACCOUNTS, guarded_create=True),
+        ):
+            pass
+
+
+def test_after_a_switch_an_update_is_guarded_unless_it_is_an_upsert(org: Organization, open_subject: Subjects) -> None:
+    url = f"{ACCOUNTS}(11111111-1111-1111-1111-111111111111)"
+    with open_subject(org, preset="safe") as subject:
+        subject.do(lambda client: client.switch_endpoint())
+        guarded = subject.do(lambda client: client.patch(url, json={"name": "a"}))
+        assert guarded.is_error
+        assert org.rows() == []
+        assert not subject.do(lambda client: client.patch(url, json={"name": "a"}, upsert=True)).is_error
+    assert len(org.rows()) == 1
+
+
+def test_a_handler_verifies_and_resolves(org: Organization, open_subject: Subjects) -> None:
+    """What the event is for."""
+    done: SimpleQueue[str] = SimpleQueue()
+    with open_subject(org, auto_switch=False) as subject:
+
+        async def verify(event: WriteInDoubtEvent, do: Any) -> None:
+            found = await do(lambda client: client.get(ACCOUNTS, params={"$filter": "name eq 'in doubt'"}))
+            resolution = "confirmed" if found.json()["value"] else "lost"
+            await do(lambda client: client.resolve(event.ledger_id, resolution))
+            done.put(resolution)
+
+        subject.do(lambda client: client.on_write_in_doubt(subject.handler(verify)))
+        post_in_doubt(org, subject)
+        assert done.get(timeout=PATIENCE) == "confirmed"
+        assert ledger(subject, suspects=True) == []
