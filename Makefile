@@ -1,7 +1,8 @@
 # The commands that people and machines rely on. Each installs what it lacks: Debian's packages by
 # apt, crates by cargo, wheels by pip into target/venv, jars by Maven.
 #
-#   make drill      the disaster drill that a C, a Java and a Python application survive
+#   make drill      the disaster drill that a C, a Java and a Python application survive; PRESET=dotnet
+#                   shows what the .NET SDK would have done
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
@@ -11,7 +12,7 @@
 #   make header     regenerates include/d365_failover.h
 #   make deny       licences and advisories of the dependencies
 
-PRESET  ?= dotnet
+PRESET  ?= safe
 PREFIX  ?= /usr/local
 DESTDIR ?=
 # What `make deny` looks at; the advisories come from a database on the network.
@@ -42,11 +43,13 @@ JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/tar
 
 # ---- the main job ---------------------------------------------------------------------------------
 
+# Java's own logging goes to standard error, where the drill wants to see nothing else.
+JAVA_LOG := -Djava.util.logging.SimpleFormatter.format='log: %5\$$s%n'
 drill: machine c-programs java python
 	$(CARGO) build -q --release -p d365-drill
 	$(RELEASE)/d365-drill --preset $(PRESET) --dir $(T)/drill --report $(T)/drill/report.json \
 	    --c $(C_OUT)/drill \
-	    --java "java -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
+	    --java "java $(JAVA_LOG) -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
 	    --python "$(VENV)/bin/python $(PY)/examples/drill.py"
 
 # ---- everything that can be checked ------------------------------------------------------------------

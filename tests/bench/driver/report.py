@@ -9,14 +9,17 @@ from .process import Run
 from .rows import TITLES, Case, Side
 from .switching import TITLES as SWITCH_TITLES
 
+PRESET = "safe"
+"""Of all calls but where a row says otherwise: the default, so the clients set none."""
+
 MEANING = """\
-One line compares d365-failover with a peer of the same language, in the same run, both calling the same server, one \
-call after the other (8 threads: each so); client and server share one CPU. **CPU** is what the client's process used \
-for a call, user and system, in microseconds. **CPU ratio** is ours divided by the peer's: 0.80 means that where the \
-peer spends 100 µs, d365-failover spends 80; below 1 it is the cheaper one. **Rate ratio** is calls a second, ours \
-divided by the peer's: above 1 it is the faster one; the server's share of the CPU is in it. Each ratio is the median \
-of the ratios of the single rounds, in brackets the least and the greatest. Times and rates are medians too: they are \
-this machine's, the ratios less so."""
+One line compares d365-failover, with the preset that it has by default (`safe`), with a peer of the same language, in \
+the same run, both calling the same server, one call after the other (8 threads: each so); client and server share one \
+CPU. **CPU** is what the client's process used for a call, user and system, in microseconds. **CPU ratio** is ours \
+divided by the peer's: 0.80 means that where the peer spends 100 µs, d365-failover spends 80; below 1 it is the \
+cheaper one. **Rate ratio** is calls a second, ours divided by the peer's: above 1 it is the faster one; the server's \
+share of the CPU is in it. Each ratio is the median of the ratios of the single rounds, in brackets the least and the \
+greatest. Times and rates are medians too: they are this machine's, the ratios less so."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Report:
     skipped: list[str]
     switching: dict[str, Spread]
     switches: int
+    holes: int
 
     def markdown(self) -> str:
         parts = [
@@ -47,7 +51,8 @@ class Report:
             self._counts(),
             "\n".join(f"- skipped: {what}" for what in self.skipped),
             "## A switch",
-            f"Preset `dotnet`, in C, plain HTTP over loopback, {self.switches} times; microseconds.",
+            f"In C, plain HTTP over loopback; microseconds. A refusing primary {self.switches} times, a black hole "
+            f"{self.holes} times, with `probe_after` 1 s.",
             self._switch(),
         ]
         return "\n\n".join(parts) + "\n"
@@ -57,6 +62,7 @@ class Report:
             "machine": self.machine,
             "versions": self._versions(),
             "rounds": self.rounds,
+            "preset": PRESET,
             "rows": [_row(result) for result in self.results],
             "counts": [
                 {"language": each.side.language, "side": each.side.name, "case": each.case.name, **asdict(each.counts)}
@@ -91,14 +97,14 @@ class Report:
                 f"{result.ratio(_rate).median:.2f} ({_range(result.ratio(_rate), '.2f')})",
             ]
 
-        head = ["", "case", "peer", "CPU µs", "peer's", "CPU ratio", "calls/s", "peer's", "rate ratio"]
+        head = ["", "case", "peer", f"CPU µs, {PRESET}", "peer's", "CPU ratio", "calls/s", "peer's", "rate ratio"]
         return f"Medians of {self.rounds} rounds.\n\n" + _table(head, map(cells, self.results))
 
     def _counts(self) -> str:
         def cells(each: Counted) -> list[str]:
             counts = each.counts
             names = ", ".join(f"{name} {rate:.3g}" for name, rate in (counts.system_calls or {}).items())
-            side = "d365-failover" if each.side.name == "d365" else TITLES[each.side.name]
+            side = f"d365-failover, {PRESET}" if each.side.name == "d365" else TITLES[each.side.name]
             numbers = [(counts.all_system_calls, ".2f"), (counts.allocations, ".1f"), (counts.instructions, ".0f")]
             texts = ["" if number is None else format(number, form) for number, form in numbers]
             return [each.side.language, each.case.name, side, *texts, names]

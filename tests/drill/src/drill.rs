@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use d365_twin::{
-    FaultKind, OrgHandle, OrganizationConfig, Replication, Tokens, Twin, TwinConfig, TwinError,
+    Fault, FaultKind, OrgHandle, OrganizationConfig, Replication, Tokens, Twin, TwinConfig,
+    TwinError,
 };
 
 use crate::application::{Application, Heard, Stream};
@@ -18,6 +19,8 @@ use crate::verdict::{Rules, judge};
 
 /// Long enough for some acknowledged rows to be caught on the primary when it dies.
 const LAG_MS: u64 = 200;
+/// What loses its answers: creates over the Web API.
+const ACCOUNTS: &str = "/api/data/v9.2/accounts";
 const BROKEN: &str = "the disaster was not made: an application broke before";
 
 /// One of the applications.
@@ -33,7 +36,8 @@ pub(crate) struct Language {
 pub(crate) struct Drill {
     pub(crate) preset: String,
     pub(crate) fault: FaultKind,
-    /// Rounds, each with one success of each call, that every application makes before the fault.
+    /// Rounds, each with one success of each call, that every application makes before anything
+    /// happens.
     pub(crate) rounds_before: usize,
     /// Rounds that every application must make after its switch.
     pub(crate) rounds_after: usize,
@@ -103,10 +107,18 @@ impl Drill {
         let broken = |record: &Record| record.broken;
         let met = cast.wait(self.timeout, |cast| cast.any(broken) || cast.all(ready));
         let mut timeline = Vec::new();
-        let (zero, undone) = if cast.any(broken) {
-            (cast.now(), Some(BROKEN.to_owned()))
-        } else if !met {
-            (cast.now(), Some(self.too_slow(&cast)))
+        let mut lost_answers = None;
+        let mut undone = (!met).then(|| self.too_slow(&cast));
+        if undone.is_none() && !cast.any(broken) {
+            lost_answers = Some(cast.now());
+            undone = self.lose_answers(&mut cast, &org, &mut timeline, progress)?;
+        }
+        if cast.any(broken) {
+            undone = Some(BROKEN.to_owned());
+        }
+        let undone = undone;
+        let zero = if undone.is_some() {
+            cast.now()
         } else {
             progress(&format!("DISASTER: {} on the primary", self.fault.name()));
             // What has not crossed now stays on the primary: it is dead.
@@ -114,8 +126,8 @@ impl Drill {
             let made = cast.now();
             org.primary.fault(self.fault.clone())?;
             let detail = format!("{}, replication stops", org.primary.url());
-            timeline.push(Entry::new(0.0, "primary", self.fault.name(), detail));
-            (made, None)
+            timeline.push((made, "primary", self.fault.name(), detail));
+            made
         };
         if undone.is_none() {
             progress(&format!(
@@ -131,18 +143,18 @@ impl Drill {
         progress("closing the applications' standard input");
         cast.end(self.timeout);
 
+        if undone.is_some() {
+            // Nothing has parted the sides.
+            org.replicate()?;
+        }
         let parted = org.rows();
         org.set_replication(Replication::lag(LAG_MS));
         org.replicate()?;
-        timeline.push(Entry::new(
-            ms_since(zero, cast.now()),
-            "twin",
-            "replication goes on",
-            String::new(),
-        ));
+        timeline.push((cast.now(), "twin", "replication goes on", String::new()));
         progress("comparing what they were told with the rows of both sides");
         let evidence = Evidence {
             zero,
+            lost_answers,
             parted,
             healed: org.rows(),
             journal: twin.journal(),
@@ -150,7 +162,64 @@ impl Drill {
         if let Some(dir) = &self.dir {
             cast.keep_transcripts(dir)?;
         }
-        Ok(self.report(&cast, &org, timeline, &evidence, undone.as_deref()))
+        let timeline = timeline.into_iter();
+        let timeline = timeline
+            .map(|(at, who, what, detail)| Entry::new(ms_since(zero, at), who, what, detail));
+        Ok(self.report(
+            &cast,
+            &org,
+            timeline.collect(),
+            &evidence,
+            undone.as_deref(),
+        ))
+    }
+
+    /// Lets creates be executed whose answers do not arrive: the connection is cut, then a gateway
+    /// gives up waiting. Each until every application has met it; why not, if not.
+    fn lose_answers(
+        &self,
+        cast: &mut Cast,
+        org: &OrgHandle,
+        timeline: &mut Vec<(Duration, &'static str, &'static str, String)>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Option<String>, TwinError> {
+        let given_up = FaultKind::Status {
+            status: 504,
+            headers: Default::default(),
+            body: String::new(),
+            commit: true,
+        };
+        for (what, kind) in [
+            ("commit, then reset", FaultKind::CommitThenReset),
+            ("commit, then 504", given_up),
+        ] {
+            progress(&format!("creates at the primary: {what}"));
+            let lines: Vec<usize> = cast
+                .members
+                .iter()
+                .map(|one| one.record.said.len())
+                .collect();
+            timeline.push((cast.now(), "primary", what, format!("POST {ACCOUNTS}")));
+            let fault = Fault::from(kind).method("POST").path(ACCOUNTS);
+            let fault = org.primary.fault(fault)?;
+            let met = cast.wait(self.timeout, |cast| {
+                let mut members = cast.members.iter().zip(&lines);
+                cast.any(|record| record.broken)
+                    || members.all(|(member, lines)| member.record.has_met_fault_since(*lines))
+            });
+            org.primary.clear_fault(fault)?;
+            timeline.push((cast.now(), "primary", "answers again", String::new()));
+            if !met {
+                return Ok(Some(format!(
+                    "the disaster was not made: not all met `{what}` in {} s",
+                    self.timeout.as_secs()
+                )));
+            }
+            if cast.any(|record| record.broken) {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     fn equip(&self, command: &mut Command, name: &str, twin: &Twin, org: &OrgHandle) {
@@ -206,16 +275,19 @@ impl Drill {
         let applications: Vec<ApplicationReport> = members
             .map(|member| ApplicationReport::new(&member.language, &member.record, evidence))
             .collect();
+        let lost_answers_ms = evidence.lost_answers.map(|at| ms_since(evidence.zero, at));
         let rules = Rules {
             organization: &organization,
             rounds_after: self.rounds_after,
-            may_double: self.preset == "dotnet",
+            is_blind: self.preset == "dotnet",
+            lost_answers_ms,
         };
         Report {
             verdict: judge(&applications, rules, undone),
             preset: self.preset.clone(),
             fault: self.fault.name().to_owned(),
             disaster: undone.is_none(),
+            lost_answers_ms,
             organization,
             replication_lag_ms: LAG_MS,
             timeline: sorted(timeline),

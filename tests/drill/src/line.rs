@@ -11,6 +11,17 @@ pub(crate) const CALLS: [&str; 4] = ["create-web", "read-web", "create-soap", "w
 pub(crate) const REQUIRED: &str = "EndpointSwitchRequired";
 pub(crate) const SWITCHED: &str = "EndpointSwitched";
 
+const IN_DOUBT: &str = "WriteInDoubt";
+const LOSS_SUSPECTED: &str = "DataLossSuspected";
+
+/// What an application was told of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Executed,
+    NotExecuted,
+    Unknown,
+}
+
 /// An event as the application's handler saw it; `event` is one of the two names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SwitchEvent {
@@ -27,14 +38,35 @@ pub(crate) enum Line {
     Ok(&'static str),
     /// In addition to `Ok`, when it took more than one attempt.
     Retried(&'static str),
-    /// A row that it was told of.
-    Created(Uuid, String),
+    /// A row that it was told of, and the write on record.
+    Created {
+        id: Uuid,
+        name: String,
+        ledger: u64,
+    },
+    /// In addition to `Error`, of a create: the name of its row, and the write on record.
+    Failed {
+        name: String,
+        effect: Effect,
+        ledger: u64,
+    },
     Error {
         kind: String,
         what: &'static str,
         message: String,
     },
     Event(SwitchEvent),
+    /// The event of this write on record.
+    InDoubt(u64),
+    LossSuspected {
+        in_doubt: u64,
+        acknowledged: u64,
+    },
+    /// A write that the ledger wants to be verified, in the end.
+    Suspect {
+        ledger: u64,
+        effect: Effect,
+    },
     /// How many calls it made; nothing follows.
     Done(u64),
 }
@@ -48,14 +80,31 @@ impl FromStr for Line {
             ["ready"] => Ok(Line::Ready),
             ["call", "ok", what] => Ok(Line::Ok(one_of(&CALLS, what)?)),
             ["call", "retried", what] => Ok(Line::Retried(one_of(&CALLS, what)?)),
-            ["created", id, name] => match id.parse() {
-                Ok(id) => Ok(Line::Created(id, name.to_owned())),
-                Err(_) => Err(format!("`{id}` is no row id")),
-            },
+            ["created", id, name, ledger] => Ok(Line::Created {
+                id: parsed(id, "row id")?,
+                name: name.to_owned(),
+                ledger: parsed(ledger, "number")?,
+            }),
+            ["failed", name, effect, ledger] => Ok(Line::Failed {
+                name: name.to_owned(),
+                effect: effect.parse()?,
+                ledger: parsed(ledger, "number")?,
+            }),
             ["error", kind, what, ref message @ ..] => Ok(Line::Error {
                 kind: kind.to_owned(),
                 what: one_of(&CALLS, what)?,
                 message: message.join(" "),
+            }),
+            ["event", IN_DOUBT, ledger, _method, _url, _reason] => {
+                Ok(Line::InDoubt(parsed(ledger, "number")?))
+            }
+            ["event", LOSS_SUSPECTED, in_doubt, acknowledged] => Ok(Line::LossSuspected {
+                in_doubt: parsed(in_doubt, "number")?,
+                acknowledged: parsed(acknowledged, "number")?,
+            }),
+            ["suspect", ledger, effect, _method, _url] => Ok(Line::Suspect {
+                ledger: parsed(ledger, "number")?,
+                effect: effect.parse()?,
             }),
             ["event", event, previous_url, new_url, reason] => Ok(Line::Event(SwitchEvent {
                 event: one_of(&[REQUIRED, SWITCHED], event)?,
@@ -63,13 +112,27 @@ impl FromStr for Line {
                 new_url: new_url.to_owned(),
                 reason: reason.to_owned(),
             })),
-            ["done", calls] => match calls.parse() {
-                Ok(calls) => Ok(Line::Done(calls)),
-                Err(_) => Err(format!("`{calls}` is no number")),
-            },
+            ["done", calls] => Ok(Line::Done(parsed(calls, "number")?)),
             _ => Err("no line of the protocol".into()),
         }
     }
+}
+
+impl FromStr for Effect {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Effect, String> {
+        match word {
+            "executed" => Ok(Effect::Executed),
+            "not_executed" => Ok(Effect::NotExecuted),
+            "unknown" => Ok(Effect::Unknown),
+            _ => Err(format!("`{word}` is no effect of a write")),
+        }
+    }
+}
+
+fn parsed<T: FromStr>(word: &str, what: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("`{word}` is no {what}"))
 }
 
 fn one_of(known: &[&'static str], word: &str) -> Result<&'static str, String> {
@@ -102,8 +165,38 @@ mod tests {
             ("call ok create-web", Line::Ok("create-web")),
             ("call retried whoami-soap", Line::Retried("whoami-soap")),
             (
-                &format!("created {id} c-1"),
-                Line::Created(id.parse().unwrap(), "c-1".into()),
+                &format!("created {id} c-1 7"),
+                Line::Created {
+                    id: id.parse().unwrap(),
+                    name: "c-1".into(),
+                    ledger: 7,
+                },
+            ),
+            (
+                "failed c-2 unknown 8",
+                Line::Failed {
+                    name: "c-2".into(),
+                    effect: Effect::Unknown,
+                    ledger: 8,
+                },
+            ),
+            (
+                "event WriteInDoubt 8 POST https://a/accounts connection_lost",
+                Line::InDoubt(8),
+            ),
+            (
+                "event DataLossSuspected 1 12",
+                Line::LossSuspected {
+                    in_doubt: 1,
+                    acknowledged: 12,
+                },
+            ),
+            (
+                "suspect 7 executed POST https://a/accounts",
+                Line::Suspect {
+                    ledger: 7,
+                    effect: Effect::Executed,
+                },
             ),
             (
                 "event EndpointSwitched https://a https://b timeout",
@@ -126,7 +219,12 @@ mod tests {
             "call ok",
             "call ok delete-web",
             "call failed create-web",
-            "created 12 c-web-1",
+            "created 12 c-web-1 7",
+            "created 01234567-89ab-cdef-0123-456789abcdef c-web-1",
+            "failed c-web-1 perhaps 7",
+            "failed c-web-1 unknown none",
+            "event WriteInDoubt 8",
+            "suspect 7 in_flight POST https://a",
             "error timeout",
             "event EndpointSwitched https://a https://b",
             "event Throttled https://a https://b throttled",

@@ -10,6 +10,7 @@ mod rows;
 mod table;
 mod timeline;
 mod verdict;
+mod writes;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ use crate::drill::{Drill, Language};
 use crate::report::Report;
 use crate::verdict::Outcome;
 
-/// The disaster drill: a C, a Java and a Python application work against the twin datacenter, the
-/// primary dies, and what each was told is compared with what there is.
+/// The disaster drill: a C, a Java and a Python application work against the twin datacenter, answers
+/// of creates are lost, then the primary dies, and what each was told is compared with what there is.
 ///
 /// Exits 0 for PASS, 1 for FAIL, 2 for INCONCLUSIVE, 3 when it could not begin.
 #[derive(Debug, Parser)]
@@ -43,14 +44,14 @@ struct Arguments {
     python: String,
 
     /// The preset of every client.
-    #[arg(long, default_value = "dotnet")]
+    #[arg(long, default_value = "safe")]
     preset: String,
 
     /// What happens to the primary: a kind of the twin's faults that needs nothing else to be set.
     #[arg(long, default_value = "refuse", value_parser = fault)]
     fault: FaultKind,
 
-    /// Rounds (each call once) that every application makes before the fault.
+    /// Rounds (each call once) that every application makes before anything happens.
     #[arg(long, default_value_t = 10)]
     rounds_before: usize,
 

@@ -35,10 +35,10 @@ impl Record {
     }
 
     /// Takes a line of its standard error. The library is silent there, so whatever comes is
-    /// trouble, but for notices that Java prints on its own.
+    /// trouble, but for notices that Java prints on its own, and what its logging prints.
     pub(crate) fn hear_stderr(&mut self, text: &str) {
         self.transcript.push(format!("stderr: {text}"));
-        let notice = ["Picked up ", "WARNING: "];
+        let notice = ["Picked up ", "WARNING: ", "log: "];
         if !notice.iter().any(|begin| text.starts_with(begin)) {
             self.trouble(format!("wrote to standard error: {text}"));
         }
@@ -62,6 +62,13 @@ impl Record {
         })
     }
 
+    /// Whether it has met a fault since it had said so many lines: a create of it failed, or it has
+    /// begun to switch.
+    pub(crate) fn has_met_fault_since(&self, lines: usize) -> bool {
+        let mut since = self.said.iter().skip(lines);
+        since.any(|(_, line)| matches!(line, Line::Failed { .. } | Line::Event(_)))
+    }
+
     /// What it said after its EndpointSwitched; nothing without one.
     pub(crate) fn after_switch(&self) -> &[(Duration, Line)] {
         let switched = |line: &Line| matches!(line, Line::Event(event) if event.event == SWITCHED);
@@ -72,7 +79,7 @@ impl Record {
     /// The rows that it was told of.
     pub(crate) fn told(&self) -> Vec<(Uuid, &str)> {
         let told = self.said.iter().filter_map(|(_, line)| match line {
-            Line::Created(id, name) => Some((*id, name.as_str())),
+            Line::Created { id, name, .. } => Some((*id, name.as_str())),
             _ => None,
         });
         told.collect()

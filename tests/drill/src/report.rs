@@ -11,6 +11,7 @@ use crate::record::{Record, ms_since};
 use crate::rows::{Comparison, DuplicateRows, Row};
 use crate::timeline::{Entry, first_success};
 use crate::verdict::Verdict;
+use crate::writes::Writes;
 
 /// A whole drill.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) fault: String,
     /// Whether it was made. If not, all times count from when the drill was given up.
     pub(crate) disaster: bool,
+    /// When answers of executed creates began to be lost, in milliseconds since the fault.
+    pub(crate) lost_answers_ms: Option<f64>,
     pub(crate) organization: OrganizationReport,
     /// Milliseconds from a commit to its arrival at the other side, until the fault.
     pub(crate) replication_lag_ms: u64,
@@ -69,7 +72,7 @@ pub(crate) struct ApplicationReport {
     pub(crate) errors_by_kind: BTreeMap<String, u64>,
     /// The events that it saw, in its order.
     pub(crate) events: Vec<EventReport>,
-    /// From the fault to the first success after EndpointSwitched.
+    /// From the fault to the first success after EndpointSwitched; none if that came before.
     pub(crate) ms_to_first_success: Option<f64>,
     /// The longest time between two successes.
     pub(crate) longest_gap_ms: Option<f64>,
@@ -84,16 +87,26 @@ pub(crate) struct ApplicationReport {
     /// Of the rows that it was told of, those that only the primary had when the application had
     /// ended: a dead primary replicates nothing until it is back.
     pub(crate) rows_on_primary_only: u64,
+    /// Of these, rows that the application's ledger does not suspect.
+    pub(crate) rows_lost_in_silence: Vec<Row>,
+    /// Writes that its ledger wants to be verified.
+    pub(crate) suspects: u64,
     /// Rows of it that the alternate wrote.
     pub(crate) rows_written_at_alternate: u64,
     /// Creates that failed.
     pub(crate) creates_failed: u64,
+    /// Of these, creates that are in doubt.
+    pub(crate) creates_in_doubt: u64,
+    /// Of these, creates whose row is there.
+    pub(crate) creates_in_doubt_executed: u64,
     /// Rows that are there and that it was never told of: creates that were executed though they
     /// failed, and copies.
     pub(crate) rows_untold: Vec<Row>,
     /// Rows that are there more than once, counted without the first.
     pub(crate) duplicates: u64,
     pub(crate) duplicate_rows: Vec<DuplicateRows>,
+    /// What it was told of its creates and is not so, and what it was not told.
+    pub(crate) false_claims: Vec<String>,
     /// What was wrong with the program itself.
     pub(crate) troubles: Vec<String>,
 }
@@ -103,6 +116,8 @@ pub(crate) struct ApplicationReport {
 pub(crate) struct Evidence {
     /// When the fault was made, or the drill given up; from the drill's start.
     pub(crate) zero: Duration,
+    /// When answers began to be lost, likewise.
+    pub(crate) lost_answers: Option<Duration>,
     /// The rows while the sides were still parted.
     pub(crate) parted: Vec<RowView>,
     /// The rows after replication had gone on.
@@ -115,9 +130,12 @@ impl ApplicationReport {
         let zero = evidence.zero;
         let told = record.told();
         let rows = Comparison::new(language, &told, &evidence.healed);
+        let writes = Writes::new(record, &evidence.parted, &rows);
         let mut report = ApplicationReport {
             language: language.to_owned(),
-            ms_to_first_success: first_success(record).map(|at| ms_since(zero, at)),
+            ms_to_first_success: first_success(record)
+                .map(|at| ms_since(zero, at))
+                .filter(|ms| *ms >= 0.0),
             longest_gap_ms: longest_gap(record),
             rows_told: rows.told as u64,
             rows_found: (rows.told - rows.missing.len()) as u64,
@@ -129,13 +147,15 @@ impl ApplicationReport {
                 .map(|rows| rows.ids.len() as u64 - 1)
                 .sum(),
             duplicate_rows: rows.duplicates,
+            rows_on_primary_only: writes.on_primary_only,
+            rows_lost_in_silence: writes.lost_in_silence,
+            suspects: writes.suspects,
+            creates_in_doubt: writes.in_doubt,
+            creates_in_doubt_executed: writes.in_doubt_executed,
+            false_claims: writes.false_claims,
             troubles: record.troubles.clone(),
             ..ApplicationReport::default()
         };
-        let primary_only = |row: &&RowView| {
-            row.primary && !row.alternate && told.iter().any(|(id, _)| *id == row.id)
-        };
-        report.rows_on_primary_only = evidence.parted.iter().filter(primary_only).count() as u64;
         let prefix = format!("{language}-");
         let at_alternate = |entry: &&JournalEntry| {
             let name = entry.name.as_deref();
@@ -180,7 +200,13 @@ impl ApplicationReport {
                 ms,
                 event: event.clone(),
             }),
-            Line::Ready | Line::Created(..) | Line::Done(_) => {}
+            Line::Ready
+            | Line::Created { .. }
+            | Line::Failed { .. }
+            | Line::InDoubt(_)
+            | Line::LossSuspected { .. }
+            | Line::Suspect { .. }
+            | Line::Done(_) => {}
         }
     }
 }

@@ -99,12 +99,28 @@ fn rows(applications: &[ApplicationReport]) -> Vec<(String, Cell)> {
         Box::new(|app| app.rows_on_primary_only.to_string()),
     );
     row(
+        "    of these NOT SUSPECTED by the ledger",
+        Box::new(|app| app.rows_lost_in_silence.len().to_string()),
+    );
+    row(
+        "suspects of the ledger",
+        Box::new(|app| app.suspects.to_string()),
+    );
+    row(
         "rows written at the alternate",
         Box::new(|app| app.rows_written_at_alternate.to_string()),
     );
     row(
         "creates that failed",
         Box::new(|app| app.creates_failed.to_string()),
+    );
+    row(
+        "  in doubt",
+        Box::new(|app| app.creates_in_doubt.to_string()),
+    );
+    row(
+        "    of these executed",
+        Box::new(|app| app.creates_in_doubt_executed.to_string()),
     );
     row(
         "rows found, but never told of",
@@ -133,6 +149,9 @@ fn verdict(out: &mut String, report: &Report, colour: bool) {
     for reason in &verdict.reasons {
         // Whole, however long: the terminal wraps it.
         out.push_str(&format!("  {reason}\n"));
+    }
+    for note in &verdict.notes {
+        out.push_str(&format!("  {note}\n"));
     }
 }
 

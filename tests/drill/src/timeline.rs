@@ -14,7 +14,7 @@ pub(crate) struct Entry {
     pub(crate) ms: f64,
     /// An application's language, or the side of the twin.
     pub(crate) who: String,
-    /// `ready`, an event's name, `error`, `first success`, or the name of a fault.
+    /// `ready`, an event's name, `error`, `first success`, or what the twin did.
     pub(crate) what: &'static str,
     /// More about it, perhaps empty.
     pub(crate) detail: String,
@@ -50,6 +50,14 @@ pub(crate) fn entries(who: &str, record: &Record, zero: Duration) -> Vec<Entry> 
                 what,
                 message,
             } => ("error", format!("{what} {kind}: {message}")),
+            Line::InDoubt(ledger) => ("WriteInDoubt", format!("the write {ledger}")),
+            Line::LossSuspected {
+                in_doubt,
+                acknowledged,
+            } => (
+                "DataLossSuspected",
+                format!("{in_doubt} in doubt, {acknowledged} acknowledged"),
+            ),
             Line::Ok(what) if first == Some(*at) => ("first success", (*what).to_owned()),
             _ => return None,
         };

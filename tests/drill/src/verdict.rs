@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
     /// Everything that speaks against a pass.
     pub(crate) reasons: Vec<String>,
+    /// What the preset allows, and one should know.
+    pub(crate) notes: Vec<String>,
 }
 
 /// What the applications are judged by.
@@ -42,8 +44,11 @@ pub(crate) struct Rules<'a> {
     pub(crate) organization: &'a OrganizationReport,
     /// Rounds that each must have made after its switch.
     pub(crate) rounds_after: usize,
-    /// A preset that resends unsafe writes blindly, as .NET, may double rows.
-    pub(crate) may_double: bool,
+    /// A preset that switches on a doubt and resends unsafe writes blindly, as .NET, may switch when
+    /// answers are lost, and double rows. Another one must do neither.
+    pub(crate) is_blind: bool,
+    /// When answers began to be lost, in milliseconds since the fault.
+    pub(crate) lost_answers_ms: Option<f64>,
 }
 
 /// Judges. `undone` says why the disaster was not made, if it was not.
@@ -56,7 +61,7 @@ pub(crate) fn judge(
     for application in applications {
         let mut against = application.troubles.clone();
         if undone.is_none() {
-            against.extend(events(application, rules.organization));
+            against.extend(events(application, rules));
             against.extend(progress(application, rules));
         }
         against.extend(rows(application, rules));
@@ -69,11 +74,28 @@ pub(crate) fn judge(
         (true, None) => Outcome::Pass,
     };
     reasons.extend(undone.map(str::to_owned));
-    Verdict { outcome, reasons }
+    let doubled: u64 = applications.iter().map(|app| app.duplicates).sum();
+    let notes = (rules.is_blind && doubled > 0).then(|| {
+        format!(
+            "{doubled} creates were executed twice: the .NET SDK sends each again whose answer is \
+             lost; the preset safe does not"
+        )
+    });
+    Verdict {
+        outcome,
+        reasons,
+        notes: notes.into_iter().collect(),
+    }
 }
 
-fn events(application: &ApplicationReport, organization: &OrganizationReport) -> Vec<String> {
+fn events(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
     let mut against = Vec::new();
+    let organization = rules.organization;
+    let earliest = if rules.is_blind {
+        rules.lost_answers_ms.unwrap_or(0.0)
+    } else {
+        0.0
+    };
     let all = &application.events;
     for name in [REQUIRED, SWITCHED] {
         let count = all.iter().filter(|seen| seen.event.event == name).count();
@@ -86,7 +108,7 @@ fn events(application: &ApplicationReport, organization: &OrganizationReport) ->
     }
     for EventReport { ms, event } in all {
         let (name, from, to) = (event.event, &event.previous_url, &event.new_url);
-        if *ms < 0.0 {
+        if *ms < earliest {
             against.push(format!("saw {name} {:.1} ms before the fault", -ms));
         }
         if !organization.is_primary(from) || !organization.is_alternate(to) {
@@ -127,22 +149,14 @@ fn rows(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
             )
         })
         .collect();
-    // Each untold row must have a call that failed; the copies of a resent create have none, and
-    // an application that broke could not say.
-    let doubled: usize = application
-        .duplicate_rows
-        .iter()
-        .map(|rows| rows.ids.len() - 1)
-        .sum();
-    let untold = application.rows_untold.len();
-    let explained = doubled + application.creates_failed as usize;
-    if untold > explained && application.troubles.is_empty() {
-        against.push(format!(
-            "{untold} rows that it was never told of, but only {explained} creates that failed or \
-             were doubled"
-        ));
-    }
-    if application.duplicates > 0 && !rules.may_double {
+    against.extend(application.rows_lost_in_silence.iter().map(|row| {
+        format!(
+            "was told of row {} ({}), which the alternate lacks and its ledger does not suspect",
+            row.id, row.name
+        )
+    }));
+    against.extend(application.false_claims.iter().cloned());
+    if application.duplicates > 0 && !rules.is_blind {
         against.push(format!("{} rows are doubled", application.duplicates));
     }
     against
@@ -185,7 +199,7 @@ mod tests {
         }
     }
 
-    fn judged(application: ApplicationReport, may_double: bool, undone: Option<&str>) -> Verdict {
+    fn judged(application: ApplicationReport, is_blind: bool, undone: Option<&str>) -> Verdict {
         let organization = OrganizationReport {
             primary_url: "https://a.test".into(),
             alternate_url: "https://b.test".into(),
@@ -193,7 +207,8 @@ mod tests {
         let rules = Rules {
             organization: &organization,
             rounds_after: 5,
-            may_double,
+            is_blind,
+            lost_answers_ms: Some(-5.0),
         };
         judge(&[good(), application], rules, undone)
     }
@@ -220,7 +235,7 @@ mod tests {
             "2 EndpointSwitchRequired",
         );
         spoiled(|app| app.events.truncate(1), "0 EndpointSwitched, not 1");
-        spoiled(|app| app.events[0].ms = -0.1, "before the fault");
+        spoiled(|app| app.events[0].ms = -5.1, "before the fault");
         spoiled(
             |app| app.events[1].event.new_url = "https://a.test".into(),
             "to the alternate",
@@ -235,7 +250,11 @@ mod tests {
         );
         spoiled(|app| app.rows_written_at_alternate = 0, "at the alternate");
         spoiled(|app| app.rows_missing = vec![row()], "is nowhere");
-        spoiled(|app| app.rows_untold = vec![row()], "never told of");
+        spoiled(
+            |app| app.rows_lost_in_silence = vec![row()],
+            "does not suspect",
+        );
+        spoiled(|app| app.false_claims = vec!["it lied".into()], "it lied");
         spoiled(|app| app.troubles = vec!["ended".into()], "c: ended");
     }
 
@@ -249,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn only_a_blind_preset_may_switch_when_answers_are_lost() {
+        let mut application = good();
+        application.events[0].ms = -0.1;
+        assert_eq!(
+            judged(application.clone(), true, None).outcome,
+            Outcome::Pass
+        );
+        let verdict = judged(application, false, None);
+        assert!(verdict.reasons[0].contains("before the fault"));
+    }
+
+    #[test]
     fn duplicates_fail_where_the_preset_rules_them_out() {
         let mut application = good();
         application.duplicates = 1;
@@ -257,11 +288,11 @@ mod tests {
             name: "c-web-1".into(),
             ids: vec![uuid::Uuid::nil(), uuid::Uuid::from_u128(1)],
         }];
-        assert_eq!(
-            judged(application.clone(), true, None).outcome,
-            Outcome::Pass
-        );
-        assert_eq!(judged(application, false, None).outcome, Outcome::Fail);
+        let verdict = judged(application.clone(), true, None);
+        assert_eq!(verdict.outcome, Outcome::Pass);
+        assert!(verdict.notes[0].starts_with("1 creates"), "{verdict:?}");
+        let verdict = judged(application, false, None);
+        assert_eq!((verdict.outcome, verdict.notes), (Outcome::Fail, vec![]));
     }
 
     #[test]

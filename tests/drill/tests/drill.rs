@@ -57,7 +57,7 @@ fn honest_applications_pass_and_the_report_has_it_all() {
     assert_eq!(run.code, Some(0), "{}", run.out);
     assert_eq!(run.report["verdict"], "PASS");
     assert_eq!(run.report["reasons"], json!([]));
-    assert_eq!(run.report["preset"], "dotnet");
+    assert_eq!(run.report["preset"], "safe");
     assert_eq!(run.report["fault"], "refuse");
     assert_eq!(run.report["disaster"], true);
     for language in ["c", "java", "python"] {
@@ -77,14 +77,22 @@ fn honest_applications_pass_and_the_report_has_it_all() {
             "{one}"
         );
         assert!(one["ms_to_first_success"].as_f64() > Some(0.0), "{one}");
+        // Cut off once, given up by a gateway once, at least.
+        assert!(one["creates_in_doubt"].as_u64() >= Some(2), "{one}");
+        assert!(
+            one["creates_in_doubt_executed"].as_u64() >= Some(2),
+            "{one}"
+        );
+        assert!(one["suspects"].as_u64() >= Some(6), "{one}");
         let timeline = run.report["timeline"].as_array().unwrap();
         let mine = timeline.iter().filter(|entry| entry["who"] == language);
-        let told = mine.filter(|entry| entry["what"] != "error");
+        let told = mine.filter(|entry| entry["what"] != "error" && entry["what"] != "WriteInDoubt");
         let told: Vec<&str> = told.filter_map(|entry| entry["what"].as_str()).collect();
         let order = [
             "ready",
             "EndpointSwitchRequired",
             "EndpointSwitched",
+            "DataLossSuspected",
             "first success",
         ];
         assert_eq!(told, order);
@@ -103,7 +111,7 @@ fn honest_applications_pass_and_the_report_has_it_all() {
 fn what_applications_do_to_rows_comes_to_light() {
     let run = drill(
         &[("c", "liar"), ("java", "doubler"), ("python", "silent")],
-        &[],
+        &["--preset", "dotnet"],
     );
     assert_eq!(run.code, Some(1), "{}", run.out);
     assert!(run.has_reason("c: was told of row 00000000-0000-4000-8000-000000000000"));
@@ -115,8 +123,17 @@ fn what_applications_do_to_rows_comes_to_light() {
     // A create in flight at the fault may be one more.
     assert!(java["rows_untold"].as_array().map(Vec::len) >= Some(1));
 
-    let run = drill(&[("java", "doubler")], &["--preset", "safe"]);
+    let run = drill(&[("java", "doubler")], &[]);
     assert_eq!(run.reasons(), ["java: 1 rows are doubled"]);
+}
+
+#[test]
+fn what_applications_do_not_know_of_their_writes_comes_to_light() {
+    let run = drill(&[("c", "forgetful"), ("python", "boaster")], &[]);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("is in doubt, but no suspect of its ledger"));
+    assert!(run.has_reason("was not executed, but its row is there"));
+    assert!(!run.has_reason("java: "), "{:?}", run.reasons());
 }
 
 #[test]

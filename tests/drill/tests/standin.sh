@@ -6,6 +6,10 @@ primary=$D365_URL
 alternate=$(printf %s "$primary" | sed 's/\./--s./')
 active=$primary
 calls=0
+ledger=0
+executed= # numbers on record
+suspected=
+in_doubt=
 uuid='[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
 services=http://schemas.microsoft.com/xrm/2011/Contracts/Services
 contracts=http://schemas.microsoft.com/xrm/2011/Contracts
@@ -23,6 +27,12 @@ event() {
     echo "event $1 $primary $alternate endpoint_not_found"
 }
 
+suspects() { # effect, numbers on record
+    effect=$1
+    shift
+    for id; do echo "suspect $id $effect POST $primary"; done
+}
+
 call() { # what, then as request
     what=$1
     shift
@@ -36,6 +46,8 @@ call() { # what, then as request
         twice) event EndpointSwitchRequired && event EndpointSwitchRequired && event EndpointSwitched ;;
         *) event EndpointSwitchRequired && event EndpointSwitched ;;
         esac
+        echo "event DataLossSuspected $(echo $in_doubt | wc -w) $(echo $executed | wc -w)"
+        suspected=$executed
         active=$alternate
         attempts=2
         answer=$(request "$@")
@@ -49,12 +61,30 @@ call() { # what, then as request
     [ $attempts = 1 ] || echo "call retried $what"
 }
 
+create() { # name, command
+    name=$1
+    shift
+    ledger=$((ledger + 1))
+    if "$@"; then
+        executed="$executed $ledger"
+        return 0
+    fi
+    if [ "$mode" = boaster ]; then
+        echo "failed $name not_executed $ledger"
+        return 1
+    fi
+    echo "failed $name unknown $ledger"
+    echo "event WriteInDoubt $ledger POST $active connection_lost"
+    in_doubt="$in_doubt $ledger"
+    return 1
+}
+
 created() { # name
     id=$(printf %s "$answer" | grep -iE 'EntityId|CreateResult' | grep -oE "$uuid" | tail -n 1)
     case $mode in
     silent) ;;
-    liar) echo "created 00000000-0000-4000-8000-000000000000 $1" ;;
-    *) echo "created $id $1" ;;
+    liar) echo "created 00000000-0000-4000-8000-000000000000 $1 $ledger" ;;
+    *) echo "created $id $1 $ledger" ;;
     esac
 }
 
@@ -67,12 +97,12 @@ round() { # n
     name=$D365_APP-web-$1
     row="{\"name\":\"$name\"}"
     [ "$mode" != doubler ] || [ "$1" != 1 ] || request /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row" >/dev/null
-    if call create-web /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row"; then
+    if create "$name" call create-web /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row"; then
         created "$name"
         call read-web "/api/data/v9.2/accounts($id)"
     fi
     name=$D365_APP-soap-$1
-    soap create-soap Create "<Create xmlns='$services' xmlns:i='$instance'><entity xmlns:a='$contracts' xmlns:b='$generic'>
+    create "$name" soap create-soap Create "<Create xmlns='$services' xmlns:i='$instance'><entity xmlns:a='$contracts' xmlns:b='$generic'>
 <a:Attributes><a:KeyValuePairOfstringanyType><b:key>name</b:key><b:value i:type='c:string'
  xmlns:c='http://www.w3.org/2001/XMLSchema'>$name</b:value></a:KeyValuePairOfstringanyType></a:Attributes>
 <a:LogicalName>account</a:LogicalName></entity></Create>" && created "$name"
@@ -93,4 +123,6 @@ while timeout 0.02 cat >/dev/null; [ $? = 124 ]; do
     grumbles) echo 'a warning' >&2 ;;
     esac
 done
+[ "$mode" = forgetful ] || suspects executed $suspected
+[ "$mode" = forgetful ] || suspects unknown $in_doubt
 echo "done $calls"

@@ -1,8 +1,9 @@
 //! The server that the benchmark's clients call: the same short answer, plain and over TLS.
 //!
 //! `d365-bench-server CA_FILE` writes the certificate of its authority to `CA_FILE`, then one line
-//! to standard output: `http=PORT https=PORT http2=PORT`, all on 127.0.0.1; the last one speaks
-//! HTTP/2 over TLS, the others HTTP/1.1. It ends when its standard input does, so that it never outlives the program that started it.
+//! to standard output: `http=PORT https=PORT http2=PORT hole=PORT`, all on 127.0.0.1; `http2` speaks
+//! HTTP/2 over TLS, the others HTTP/1.1. It ends when its standard input does, so that it never
+//! outlives the program that started it.
 //!
 //! | Request                     | Answer                                          |
 //! |-----------------------------|-------------------------------------------------|
@@ -11,6 +12,10 @@
 //! | `POST` of any other length  | 400, no body                                    |
 //! | `GET /short`                | 200, 199 bytes: an answer that a client refuses |
 //! | `GET /created`              | 201, 200 bytes: likewise                        |
+//! | `GET /hole/open`            | as any; then `hole` is a black hole             |
+//! | `GET /hole/shut`            | as any; then `hole` answers as `http` again     |
+//!
+//! A black hole answers nothing that it gets from then on, and closes nothing.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -27,6 +32,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -58,13 +64,15 @@ async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
     let plain = TcpListener::bind("127.0.0.1:0").await?;
     let secret = TcpListener::bind("127.0.0.1:0").await?;
     let shared = TcpListener::bind("127.0.0.1:0").await?;
+    let hole = TcpListener::bind("127.0.0.1:0").await?;
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "http={} https={} http2={}",
+        "http={} https={} http2={} hole={}",
         plain.local_addr()?.port(),
         secret.local_addr()?.port(),
-        shared.local_addr()?.port()
+        shared.local_addr()?.port(),
+        hole.local_addr()?.port()
     )?;
     out.flush()?;
 
@@ -72,32 +80,40 @@ async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
     http2_tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let http2_acceptor = TlsAcceptor::from(Arc::new(http2_tls));
-    let answer = Bytes::from(answer_body());
+    let site = Site {
+        answer: Bytes::from(answer_body()),
+        is_hole_open: Arc::new(watch::Sender::new(false)),
+    };
     let (mut input, mut ignored) = (tokio::io::stdin(), [0; 64]);
     loop {
         tokio::select! {
             accepted = plain.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                tokio::spawn(connection(stream, answer.clone()));
+                tokio::spawn(connection(stream, site.clone(), false));
+            }
+            accepted = hole.accept() => {
+                let (stream, _) = accepted?;
+                stream.set_nodelay(true)?;
+                tokio::spawn(connection(stream, site.clone(), true));
             }
             accepted = secret.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                let (acceptor, answer) = (acceptor.clone(), answer.clone());
+                let (acceptor, site) = (acceptor.clone(), site.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        connection(stream, answer).await;
+                        connection(stream, site, false).await;
                     }
                 });
             }
             accepted = shared.accept() => {
                 let (stream, _) = accepted?;
                 stream.set_nodelay(true)?;
-                let (acceptor, answer) = (http2_acceptor.clone(), answer.clone());
+                let (acceptor, site) = (http2_acceptor.clone(), site.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        shared_connection(stream, answer).await;
+                        shared_connection(stream, site).await;
                     }
                 });
             }
@@ -106,9 +122,16 @@ async fn serve(tls: rustls::ServerConfig) -> Result<(), Failure> {
     }
 }
 
+/// What all connections share.
+#[derive(Clone)]
+struct Site {
+    answer: Bytes,
+    is_hole_open: Arc<watch::Sender<bool>>,
+}
+
 /// A client that goes away is no error: each run ends so.
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Bytes) {
-    let service = service_fn(|request| respond(request, answer.clone()));
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, site: Site, is_of_hole: bool) {
+    let service = service_fn(|request| respond(request, site.clone(), is_of_hole));
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -116,9 +139,9 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Bytes) 
 
 async fn shared_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    answer: Bytes,
+    site: Site,
 ) {
-    let service = service_fn(move |request| respond(request, answer.clone()));
+    let service = service_fn(move |request| respond(request, site.clone(), false));
     let _ = http2::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -126,8 +149,14 @@ async fn shared_connection(
 
 async fn respond(
     request: Request<Incoming>,
-    answer: Bytes,
+    site: Site,
+    is_of_hole: bool,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let answer = site.answer;
+    if is_of_hole && *site.is_hole_open.borrow() {
+        // Also when the hole is shut again: what it has swallowed does not come back.
+        return std::future::pending().await;
+    }
     let (parts, body) = request.into_parts();
     let (status, answer) = if parts.method == Method::POST {
         match body.collect().await?.to_bytes().len() {
@@ -136,6 +165,14 @@ async fn respond(
         }
     } else {
         match parts.uri.path() {
+            "/hole/open" => {
+                site.is_hole_open.send_replace(true);
+                (StatusCode::OK, answer)
+            }
+            "/hole/shut" => {
+                site.is_hole_open.send_replace(false);
+                (StatusCode::OK, answer)
+            }
             "/short" => (StatusCode::OK, answer.slice(1..)),
             "/created" => (StatusCode::CREATED, answer),
             _ => (StatusCode::OK, answer),

@@ -1,0 +1,256 @@
+//! What an application was told of its creates, against the rows that there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use d365_twin::RowView;
+use uuid::Uuid;
+
+use crate::line::{Effect, Line};
+use crate::record::Record;
+use crate::rows::{Comparison, Row};
+
+/// The creates of one application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writes {
+    /// Creates that are in doubt.
+    pub(crate) in_doubt: u64,
+    /// Of these, creates whose row is there.
+    pub(crate) in_doubt_executed: u64,
+    /// Writes that its ledger wants to be verified.
+    pub(crate) suspects: u64,
+    /// Acknowledged rows that only the primary had when the application had ended: a dead primary
+    /// replicates nothing until it is back.
+    pub(crate) on_primary_only: u64,
+    /// Of these, rows of which the ledger says nothing.
+    pub(crate) lost_in_silence: Vec<Row>,
+    /// What the application was told and is not so, and what it was not told.
+    pub(crate) false_claims: Vec<String>,
+}
+
+impl Writes {
+    /// `parted` are the rows while the primary was dead; `healed` compares those that there are
+    /// after all has crossed.
+    pub(crate) fn new(record: &Record, parted: &[RowView], healed: &Comparison) -> Writes {
+        let told = Told::of(record);
+        let mut writes = Writes {
+            suspects: told.suspects.len() as u64,
+            ..Writes::default()
+        };
+        let on_primary_only: BTreeSet<Uuid> = parted
+            .iter()
+            .filter(|row| row.primary && !row.alternate)
+            .map(|row| row.id)
+            .collect();
+        for (id, (name, ledger)) in &told.created {
+            if !on_primary_only.contains(id) {
+                continue;
+            }
+            writes.on_primary_only += 1;
+            if !told.suspects.contains_key(ledger) {
+                writes.lost_in_silence.push(Row {
+                    id: *id,
+                    name: (*name).to_owned(),
+                });
+            }
+        }
+        // An application that broke could not say all that it knew.
+        if record.done().is_some() {
+            writes.hold(&told, healed);
+        }
+        writes
+    }
+
+    /// Holds each claim against the rows.
+    fn hold(&mut self, told: &Told<'_>, healed: &Comparison) {
+        let untold: BTreeSet<&str> = healed.untold.iter().map(|row| row.name.as_str()).collect();
+        for (name, (effect, ledger)) in &told.failed {
+            let is_there = untold.contains(name);
+            match effect {
+                Effect::NotExecuted if is_there => {
+                    self.claim(format!("{name} was not executed, but its row is there"));
+                }
+                Effect::Executed if !is_there => {
+                    self.claim(format!("{name} was executed, but its row is nowhere"));
+                }
+                Effect::Unknown => {
+                    self.in_doubt += 1;
+                    self.in_doubt_executed += u64::from(is_there);
+                    if !told.events.contains(ledger) {
+                        self.lack(format!("{name} is in doubt, but no WriteInDoubt said so"));
+                    }
+                    if told.suspects.get(ledger) != Some(&Effect::Unknown) {
+                        self.lack(format!("{name} is in doubt, but no suspect of its ledger"));
+                    }
+                }
+                Effect::NotExecuted | Effect::Executed => {}
+            }
+        }
+        let copied: BTreeSet<&str> = healed
+            .duplicates
+            .iter()
+            .map(|rows| rows.name.as_str())
+            .collect();
+        for name in untold {
+            if !told.failed.contains_key(name) && !copied.contains(name) {
+                self.lack(format!("{name} is there, and it was never told of it"));
+            }
+        }
+        for ledger in told.suspects.keys() {
+            if !told.on_record.contains(ledger) {
+                self.lack(format!(
+                    "its ledger suspects a write {ledger} that it never made"
+                ));
+            }
+        }
+        if self.on_primary_only > 0 && !told.is_loss_suspected {
+            self.lack("no DataLossSuspected came, but rows are only on the primary".into());
+        }
+    }
+
+    fn claim(&mut self, text: String) {
+        self.false_claims.push(format!("was told that {text}"));
+    }
+
+    fn lack(&mut self, text: String) {
+        self.false_claims.push(text);
+    }
+}
+
+/// What the application said of writes.
+#[derive(Debug, Default)]
+struct Told<'a> {
+    /// Rows, each with its name and the write on record.
+    created: BTreeMap<Uuid, (&'a str, u64)>,
+    /// Creates that failed, by the row's name.
+    failed: BTreeMap<&'a str, (Effect, u64)>,
+    /// All creates, by the number on record.
+    on_record: BTreeSet<u64>,
+    /// The writes of which a WriteInDoubt came.
+    events: BTreeSet<u64>,
+    suspects: BTreeMap<u64, Effect>,
+    is_loss_suspected: bool,
+}
+
+impl Told<'_> {
+    fn of(record: &Record) -> Told<'_> {
+        let mut told = Told::default();
+        for (_, line) in &record.said {
+            match line {
+                Line::Created { id, name, ledger } => {
+                    told.created.insert(*id, (name, *ledger));
+                    told.on_record.insert(*ledger);
+                }
+                Line::Failed {
+                    name,
+                    effect,
+                    ledger,
+                } => {
+                    told.failed.insert(name, (*effect, *ledger));
+                    told.on_record.insert(*ledger);
+                }
+                Line::InDoubt(ledger) => {
+                    told.events.insert(*ledger);
+                }
+                Line::LossSuspected { .. } => told.is_loss_suspected = true,
+                Line::Suspect { ledger, effect } => {
+                    told.suspects.insert(*ledger, *effect);
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ID: &str = "00000000-0000-0000-0000-000000000001";
+
+    fn record(lines: &[&str]) -> Record {
+        let mut record = Record::default();
+        for line in lines {
+            record.hear(Duration::ZERO, line);
+        }
+        assert!(!record.broken, "{:?}", record.troubles);
+        record
+    }
+
+    fn row(id: u128, name: &str, alternate: bool) -> RowView {
+        RowView {
+            id: Uuid::from_u128(id),
+            entity: "account".into(),
+            name: Some(name.into()),
+            primary: true,
+            alternate,
+            same: false,
+            attributes: Default::default(),
+        }
+    }
+
+    fn writes(lines: &[&str], rows: &[RowView]) -> Writes {
+        let record = record(lines);
+        let healed = Comparison::new("c", &record.told(), rows);
+        Writes::new(&record, rows, &healed)
+    }
+
+    #[test]
+    fn an_acknowledged_row_that_the_alternate_lacks_must_be_a_suspect() {
+        let created = format!("created {ID} c-web-1 3");
+        let rows = [row(1, "c-web-1", false)];
+        let event = "event DataLossSuspected 0 1";
+        let suspect = "suspect 3 executed POST https://a";
+        let known = writes(&[&created, event, suspect, "done 1"], &rows);
+        assert_eq!((known.on_primary_only, known.suspects), (1, 1));
+        assert_eq!(
+            (known.lost_in_silence, known.false_claims),
+            (vec![], vec![])
+        );
+
+        let silent = writes(&[&created, event, "done 1"], &rows);
+        assert_eq!(silent.lost_in_silence.len(), 1);
+        let no_event = writes(&[&created, suspect, "done 1"], &rows);
+        assert!(no_event.false_claims[0].contains("no DataLossSuspected"));
+        let crossed = writes(&[&created, "done 1"], &[row(1, "c-web-1", true)]);
+        assert_eq!(
+            (crossed.on_primary_only, crossed.lost_in_silence.len()),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_in_doubt_must_be_told_by_an_event_and_the_ledger() {
+        let failed = "failed c-web-1 unknown 3";
+        let event = "event WriteInDoubt 3 POST https://a timeout";
+        let suspect = "suspect 3 unknown POST https://a";
+        let rows = [row(1, "c-web-1", true)];
+        let known = writes(&[failed, event, suspect, "done 1"], &rows);
+        assert_eq!((known.in_doubt, known.in_doubt_executed), (1, 1));
+        assert_eq!(known.false_claims, Vec::<String>::new());
+        let gone = writes(&[failed, event, suspect, "done 1"], &[]);
+        assert_eq!((gone.in_doubt, gone.in_doubt_executed), (1, 0));
+        assert_eq!(gone.false_claims, Vec::<String>::new());
+
+        for (lines, word) in [
+            (vec![failed, suspect, "done 1"], "no WriteInDoubt"),
+            (vec![failed, event, "done 1"], "no suspect"),
+            (
+                vec!["failed c-web-1 not_executed 3", "done 1"],
+                "its row is there",
+            ),
+            (vec!["done 1"], "never told of it"),
+        ] {
+            let claims = writes(&lines, &rows).false_claims;
+            assert_eq!(claims.len(), 1, "{claims:?}");
+            assert!(claims[0].contains(word), "{claims:?}");
+        }
+        let nowhere = writes(&["failed c-web-1 executed 3", "done 1"], &[]).false_claims;
+        assert!(nowhere[0].contains("is nowhere"), "{nowhere:?}");
+        let foreign = writes(&["suspect 9 executed POST https://a", "done 1"], &[]).false_claims;
+        assert!(foreign[0].contains("write 9"), "{foreign:?}");
+        assert!(writes(&[], &rows).false_claims.is_empty(), "it broke");
+    }
+}
