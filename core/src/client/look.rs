@@ -18,7 +18,7 @@ use crate::{Cause, Fault, Level, Probed, Role};
 /// An endpoint that does not answer is dead after so many times its best connect time…
 const CONNECTS: u32 = 100;
 /// …but not before this.
-const SHORTEST: Duration = Duration::from_millis(450);
+const SHORTEST: Duration = Duration::from_millis(400);
 /// The other endpoint is asked by the same machine over much the same network: this one has several
 /// times as long as that one took.
 const TIMES_THE_OTHER: u32 = 4;
@@ -126,7 +126,7 @@ impl Inner {
 
     async fn probe(self: &Arc<Self>, role: Role) -> Result<Probed, Fault> {
         let found = self.probe_with_credentials(role).await;
-        self.log(Level::Info, || match &found {
+        self.log(Level::Debug, || match &found {
             Ok(probed) => format!("a probe: the {} {}", role.name(), probed.name()),
             Err(fault) => format!("a probe of the {} failed: {}", role.name(), fault.message),
         });

@@ -15,6 +15,9 @@ use crate::resource::race::{First, race};
 use crate::rule::Rule;
 use crate::{Cause, Fault, Operation, Phase, Preset};
 
+/// How often progress is looked for within the silence that is borne.
+const GLANCES: u32 = 16;
+
 impl Inner {
     /// Waits for an exchange. A slow endpoint that lives is never left; from a dead one a read goes
     /// at once, also what was not sent yet, and a write after its grace.
@@ -35,16 +38,20 @@ impl Inner {
         }
         let mut exchange = pin!(exchange);
         let mut watch = Watch::new(settings.probe_after);
-        let mut seen = running.progress.moves();
+        let (mut seen, mut since) = (running.progress.moves(), Instant::now());
         let silence = loop {
-            let ended = race(exchange.as_mut(), sleep(watch.pause())).await;
+            let glance = watch.pause() / GLANCES;
+            let ended = race(exchange.as_mut(), sleep(glance)).await;
             if let First::Left(ended) = ended {
                 return ended;
             }
             let moves = running.progress.moves();
             if moves != seen {
-                seen = moves;
+                (seen, since) = (moves, Instant::now());
                 watch.has_moved();
+                continue;
+            }
+            if since.elapsed() < watch.pause() {
                 continue;
             }
             let message = format!(
@@ -60,6 +67,7 @@ impl Inner {
             if matches!(course, Course::Elsewhere) {
                 break silence;
             }
+            since = Instant::now();
             watch.has_looked();
         };
         let may_go_at_once =
