@@ -88,6 +88,7 @@ const TABLE: [Row; 10] = [
         evidence: Evidence::Never,
         causes: &[
             Cause::Tls,
+            Cause::TlsAlert,
             Cause::Unauthorized,
             Cause::Forbidden,
             Cause::NoToken,

@@ -125,8 +125,10 @@ pub enum Cause {
     LocalFailure,
     /// The proxy failed, or refused.
     Proxy,
-    /// The TLS handshake or a TLS record failed.
+    /// The TLS handshake or a TLS record failed: a certificate that was refused, say.
     Tls,
+    /// The peer has ended TLS with an alert: a front end that is starting, say.
+    TlsAlert,
     /// 401.
     Unauthorized,
     /// 403.
@@ -168,7 +170,7 @@ impl Cause {
                 FaultKind::ConnectionLost
             }
             Cause::NameTryAgain | Cause::LocalFailure | Cause::Proxy => FaultKind::Local,
-            Cause::Tls => FaultKind::Tls,
+            Cause::Tls | Cause::TlsAlert => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
             Cause::BadMessage => FaultKind::Protocol,
             Cause::Cancelled => FaultKind::Cancelled,

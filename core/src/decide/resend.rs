@@ -113,7 +113,10 @@ impl Failed {
     /// time.
     pub(crate) fn may_pass(&self) -> bool {
         self.phase == Phase::NotSent
-            && matches!(self.cause, Cause::NameTryAgain | Cause::Proxy | Cause::Tls)
+            && matches!(
+                self.cause,
+                Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert
+            )
     }
 
     fn is_success(&self) -> bool {
@@ -160,7 +163,7 @@ mod tests {
     use super::*;
     use crate::{Attempt, Effect, Fault, Role};
 
-    const CAUSES: [Cause; 32] = [
+    const CAUSES: [Cause; 33] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -185,6 +188,7 @@ mod tests {
         Cause::LocalFailure,
         Cause::Proxy,
         Cause::Tls,
+        Cause::TlsAlert,
         Cause::Unauthorized,
         Cause::Forbidden,
         Cause::NoToken,

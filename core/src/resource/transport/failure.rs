@@ -133,11 +133,11 @@ fn of_hyper(error: &hyper::Error) -> Option<Cause> {
 }
 
 fn of_io(error: &io::Error) -> Cause {
-    if error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
-    {
-        return Cause::Tls;
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(_)) => return Cause::TlsAlert,
+        Some(_) => return Cause::Tls,
+        None => {}
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset
