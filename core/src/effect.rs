@@ -37,7 +37,11 @@ impl Effect {
     /// `is_compound`: the request held several operations, and a refusal may come after some of
     /// them were executed.
     #[must_use]
-    pub(crate) fn of_call(operation: Operation, is_compound: bool, attempts: &[Attempt]) -> Effect {
+    pub(crate) fn of_call<'a>(
+        operation: Operation,
+        is_compound: bool,
+        attempts: impl IntoIterator<Item = &'a Attempt>,
+    ) -> Effect {
         if operation == Operation::Read {
             return Effect::None;
         }

@@ -52,6 +52,8 @@ pub(super) struct Call<'a> {
     was_switched: bool,
     /// The row of a guarded create was read back.
     pub(super) was_found: bool,
+    /// Which attempt has read the row back: it is no attempt of the write.
+    pub(super) read_back_at: Option<usize>,
     running: Option<Running>,
     flight: &'a Flight,
     /// The write on record.
@@ -143,6 +145,7 @@ impl<'a> Call<'a> {
             attempts: Vec::with_capacity(1),
             was_switched: false,
             was_found: false,
+            read_back_at: None,
             running: None,
             flight,
             ledger_id,
@@ -469,7 +472,13 @@ impl<'a> Call<'a> {
         let effect = if self.was_found {
             Effect::Executed
         } else {
-            Effect::of_call(self.class.operation, self.class.is_compound, &self.attempts)
+            let attempts = self.attempts.iter().enumerate();
+            let writes = attempts.filter(|(index, _)| Some(*index) != self.read_back_at);
+            Effect::of_call(
+                self.class.operation,
+                self.class.is_compound,
+                writes.map(|(_, attempt)| attempt),
+            )
         };
         self.client.end_write(
             self.ledger_id,

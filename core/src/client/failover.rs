@@ -192,9 +192,9 @@ impl Inner {
             self.outlet.put(required, !is_busy)
         };
         let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
-        // A client that was closed meanwhile stays where it is.
-        let is_closed = self.flights.check_is_open().is_err();
-        Some(is_closed || decision.is_none_or(|decision| decision == Decision::Veto))
+        // Where all calls are to end, nobody goes anywhere.
+        let is_ending = self.flights.are_cancelled();
+        Some(is_ending || decision.is_none_or(|decision| decision == Decision::Veto))
     }
 
     /// Waits for an answer. `None`: the client was closed.

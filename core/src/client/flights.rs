@@ -61,6 +61,11 @@ impl Flights {
         self.cancel.cancel();
     }
 
+    /// Whether all calls are to end.
+    pub(super) fn are_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
     /// Waits until all calls are to end.
     pub(super) async fn cancelled(&self) {
         self.cancel.cancelled().await;

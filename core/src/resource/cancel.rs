@@ -16,11 +16,15 @@ impl Cancel {
         self.changed.notify_waiters();
     }
 
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Acquire)
+    }
+
     pub(crate) async fn cancelled(&self) {
         loop {
             // Made before the look, so that no change between the two is missed.
             let changed = self.changed.notified();
-            if self.is_cancelled.load(Ordering::Acquire) {
+            if self.is_cancelled() {
                 return;
             }
             changed.await;

@@ -6,6 +6,7 @@
 mod batch;
 pub(crate) mod guarded_create;
 pub(crate) mod read_back;
+pub(crate) mod same_row;
 pub(crate) mod update_guard;
 mod wsa_to;
 

@@ -42,8 +42,7 @@ const OF_A_WRITE: [HeaderName; 14] = [
 /// The request that reads the row of a guarded write, from the write as it was sent. `None`: it
 /// cannot be made of a message that is signed, or that is not whole.
 ///
-/// At the Web API the whole row is asked for: there is no column that every table has. By SOAP none
-/// of its columns.
+/// The whole row is asked for: there is no column that every table has.
 pub(crate) fn read_back(
     guard: &Guard,
     url: &str,
@@ -90,11 +89,11 @@ pub(crate) fn read_back(
     }
 }
 
-/// Asks for none of the row's columns.
+/// Asks for the whole row: whether it is what was sent is compared.
 fn retrieve(logical_name: &str, id: Uuid) -> String {
     format!(
         "<Retrieve xmlns=\"{SERVICES}\"><entityName>{}</entityName><id>{id}</id>\
-         <columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>false</a:AllColumns>\
+         <columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>true</a:AllColumns>\
          <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/>\
          </columnSet></Retrieve>",
         escape(logical_name)
