@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Clock, SystemTime};
 use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::response::Parts;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::Inner;
@@ -28,6 +28,7 @@ use crate::evidence::Evidence;
 use crate::operation::Class;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
+use crate::resource::gate::Pass;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Progress};
 use crate::{
@@ -50,6 +51,8 @@ pub(super) struct Call<'a> {
     pub(super) attempts: Vec<Attempt>,
     /// Its endpoint was left because of it, or before it could say why it should be.
     was_switched: bool,
+    /// The id of its row was chosen by the library.
+    pub(super) is_id_ours: bool,
     /// The row of a guarded create was read back.
     pub(super) was_found: bool,
     /// Which attempt has read the row back: it is no attempt of the write.
@@ -58,6 +61,8 @@ pub(super) struct Call<'a> {
     flight: &'a Flight,
     /// The write on record.
     ledger_id: Option<u64>,
+    /// The same, as long as its end is not on record.
+    on_record: Option<u64>,
     _body: Option<Taken>,
 }
 
@@ -73,6 +78,8 @@ pub(super) struct Running {
     pub(super) progress: Progress,
     /// The token that the provider gave for it.
     pub(super) token: OnceLock<HeaderValue>,
+    /// The leave to go, after a switch.
+    pub(super) pass: OnceLock<Pass>,
 }
 
 impl Running {
@@ -103,12 +110,12 @@ impl<'a> Call<'a> {
         desk: Option<&'a Desk>,
         flight: &'a Flight,
     ) -> Result<Call<'a>, Error> {
-        let (request, class, target) = if request.is_guarded_create {
-            let (request, class) = guarded(request)?;
+        let (request, class, is_id_ours, target) = if request.is_guarded_create {
+            let (request, class, is_id_ours) = guarded(request)?;
             let target = client.organization.locate(&request.url)?;
-            (Cow::Owned(request), class, target)
+            (Cow::Owned(request), class, is_id_ours, target)
         } else {
-            (Cow::Borrowed(request), request.class(), target)
+            (Cow::Borrowed(request), request.class(), false, target)
         };
         let body = request
             .body
@@ -134,7 +141,7 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
-        let ledger_id = client.begin_write(&request, class.operation);
+        let ledger_id = client.begin_write(&request, class.operation, target.foreign().is_some());
         Ok(Call {
             client,
             request,
@@ -144,11 +151,13 @@ impl<'a> Call<'a> {
             redirects_left: client.settings.max_redirects,
             attempts: Vec::with_capacity(1),
             was_switched: false,
+            is_id_ours,
             was_found: false,
             read_back_at: None,
             running: None,
             flight,
             ledger_id,
+            on_record: ledger_id,
             class,
             _body: body,
         })
@@ -230,7 +239,9 @@ impl<'a> Call<'a> {
                         (Course::NoAlternate, Resend::Anywhere) if evidence == Evidence::Weak => {
                             self.wait_in_place(&mut resent).await
                         }
-                        (Course::Alive, Resend::Anywhere) => self.wait_in_place(&mut resent).await,
+                        (Course::Here(_), Resend::Anywhere) => {
+                            self.wait_in_place(&mut resent).await
+                        }
                         (course, _) => course.why(),
                     }
                 }
@@ -372,17 +383,6 @@ impl<'a> Call<'a> {
             Some((request, target)) => (request, target, Operation::Read),
             None => (&*self.request, &self.target, self.class.operation),
         };
-        let gate = timeout_at(self.deadline, client.gate.enter());
-        let Ok(pass) = gate.await else {
-            return Outcome::of_fault(Fault::new(
-                Cause::Deadline,
-                "the call's deadline was over before it could leave after a switch",
-            ));
-        };
-        if client.settings.preset == Preset::Safe {
-            // It may have moved on while the call waited for its turn.
-            *place = client.place();
-        }
         let address = client.address(target, place.role);
         let running = self.running.insert(Running {
             place: *place,
@@ -393,6 +393,7 @@ impl<'a> Call<'a> {
             since: Instant::now(),
             progress: Progress::default(),
             token: OnceLock::new(),
+            pass: OnceLock::new(),
         });
         let time = Time {
             attempt: client.settings.attempt_timeout,
@@ -402,14 +403,7 @@ impl<'a> Call<'a> {
         let ended = client
             .watched(exchange, running, operation, self.deadline)
             .await;
-        let outcome = self.ended(ended);
-        let off = client.settings.rules_off;
-        match outcome.fault.as_ref().map(|fault| fault.cause) {
-            Some(cause) if Evidence::of(cause, off) > Evidence::Never => pass.failed(),
-            Some(Cause::ServiceFault) | None => pass.answered(),
-            Some(_) => drop(pass),
-        }
-        outcome
+        self.ended(ended)
     }
 
     /// The attempt under way, if there is one, has ended: with its answer, of which a part may not
@@ -419,7 +413,7 @@ impl<'a> Call<'a> {
             Ok(rest) => (rest, None),
             Err(fault) => (None, Some(fault)),
         };
-        let Some(running) = self.running.take() else {
+        let Some(mut running) = self.running.take() else {
             return Outcome {
                 answer: None,
                 rest,
@@ -444,6 +438,14 @@ impl<'a> Call<'a> {
                 Some(broken)
             }
         };
+        let off = self.client.settings.rules_off;
+        match (running.pass.take(), fault.as_ref().map(|fault| fault.cause)) {
+            (Some(pass), Some(cause)) if Evidence::of(cause, off) > Evidence::Never => {
+                pass.failed();
+            }
+            (Some(pass), Some(Cause::ServiceFault) | None) => pass.answered(),
+            _ => {}
+        }
         self.record(running, fault.clone());
         Outcome {
             answer,
@@ -467,26 +469,29 @@ impl<'a> Call<'a> {
         });
     }
 
-    /// Makes the response or the error.
-    fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
+    /// What is known of the write goes on record.
+    fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
+        let attempts = self.attempts.iter().enumerate();
+        let mut writes = attempts
+            .filter(|(index, _)| Some(*index) != self.read_back_at)
+            .map(|(_, attempt)| attempt);
         let effect = if self.was_found {
             Effect::Executed
         } else {
-            let attempts = self.attempts.iter().enumerate();
-            let writes = attempts.filter(|(index, _)| Some(*index) != self.read_back_at);
-            Effect::of_call(
-                self.class.operation,
-                self.class.is_compound,
-                writes.map(|(_, attempt)| attempt),
-            )
+            Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
         };
-        self.client.end_write(
-            self.ledger_id,
-            &self.request.method,
-            effect,
-            &self.attempts,
-            outcome.answer.as_ref(),
-        );
+        if let Some(id) = self.on_record.take() {
+            let method = &self.request.method;
+            let count = self.attempts.len();
+            self.client
+                .end_write(id, method, effect, count, writes.next_back(), answer);
+        }
+        effect
+    }
+
+    /// Makes the response or the error.
+    fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
+        let effect = self.settle(outcome.answer.as_ref());
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
         let switched = self.was_switched || roles.any(|role| Some(role) != first);
@@ -550,10 +555,22 @@ impl<'a> Call<'a> {
                 effect,
                 switched,
                 ledger_id: self.ledger_id,
-                attempts: self.attempts,
+                attempts: std::mem::take(&mut self.attempts),
                 response,
             },
         ))
+    }
+}
+
+/// A call that is given up without its end, by a panic or with its client, leaves a record all the
+/// same.
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.on_record.is_some() {
+            let message = "the call was given up";
+            self.ended(Err(Fault::new(Cause::Cancelled, message)));
+            self.settle(None);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::wants_update_guard;
 use crate::rule::Rule;
-use crate::{Cause, Fault, Outgoing, Preset, Request};
+use crate::{Cause, Fault, Outgoing, Preset, Request, Role};
 
 pub(super) struct Draft {
     pub(super) headers: HeaderMap,
@@ -120,6 +120,12 @@ impl Inner {
                 body = Body::Bytes(bytes);
             }
         }
+        if self.settings.preset == Preset::Safe
+            && let Some(role) = running.role()
+            && running.token.get().is_none()
+        {
+            self.note_authorization(role, headers.get(AUTHORIZATION));
+        }
         if running.role().is_none() {
             // Whoever has put them there: they are for the organization alone.
             for name in &CREDENTIALS {
@@ -162,14 +168,6 @@ impl Inner {
         if self.is_update_to_guard(request, &headers) {
             headers.insert(IF_MATCH, HeaderValue::from_static("*"));
         }
-        if self.settings.preset == Preset::Safe
-            && let Some(authorization) = headers.get(AUTHORIZATION)
-        {
-            let mut last = self.authorization(role);
-            if last.as_ref() != Some(authorization) {
-                *last = Some(authorization.clone());
-            }
-        }
         // What the application sends itself goes before the provider's token.
         if let Some(tokens) = &self.tokens
             && !headers.contains_key(AUTHORIZATION)
@@ -188,6 +186,17 @@ impl Inner {
 }
 
 impl Inner {
+    /// Keeps what was sent as `Authorization` in the end, so that a probe says the same.
+    fn note_authorization(&self, role: Role, sent: Option<&HeaderValue>) {
+        let mut last = self.authorization(role);
+        if last.as_ref() != sent {
+            *last = sent.cloned().map(|mut sent| {
+                sent.set_sensitive(true);
+                sent
+            });
+        }
+    }
+
     /// Whether a request would create a row that only has not come over yet: the fields that it
     /// holds, and nothing else.
     fn is_update_to_guard(&self, request: &Request, headers: &HeaderMap) -> bool {

@@ -36,6 +36,19 @@ impl Inner {
             let message = "the application's prepare hook took all of the call's time";
             return Err(Fault::new(Cause::LocalFailure, message));
         }
+        if running.role().is_some() {
+            let gate = pin!(self.gate.enter());
+            let turn = time.limit(gate, |_, _, limit| {
+                let message = format!("the call could not leave after a switch {limit}");
+                Fault::new(Cause::EndpointLeft, message)
+            });
+            // A pass that is held twice is given back at once.
+            let _ = running.pass.set(turn.await?);
+            if self.place().epoch != running.place.epoch && self.settings.preset == Preset::Safe {
+                let message = "the endpoint was left before the call could leave";
+                return Err(Fault::new(Cause::EndpointLeft, message));
+            }
+        }
         let permit = pin!(self.transport.permit(&running.address));
         let permit = time.limit(permit, |_, _, limit| {
             let message = format!("no connection was free {limit}; raise max_connections");

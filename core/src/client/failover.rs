@@ -25,8 +25,10 @@ pub(super) struct Board {
     pub(super) caution: Caution,
     /// The switch under way, or the question whether there is to be one. An error: why calls stay.
     pub(super) switching: Option<Awaited<Result<(), Stay>>>,
-    /// The same, while calls that begin wait for it.
-    pub(super) parked: Option<Awaited<Result<(), Stay>>>,
+    /// The same, while calls that begin at its place wait for it.
+    pub(super) parked: Option<(Place, Awaited<Result<(), Stay>>)>,
+    /// The place that was left last because it was found dead.
+    pub(super) found_dead: Option<Place>,
     /// The reading of the policy under way, or its end.
     reading: Option<Awaited<Result<(), Fault>>>,
 }
@@ -38,6 +40,7 @@ impl Board {
             caution,
             switching: None,
             parked: None,
+            found_dead: None,
             reading: None,
         }
     }
@@ -49,8 +52,8 @@ pub(super) enum Course {
     Elsewhere,
     /// Nowhere: there is no other endpoint.
     NoAlternate,
-    /// Its endpoint answers, and is not left.
-    Alive,
+    /// Its endpoint is not left, and may be asked again.
+    Here(Stay),
     /// Nowhere; the reason completes the sentence of its error.
     Nowhere(&'static str),
 }
@@ -61,7 +64,7 @@ impl Course {
         match self {
             Course::Elsewhere => None,
             Course::NoAlternate => Some("the organization has no alternate"),
-            Course::Alive => Some(Stay::Alive.why()),
+            Course::Here(stay) => Some(stay.why()),
             Course::Nowhere(why) => Some(why),
         }
     }
@@ -251,7 +254,7 @@ impl Inner {
                 from.role.other().name()
             )
         });
-        self.suspect(from.role);
+        self.suspect(from);
     }
 
     fn event(

@@ -7,24 +7,19 @@ use super::call::{Call, Outcome};
 use crate::body::Body;
 use crate::classify::is_already_there;
 use crate::decide::switchboard::Place;
-use crate::operation::{Class, Guard};
+use crate::operation::{Class, Guard, Row};
 use crate::rewrite::guarded_create::guarded_create;
 use crate::rewrite::read_back::{created_answer, read_back};
 use crate::rewrite::same_row::is_as_sent;
 use crate::rule::Rule;
 use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
 
-/// The request in whose place a guarded create is sent.
-pub(super) fn guarded(request: &Request) -> Result<(Request, Class), Error> {
+/// The request in whose place a guarded create is sent, and whether its id is one of ours.
+pub(super) fn guarded(request: &Request) -> Result<(Request, Class, bool), Error> {
     let body = request.body.bytes().cloned().unwrap_or_default();
-    let created = guarded_create(
-        &request.method,
-        &request.url,
-        &request.headers,
-        &body,
-        Uuid::new_v4(),
-    )
-    .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
+    let id = Uuid::new_v4();
+    let created = guarded_create(&request.method, &request.url, &request.headers, &body, id)
+        .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
     let guarded = Request {
         method: created.request.method,
         url: created.request.url,
@@ -35,12 +30,16 @@ pub(super) fn guarded(request: &Request) -> Result<(Request, Class), Error> {
         },
         ..request.clone()
     };
+    let is_ours = match created.guard.row() {
+        Row::Url(_) => true,
+        Row::Soap { id: sent, .. } => *sent == id,
+    };
     let class = Class {
         operation: Operation::Guarded,
         is_compound: false,
         guard: Some(created.guard),
     };
-    Ok((guarded, class))
+    Ok((guarded, class, is_ours))
 }
 
 impl Call<'_> {
@@ -84,8 +83,7 @@ impl Call<'_> {
         let looked = self.attempt(place, Some(&back)).await;
         let (_, row) = looked.answer.filter(|_| looked.fault.is_none())?;
         // An id that the library has chosen is nobody else's.
-        let is_chosen_here = self.request.is_guarded_create;
-        if !is_chosen_here && !is_as_sent(&guard, &body, &row) {
+        if !self.is_id_ours && !is_as_sent(&guard, &body, &row) {
             return None;
         }
         let row_url = self.client.organization.url_of(&back.1, place.role);

@@ -12,8 +12,9 @@ use super::Inner;
 use crate::decide::caution::{Inquiry, Stay};
 use crate::decide::switchboard::Place;
 use crate::resource::probe::probe;
+use crate::resource::transport::Progress;
 use crate::rule::Rule;
-use crate::{Cause, Fault, Level, Probed, Role};
+use crate::{Cause, Fault, FaultKind, Level, Probed, Role};
 
 /// An endpoint that does not answer is dead after so many times its best connect time…
 const CONNECTS: u32 = 100;
@@ -23,12 +24,28 @@ const SHORTEST: Duration = Duration::from_millis(400);
 /// times as long as that one took.
 const TIMES_THE_OTHER: u32 = 4;
 
+/// How long a look back holds.
+const LOOK_HOLDS: Duration = Duration::from_secs(1);
+
 /// What a look has found.
 pub(super) enum Look {
     /// The endpoint stays.
     Stay(Stay),
     /// It may be left. What the other one answered; `None`: it was not asked.
     Go(Option<Probed>),
+}
+
+/// How far two probes of one endpoint have got.
+#[derive(Default)]
+struct Answers {
+    first: Progress,
+    second: Progress,
+}
+
+impl Answers {
+    fn has_connected(&self) -> bool {
+        self.first.moves() != 0 || self.second.moves() != 0
+    }
 }
 
 impl Inner {
@@ -41,7 +58,7 @@ impl Inner {
             Inquiry::Both => !off.has(Rule::ConfirmDead),
         };
         if off.has(Rule::ProbeOther) {
-            return if must_confirm && self.is_alive(from.role).await {
+            return if must_confirm && self.is_alive_now(from.role).await {
                 Look::Stay(Stay::Alive)
             } else {
                 Look::Go(None)
@@ -53,14 +70,17 @@ impl Inner {
                 None => Look::Stay(Stay::OtherSilent),
             };
         }
-        let window = self.window(from.role);
+        // What is waited for before the endpoint is asked is no silence of its.
+        let authorization = self.credentials(from.role).await.unwrap_or_default();
         let begin = Instant::now();
-        let mut alive = pin!(self.is_alive(from.role));
+        let answers = Answers::default();
+        let mut alive = pin!(self.answers_a_probe(from.role, authorization, &answers));
         let mut other = pin!(self.other_answers(from.role));
         // Known once: whether this side is dead, and what the other has answered, when.
         let mut is_dead = false;
         let mut answered: Option<(Option<Probed>, Instant)> = None;
         loop {
+            let window = self.window(from.role, &answers);
             let end = answered.map(|(_, at)| begin + window.max((at - begin) * TIMES_THE_OTHER));
             select! {
                 biased;
@@ -74,7 +94,8 @@ impl Inner {
                     answered = Some((probed, Instant::now()));
                 }
                 () = sleep_until(end.unwrap_or(begin)), if end.is_some() && !is_dead => {
-                    is_dead = true;
+                    // Where a connection came about meanwhile, the answer gets its time.
+                    is_dead = Instant::now() >= begin + self.window(from.role, &answers);
                 }
             }
             if let (true, Some((probed, _))) = (is_dead, answered) {
@@ -86,92 +107,122 @@ impl Inner {
         }
     }
 
-    /// How long an endpoint has to answer one of two probes.
-    fn window(&self, role: Role) -> Duration {
+    /// How long an endpoint has to answer one of two probes: little to be connected to, and all of
+    /// `probe_timeout` once it is.
+    fn window(&self, role: Role, answers: &Answers) -> Duration {
         let most = self.settings.probe_timeout;
+        if answers.has_connected() {
+            return most;
+        }
         let best = self.transport.best_connect(self.base(role));
         best.map_or(most, |best| (best * CONNECTS).max(SHORTEST).min(most))
     }
 
     /// Whether an endpoint answers one of two probes. The second one has a connection of its own,
     /// as the first, and leaves when that has failed, or is late.
-    async fn is_alive(self: &Arc<Self>, role: Role) -> bool {
-        let mut first = pin!(self.probe(role));
-        let late = sleep(self.window(role) / 3);
+    async fn answers_a_probe(
+        &self,
+        role: Role,
+        authorization: Option<HeaderValue>,
+        answers: &Answers,
+    ) -> bool {
+        let probe = |progress| self.probe_as(role, authorization.clone(), progress);
+        let is_alive = |found: Result<Probed, Fault>| match found {
+            Ok(_) => true,
+            // Whoever cannot ask has learnt nothing.
+            Err(fault) => fault.kind == FaultKind::Local,
+        };
+        let mut first = pin!(probe(&answers.first));
+        let late = sleep(self.window(role, answers) / 3);
         select! {
             biased;
-            found = first.as_mut() => match found {
-                Ok(_) => true,
-                Err(_) => self.probe(role).await.is_ok(),
-            },
+            found = first.as_mut() => is_alive(found) || is_alive(probe(&answers.second).await),
             () = late => {
-                let mut second = pin!(self.probe(role));
+                let mut second = pin!(probe(&answers.second));
                 select! {
-                    found = first.as_mut() => found.is_ok() || second.await.is_ok(),
-                    found = second.as_mut() => found.is_ok() || first.await.is_ok(),
+                    found = first.as_mut() => is_alive(found) || is_alive(second.await),
+                    found = second.as_mut() => is_alive(found) || is_alive(first.await),
                 }
             }
         }
     }
 
+    /// Whether an endpoint that is not active any more still answers. One look serves all who ask
+    /// within a second: thousands of calls may wait there.
+    pub(super) async fn is_alive_now(self: &Arc<Self>, role: Role) -> bool {
+        let mut looked = self.looked_back.lock().await;
+        if let Some((at, when, is_alive)) = *looked
+            && at == role
+            && when.elapsed() < LOOK_HOLDS
+        {
+            return is_alive;
+        }
+        let authorization = self.credentials(role).await.unwrap_or_default();
+        let answers = Answers::default();
+        let is_alive = self.answers_a_probe(role, authorization, &answers).await;
+        *looked = Some((role, Instant::now(), is_alive));
+        is_alive
+    }
+
     /// What the other endpoint answers, if it is enough to go there.
     async fn other_answers(self: &Arc<Self>, from: Role) -> Option<Probed> {
-        match self.probe(from.other()).await {
-            // Whoever has credentials for it must be let in.
-            Ok(Probed::Reachable) if self.tokens.is_some() => None,
-            Ok(probed) => Some(probed),
-            Err(_) => None,
-        }
-    }
-
-    async fn probe(self: &Arc<Self>, role: Role) -> Result<Probed, Fault> {
-        let found = self.probe_with_credentials(role).await;
-        self.log(Level::Debug, || match &found {
-            Ok(probed) => format!("a probe: the {} {}", role.name(), probed.name()),
-            Err(fault) => format!("a probe of the {} failed: {}", role.name(), fault.message),
-        });
-        found
-    }
-
-    async fn probe_with_credentials(self: &Arc<Self>, role: Role) -> Result<Probed, Fault> {
-        let Some(tokens) = &self.tokens else {
-            return self.probe_as(role, self.last_authorization(role)).await;
+        let role = from.other();
+        let progress = Progress::default();
+        let authorization = self.credentials(role).await.ok()?;
+        let found = self
+            .probe_as(role, authorization.clone(), &progress)
+            .await
+            .ok()?;
+        let (Some(tokens), Some(refused), Probed::Reachable) = (&self.tokens, authorization, found)
+        else {
+            return Some(found);
         };
-        for is_last in [false, true] {
-            let header = timeout(
-                self.settings.attempt_timeout,
-                tokens.header(&self.engine, role, self.organization.url(role)),
-            );
-            let header = header.await.unwrap_or_else(|_| {
+        // Whoever has credentials for it must be let in. These may have expired.
+        tokens.forget(role, &refused);
+        let authorization = self.credentials(role).await.ok()?;
+        let progress = Progress::default();
+        let found = self.probe_as(role, authorization, &progress).await.ok()?;
+        (found == Probed::Serves).then_some(found)
+    }
+
+    /// The `Authorization` that a probe says.
+    async fn credentials(self: &Arc<Self>, role: Role) -> Result<Option<HeaderValue>, Fault> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(self.last_authorization(role));
+        };
+        let header = tokens.header(&self.engine, role, self.organization.url(role));
+        let header = timeout(self.settings.attempt_timeout, header).await;
+        header
+            .unwrap_or_else(|_| {
                 let message = "the token provider gave no token for a probe in time";
                 Err(Fault::new(Cause::NoToken, message))
-            })?;
-            let found = self.probe_as(role, Some(header.clone())).await?;
-            if found == Probed::Serves || is_last {
-                return Ok(found);
-            }
-            // It may have expired.
-            tokens.forget(role, &header);
-        }
-        Ok(Probed::Reachable)
+            })
+            .map(Some)
     }
 
     async fn probe_as(
         &self,
         role: Role,
         authorization: Option<HeaderValue>,
+        progress: &Progress,
     ) -> Result<Probed, Fault> {
         let target = self
             .organization
             .locate(&self.settings.probe_path)
             .map_err(|error| Fault::new(Cause::BadMessage, error.message()))?;
-        probe(
+        let found = probe(
             &self.transport,
             &self.address(&target, role),
             &self.user_agent,
             authorization,
             self.settings.probe_timeout,
+            progress,
         )
-        .await
+        .await;
+        self.log(Level::Debug, || match &found {
+            Ok(probed) => format!("a probe: the {} {}", role.name(), probed.name()),
+            Err(fault) => format!("a probe of the {} failed: {}", role.name(), fault.message),
+        });
+        found
     }
 }

@@ -92,6 +92,9 @@ struct Inner {
     gate: Gate,
     budget: Mutex<Budget>,
     chance: Chance,
+    /// Whether an endpoint that was left still answered, and when it was asked. A turnstile for
+    /// those who want to know, held while one of them asks.
+    looked_back: tokio::sync::Mutex<Option<(Role, Instant, bool)>>,
     /// What the application itself has sent as `Authorization` last, to the primary and to the
     /// alternate: a probe says the same.
     authorizations: [Mutex<Option<HeaderValue>>; 2],
@@ -158,6 +161,7 @@ impl Client {
             gate: Gate::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),
+            looked_back: tokio::sync::Mutex::default(),
             authorizations: Default::default(),
             settings: settings.clone(),
         });
@@ -247,11 +251,13 @@ impl Client {
             return Ok(Pending(cancel));
         }
         self.inner.engine.run(task, async move {
-            let flight = &completion.flight;
-            let call = Call::new(&completion.inner, &request, target, None, flight);
-            let result = match call {
-                Ok(call) => call.run(&cancelled).await,
-                Err(error) => Err(error),
+            let result = {
+                let flight = &completion.flight;
+                let call = Call::new(&completion.inner, &request, target, None, flight);
+                match call {
+                    Ok(call) => call.run(&cancelled).await,
+                    Err(error) => Err(error),
+                }
             };
             completion.give(result);
         });

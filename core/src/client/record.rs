@@ -9,14 +9,20 @@ use ring::digest::{SHA256, digest};
 
 use super::Inner;
 use crate::body::Body;
+use crate::decide::switchboard::Place;
 use crate::resource::ledger::{Outcome, Suspects};
-use crate::{Attempt, Effect, Event, ItemKind, LedgerEntry, Operation, Request, Role};
+use crate::{Attempt, Effect, Event, ItemKind, LedgerEntry, Operation, Request};
 
 const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
 
 impl Inner {
     /// Puts a write on record before it is sent. `None` for a read.
-    pub(super) fn begin_write(&self, request: &Request, operation: Operation) -> Option<u64> {
+    pub(super) fn begin_write(
+        &self,
+        request: &Request,
+        operation: Operation,
+        is_foreign: bool,
+    ) -> Option<u64> {
         if operation == Operation::Read {
             return None;
         }
@@ -27,7 +33,12 @@ impl Inner {
         Some(self.ledger.begin(LedgerEntry {
             id: 0,
             method: request.method.to_string(),
-            url: request.url.clone(),
+            // What other hosts take in their queries may be a credential.
+            url: if is_foreign {
+                request.url.split('?').next().unwrap_or_default().to_owned()
+            } else {
+                request.url.clone()
+            },
             operation,
             body_length,
             body_digest,
@@ -47,33 +58,28 @@ impl Inner {
     /// endpoint that was left meanwhile.
     pub(super) fn end_write(
         &self,
-        id: Option<u64>,
+        id: u64,
         method: &Method,
         effect: Effect,
-        attempts: &[Attempt],
+        attempts: usize,
+        last: Option<&Attempt>,
         answer: Option<&(Parts, Bytes)>,
     ) {
-        let Some(id) = id else {
-            return;
-        };
-        let last = attempts.last();
         let row_url = answer.and_then(|(head, _)| {
             let value = head.headers.get(ROW_URL)?.to_str().ok()?;
             Some(value.to_owned())
         });
         let now = self.place();
-        let is_late = effect == Effect::Executed
-            && last.is_some_and(|last| last.role.is_some() && last.epoch < now.epoch);
         let outcome = Outcome {
             effect,
             url: last.map(|last| last.shown_url().to_owned()),
             role: last.and_then(|last| last.role),
             epoch: last.map_or(now.epoch, |last| last.epoch),
-            attempts: attempts.len(),
+            attempts,
             row_url,
-            is_late,
         };
-        self.ledger
+        let is_late = self
+            .ledger
             .end(id, outcome, Instant::now(), SystemTime::now());
         if is_late {
             self.tell_suspects(Suspects {
@@ -103,8 +109,8 @@ impl Inner {
     }
 
     /// The endpoint `from` was left: what it has acknowledged of late may be missing at the other.
-    pub(super) fn suspect(&self, from: Role) {
-        let suspects = self.ledger.suspect(from, Instant::now());
+    pub(super) fn suspect(&self, from: Place) {
+        let suspects = self.ledger.suspect(from.role, from.epoch, Instant::now());
         if suspects != Suspects::default() {
             self.tell_suspects(suspects);
         }

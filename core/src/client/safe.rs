@@ -11,6 +11,7 @@ use super::look::Look;
 use crate::decide::caution::{Inquiry, Stay};
 use crate::decide::switchboard::{Decided, Place, Verdict};
 use crate::evidence::Evidence;
+use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
 use crate::rule::Rule;
 use crate::{Fault, Level};
@@ -21,6 +22,23 @@ enum Asked {
     UnderWay(Awaited<Result<(), Stay>>, bool),
     /// None: whether there is an alternate must be read first.
     Policy,
+}
+
+/// A question that is being looked into. Given up, by a panic or with the client, it can be asked
+/// again.
+struct Question<'a> {
+    inner: &'a Inner,
+    place: Place,
+    is_open: bool,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.inner.board().switchboard.abandon(self.place);
+            self.inner.unpark(self.place);
+        }
+    }
 }
 
 impl Inner {
@@ -34,7 +52,7 @@ impl Inner {
     ) -> Course {
         if evidence == Evidence::Never {
             return if self.place() == seen_at {
-                Course::Alive
+                Course::Here(Stay::Alive)
             } else {
                 Course::Elsewhere
             };
@@ -99,14 +117,28 @@ impl Inner {
                     .inquire(seen_at, evidence, auto_switch, Clock::now());
                 if let Inquiry::Refused(stay) = inquiry {
                     board.switchboard.abandon(seen_at);
-                    return Err(course(stay));
+                    // A refusal says nothing against an endpoint that is only doubted.
+                    return Err(if evidence == Evidence::Weak && stay != Stay::OtherSilent {
+                        Course::Here(stay)
+                    } else {
+                        course(stay)
+                    });
                 }
                 let (maker, awaited) = pair();
                 let (inner, fault) = (Arc::clone(self), fault.clone());
                 let spawned = self.engine.spawn(async move {
-                    let outcome = inner.switch_safely(seen_at, inquiry, &fault).await;
-                    inner.board().parked = None;
-                    maker.send_replace(Some(outcome));
+                    let mut question = Question {
+                        inner: &inner,
+                        place: seen_at,
+                        is_open: true,
+                    };
+                    let switching = inner.switch_safely(seen_at, inquiry, &fault);
+                    let closing = inner.flights.cancelled();
+                    if let First::Left(outcome) = race(Box::pin(switching), closing).await {
+                        question.is_open = false;
+                        inner.unpark(seen_at);
+                        maker.send_replace(Some(outcome));
+                    }
                 });
                 if spawned.is_err() {
                     board.switchboard.abandon(seen_at);
@@ -115,10 +147,17 @@ impl Inner {
                 board.switching = Some(awaited.clone());
                 if inquiry == Inquiry::Other {
                     // It is certain that calls would fail here.
-                    board.parked = Some(awaited.clone());
+                    board.parked = Some((seen_at, awaited.clone()));
                 }
                 Ok(Asked::UnderWay(awaited, true))
             }
+        }
+    }
+
+    fn unpark(&self, place: Place) {
+        let mut board = self.board();
+        if board.parked.as_ref().is_some_and(|(at, _)| *at == place) {
+            board.parked = None;
         }
     }
 
@@ -142,7 +181,7 @@ impl Inner {
             let mut board = self.board();
             board.switchboard.has_answered();
             if board.switchboard.place() == from {
-                board.parked = board.switching.clone();
+                board.parked = board.switching.clone().map(|outcome| (from, outcome));
             }
         }
         let Some(is_vetoed) = self.is_vetoed(from, fault, probed).await else {
@@ -154,6 +193,7 @@ impl Inner {
                 // In the queue before anybody can switch again: events come in the order of epochs.
                 Decided::Switched(done) => {
                     board.caution.switched(Clock::now());
+                    board.found_dead = (inquiry == Inquiry::Both).then_some(from);
                     if !self.settings.rules_off.has(Rule::Ramp) {
                         self.gate.ramp();
                     }
@@ -185,11 +225,9 @@ impl Inner {
     /// its endpoint fails and not yet decided what comes next.
     pub(super) async fn place_to_go(self: &Arc<Self>, deadline: Instant) -> Place {
         loop {
-            let (place, parked) = {
-                let place = self.first_place();
-                (place, self.board().parked.clone())
-            };
-            let Some(parked) = parked else {
+            let place = self.first_place();
+            let parked = self.board().parked.clone();
+            let Some((_, parked)) = parked.filter(|(at, _)| *at == place) else {
                 return place;
             };
             // Out of time, or nobody is left to decide: the call finds out for itself.
@@ -202,7 +240,7 @@ impl Inner {
 
 fn course(stay: Stay) -> Course {
     match stay {
-        Stay::Alive => Course::Alive,
+        Stay::Alive => Course::Here(stay),
         stay => Course::Nowhere(stay.why()),
     }
 }

@@ -65,7 +65,18 @@ impl Inner {
                 First::Right(course) => course,
             };
             if matches!(course, Course::Elsewhere) {
-                break silence;
+                // Others may have left it for reasons of their own, or the application by hand.
+                let was_dead = self.board().found_dead == Some(running.place);
+                let is_alive = race(exchange.as_mut(), self.is_alive_now(running.place.role));
+                match if was_dead {
+                    First::Right(false)
+                } else {
+                    is_alive.await
+                } {
+                    First::Left(ended) => return ended,
+                    First::Right(false) => break silence,
+                    First::Right(true) => {}
+                }
             }
             since = Instant::now();
             watch.has_looked();

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::body::lock;
-use crate::decide::ramp::Ramp;
+use crate::decide::ramp::{Ramp, STEP};
 
 /// Open at first, and mostly: then it costs one look.
 #[derive(Clone, Default)]
@@ -44,7 +46,7 @@ enum Outcome {
 impl Gate {
     /// From now on few may go, and more with each answer.
     pub(crate) fn ramp(&self) {
-        lock(&self.0.state).ramp = Some(Ramp::new());
+        lock(&self.0.state).ramp = Some(Ramp::new(Instant::now()));
         self.0.is_ramped.store(true, Ordering::Release);
     }
 
@@ -53,19 +55,25 @@ impl Gate {
         if !self.0.is_ramped.load(Ordering::Acquire) {
             return self.0.pass(false);
         }
-        let turn = {
+        let mut turn = {
             let mut state = lock(&self.0.state);
             let Some(ramp) = &mut state.ramp else {
                 return self.0.pass(false);
             };
-            if ramp.enter() {
+            if ramp.enter(Instant::now()) {
                 return self.0.pass(true);
             }
             let (sender, turn) = oneshot::channel();
             state.waiting.push_back(sender);
             turn
         };
-        turn.await.unwrap_or_else(|_| self.0.pass(false))
+        loop {
+            if let Ok(turn) = timeout(STEP, &mut turn).await {
+                return turn.unwrap_or_else(|_| self.0.pass(false));
+            }
+            // Time has gone by, which lets more go, also where nobody has answered.
+            self.0.let_go(&mut lock(&self.0.state));
+        }
     }
 }
 
@@ -89,7 +97,23 @@ impl Shared {
             Outcome::Answered => ramp.leave(true),
             Outcome::Failed => ramp.leave(false),
         }
-        while !state.waiting.is_empty() && ramp.enter() {
+        self.let_go(state);
+        if state.waiting.is_empty() && outcome == Outcome::Answered {
+            // Nobody waits, and the endpoint answers: there is no crowd any more.
+            state.ramp = None;
+            self.is_ramped.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Shared {
+    /// Lets go who may go by now, in the order of their coming.
+    fn let_go(self: &Arc<Self>, state: &mut State) {
+        let Some(ramp) = &mut state.ramp else {
+            return;
+        };
+        let now = Instant::now();
+        while !state.waiting.is_empty() && ramp.enter(now) {
             let Some(next) = state.waiting.pop_front() else {
                 break;
             };
@@ -98,11 +122,6 @@ impl Shared {
                 unwanted.is_counted = false;
                 ramp.give_back();
             }
-        }
-        if state.waiting.is_empty() && outcome == Outcome::Answered {
-            // Nobody waits, and the endpoint answers: there is no crowd any more.
-            state.ramp = None;
-            self.is_ramped.store(false, Ordering::Release);
         }
     }
 }
@@ -135,7 +154,17 @@ mod tests {
 
     use super::*;
 
+    /// Whoever waits has a timer.
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+    }
+
     fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        let runtime = runtime();
+        let _entered = runtime.enter();
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => Some(value),
             Poll::Pending => None,
@@ -156,6 +185,8 @@ mod tests {
 
     #[test]
     fn a_ramped_gate_lets_more_go_with_each_answer() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
         let gate = Gate::default();
         gate.ramp();
         let mut first = entered(&gate);

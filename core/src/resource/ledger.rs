@@ -27,6 +27,10 @@ struct State {
     entries: BTreeMap<u64, LedgerEntry>,
     /// Acknowledged or resolved, by when.
     settled: VecDeque<(Instant, u64)>,
+    /// Acknowledged by an endpoint that was left, in the order of their ids: at most as many.
+    suspected: VecDeque<u64>,
+    /// What was sent in an earlier epoch went to an endpoint that was left since.
+    first_epoch: u64,
 }
 
 /// How a write ended.
@@ -37,8 +41,6 @@ pub(crate) struct Outcome {
     pub(crate) epoch: u64,
     pub(crate) attempts: usize,
     pub(crate) row_url: Option<String>,
-    /// Its endpoint was left before it was acknowledged.
-    pub(crate) is_late: bool,
 }
 
 /// How many writes a switch puts in question.
@@ -66,17 +68,20 @@ impl Ledger {
         state.last_id
     }
 
-    /// The write has ended.
-    pub(crate) fn end(&self, id: u64, outcome: Outcome, now: Instant, time: SystemTime) {
+    /// The write has ended. Tells whether it was acknowledged by an endpoint that was left before.
+    pub(crate) fn end(&self, id: u64, outcome: Outcome, now: Instant, time: SystemTime) -> bool {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         state.evict(now, self.window, self.most_acknowledged);
         if outcome.effect == Effect::NotExecuted {
             state.entries.remove(&id);
-            return;
+            return false;
         }
+        let is_late = outcome.effect == Effect::Executed
+            && outcome.role.is_some()
+            && outcome.epoch < state.first_epoch;
         let Some(entry) = state.entries.get_mut(&id) else {
-            return;
+            return false;
         };
         entry.ended = Some(time);
         entry.effect = Some(outcome.effect);
@@ -87,34 +92,42 @@ impl Ledger {
         if let Some(url) = outcome.url {
             entry.url = url;
         }
-        entry.is_suspect = outcome.effect == Effect::Unknown || outcome.is_late;
-        if !entry.is_suspect {
+        entry.is_suspect = outcome.effect == Effect::Unknown || is_late;
+        if is_late {
+            state.suspected.push_back(id);
+        } else if !entry.is_suspect {
             state.settled.push_back((now, id));
         }
+        is_late
     }
 
-    /// The endpoint `from` was left. What it has acknowledged within the window is in question.
-    pub(crate) fn suspect(&self, from: Role, now: Instant) -> Suspects {
+    /// The endpoint `from` was left in `epoch`. What it has acknowledged within the window is in
+    /// question from now on. Tells how much that is, and how much is in doubt in all.
+    pub(crate) fn suspect(&self, from: Role, epoch: u64, now: Instant) -> Suspects {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         state.evict(now, self.window, self.most_acknowledged);
-        let mut suspects = Suspects::default();
-        let entries = &mut state.entries;
+        state.first_epoch = state.first_epoch.max(epoch + 1);
+        let (entries, suspected) = (&mut state.entries, &mut state.suspected);
+        let mut acknowledged = 0;
         state.settled.retain(|(_, id)| match entries.get_mut(id) {
             Some(entry) if entry.role == Some(from) && entry.resolution.is_none() => {
                 entry.is_suspect = true;
+                suspected.push_back(*id);
+                acknowledged += 1;
                 false
             }
             Some(_) => true,
             None => false,
         });
-        for entry in state.entries.values().filter(|entry| entry.is_suspect) {
-            match entry.effect {
-                Some(Effect::Unknown) => suspects.in_doubt += 1,
-                _ => suspects.acknowledged += 1,
-            }
+        let in_doubt =
+            |entry: &&LedgerEntry| entry.is_suspect && entry.effect == Some(Effect::Unknown);
+        let in_doubt = state.entries.values().filter(in_doubt).count() as u64;
+        state.evict(now, self.window, self.most_acknowledged);
+        Suspects {
+            in_doubt,
+            acknowledged,
         }
-        suspects
     }
 
     /// The entries, the oldest first.
@@ -147,6 +160,13 @@ impl Ledger {
 
 impl State {
     fn evict(&mut self, now: Instant, window: Duration, most: usize) {
+        while self.suspected.len() > most {
+            if let Some(id) = self.suspected.pop_front()
+                && self.entries.get(&id).is_some_and(|entry| entry.is_suspect)
+            {
+                self.entries.remove(&id);
+            }
+        }
         while let Some(&(since, id)) = self.settled.front() {
             if self.settled.len() <= most && now.saturating_duration_since(since) <= window {
                 return;
@@ -199,7 +219,6 @@ mod tests {
             epoch: 0,
             attempts: 1,
             row_url: None,
-            is_late: false,
         }
     }
 
@@ -271,20 +290,20 @@ mod tests {
             later,
         );
         let in_flight = ledger.begin(entry());
-        let suspects = ledger.suspect(Role::Primary, later);
+        let suspects = ledger.suspect(Role::Primary, 0, later);
         assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
         assert_eq!(
             ids(&ledger, LedgerSelection::Suspects, later),
             [recent, in_doubt]
         );
-        let late = Outcome {
-            is_late: true,
-            ..outcome(Effect::Executed, Role::Primary)
-        };
-        end(&ledger, in_flight, late, later);
+        let late = outcome(Effect::Executed, Role::Primary);
+        assert!(ledger.end(in_flight, late, later, SystemTime::UNIX_EPOCH));
+        // The way back puts in question what the alternate has acknowledged, and nothing anew.
+        let back = ledger.suspect(Role::Alternate, 1, later);
+        assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
         assert_eq!(
             ids(&ledger, LedgerSelection::Suspects, later),
-            [recent, in_doubt, in_flight]
+            [recent, elsewhere, in_doubt, in_flight]
         );
     }
 
@@ -310,6 +329,29 @@ mod tests {
             ids(&ledger, LedgerSelection::All, now),
             [in_doubt, acknowledged[2], acknowledged[3]]
         );
+    }
+
+    #[test]
+    fn acknowledged_suspects_are_bounded_too() {
+        let now = Instant::now();
+        let ledger = Ledger {
+            most_acknowledged: 2,
+            ..Ledger::new(WINDOW)
+        };
+        let mut all = Vec::new();
+        for epoch in 0..3 {
+            for _ in 0..2 {
+                let id = ledger.begin(entry());
+                let executed = Outcome {
+                    epoch,
+                    ..outcome(Effect::Executed, Role::Primary)
+                };
+                end(&ledger, id, executed, now);
+                all.push(id);
+            }
+            ledger.suspect(Role::Primary, epoch, now);
+        }
+        assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[4..]);
     }
 
     #[test]

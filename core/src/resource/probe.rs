@@ -26,6 +26,7 @@ pub(crate) async fn probe(
     user_agent: &HeaderValue,
     authorization: Option<HeaderValue>,
     limit: Duration,
+    progress: &Progress,
 ) -> Result<Probed, Fault> {
     let mut headers = HeaderMap::new();
     headers.insert(HOST, address.host().clone());
@@ -37,7 +38,6 @@ pub(crate) async fn probe(
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
-    let progress = Progress::default();
     let exchange = Exchange {
         address,
         method: &Method::GET,
@@ -49,7 +49,7 @@ pub(crate) async fn probe(
         gate: None,
         decodes: false,
         reads: Reads::All(LARGEST, &|_, _| true),
-        progress: &progress,
+        progress,
     };
     let exchanging = timeout(limit, transport.exchange_apart(&exchange));
     exchanging.await.unwrap_or_else(|_| {

@@ -10,7 +10,8 @@ use crate::operation::{Guard, Row};
 
 /// Whether a row has what was sent, as far as both say it. Under an id of the application's own
 /// somebody else may have created another row. A value that the service writes in another way
-/// counts as another: then it is not known whose row it is.
+/// counts as another, and so does a row that shares no value with what was sent: then it is not
+/// known whose row it is.
 pub(crate) fn is_as_sent(guard: &Guard, sent: &[u8], row: &[u8]) -> bool {
     match guard.row() {
         Row::Url(_) => is_object_as_sent(sent, row),
@@ -27,16 +28,27 @@ fn is_object_as_sent(sent: &[u8], row: &[u8]) -> bool {
     else {
         return false;
     };
-    sent.iter().all(|(name, value)| {
-        let is_plain = value.is_string() || value.is_number() || value.is_boolean();
-        !is_plain || name.contains('@') || row.get(name).is_none_or(|there| there == value)
-    })
+    let is_plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+    agree(
+        sent.iter()
+            .filter(|(name, value)| is_plain(value) && !name.contains('@'))
+            .map(|(name, value)| row.get(name).map(|there| there == value)),
+    )
 }
 
 fn is_entity_as_sent(sent: &str, row: &str) -> bool {
     let (sent, row) = (attributes(sent), attributes(row));
-    sent.iter()
-        .all(|(name, value)| row.get(name).is_none_or(|there| there == value))
+    let compared = sent.iter();
+    agree(compared.map(|(name, value)| row.get(name).map(|there| there == value)))
+}
+
+/// Whether some values were found the same, and none another. `None`: only one side says it.
+fn agree(mut compared: impl Iterator<Item = Option<bool>>) -> bool {
+    let mut is_any_same = false;
+    compared.all(|is_same| {
+        is_any_same |= is_same == Some(true);
+        is_same != Some(false)
+    }) && is_any_same
 }
 
 /// The attributes of the first entity of a message whose values are plain text.
@@ -47,13 +59,16 @@ fn attributes(message: &str) -> BTreeMap<String, String> {
     let mut depth = None;
     walk(message, |path, visit| {
         let Visit::End(ended) = visit else {
+            if path.last().is_some_and(|last| last.local == "Attributes") {
+                depth.get_or_insert(path.len() + 2);
+            }
             return ControlFlow::Continue(());
         };
         match path {
             [.., attributes, pair, last]
                 if attributes.local == "Attributes"
                     && pair.local == "KeyValuePairOfstringanyType"
-                    && *depth.get_or_insert(path.len()) == path.len() =>
+                    && depth == Some(path.len()) =>
             {
                 match last.local.as_str() {
                     "key" => ended.text.clone_into(&mut key),
@@ -87,14 +102,15 @@ mod tests {
             ),
             (r#"{"name":"a"}"#, r#"{"name":"b"}"#, false),
             (r#"{"n":1}"#, r#"{"n":2}"#, false),
-            (r#"{"hidden":"a"}"#, r#"{"name":"b"}"#, true),
+            (r#"{"hidden":"a"}"#, r#"{"name":"b"}"#, false),
             (
                 r#"{"owner@odata.bind":"/x(1)"}"#,
                 r#"{"owner@odata.bind":"y"}"#,
-                true,
+                false,
             ),
-            (r#"{"inner":{"a":1}}"#, r#"{"inner":null}"#, true),
-            ("{}", "{}", true),
+            (r#"{"inner":{"a":1}}"#, r#"{"inner":null}"#, false),
+            ("{}", "{}", false),
+            (r#"{"n":1,"inner":{}}"#, r#"{"n":1,"inner":null}"#, true),
             ("{", "{}", false),
             ("{}", "<html>", false),
         ];
@@ -135,6 +151,6 @@ mod tests {
             &sent,
             &message("RetrieveResult", &other)
         ));
-        assert!(is_entity_as_sent(&sent, &message("RetrieveResult", &[])));
+        assert!(!is_entity_as_sent(&sent, &message("RetrieveResult", &[])));
     }
 }

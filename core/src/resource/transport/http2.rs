@@ -95,11 +95,22 @@ impl Http2 {
         if self.streams.load(Ordering::Acquire) > 0 {
             return Duration::ZERO;
         }
+        self.unproved(now)
+    }
+
+    /// How long ago its last stream has ended, or it was opened: one that has streams may be silent
+    /// all the same.
+    pub(super) fn unproved(&self, now: Instant) -> Duration {
         let last_used = *self
             .last_used
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         now.saturating_duration_since(last_used)
+    }
+
+    /// No further stream begins on it.
+    pub(super) fn retire(&self) {
+        self.is_leaving.store(true, Ordering::Release);
     }
 
     /// A stream, if the peer allows another one.
@@ -165,7 +176,7 @@ impl Lease {
     }
 
     fn retire(&self) {
-        self.connection.is_leaving.store(true, Ordering::Release);
+        self.connection.retire();
     }
 }
 

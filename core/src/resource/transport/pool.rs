@@ -100,8 +100,17 @@ impl Pool {
             let connection = {
                 let mut origins = self.origins();
                 let idle = &mut shelf(&mut origins, origin)?.idle;
-                // The last one used is the least idle; the others stay for those who take them.
-                idle.pop_if(|last| now.saturating_duration_since(last.last_used) < max_idle)?
+                // The last one used is the least idle.
+                let fresh =
+                    idle.pop_if(|last| now.saturating_duration_since(last.last_used) < max_idle);
+                let Some(fresh) = fresh else {
+                    // Another one is opened in the place of one of these.
+                    if !idle.is_empty() {
+                        drop(idle.remove(0));
+                    }
+                    return None;
+                };
+                fresh
             };
             if self.is_fresh(&connection, now) && connection.is_quiet() {
                 return Some(connection);
@@ -142,7 +151,14 @@ impl Pool {
         shelf
             .shared
             .iter()
-            .filter(|(connection, _)| connection.idle(now) < max_idle)
+            .filter(|(connection, _)| {
+                let is_proved = connection.unproved(now) < max_idle;
+                if !is_proved && connection.idle(now) > Duration::ZERO {
+                    // Another one is opened in its place.
+                    connection.retire();
+                }
+                is_proved
+            })
             .find_map(|(connection, _)| connection.lease())
     }
 

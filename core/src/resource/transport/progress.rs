@@ -117,13 +117,15 @@ impl Progress {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 
-    /// Changes with every byte that goes out or comes in, of whomever on a shared connection: what
-    /// has come there was sent by a living endpoint.
+    /// Changes with every byte that goes out or comes in. On a shared connection only with what
+    /// comes, for whomever, because a living endpoint has sent it: what goes out there may be other
+    /// requests on their way into a black hole. 0 as long as there is no connection.
     pub(crate) fn moves(&self) -> u64 {
         let state = self.state();
-        let line = state.line.as_ref();
-        line.map_or(0, |wire| {
-            wire.written().wrapping_add(wire.received()).wrapping_add(1)
+        let is_shared = state.version == Some(HttpVersion::Http2);
+        state.line.as_ref().map_or(0, |wire| {
+            let written = if is_shared { 0 } else { wire.written() };
+            written.wrapping_add(wire.received()).wrapping_add(1)
         })
     }
 

@@ -1,0 +1,64 @@
+//! Review: HTTP/2.
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use d365_failover_core::{Client, ItemKind, Queue};
+use d365_twin::{FaultKind as Twin_, OrganizationConfig, Twin, TwinConfig};
+use support::contoso::{WHO, get, settings};
+
+fn found(http2: bool) -> Option<Duration> {
+    let mut organization = OrganizationConfig::new("contoso");
+    organization.http2 = http2;
+    let twin = Twin::start(TwinConfig::new([organization])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    settings.set("preset", "safe").unwrap();
+    settings.set("probe_after_ms", "500").unwrap();
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    client.subscribe(0).unwrap();
+    client.send(&get(WHO)).unwrap();
+    client.send(&get(WHO)).unwrap();
+    let _ = ItemKind::Log;
+    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(10) {
+        client.submit(&get("/api/data/v9.2/accounts"), 0).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        if !client.is_primary() {
+            return Some(begin.elapsed());
+        }
+    }
+    None
+}
+
+#[test]
+fn a_black_hole_is_found_over_http1() {
+    assert!(found(false).is_some());
+}
+
+#[test]
+fn a_black_hole_is_found_over_http2_while_calls_go_on_beginning() {
+    assert!(found(true).is_some());
+}
+
+#[test]
+fn control_one_read_over_http2_finds_it() {
+    let mut organization = OrganizationConfig::new("contoso");
+    organization.http2 = true;
+    let twin = Twin::start(TwinConfig::new([organization])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    let mut settings = settings(&twin);
+    settings.set("preset", "safe").unwrap();
+    settings.set("probe_after_ms", "500").unwrap();
+    let client = Client::open(&settings).unwrap();
+    client.send(&get(WHO)).unwrap();
+    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
+    let begin = Instant::now();
+    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
+    println!("{:?}", begin.elapsed());
+    assert!(!client.is_primary());
+}
