@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -14,6 +15,12 @@ import pytest
 from d365_failover import EndpointSwitchRequiredEvent, Event
 from subject import PATIENCE, Do, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
+
+
+@pytest.fixture(params=["dotnet", "safe"])
+def open_subject(open_subject: Subjects, request: pytest.FixtureRequest) -> Subjects:
+    """Each preset keeps the same promises; without hold-down `safe` switches as often as it is asked to."""
+    return functools.partial(open_subject, preset=request.param, hold_down=0.0)
 
 
 def switch(org: Organization, subject: Subject) -> None:

@@ -331,7 +331,7 @@ static void many_calls(int32_t kind, enum act act)
 int main(int argc, char **argv)
 {
     /* Each preset keeps the same promises. */
-    static const char *const presets[] = {"dotnet"};
+    static const char *const presets[] = {"dotnet", "safe"};
     size_t p, k;
     int act;
     alarm(400); /* a hang is a failure */

@@ -12,8 +12,8 @@ use crate::protocol::{Answer, ErrorRecord, ReadRecord, ResponseRecord};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ExpectCall {
-    Response(ExpectResponse),
-    Error(ExpectError),
+    Response(Box<ExpectResponse>),
+    Error(Box<ExpectError>),
 }
 
 /// A response; what is not given is not looked at.
@@ -37,6 +37,9 @@ pub(crate) struct ExpectResponse {
     effect: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     switched: Option<bool>,
+    /// What the ledger has of the write; null: it is none.
+    #[serde(default, deserialize_with = "given", skip_serializing)]
+    ledger: Option<Option<ExpectLedgerEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
 }
@@ -117,6 +120,9 @@ pub(crate) struct ExpectError {
     effect: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     switched: Option<bool>,
+    /// What the ledger has of the write; null: it is none.
+    #[serde(default, deserialize_with = "given", skip_serializing)]
+    ledger: Option<Option<ExpectLedgerEntry>>,
     #[serde(
         default,
         deserialize_with = "given",
@@ -202,6 +208,21 @@ pub(crate) struct ExpectEvent {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     automatic: Option<bool>,
+    /// Null: it was not probed.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    probed: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_doubt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inner: Option<Value>,
 }
@@ -216,9 +237,76 @@ impl ExpectEvent {
             epoch: Some(epoch),
             reason: Some(reason.to_owned()),
             automatic: Some(true),
+            probed: None,
+            in_doubt: None,
+            acknowledged: None,
+            method: None,
+            url: None,
             inner: None,
         })
     }
+}
+
+/// A write on record; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectLedgerEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    /// Null: it is in flight.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    effect: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_suspect: Option<bool>,
+    /// Null: nothing was found out.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    resolution: Option<Option<String>>,
+    /// Null: there was no attempt.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    role: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    /// Null: the answer named none.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    row: Option<Option<String>>,
+    /// Null: it was not known.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    body_length: Option<Option<u64>>,
+    /// Null: there is none.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    body_digest: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_ended: Option<bool>,
 }
 
 /// A client's state; what is not given is not looked at.
@@ -254,10 +342,21 @@ pub(crate) struct BurstCounts {
     /// By kind.
     #[serde(default)]
     pub(crate) errors: BTreeMap<String, usize>,
+    /// By what is known of their writes; none: that is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) effects: Option<BTreeMap<String, usize>>,
 }
 
 impl BurstCounts {
     pub(crate) fn add(&mut self, answer: &Answer) {
+        let effect = match (&answer.response, &answer.error) {
+            (Some(response), _) => Some(response.effect.clone()),
+            (None, Some(error)) => error.effect.clone(),
+            (None, None) => None,
+        };
+        if let (Some(effects), Some(effect)) = (&mut self.effects, effect) {
+            *effects.entry(effect).or_default() += 1;
+        }
         match (&answer.response, &answer.error) {
             (Some(response), _) => {
                 *self
@@ -298,6 +397,15 @@ fn lacks(what: &str, text: &str, part: Option<&str>) -> Option<String> {
 }
 
 impl ExpectCall {
+    /// What the ledger must have of the write, where that is looked at.
+    pub(crate) fn ledger(&self) -> Option<Option<&ExpectLedgerEntry>> {
+        let ledger = match self {
+            ExpectCall::Response(response) => &response.ledger,
+            ExpectCall::Error(error) => &error.ledger,
+        };
+        ledger.as_ref().map(Option::as_ref)
+    }
+
     pub(crate) fn differences(&self, answer: &Answer) -> Vec<String> {
         match (self, &answer.response, &answer.error) {
             (ExpectCall::Response(expected), Some(response), _) => expected.differences(response),

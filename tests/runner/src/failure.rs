@@ -51,6 +51,27 @@ pub(crate) enum Wrong {
     Subject(Broken),
 }
 
+impl Wrong {
+    pub(crate) fn is_of_the_subject(&self) -> bool {
+        matches!(self, Wrong::Subject(_))
+    }
+
+    /// Says where in a step it was.
+    pub(crate) fn at(self, place: &str) -> Wrong {
+        match self {
+            Wrong::Answer(differences, got) => Wrong::Answer(
+                differences
+                    .iter()
+                    .map(|text| format!("{place}: {text}"))
+                    .collect(),
+                got,
+            ),
+            Wrong::Step(text) => Wrong::Step(format!("{place}: {text}")),
+            broken @ Wrong::Subject(_) => broken,
+        }
+    }
+}
+
 impl From<Broken> for Wrong {
     fn from(broken: Broken) -> Wrong {
         Wrong::Subject(broken)

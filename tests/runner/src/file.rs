@@ -256,8 +256,15 @@ fn own_or<T: Clone>(own: &Option<Vec<T>>, files: &[T]) -> Vec<T> {
 /// A step is read when it is played, with its variables; what is wrong in it is wrong before.
 fn check(step: &Value) -> Result<(), String> {
     let step: Step = serde_json::from_value(step.clone()).map_err(|error| error.to_string())?;
-    if let Step::Burst { request, .. } = step {
-        serde_json::from_value::<ScenarioRequest>(request).map_err(|error| error.to_string())?;
+    match step {
+        Step::Burst { request, .. } => {
+            serde_json::from_value::<ScenarioRequest>(request)
+                .map_err(|error| error.to_string())?;
+            Ok(())
+        }
+        Step::Repeat { steps, .. } | Step::Eventually { steps, .. } => {
+            steps.iter().try_for_each(check)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

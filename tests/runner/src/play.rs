@@ -1,10 +1,12 @@
 //! Plays a scenario with a subject.
 
 mod calls;
+mod ledger;
 mod seen;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -17,7 +19,10 @@ use crate::protocol::{Call, Open, Request};
 use crate::stage::Stage;
 use crate::step::Step;
 use crate::subject::Subject;
-use crate::variables::Variables;
+use crate::variables::{REPETITION, Variables};
+
+/// How often it is looked whether steps pass that do eventually.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// Plays the scenario from the first step to the last or to the first that fails.
 pub(crate) fn play(scenario: &Scenario, subject: &mut dyn Subject) -> Result<(), Failure> {
@@ -60,7 +65,8 @@ struct Player<'a> {
     variables: Variables,
     preset: &'a str,
     clients: BTreeMap<String, Watched>,
-    started: Vec<String>,
+    /// Their clients and their names.
+    started: Vec<(String, String)>,
 }
 
 /// What the player knows of an open client.
@@ -97,9 +103,49 @@ impl Player<'_> {
     }
 
     fn step(&mut self, step: &Value) -> Result<(), Wrong> {
+        if matches!(
+            step.get("do").and_then(Value::as_str),
+            Some("repeat" | "eventually")
+        ) {
+            return self.again(step);
+        }
         let step = self.variables.apply(step)?;
         let step: Step = serde_json::from_value(step).map_err(|error| error.to_string())?;
         self.act(step)
+    }
+
+    /// Steps of a step are read one by one: one may need what another has kept.
+    fn again(&mut self, step: &Value) -> Result<(), Wrong> {
+        let step: Step = serde_json::from_value(step.clone()).map_err(|error| error.to_string())?;
+        match step {
+            Step::Repeat { times, steps } => {
+                (0..times).try_for_each(|repetition| self.all(&steps, repetition))
+            }
+            Step::Eventually { steps, timeout_ms } => {
+                let end = Instant::now() + Duration::from_millis(timeout_ms);
+                let mut attempt = 0;
+                loop {
+                    match self.all(&steps, attempt) {
+                        Err(wrong) if wrong.is_of_the_subject() || Instant::now() >= end => {
+                            return Err(wrong);
+                        }
+                        Err(_) => thread::sleep(BETWEEN_LOOKS),
+                        Ok(()) => return Ok(()),
+                    }
+                    attempt += 1;
+                }
+            }
+            step => self.act(step),
+        }
+    }
+
+    fn all(&mut self, steps: &[Value], repetition: usize) -> Result<(), Wrong> {
+        for (index, step) in steps.iter().enumerate() {
+            self.variables.set(REPETITION, repetition.to_string());
+            self.step(step)
+                .map_err(|wrong| wrong.at(&format!("[{repetition}] step {}", index + 1)))?;
+        }
+        Ok(())
     }
 
     fn act(&mut self, step: Step) -> Result<(), Wrong> {
@@ -110,6 +156,7 @@ impl Player<'_> {
                 settings,
                 on_required,
                 on_switched,
+                events,
                 token,
                 resolver,
                 prepare,
@@ -127,6 +174,7 @@ impl Player<'_> {
                     settings,
                     on_required,
                     on_switched,
+                    events,
                     token,
                     resolver,
                     prepare,
@@ -142,6 +190,8 @@ impl Player<'_> {
                 request,
                 timeout_ms,
                 operation,
+                guarded_create,
+                upsert,
                 stream,
                 expect,
                 save,
@@ -149,11 +199,13 @@ impl Player<'_> {
                 let call = Call {
                     timeout_ms,
                     operation,
+                    guarded_create,
+                    upsert,
                     stream,
                     ..request.call(&client)
                 };
                 let answer = self.subject.ask(&Request::Call(call))?;
-                self.ended(&expect, &save, &answer)
+                self.ended(&client, &expect, &save, &answer)
             }
             Step::Start {
                 client,
@@ -162,19 +214,23 @@ impl Player<'_> {
                 submit,
                 timeout_ms,
                 operation,
+                guarded_create,
+                upsert,
                 stream,
             } => {
                 let request = Call {
                     timeout_ms,
                     operation,
+                    guarded_create,
+                    upsert,
                     stream,
                     ..request.call(&client)
                 };
                 self.start(id, submit, request)
             }
             Step::Await { call, expect, save } => {
-                let answer = self.outcome(&call)?;
-                self.ended(&expect, &save, &answer)
+                let (client, answer) = self.outcome(&call)?;
+                self.ended(&client, &expect, &save, &answer)
             }
             Step::Cancel { call } => self.ask_done(Request::Cancel { call }),
             Step::Burst {
@@ -184,6 +240,8 @@ impl Player<'_> {
                 request,
                 expect,
             } => self.burst(&client, count, concurrency, &request, &expect),
+            // Met in `step`, before its steps get their variables.
+            Step::Repeat { .. } | Step::Eventually { .. } => Ok(()),
             Step::Fault {
                 org,
                 side,
@@ -263,6 +321,21 @@ impl Player<'_> {
                 }
                 self.events(&client, &events)
             }
+            Step::ExpectLedger {
+                client,
+                selection,
+                entries,
+            } => {
+                let got = json(&self.ledger(&client, selection)?);
+                differ(differences(&json(&entries), &got), got)
+            }
+            Step::Resolve {
+                client,
+                suspect,
+                id,
+                resolution,
+                expect,
+            } => self.resolve(client, suspect, id.as_deref(), resolution, expect.as_ref()),
             Step::ExpectState { client, state } => {
                 let answer = self.subject.ask(&Request::State { client })?;
                 let got = json(&answer.state);
@@ -282,7 +355,17 @@ impl Player<'_> {
             Step::ExpectRequests(wanted) => {
                 let mut entries = self.stage.journal(wanted.org.as_deref(), wanted.side);
                 entries.retain(|entry| wanted.hold(entry));
-                counted(wanted.count, &entries)
+                let (got, least, most) = (entries.len(), wanted.at_least, wanted.at_most);
+                match (wanted.count, least, most) {
+                    (Some(count), None, None) => counted(count, &entries),
+                    (None, Some(least), None) => counted(least.max(got), &entries),
+                    (None, None, Some(most)) => counted(most.min(got), &entries),
+                    _ => Err(
+                        "`expect_requests` takes one of `count`, `at_least` and `at_most`"
+                            .to_owned()
+                            .into(),
+                    ),
+                }
             }
             Step::ExpectProxyRequests(wanted) => {
                 let mut entries = self.stage.proxy_journal(wanted.proxy.as_deref())?;
@@ -327,7 +410,7 @@ impl Player<'_> {
 
     /// Nothing may be left that no step has looked at.
     fn settle(&mut self) -> Result<(), Wrong> {
-        if let Some(id) = self.started.first() {
+        if let Some((_, id)) = self.started.first() {
             return Err(format!("call `{id}` was started and not awaited").into());
         }
         let open: Vec<String> = self.open_clients();
@@ -357,7 +440,7 @@ impl Player<'_> {
             }
             self.ask_done(Request::Close { client })?;
         }
-        for id in std::mem::take(&mut self.started) {
+        for (_, id) in std::mem::take(&mut self.started) {
             self.subject.ask(&Request::Await { call: id })?;
         }
         Ok(())

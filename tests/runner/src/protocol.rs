@@ -1,10 +1,18 @@
 //! What is said to a subject and what it answers: one JSON object a line, each way.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use answer::Answer;
+pub(crate) use answer::{
+    AttemptRecord, BodyReads, ErrorRecord, EventRecord, LedgerRecord, PreparedRecord, ReadRecord,
+    ResponseRecord, StateRecord,
+};
 
 /// One request to a subject.
 #[derive(Clone, Debug, Serialize)]
@@ -77,6 +85,58 @@ pub enum Request {
         /// The client.
         client: String,
     },
+    /// The writes on record.
+    Ledger {
+        /// The client.
+        client: String,
+        /// Which of them.
+        selection: Selection,
+    },
+    /// Tells the ledger what was found out about a write.
+    Resolve {
+        /// The client.
+        client: String,
+        /// The write's number.
+        id: u64,
+        /// What was found out.
+        resolution: FoundOut,
+    },
+}
+
+/// Which entries of the ledger are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// All that are on record.
+    All,
+    /// Those to verify.
+    Suspects,
+}
+
+/// What an application has found out about a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundOut {
+    /// It was executed.
+    Confirmed,
+    /// It was not, and was sent again.
+    Replayed,
+    /// It was not, and will not be.
+    Lost,
+}
+
+/// A kind of event besides EndpointSwitchRequired and EndpointSwitched, in the spelling of
+/// [`EventRecord::event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Heard {
+    /// A call has ended, and whether its write was executed is not known.
+    WriteInDoubt,
+    /// An endpoint was left, and writes are to be verified.
+    DataLossSuspected,
+    /// A call was sent again.
+    CallRetried,
+    /// A call waits because the service asks for less.
+    Throttled,
 }
 
 /// Opens a client.
@@ -92,6 +152,9 @@ pub struct Open {
     pub on_required: Option<OnRequired>,
     /// The handler of EndpointSwitched.
     pub on_switched: Option<OnSwitched>,
+    /// Other events that a handler records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Heard>,
     /// The token provider.
     pub token: Option<Token>,
     /// What is found for these hosts, instead of asking the system; nothing for others. With the
@@ -211,6 +274,17 @@ pub struct Call {
     /// The answer's body is read after the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
+    /// A create that the library gives an id to.
+    #[serde(skip_serializing_if = "is_false")]
+    pub guarded_create: bool,
+    /// A plain PATCH that may create its row.
+    #[serde(skip_serializing_if = "is_false")]
+    pub upsert: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A body that is read while it is sent: byte i is `(i * 31 + 7) & 0xff`.
@@ -267,209 +341,4 @@ pub enum Reads {
     Blocking,
     /// In the queue, where there is one.
     Submitted,
-}
-
-/// The answer to one request.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Answer {
-    /// Whether it was done.
-    pub ok: bool,
-    /// Why not.
-    #[serde(default)]
-    pub error: Option<ErrorRecord>,
-    /// Of a call.
-    #[serde(default)]
-    pub response: Option<ResponseRecord>,
-    /// Of `state`.
-    #[serde(default)]
-    pub state: Option<StateRecord>,
-    /// Of `events`.
-    #[serde(default)]
-    pub events: Option<Vec<EventRecord>>,
-    /// Of `prepared`.
-    #[serde(default)]
-    pub prepared: Option<Vec<PreparedRecord>>,
-}
-
-impl Answer {
-    /// Done.
-    pub fn done() -> Answer {
-        Answer {
-            ok: true,
-            ..Answer::default()
-        }
-    }
-
-    /// Not done.
-    pub fn refused(error: ErrorRecord) -> Answer {
-        Answer {
-            error: Some(error),
-            ..Answer::default()
-        }
-    }
-
-    /// A call's response.
-    pub fn response(response: ResponseRecord) -> Answer {
-        Answer {
-            response: Some(response),
-            ..Answer::done()
-        }
-    }
-}
-
-/// A response as a subject tells it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ResponseRecord {
-    /// HTTP status.
-    pub status: u16,
-    /// The URL that answered.
-    pub url: String,
-    /// Headers, their names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// Body as text; of a stream the first 64 KiB of what was read.
-    pub body: String,
-    /// Of a stream: what came of reading it.
-    #[serde(default)]
-    pub read: Option<ReadRecord>,
-    /// What the body's reader was asked for, where it has one.
-    #[serde(default)]
-    pub body_reads: Option<BodyReads>,
-    /// `none`, `executed`, `not_executed`, `unknown`.
-    pub effect: String,
-    /// Whether the call met a switch.
-    pub switched: bool,
-    /// All attempts, the first one first.
-    pub attempts: Vec<AttemptRecord>,
-}
-
-/// An error as a subject tells it. Errors of usage have only kind and message.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ErrorRecord {
-    /// The status name: `timeout`, `closed`, `invalid_url`, …
-    pub kind: String,
-    /// The class of the exception, in languages that have them.
-    #[serde(default, rename = "type")]
-    pub class: Option<String>,
-    /// For a person.
-    pub message: String,
-    /// `none`, `executed`, `not_executed`, `unknown`.
-    #[serde(default)]
-    pub effect: Option<String>,
-    /// Whether the call met a switch.
-    #[serde(default)]
-    pub switched: Option<bool>,
-    /// HTTP status of the last attempt.
-    #[serde(default)]
-    pub http_status: Option<u16>,
-    /// Service code of the last attempt.
-    #[serde(default)]
-    pub code: Option<i32>,
-    /// What the body's reader was asked for, where it has one.
-    #[serde(default)]
-    pub body_reads: Option<BodyReads>,
-    /// All attempts, the first one first.
-    #[serde(default)]
-    pub attempts: Vec<AttemptRecord>,
-}
-
-/// What came of reading a stream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReadRecord {
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// Whether they are those of a [`BodyReader`].
-    pub pattern: bool,
-    /// Their sum.
-    pub sum: u64,
-    /// How reading failed; none: it did not.
-    pub error: Option<ErrorRecord>,
-}
-
-/// What a body's reader was asked for.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct BodyReads {
-    /// How many bytes it gave, in all.
-    pub bytes: u64,
-    /// How often it went back to the first.
-    pub rewinds: u64,
-}
-
-/// An attempt as the prepare hook was handed it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PreparedRecord {
-    /// Where it goes.
-    pub url: String,
-    /// Base URL of the endpoint; none: a host of `allowed_hosts`.
-    pub endpoint_url: Option<String>,
-    /// `primary` or `alternate`; none: a host of `allowed_hosts`.
-    pub role: Option<String>,
-    /// The epoch in which it leaves.
-    pub epoch: u64,
-    /// Counts the call's attempts from 1.
-    pub attempt: usize,
-    /// HTTP method.
-    pub method: String,
-    /// Whether it carries `Authorization`.
-    pub has_authorization: bool,
-    /// Body as text; none: it is read while it is sent.
-    pub body: Option<String>,
-}
-
-/// One attempt of a call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttemptRecord {
-    /// `primary` or `alternate`; none: a host of `allowed_hosts`.
-    pub role: Option<String>,
-    /// The epoch in which it left.
-    pub epoch: u64,
-    /// `not_sent`, `sent`, `responded`.
-    pub phase: String,
-    /// `1.1` or `2`; none while no connection was had.
-    #[serde(default)]
-    pub http_version: Option<String>,
-    /// HTTP status, if one was seen.
-    pub http_status: Option<u16>,
-    /// The fault's kind; none: it succeeded.
-    pub fault: Option<String>,
-    /// Service code, if one was seen.
-    pub code: Option<i32>,
-    /// Where it went.
-    pub url: String,
-}
-
-/// A client's endpoints.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StateRecord {
-    /// Base URL of the primary, without a slash at the end.
-    pub primary_url: String,
-    /// Base URL of the alternate; none where there is no alternate.
-    pub alternate_url: Option<String>,
-    /// The one that calls go to.
-    pub active_url: String,
-    /// Whether that is the primary.
-    pub is_primary: bool,
-    /// Counts switches.
-    pub epoch: u64,
-    /// EndpointAutoSwitchEnabled.
-    pub endpoint_auto_switch_enabled: bool,
-}
-
-/// One event that a handler saw.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// `EndpointSwitchRequired` or `EndpointSwitched`.
-    pub event: String,
-    /// Base URL of the endpoint that is left.
-    pub previous_url: String,
-    /// Base URL of the endpoint that is taken.
-    pub new_url: String,
-    /// The epoch that the switch begins.
-    pub epoch: u64,
-    /// Why.
-    pub reason: String,
-    /// False: switched by hand.
-    pub automatic: bool,
-    /// What came of a call that the handler made.
-    #[serde(default)]
-    pub inner: Option<Value>,
 }

@@ -126,6 +126,8 @@ fn call(client: &str, method: &str, url: &str) -> Call {
         timeout_ms: None,
         operation: None,
         stream: None,
+        guarded_create: false,
+        upsert: false,
     }
 }
 

@@ -34,7 +34,7 @@ impl Report {
 impl Run {
     /// Which scenarios are played with a subject.
     pub fn of<'a>(&'a self, subject: &'a SubjectKind) -> impl Iterator<Item = &'a Scenario> {
-        let all = *subject == SubjectKind::Rust;
+        let all = !matches!(subject, SubjectKind::Agent { .. });
         self.scenarios.iter().filter(move |scenario| {
             let excepted = scenario.except.iter().any(|name| name == subject.name());
             (all || scenario.runs == Runs::Crossing) && !excepted

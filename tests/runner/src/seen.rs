@@ -30,7 +30,11 @@ pub(crate) struct Requests {
     answered: Option<bool>,
     /// The status that was answered.
     status: Option<u16>,
-    pub(crate) count: usize,
+    pub(crate) count: Option<usize>,
+    /// So many or more, instead.
+    pub(crate) at_least: Option<usize>,
+    /// So many or fewer, instead.
+    pub(crate) at_most: Option<usize>,
 }
 
 /// Requests to a proxy; what is not given is not looked at.

@@ -7,9 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::expect::{
-    BurstCounts, ExpectCall, ExpectEvent, ExpectPrepared, ExpectRefusal, ExpectState,
+    BurstCounts, ExpectCall, ExpectEvent, ExpectLedgerEntry, ExpectPrepared, ExpectRefusal,
+    ExpectState,
 };
-use crate::protocol::{OnRequired, OnSwitched, Prepare, Resolution, Stream, Token};
+use crate::protocol::{
+    FoundOut, Heard, OnRequired, OnSwitched, Prepare, Resolution, Selection, Stream, Token,
+};
 use crate::request::ScenarioRequest;
 use crate::seen::{ProxyRequests, Requests};
 
@@ -28,6 +31,9 @@ pub(crate) enum Step {
         settings: Map<String, Value>,
         on_required: Option<OnRequired>,
         on_switched: Option<OnSwitched>,
+        /// Other kinds of events that are recorded.
+        #[serde(default)]
+        events: Vec<Heard>,
         token: Option<Token>,
         /// What is found for these hosts, and nothing for others.
         resolver: Option<BTreeMap<String, Resolution>>,
@@ -43,6 +49,10 @@ pub(crate) enum Step {
         request: ScenarioRequest,
         timeout_ms: Option<u64>,
         operation: Option<String>,
+        #[serde(default)]
+        guarded_create: bool,
+        #[serde(default)]
+        upsert: bool,
         stream: Option<Stream>,
         expect: Box<ExpectCall>,
         #[serde(default)]
@@ -58,6 +68,10 @@ pub(crate) enum Step {
         submit: bool,
         timeout_ms: Option<u64>,
         operation: Option<String>,
+        #[serde(default)]
+        guarded_create: bool,
+        #[serde(default)]
+        upsert: bool,
         stream: Option<Stream>,
     },
     /// The end of a started call.
@@ -78,6 +92,14 @@ pub(crate) enum Step {
         /// A request, read anew for each call.
         request: Value,
         expect: BurstCounts,
+    },
+    /// The steps, so many times; `${n}` counts from 0.
+    Repeat { times: usize, steps: Vec<Value> },
+    /// The steps, again and again, until they pass.
+    Eventually {
+        steps: Vec<Value>,
+        #[serde(default = "wait_timeout")]
+        timeout_ms: u64,
     },
     /// Sets a fault, now or later, until it is cleared or for a time.
     Fault {
@@ -157,6 +179,23 @@ pub(crate) enum Step {
         org: Option<String>,
         switches: Vec<ExpectSwitch>,
     },
+    /// The entries of the ledger, all of them, in the order of their numbers.
+    ExpectLedger {
+        #[serde(default = "the_client")]
+        client: String,
+        selection: Selection,
+        entries: Vec<ExpectLedgerEntry>,
+    },
+    /// Tells the ledger what was found out about the write `id`, or about the suspect that stands
+    /// at that place in the list of them.
+    Resolve {
+        #[serde(default = "the_client")]
+        client: String,
+        suspect: Option<usize>,
+        id: Option<String>,
+        resolution: FoundOut,
+        expect: Option<ExpectRefusal>,
+    },
     /// The client's endpoints.
     ExpectState {
         #[serde(default = "the_client")]
@@ -229,6 +268,8 @@ pub(crate) enum Save {
     Header(String),
     /// A text in the JSON body, by its JSON pointer.
     Json(String),
+    /// The write's number in the ledger; an error has one as well.
+    LedgerId,
 }
 
 fn the_client() -> String {

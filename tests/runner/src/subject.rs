@@ -3,6 +3,7 @@
 mod agent;
 mod rust;
 
+use d365_failover_core::Rule;
 use thiserror::Error;
 
 use crate::protocol::{Answer, Request};
@@ -29,6 +30,8 @@ pub struct Broken(pub String);
 pub enum SubjectKind {
     /// The Rust client in this process.
     Rust,
+    /// The same with a rule of the preset `safe` switched off.
+    RustWithout(Rule),
     /// An agent process.
     Agent {
         /// Its language.
@@ -42,7 +45,7 @@ impl SubjectKind {
     /// Its name in reports.
     pub fn name(&self) -> &str {
         match self {
-            SubjectKind::Rust => "rust",
+            SubjectKind::Rust | SubjectKind::RustWithout(_) => "rust",
             SubjectKind::Agent { name, .. } => name,
         }
     }
@@ -51,6 +54,7 @@ impl SubjectKind {
     pub fn start(&self) -> Result<Box<dyn Subject>, Broken> {
         Ok(match self {
             SubjectKind::Rust => Box::new(Rust::default()),
+            SubjectKind::RustWithout(rule) => Box::new(Rust::without(*rule)),
             SubjectKind::Agent { command, .. } => Box::new(Agent::start(command)?),
         })
     }

@@ -10,6 +10,8 @@ pub(crate) struct Variables(BTreeMap<String, String>);
 
 /// Counts the calls of a burst; it is left alone until the burst sets it.
 pub(crate) const COUNTER: &str = "i";
+/// Counts the repetitions of a `repeat`, whose steps are looked at one by one.
+pub(crate) const REPETITION: &str = "n";
 
 impl Variables {
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {

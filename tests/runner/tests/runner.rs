@@ -84,6 +84,35 @@ fn every_wrong_expectation_fails_at_its_step() {
             "expect": {"responses": {"200": 1}}}),
         json!({"do": "burst", "count": 2, "concurrency": 2, "request": {"who_am_i": "soap"},
             "expect": {"responses": {"200": 2}, "errors": {"timeout": 1}}}),
+        json!({"do": "burst", "count": 1, "concurrency": 1, "request": {"who_am_i": "web_api"},
+            "expect": {"responses": {"200": 1}, "effects": {"executed": 1}}}),
+        call(json!({"response": {"ledger": {}}})),
+        create(json!(null)),
+        create(json!({"method": "PUT"})),
+        create(json!({"url": "${primary}/api/data/v9.2/accounts"})),
+        create(json!({"operation": "idempotent"})),
+        create(json!({"effect": "unknown"})),
+        create(json!({"effect": null})),
+        create(json!({"is_suspect": true})),
+        create(json!({"resolution": "lost"})),
+        create(json!({"role": "primary"})),
+        create(json!({"role": null})),
+        create(json!({"epoch": 0})),
+        create(json!({"attempts": 2})),
+        create(json!({"row": null})),
+        create(json!({"body_length": null})),
+        create(json!({"body_digest": null})),
+        create(json!({"is_ended": false})),
+        json!({"do": "expect_ledger", "selection": "all", "entries": [{}]}),
+        json!({"do": "resolve", "suspect": 0, "resolution": "lost"}),
+        json!({"do": "resolve", "id": "99", "resolution": "lost"}),
+        json!({"do": "resolve", "id": "99", "resolution": "lost", "expect": {"error": {"kind": "closed"}}}),
+        json!({"do": "resolve", "id": "99", "suspect": 0, "resolution": "lost"}),
+        json!({"do": "repeat", "times": 2, "steps": [{"do": "expect_rows", "alternate": 1}]}),
+        json!({"do": "eventually", "timeout_ms": 50, "steps": [{"do": "expect_rows", "alternate": 1}]}),
+        json!({"do": "expect_requests", "side": "alternate", "at_least": 2}),
+        json!({"do": "expect_requests", "side": "alternate", "at_most": 0}),
+        json!({"do": "expect_requests", "side": "alternate"}),
     ] {
         let (failed, out) = play(&steps_with(&step), SubjectKind::Rust);
         assert_eq!(failed, 1, "{step} passed");
@@ -98,6 +127,12 @@ fn every_wrong_expectation_fails_at_its_step() {
         assert!(out.contains("    journal: {"), "{out}");
         assert!(out.ends_with("\n0 passed, 1 failed\n"), "{out}");
     }
+}
+
+/// A create, and what the ledger must have of it.
+fn create(ledger: Value) -> Value {
+    json!({"do": "call", "request": {"create": {"via": "web_api", "name": "row"}},
+        "expect": {"response": {"status": 204, "ledger": ledger}}})
 }
 
 /// A stream of 100 bytes, and what must come of reading it.
@@ -156,6 +191,74 @@ fn what_a_hook_and_a_reader_saw_passes_and_nothing_else_does() {
 }
 
 #[test]
+fn what_the_ledger_has_passes_and_nothing_else_does() {
+    let right = json!({"method": "POST", "url": "${alternate}/api/data/v9.2/accounts", "operation": "unsafe",
+        "effect": "executed", "is_suspect": false, "resolution": null, "role": "alternate", "epoch": 1,
+        "attempts": 1, "row": "${row}", "body_length": 14, "is_ended": true,
+        "body_digest": "e75a96f6d8feb235ddb0110116ae7b15df1b96209eb175181f860474e69638b9"});
+    let mut saved = create(json!({"operation": "unsafe"}));
+    saved["save"] = json!({"row": {"header": "odata-entityid"}, "id": "ledger_id"});
+    let with = |entries: Value, resolved: &str, error: &str| {
+        let mut steps = steps_with(&json!({"do": "repeat", "times": 1, "steps": [saved]}));
+        steps.push(json!({"do": "expect_ledger", "selection": "all", "entries": entries}));
+        steps.push(json!({"do": "expect_ledger", "selection": "suspects", "entries": []}));
+        steps.push(
+            json!({"do": "resolve", "id": resolved, "resolution": "lost",
+            "expect": {"error": {"kind": error}}}),
+        );
+        play(&steps, SubjectKind::Rust)
+    };
+    let mut wrong = right.clone();
+    wrong["body_digest"] = json!("0");
+    let (failed, out) = with(json!([right]), "${id}", "not_available");
+    assert_eq!(failed, 0, "{out}");
+    for (entries, resolved, error) in [
+        (json!([]), "${id}", "not_available"),
+        (json!([right, right]), "${id}", "not_available"),
+        (json!([wrong]), "${id}", "not_available"),
+        (json!([right]), "${id}", "closed"),
+        (json!([right]), "no number", "not_available"),
+    ] {
+        let (failed, out) = with(entries, resolved, error);
+        assert_eq!(failed, 1, "{out}");
+    }
+}
+
+#[test]
+fn a_repetition_says_which_step_of_it_has_failed() {
+    let who = call(json!({"response": {"status": 200}}));
+    let counted = |times: usize, name: &str| {
+        let steps = json!([who, {"do": "wait", "side": name, "condition": {"received_at_least": 3}, "timeout_ms": 1}]);
+        play(
+            &steps_with(&json!({"do": "repeat", "times": times, "steps": steps})),
+            SubjectKind::Rust,
+        )
+    };
+    let (failed, out) = counted(2, "primary");
+    assert_eq!(failed, 1, "{out}");
+    assert!(out.contains("    [0] step 2: "), "{out}");
+    let steps = json!([{"do": "repeat", "times": 2, "steps": [who]},
+        {"do": "expect_requests", "side": "alternate", "count": 3}]);
+    let (failed, out) = play(
+        &steps_with(&json!({"do": "repeat", "times": 2, "steps": steps})),
+        SubjectKind::Rust,
+    );
+    assert_eq!(failed, 1, "{out}");
+    assert!(out.contains("    [1] step 2: expected 3 "), "{out}");
+}
+
+#[test]
+fn what_passes_in_the_end_passes() {
+    let steps = json!([call(json!({"response": {"status": 200}})),
+        {"do": "expect_requests", "side": "alternate", "at_least": 4}]);
+    let (failed, out) = play(
+        &steps_with(&json!({"do": "eventually", "steps": steps})),
+        SubjectKind::Rust,
+    );
+    assert_eq!(failed, 0, "{out}");
+}
+
+#[test]
 fn what_no_step_has_looked_at_fails_at_the_end() {
     let mut unseen = steps_with(&json!({"do": "replicate"}));
     unseen.pop();
@@ -183,6 +286,14 @@ fn a_malformed_file_is_an_error_that_says_where() {
             "step 1: unknown field `clent`",
         ),
         (json!({"do": "clse"}), "step 1: unknown variant `clse`"),
+        (
+            json!({"do": "repeat", "times": 2, "steps": [{"do": "clse"}]}),
+            "step 1: unknown variant `clse`",
+        ),
+        (
+            json!({"do": "eventually", "steps": [{"do": "close", "clent": "c"}]}),
+            "step 1: unknown field `clent`",
+        ),
         (
             json!({"do": "burst", "count": 1, "concurrency": 1, "request": {"who_are_you": "soap"},
                 "expect": {}}),

@@ -2,13 +2,9 @@
 //!
 //! A row's scenario names it by its key `row`.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+mod common;
 
-use d365_scenarios::{Scenario, load};
-
-/// What is in a row, and the rows of its variants.
-type Rows = [(&'static str, &'static [&'static str])];
+use common::{Rows, assert_shown, scenarios};
 
 /// The results that start failover under `dotnet`, of both kinds of service.
 const SWITCHES: &Rows = &[
@@ -336,38 +332,6 @@ const PHASES_OF_HTTP2: &Rows = &[
         &["not_offered", "switched_off", "plain_http"],
     ),
 ];
-
-fn scenarios() -> Vec<Scenario> {
-    load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).unwrap()
-}
-
-/// The files together show these rows: each of them once, and no others.
-fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
-    let wanted: BTreeSet<&str> = tables
-        .iter()
-        .flat_map(|rows| rows.iter())
-        .flat_map(|(_, variants)| variants.iter().copied())
-        .collect();
-    let mut shown = BTreeSet::new();
-    for scenario in scenarios
-        .iter()
-        .filter(|s| files.contains(&s.file.as_str()))
-    {
-        let row = scenario.row.as_deref();
-        let row = row.unwrap_or_else(|| panic!("{} shows no row", scenario.title()));
-        assert!(
-            shown.insert(row),
-            "{}: `{row}` is shown twice",
-            scenario.title()
-        );
-    }
-    let missing: Vec<_> = wanted.difference(&shown).collect();
-    let unknown: Vec<_> = shown.difference(&wanted).collect();
-    assert!(
-        missing.is_empty() && unknown.is_empty(),
-        "{files:?}: missing {missing:?}, unknown {unknown:?}"
-    );
-}
 
 #[test]
 fn the_oracle_is_whole() {

@@ -98,11 +98,18 @@ impl FaultSet {
         let kinds = || self.faults.iter().map(|armed| &armed.status.fault.kind);
         if kinds().any(|kind| matches!(kind, FaultKind::Refuse { .. })) {
             Listening::Closed
-        } else if kinds().any(|kind| *kind == FaultKind::ListenNeverAccept) {
+        } else if kinds().any(|kind| *kind == FaultKind::ListenNeverAccept) || self.is_black_hole()
+        {
             Listening::Deaf
         } else {
             Listening::Accepting
         }
+    }
+
+    /// Whether no socket is to be heard of.
+    pub(crate) fn is_black_hole(&self) -> bool {
+        let mut kinds = self.faults.iter().map(|armed| &armed.status.fault.kind);
+        kinds.any(|kind| *kind == FaultKind::BlackHole)
     }
 
     /// The fault that acts on a connection as it is accepted: a reset, or one in the handshake.
@@ -121,6 +128,7 @@ impl FaultSet {
         &mut self,
         method: &str,
         path: &str,
+        reused: bool,
         expects_continue: bool,
         judged_below: FaultId,
     ) -> Option<FaultKind> {
@@ -129,18 +137,29 @@ impl FaultSet {
                 && !fault.has_matcher()
                 && *id < judged_below;
             let is_meant = expects_continue || fault.kind != FaultKind::WithholdContinue;
-            fault.kind.is_of_the_head() && is_meant && !judged && fault.matches(method, path)
+            fault.kind.is_of_the_head()
+                && is_meant
+                && !judged
+                && fault.matches(method, path, reused)
         })
         .map(|armed| armed.status.fault.kind.clone())
     }
 
-    /// The fault that acts on a request, which came over HTTP/2 or not.
-    pub(crate) fn strike(&mut self, method: &str, path: &str, http2: bool) -> Option<Hit> {
+    /// The fault that acts on a request, which came over HTTP/2 or not, and on a connection that
+    /// had another before or not.
+    pub(crate) fn strike(
+        &mut self,
+        method: &str,
+        path: &str,
+        reused: bool,
+        http2: bool,
+    ) -> Option<Hit> {
         self.first(|FaultStatus { fault, .. }| {
             let earlier = fault.kind.is_of_the_handshake() || fault.kind.is_of_the_head();
-            let refuses = matches!(fault.kind, FaultKind::Refuse { .. });
+            let is_elsewhere =
+                matches!(fault.kind, FaultKind::Refuse { .. } | FaultKind::BlackHole);
             let has_frames = http2 || !fault.kind.is_of_http2();
-            !earlier && !refuses && has_frames && fault.matches(method, path)
+            !earlier && !is_elsewhere && has_frames && fault.matches(method, path, reused)
         })
         .map(|armed| Hit {
             kind: armed.status.fault.kind.clone(),
@@ -171,7 +190,7 @@ mod tests {
     fn names(set: &mut FaultSet, requests: usize) -> Vec<&'static str> {
         (0..requests)
             .map(|_| {
-                set.strike("POST", "/a", false)
+                set.strike("POST", "/a", false, false)
                     .map_or("-", |hit| hit.kind.name())
             })
             .collect()
@@ -201,18 +220,47 @@ mod tests {
             .path("/api")
             .path_contains("acc");
         let mut set = set([fault]);
-        assert!(set.strike("GET", "/api/accounts", false).is_none());
-        assert!(set.strike("POST", "/x/api/accounts", false).is_none());
-        assert!(set.strike("POST", "/api/contacts", false).is_none());
-        assert!(set.strike("POST", "/api/accounts", false).is_some());
+        assert!(set.strike("GET", "/api/accounts", false, false).is_none());
+        assert!(
+            set.strike("POST", "/x/api/accounts", false, false)
+                .is_none()
+        );
+        assert!(set.strike("POST", "/api/contacts", false, false).is_none());
+        assert!(set.strike("POST", "/api/accounts", false, false).is_some());
+    }
+
+    #[test]
+    fn a_fault_of_reused_connections_passes_first_requests() {
+        let mut set = set([Fault::from(FaultKind::CommitThenReset)
+            .reused(true)
+            .times(1)]);
+        assert!(set.strike("POST", "/", false, false).is_none());
+        assert!(set.strike("POST", "/", true, false).is_some());
+        let fault = Fault::from(FaultKind::ResetBeforeRequest).reused(false);
+        set.add(FaultId(9), fault);
+        assert!(set.strike_accept().is_none());
+        assert!(
+            set.strike_head("GET", "/", true, false, FaultId(0))
+                .is_none()
+        );
+        assert!(
+            set.strike_head("GET", "/", false, false, FaultId(0))
+                .is_some()
+        );
     }
 
     #[test]
     fn a_fault_that_judged_the_accept_does_not_judge_the_first_request() {
         let mut set = set([Fault::from(FaultKind::ResetBeforeRequest).skip(1).times(1)]);
         assert!(set.strike_accept().is_none());
-        assert!(set.strike_head("GET", "/", false, FaultId(1)).is_none());
-        assert!(set.strike_head("GET", "/", false, FaultId(0)).is_some());
+        assert!(
+            set.strike_head("GET", "/", false, false, FaultId(1))
+                .is_none()
+        );
+        assert!(
+            set.strike_head("GET", "/", false, false, FaultId(0))
+                .is_some()
+        );
         assert!(set.strike_accept().is_none());
     }
 
@@ -224,14 +272,14 @@ mod tests {
             partial: false,
         };
         let mut set = set([Fault::from(fault).times(1)]);
-        assert!(set.strike("GET", "/", false).is_none());
-        assert!(set.strike("GET", "/", true).is_some());
+        assert!(set.strike("GET", "/", false, false).is_none());
+        assert!(set.strike("GET", "/", false, true).is_some());
     }
 
     #[test]
     fn removing_a_fault_releases_what_it_holds() {
         let mut set = set([FaultKind::Stall { ms: None }.into()]);
-        let hit = set.strike("GET", "/", false).unwrap();
+        let hit = set.strike("GET", "/", false, false).unwrap();
         assert!(hit.released.has_changed().is_ok());
         assert!(set.remove(FaultId(0)));
         assert!(hit.released.has_changed().is_err());

@@ -36,6 +36,9 @@ pub struct Fault {
     pub path: Option<String>,
     /// Only requests whose path and query contain this. Default: every path.
     pub path_contains: Option<String>,
+    /// True: only requests on a connection that had another before; false: only first ones.
+    /// Default: both.
+    pub reused: Option<bool>,
     /// How many matching requests pass before the fault acts; 0 by default.
     pub skip: u64,
     /// After how many hits the fault stops acting; none (default): never. What it holds (stalled
@@ -48,12 +51,13 @@ struct Matcher {
     method: Option<String>,
     path: Option<String>,
     path_contains: Option<String>,
+    reused: Option<bool>,
     #[serde(default)]
     skip: u64,
     times: Option<u64>,
 }
 
-const MATCHER: [&str; 5] = ["method", "path", "path_contains", "skip", "times"];
+const MATCHER: [&str; 6] = ["method", "path", "path_contains", "reused", "skip", "times"];
 
 // Derived code cannot refuse unknown keys of a flattened enum, and a misspelt key in a scenario
 // would turn a fault into another one in silence.
@@ -75,6 +79,7 @@ impl TryFrom<Map<String, Value>> for Fault {
             method: matcher.method,
             path: matcher.path,
             path_contains: matcher.path_contains,
+            reused: matcher.reused,
             skip: matcher.skip,
             times: matcher.times,
         };
@@ -106,6 +111,7 @@ impl From<FaultKind> for Fault {
             method: None,
             path: None,
             path_contains: None,
+            reused: None,
             skip: 0,
             times: None,
         }
@@ -131,6 +137,12 @@ impl Fault {
         self
     }
 
+    /// Meets only requests on a connection that had another before, or only first ones.
+    pub fn reused(mut self, reused: bool) -> Fault {
+        self.reused = Some(reused);
+        self
+    }
+
     /// Lets `requests` matching requests pass first.
     pub fn skip(mut self, requests: u64) -> Fault {
         self.skip = requests;
@@ -144,13 +156,18 @@ impl Fault {
     }
 
     pub(crate) fn has_matcher(&self) -> bool {
-        self.method.is_some() || self.path.is_some() || self.path_contains.is_some()
+        self.method.is_some()
+            || self.path.is_some()
+            || self.path_contains.is_some()
+            || self.reused.is_some()
     }
 
-    pub(crate) fn matches(&self, method: &str, path_and_query: &str) -> bool {
-        self.method
-            .as_deref()
-            .is_none_or(|want| want.eq_ignore_ascii_case(method))
+    pub(crate) fn matches(&self, method: &str, path_and_query: &str, reused: bool) -> bool {
+        self.reused.is_none_or(|want| want == reused)
+            && self
+                .method
+                .as_deref()
+                .is_none_or(|want| want.eq_ignore_ascii_case(method))
             && self
                 .path
                 .as_deref()
@@ -166,13 +183,13 @@ impl Fault {
         let counts = self.skip > 0 || self.times.is_some();
         if self.kind.is_of_the_listener() && (self.has_matcher() || counts) {
             return Err(TwinError::invalid(format!(
-                "`{}` sees no request: leave out method, path, path_contains, skip and times",
+                "`{}` sees no request: leave out method, path, path_contains, reused, skip and times",
                 self.kind.name()
             )));
         }
         if self.kind.is_of_the_handshake() && self.has_matcher() {
             return Err(TwinError::invalid(format!(
-                "`{}` sees no request: leave out method, path and path_contains",
+                "`{}` sees no request: leave out method, path, path_contains and reused",
                 self.kind.name()
             )));
         }

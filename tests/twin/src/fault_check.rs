@@ -14,7 +14,10 @@ impl FaultKind {
     pub(crate) fn is_of_the_listener(&self) -> bool {
         matches!(
             self,
-            FaultKind::Refuse { .. } | FaultKind::ListenNeverAccept | FaultKind::CloseIdle
+            FaultKind::Refuse { .. }
+                | FaultKind::ListenNeverAccept
+                | FaultKind::BlackHole
+                | FaultKind::CloseIdle
         )
     }
 

@@ -27,6 +27,11 @@ pub enum FaultKind {
     /// never answered. When the fault is cleared, what waits in the backlog is accepted and
     /// served, as after a thaw.
     ListenNeverAccept,
+    /// The side is not heard of any more, from one moment to the next: what is sent to it is not
+    /// read, what it would answer does not leave, no connection ends, and connects hang as with
+    /// `listen_never_accept`. Requests that were read before are executed. When the fault is
+    /// cleared, everything goes on, as after a thaw.
+    BlackHole,
     /// The request is read, not executed, and never answered; the connection stays open.
     AcceptNeverAnswer,
     /// The request is executed, then the connection is closed with no byte of answer.
@@ -393,6 +398,7 @@ impl FaultKind {
         match self {
             FaultKind::Refuse { .. } => "refuse",
             FaultKind::ListenNeverAccept => "listen_never_accept",
+            FaultKind::BlackHole => "black_hole",
             FaultKind::AcceptNeverAnswer => "accept_never_answer",
             FaultKind::CommitThenClose { .. } => "commit_then_close",
             FaultKind::CommitThenReset => "commit_then_reset",

@@ -286,9 +286,10 @@ impl Door {
         let method = request.method().as_str();
         self.organization.update(|state| {
             let side = state.side_mut(self.role);
+            let reused = side.is_reused(self.connection.number);
             let met = side
                 .faults
-                .strike_head(method, path, expects, judged_below)?;
+                .strike_head(method, path, reused, expects, judged_below)?;
             side.count_fault(met.name());
             Some(met)
         })

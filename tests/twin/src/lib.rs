@@ -48,6 +48,7 @@ mod fault_check;
 mod fault_kind;
 mod file_column;
 mod frames;
+mod freeze;
 mod gathering;
 mod handshake;
 mod http1;

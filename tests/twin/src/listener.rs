@@ -158,16 +158,17 @@ impl Entrance {
         // Fails only where the peer has ended the connection already.
         let _ = tcp.set_nodelay(true);
         let (command, commands) = watch::channel(Command::Serve);
-        let (connection, met, judged_below) = self.organization.update(|state| {
+        let (connection, met, judged_below, freeze) = self.organization.update(|state| {
             let judged_below = self.organization.common.faults_so_far();
             let side = state.side_mut(self.role);
+            let freeze = side.freeze.clone();
             side.counts.connections += 1;
             let met = side.faults.strike_accept();
             if let Some(met) = &met {
                 side.count_fault(met.name());
             }
             if met == Some(FaultKind::ResetBeforeRequest) {
-                return (None, met, judged_below);
+                return (None, met, judged_below, freeze);
             }
             side.counts.open_connections += 1;
             let connection = side.counts.connections;
@@ -176,12 +177,13 @@ impl Entrance {
                 ConnectionState {
                     command,
                     requests: 0,
+                    has_served: false,
                 },
             );
-            (Some(connection), met, judged_below)
+            (Some(connection), met, judged_below, freeze)
         });
         let reset = ResetOnDrop::default();
-        let socket = socket::Socket::new(tcp, reset.clone());
+        let socket = socket::Socket::new(tcp, reset.clone(), freeze);
         let Some(connection) = connection else {
             return reset.arm();
         };

@@ -179,7 +179,10 @@ impl Organization {
         self.update(|state| {
             let side = state.side_mut(role);
             let hit = match met {
-                None => side.faults.strike(method, path, http2),
+                None => {
+                    let reused = side.is_reused(connection.number);
+                    side.faults.strike(method, path, reused, http2)
+                }
                 Some(_) => None,
             };
             side.counts.received += 1;

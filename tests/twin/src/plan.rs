@@ -131,6 +131,7 @@ impl Plan {
             // These act at the listener and in the handshake; a request can only meet the deaf
             // one's, on a connection that was accepted before.
             FaultKind::Refuse { .. }
+            | FaultKind::BlackHole
             | FaultKind::CloseIdle
             | FaultKind::BreakHandshake { .. }
             | FaultKind::Certificate { .. }

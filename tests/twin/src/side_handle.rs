@@ -146,7 +146,7 @@ impl SideHandle {
             return Ok(id);
         }
         self.organization
-            .update(|state| state.side_mut(self.role).faults.add(id, fault));
+            .update(|state| state.side_mut(self.role).add_fault(id, fault));
         self.listener.reconcile()?;
         if kind
             == (FaultKind::Refuse {
@@ -162,7 +162,7 @@ impl SideHandle {
     pub fn clear_fault(&self, id: FaultId) -> Result<bool, TwinError> {
         let was_set = self
             .organization
-            .update(|state| state.side_mut(self.role).faults.remove(id));
+            .update(|state| state.side_mut(self.role).remove_fault(id));
         self.listener.reconcile()?;
         Ok(was_set)
     }
@@ -170,7 +170,7 @@ impl SideHandle {
     /// Takes every fault off; requests that they hold go on. When this returns the port listens.
     pub fn clear(&self) -> Result<(), TwinError> {
         self.organization
-            .update(|state| state.side_mut(self.role).faults.clear());
+            .update(|state| state.side_mut(self.role).clear_faults());
         self.listener.reconcile()
     }
 

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::freeze::Freeze;
+
 /// How long a closed connection waits for the client to leave.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
@@ -31,11 +33,12 @@ impl ResetOnDrop {
 pub(crate) struct Socket {
     tcp: TcpStream,
     reset: ResetOnDrop,
+    freeze: Freeze,
 }
 
 impl Socket {
-    pub(crate) fn new(tcp: TcpStream, reset: ResetOnDrop) -> Socket {
-        Socket { tcp, reset }
+    pub(crate) fn new(tcp: TcpStream, reset: ResetOnDrop, freeze: Freeze) -> Socket {
+        Socket { tcp, reset, freeze }
     }
 
     /// Sends a FIN, whatever stands above.
@@ -56,29 +59,41 @@ impl Drop for Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        let Socket { tcp, freeze, .. } = self.get_mut();
+        let Some(_pass) = freeze.pass(context) else {
+            return Poll::Pending;
+        };
+        Pin::new(tcp).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        let Socket { tcp, freeze, .. } = self.get_mut();
+        let Some(_pass) = freeze.pass(context) else {
+            return Poll::Pending;
+        };
+        Pin::new(tcp).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Socket { tcp, freeze, .. } = self.get_mut();
+        let Some(_pass) = freeze.pass(context) else {
+            return Poll::Pending;
+        };
+        Pin::new(tcp).poll_shutdown(context)
     }
 }
 

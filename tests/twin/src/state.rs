@@ -11,8 +11,10 @@ use uuid::Uuid;
 use crate::armed::FaultSet;
 use crate::config::{OrganizationConfig, Tokens, Wsdl};
 use crate::counts::Counts;
+use crate::fault::{Fault, FaultId};
 use crate::fault_kind::FaultKind;
 use crate::file_column::{Files, Uploads};
+use crate::freeze::Freeze;
 use crate::replication::{Change, ReplicationLog};
 use crate::role::{Authority, Role};
 use crate::store::{Applied, Key, Store, Version};
@@ -60,6 +62,8 @@ pub(crate) struct ConnectionState {
     pub(crate) command: watch::Sender<Command>,
     /// Requests that are under way on it.
     pub(crate) requests: u64,
+    /// Whether a request has come on it.
+    pub(crate) has_served: bool,
 }
 
 impl ConnectionState {
@@ -75,9 +79,33 @@ pub(crate) struct SideState {
     pub(crate) counts: Counts,
     pub(crate) connections: BTreeMap<u64, ConnectionState>,
     pub(crate) uploads: Uploads,
+    /// Of its sockets.
+    pub(crate) freeze: Freeze,
 }
 
 impl SideState {
+    pub(crate) fn add_fault(&mut self, id: FaultId, fault: Fault) {
+        self.faults.add(id, fault);
+        self.freeze.set(self.faults.is_black_hole());
+    }
+
+    pub(crate) fn remove_fault(&mut self, id: FaultId) -> bool {
+        let was_set = self.faults.remove(id);
+        self.freeze.set(self.faults.is_black_hole());
+        was_set
+    }
+
+    pub(crate) fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.freeze.set(false);
+    }
+
+    /// Whether a request has come on the connection before.
+    pub(crate) fn is_reused(&self, connection: u64) -> bool {
+        let connection = self.connections.get(&connection);
+        connection.is_some_and(|connection| connection.has_served)
+    }
+
     pub(crate) fn count_fault(&mut self, kind: &str) {
         *self.counts.faults.entry(kind.to_owned()).or_default() += 1;
     }
@@ -85,6 +113,7 @@ impl SideState {
     pub(crate) fn begin_request(&mut self, connection: u64) {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.requests += 1;
+            connection.has_served = true;
         }
     }
 

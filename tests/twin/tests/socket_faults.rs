@@ -130,6 +130,64 @@ fn a_deaf_listener_hangs_the_connects_that_do_not_fit() {
 }
 
 #[test]
+fn a_black_hole_silences_what_runs_and_a_thaw_lets_it_go_on() {
+    let (twin, org) = contoso();
+    let side = &org.primary;
+    let mut unread = kept_alive(&twin, side);
+    let mut unanswered = kept_alive(&twin, side);
+    let held = side.fault(FaultKind::Stall { ms: None }).unwrap();
+    unanswered.send(side, "POST", ACCOUNTS, ROW);
+    side.wait_for(Condition::committed(1), LONG).unwrap();
+    side.fault(FaultKind::BlackHole).unwrap();
+    side.clear_fault(held).unwrap();
+    let received = side.counts().received;
+    unread.send(side, "POST", ACCOUNTS, ROW);
+    let queued = Raw::tcp(side).unwrap();
+    let patience = std::time::Duration::from_secs(1);
+    let address = ([127, 0, 0, 1], side.port()).into();
+    let hanging = std::net::TcpStream::connect_timeout(&address, patience)
+        .and_then(|_| std::net::TcpStream::connect_timeout(&address, patience));
+    assert_eq!(kind(&hanging.map(drop)), Some(ErrorKind::TimedOut));
+    assert!(post_answers(&twin, &org.alternate));
+    assert!(unread.is_silent() && unanswered.is_silent());
+    assert_eq!(side.counts().received, received);
+    assert_eq!(side.counts().open_connections, 2);
+    side.clear().unwrap();
+    assert!(unanswered.read_answer().starts_with("HTTP/1.1 204"));
+    assert!(unread.read_answer().starts_with("HTTP/1.1 204"));
+    let mut thawed = Raw::handshake(&twin, side, queued).unwrap();
+    thawed.send(side, "POST", ACCOUNTS, ROW);
+    assert!(thawed.read_answer().starts_with("HTTP/1.1 204"));
+    assert_eq!(side.counts().committed, 3);
+}
+
+#[test]
+fn a_fault_of_reused_connections_meets_the_second_request() {
+    let (twin, org) = contoso();
+    let side = &org.primary;
+    side.fault(Fault::from(FaultKind::CommitThenReset).reused(true))
+        .unwrap();
+    side.fault(
+        Fault::from(FaultKind::ResetBeforeRequest)
+            .reused(true)
+            .method("GET"),
+    )
+    .unwrap();
+    let mut first = Raw::connect(&twin, side).unwrap();
+    first.send(side, "POST", ACCOUNTS, ROW);
+    assert!(first.read_answer().starts_with("HTTP/1.1 204"));
+    first.send(side, "POST", ACCOUNTS, ROW);
+    assert_eq!(kind(&first.read_to_end().1), Some(ConnectionReset));
+    assert_eq!(side.counts().committed, 2);
+    let mut second = Raw::connect(&twin, side).unwrap();
+    second.send(side, "GET", ACCOUNTS, "");
+    assert!(second.read_answer().starts_with("HTTP/1.1 200"));
+    second.send(side, "GET", ACCOUNTS, "");
+    assert_eq!(kind(&second.read_to_end().1), Some(ConnectionReset));
+    assert_eq!(side.counts().received, 3);
+}
+
+#[test]
 fn accept_never_answer_swallows_and_does_not_execute() {
     let (twin, org) = contoso();
     let side = &org.primary;

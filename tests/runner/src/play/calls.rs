@@ -14,42 +14,53 @@ use crate::variables::COUNTER;
 
 impl Player<'_> {
     pub(super) fn start(&mut self, id: String, submit: bool, request: Call) -> Result<(), Wrong> {
+        let client = request.client.clone();
         self.ask_done(Request::Start {
             call: id.clone(),
             submit,
             request,
         })?;
-        self.started.push(id);
+        self.started.push((client, id));
         Ok(())
     }
 
-    pub(super) fn outcome(&mut self, id: &str) -> Result<Answer, Wrong> {
-        self.started.retain(|started| started != id);
-        Ok(self.subject.ask(&Request::Await {
-            call: id.to_owned(),
-        })?)
+    /// A started call's client, and how the call ended.
+    pub(super) fn outcome(&mut self, id: &str) -> Result<(String, Answer), Wrong> {
+        let place = self.started.iter().position(|(_, started)| started == id);
+        let place = place.ok_or_else(|| format!("no call `{id}` was started"))?;
+        let (client, call) = self.started.remove(place);
+        Ok((client, self.subject.ask(&Request::Await { call })?))
     }
 
     /// Compares a call's end, and keeps of it what later steps need.
     pub(super) fn ended(
         &mut self,
+        client: &str,
         expect: &ExpectCall,
         save: &BTreeMap<String, Save>,
         answer: &Answer,
     ) -> Result<(), Wrong> {
         compared(expect.differences(answer), answer)?;
+        let (response, error) = (answer.response.as_ref(), answer.error.as_ref());
+        let id = match response {
+            Some(response) => response.ledger_id,
+            None => error.and_then(|error| error.ledger_id),
+        };
+        if let Some(expected) = expect.ledger() {
+            self.entry(client, expected, id)?;
+        }
         for (name, what) in save {
-            let response = answer
-                .response
-                .as_ref()
-                .ok_or("nothing to save of an error".to_owned())?;
             let value = match what {
-                Save::Header(header) => response.headers.get(header).cloned(),
-                Save::Json(pointer) => serde_json::from_str::<Value>(&response.body)
-                    .ok()
-                    .and_then(|body| body.pointer(pointer)?.as_str().map(str::to_owned)),
+                Save::Header(header) => {
+                    response.and_then(|response| response.headers.get(header).cloned())
+                }
+                Save::Json(pointer) => response.and_then(|response| {
+                    let body = serde_json::from_str::<Value>(&response.body).ok()?;
+                    body.pointer(pointer)?.as_str().map(str::to_owned)
+                }),
+                Save::LedgerId => id.map(|id| id.to_string()),
             };
-            let value = value.ok_or_else(|| format!("the response has no {what:?} to save"))?;
+            let value = value.ok_or_else(|| format!("the answer has no {what:?} to save"))?;
             self.variables.set(name, value);
         }
         Ok(())
@@ -63,7 +74,10 @@ impl Player<'_> {
         request: &Value,
         expect: &BurstCounts,
     ) -> Result<(), Wrong> {
-        let mut got = BurstCounts::default();
+        let mut got = BurstCounts {
+            effects: Some(BTreeMap::new()),
+            ..BurstCounts::default()
+        };
         let mut running: VecDeque<String> = VecDeque::new();
         for index in 0..count {
             let mut variables = self.variables.clone();
@@ -73,14 +87,17 @@ impl Player<'_> {
             if running.len() == concurrency
                 && let Some(oldest) = running.pop_front()
             {
-                got.add(&self.outcome(&oldest)?);
+                got.add(&self.outcome(&oldest)?.1);
             }
             let id = format!("burst-{index}");
             self.start(id.clone(), false, request.call(client))?;
             running.push_back(id);
         }
         for id in running {
-            got.add(&self.outcome(&id)?);
+            got.add(&self.outcome(&id)?.1);
+        }
+        if expect.effects.is_none() {
+            got.effects = None;
         }
         let found =
             (got != *expect).then(|| format!("expected {}, got {}", json(expect), json(&got)));

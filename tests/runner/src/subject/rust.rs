@@ -3,6 +3,7 @@
 mod body;
 mod call;
 mod handler;
+mod ledger;
 mod prepare;
 mod reading;
 mod records;
@@ -15,17 +16,18 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use d365_failover_core::{
-    Client, Error, ItemKind, Pending, Queue, Response, Settings, TokenProvider, TokenRequest,
+    Client, Error, ItemKind, Pending, Queue, Response, Rule, Settings, TokenProvider, TokenRequest,
 };
 use serde_json::Value;
 
 use self::call::{Ready, Sent};
 use self::handler::{Handler, Shared};
+use self::ledger::{ledger, resolve};
 use self::prepare::Hook;
 use self::records::{answer, error_record, state};
 use self::resolver::Names;
 use super::{Broken, Subject};
-use crate::protocol::{Answer, Call, Open, Request, Token};
+use crate::protocol::{Answer, Call, Heard, Open, Request, Token};
 
 /// Far longer than any call of a scenario may take.
 const HANGS: Duration = Duration::from_secs(120);
@@ -36,6 +38,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub struct Rust {
     clients: HashMap<String, Opened>,
     calls: HashMap<String, Started>,
+    /// The clients do without it.
+    rule_off: Option<Rule>,
 }
 
 struct Opened {
@@ -90,6 +94,14 @@ impl Subject for Rust {
                     ..Answer::done()
                 })
             }
+            Request::Ledger { client, selection } => {
+                Ok(ledger(&self.client(client)?.client, *selection))
+            }
+            Request::Resolve {
+                client,
+                id,
+                resolution,
+            } => Ok(resolve(&self.client(client)?.client, *id, *resolution)),
             Request::Prepared { client } => {
                 let hook = self.client(client)?.hook.as_ref();
                 Ok(Answer {
@@ -110,6 +122,14 @@ impl Subject for Rust {
 }
 
 impl Rust {
+    /// Whose clients do without a rule.
+    pub(super) fn without(rule: Rule) -> Rust {
+        Rust {
+            rule_off: Some(rule),
+            ..Rust::default()
+        }
+    }
+
     fn client(&self, name: &str) -> Result<&Opened, Broken> {
         self.clients
             .get(name)
@@ -120,6 +140,9 @@ impl Rust {
         let mut settings = Settings::new(&open.url)?;
         for (key, value) in &open.settings {
             settings.set(key, &text(value))?;
+        }
+        if let Some(rule) = self.rule_off {
+            settings.switch_rule_off(rule);
         }
         let queue = Queue::new(0)?;
         settings.set_queue(Arc::clone(&queue), 0);
@@ -144,6 +167,9 @@ impl Rust {
         if open.on_switched.is_some() {
             mask |= ItemKind::EndpointSwitched.bit();
         }
+        for heard in &open.events {
+            mask |= kind(*heard).bit();
+        }
         client.subscribe(mask)?;
         let shared = Arc::new(Shared::default());
         let handler = Handler {
@@ -152,6 +178,7 @@ impl Rust {
             shared: Arc::clone(&shared),
             on_required: open.on_required,
             on_switched: open.on_switched,
+            mask,
         };
         let handler = Some(thread::spawn(move || handler.run()));
         self.clients.insert(
@@ -253,6 +280,15 @@ impl Rust {
                 .map_err(|_| Broken("the handler thread panicked".into()))?;
         }
         Ok(answer(closed))
+    }
+}
+
+fn kind(heard: Heard) -> ItemKind {
+    match heard {
+        Heard::WriteInDoubt => ItemKind::WriteInDoubt,
+        Heard::DataLossSuspected => ItemKind::DataLossSuspected,
+        Heard::CallRetried => ItemKind::CallRetried,
+        Heard::Throttled => ItemKind::Throttled,
     }
 }
 

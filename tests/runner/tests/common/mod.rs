@@ -1,9 +1,12 @@
-//! What the tests of the runner have in common: a folder of one scenario, and playing it.
+//! What the tests of the runner have in common: a folder of one scenario, and playing it; the
+//! tables that scenarios show.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
-use d365_scenarios::{Run, SubjectKind, load};
+use d365_scenarios::{Run, Scenario, SubjectKind, load};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -44,4 +47,40 @@ pub fn steps_with(step: &Value) -> Vec<Value> {
         json!({"do": "expect_switches",
             "switches": [{"from": "primary", "reason": "endpoint_not_found", "epoch": 1}]}),
     ]
+}
+
+/// What is in a row, and the rows of its variants.
+pub type Rows = [(&'static str, &'static [&'static str])];
+
+/// All that there are.
+pub fn scenarios() -> Vec<Scenario> {
+    load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).unwrap()
+}
+
+/// The files together show these rows: each of them once, and no others.
+pub fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
+    let wanted: BTreeSet<&str> = tables
+        .iter()
+        .flat_map(|rows| rows.iter())
+        .flat_map(|(_, variants)| variants.iter().copied())
+        .collect();
+    let mut shown = BTreeSet::new();
+    for scenario in scenarios
+        .iter()
+        .filter(|s| files.contains(&s.file.as_str()))
+    {
+        let row = scenario.row.as_deref();
+        let row = row.unwrap_or_else(|| panic!("{} shows no row", scenario.title()));
+        assert!(
+            shown.insert(row),
+            "{}: `{row}` is shown twice",
+            scenario.title()
+        );
+    }
+    let missing: Vec<_> = wanted.difference(&shown).collect();
+    let unknown: Vec<_> = shown.difference(&wanted).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "{files:?}: missing {missing:?}, unknown {unknown:?}"
+    );
 }

@@ -82,6 +82,8 @@ fn request(call: &Call) -> Result<Request, Error> {
     if let Some(operation) = &call.operation {
         request.set_operation(Some(operation_of(operation)?));
     }
+    request.set_guarded_create(call.guarded_create);
+    request.set_upsert(call.upsert);
     request.set_streaming(call.stream.is_some());
     Ok(request)
 }

@@ -120,6 +120,8 @@ pub(super) struct Handler {
     pub(super) shared: Arc<Shared>,
     pub(super) on_required: Option<OnRequired>,
     pub(super) on_switched: Option<OnSwitched>,
+    /// What is subscribed.
+    pub(super) mask: u64,
 }
 
 impl Handler {
@@ -130,7 +132,7 @@ impl Handler {
                 ItemKind::EndpointSwitched => self.switched(&item),
                 ItemKind::Completion => self.completed(&mut item),
                 ItemKind::Body => self.read(&item),
-                _ => {}
+                _ => self.heard(&item),
             }
         }
     }
@@ -161,11 +163,17 @@ impl Handler {
         self.shared
             .record(event_record(event, call.then(|| self.call())));
         if self.on_switched == Some(OnSwitched::Unsubscribe) {
-            let required = self
-                .on_required
-                .map_or(0, |_| ItemKind::EndpointSwitchRequired.bit());
             // Failing would show as another event.
-            let _ = self.client.subscribe(required);
+            let _ = self
+                .client
+                .subscribe(self.mask & !ItemKind::EndpointSwitched.bit());
+        }
+    }
+
+    /// An event that is only recorded; nothing comes that was not subscribed.
+    fn heard(&self, item: &Item) {
+        if let Some(event) = item.event() {
+            self.shared.record(event_record(event, None));
         }
     }
 

@@ -49,6 +49,7 @@ pub(super) fn response_record(response: &Response) -> ResponseRecord {
         body_reads: None,
         effect: response.effect().name().to_owned(),
         switched: response.switched(),
+        ledger_id: response.ledger_id(),
         attempts: response.attempts().iter().map(attempt_record).collect(),
     }
 }
@@ -63,6 +64,7 @@ pub(super) fn error_record(error: &Error) -> ErrorRecord {
         http_status: error.fault().and_then(|fault| fault.http_status),
         code: error.fault().and_then(|fault| fault.code),
         body_reads: None,
+        ledger_id: error.ledger_id(),
         attempts: error.attempts().iter().map(attempt_record).collect(),
     }
 }
@@ -98,6 +100,15 @@ pub(super) fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
         epoch: event.epoch,
         reason: event.reason.to_owned(),
         automatic: event.automatic,
+        probed: event.probed.map(|probed| probed.name().to_owned()),
+        ledger_id: event.ledger_id,
+        in_doubt: event.in_doubt,
+        acknowledged: event.acknowledged,
+        retry_after_ms: event
+            .retry_after
+            .map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        method: event.method.clone(),
+        url: event.url.clone(),
         inner,
     }
 }
