@@ -13,14 +13,21 @@ from typing import Any
 import d365_failover
 import pytest
 from d365_failover import EndpointSwitchRequiredEvent, Event
-from subject import PATIENCE, Do, Subject, Subjects
+from subject import PATIENCE, Blocking, Do, OnLoop, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
 
+SUBJECTS = {
+    f"{preset}-{name}": (preset, opened)
+    for preset in ("dotnet", "safe")
+    for name, opened in (("blocking", Blocking), ("asyncio", OnLoop))
+}
 
-@pytest.fixture(params=["dotnet", "safe"])
-def open_subject(open_subject: Subjects, request: pytest.FixtureRequest) -> Subjects:
+
+@pytest.fixture(params=list(SUBJECTS.values()), ids=list(SUBJECTS))
+def open_subject(request: pytest.FixtureRequest) -> Subjects:
     """Each preset keeps the same promises; without hold-down `safe` switches as often as it is asked to."""
-    return functools.partial(open_subject, preset=request.param, hold_down=0.0)
+    preset, opened = request.param
+    return functools.partial(opened, preset=preset, hold_down=0.0)
 
 
 def switch(org: Organization, subject: Subject) -> None:
