@@ -195,11 +195,11 @@ impl<'a> Call<'a> {
                 ));
             }
             // 2. One attempt, there.
-            let mut outcome = self.attempt(&mut place, None).await;
+            let mut outcome = self.attempt(place, None).await;
             // 3. Is there already what an earlier attempt may have created? Does the answer only
             // point elsewhere?
             if self.may_be_its_own(&outcome)
-                && let Some(found) = self.read_back(&mut place).await
+                && let Some(found) = self.read_back(place).await
             {
                 return found;
             }
@@ -371,11 +371,11 @@ impl<'a> Call<'a> {
         true
     }
 
-    /// Sends the request to `place`, or to where calls go when it may leave.
+    /// Sends the request to `place`.
     /// What is sent is the call's own request, or what reads its row back.
     pub(super) async fn attempt(
         &mut self,
-        place: &mut Place,
+        place: Place,
         back: Option<&(Request, Target)>,
     ) -> Outcome {
         let client = self.client;
@@ -385,7 +385,7 @@ impl<'a> Call<'a> {
         };
         let address = client.address(target, place.role);
         let running = self.running.insert(Running {
-            place: *place,
+            place,
             is_foreign: target.foreign().is_some(),
             number: self.attempts.len() + 1,
             address,

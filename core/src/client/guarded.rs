@@ -64,7 +64,7 @@ impl Call<'_> {
 
     /// Reads the row of a guarded create. `None`: it was not found, is another's, or could not be read, and
     /// whether the create was executed is not known.
-    pub(super) async fn read_back(&mut self, place: &mut Place) -> Option<Outcome> {
+    pub(super) async fn read_back(&mut self, place: Place) -> Option<Outcome> {
         let guard = self.class.guard.clone()?;
         let body = self.request.body.bytes().cloned().unwrap_or_default();
         let headers = self.request.headers.clone();

@@ -35,6 +35,16 @@ pub(super) enum Look {
     Go(Option<Probed>),
 }
 
+impl Look {
+    /// This endpoint may be left, if the other one has answered.
+    fn of_other(probed: Option<Probed>) -> Look {
+        match probed {
+            Some(probed) => Look::Go(Some(probed)),
+            None => Look::Stay(Stay::OtherSilent),
+        }
+    }
+}
+
 /// How far two probes of one endpoint have got.
 #[derive(Default)]
 struct Answers {
@@ -65,10 +75,7 @@ impl Inner {
             };
         }
         if !must_confirm {
-            return match self.other_answers(from.role).await {
-                Some(probed) => Look::Go(Some(probed)),
-                None => Look::Stay(Stay::OtherSilent),
-            };
+            return Look::of_other(self.other_answers(from.role).await);
         }
         // What is waited for before the endpoint is asked is no silence of its.
         let authorization = self.credentials(from.role).await.unwrap_or_default();
@@ -99,10 +106,7 @@ impl Inner {
                 }
             }
             if let (true, Some((probed, _))) = (is_dead, answered) {
-                return match probed {
-                    Some(probed) => Look::Go(Some(probed)),
-                    None => Look::Stay(Stay::OtherSilent),
-                };
+                return Look::of_other(probed);
             }
         }
     }

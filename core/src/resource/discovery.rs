@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method};
 use tokio::time::timeout;
 use url::Url;
 
-use super::transport::{Address, Exchange, Progress, Reads, SendBody, Transport};
+use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{PolicyDocument, read_policy_document};
 use crate::{Cause, FailoverPolicy, Fault};
 
@@ -73,19 +72,7 @@ async fn read_document(
         HeaderValue::from_static("text/xml, application/wsdl+xml, */*;q=0.1"),
     );
     let progress = Progress::default();
-    let exchange = Exchange {
-        address: &address,
-        method: &Method::GET,
-        headers: &headers,
-        body: &|| SendBody::bytes(Bytes::new()),
-        is_read_while_sent: false,
-        max_idle: Duration::MAX,
-        is_whole: &|| true,
-        gate: None,
-        decodes: false,
-        reads: Reads::All(LARGEST, &|_, _| true),
-        progress: &progress,
-    };
+    let exchange = Exchange::get(&address, &headers, LARGEST, &progress);
     transport.exchange(&exchange, None).await?;
     let (head, body) = progress
         .take_answer()

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use tokio::time::timeout;
 
-use super::transport::{Address, Exchange, Progress, Reads, SendBody, Transport};
+use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{classify, is_marked_by_service};
 use crate::{Cause, Fault, Probed};
 
@@ -38,19 +37,7 @@ pub(crate) async fn probe(
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
-    let exchange = Exchange {
-        address,
-        method: &Method::GET,
-        headers: &headers,
-        body: &|| SendBody::bytes(Bytes::new()),
-        is_read_while_sent: false,
-        max_idle: Duration::ZERO,
-        is_whole: &|| true,
-        gate: None,
-        decodes: false,
-        reads: Reads::All(LARGEST, &|_, _| true),
-        progress,
-    };
+    let exchange = Exchange::get(address, &headers, LARGEST, progress);
     let exchanging = timeout(limit, transport.exchange_apart(&exchange));
     exchanging.await.unwrap_or_else(|_| {
         let message = format!("no answer to a probe within {} ms", limit.as_millis());

@@ -23,6 +23,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Uri};
@@ -85,6 +86,30 @@ pub(crate) enum Reads<'a> {
     All(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
     /// Nothing, but of a failure so many bytes.
     Failures(usize),
+}
+
+impl<'a> Exchange<'a> {
+    /// A read of the library's own, of at most `most` bytes.
+    pub(crate) fn get(
+        address: &'a Address,
+        headers: &'a HeaderMap,
+        most: usize,
+        progress: &'a Progress,
+    ) -> Exchange<'a> {
+        Exchange {
+            address,
+            method: &Method::GET,
+            headers,
+            body: &|| SendBody::bytes(Bytes::new()),
+            is_read_while_sent: false,
+            max_idle: Duration::MAX,
+            is_whole: &|| true,
+            gate: None,
+            decodes: false,
+            reads: Reads::All(most, &|_, _| true),
+            progress,
+        }
+    }
 }
 
 impl Transport {
