@@ -82,7 +82,7 @@ pub struct Settings {
 
 impl Settings {
     /// The names that [`set`](Settings::set) takes.
-    pub const NAMES: [&'static str; 33] = [
+    pub const NAMES: &'static [&'static str] = &[
         "allowed_hosts",
         "alternate_url",
         "attempt_timeout_ms",
