@@ -34,6 +34,14 @@ fn the_web_api() {
         ("PATCH", ROW, &[("if-match", " * ")], Idempotent, None),
         ("PATCH", ROW, &[("if-match", "")], Idempotent, None),
         ("PATCH", ROW, &[ETAG, ("if-match", "*")], Idempotent, None),
+        // No condition, whatever stands beside it.
+        ("PATCH", ROW, &[("if-match", "null"), ("if-none-match", "null")], Idempotent, None),
+        ("PATCH", ROW, &[("if-match", " \"NULL\" "), ("if-match", "Null, null")], Idempotent, None),
+        ("PATCH", ROW, &[("if-match", "null"), ("if-match", "*")], Idempotent, None),
+        ("PATCH", ROW, &[ETAG, ("if-match", "null"), ("if-match", "")], Guarded, version(ROW)),
+        ("DELETE", ROW, &[("if-match", "null, W/\"1\""), ("if-none-match", "null")], Guarded, version(ROW)),
+        ("PATCH", ROW, &[("if-none-match", "null"), STAR], Guarded, created(ROW)),
+        ("PATCH", ROW, &[("if-none-match", "null, *"), ("if-match", "null")], Guarded, created(ROW)),
         ("PATCH", ROW, &[("if-none-match", "W/\"1\"")], Idempotent, None),
         ("PUT", ROW, &[STAR], Idempotent, None),
         ("PATCH", ROW, &[STAR], Guarded, created(ROW)),
@@ -104,6 +112,8 @@ fn batches() {
         "POST /api/data/v9.2/accounts HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{}";
     const CREATE: &str = "PATCH /accounts(1) HTTP/1.1\r\nIf-None-Match: *\r\n\r\n{}";
     const GUARDED: &str = "PATCH /accounts(1) HTTP/1.1\r\nif-match:W/\"1\"\r\n\r\n{}";
+    const NULL: &str =
+        "PATCH /accounts(1) HTTP/1.1\r\nIf-Match: null\r\nIf-None-Match: \"Null\"\r\n\r\n{}";
     const MERGE: &str = "POST /accounts(1) HTTP/1.1\r\nX-HTTP-Method: MERGE\r\n\r\n{}";
     let end = "--b--\r\n";
     let table = [
@@ -127,6 +137,7 @@ fn batches() {
         ),
         (format!("{}{end}", request_part(DELETE)), Idempotent),
         (format!("{}{end}", change_set(&[MERGE])), Idempotent),
+        (format!("{}{end}", change_set(&[NULL])), Idempotent),
         (format!("{}{end}", change_set(&[PATCH, POST])), Unsafe),
         (format!("{}{}{end}", get("/a"), request_part(POST)), Unsafe),
         (format!("{}{end}", change_set(&[CREATE])), Unsafe),

@@ -41,13 +41,26 @@ impl Conditions {
         if_match: impl Iterator<Item = &'a [u8]>,
         mut if_none_match: impl Iterator<Item = &'a [u8]>,
     ) -> Conditions {
-        let mut versions = if_match.map(<[u8]>::trim_ascii).peekable();
+        let mut versions = if_match.flat_map(conditions).peekable();
         Conditions {
-            creates_only: if_none_match.any(|value| value.trim_ascii() == b"*"),
-            has_version: versions.peek().is_some()
-                && versions.all(|version| !version.is_empty() && version != b"*"),
+            creates_only: if_none_match.any(|value| conditions(value).any(|tag| tag == b"*")),
+            has_version: versions.peek().is_some() && versions.all(|version| version != b"*"),
         }
     }
+}
+
+/// The conditions in the value of an `If-Match` or `If-None-Match`. `null` is none: pages of
+/// Microsoft's have every request send `If-None-Match: null`, and the service passes over it.
+pub(crate) fn conditions(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_condition = |tag: &&[u8]| {
+        let quoted = tag
+            .strip_prefix(b"\"")
+            .and_then(|tag| tag.strip_suffix(b"\""));
+        let word = quoted.unwrap_or(tag).trim_ascii();
+        !word.is_empty() && !word.eq_ignore_ascii_case(b"null")
+    };
+    let tags = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tags.filter(is_condition)
 }
 
 /// What a repeat of a request with this method does.

@@ -5,6 +5,7 @@ use http::header::{HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method};
 use uuid::Uuid;
 
+use super::update_guard::is_conditional;
 use super::{Rewritten, Splice, spliced};
 use crate::operation::web_api::{self, Service};
 use crate::operation::{Guard, Row};
@@ -79,12 +80,13 @@ pub(crate) fn guarded_create(
     {
         return Err(OTHER_METHOD);
     }
-    if headers.contains_key(IF_MATCH) {
+    if is_conditional(headers, &IF_MATCH) {
         return Err(CONDITION);
     }
     let set = web_api::without_query(url);
     let row = format!("{}({id})", set.trim_end_matches('/'));
     let mut headers = headers.clone();
+    headers.remove(IF_MATCH);
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
     Ok(GuardedCreate {
         request: Rewritten {

@@ -337,8 +337,11 @@ fn retrieve(
     Ok(reply)
 }
 
+/// What a conditional header names. `null` is passed over, as Dataverse does.
 fn named_in(headers: &HeaderMap, header: http::HeaderName) -> Option<&str> {
-    headers.get(header)?.to_str().ok().map(str::trim)
+    let values = headers.get_all(header).into_iter();
+    let mut values = values.filter_map(|value| Some(value.to_str().ok()?.trim()));
+    values.find(|value| !value.is_empty() && !value.eq_ignore_ascii_case("null"))
 }
 
 /// `If-Match`: the row must be there, and be of that version.
@@ -381,7 +384,7 @@ fn patch(session: &mut Session<'_>, set: &str, named: RowKey, request: &Request<
             check_if_match(session, &key, headers)?;
             key
         }
-        Err(missing) if headers.contains_key(IF_MATCH) => return Err(missing),
+        Err(missing) if named_in(headers, IF_MATCH).is_some() => return Err(missing),
         Err(_) => Key {
             entity: logical_name(set),
             id: chosen_id(&logical_name(set), &row)?.unwrap_or_else(Uuid::new_v4),
