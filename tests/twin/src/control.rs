@@ -29,6 +29,7 @@ use crate::org_handle::OrgHandle;
 use crate::proxy::{Proxy, ProxyCondition, ProxyConfig, ProxyFault};
 use crate::replication::Replication;
 use crate::role::{Authority, Role};
+use crate::routes;
 use crate::twin::Datacenter;
 
 /// The endpoint's socket, before and while it serves.
@@ -96,10 +97,11 @@ async fn handle(
         let call = Call {
             datacenter: &datacenter,
             asked_to_end: &ends,
+            path: head.uri.path(),
             query,
             body: &body,
         };
-        call.route(&head.method, head.uri.path())
+        call.route(&head.method)
     })
     .await
     .unwrap_or(Err(Refusal::Twin(TwinError::Stopped)));
@@ -120,7 +122,7 @@ async fn handle(
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(crate) enum Refusal {
     #[error("{0}")]
     Twin(#[from] TwinError),
     #[error("{0}")]
@@ -141,7 +143,7 @@ impl Refusal {
     }
 }
 
-type Answer = Result<Value, Refusal>;
+pub(crate) type Answer = Result<Value, Refusal>;
 
 fn to_json(value: impl Serialize) -> Answer {
     serde_json::to_value(value).map_err(|error| Refusal::Malformed(error.to_string()))
@@ -197,101 +199,119 @@ struct SetWsdl {
     wsdl: Wsdl,
 }
 
-const ROUTES: &str = "GET /state /journal /rows /duplicates /wait, POST /faults /clear /authority \
-                      /replication /replicate /tokens /wsdl /orgs /shutdown, DELETE /faults/{id}, GET \
-                      /proxy_journal /proxy_wait, POST /proxies /proxy_faults /proxy_clear";
+fn done() -> Answer {
+    Ok(json!({}))
+}
 
 /// One request to the endpoint.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     datacenter: &'a Datacenter,
     asked_to_end: &'a AtomicBool,
+    path: &'a str,
     query: &'a str,
     body: &'a [u8],
 }
 
 impl Call<'_> {
-    fn route(&self, method: &Method, path: &str) -> Answer {
-        let done = || Ok(json!({}));
-        match (method.as_str(), path) {
-            ("GET", "/state") => to_json(self.datacenter.describe()),
-            ("GET", "/journal") => self.journal(),
-            ("GET", "/rows") => to_json(self.asked_org()?.rows()),
-            ("GET", "/duplicates") => to_json(self.asked_org()?.duplicates()),
-            ("GET", "/wait") => self.wait(),
-            ("POST", "/faults") => self.set_fault(),
-            ("DELETE", path) if path.starts_with("/faults/") => self.clear_fault(path),
-            ("POST", "/clear") => self.clear(),
-            ("POST", "/authority") => {
-                let SetAuthority {
-                    org,
-                    active,
-                    passive,
-                } = self.read()?;
-                let org = self.datacenter.org(&org)?;
-                if let Some(passive) = passive {
-                    org.set_passive(passive)?;
-                }
-                org.set_authority(active);
-                done()
-            }
-            ("POST", "/replication") => {
-                let mut keys: Map<String, Value> = self.read()?;
-                let org = self.named_org(&mut keys)?;
-                org.set_replication(from_json::<Replication>(keys.into())?);
-                done()
-            }
-            ("POST", "/replicate") => {
-                let OrgOnly { org } = self.read()?;
-                Ok(json!({"crossed": self.datacenter.org(&org)?.replicate()?}))
-            }
-            ("POST", "/tokens") => {
-                let SetTokens { org, tokens } = self.read()?;
-                self.datacenter.org(&org)?.set_tokens(tokens);
-                done()
-            }
-            ("POST", "/wsdl") => {
-                let SetWsdl { org, wsdl } = self.read()?;
-                self.datacenter.org(&org)?.set_wsdl(wsdl)?;
-                done()
-            }
-            ("POST", "/orgs") => {
-                let config: OrganizationConfig = self.read()?;
-                to_json(self.datacenter.add_organization(config)?.describe())
-            }
-            ("POST", "/proxies") => {
-                let config: ProxyConfig = self.read()?;
-                to_json(self.datacenter.add_proxy(config)?.describe())
-            }
-            ("GET", "/proxy_journal") => {
-                let mut keys = self.asked_keys();
-                to_json(self.named_proxy(&mut keys)?.journal())
-            }
-            ("GET", "/proxy_wait") => {
-                let mut keys = self.asked_keys();
-                let proxy = self.named_proxy(&mut keys)?;
-                let timeout = timeout(&mut keys)?;
-                proxy.wait_for(&from_json::<ProxyCondition>(keys.into())?, timeout)?;
-                to_json(proxy.describe())
-            }
-            ("POST", "/proxy_faults") => {
-                let mut keys: Map<String, Value> = self.read()?;
-                let proxy = self.named_proxy(&mut keys)?;
-                proxy.fault(from_json::<ProxyFault>(keys.into())?)?;
-                done()
-            }
-            ("POST", "/proxy_clear") => {
-                let mut keys: Map<String, Value> = self.read()?;
-                self.named_proxy(&mut keys)?.clear();
-                done()
-            }
-            ("POST", "/shutdown") => {
-                self.asked_to_end.store(true, Ordering::SeqCst);
-                done()
-            }
-            (method, path) => Err(Refusal::NotFound(format!(
-                "no route {method} {path}; there are {ROUTES}"
+    fn route(&self, method: &Method) -> Answer {
+        let path = self.path;
+        match routes::find(method.as_str(), path) {
+            Some(answer) => answer(self),
+            None => Err(Refusal::NotFound(format!(
+                "no route {method} {path}; there are {}",
+                routes::names()
             ))),
         }
+    }
+
+    pub(crate) fn set_authority(&self) -> Answer {
+        let SetAuthority {
+            org,
+            active,
+            passive,
+        } = self.read()?;
+        let org = self.datacenter.org(&org)?;
+        if let Some(passive) = passive {
+            org.set_passive(passive)?;
+        }
+        org.set_authority(active);
+        done()
+    }
+
+    pub(crate) fn set_replication(&self) -> Answer {
+        let mut keys: Map<String, Value> = self.read()?;
+        let org = self.named_org(&mut keys)?;
+        org.set_replication(from_json::<Replication>(keys.into())?);
+        done()
+    }
+
+    pub(crate) fn replicate(&self) -> Answer {
+        let OrgOnly { org } = self.read()?;
+        Ok(json!({"crossed": self.datacenter.org(&org)?.replicate()?}))
+    }
+
+    pub(crate) fn set_tokens(&self) -> Answer {
+        let SetTokens { org, tokens } = self.read()?;
+        self.datacenter.org(&org)?.set_tokens(tokens);
+        done()
+    }
+
+    pub(crate) fn set_wsdl(&self) -> Answer {
+        let SetWsdl { org, wsdl } = self.read()?;
+        self.datacenter.org(&org)?.set_wsdl(wsdl)?;
+        done()
+    }
+
+    pub(crate) fn proxy_wait(&self) -> Answer {
+        let mut keys = self.asked_keys();
+        let proxy = self.named_proxy(&mut keys)?;
+        let timeout = timeout(&mut keys)?;
+        proxy.wait_for(&from_json::<ProxyCondition>(keys.into())?, timeout)?;
+        to_json(proxy.describe())
+    }
+
+    pub(crate) fn set_proxy_fault(&self) -> Answer {
+        let mut keys: Map<String, Value> = self.read()?;
+        let proxy = self.named_proxy(&mut keys)?;
+        proxy.fault(from_json::<ProxyFault>(keys.into())?)?;
+        done()
+    }
+
+    pub(crate) fn state(&self) -> Answer {
+        to_json(self.datacenter.describe())
+    }
+
+    pub(crate) fn rows(&self) -> Answer {
+        to_json(self.asked_org()?.rows())
+    }
+
+    pub(crate) fn duplicates(&self) -> Answer {
+        to_json(self.asked_org()?.duplicates())
+    }
+
+    pub(crate) fn add_organization(&self) -> Answer {
+        let config: OrganizationConfig = self.read()?;
+        to_json(self.datacenter.add_organization(config)?.describe())
+    }
+
+    pub(crate) fn add_proxy(&self) -> Answer {
+        let config: ProxyConfig = self.read()?;
+        to_json(self.datacenter.add_proxy(config)?.describe())
+    }
+
+    pub(crate) fn proxy_journal(&self) -> Answer {
+        to_json(self.named_proxy(&mut self.asked_keys())?.journal())
+    }
+
+    pub(crate) fn clear_proxy(&self) -> Answer {
+        let mut keys: Map<String, Value> = self.read()?;
+        self.named_proxy(&mut keys)?.clear();
+        done()
+    }
+
+    pub(crate) fn shut_down(&self) -> Answer {
+        self.asked_to_end.store(true, Ordering::SeqCst);
+        done()
     }
 
     fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
@@ -322,7 +342,7 @@ impl Call<'_> {
         }
     }
 
-    fn journal(&self) -> Answer {
+    pub(crate) fn journal(&self) -> Answer {
         let mut entries = self.datacenter.journal();
         for (name, value) in self.asked() {
             match (name.as_str(), value.parse::<u64>()) {
@@ -356,7 +376,7 @@ impl Call<'_> {
         Ok(self.datacenter.proxy(&name)?)
     }
 
-    fn wait(&self) -> Answer {
+    pub(crate) fn wait(&self) -> Answer {
         let mut keys = self.asked_keys();
         let org = self.named_org(&mut keys)?;
         let side = keys.remove("side").unwrap_or(Value::Null);
@@ -369,7 +389,7 @@ impl Call<'_> {
         to_json(side.counts())
     }
 
-    fn set_fault(&self) -> Answer {
+    pub(crate) fn set_fault(&self) -> Answer {
         let mut keys: Map<String, Value> = self.read()?;
         let org = self.named_org(&mut keys)?;
         let role: Role = from_json(keys.remove("side").unwrap_or(Value::Null)).map_err(|_| {
@@ -379,8 +399,8 @@ impl Call<'_> {
         Ok(json!({"fault_id": id}))
     }
 
-    fn clear_fault(&self, path: &str) -> Answer {
-        let id = path.trim_start_matches("/faults/");
+    pub(crate) fn clear_fault(&self) -> Answer {
+        let id = self.path.trim_start_matches("/faults/");
         let unknown = || Refusal::NotFound(format!("fault {id} is not set: see GET /state"));
         let id = FaultId(id.parse().map_err(|_| unknown())?);
         if self.datacenter.clear_fault(id)? {
@@ -390,7 +410,7 @@ impl Call<'_> {
         }
     }
 
-    fn clear(&self) -> Answer {
+    pub(crate) fn clear(&self) -> Answer {
         let ClearFaults { org, side } = match self.body {
             [] => ClearFaults {
                 org: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use h2::Reason;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -59,7 +60,12 @@ impl Drop for InFlight {
 }
 
 /// Receives a request and says how it ends; the request is in flight as long as the guard lives.
-pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> (Ending, InFlight) {
+/// What is not admitted when its turn has come is refused.
+pub(crate) async fn exchange(
+    door: Door,
+    request: Request<Bytes>,
+    admit: impl FnOnce() -> bool + Send + 'static,
+) -> (Ending, InFlight) {
     let (seq, hit) = door
         .organization
         .receive(door.role, door.connection, &request, None);
@@ -74,7 +80,7 @@ pub(crate) async fn exchange(door: Door, request: Request<Bytes>) -> (Ending, In
         None => (Plan::healthy(), watch::channel(()).1),
     };
     // A task of its own, so that a client that leaves does not undo what its request started.
-    let execution = tokio::spawn(execute(door, seq, request, plan, released));
+    let execution = tokio::spawn(execute(door, seq, request, plan, released, admit));
     let ending = execution.await.unwrap_or(Ending::End(End::Reset));
     (ending, in_flight)
 }
@@ -94,7 +100,7 @@ pub(crate) async fn exchange_at_head(
         status: None,
     };
     let plan = Plan::of(kind, Service::of(request.uri()));
-    let ending = execute(door, seq, request, plan, watch::channel(()).1).await;
+    let ending = execute(door, seq, request, plan, watch::channel(()).1, || true).await;
     (ending, in_flight)
 }
 
@@ -104,11 +110,16 @@ async fn execute(
     mut request: Request<Bytes>,
     plan: Plan,
     released: watch::Receiver<()>,
+    admit: impl FnOnce() -> bool,
 ) -> Ending {
     if let Some(hold) = plan.hold_before {
         hold.wait(released.clone()).await;
     }
     bulk::prepare(&mut request).await;
+    if plan.is_processed() && !admit() {
+        let code = Reason::REFUSED_STREAM.into();
+        return Ending::RstStream { code };
+    }
     let served = plan.execute.then(|| serve(&door, seq, &request));
     if let Some(hold) = plan.hold_after {
         hold.wait(released.clone()).await;

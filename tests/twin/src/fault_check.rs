@@ -158,6 +158,16 @@ impl FaultKind {
                     self.name()
                 )));
             }
+            FaultKind::RstStream {
+                code: 7 | 13,
+                commit: true,
+                ..
+            } => {
+                return Err(TwinError::invalid(
+                    "`rst_stream`: codes 7 and 13 say that nothing was executed: take another \
+                     `code` under `commit`",
+                ));
+            }
             FaultKind::SlowDrip { bytes: 0, .. } => {
                 return Err(TwinError::invalid(
                     "`slow_drip`: 0 bytes never end: take 1 or more",

@@ -268,8 +268,11 @@ pub enum FaultKind {
         /// The error code as a number; 0 (NO_ERROR) by default.
         #[serde(default)]
         code: u32,
-        /// Which requests the GOAWAY says may have been executed; `below` by default. It is said
-        /// of later streams as well, so let no other request be under way on the connection.
+        /// Which requests the GOAWAY says may have been executed; `below` by default. It tells the
+        /// truth: the number is raised to the highest stream of the connection that is processed,
+        /// the request's own under `commit` among them, and later ones are never executed. Where
+        /// a later one is processed, a request that is not is told so by RST_STREAM with
+        /// REFUSED_STREAM.
         #[serde(default)]
         last_stream: LastStream,
         /// Whether the request is executed before; false by default.
@@ -281,7 +284,8 @@ pub enum FaultKind {
     },
     /// HTTP/2 only: the request's stream is reset; the connection lives on.
     RstStream {
-        /// The error code as a number; 7 (REFUSED_STREAM) by default.
+        /// The error code as a number; 7 (REFUSED_STREAM) by default. Under `commit` another than
+        /// 7 and 13, which say that the request was not processed.
         #[serde(default = "refused_stream")]
         code: u32,
         /// Whether the request is executed before; false by default.
@@ -310,7 +314,7 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LastStream {
-    /// The one before the request's own: it was not executed, says the GOAWAY.
+    /// The one before the request's own, which was not executed.
     #[default]
     Below,
     /// The request's own.

@@ -207,7 +207,7 @@ impl Server {
             }
         }
         let request = gathering.request(head);
-        let (ending, in_flight) = exchange(self.door.clone(), request).await;
+        let (ending, in_flight) = exchange(self.door.clone(), request, || true).await;
         if matches!(ending, Ending::NeverAnswer) {
             return std::future::pending::<Result<_, Infallible>>()
                 .await

@@ -12,6 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tokio::sync::watch;
 
+use crate::admission::Admission;
 use crate::content::{Answer, Content};
 use crate::delivery::{End, Manner, Staged};
 use crate::exchange::{Door, InFlight, exchange, exchange_at_head};
@@ -71,6 +72,7 @@ impl Server {
     ) -> Option<End> {
         let mut command = self.command.clone();
         let first = AtomicBool::new(true);
+        let admission = Admission::default();
         let mut streams = FuturesUnordered::new();
         let mut drains = false;
         loop {
@@ -101,6 +103,7 @@ impl Server {
                     let stream = Stream {
                         door: self.door.clone(),
                         id: respond.stream_id().as_u32(),
+                        admission: admission.clone(),
                         tap: tap.clone(),
                         respond,
                     };
@@ -129,6 +132,7 @@ impl Server {
 struct Stream {
     door: Door,
     id: u32,
+    admission: Admission,
     tap: FrameTap,
     respond: SendResponse<Bytes>,
 }
@@ -175,7 +179,9 @@ impl Stream {
             }
         }
         read(&mut body, &mut gathering, u64::MAX).await?;
-        let exchanging = exchange(self.door.clone(), gathering.request(head));
+        let (admission, id) = (self.admission.clone(), self.id);
+        let admit = move || admission.admit(id);
+        let exchanging = exchange(self.door.clone(), gathering.request(head), admit);
         let (ending, in_flight) = tokio::select! {
             exchanged = exchanging => exchanged,
             gone = reset_by_client(&mut self.respond) => return gone,
@@ -193,21 +199,34 @@ impl Stream {
                 Ok(Fate::LivesOn)
             }
             Ending::GoAway(go_away) => {
-                self.go_away(go_away).await;
+                let last = self.go_away(go_away).await;
+                let disowns = go_away.last_stream == LastStream::Below && !go_away.committed;
+                if disowns && last >= self.id {
+                    // A later one is processed, so the GOAWAY cannot say it of this one.
+                    self.respond.send_reset(Reason::REFUSED_STREAM);
+                }
                 Ok(Fate::Drains)
             }
             Ending::NeverAnswer => reset_by_client(&mut self.respond).await,
         }
     }
 
-    /// Says goodbye; a client that is gone does not hear it.
-    async fn go_away(&self, GoAway { code, last_stream }: GoAway) {
-        let last = match last_stream {
+    /// Says goodbye; a client that is gone does not hear it. Returns the last stream that it
+    /// named.
+    async fn go_away(
+        &self,
+        GoAway {
+            code, last_stream, ..
+        }: GoAway,
+    ) -> u32 {
+        let wanted = match last_stream {
             LastStream::Below => self.id.saturating_sub(2),
             LastStream::Ours => self.id,
             LastStream::Max => u32::MAX >> 1,
         };
+        let last = self.admission.disown_above(wanted);
         let _ = self.tap.inject(go_away(last, code)).await;
+        last
     }
 
     fn send_head(

@@ -25,6 +25,7 @@
 //! # Ok::<(), d365_twin::TwinError>(())
 //! ```
 
+mod admission;
 mod alternate_key;
 mod armed;
 mod batch;
@@ -68,6 +69,7 @@ mod proxy_server;
 mod replication;
 mod reply;
 mod role;
+mod routes;
 mod service;
 mod session;
 mod side_handle;
@@ -100,6 +102,7 @@ pub use proxy::{
 };
 pub use replication::{Replication, ReplicationMode};
 pub use role::{Authority, Role};
+pub use routes::control_routes;
 pub use side_handle::{SideDescription, SideHandle};
 pub use state::{Duplicate, RowView};
 pub use twin::{Datacenter, Twin, TwinDescription};

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// A twin datacenter that plays the primary and the alternate of Dynamics 365 organizations.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = control_help())]
 struct Arguments {
     /// JSON file with a `TwinConfig`: {"organizations": [{"name": "contoso", ...}], ...}.
     #[arg(long)]
@@ -29,6 +29,14 @@ struct Arguments {
     /// End when standard input ends, so that no twin outlives the process that started it.
     #[arg(long)]
     stdin_eof: bool,
+}
+
+/// What follows the options in `--help`.
+fn control_help() -> String {
+    format!(
+        "Control endpoint, JSON over plain HTTP; its address is `control_url` in twin.json:\n{}",
+        d365_twin::control_routes()
+    )
 }
 
 #[derive(Debug, Error)]

@@ -36,6 +36,8 @@ pub(crate) enum Ending {
 pub(crate) struct GoAway {
     pub(crate) code: u32,
     pub(crate) last_stream: LastStream,
+    /// Whether the request itself was executed.
+    pub(crate) committed: bool,
 }
 
 /// What is done with a request, in this order.
@@ -123,6 +125,15 @@ impl Plan {
             outcome: Outcome::Instead(ending),
             ..Plan::healthy()
         }
+    }
+
+    /// Whether the client may be told anything but that its request was not processed.
+    pub(crate) fn is_processed(&self) -> bool {
+        let refuses = matches!(
+            self.outcome,
+            Outcome::Instead(Ending::GoAway(_) | Ending::RstStream { .. })
+        );
+        self.execute || !refuses
     }
 
     pub(crate) fn of(kind: &FaultKind, service: Service) -> Plan {
@@ -266,6 +277,7 @@ impl Plan {
                 let go_away = GoAway {
                     code: *code,
                     last_stream: *last_stream,
+                    committed: *commit,
                 };
                 match answered {
                     true => staged(Manner::AfterGoAway(go_away)),

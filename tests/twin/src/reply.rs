@@ -94,7 +94,7 @@ impl ServiceError {
         match service {
             Service::Soap { version, contract } => version.fault(contract, self, None),
             Service::ODataV2 => odata_v2::error(self),
-            Service::WebApi | Service::Wsdl | Service::Bulk | Service::Other => self.odata(),
+            Service::WebApi | Service::Wsdl(_) | Service::Bulk | Service::Other => self.odata(),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) enum Service {
         version: SoapVersion,
         contract: Contract,
     },
-    Wsdl,
+    Wsdl(Contract),
     /// Transfers that no side keeps.
     Bulk,
     Other,
@@ -51,14 +51,12 @@ impl Service {
             let query = uri.query().unwrap_or_default().to_ascii_lowercase();
             query == "wsdl" || query == "singlewsdl" || query.starts_with("wsdl=")
         };
-        if after(path, ORGANIZATION_SERVICE).is_some() && asks_wsdl() {
-            return Service::Wsdl;
-        }
         for (contract, service) in [
             (Contract::Organization, ORGANIZATION_SERVICE),
             (Contract::Discovery, DISCOVERY_SERVICE),
         ] {
             let version = match after(path, service) {
+                Some(_) if asks_wsdl() => return Service::Wsdl(contract),
                 Some("") => SoapVersion::V12,
                 Some(rest) if rest.eq_ignore_ascii_case("/web") => SoapVersion::V11,
                 _ => continue,
@@ -88,7 +86,7 @@ impl Service {
                 contract: Contract::Discovery,
                 ..
             } => "discovery",
-            Service::Wsdl => "wsdl",
+            Service::Wsdl(_) => "wsdl",
             Service::Bulk => "bulk",
             Service::Other => "other",
         }
@@ -104,7 +102,7 @@ impl Service {
             } => soap::subject(version, request.body()),
             Service::ODataV2
             | Service::Soap { .. }
-            | Service::Wsdl
+            | Service::Wsdl(_)
             | Service::Bulk
             | Service::Other => (None, None),
         }
@@ -160,8 +158,9 @@ pub(crate) fn serve(
             _ => plain(request, &base).into(),
         };
     }
-    if service == Service::Wsdl {
+    if let Service::Wsdl(contract) = service {
         return wsdl::answer(
+            contract,
             &state.wsdl,
             &base,
             request.uri().query().unwrap_or_default(),
@@ -190,7 +189,7 @@ pub(crate) fn serve(
         Service::Soap { version, contract } => {
             Ok(soap::answer(&mut session, request, version, contract))
         }
-        Service::Wsdl | Service::Bulk | Service::Other => Err(ServiceError::new(
+        Service::Wsdl(_) | Service::Bulk | Service::Other => Err(ServiceError::new(
             NO_SUCH_RESOURCE,
             404,
             format!(
@@ -273,10 +272,17 @@ mod tests {
                 "/XRMServices/2011/Discovery.svc/web",
                 soap(v11, Contract::Discovery),
             ),
-            ("/XRMServices/2011/Organization.svc?wsdl", Service::Wsdl),
+            (
+                "/XRMServices/2011/Organization.svc?wsdl",
+                Service::Wsdl(Contract::Organization),
+            ),
             (
                 "/XRMServices/2011/Organization.svc?wsdl=wsdl0",
-                Service::Wsdl,
+                Service::Wsdl(Contract::Organization),
+            ),
+            (
+                "/xrmservices/2011/discovery.svc?singleWsdl",
+                Service::Wsdl(Contract::Discovery),
             ),
             (
                 "/XRMServices/2011/OrganizationData.svc/AccountSet",

@@ -36,16 +36,21 @@ impl Contract {
         }
     }
 
-    /// What stands before an operation's name in its action.
-    fn action(self) -> String {
-        let interface = match self {
+    /// The name of the port type.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
             Contract::Organization => "IOrganizationService",
             Contract::Discovery => "IDiscoveryService",
-        };
-        format!("{}/{interface}/", self.namespace())
+        }
     }
 
-    fn fault(self) -> &'static str {
+    /// What stands before an operation's name in its action.
+    pub(crate) fn action(self) -> String {
+        format!("{}/{}/", self.namespace(), self.interface())
+    }
+
+    /// The element of a fault's detail.
+    pub(crate) fn fault(self) -> &'static str {
         match self {
             Contract::Organization => "OrganizationServiceFault",
             Contract::Discovery => "DiscoveryServiceFault",

@@ -1,4 +1,5 @@
-//! The WSDL of the organization service with its failover policy.
+//! The WSDL of the two SOAP services: types, port type and bindings of what the twin plays, and the
+//! organization service's failover policy.
 
 use std::fmt::Write;
 
@@ -7,25 +8,66 @@ use http::header::CONTENT_TYPE;
 
 use crate::config::Wsdl;
 use crate::reply::{Reply, with_body};
+use crate::soap_envelope::Contract;
 use crate::xml::escaped;
 
-const NAMESPACES: &str = r#"xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:wsp="http://schemas.xmlsoap.org/ws/2004/09/policy" xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd" xmlns:tns="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i0="http://schemas.microsoft.com/xrm/2011/Contracts/Services""#;
+const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+const NAMESPACES: &str = r#"xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:wsp="http://schemas.xmlsoap.org/ws/2004/09/policy" xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:contracts="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:generic="http://schemas.datacontract.org/2004/07/System.Collections.Generic" xmlns:serialization="http://schemas.microsoft.com/2003/10/Serialization/""#;
+
+/// What both services' types need.
+const SHARED_TYPES: &str = include_str!("wsdl/shared.xsd");
+
+/// What the document says of a contract.
+struct Service {
+    contract: Contract,
+    name: &'static str,
+    path: &'static str,
+    types: &'static str,
+    operations: &'static [&'static str],
+}
+
+const ORGANIZATION: Service = Service {
+    contract: Contract::Organization,
+    name: "OrganizationService",
+    path: "/XRMServices/2011/Organization.svc",
+    types: include_str!("wsdl/organization.xsd"),
+    operations: &["Create", "Retrieve", "Update", "Delete", "Execute"],
+};
+
+const DISCOVERY: Service = Service {
+    contract: Contract::Discovery,
+    name: "DiscoveryService",
+    path: "/XRMServices/2011/Discovery.svc",
+    types: include_str!("wsdl/discovery.xsd"),
+    operations: &["Execute"],
+};
 
 /// The document that `query` asks for.
-pub(crate) fn answer(wsdl: &Wsdl, base: &str, query: &str) -> Reply {
-    let imported = query.to_ascii_lowercase().starts_with("wsdl=");
+pub(crate) fn answer(contract: Contract, wsdl: &Wsdl, base: &str, query: &str) -> Reply {
+    let query = query.to_ascii_lowercase();
+    let asked = Asked {
+        service: match contract {
+            Contract::Organization => &ORGANIZATION,
+            Contract::Discovery => &DISCOVERY,
+        },
+        wsdl,
+        base: escaped(base).to_string(),
+    };
     let body = if wsdl.unreadable {
         "<wsdl:definitions <<< this is no XML".to_owned()
-    } else if imported {
-        document(
-            "http://schemas.microsoft.com/xrm/2011/Contracts/Services",
-            &policies_and_bindings(wsdl),
-        )
+    } else if query.starts_with("wsdl=") {
+        asked.document(contract.namespace(), &asked.interface())
+    } else if wsdl.imported && query != "singlewsdl" {
+        let import = format!(
+            r#"<wsdl:import namespace="{}" location="{}{}?wsdl=wsdl0"/>"#,
+            contract.namespace(),
+            asked.base,
+            asked.service.path
+        );
+        asked.document(CONTRACTS, &(import + &asked.ports()))
     } else {
-        main_document(
-            wsdl,
-            &format!("{}/XRMServices/2011/Organization.svc", escaped(base)),
-        )
+        let content = asked.interface() + &asked.ports();
+        asked.document(contract.namespace(), &content)
     };
     let builder = Response::builder()
         .status(200)
@@ -33,60 +75,98 @@ pub(crate) fn answer(wsdl: &Wsdl, base: &str, query: &str) -> Reply {
     with_body(builder, body)
 }
 
-fn document(namespace: &str, content: &str) -> String {
-    format!(
-        r#"<?xml version="1.0" encoding="utf-8"?><wsdl:definitions name="OrganizationService" targetNamespace="{namespace}" {NAMESPACES}>{content}</wsdl:definitions>"#
-    )
+struct Asked<'a> {
+    service: &'a Service,
+    wsdl: &'a Wsdl,
+    base: String,
 }
 
-fn main_document(wsdl: &Wsdl, service: &str) -> String {
-    let mut content = String::new();
-    if wsdl.imported {
-        let _ = write!(
-            content,
-            r#"<wsdl:import namespace="http://schemas.microsoft.com/xrm/2011/Contracts/Services" location="{service}?wsdl=wsdl0"/>"#
-        );
-    } else {
-        content.push_str(&policies_and_bindings(wsdl));
+impl Asked<'_> {
+    fn document(&self, namespace: &str, content: &str) -> String {
+        let (name, services) = (self.service.name, self.service.contract.namespace());
+        format!(
+            r#"<?xml version="1.0" encoding="utf-8"?><wsdl:definitions name="{name}" targetNamespace="{namespace}" xmlns:services="{services}" {NAMESPACES}>{content}</wsdl:definitions>"#
+        )
     }
-    content.push_str(r#"<wsdl:service name="OrganizationService">"#);
-    for binding in 0..wsdl.bindings {
-        let _ = write!(
-            content,
-            r#"<wsdl:port name="{name}" binding="i0:{name}"><soap:address location="{service}/web"/></wsdl:port>"#,
-            name = binding_name(binding)
-        );
-    }
-    content.push_str("</wsdl:service>");
-    document("http://schemas.microsoft.com/xrm/2011/Contracts", &content)
-}
 
-fn binding_name(binding: u32) -> String {
-    match binding {
-        0 => "CustomBinding_IOrganizationService".to_owned(),
-        more => format!("CustomBinding_IOrganizationService{more}"),
+    fn binding_name(&self, binding: u32) -> String {
+        let interface = self.service.contract.interface();
+        match binding {
+            0 => format!("CustomBinding_{interface}"),
+            more => format!("CustomBinding_{interface}{more}"),
+        }
     }
-}
 
-fn policies_and_bindings(wsdl: &Wsdl) -> String {
-    let mut content = String::new();
-    let failover = failover_policy(wsdl);
-    for binding in 0..wsdl.bindings {
+    fn ports(&self) -> String {
+        let Service { name, path, .. } = self.service;
+        let mut content = format!(r#"<wsdl:service name="{name}">"#);
+        for binding in 0..self.wsdl.bindings {
+            let _ = write!(
+                content,
+                r#"<wsdl:port name="{name}" binding="services:{name}"><soap:address location="{base}{path}/web"/></wsdl:port>"#,
+                name = self.binding_name(binding),
+                base = self.base
+            );
+        }
+        content + "</wsdl:service>"
+    }
+
+    /// Policies, types, messages, port type and bindings.
+    fn interface(&self) -> String {
+        let Service {
+            contract,
+            types,
+            operations,
+            ..
+        } = self.service;
+        let (interface, fault) = (contract.interface(), contract.fault());
+        let mut content = String::new();
+        let failover = match contract {
+            Contract::Organization => failover_policy(self.wsdl),
+            Contract::Discovery => String::new(),
+        };
+        for binding in 0..self.wsdl.bindings {
+            let _ = write!(
+                content,
+                r#"<wsp:Policy wsu:Id="{}_policy"><wsp:ExactlyOne><wsp:All>{failover}</wsp:All></wsp:ExactlyOne></wsp:Policy>"#,
+                self.binding_name(binding)
+            );
+        }
         let _ = write!(
             content,
-            r#"<wsp:Policy wsu:Id="{}_policy"><wsp:ExactlyOne><wsp:All>{failover}</wsp:All></wsp:ExactlyOne></wsp:Policy>"#,
-            binding_name(binding)
+            r#"<wsdl:types>{SHARED_TYPES}{types}</wsdl:types><wsdl:message name="{fault}"><wsdl:part name="detail" element="contracts:{fault}"/></wsdl:message>"#
         );
+        for name in *operations {
+            let _ = write!(
+                content,
+                r#"<wsdl:message name="{name}Input"><wsdl:part name="parameters" element="services:{name}"/></wsdl:message><wsdl:message name="{name}Output"><wsdl:part name="parameters" element="services:{name}Response"/></wsdl:message>"#
+            );
+        }
+        let _ = write!(content, r#"<wsdl:portType name="{interface}">"#);
+        for name in *operations {
+            let _ = write!(
+                content,
+                r#"<wsdl:operation name="{name}"><wsdl:input message="services:{name}Input"/><wsdl:output message="services:{name}Output"/><wsdl:fault name="{fault}" message="services:{fault}"/></wsdl:operation>"#
+            );
+        }
+        content.push_str("</wsdl:portType>");
+        for binding in 0..self.wsdl.bindings {
+            let _ = write!(
+                content,
+                r##"<wsdl:binding name="{binding}" type="services:{interface}"><wsp:PolicyReference URI="#{binding}_policy"/><soap:binding transport="http://schemas.xmlsoap.org/soap/http"/>"##,
+                binding = self.binding_name(binding)
+            );
+            for name in *operations {
+                let _ = write!(
+                    content,
+                    r#"<wsdl:operation name="{name}"><soap:operation soapAction="{action}{name}" style="document"/><wsdl:input><soap:body use="literal"/></wsdl:input><wsdl:output><soap:body use="literal"/></wsdl:output><wsdl:fault name="{fault}"><soap:fault name="{fault}" use="literal"/></wsdl:fault></wsdl:operation>"#,
+                    action = contract.action()
+                );
+            }
+            content.push_str("</wsdl:binding>");
+        }
+        content
     }
-    content.push_str(r#"<wsdl:portType name="IOrganizationService"/>"#);
-    for binding in 0..wsdl.bindings {
-        let _ = write!(
-            content,
-            r##"<wsdl:binding name="{name}" type="i0:IOrganizationService"><wsp:PolicyReference URI="#{name}_policy"/><soap:binding transport="http://schemas.xmlsoap.org/soap/http"/></wsdl:binding>"##,
-            name = binding_name(binding)
-        );
-    }
-    content
 }
 
 fn failover_policy(wsdl: &Wsdl) -> String {
@@ -110,7 +190,12 @@ mod tests {
     use super::*;
 
     fn read(wsdl: &Wsdl, query: &str) -> String {
-        let reply = answer(wsdl, "https://contoso.crm.twin.test", query);
+        let reply = answer(
+            Contract::Organization,
+            wsdl,
+            "https://contoso.crm.twin.test",
+            query,
+        );
         String::from_utf8(reply.into_body().to_vec()).unwrap()
     }
 
@@ -172,10 +257,9 @@ mod tests {
         assert!(main.contains(
             r#"location="https://contoso.crm.twin.test/XRMServices/2011/Organization.svc?wsdl=wsdl0""#
         ));
-        assert_eq!(
-            elements(&read(&wsdl, "wsdl=wsdl0"), "FailoverAvailable"),
-            ["true"]
-        );
+        for whole in ["wsdl=wsdl0", "singleWsdl"] {
+            assert_eq!(elements(&read(&wsdl, whole), "FailoverAvailable"), ["true"]);
+        }
     }
 
     #[test]
@@ -188,5 +272,45 @@ mod tests {
             "wsdl",
         );
         assert!(roxmltree::Document::parse(&text).is_err());
+    }
+
+    /// What zeep, CXF and wsimport look up.
+    #[test]
+    fn every_name_that_is_used_is_defined() {
+        for contract in [Contract::Organization, Contract::Discovery] {
+            let reply = answer(contract, &Wsdl::default(), "https://contoso", "singlewsdl");
+            let text = String::from_utf8(reply.into_body().to_vec()).unwrap();
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let mut defined = std::collections::HashSet::new();
+            for node in document.descendants() {
+                if let (Some(name), Some(parent)) = (node.attribute("name"), node.parent()) {
+                    let target = parent.attribute("targetNamespace").unwrap_or_default();
+                    defined.insert((node.tag_name().name(), target, name));
+                }
+            }
+            let mut looked_up = 0;
+            for node in document.descendants() {
+                for (attribute, kinds) in [
+                    ("element", &["element"][..]),
+                    ("message", &["message"]),
+                    ("binding", &["binding"]),
+                    ("base", &["complexType", "simpleType"]),
+                    ("type", &["complexType", "simpleType", "portType"]),
+                ] {
+                    let Some((prefix, name)) = node
+                        .attribute(attribute)
+                        .and_then(|name| name.split_once(':'))
+                    else {
+                        continue;
+                    };
+                    let namespace = node.lookup_namespace_uri(Some(prefix)).unwrap();
+                    let is_there = |kind: &&str| defined.contains(&(*kind, namespace, name));
+                    let is_there = prefix == "xs" || kinds.iter().any(is_there);
+                    assert!(is_there, "{contract:?}: {attribute} {prefix}:{name}");
+                    looked_up += 1;
+                }
+            }
+            assert!(looked_up > 20, "{contract:?}: {looked_up}");
+        }
     }
 }

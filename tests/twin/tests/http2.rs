@@ -70,12 +70,23 @@ fn what_cannot_be_is_refused() {
     let mut plain = OrganizationConfig::new("contoso");
     (plain.scheme, plain.http2) = (Scheme::Http, true);
     assert!(Twin::start(TwinConfig::new([plain])).is_err());
-    for text in [
-        json!({"kind": "goaway", "answered": true}),
-        json!({"kind": "rst_stream", "partial": true}),
+    for (text, word) in [
+        (json!({"kind": "goaway", "answered": true}), "set `commit`"),
+        (
+            json!({"kind": "rst_stream", "partial": true}),
+            "set `commit`",
+        ),
+        (
+            json!({"kind": "rst_stream", "commit": true}),
+            "another `code`",
+        ),
+        (
+            json!({"kind": "rst_stream", "commit": true, "code": 13}),
+            "another `code`",
+        ),
     ] {
         let error = serde_json::from_value::<Fault>(text).unwrap_err();
-        assert!(error.to_string().contains("set `commit`"), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
     }
 }
 
@@ -144,10 +155,77 @@ fn goaway_at_or_above_the_request_leaves_it_in_doubt() {
 }
 
 #[test]
-fn goaway_can_lie() {
-    let (answer, _, entry, rows) = post_under(json!({"kind": "goaway", "commit": true}));
-    assert!(answer.unwrap_err().is_go_away());
-    assert_eq!((rows, entry.committed), (1, true));
+fn goaway_does_not_lie_of_what_was_executed() {
+    for last_stream in ["below", "ours"] {
+        let text = json!({"kind": "goaway", "commit": true, "last_stream": last_stream});
+        let (answer, _, entry, rows) = post_under(text);
+        let error = answer.unwrap_err();
+        assert!(!(error.is_go_away() && error.is_remote()), "{error:?}");
+        assert_eq!((rows, entry.committed), (1, true));
+    }
+}
+
+/// A request that meets the GOAWAY after later ones of its connection were received.
+#[test]
+fn goaway_spares_later_streams_that_are_executed() {
+    for (text, rows) in [
+        (json!({"kind": "goaway", "times": 1}), 2),
+        (
+            json!({"kind": "goaway", "times": 1, "last_stream": "ours", "commit": true}),
+            3,
+        ),
+    ] {
+        let (twin, org) = http2();
+        let side = &org.primary;
+        let h2 = H2::connect(&twin, side);
+        let (first, mut body) = h2.begin(h2.request(Method::POST, ACCOUNTS), false);
+        side.fault(fault(json!({"kind": "stall", "times": 2})))
+            .unwrap();
+        let later = [h2.post(), h2.post()];
+        side.wait_for(Condition::committed(2), LONG).unwrap();
+        side.fault(fault(text)).unwrap();
+        body.send_data(ROW.into(), true).unwrap();
+        side.wait_for(Condition::received(3), LONG).unwrap();
+        if rows == 2 {
+            let error = h2.answer(first).unwrap_err();
+            assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM), "{error:?}");
+        }
+        side.clear().unwrap();
+        for later in later {
+            assert_eq!(h2.answer(later).unwrap().status, 204);
+        }
+        side.wait_for(Condition::idle(), LONG).unwrap();
+        assert_eq!(org.rows().len(), rows);
+    }
+}
+
+#[test]
+fn goaway_keeps_later_streams_from_being_executed() {
+    for (text, rows) in [
+        (json!({"kind": "goaway", "times": 1}), 0),
+        (
+            json!({"kind": "goaway", "times": 1, "last_stream": "ours", "commit": true}),
+            1,
+        ),
+    ] {
+        let (twin, org) = http2();
+        let side = &org.primary;
+        let h2 = H2::connect(&twin, side);
+        let (_first, mut body) = h2.begin(h2.request(Method::POST, ACCOUNTS), false);
+        side.fault(fault(json!({"kind": "stall_before_commit", "times": 2})))
+            .unwrap();
+        let later = [h2.post(), h2.post()];
+        side.wait_for(Condition::in_flight(2), LONG).unwrap();
+        side.fault(fault(text)).unwrap();
+        body.send_data(ROW.into(), true).unwrap();
+        for later in later {
+            let error = h2.answer(later).unwrap_err();
+            assert!(error.is_go_away() && error.is_remote(), "{error:?}");
+        }
+        side.clear().unwrap();
+        side.wait_for(Condition::idle(), LONG).unwrap();
+        assert_eq!(org.rows().len(), rows);
+    }
 }
 
 #[test]
