@@ -1055,6 +1055,15 @@ d365_status_t d365_error_attempts(const struct d365_error_t *error,
 d365_status_t d365_error_ledger_id(const struct d365_error_t *error, int64_t *id);
 
 /**
+ * What the token provider gave to d365_token_request_fail_with(), where the call has failed for
+ * that: all calls that waited for this token have the same.
+ *
+ * Errors: D365_NOT_AVAILABLE for every other error; D365_NULL_POINTER, and what can be wrong with a
+ * handle.
+ */
+d365_status_t d365_error_provider_data(const struct d365_error_t *error, int64_t *data);
+
+/**
  * Frees an error and ends its views. NULL is fine.
  */
 d365_status_t d365_error_free(struct d365_error_t *error);
@@ -1111,6 +1120,10 @@ d365_status_t d365_settings_new(const char *url,
  * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
  * |                         |                 | chain and its key, read by open              |
  * | `tls_verify`            | `on`            | `on`, `off`                                  |
+ * | `token_precedence`      | `application`   | `application`: a request's own Authorization |
+ * |                         |                 | goes before the token provider's;            |
+ * |                         |                 | `provider`: it is replaced by the token of   |
+ * |                         |                 | the endpoint that the attempt goes to        |
  * | `http2`                 | `on`            | `on`: HTTP/2 where the server speaks it over |
  * |                         |                 | TLS; `off`: only HTTP/1.1                    |
  * | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
@@ -1159,12 +1172,16 @@ d365_status_t d365_settings_set_queue(struct d365_settings_t *settings,
 
 /**
  * Gives the clients of these settings a token provider, which puts `Authorization: Bearer ...` on
- * each attempt, for the endpoint that the attempt goes to.
+ * each attempt, for the endpoint that the attempt goes to. A request that has an Authorization of
+ * its own keeps it, unless the setting `token_precedence` is `provider`.
  *
  * `provider` is called on a thread of the library, neither the caller's nor the one that does I/O,
- * and perhaps on several at a time. It owns the request that it is given, answers it then or
- * later, on any thread, and frees it. A child that is made by fork() inside of it must leave by
- * exec() or _exit().
+ * and perhaps on several at a time: for one endpoint again only when it has answered, or when the
+ * calls that waited for the answer have given up; of questions that are never answered, four at
+ * once and then one a minute, at most 16. It owns the request that it is given, answers it then or
+ * later, on any thread, and frees it. Calls of the same client from inside of it fail at once with
+ * D365_WOULD_DEADLOCK; an answer that comes from a thread of the application's must not wait for
+ * such calls either. A child that is made by fork() inside of it must leave by exec() or _exit().
  *
  * `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
  * settings and all clients that were opened with this provider are gone, or when another provider
@@ -1187,8 +1204,9 @@ d365_status_t d365_settings_set_token_provider(struct d365_settings_t *settings,
  * for this attempt only.
  *
  * `prepare` is called on the thread that is inside d365_client_send(), and for
- * d365_client_submit() on a thread of the library that the call has of its own; by calls of several
- * threads, on several at a time. It holds no lock of the library: it may block, which counts into
+ * d365_client_submit() on a thread of the library, of which a client has at most 64 for the
+ * application's code: calls wait for one within their deadlines. By several calls it is called on
+ * several threads at a time. It holds no lock of the library: it may block, which counts into
  * the call's times, and may call every function, also to send by the same client, which calls it
  * again. It answers 0, or other than 0 to end the call with D365_LOCAL and without failover;
  * d365_outgoing_fail() says why.
@@ -1229,11 +1247,15 @@ d365_status_t d365_token_request_url(const struct d365_token_request_t *request,
 d365_status_t d365_token_request_role(const struct d365_token_request_t *request, int32_t *role);
 
 /**
- * Answers with a token, which is copied. The library keeps it for `expires_in_ms` milliseconds at
- * most; with 0 or less it is used once.
+ * Answers with a token, which is copied: what follows `Bearer` in the header. The library keeps it
+ * for `expires_in_ms` milliseconds at most; with 0, which says that this is not known, for 5
+ * seconds; with less it serves the calls that wait now. A token that an endpoint refuses with 401
+ * is forgotten.
  *
- * Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for an empty
- * token; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+ * Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for a token that is
+ * empty, begins with the word Bearer, or holds white space or other characters that no token has:
+ * the request stays open; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a
+ * handle.
  */
 d365_status_t d365_token_request_reply(struct d365_token_request_t *request,
                                        const char *token,
@@ -1251,6 +1273,18 @@ d365_status_t d365_token_request_fail(struct d365_token_request_t *request,
                                       const char *message,
                                       size_t message_len,
                                       struct d365_error_t **error);
+
+/**
+ * As d365_token_request_fail(), and the errors of the calls tell `data` again, by
+ * d365_error_provider_data(): so the application finds the failure that they come from.
+ *
+ * Errors: as d365_token_request_fail().
+ */
+d365_status_t d365_token_request_fail_with(struct d365_token_request_t *request,
+                                           const char *message,
+                                           size_t message_len,
+                                           int64_t data,
+                                           struct d365_error_t **error);
 
 /**
  * Frees a token request and ends its views. One that was not answered fails its call with
@@ -1497,7 +1531,9 @@ d365_status_t d365_request_free(struct d365_request_t *request);
  * is waited for at most 1 second.
  *
  * Both functions are called, one at a time, on the thread that is inside d365_client_send(), and
- * for d365_client_submit() on a thread of the library that the call has of its own. They hold no
+ * for d365_client_submit() on a thread of the library, of which a client has at most 64 for the
+ * application's code; its completion comes when they have returned. More than 64 submitted calls
+ * whose functions wait for one another can wait for ever. They hold no
  * lock of the library: they may block, during which the call's times run on but end nothing, and
  * may call every function, also to send by the same client. What `read` puts into `buffer` is sent
  * as it is; `buffer` is of no use after it has returned.
@@ -1748,8 +1784,8 @@ d365_status_t d365_client_send(struct d365_client_t *client,
  * `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
  * d365_pending_cancel(). The request stays the caller's and may be freed at once.
  *
- * Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, and what can be wrong with a
- * handle. See also d365_item_result().
+ * Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_WOULD_DEADLOCK from the
+ * client's own token provider, and what can be wrong with a handle. See also d365_item_result().
  */
 d365_status_t d365_client_submit(struct d365_client_t *client,
                                  const struct d365_request_t *request,

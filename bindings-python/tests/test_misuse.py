@@ -69,6 +69,7 @@ def test_an_unknown_setting() -> None:
         {"retry_budget": float("inf")},
         {"replication_window": 86_401},
         {"update_guard": "perhaps"},
+        {"token_precedence": "sdk"},
     ],
 )
 def test_a_setting_out_of_range(setting: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_nati
         ("retry_budget", 1, ("retry_budget", "1")),
         ("replication_window", 300.0, ("replication_window_ms", "300000")),
         ("update_guard", False, ("update_guard", "off")),
+        ("token_precedence", "provider", ("token_precedence", "provider")),
     ],
 )
 def test_translation(name: str, value: Any, pair: tuple[str, str]) -> None:

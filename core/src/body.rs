@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// Gives a body piece by piece. Called on the thread that sends, outside of the library's locks;
-/// it may block, and may call the client.
+/// Gives a body piece by piece. Called on the thread that sends, or for a submitted call on one of
+/// the library's, of which a client has at most 64 for that; outside of the library's locks. It may
+/// block, and may call the client. Submitted calls whose bodies wait for each other hold their
+/// threads: more than 64 of them can wait for ever.
 pub trait BodySource: Send {
     /// Puts the next bytes into `buffer`, which is not empty, and tells how many. 0 is the end.
     ///
@@ -33,8 +35,10 @@ pub(crate) struct BodyReader {
     is_begun: AtomicBool,
     /// Counts who began to send it.
     turn: AtomicU64,
-    /// How long reads have taken in this attempt, in microseconds.
+    /// How long pieces have taken in this attempt, from the asking to the having, in microseconds.
     micros: AtomicU64,
+    /// Since when one is asked for that has not come.
+    asked: Mutex<Option<Instant>>,
     /// Why it could not be sent: what becomes of a body's error is the business of the protocol
     /// that sends it, and HTTP/2 keeps none of its words.
     failure: Mutex<Option<String>>,
@@ -64,6 +68,7 @@ impl BodyReader {
             is_begun: AtomicBool::new(false),
             turn: AtomicU64::new(0),
             micros: AtomicU64::new(0),
+            asked: Mutex::default(),
             failure: Mutex::new(None),
             is_taken: AtomicBool::new(false),
         }
@@ -95,15 +100,25 @@ impl BodyReader {
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut source = lock(&self.source);
         self.is_begun.store(true, Ordering::Release);
-        let begin = Instant::now();
+        self.ask();
         let result = source.read(buffer);
-        let took = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = lock(&self.asked)
+            .take()
+            .unwrap_or_else(Instant::now)
+            .elapsed();
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(took, Ordering::AcqRel);
         result
     }
 
+    /// A piece is asked for: from now on its time counts, also while no thread is free to read it.
+    pub(crate) fn ask(&self) {
+        lock(&self.asked).get_or_insert_with(Instant::now);
+    }
+
     pub(crate) fn time(&self) -> Duration {
-        Duration::from_micros(self.micros.load(Ordering::Acquire))
+        let waited = lock(&self.asked).map_or(Duration::ZERO, |asked| asked.elapsed());
+        Duration::from_micros(self.micros.load(Ordering::Acquire)) + waited
     }
 
     /// Somebody begins to send it, and whoever sent it before has given up. Tells whose turn it is.
@@ -118,6 +133,7 @@ impl BodyReader {
     /// A new attempt begins.
     pub(crate) fn begin(&self) {
         self.micros.store(0, Ordering::Release);
+        *lock(&self.asked) = None;
         *lock(&self.failure) = None;
     }
 

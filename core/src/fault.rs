@@ -216,6 +216,8 @@ pub struct Fault {
     pub code: Option<i32>,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
+    /// What the token provider has given with its failure, if that is why.
+    pub provider_data: Option<i64>,
     /// One line for a person; with the service's own sentence, cut, where it said one.
     pub message: String,
 }
@@ -230,6 +232,7 @@ impl Fault {
             http_status: None,
             code: None,
             retry_after: None,
+            provider_data: None,
             message: message.into(),
         }
     }

@@ -72,7 +72,7 @@ pub use response::Response;
 pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
-pub use settings::{AutoSwitch, Preset, Settings};
+pub use settings::{AutoSwitch, Preset, Settings, TokenPrecedence};
 
 /// The version of this library, as in `d365-failover/VERSION` of the user agent.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -64,6 +64,11 @@ impl Target {
         }
     }
 
+    /// Whether it is on the sibling of the base URL's host: another host of the same endpoint.
+    pub(crate) fn is_at_sibling(&self) -> bool {
+        matches!(&self.0, Place::Endpoint { sibling: true, .. })
+    }
+
     /// Whether it is a service's of the organization, and not a page's or file's.
     pub(crate) fn is_service(&self) -> bool {
         let Place::Endpoint { rest, .. } = &self.0 else {

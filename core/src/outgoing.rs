@@ -9,8 +9,9 @@ use crate::request::parse_header;
 use crate::{Error, Role};
 
 /// Called for each attempt before it is sent, when the endpoint is known: for what depends on the
-/// endpoint (signatures, tokens, absolute URLs in bodies). On the thread that sends, outside of the
-/// library's locks; it may block, and may call the client.
+/// endpoint (signatures, tokens, absolute URLs in bodies). On the thread that sends, or for a
+/// submitted call on one of the library's, of which a client has at most 64 for that; outside of
+/// the library's locks. It may block, and may call the client.
 pub trait Prepare: Send + Sync {
     /// Looks at the attempt and changes it.
     ///

@@ -35,6 +35,15 @@ pub enum AutoSwitch {
     Off,
 }
 
+/// The setting `token_precedence`: whose `Authorization` a call carries that has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenPrecedence {
+    /// The request's own.
+    Application,
+    /// The token provider's.
+    Provider,
+}
+
 /// The settings of a client: the organization's URL, and options by name. Durations are in
 /// milliseconds and their names end in `_ms`.
 #[derive(Clone)]
@@ -76,6 +85,7 @@ pub struct Settings {
     pub(crate) user_agent: String,
     pub(crate) queue: Option<(Arc<Queue>, usize)>,
     pub(crate) token_provider: Option<Arc<dyn TokenProvider>>,
+    pub(crate) token_precedence: TokenPrecedence,
     pub(crate) prepare: Option<Arc<dyn Prepare>>,
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
 }
@@ -112,6 +122,7 @@ impl Settings {
         "replication_window_ms",
         "retry_budget",
         "tls_verify",
+        "token_precedence",
         "update_guard",
         "url_form",
         "user_agent",
@@ -163,6 +174,7 @@ impl Settings {
             user_agent: format!("d365-failover/{VERSION}"),
             queue: None,
             token_provider: None,
+            token_precedence: TokenPrecedence::Application,
             prepare: None,
             resolver: None,
         })
@@ -192,6 +204,7 @@ impl Settings {
     /// | `ca_bundle` | system store | path of a PEM file |
     /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
     /// | `tls_verify` | `on` | `on`, `off` |
+    /// | `token_precedence` | `application` | `application`: a request's own `Authorization` goes before the token provider's; `provider`: it is replaced by the token of the endpoint that the attempt goes to |
     /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
     /// | `decompress` | `on` | `on`: asks for gzip and brotli where the request says nothing of it, and decodes; `off` |
     /// | `proxy` | none | `system` (the environment's), `http://[user:password@]host:port` |
@@ -261,6 +274,13 @@ impl Settings {
             "ca_bundle" => self.ca_bundle = Some(PathBuf::from(value)),
             "tls_verify" => {
                 self.tls_verify = word(key, value, &[("on", true), ("off", false)])?;
+            }
+            "token_precedence" => {
+                let words = [
+                    ("application", TokenPrecedence::Application),
+                    ("provider", TokenPrecedence::Provider),
+                ];
+                self.token_precedence = word(key, value, &words)?;
             }
             "client_certificate" => self.client_certificate = Some(PathBuf::from(value)),
             "connect_to" => {

@@ -80,7 +80,9 @@ fn counted(answer: i64, capacity: usize) -> Result<usize, String> {
 /// is waited for at most 1 second.
 ///
 /// Both functions are called, one at a time, on the thread that is inside d365_client_send(), and
-/// for d365_client_submit() on a thread of the library that the call has of its own. They hold no
+/// for d365_client_submit() on a thread of the library, of which a client has at most 64 for the
+/// application's code; its completion comes when they have returned. More than 64 submitted calls
+/// whose functions wait for one another can wait for ever. They hold no
 /// lock of the library: they may block, during which the call's times run on but end nothing, and
 /// may call every function, also to send by the same client. What `read` puts into `buffer` is sent
 /// as it is; `buffer` is of no use after it has returned.

@@ -133,8 +133,8 @@ pub unsafe extern "C" fn d365_client_send(
 /// `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
 /// d365_pending_cancel(). The request stays the caller's and may be freed at once.
 ///
-/// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, and what can be wrong with a
-/// handle. See also d365_item_result().
+/// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_WOULD_DEADLOCK from the
+/// client's own token provider, and what can be wrong with a handle. See also d365_item_result().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_submit(
     client: *mut d365_client_t,

@@ -273,6 +273,27 @@ pub unsafe extern "C" fn d365_error_ledger_id(
     })
 }
 
+/// What the token provider gave to d365_token_request_fail_with(), where the call has failed for
+/// that: all calls that waited for this token have the same.
+///
+/// Errors: D365_NOT_AVAILABLE for every other error; D365_NULL_POINTER, and what can be wrong with a
+/// handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_error_provider_data(
+    error: *const d365_error_t,
+    data: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let error = handle::get(error)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(data, "data") }?;
+        let fault = error.error.fault();
+        let data = fault.and_then(|fault| fault.provider_data);
+        place.set(data.ok_or_else(|| Failure::absent("provider data"))?);
+        Ok(())
+    })
+}
+
 /// Frees an error and ends its views. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn d365_error_free(error: *mut d365_error_t) -> d365_status_t {

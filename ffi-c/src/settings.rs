@@ -110,6 +110,10 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `client_certificate`    | none            | path of a PEM file with the certificate's    |
 /// |                         |                 | chain and its key, read by open              |
 /// | `tls_verify`            | `on`            | `on`, `off`                                  |
+/// | `token_precedence`      | `application`   | `application`: a request's own Authorization |
+/// |                         |                 | goes before the token provider's;            |
+/// |                         |                 | `provider`: it is replaced by the token of   |
+/// |                         |                 | the endpoint that the attempt goes to        |
 /// | `http2`                 | `on`            | `on`: HTTP/2 where the server speaks it over |
 /// |                         |                 | TLS; `off`: only HTTP/1.1                    |
 /// | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
@@ -181,12 +185,16 @@ pub unsafe extern "C" fn d365_settings_set_queue(
 }
 
 /// Gives the clients of these settings a token provider, which puts `Authorization: Bearer ...` on
-/// each attempt, for the endpoint that the attempt goes to.
+/// each attempt, for the endpoint that the attempt goes to. A request that has an Authorization of
+/// its own keeps it, unless the setting `token_precedence` is `provider`.
 ///
 /// `provider` is called on a thread of the library, neither the caller's nor the one that does I/O,
-/// and perhaps on several at a time. It owns the request that it is given, answers it then or
-/// later, on any thread, and frees it. A child that is made by fork() inside of it must leave by
-/// exec() or _exit().
+/// and perhaps on several at a time: for one endpoint again only when it has answered, or when the
+/// calls that waited for the answer have given up; of questions that are never answered, four at
+/// once and then one a minute, at most 16. It owns the request that it is given, answers it then or
+/// later, on any thread, and frees it. Calls of the same client from inside of it fail at once with
+/// D365_WOULD_DEADLOCK; an answer that comes from a thread of the application's must not wait for
+/// such calls either. A child that is made by fork() inside of it must leave by exec() or _exit().
 ///
 /// `destroy` (may be NULL) is called with `user_data` exactly once, on any thread, when these
 /// settings and all clients that were opened with this provider are gone, or when another provider
@@ -220,8 +228,9 @@ pub unsafe extern "C" fn d365_settings_set_token_provider(
 /// for this attempt only.
 ///
 /// `prepare` is called on the thread that is inside d365_client_send(), and for
-/// d365_client_submit() on a thread of the library that the call has of its own; by calls of several
-/// threads, on several at a time. It holds no lock of the library: it may block, which counts into
+/// d365_client_submit() on a thread of the library, of which a client has at most 64 for the
+/// application's code: calls wait for one within their deadlines. By several calls it is called on
+/// several threads at a time. It holds no lock of the library: it may block, which counts into
 /// the call's times, and may call every function, also to send by the same client, which calls it
 /// again. It answers 0, or other than 0 to end the call with D365_LOCAL and without failover;
 /// d365_outgoing_fail() says why.

@@ -123,11 +123,15 @@ pub unsafe extern "C" fn d365_token_request_role(
     })
 }
 
-/// Answers with a token, which is copied. The library keeps it for `expires_in_ms` milliseconds at
-/// most; with 0 or less it is used once.
+/// Answers with a token, which is copied: what follows `Bearer` in the header. The library keeps it
+/// for `expires_in_ms` milliseconds at most; with 0, which says that this is not known, for 5
+/// seconds; with less it serves the calls that wait now. A token that an endpoint refuses with 401
+/// is forgotten.
 ///
-/// Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for an empty
-/// token; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+/// Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for a token that is
+/// empty, begins with the word Bearer, or holds white space or other characters that no token has:
+/// the request stays open; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a
+/// handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_token_request_reply(
     request: *mut d365_token_request_t,
@@ -140,13 +144,15 @@ pub unsafe extern "C" fn d365_token_request_reply(
         let request = handle::get(request)?;
         // SAFETY: text of the caller's that is valid during the call.
         let token = unsafe { text(token, token_len, "token") }?;
-        if token.is_empty() {
-            return Err(Failure::argument("token: empty"));
+        if let Some(defect) = core::TokenRequest::defect(token) {
+            return Err(Failure::argument(format!("token: {defect}")));
         }
-        let expires_in = u64::try_from(expires_in_ms).ok().filter(|&ms| ms > 0);
-        request
-            .take()?
-            .reply(token.to_owned(), expires_in.map(Duration::from_millis));
+        let expires_in = match u64::try_from(expires_in_ms) {
+            Ok(0) => None,
+            Ok(ms) => Some(Duration::from_millis(ms)),
+            Err(_) => Some(Duration::ZERO),
+        };
+        request.take()?.reply(token.to_owned(), expires_in);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.
@@ -169,6 +175,29 @@ pub unsafe extern "C" fn d365_token_request_fail(
         // SAFETY: text of the caller's that is valid during the call.
         let message = unsafe { text(message, message_len, "message") }?;
         request.take()?.fail(message);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// As d365_token_request_fail(), and the errors of the calls tell `data` again, by
+/// d365_error_provider_data(): so the application finds the failure that they come from.
+///
+/// Errors: as d365_token_request_fail().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_token_request_fail_with(
+    request: *mut d365_token_request_t,
+    message: *const c_char,
+    message_len: usize,
+    data: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: text of the caller's that is valid during the call.
+        let message = unsafe { text(message, message_len, "message") }?;
+        request.take()?.fail_with(message, data);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -124,6 +124,8 @@ struct provider {
     const char *prefix;                 /* NULL: frees without an answer */
     d365_token_request_t *kept;         /* for an answer by another thread */
     int is_keeping;
+    int64_t expires_in_ms;
+    int64_t failure;                    /* not 0: fails with it */
 };
 
 static void reply(struct provider *provider, d365_token_request_t *request)
@@ -132,7 +134,7 @@ static void reply(struct provider *provider, d365_token_request_t *request)
     char token[256];
     OK(d365_token_request_url(request, &url));
     snprintf(token, sizeof token, "%s%s", provider->prefix, strstr(url.data, "://") + 3);
-    OK(d365_token_request_reply(request, token, D365_NTS, 0, NULL));
+    OK(d365_token_request_reply(request, token, D365_NTS, provider->expires_in_ms, NULL));
     STATUS(D365_LATE, d365_token_request_reply(request, token, D365_NTS, 0, NULL));
     STATUS(D365_LATE, d365_token_request_fail(request, "x", 1, NULL));
     OK(d365_token_request_free(request));
@@ -145,7 +147,13 @@ static void provide(void *user_data, d365_token_request_t *request)
     OK(d365_token_request_role(request, &role));
     CHECK(role == D365_ROLE_PRIMARY);
     STATUS(D365_INVALID_ARGUMENT, d365_token_request_reply(request, "", 0, 0, NULL));
-    if (!provider->prefix)
+    STATUS(D365_INVALID_ARGUMENT, d365_token_request_reply(request, "bearer x", 8, 0, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_token_request_reply(request, "x\n", 2, 0, NULL));
+    if (provider->failure) {
+        OK(d365_token_request_fail_with(request, "nobody", 6, provider->failure, NULL));
+        STATUS(D365_LATE, d365_token_request_fail_with(request, "x", 1, 1, NULL));
+        OK(d365_token_request_free(request));
+    } else if (!provider->prefix)
         OK(d365_token_request_free(request));
     else if (!provider->is_keeping)
         reply(provider, request);
@@ -192,19 +200,22 @@ static void tokens(void)
     d365_settings_t *settings;
     d365_client_t *client;
     d365_response_t *response = NULL;
+    d365_error_t *error = NULL;
     pthread_t thread;
     int32_t n = 0;
+    int64_t data = 0;
     memset(&provider, 0, sizeof provider);
     check_tokens("check");
 
     provider.prefix = "twin-token-for-";
+    provider.expires_in_ms = -1;
     client = client_with(&provider, &settings);
     OK(call(client, "GET", whoami, NULL, &response, NULL));
     OK(d365_response_status(response, &n));
     CHECK(n == 200);
     wait_until(&provider.asked, 1);
     OK(d365_response_free(response));
-    OK(call(client, "GET", whoami, NULL, &response, NULL)); /* expires_in_ms was 0: asked again */
+    OK(call(client, "GET", whoami, NULL, &response, NULL)); /* expires_in_ms was -1: asked again */
     wait_until(&provider.asked, 2);
     OK(d365_response_free(response));
     OK(d365_client_free(client));
@@ -224,6 +235,17 @@ static void tokens(void)
     STATUS(D365_AUTHENTICATION, call(client, "GET", whoami, NULL, &response, NULL));
     wait_until(&provider.asked, 1);
     CHECK(provider.destroyed == 0);
+    OK(d365_client_free(client));
+    wait_until(&provider.destroyed, 1);
+
+    memset(&provider, 0, sizeof provider); /* a failure that the call's error names */
+    provider.failure = INT64_C(-9000000000000000001);
+    client = client_with(&provider, &settings);
+    OK(d365_settings_free(settings));
+    STATUS(D365_AUTHENTICATION, call(client, "GET", whoami, NULL, &response, &error));
+    OK(d365_error_provider_data(error, &data));
+    CHECK(data == provider.failure);
+    OK(d365_error_free(error));
     OK(d365_client_free(client));
     wait_until(&provider.destroyed, 1);
 

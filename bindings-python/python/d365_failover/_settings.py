@@ -95,6 +95,9 @@ class _Settings(TypedDict, total=False):
     user_agent: str | None
     token_provider: TokenProvider | None
     """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`."""
+    token_precedence: str | None
+    """`"application"` (default): a request's own Authorization goes before the provider's token. `"provider"`: it is
+    replaced, as is good where an SDK knows only one of the two endpoints."""
 
 
 class Settings(_Settings, total=False):

@@ -225,8 +225,10 @@ impl<'a> Call<'a> {
                 // 5. One switch for all who ask, with its events and handlers, or none.
                 Next::FailOver => {
                     resent.failed_over += 1;
-                    let course = self.client.fail_over(place, fault, self.deadline).await;
-                    course.why()
+                    let client = self.client;
+                    let is_at_sibling = self.target.is_at_sibling();
+                    let course = client.fail_over(place, is_at_sibling, fault, self.deadline);
+                    course.await.why()
                 }
                 Next::Report(evidence, resend) => {
                     let client = self.client;
@@ -276,6 +278,15 @@ impl<'a> Call<'a> {
                     cause: fault.cause,
                 };
                 match after_safe_attempt(&failed, resent, settings.rules_off) {
+                    // What a sibling host does is not what the endpoint's does.
+                    Next::Report(evidence, resend) if self.target.is_at_sibling() => {
+                        let resend = if self.is_last_attempt() {
+                            Resend::No
+                        } else {
+                            resend
+                        };
+                        Next::Report(evidence.min(Evidence::Weak), resend)
+                    }
                     // The last one: its evidence counts all the same.
                     Next::Report(evidence, _) if self.is_last_attempt() => {
                         Next::Report(evidence, Resend::No)

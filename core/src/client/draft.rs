@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use tokio::time::timeout_at;
 
 use super::Inner;
 use super::call::Running;
@@ -17,7 +18,7 @@ use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::wants_update_guard;
 use crate::rule::Rule;
-use crate::{Cause, Fault, Outgoing, Preset, Request, Role};
+use crate::{Cause, Fault, Outgoing, Preset, Request, Role, TokenPrecedence};
 
 pub(super) struct Draft {
     pub(super) headers: HeaderMap,
@@ -107,7 +108,7 @@ impl Inner {
                 body: body.bytes().cloned(),
             };
             let prepare = Arc::clone(prepare);
-            let prepared = at_desk(desk, move || {
+            let prepared = at_desk(desk, time, move || {
                 let mut outgoing = outgoing;
                 prepare.prepare(&mut outgoing).map(|()| outgoing)
             })
@@ -136,7 +137,7 @@ impl Inner {
             Body::Bytes(bytes) => DraftBody::Bytes(bytes),
             Body::Reader(reader) => {
                 let desk = desk.cloned().ok_or_else(no_desk)?;
-                rewind(&reader, &desk).await?;
+                rewind(&reader, &desk, time).await?;
                 DraftBody::Reader(reader, desk)
             }
         };
@@ -168,12 +169,12 @@ impl Inner {
         if self.is_update_to_guard(request, &headers) {
             headers.insert(IF_MATCH, HeaderValue::from_static("*"));
         }
-        // What the application sends itself goes before the provider's token.
         if let Some(tokens) = &self.tokens
-            && !headers.contains_key(AUTHORIZATION)
+            && (self.settings.token_precedence == TokenPrecedence::Provider
+                || !headers.contains_key(AUTHORIZATION))
         {
             let endpoint = self.organization.url(role);
-            let header = pin!(tokens.header(&self.engine, role, endpoint));
+            let header = pin!(tokens.header(role, endpoint));
             let header = time.limit(header, |_, _, limit| {
                 let message = format!("the token provider gave no token {limit}");
                 Fault::new(Cause::NoToken, message)
@@ -213,13 +214,16 @@ impl Inner {
     }
 }
 
-/// Has a job done by the thread that sends. A job that panics has failed.
+/// Has a job of the application's done, within the call's deadline. A job that panics has failed.
 async fn at_desk<T: Send + 'static>(
     desk: Option<&Desk>,
+    time: Time,
     job: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let desk = desk.ok_or_else(no_desk)?;
-    desk.run(job).await.ok_or_else(|| {
+    let done = timeout_at(time.deadline, desk.run(job)).await;
+    let done = done.map_err(|_| local("the application's code took all of the call's time"))?;
+    done.ok_or_else(|| {
         Fault::new(
             Cause::LocalFailure,
             "the application's code for the attempt has panicked",
@@ -227,18 +231,18 @@ async fn at_desk<T: Send + 'static>(
     })
 }
 
-async fn rewind(reader: &Arc<BodyReader>, desk: &Desk) -> Result<(), Fault> {
+async fn rewind(reader: &Arc<BodyReader>, desk: &Desk, time: Time) -> Result<(), Fault> {
     reader.begin();
     if reader.is_begun() {
         let job = Arc::clone(reader);
-        let rewound = at_desk(Some(desk), move || job.rewind()).await?;
+        let rewound = at_desk(Some(desk), time, move || job.rewind()).await?;
         rewound
             .map_err(|error| local(format!("the body's reader could not be rewound: {error}")))?;
     }
     if reader.length == Some(0) {
         // A body of no bytes is sent without being asked for any.
         let job = Arc::clone(reader);
-        let read = at_desk(Some(desk), move || job.read(&mut [0; 1])).await?;
+        let read = at_desk(Some(desk), time, move || job.read(&mut [0; 1])).await?;
         match read {
             Ok(0) => {}
             Ok(_) => return Err(local("the body's reader gave more than the length 0")),

@@ -1,19 +1,22 @@
 //! Whether a call that met a fault may go on elsewhere: the policy, the one switch, the events.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use http::Method;
 use tokio::time::{Instant, timeout_at};
 
+use super::safe::Question;
 use super::{Inner, local};
 use crate::decide::caution::{Caution, Stay};
 use crate::decide::switchboard::{Decided, Place, Switch, Switchboard, Verdict};
 use crate::error::Ending;
+use crate::evidence::Evidence;
 use crate::resource::discovery;
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
+use crate::settings::LONGEST_WAIT;
 use crate::{
     Attempt, Cause, Decision, Effect, Error, ErrorKind, Event, Fault, FaultKind, ItemKind, Level,
     Organization, Preset, Probed, Role,
@@ -44,6 +47,12 @@ impl Board {
             reading: None,
         }
     }
+
+    /// Whether the policy is being read.
+    fn is_reading(&self) -> bool {
+        let end = self.reading.as_ref();
+        end.is_some_and(|end| end.borrow().is_none())
+    }
 }
 
 /// Where a call with a fault goes.
@@ -72,16 +81,26 @@ impl Course {
 
 impl Inner {
     /// Finds out whether a call whose attempt at `seen_at` met `fault` may be sent again.
+    /// `is_at_sibling`: it met it at a sibling host, and nobody leaves a base host that answers.
+    /// (.NET had one address.)
     pub(super) async fn fail_over(
         self: &Arc<Self>,
         seen_at: Place,
+        is_at_sibling: bool,
         fault: &Fault,
         deadline: Instant,
     ) -> Course {
+        if is_at_sibling
+            && self.place() == seen_at
+            // Who has no time to look has nothing to go elsewhere with.
+            && timeout_at(deadline, self.is_alive_now(seen_at.role)).await != Ok(false)
+        {
+            return Course::Nowhere(Stay::Alive.why());
+        }
         loop {
             let outcome = {
                 let mut board = self.board();
-                match board.switchboard.report(seen_at) {
+                match board.switchboard.report(seen_at, Clock::now()) {
                     Verdict::Moved => return Course::Elsewhere,
                     Verdict::NoAlternate => return Course::NoAlternate,
                     Verdict::Begin => match self.begin_switch(&mut board, seen_at, fault) {
@@ -95,11 +114,12 @@ impl Inner {
             if let Some(outcome) = outcome {
                 return match timeout_at(deadline, settled(outcome)).await {
                     Ok(Some(Ok(()))) => Course::Elsewhere,
-                    Ok(_) => Course::Nowhere("auto-switch is off, or a handler vetoed"),
+                    Ok(Some(Err(stay))) => Course::Nowhere(stay.why()),
+                    Ok(None) => Course::Nowhere("the switch was given up"),
                     Err(_) => Course::Nowhere("its deadline was over before a switch was decided"),
                 };
             }
-            match timeout_at(deadline, self.read_policy()).await {
+            match timeout_at(deadline, self.read_policy(false)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => {
                     return Course::Nowhere(
@@ -122,7 +142,9 @@ impl Inner {
         let (maker, awaited) = pair();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         let spawned = self.engine.spawn(async move {
+            let question = Question::new(&inner, from);
             let outcome = inner.switch(from, &fault).await;
+            question.close();
             maker.send_replace(Some(outcome));
         });
         if spawned.is_err() {
@@ -325,16 +347,21 @@ impl Inner {
     /// and does not wait for it.
     pub(super) fn first_place(self: &Arc<Self>) -> Place {
         let mut board = self.board();
-        if board.switchboard.needs_policy() && board.reading.is_none() {
+        let is_due = match board.reading {
+            None => board.switchboard.needs_policy(Clock::now()),
+            // One that has failed is tried anew when a fault needs it.
+            Some(_) => board.switchboard.is_due_again(Clock::now()) && !board.is_reading(),
+        };
+        if is_due {
             // Without a thread it is read when a fault needs it.
             let _ = self.begin_reading(&mut board);
         }
-        board.switchboard.place()
+        board.switchboard.begin()
     }
 
     pub(super) async fn discover(self: &Arc<Self>) -> Result<(), Error> {
         let _flight = self.flights.enter()?;
-        match race(self.read_policy(), self.flights.cancelled()).await {
+        match race(self.read_policy(true), self.flights.cancelled()).await {
             First::Left(Ok(())) => Ok(()),
             First::Left(Err(fault)) => Err(Error::of_call(
                 format!("the FailoverPolicy could not be read: {}", fault.message),
@@ -351,11 +378,17 @@ impl Inner {
         }
     }
 
-    /// Waits until the policy is known. Joins a reading under way; one that failed is tried anew.
-    pub(super) async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
+    /// Waits until the policy is known, and what follows from it was done. Joins a reading under
+    /// way; one that failed is tried anew. `again`: also where it said that there is no alternate.
+    pub(super) async fn read_policy(self: &Arc<Self>, again: bool) -> Result<(), Fault> {
         let end = {
             let mut board = self.board();
-            if !board.switchboard.needs_policy() {
+            let is_wanted = if again {
+                board.switchboard.may_need_policy() || board.is_reading()
+            } else {
+                board.switchboard.needs_policy(Clock::now())
+            };
+            if !is_wanted {
                 return Ok(());
             }
             let under_way = board.reading.clone().filter(|end| end.borrow().is_none());
@@ -380,9 +413,8 @@ impl Inner {
         let inner = Arc::clone(self);
         self.engine
             .spawn(async move {
-                if let First::Left(result) =
-                    race(inner.fetch_policy(), inner.flights.cancelled()).await
-                {
+                let closing = inner.flights.cancelled();
+                if let First::Left(result) = race(Box::pin(inner.fetch_policy()), closing).await {
                     maker.send_replace(Some(result));
                 }
             })
@@ -394,7 +426,7 @@ impl Inner {
         Ok(awaited)
     }
 
-    async fn fetch_policy(&self) -> Result<(), Fault> {
+    async fn fetch_policy(self: &Arc<Self>) -> Result<(), Fault> {
         let mut role = Role::Primary;
         let mut result = self.fetch_policy_at(role).await;
         if let Err(fault) = &result
@@ -405,6 +437,7 @@ impl Inner {
             result = self.fetch_policy_at(role).await;
         }
         let policy = result.inspect_err(|fault| {
+            self.board().switchboard.policy_is_unread(Clock::now());
             self.log(Level::Warn, || fault.message.clone());
         })?;
         self.log(Level::Info, || {
@@ -414,8 +447,27 @@ impl Inner {
                 role.name()
             )
         });
-        self.board().switchboard.set_policy(policy, role);
+        let disabled = self
+            .board()
+            .switchboard
+            .set_policy(policy, role, Clock::now());
+        if let Some(place) = disabled {
+            self.leave_disabled(place).await;
+        }
         Ok(())
+    }
+
+    /// The policy says that an endpoint is not enabled to which calls were sent already.
+    async fn leave_disabled(self: &Arc<Self>, place: Place) {
+        let fault = Fault::new(
+            Cause::DatacenterNotAvailable,
+            "the WSDL's FailoverPolicy says that this endpoint is not enabled",
+        );
+        let end = Instant::now() + LONGEST_WAIT;
+        match self.settings.preset {
+            Preset::Dotnet => self.fail_over(place, false, &fault, end).await,
+            Preset::Safe => self.consider(place, Evidence::Strong, &fault, end).await,
+        };
     }
 
     async fn fetch_policy_at(&self, role: Role) -> Result<crate::FailoverPolicy, Fault> {

@@ -24,6 +24,10 @@ const SHORTEST: Duration = Duration::from_millis(400);
 /// times as long as that one took.
 const TIMES_THE_OTHER: u32 = 4;
 
+/// A look waits for a token so many times as long as for a probe's answer. Calls that have met a
+/// fault wait for the look; a provider may ask a server that is far away, or hang.
+const TIMES_FOR_A_TOKEN: u32 = 5;
+
 /// How long a look back holds.
 const LOOK_HOLDS: Duration = Duration::from_secs(1);
 
@@ -37,10 +41,10 @@ pub(super) enum Look {
 
 impl Look {
     /// This endpoint may be left, if the other one has answered.
-    fn of_other(probed: Option<Probed>) -> Look {
-        match probed {
-            Some(probed) => Look::Go(Some(probed)),
-            None => Look::Stay(Stay::OtherSilent),
+    fn of_other(other: Result<Probed, Stay>) -> Look {
+        match other {
+            Ok(probed) => Look::Go(Some(probed)),
+            Err(stay) => Look::Stay(stay),
         }
     }
 }
@@ -75,17 +79,17 @@ impl Inner {
             };
         }
         if !must_confirm {
-            return Look::of_other(self.other_answers(from.role).await);
+            return Look::of_other(self.other_answers(from, true).await);
         }
         // What is waited for before the endpoint is asked is no silence of its.
         let authorization = self.credentials(from.role).await.unwrap_or_default();
         let begin = Instant::now();
         let answers = Answers::default();
         let mut alive = pin!(self.answers_a_probe(from.role, authorization, &answers));
-        let mut other = pin!(self.other_answers(from.role));
+        let mut other = pin!(self.other_answers(from, false));
         // Known once: whether this side is dead, and what the other has answered, when.
         let mut is_dead = false;
-        let mut answered: Option<(Option<Probed>, Instant)> = None;
+        let mut answered: Option<(Result<Probed, Stay>, Instant)> = None;
         loop {
             let window = self.window(from.role, &answers);
             let end = answered.map(|(_, at)| begin + window.max((at - begin) * TIMES_THE_OTHER));
@@ -168,25 +172,45 @@ impl Inner {
         is_alive
     }
 
-    /// What the other endpoint answers, if it is enough to go there.
-    async fn other_answers(self: &Arc<Self>, from: Role) -> Option<Probed> {
-        let role = from.other();
+    /// What the other endpoint answers, if it is enough to go there. `is_certain`: calls would fail
+    /// at this one. They are held back once it is only the answer that is waited for, and not while
+    /// a token is.
+    async fn other_answers(
+        self: &Arc<Self>,
+        from: Place,
+        is_certain: bool,
+    ) -> Result<Probed, Stay> {
+        let role = from.role.other();
+        let unasked = |_| Stay::OtherUnasked;
+        let silent = |_| Stay::OtherSilent;
         let progress = Progress::default();
-        let authorization = self.credentials(role).await.ok()?;
+        let authorization = self.credentials(role).await.map_err(unasked)?;
+        if is_certain {
+            self.park(from);
+        }
         let found = self
             .probe_as(role, authorization.clone(), &progress)
             .await
-            .ok()?;
+            .map_err(silent)?;
         let (Some(tokens), Some(refused), Probed::Reachable) = (&self.tokens, authorization, found)
         else {
-            return Some(found);
+            return Ok(found);
         };
         // Whoever has credentials for it must be let in. These may have expired.
         tokens.forget(role, &refused);
-        let authorization = self.credentials(role).await.ok()?;
+        let authorization = self.credentials(role).await.map_err(unasked)?;
         let progress = Progress::default();
-        let found = self.probe_as(role, authorization, &progress).await.ok()?;
-        (found == Probed::Serves).then_some(found)
+        let found = self.probe_as(role, authorization, &progress).await;
+        match found.map_err(silent)? {
+            Probed::Serves => Ok(Probed::Serves),
+            Probed::Reachable => Err(Stay::OtherSilent),
+        }
+    }
+
+    /// Whether an endpoint can be probed at once.
+    pub(super) fn has_credentials(&self, role: Role) -> bool {
+        let tokens = self.tokens.as_ref();
+        tokens.is_none_or(|tokens| tokens.holds(role))
     }
 
     /// The `Authorization` that a probe says.
@@ -194,13 +218,17 @@ impl Inner {
         let Some(tokens) = &self.tokens else {
             return Ok(self.last_authorization(role));
         };
-        let header = tokens.header(&self.engine, role, self.organization.url(role));
-        let header = timeout(self.settings.attempt_timeout, header).await;
+        let settings = &self.settings;
+        let limit = settings
+            .attempt_timeout
+            .min(settings.probe_timeout.saturating_mul(TIMES_FOR_A_TOKEN));
+        let header = timeout(limit, tokens.header(role, self.organization.url(role))).await;
+        let header = header.unwrap_or_else(|_| {
+            let message = "the token provider gave no token for a probe in time";
+            Err(Fault::new(Cause::NoToken, message))
+        });
         header
-            .unwrap_or_else(|_| {
-                let message = "the token provider gave no token for a probe in time";
-                Err(Fault::new(Cause::NoToken, message))
-            })
+            .inspect_err(|fault| self.log(Level::Warn, || fault.message.clone()))
             .map(Some)
     }
 

@@ -40,6 +40,7 @@ use crate::resource::gate::Gate;
 use crate::resource::ledger::Ledger;
 use crate::resource::outlet::{Outlet, Waiting};
 use crate::resource::race::{First, race};
+use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
@@ -49,6 +50,9 @@ use crate::{
 
 /// How often a blocking call asks whether it is to be cancelled.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// So many submitted calls have the application's code run at once.
+const MOST_THREADS: usize = 64;
 
 /// How many turns a shared connection needs to tell its peer of a stream's end, and some more.
 const TURNS: usize = 4;
@@ -71,7 +75,7 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.0.flights.close();
         self.0.flights.cancel_all();
-        self.0.engine.close();
+        self.0.close_threads();
     }
 }
 
@@ -85,6 +89,8 @@ struct Inner {
     engine: Arc<Engine>,
     transport: Transport,
     tokens: Option<Arc<Tokens>>,
+    /// What runs the application's code for submitted calls.
+    threads: Arc<Threads>,
     outlet: Outlet,
     board: Mutex<Board>,
     flights: Arc<Flights>,
@@ -155,6 +161,7 @@ impl Client {
             engine,
             transport,
             tokens: settings.token_provider.clone().map(Tokens::new),
+            threads: Threads::new("d365-app", MOST_THREADS),
             outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
             flights: Arc::default(),
             ledger: Ledger::new(settings.replication_window),
@@ -213,13 +220,17 @@ impl Client {
     }
 
     /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
-    /// queue.
+    /// queue, and not before the application's code for it has returned. That code, a body's source
+    /// and the `prepare` hook, runs on threads of the client's, at most 64, for which calls wait
+    /// within their deadlines.
     ///
     /// # Errors
     /// [`ErrorKind::NoQueue`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
-    /// [`ErrorKind::InvalidUrl`]: then no completion comes.
+    /// [`ErrorKind::InvalidUrl`], and [`ErrorKind::WouldDeadlock`] from the token provider: then no
+    /// completion comes.
     pub fn submit(&self, request: &Request, user_data: usize) -> Result<Pending, Error> {
         self.inner.check_is_usable()?;
+        self.inner.check_may_call()?;
         self.inner.outlet.check_can_complete()?;
         let target = self.inner.organization.locate(&request.url)?;
         // Before there is a completion, because one that was made is given.
@@ -233,32 +244,23 @@ impl Client {
             is_due: true,
         };
         let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
-        if self.inner.needs_its_thread(&request) {
-            // The application's code may block: the call gets a thread that it can block.
-            let inner = Arc::clone(&self.inner);
-            let spawned = Engine::spawn_blocking(move || {
-                let result = inner.run_here(&request, &cancelled, None, None);
-                if inner.check_is_own_process().is_err() {
-                    // The application's code has forked, and this is the child: who waits for the
-                    // call waits in the parent.
-                    std::mem::forget((completion, task, request, cancelled, inner, result));
-                    return;
-                }
-                completion.give(result);
-                drop(task);
-            });
-            spawned.map_err(|error| local("no thread for the call", &error))?;
-            return Ok(Pending(cancel));
-        }
+        // The application's code may block: it has threads that it can block.
+        let desk = self
+            .inner
+            .needs_its_thread(&request)
+            .then(|| Desk::away(&self.inner.threads));
         self.inner.engine.run(task, async move {
             let result = {
                 let flight = &completion.flight;
-                let call = Call::new(&completion.inner, &request, target, None, flight);
+                let call = Call::new(&completion.inner, &request, target, desk.as_ref(), flight);
                 match call {
                     Ok(call) => call.run(&cancelled).await,
                     Err(error) => Err(error),
                 }
             };
+            if let Some(desk) = &desk {
+                desk.close().await;
+            }
             completion.give(result);
         });
         Ok(Pending(cancel))
@@ -386,7 +388,7 @@ impl Client {
             // What is cancelled ends at once, unless a check function holds its thread.
             self.inner.flights.wait(timeout.min(CHECK_INTERVAL * 10));
         }
-        self.inner.engine.close();
+        self.inner.close_threads();
         Ok(())
     }
 }
@@ -538,10 +540,23 @@ impl Inner {
 
     fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
         self.check_is_usable()?;
-        if let Some(tokens) = &self.tokens {
-            tokens.check_may_wait()?;
-        }
+        self.check_may_call()?;
         self.outlet.begin_waiting()
+    }
+
+    fn check_may_call(&self) -> Result<(), Error> {
+        self.tokens
+            .as_ref()
+            .map_or(Ok(()), |tokens| tokens.check_may_call())
+    }
+
+    /// Lets the threads end that have nothing to do any more.
+    fn close_threads(&self) {
+        self.engine.close();
+        self.threads.close();
+        if let Some(tokens) = &self.tokens {
+            tokens.close();
+        }
     }
 }
 

@@ -26,10 +26,26 @@ enum Asked {
 
 /// A question that is being looked into. Given up, by a panic or with the client, it can be asked
 /// again.
-struct Question<'a> {
+pub(super) struct Question<'a> {
     inner: &'a Inner,
     place: Place,
     is_open: bool,
+}
+
+impl Question<'_> {
+    pub(super) fn new(inner: &Inner, place: Place) -> Question<'_> {
+        Question {
+            inner,
+            place,
+            is_open: true,
+        }
+    }
+
+    /// It was decided.
+    pub(super) fn close(mut self) {
+        self.is_open = false;
+        self.inner.unpark(self.place);
+    }
 }
 
 impl Drop for Question<'_> {
@@ -66,7 +82,7 @@ impl Inner {
             let (outcome, is_ours) = match asked {
                 Asked::UnderWay(outcome, is_ours) => (outcome, is_ours),
                 Asked::Policy => {
-                    match timeout_at(deadline, self.read_policy()).await {
+                    match timeout_at(deadline, self.read_policy(false)).await {
                         // The alternate will be asked instead.
                         Ok(read) => is_policy_unread = read.is_err(),
                         Err(_) => {
@@ -96,11 +112,12 @@ impl Inner {
         fault: &Fault,
         is_policy_unread: bool,
     ) -> Result<Asked, Course> {
+        let now = Clock::now();
         let mut board = self.board();
         let verdict = if is_policy_unread {
-            board.switchboard.report_unread(seen_at)
+            board.switchboard.report_unread(seen_at, now)
         } else {
-            board.switchboard.report(seen_at)
+            board.switchboard.report(seen_at, now)
         };
         match verdict {
             Verdict::Moved => Err(Course::Elsewhere),
@@ -112,13 +129,11 @@ impl Inner {
             },
             Verdict::Begin => {
                 let auto_switch = board.switchboard.would_switch();
-                let inquiry = board
-                    .caution
-                    .inquire(seen_at, evidence, auto_switch, Clock::now());
+                let inquiry = board.caution.inquire(seen_at, evidence, auto_switch, now);
                 if let Inquiry::Refused(stay) = inquiry {
                     board.switchboard.abandon(seen_at);
                     // A refusal says nothing against an endpoint that is only doubted.
-                    return Err(if evidence == Evidence::Weak && stay != Stay::OtherSilent {
+                    return Err(if evidence == Evidence::Weak && !stay.is_of_other() {
                         Course::Here(stay)
                     } else {
                         course(stay)
@@ -127,16 +142,11 @@ impl Inner {
                 let (maker, awaited) = pair();
                 let (inner, fault) = (Arc::clone(self), fault.clone());
                 let spawned = self.engine.spawn(async move {
-                    let mut question = Question {
-                        inner: &inner,
-                        place: seen_at,
-                        is_open: true,
-                    };
+                    let question = Question::new(&inner, seen_at);
                     let switching = inner.switch_safely(seen_at, inquiry, &fault);
                     let closing = inner.flights.cancelled();
                     if let First::Left(outcome) = race(Box::pin(switching), closing).await {
-                        question.is_open = false;
-                        inner.unpark(seen_at);
+                        question.close();
                         maker.send_replace(Some(outcome));
                     }
                 });
@@ -145,12 +155,20 @@ impl Inner {
                     return Err(Course::Nowhere("no thread could be had for the switch"));
                 }
                 board.switching = Some(awaited.clone());
-                if inquiry == Inquiry::Other {
+                if inquiry == Inquiry::Other && self.has_credentials(seen_at.role.other()) {
                     // It is certain that calls would fail here.
                     board.parked = Some((seen_at, awaited.clone()));
                 }
                 Ok(Asked::UnderWay(awaited, true))
             }
+        }
+    }
+
+    /// Holds calls that begin at a place back until it is decided whether it is left.
+    pub(super) fn park(&self, place: Place) {
+        let mut board = self.board();
+        if board.switchboard.place() == place {
+            board.parked = board.switching.clone().map(|outcome| (place, outcome));
         }
     }
 
@@ -177,13 +195,8 @@ impl Inner {
                 return Err(stay);
             }
         };
-        {
-            let mut board = self.board();
-            board.switchboard.has_answered();
-            if board.switchboard.place() == from {
-                board.parked = board.switching.clone().map(|outcome| (from, outcome));
-            }
-        }
+        self.board().switchboard.has_answered();
+        self.park(from);
         let Some(is_vetoed) = self.is_vetoed(from, fault, probed).await else {
             return Ok(());
         };

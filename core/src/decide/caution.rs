@@ -16,6 +16,8 @@ pub(crate) enum Stay {
     Alive,
     /// The other one does not answer.
     OtherSilent,
+    /// The other one could not be asked: there was no token for it.
+    OtherUnasked,
     /// A handler has vetoed.
     Vetoed,
     /// Auto-switch is off.
@@ -23,11 +25,20 @@ pub(crate) enum Stay {
 }
 
 impl Stay {
+    /// Whether nothing is known for the other endpoint; else, something against leaving this one.
+    pub(crate) fn is_of_other(self) -> bool {
+        matches!(self, Stay::OtherSilent | Stay::OtherUnasked)
+    }
+
     /// Completes the sentence of an error.
     pub(crate) fn why(self) -> &'static str {
         match self {
             Stay::Alive => "the endpoint answers a probe, so it was not left",
             Stay::OtherSilent => "the other endpoint does not answer a probe either",
+            Stay::OtherUnasked => {
+                "the token provider gave no token for the other endpoint in time, so that it could \
+                 not be probed"
+            }
             Stay::Vetoed => "a handler vetoed the switch",
             Stay::Off => "auto-switch is off",
         }
@@ -86,7 +97,7 @@ impl Caution {
         if let Some((looked_at, since, stay)) = self.looked
             && looked_at == place
             && within(since, LOOK_HOLDS, now)
-            && (stay == Stay::OtherSilent || must_confirm)
+            && (stay.is_of_other() || must_confirm)
         {
             return Inquiry::Refused(stay);
         }
@@ -107,7 +118,9 @@ impl Caution {
     /// The endpoint stays.
     pub(crate) fn stays(&mut self, place: Place, stay: Stay, now: Instant) {
         match stay {
-            Stay::Alive | Stay::OtherSilent => self.looked = Some((place, now, stay)),
+            Stay::Alive | Stay::OtherSilent | Stay::OtherUnasked => {
+                self.looked = Some((place, now, stay))
+            }
             Stay::Vetoed | Stay::Off => self.refused = Some((place, now, stay)),
         }
     }

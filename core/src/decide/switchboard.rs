@@ -5,7 +5,14 @@
 //! what .NET did by comparing addresses; with the epoch it also holds when the board has moved
 //! away and back.
 
+use std::time::{Duration, Instant};
+
 use crate::{FailoverPolicy, Role};
+
+/// "Not available" is read again after this long: an alternate may have been made meanwhile…
+const READ_AGAIN: Duration = Duration::from_secs(3600);
+/// …and when that failed, after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Where an attempt goes: an endpoint, and the number of switches before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +27,8 @@ enum Alternate {
     /// The policy was not read yet.
     Unknown,
     Available,
-    Unavailable,
+    /// The policy says that there is none. When it is read again.
+    Unavailable(Instant),
 }
 
 /// What a fault leads to.
@@ -77,6 +85,8 @@ pub(crate) struct Switchboard {
     auto_switch_was_set: bool,
     /// Where the switch that is not decided yet has begun.
     switching: Option<Place>,
+    /// Calls were sent: where to start is no question any more.
+    has_begun: bool,
 }
 
 impl Switchboard {
@@ -100,6 +110,7 @@ impl Switchboard {
             auto_switch: false,
             auto_switch_was_set: false,
             switching: None,
+            has_begun: false,
         }
     }
 
@@ -111,8 +122,30 @@ impl Switchboard {
         self.alternate == Alternate::Available
     }
 
-    pub(crate) fn needs_policy(&self) -> bool {
-        self.alternate == Alternate::Unknown
+    /// Whether the policy is to be read: nobody has, or it is long ago that it said "not
+    /// available".
+    pub(crate) fn needs_policy(&self, now: Instant) -> bool {
+        match self.alternate {
+            Alternate::Unknown => true,
+            Alternate::Available => false,
+            Alternate::Unavailable(again) => now >= again,
+        }
+    }
+
+    /// Whether it is long ago that the policy said "not available".
+    pub(crate) fn is_due_again(&self, now: Instant) -> bool {
+        self.alternate != Alternate::Unknown && self.needs_policy(now)
+    }
+
+    /// Whether reading the policy could change anything.
+    pub(crate) fn may_need_policy(&self) -> bool {
+        self.alternate != Alternate::Available
+    }
+
+    /// A call is sent.
+    pub(crate) fn begin(&mut self) -> Place {
+        self.has_begun = true;
+        self.place
     }
 
     pub(crate) fn auto_switch(&self) -> bool {
@@ -124,33 +157,49 @@ impl Switchboard {
         self.auto_switch_was_set = true;
     }
 
-    /// Takes what the WSDL of the endpoint `read_from` says. Only the first policy counts.
-    pub(crate) fn set_policy(&mut self, policy: FailoverPolicy, read_from: Role) {
-        if self.alternate != Alternate::Unknown {
-            return;
+    /// Takes what the WSDL of the endpoint `read_from` says, unless it is known that there is an
+    /// alternate. Tells the place that is to be left, by a switch like any other, because calls
+    /// were sent there already.
+    pub(crate) fn set_policy(
+        &mut self,
+        policy: FailoverPolicy,
+        read_from: Role,
+        now: Instant,
+    ) -> Option<Place> {
+        if self.alternate == Alternate::Available {
+            return None;
         }
         if !policy.available {
-            self.alternate = Alternate::Unavailable;
-            return;
+            self.alternate = Alternate::Unavailable(now + READ_AGAIN);
+            return None;
         }
-        self.alternate = Alternate::Available;
-        if !self.auto_switch_was_set {
-            self.auto_switch = true;
+        self.has_answered();
+        if policy.endpoint_enabled || self.place.role != read_from {
+            return None;
+        }
+        if self.has_begun || self.place.epoch > 0 {
+            return Some(self.place);
         }
         // No switch, but where the client would have started had it known.
-        if !policy.endpoint_enabled && self.place.epoch == 0 {
-            self.place.role = read_from.other();
+        self.place.role = read_from.other();
+        None
+    }
+
+    /// The policy could not be read.
+    pub(crate) fn policy_is_unread(&mut self, now: Instant) {
+        if let Alternate::Unavailable(again) = &mut self.alternate {
+            *again = now + TRY_AGAIN;
         }
     }
 
     /// A fault that starts failover was seen at `seen_at`.
-    pub(crate) fn report(&mut self, seen_at: Place) -> Verdict {
+    pub(crate) fn report(&mut self, seen_at: Place, now: Instant) -> Verdict {
         if self.place != seen_at {
             return Verdict::Moved;
         }
         match self.alternate {
-            Alternate::Unknown => Verdict::Undecided,
-            Alternate::Unavailable => Verdict::NoAlternate,
+            _ if self.needs_policy(now) => Verdict::Undecided,
+            Alternate::Unknown | Alternate::Unavailable(_) => Verdict::NoAlternate,
             Alternate::Available if self.switching == Some(seen_at) => Verdict::Join,
             Alternate::Available => {
                 self.switching = Some(seen_at);
@@ -161,8 +210,10 @@ impl Switchboard {
 
     /// A fault was seen at `seen_at`, and whether there is an alternate could not be read: the
     /// alternate itself will be asked.
-    pub(crate) fn report_unread(&mut self, seen_at: Place) -> Verdict {
-        match self.report(seen_at) {
+    pub(crate) fn report_unread(&mut self, seen_at: Place, now: Instant) -> Verdict {
+        match self.report(seen_at, now) {
+            // What it said when it was read last holds.
+            Verdict::Undecided if self.alternate != Alternate::Unknown => Verdict::NoAlternate,
             Verdict::Undecided if self.switching == Some(seen_at) => Verdict::Join,
             Verdict::Undecided => {
                 self.switching = Some(seen_at);
@@ -179,9 +230,9 @@ impl Switchboard {
         }
     }
 
-    /// The alternate answers: there is one, whatever could not be read.
+    /// There is an alternate: the policy says so, or it answers, whatever could not be read.
     pub(crate) fn has_answered(&mut self) {
-        if self.alternate == Alternate::Unknown {
+        if self.alternate != Alternate::Available {
             self.alternate = Alternate::Available;
             if !self.auto_switch_was_set {
                 self.auto_switch = true;
@@ -191,7 +242,7 @@ impl Switchboard {
 
     /// Whether auto-switch is on, or would be if there is an alternate.
     pub(crate) fn would_switch(&self) -> bool {
-        self.auto_switch || (self.needs_policy() && !self.auto_switch_was_set)
+        self.auto_switch || (self.alternate == Alternate::Unknown && !self.auto_switch_was_set)
     }
 
     /// The handlers have spoken: carries out the switch that has begun at `from`, or not.
@@ -242,12 +293,12 @@ mod tests {
     fn one_switch_for_concurrent_faults() {
         let mut board = board();
         let seen_at = board.place();
-        assert_eq!(board.report(seen_at), Verdict::Begin);
-        assert_eq!(board.report(seen_at), Verdict::Join);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Join);
         let switch = Switch::from(seen_at);
         assert_eq!(board.decide(seen_at, false), Decided::Switched(switch));
         assert_eq!(board.place(), place(Role::Alternate, 1));
-        assert_eq!(board.report(seen_at), Verdict::Moved);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Moved);
         assert_eq!(board.place(), place(Role::Alternate, 1));
     }
 
@@ -258,7 +309,7 @@ mod tests {
         board.switch_by_hand().unwrap();
         board.switch_by_hand().unwrap();
         assert_eq!(board.place(), place(Role::Primary, 2));
-        assert_eq!(board.report(seen_at), Verdict::Moved);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Moved);
     }
 
     #[test]
@@ -266,7 +317,7 @@ mod tests {
         let mut board = Switchboard::with_alternate(Role::Primary, false);
         let seen_at = board.place();
         for _ in 0..2 {
-            assert_eq!(board.report(seen_at), Verdict::Begin);
+            assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
             assert_eq!(board.decide(seen_at, false), Decided::Stayed);
         }
         assert_eq!(board.place(), seen_at);
@@ -277,7 +328,7 @@ mod tests {
         for (before, inside) in [(true, false), (false, true)] {
             let mut board = Switchboard::with_alternate(Role::Primary, before);
             let seen_at = board.place();
-            assert_eq!(board.report(seen_at), Verdict::Begin);
+            assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
             board.set_auto_switch(inside);
             let moved = matches!(board.decide(seen_at, false), Decided::Switched(_));
             assert_eq!(moved, inside);
@@ -288,22 +339,22 @@ mod tests {
     fn a_veto_holds_for_this_fault() {
         let mut board = board();
         let seen_at = board.place();
-        board.report(seen_at);
+        board.report(seen_at, Instant::now());
         assert_eq!(board.decide(seen_at, true), Decided::Stayed);
-        assert_eq!(board.report(seen_at), Verdict::Begin);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
     }
 
     #[test]
     fn a_switch_by_hand_during_a_decision_is_not_undone() {
         let mut board = board();
         let seen_at = board.place();
-        board.report(seen_at);
+        board.report(seen_at, Instant::now());
         board.switch_by_hand().unwrap();
         // A fault at the new place does not join the switch that began at the old one.
-        assert_eq!(board.report(board.place()), Verdict::Begin);
+        assert_eq!(board.report(board.place(), Instant::now()), Verdict::Begin);
         assert_eq!(board.decide(seen_at, false), Decided::Moved);
         assert_eq!(board.place(), place(Role::Alternate, 1));
-        assert_eq!(board.report(board.place()), Verdict::Join);
+        assert_eq!(board.report(board.place(), Instant::now()), Verdict::Join);
     }
 
     #[test]
@@ -311,7 +362,7 @@ mod tests {
         let mut board = board();
         board.switch_by_hand().unwrap();
         let seen_at = board.place();
-        assert_eq!(board.report(seen_at), Verdict::Begin);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
         assert_eq!(
             board.decide(seen_at, false),
             Decided::Switched(Switch {
@@ -325,19 +376,19 @@ mod tests {
     fn the_policy_decides_whether_there_is_an_alternate() {
         let mut board = Switchboard::undecided(Role::Primary);
         let seen_at = board.place();
-        assert_eq!(board.report(seen_at), Verdict::Undecided);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Undecided);
         assert_eq!(board.switch_by_hand(), None);
-        board.set_policy(AVAILABLE, Role::Primary);
+        board.set_policy(AVAILABLE, Role::Primary, Instant::now());
         assert!(board.auto_switch());
-        assert_eq!(board.report(seen_at), Verdict::Begin);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Begin);
 
         let mut board = Switchboard::undecided(Role::Primary);
         let unavailable = FailoverPolicy {
             available: false,
             ..AVAILABLE
         };
-        board.set_policy(unavailable, Role::Primary);
-        assert_eq!(board.report(seen_at), Verdict::NoAlternate);
+        board.set_policy(unavailable, Role::Primary, Instant::now());
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::NoAlternate);
         assert_eq!(board.switch_by_hand(), None);
     }
 
@@ -349,12 +400,12 @@ mod tests {
         };
         let mut board = Switchboard::undecided(Role::Primary);
         let seen_at = board.place();
-        board.set_policy(disabled, Role::Primary);
+        board.set_policy(disabled, Role::Primary, Instant::now());
         assert_eq!(board.place(), place(Role::Alternate, 0));
-        assert_eq!(board.report(seen_at), Verdict::Moved);
+        assert_eq!(board.report(seen_at, Instant::now()), Verdict::Moved);
 
         let mut board = Switchboard::undecided(Role::Primary);
-        board.set_policy(disabled, Role::Alternate);
+        board.set_policy(disabled, Role::Alternate, Instant::now());
         assert_eq!(board.place(), place(Role::Primary, 0));
     }
 
@@ -363,10 +414,10 @@ mod tests {
         let mut board = Switchboard::undecided(Role::Primary);
         let seen_at = board.place();
         assert!(board.would_switch());
-        assert_eq!(board.report_unread(seen_at), Verdict::Begin);
-        assert_eq!(board.report_unread(seen_at), Verdict::Join);
+        assert_eq!(board.report_unread(seen_at, Instant::now()), Verdict::Begin);
+        assert_eq!(board.report_unread(seen_at, Instant::now()), Verdict::Join);
         board.abandon(seen_at);
-        assert_eq!(board.report_unread(seen_at), Verdict::Begin);
+        assert_eq!(board.report_unread(seen_at, Instant::now()), Verdict::Begin);
         board.has_answered();
         let switch = Switch::from(seen_at);
         assert_eq!(board.decide(seen_at, false), Decided::Switched(switch));
@@ -374,7 +425,7 @@ mod tests {
         let mut board = Switchboard::undecided(Role::Primary);
         board.set_auto_switch(false);
         assert!(!board.would_switch());
-        board.report_unread(board.place());
+        board.report_unread(board.place(), Instant::now());
         board.has_answered();
         assert_eq!(board.decide(board.place(), false), Decided::Stayed);
     }
@@ -383,7 +434,48 @@ mod tests {
     fn what_the_application_said_of_auto_switch_outlives_the_policy() {
         let mut board = Switchboard::undecided(Role::Primary);
         board.set_auto_switch(false);
-        board.set_policy(AVAILABLE, Role::Primary);
+        board.set_policy(AVAILABLE, Role::Primary, Instant::now());
         assert!(!board.auto_switch());
+    }
+
+    #[test]
+    fn a_disabled_endpoint_is_left_by_a_switch_once_calls_were_sent() {
+        let disabled = FailoverPolicy {
+            endpoint_enabled: false,
+            ..AVAILABLE
+        };
+        for (read_from, leaves) in [(Role::Primary, true), (Role::Alternate, false)] {
+            let mut board = Switchboard::undecided(Role::Primary);
+            let sent_at = board.begin();
+            let left = board.set_policy(disabled, read_from, Instant::now());
+            assert_eq!(left, leaves.then_some(sent_at));
+            assert_eq!(board.place(), sent_at);
+            assert!(board.auto_switch());
+        }
+    }
+
+    #[test]
+    fn not_available_is_read_again_after_an_hour() {
+        let not_available = FailoverPolicy {
+            available: false,
+            ..AVAILABLE
+        };
+        let mut board = Switchboard::undecided(Role::Primary);
+        let (place, begin) = (board.place(), Instant::now());
+        board.set_policy(not_available, Role::Primary, begin);
+        let later = begin + READ_AGAIN;
+        assert!(!board.needs_policy(begin) && board.may_need_policy());
+        assert_eq!(board.report(place, begin), Verdict::NoAlternate);
+        assert!(board.needs_policy(later));
+        assert_eq!(board.report(place, later), Verdict::Undecided);
+        // It cannot be read: what it said holds, and nobody asks for a while.
+        board.policy_is_unread(later);
+        assert_eq!(board.report_unread(place, later), Verdict::NoAlternate);
+        assert_eq!(board.report(place, later), Verdict::NoAlternate);
+        let later = later + TRY_AGAIN;
+        assert_eq!(board.report(place, later), Verdict::Undecided);
+        board.set_policy(AVAILABLE, Role::Primary, later);
+        assert_eq!(board.report(place, later), Verdict::Begin);
+        assert!(!board.may_need_policy());
     }
 }

@@ -1,15 +1,27 @@
-//! What a call needs done by the application's own code, on the thread that sends: never inside of
-//! the runtime, where it would hold up everybody's calls, and never on a thread that the
-//! application does not know.
+//! What a call needs done by the application's own code: on the thread that sends, or, where nobody
+//! waits for the call, on one of the client's threads for that. Never inside of the runtime, where
+//! it would hold up everybody's calls.
 
-use tokio::sync::{mpsc, oneshot};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::threads::Threads;
+use crate::body::lock;
+use crate::fork;
 
 /// A piece of the application's code to run.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// Where jobs are handed in.
 #[derive(Clone)]
-pub(crate) struct Desk(mpsc::UnboundedSender<Job>);
+pub(crate) enum Desk {
+    /// The thread that sends does them.
+    Here(mpsc::UnboundedSender<Job>),
+    /// The client's threads do them.
+    Away(Arc<Away>),
+}
 
 /// Where the thread that sends takes them.
 pub(crate) type Jobs = mpsc::UnboundedReceiver<Job>;
@@ -17,12 +29,27 @@ pub(crate) type Jobs = mpsc::UnboundedReceiver<Job>;
 impl Desk {
     pub(crate) fn new() -> (Desk, Jobs) {
         let (sender, jobs) = mpsc::unbounded_channel();
-        (Desk(sender), jobs)
+        (Desk::Here(sender), jobs)
     }
 
-    /// Hands a job in. If the thread has left meanwhile, nobody waits for the job either.
+    /// A desk of a call that nobody's thread sends.
+    pub(crate) fn away(threads: &Arc<Threads>) -> Desk {
+        Desk::Away(Arc::new(Away {
+            threads: Arc::clone(threads),
+            state: Mutex::default(),
+            is_idle: Notify::new(),
+        }))
+    }
+
+    /// Hands a job in. If the thread has left meanwhile, or the call has ended, nobody waits for
+    /// the job either.
     pub(crate) fn post(&self, job: impl FnOnce() + Send + 'static) {
-        let _ = self.0.send(Box::new(job));
+        match self {
+            Desk::Here(sender) => {
+                let _ = sender.send(Box::new(job));
+            }
+            Desk::Away(away) => away.post(Box::new(job)),
+        }
     }
 
     /// Has a job done and waits for what it gives. `None`: the job has panicked, or was not done.
@@ -35,5 +62,98 @@ impl Desk {
             let _ = sender.send(job());
         });
         result.await.ok()
+    }
+
+    /// The call has ended: no further job is begun, and one under way is waited for, because the
+    /// application may take away what it works on as soon as it hears of the end.
+    pub(crate) async fn close(&self) {
+        if let Desk::Away(away) = self {
+            away.close().await;
+        }
+    }
+}
+
+pub(crate) struct Away {
+    threads: Arc<Threads>,
+    state: Mutex<State>,
+    is_idle: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Not in the threads' own queue: jobs of a call that has ended are to go at once.
+    waiting: VecDeque<Job>,
+    running: usize,
+    is_over: bool,
+}
+
+impl Away {
+    fn post(self: &Arc<Self>, job: Job) {
+        {
+            let mut state = lock(&self.state);
+            if state.is_over {
+                drop(state);
+                // Dropped outside of the lock: who waits for it hears of that.
+                drop(job);
+                return;
+            }
+            state.waiting.push_back(job);
+        }
+        let away = Arc::clone(self);
+        if self.threads.run(move || away.work()).is_err() {
+            let job = lock(&self.state).waiting.pop_back();
+            drop(job);
+        }
+    }
+
+    /// Does one job.
+    fn work(&self) {
+        let job = {
+            let mut state = lock(&self.state);
+            let Some(job) = state.waiting.pop_front() else {
+                return;
+            };
+            state.running += 1;
+            job
+        };
+        let _running = Running {
+            away: self,
+            era: fork::era(),
+        };
+        job();
+    }
+
+    async fn close(&self) {
+        let dropped = {
+            let mut state = lock(&self.state);
+            state.is_over = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(dropped);
+        loop {
+            let idle = self.is_idle.notified();
+            if lock(&self.state).running == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+/// A job under way, until it has ended, by a panic as well.
+struct Running<'a> {
+    away: &'a Away,
+    era: u32,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if fork::era() != self.era {
+            // The job has forked, and this is the child: the locks may be held by nobody.
+            return;
+        }
+        lock(&self.away.state).running -= 1;
+        // It keeps a wish for whoever is about to wait: there is only one.
+        self.away.is_idle.notify_one();
     }
 }

@@ -16,8 +16,6 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-use super::cancel::Cancel;
-
 /// How long the driver thread that has stepped aside waits for a further blocking call before it
 /// takes over again. So late may submitted work be, once, after a burst of blocking calls.
 const TICK: Duration = Duration::from_millis(1);
@@ -33,8 +31,6 @@ pub(crate) struct Engine {
     changed: Condvar,
     /// Tells the driver thread inside of the runtime that it may leave.
     leave: Notify,
-    /// The client has ended.
-    closing: Arc<Cancel>,
 }
 
 #[derive(Default)]
@@ -64,7 +60,6 @@ impl Engine {
             state: Mutex::default(),
             changed: Condvar::new(),
             leave: Notify::new(),
-            closing: Arc::default(),
         }))
     }
 
@@ -119,8 +114,9 @@ impl Engine {
         });
     }
 
-    /// Runs a function that may block, on a thread of its own. Not by tokio's pool: that panics
-    /// when no thread can be had, and a resolver that hangs would take a place from the others.
+    /// Runs a function that may block, on a thread of its own. Not by tokio's pool, which panics
+    /// when no thread can be had; and not by a bounded one, where a resolver that hangs would take
+    /// a place from the others.
     pub(crate) fn spawn_blocking(function: impl FnOnce() + Send + 'static) -> io::Result<()> {
         std::thread::Builder::new()
             .name("d365-blocking".to_owned())
@@ -128,16 +124,10 @@ impl Engine {
             .map(drop)
     }
 
-    /// Lets the driver thread end when its work is done, and tells the work.
+    /// Lets the driver thread end when its work is done.
     pub(crate) fn close(&self) {
         self.state().is_closed = true;
-        self.closing.cancel();
         self.changed.notify_all();
-    }
-
-    /// What tells a task that nobody waits for it any more.
-    pub(crate) fn closing(&self) -> Arc<Cancel> {
-        Arc::clone(&self.closing)
     }
 
     fn drive(&self) {

@@ -12,5 +12,6 @@ pub(crate) mod probe;
 pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod settled;
+pub(crate) mod threads;
 pub(crate) mod token;
 pub(crate) mod transport;

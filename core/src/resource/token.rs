@@ -1,26 +1,35 @@
 //! Bearer tokens: one for each endpoint, asked of the application's provider and kept until they
 //! expire.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use tokio::sync::oneshot;
 
-use super::engine::Engine;
-use super::race::{First, race};
-use super::settled::{Awaited, pair, settled};
+use super::settled::{Awaited, Maker, pair, settled};
+use super::threads::Threads;
 use crate::{Cause, Error, ErrorKind, Fault, Role};
 
-/// A token is asked anew this long before it expires, so that none expires on its way.
+/// A token is asked anew this long before it expires, so that none expires on its way; one that
+/// lives less than twice as long, after half of its life.
 const MARGIN: Duration = Duration::from_secs(30);
+/// How long a token is kept of which nobody said how long it lives. Short: it may be at its end.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// So many questions for one endpoint may be open at once: each has been given up by who waited.
+const FREELY: usize = 4;
+/// So many more may there be…
+const MOST: usize = 16;
+/// …but only one in this time: a provider that hangs for good keeps a thread for each of them.
+const RARELY: Duration = Duration::from_secs(60);
 
 /// Gives bearer tokens. The audience of a token is the endpoint's host, so each endpoint has its
 /// own.
 pub trait TokenProvider: Send + Sync {
     /// Answers the request, now or later, from any thread. Called on a library thread that may
-    /// block; never for the same endpoint twice at once.
+    /// block. For the same endpoint again only when it has answered, or when who waited for the
+    /// answer has given it up: then at most three more times at once.
     fn provide(&self, request: TokenRequest);
 }
 
@@ -28,10 +37,18 @@ pub trait TokenProvider: Send + Sync {
 pub struct TokenRequest {
     url: String,
     role: Role,
-    answer: oneshot::Sender<Answer>,
+    number: u64,
+    /// Weak: a provider may keep its requests for ever.
+    tokens: Weak<Tokens>,
+    is_open: bool,
 }
 
-type Answer = Result<(String, Option<Duration>), String>;
+struct Refusal {
+    why: String,
+    data: Option<i64>,
+}
+
+type Answer = Result<(String, Option<Duration>), Refusal>;
 
 impl TokenRequest {
     /// The endpoint's base URL: `https://contoso--s.crm.dynamics.com`.
@@ -46,22 +63,71 @@ impl TokenRequest {
         self.role
     }
 
-    /// Gives the token, without `Bearer`. Without `expires_in` it is used for the calls that wait
-    /// now, and asked anew for the next.
-    pub fn reply(self, token: String, expires_in: Option<Duration>) {
-        // Nobody waits any more when the client was closed.
-        let _ = self.answer.send(Ok((token, expires_in)));
+    /// Why a text cannot be a token, if it cannot: the calls would fail with that.
+    #[must_use]
+    pub fn defect(token: &str) -> Option<&'static str> {
+        let word = token.split(char::is_whitespace).next().unwrap_or_default();
+        if token.trim().is_empty() {
+            Some("it is empty")
+        } else if word.eq_ignore_ascii_case("bearer") {
+            Some("it begins with Bearer; give what follows that word")
+        } else if token.contains(char::is_whitespace) {
+            Some("it holds white space")
+        } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Some("it holds characters that no token has")
+        } else {
+            None
+        }
+    }
+
+    /// Gives the token, without `Bearer`. Without `expires_in` it is kept for five seconds; with
+    /// none at all it serves the calls that wait now, and is asked anew for the next. A token that
+    /// an endpoint refuses with 401 is not kept.
+    pub fn reply(mut self, token: String, expires_in: Option<Duration>) {
+        self.answer(Ok((token, expires_in)));
     }
 
     /// Gives none. The message reaches the application in the call's error.
-    pub fn fail(self, message: &str) {
-        let _ = self.answer.send(Err(message.to_owned()));
+    pub fn fail(mut self, message: &str) {
+        self.answer(Err(Refusal {
+            why: message.to_owned(),
+            data: None,
+        }));
+    }
+
+    /// Gives none, and has `data` told by the fault of each call that fails for it.
+    pub fn fail_with(mut self, message: &str, data: i64) {
+        self.answer(Err(Refusal {
+            why: message.to_owned(),
+            data: Some(data),
+        }));
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.is_open = false;
+        // Nobody waits any more when the client is gone.
+        if let Some(tokens) = self.tokens.upgrade() {
+            tokens.take(self.role, self.number, answer);
+        }
+    }
+}
+
+impl Drop for TokenRequest {
+    fn drop(&mut self) {
+        if self.is_open {
+            let role = self.role.name();
+            self.answer(Err(Refusal {
+                why: format!("the request for the {role} was dropped without an answer"),
+                data: None,
+            }));
+        }
     }
 }
 
 /// The tokens of a client.
 pub(crate) struct Tokens {
     provider: Arc<dyn TokenProvider>,
+    threads: Arc<Threads>,
     primary: Mutex<Slot>,
     alternate: Mutex<Slot>,
     /// The threads that are inside of the provider.
@@ -70,28 +136,84 @@ pub(crate) struct Tokens {
 
 type Outcome = Result<HeaderValue, Fault>;
 
-/// The token held, or where the answer will come.
-enum HeldOrAsked {
-    Held(HeaderValue),
-    Asked(Awaited<Outcome>),
+/// What is known of one endpoint's token.
+#[derive(Default)]
+struct Slot {
+    held: Option<Held>,
+    /// What is waited for. The first token that comes ends it, and the last question's failure.
+    round: Option<Round>,
+    /// The number of the last question, and when it was asked.
+    last: u64,
+    asked: Option<Instant>,
+    /// How many questions were not answered yet, whether anybody waits for them or not.
+    open: usize,
 }
 
-#[derive(Default)]
-enum Slot {
-    #[default]
-    Empty,
-    /// Asked for; the outcome comes to all who wait.
-    Asked(Awaited<Outcome>),
-    Held {
-        header: HeaderValue,
-        until: Instant,
-    },
+struct Held {
+    header: HeaderValue,
+    until: Instant,
+    number: u64,
+}
+
+struct Round {
+    maker: Maker<Outcome>,
+    outcome: Awaited<Outcome>,
+    /// Who waited for the last question has left without an answer.
+    is_given_up: bool,
+}
+
+impl Slot {
+    fn held(&self) -> Option<HeaderValue> {
+        let held = self.held.as_ref();
+        let held = held.filter(|held| Instant::now() < held.until);
+        held.map(|held| held.header.clone())
+    }
+
+    /// Whether one more question may be asked though others are open.
+    fn may_ask(&self, now: Instant) -> bool {
+        let was_long_ago = || {
+            self.asked
+                .is_none_or(|asked| now.saturating_duration_since(asked) >= RARELY)
+        };
+        self.open < FREELY || (self.open < MOST && was_long_ago())
+    }
+
+    /// What is waited for already, if that is enough.
+    fn joined(&self, now: Instant) -> Option<&Round> {
+        let round = self.round.as_ref()?;
+        (!round.is_given_up || !self.may_ask(now)).then_some(round)
+    }
+}
+
+/// Who waits for an outcome. Dropped before it came, it gives the question up.
+struct Waiting {
+    tokens: Arc<Tokens>,
+    role: Role,
+    /// The last question when it began.
+    number: u64,
+    outcome: Awaited<Outcome>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.outcome.borrow().is_some() {
+            return;
+        }
+        let mut slot = self.tokens.slot(self.role);
+        // A newer question has its own time.
+        if slot.last == self.number
+            && let Some(round) = &mut slot.round
+        {
+            round.is_given_up = true;
+        }
+    }
 }
 
 impl Tokens {
     pub(crate) fn new(provider: Arc<dyn TokenProvider>) -> Arc<Tokens> {
         Arc::new(Tokens {
             provider,
+            threads: Threads::new("d365-token", 2 * MOST),
             primary: Mutex::default(),
             alternate: Mutex::default(),
             asking: Mutex::default(),
@@ -107,62 +229,56 @@ impl Tokens {
         .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The `Authorization` header for an endpoint.
-    pub(crate) async fn header(
-        self: &Arc<Self>,
-        engine: &Arc<Engine>,
-        role: Role,
-        url: &str,
-    ) -> Outcome {
-        match self.held_or_asked(engine, role, url)? {
-            HeldOrAsked::Held(header) => Ok(header),
-            HeldOrAsked::Asked(outcome) => settled(outcome)
-                .await
-                .unwrap_or_else(|| Err(no_token(url, "the client was closed"))),
-        }
+    /// Whether the endpoint's token is there already.
+    pub(crate) fn holds(&self, role: Role) -> bool {
+        self.slot(role).held().is_some()
     }
 
-    /// The token held, or where the answer will come. Asks if nobody has.
-    fn held_or_asked(
-        self: &Arc<Self>,
-        engine: &Arc<Engine>,
-        role: Role,
-        url: &str,
-    ) -> Result<HeldOrAsked, Fault> {
-        let mut slot = self.slot(role);
-        match &*slot {
-            Slot::Held { header, until } if Instant::now() < *until => {
-                return Ok(HeldOrAsked::Held(header.clone()));
+    /// The `Authorization` header for an endpoint. Who stops waiting gives the question up: the next
+    /// one asks anew.
+    pub(crate) async fn header(self: &Arc<Self>, role: Role, url: &str) -> Outcome {
+        let waiting = {
+            let mut slot = self.slot(role);
+            if let Some(header) = slot.held() {
+                return Ok(header);
             }
-            Slot::Asked(outcome) => return Ok(HeldOrAsked::Asked(outcome.clone())),
-            Slot::Empty | Slot::Held { .. } => {}
-        }
-        let (maker, awaited) = pair();
-        let (answer, answered) = oneshot::channel();
+            let now = Instant::now();
+            let (outcome, is_asked) = match slot.joined(now) {
+                Some(round) => (round.outcome.clone(), true),
+                None => (slot.begin(now), false),
+            };
+            let number = slot.last;
+            drop(slot);
+            if !is_asked {
+                self.begin(role, url, number)?;
+            }
+            Waiting {
+                tokens: Arc::clone(self),
+                role,
+                number,
+                outcome,
+            }
+        };
+        let outcome = settled(waiting.outcome.clone()).await;
+        outcome.unwrap_or_else(|| Err(no_token(url, "the client was closed", None)))
+    }
+
+    /// Asks the provider. Outside of the slot's lock: a request that is dropped answers itself.
+    fn begin(self: &Arc<Self>, role: Role, url: &str, number: u64) -> Result<(), Fault> {
         let request = TokenRequest {
             url: url.to_owned(),
             role,
-            answer,
+            number,
+            tokens: Arc::downgrade(self),
+            is_open: true,
         };
-        let no_thread = |error| {
-            Fault::new(
-                Cause::LocalFailure,
-                format!("no thread for the token provider: {error}"),
-            )
-        };
-        let task = engine.reserve().map_err(no_thread)?;
         let asked = Arc::clone(self);
-        Engine::spawn_blocking(move || asked.ask(request)).map_err(no_thread)?;
-        let (tokens, closing) = (Arc::clone(self), engine.closing());
-        // A task of its own: the caller that asked first may leave, and others wait. It ends with
-        // the client, whether the provider ever answers or not.
-        engine.run(task, async move {
-            if let First::Left(answer) = race(wait_for(answered, role), closing.cancelled()).await {
-                maker.send_replace(Some(tokens.keep(role, answer)));
-            }
-        });
-        *slot = Slot::Asked(awaited.clone());
-        Ok(HeldOrAsked::Asked(awaited))
+        self.threads
+            .run(move || asked.ask(request))
+            .map_err(|error| {
+                let message = format!("no thread for the token provider: {error}");
+                Fault::new(Cause::LocalFailure, message)
+            })
     }
 
     fn ask(&self, request: TokenRequest) {
@@ -176,59 +292,144 @@ impl Tokens {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a blocking call from the provider's own thread.
-    pub(crate) fn check_may_wait(&self) -> Result<(), Error> {
+    /// Refuses a call from the provider's own thread.
+    pub(crate) fn check_may_call(&self) -> Result<(), Error> {
         let thread = std::thread::current().id();
         if self.asking().contains(&thread) {
             return Err(Error::new(
                 ErrorKind::WouldDeadlock,
-                "a blocking call from the token provider would wait for the token that it has \
-                 not given yet; get tokens with a client of their own",
+                "a call from the token provider would wait for the token that it has not given \
+                 yet; get tokens with a client of their own",
             ));
         }
         Ok(())
     }
 
-    /// Stores an answer, and makes the header of it.
-    fn keep(&self, role: Role, answer: Answer) -> Outcome {
+    /// Takes the answer to a question: it ends what is waited for, unless a newer question is open
+    /// and this one has failed.
+    fn take(&self, role: Role, number: u64, answer: Answer) {
+        let outcome = answer
+            .map_err(|refusal| no_token(role.name(), &refusal.why, refusal.data))
+            .and_then(|(token, expires_in)| Ok((bearer(role, &token)?, expires_in)));
         let mut slot = self.slot(role);
-        *slot = Slot::Empty;
-        let (token, expires_in) = answer.map_err(|why| no_token(role.name(), &why))?;
-        let mut header = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| no_token(role.name(), "it holds characters that no header can carry"))?;
-        header.set_sensitive(true);
-        let until = expires_in
-            .and_then(|expires_in| Instant::now().checked_add(expires_in.saturating_sub(MARGIN)));
-        if let Some(until) = until {
-            *slot = Slot::Held {
-                header: header.clone(),
-                until,
-            };
+        slot.open -= 1;
+        if outcome.is_err() && slot.last != number {
+            return;
         }
-        Ok(header)
+        if let Ok((header, expires_in)) = &outcome
+            && slot.held.as_ref().is_none_or(|held| held.number < number)
+        {
+            slot.held = Instant::now()
+                .checked_add(kept_for(*expires_in))
+                .map(|until| Held {
+                    header: header.clone(),
+                    until,
+                    number,
+                });
+        }
+        if let Some(round) = slot.round.take() {
+            round
+                .maker
+                .send_replace(Some(outcome.map(|(header, _)| header)));
+        }
     }
 
     /// Forgets a token that an endpoint refused, unless a newer one is held by now.
     pub(crate) fn forget(&self, role: Role, refused: &HeaderValue) {
         let mut slot = self.slot(role);
-        if matches!(&*slot, Slot::Held { header, .. } if header == refused) {
-            *slot = Slot::Empty;
+        if slot
+            .held
+            .as_ref()
+            .is_some_and(|held| held.header == refused)
+        {
+            slot.held = None;
         }
+    }
+
+    /// Lets the threads go that have nothing to ask.
+    pub(crate) fn close(&self) {
+        self.threads.close();
     }
 }
 
-async fn wait_for(answered: oneshot::Receiver<Answer>, role: Role) -> Answer {
-    answered.await.unwrap_or_else(|_| {
-        Err(format!(
-            "the request for the {} was dropped without an answer",
-            role.name()
-        ))
-    })
+impl Slot {
+    /// One more question, in the round that is there or a new one.
+    fn begin(&mut self, now: Instant) -> Awaited<Outcome> {
+        self.last += 1;
+        self.open += 1;
+        self.asked = Some(now);
+        let round = self.round.get_or_insert_with(|| {
+            let (maker, outcome) = pair();
+            Round {
+                maker,
+                outcome,
+                is_given_up: false,
+            }
+        });
+        round.is_given_up = false;
+        round.outcome.clone()
+    }
 }
 
-fn no_token(endpoint: &str, why: &str) -> Fault {
-    Fault::new(
-        Cause::NoToken,
-        format!("the token provider gave no token for {endpoint}: {why}"),
-    )
+fn kept_for(expires_in: Option<Duration>) -> Duration {
+    match expires_in {
+        None => KEPT,
+        Some(life) => life.saturating_sub(MARGIN).max((life / 2).min(MARGIN)),
+    }
+}
+
+fn bearer(role: Role, token: &str) -> Result<HeaderValue, Fault> {
+    if let Some(why) = TokenRequest::defect(token) {
+        return Err(no_token(role.name(), why, None));
+    }
+    let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+        let why = "it holds characters that no header can carry";
+        no_token(role.name(), why, None)
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn no_token(endpoint: &str, why: &str, data: Option<i64>) -> Fault {
+    Fault {
+        provider_data: data,
+        ..Fault::new(
+            Cause::NoToken,
+            format!("the token provider gave no token for {endpoint}: {why}"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_token_is_kept() {
+        let seconds = Duration::from_secs;
+        for (life, kept) in [
+            (None, KEPT),
+            (Some(0), seconds(0)),
+            (Some(20), seconds(10)),
+            (Some(60), seconds(30)),
+            (Some(90), seconds(60)),
+            (Some(3600), seconds(3570)),
+        ] {
+            assert_eq!(kept_for(life.map(seconds)), kept, "{life:?}");
+        }
+    }
+
+    #[test]
+    fn questions_that_hang_become_rare_and_then_none() {
+        let now = Instant::now();
+        let slot = |open| Slot {
+            open,
+            asked: Some(now),
+            ..Slot::default()
+        };
+        assert!(slot(FREELY - 1).may_ask(now));
+        assert!(!slot(FREELY).may_ask(now));
+        assert!(slot(FREELY).may_ask(now + RARELY));
+        assert!(!slot(MOST).may_ask(now + RARELY));
+    }
 }

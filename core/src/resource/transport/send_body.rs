@@ -180,6 +180,7 @@ impl Pipe {
                 drop(slot);
                 let slot = Arc::clone(&self.slot);
                 let (order, turn) = (Order(Some(slot)), self.turn);
+                reader.ask();
                 self.desk.post(move || {
                     // The source belongs to who sends the body by now: what is read for an exchange
                     // that was given up would be missing there.

@@ -229,6 +229,17 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * Whose {@code Authorization} a request carries that has one of its own, where there is a {@link #tokenProvider};
+     * default {@link TokenPrecedence#APPLICATION}.
+     *
+     * @param precedence the request's own, or the provider's
+     * @return this builder
+     */
+    public FailoverClientBuilder tokenPrecedence(TokenPrecedence precedence) {
+        return setting("token_precedence", precedence.label());
+    }
+
+    /**
      * The certificates that are trusted, instead of the system's.
      *
      * @param pemFile a file of certificates in PEM form, read by {@link #build()}

@@ -196,7 +196,8 @@ class MisuseTest {
                 b -> b.retryBudget(Double.NaN),
                 b -> b.retryBudget(Double.POSITIVE_INFINITY),
                 b -> b.replicationWindow(tooLong),
-                b -> b.setting("update_guard", "perhaps"))) {
+                b -> b.setting("update_guard", "perhaps"),
+                b -> b.setting("token_precedence", "sdk"))) {
             FailoverClientBuilder builder = setting.apply(FailoverClient.builder(URL).tlsVerify(false));
             assertEquals(ErrorKind.INVALID_SETTING, usage(builder::build));
         }

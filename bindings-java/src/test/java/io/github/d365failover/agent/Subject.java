@@ -11,6 +11,7 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.Preset;
 import io.github.d365failover.Subscription;
 import io.github.d365failover.Token;
+import io.github.d365failover.TokenPrecedence;
 import io.github.d365failover.UrlForm;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -136,6 +137,10 @@ final class Subject {
                 break;
             case "replication_window_ms":
                 builder.replicationWindow(millis(value));
+                break;
+            case "token_precedence":
+                builder.tokenPrecedence(
+                        TokenPrecedence.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
                 break;
             case "update_guard":
                 builder.updateGuard(isOn(value));
