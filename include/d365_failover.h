@@ -1135,7 +1135,12 @@ d365_status_t d365_settings_new(const char *url,
  * | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
  * | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |
  * |                         |                 | requests and redirects may go there as well, |
- * |                         |                 | without credentials and without failover     |
+ * |                         |                 | without failover; with HTTP's and OData's    |
+ * |                         |                 | own headers, and none of the application's   |
+ * | `allowed_host_headers`  | none            | names, comma between: headers of the         |
+ * |                         |                 | application's that go to `allowed_hosts`;    |
+ * |                         |                 | `Authorization`, `Cookie` and                |
+ * |                         |                 | `Proxy-Authorization` never do               |
  * | `connect_to`            | none            | `host:port:address:port`, comma between      |
  * | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
  * | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |
@@ -1398,9 +1403,14 @@ d365_status_t d365_outgoing_fail(struct d365_outgoing_t *outgoing,
                                  struct d365_error_t **error);
 
 /**
- * Makes a request. `method` is an HTTP method, `GET`. `url` is absolute, on either endpoint of the
- * organization, or relative to it, `/api/data/v9.2/accounts`; either way the call goes to the
- * endpoint that is active then.
+ * Makes a request. `method` is an HTTP method, `GET`; a standard one is sent in upper case. `url` is
+ * absolute, on either endpoint of the organization, or goes on from its base URL,
+ * `/api/data/v9.2/accounts`; without a slash at its beginning it goes on from the URL that the client
+ * was opened with. Either way the call goes to the endpoint that is active then.
+ *
+ * The URL is sent as it is given. What no URL holds (space, backslash, letters beyond ASCII) is
+ * percent-encoded, and what is encoded stays. d365_client_send() refuses a `#`, which belongs in a
+ * value as `%23`, and `/../` in a key, whose slashes are `%2F`.
  *
  * `request` is the caller's, freed by d365_request_free().
  *
@@ -1767,7 +1777,7 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  * Errors: the statuses from 101 on, when the call ended without a usable response; then the error
  * object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
  * D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
- * `allowed_hosts`; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
+ * `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
  * that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
  * also d365_client_submit(), d365_request_set_check().
  */
@@ -1822,10 +1832,9 @@ d365_status_t d365_client_primary_url(const struct d365_client_t *client,
                                       struct d365_error_t **error);
 
 /**
- * The alternate endpoint. The view is valid until the client is freed.
+ * The alternate endpoint, known from the start. The view is valid until the client is freed.
  *
- * Errors: D365_NO_ALTERNATE when the organization has none or none is known yet;
- * D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NO_ALTERNATE when the FailoverPolicy has said that there is none; D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_client_alternate_url(const struct d365_client_t *client,
                                         struct d365_str_t *url,
@@ -2193,7 +2202,8 @@ d365_status_t d365_item_free(struct d365_item_t *item);
  * normal form (an empty path becomes `/`); a URL on an alternate gives itself. Pure: no client, no
  * I/O. `alternate` is the caller's, freed by d365_text_free().
  *
- * Errors: D365_INVALID_URL for a URL that the rule does not cover; D365_NULL_POINTER,
+ * Errors: D365_INVALID_URL for a URL that the rule does not cover, and where `--s` would be put on a
+ * name that anybody can register (`contoso.com`, by the Public Suffix List); D365_NULL_POINTER,
  * D365_INVALID_UTF8.
  */
 d365_status_t d365_url_alternate(const char *url,
@@ -2210,6 +2220,18 @@ d365_status_t d365_url_primary(const char *url,
                                size_t url_len,
                                struct d365_text_t **primary,
                                struct d365_error_t **error);
+
+/**
+ * A URL as it may stand in logs and messages: origin and path, at most 200 characters. A query becomes
+ * `?…`, because it may hold rows and signatures, user info `…@`. Takes any text. Pure. `shown` is the
+ * caller's, freed by d365_text_free().
+ *
+ * Errors: D365_NULL_POINTER, D365_INVALID_UTF8.
+ */
+d365_status_t d365_url_shown(const char *url,
+                             size_t url_len,
+                             struct d365_text_t **shown,
+                             struct d365_error_t **error);
 
 /**
  * 1 if the URL is that of an alternate by the rule of the product, else 0.

@@ -52,7 +52,8 @@ extern "system" fn Java_io_github_d365failover_impl_Native_url<'local>(
         unsafe {
             let other: Owned<c::d365_text_t> = owned(|out, error| match which {
                 0 => c::d365_url_alternate(data, len, out, error),
-                _ => c::d365_url_primary(data, len, out, error),
+                1 => c::d365_url_primary(data, len, out, error),
+                _ => c::d365_url_shown(data, len, out, error),
             })?;
             let mut packet = Writer::ok();
             text(

@@ -6,7 +6,7 @@ use d365_failover::{
     D365_FAULT_NONE, D365_PRESET_DOTNET, d365_error_t, d365_fault_from_response, d365_fault_kind,
     d365_fault_message, d365_fault_retry_after_ms, d365_fault_service_code,
     d365_fault_starts_failover, d365_header_t, d365_status_t, d365_text_t, d365_text_view,
-    d365_url_alternate, d365_url_is_alternate, d365_url_primary,
+    d365_url_alternate, d365_url_is_alternate, d365_url_primary, d365_url_shown,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -37,6 +37,11 @@ pub(crate) fn url_alternate(py: Python<'_>, url: &str) -> PyResult<String> {
 #[pyfunction]
 pub(crate) fn url_primary(py: Python<'_>, url: &str) -> PyResult<String> {
     rewrite(py, url, d365_url_primary)
+}
+
+#[pyfunction]
+pub(crate) fn url_shown(py: Python<'_>, url: &str) -> PyResult<String> {
+    rewrite(py, url, d365_url_shown)
 }
 
 #[pyfunction]

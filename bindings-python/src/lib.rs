@@ -49,6 +49,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tokens::TokenRequest>()?;
     module.add_function(wrap_pyfunction!(functions::url_alternate, module)?)?;
     module.add_function(wrap_pyfunction!(functions::url_primary, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::url_shown, module)?)?;
     module.add_function(wrap_pyfunction!(functions::url_is_alternate, module)?)?;
     module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;

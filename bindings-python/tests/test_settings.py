@@ -27,6 +27,7 @@ from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_nati
         ("max_redirects", 3, ("max_redirects", "3")),
         ("allowed_hosts", ["a.example", "b.example:8443"], ("allowed_hosts", "a.example,b.example:8443")),
         ("allowed_hosts", "a.example", ("allowed_hosts", "a.example")),
+        ("allowed_host_headers", ["X-A", "x-b"], ("allowed_host_headers", "X-A,x-b")),
         ("preset", "safe", ("preset", "safe")),
         ("probe_after", 0, ("probe_after_ms", "0")),
         ("probe_timeout", 0.25, ("probe_timeout_ms", "250")),

@@ -2,10 +2,81 @@
 
 use std::fmt;
 
+use http::{HeaderMap, HeaderName};
 use url::{Host, Url};
 
+use crate::request::CREDENTIALS;
 use crate::url_text::is_host_name;
 use crate::{Error, ErrorKind};
+
+/// Headers that say what a request is and not who sends it: they go to every host.
+const STANDARD: [&str; 28] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "dataserviceversion",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "maxdataserviceversion",
+    "odata-isolation",
+    "odata-maxversion",
+    "odata-version",
+    "prefer",
+    "range",
+    "user-agent",
+];
+
+/// Takes away what does not go to an allowed host: everything of the application's own but what it has
+/// `named`.
+pub(crate) fn keep_for_allowed_host(headers: &mut HeaderMap, named: &[HeaderName]) {
+    let own: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let may_go = STANDARD.contains(&name.as_str()) || named.contains(name);
+            !may_go || CREDENTIALS.contains(name)
+        })
+        .cloned()
+        .collect();
+    for name in own {
+        headers.remove(name);
+    }
+}
+
+/// Reads the setting `allowed_host_headers`: names, separated by commas.
+pub(crate) fn parse_headers(text: &str) -> Result<Vec<HeaderName>, Error> {
+    let refused = |name: &str, why: &str| {
+        Err(Error::new(
+            ErrorKind::InvalidSetting,
+            format!("allowed_host_headers holds {name:?}: {why}"),
+        ))
+    };
+    text.split(',')
+        .map(str::trim)
+        .map(|name| match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(header) if CREDENTIALS.contains(&header) => refused(
+                name,
+                "it goes to the organization's endpoints alone; leave it out",
+            ),
+            Ok(header) => Ok(header),
+            Err(_) => refused(name, "write names of headers, separated by commas"),
+        })
+        .collect()
+}
 
 /// A host, and its port where one was named, that requests may go to although it is neither
 /// endpoint of the organization.

@@ -3,6 +3,7 @@
 
 use url::{Host, Url};
 
+use crate::registrable::owner;
 use crate::url_text::{invalid, is_host_name, parse_any};
 use crate::{Error, Role};
 
@@ -153,6 +154,13 @@ fn other_host(url: &Url) -> Result<Url, Error> {
         return Err(invalid(
             url,
             "no alternate can be told from an internationalized label; set alternate_url",
+        ));
+    }
+    if owner(host).is_none() {
+        return Err(invalid(
+            url,
+            "the name that --s would be put on is one that anybody can register, so its alternate \
+             may be a stranger's, who would get the token; set alternate_url",
         ));
     }
     let primary = primary_name(url, label)?;

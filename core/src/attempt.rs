@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::shown::shown_url;
 use crate::{Fault, Role};
 
 /// How far an attempt got.
@@ -73,9 +74,14 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The URL for logs and messages. What other hosts take in their queries may be a credential: a
-    /// signature, say.
-    pub(crate) fn shown_url(&self) -> &str {
+    /// The URL for logs and messages.
+    pub(crate) fn shown_url(&self) -> String {
+        shown_url(&self.url)
+    }
+
+    /// The URL for the ledger. What other hosts take in their queries may be a credential: a signature,
+    /// say.
+    pub(crate) fn url_on_record(&self) -> &str {
         match self.role {
             Some(_) => &self.url,
             None => self.url.split('?').next().unwrap_or_default(),

@@ -1,11 +1,13 @@
 //! A write on record.
 
+use std::fmt;
 use std::time::SystemTime;
 
+use crate::shown::shown_url;
 use crate::{Effect, Operation, Role};
 
 /// A write, from before it was sent to what became of it. Holds no header and no body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// Its number at this client, from 1 on.
     pub id: u64,
@@ -37,6 +39,25 @@ pub struct LedgerEntry {
     pub row_url: Option<String>,
     /// What the application has found out about it.
     pub resolution: Option<Resolution>,
+}
+
+impl fmt::Debug for LedgerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LedgerEntry")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .field("url", &shown_url(&self.url))
+            .field("operation", &self.operation)
+            .field("ended", &self.ended)
+            .field("role", &self.role)
+            .field("epoch", &self.epoch)
+            .field("attempts", &self.attempts)
+            .field("effect", &self.effect)
+            .field("is_suspect", &self.is_suspect)
+            .field("row_url", &self.row_url.as_deref().map(shown_url))
+            .field("resolution", &self.resolution)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the application has found out about a suspect.

@@ -37,6 +37,7 @@ mod operation;
 mod organization;
 mod outgoing;
 mod proxy;
+mod registrable;
 mod request;
 mod resolve;
 mod resource;
@@ -45,6 +46,7 @@ mod rewrite;
 mod role;
 mod rule;
 mod settings;
+mod shown;
 mod soap_request;
 mod url_text;
 
@@ -73,6 +75,7 @@ pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
 pub use settings::{AutoSwitch, Preset, Settings, TokenPrecedence};
+pub use shown::shown_url;
 
 /// The version of this library, as in `d365-failover/VERSION` of the user agent.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

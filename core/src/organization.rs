@@ -3,7 +3,11 @@
 use url::Url;
 
 use crate::alternate::{UrlForm, form_of, is_alternate, is_service_root, other_url};
-use crate::url_text::{invalid, parse, refuse_unprintable, refuse_user_info, shown};
+use crate::registrable::owner;
+use crate::url_text::{
+    Written, has_dot_segment, invalid, is_encoding, parse, parse_any, parse_link, parse_request,
+    refuse_user_info, shown,
+};
 use crate::{AllowedHost, Error, ErrorKind, Role};
 
 /// An organization's two endpoints.
@@ -11,6 +15,8 @@ use crate::{AllowedHost, Error, ErrorKind, Role};
 pub struct Organization {
     primary: Base,
     alternate: Base,
+    /// What the given URL has after the base, without a slash at its end: where relative URLs begin.
+    service: String,
     starts_on: Role,
     explicit: bool,
     form: UrlForm,
@@ -69,21 +75,23 @@ impl Target {
         matches!(&self.0, Place::Endpoint { sibling: true, .. })
     }
 
+    /// Path and query after the base, from the slash on. `None`: it is on an allowed host.
+    pub(crate) fn rest(&self) -> Option<&str> {
+        match &self.0 {
+            Place::Endpoint { rest, .. } => Some(rest),
+            Place::Foreign(_) => None,
+        }
+    }
+
     /// Whether it is a service's of the organization, and not a page's or file's.
     pub(crate) fn is_service(&self) -> bool {
-        let Place::Endpoint { rest, .. } = &self.0 else {
-            return false;
-        };
-        rest.trim_start_matches('/')
-            .split(['/', '?'])
-            .next()
-            .is_some_and(is_service_root)
+        self.rest().is_some_and(begins_with_service_root)
     }
 }
 
 impl Organization {
     /// The organization of a URL: the base URL of either endpoint, or the URL of one of its
-    /// services, of which the base is taken.
+    /// services, of which the base is taken. The service's path is kept for relative URLs.
     ///
     /// Without `alternate_url` the other endpoint follows from the rule of the .NET SDK: `--s`
     /// on the first host label, or with [`UrlForm::Path`] on the first path segment.
@@ -101,6 +109,7 @@ impl Organization {
             return Organization::explicit(&given, &parse(alternate_url)?, form);
         }
         let form = form.map_or_else(|| form_of(&given), Ok)?;
+        let service = service_of(&given);
         let other = other_url(&given, form)?;
         let starts_on = if is_alternate(&given, form) {
             Role::Alternate
@@ -121,6 +130,7 @@ impl Organization {
         Ok(Organization {
             primary,
             alternate,
+            service,
             starts_on,
             explicit: false,
             form,
@@ -141,6 +151,7 @@ impl Organization {
             ));
         }
         let form = form.unwrap_or(UrlForm::Host);
+        let service = service_of(primary);
         let primary = Base::of(primary);
         let alternate = Base::of(alternate);
         if primary.text == alternate.text {
@@ -152,6 +163,7 @@ impl Organization {
         Ok(Organization {
             primary,
             alternate,
+            service,
             starts_on: Role::Primary,
             explicit: true,
             form,
@@ -205,27 +217,33 @@ impl Organization {
         }
     }
 
-    /// Finds what a request's URL means at either endpoint.
+    /// Finds what a request's URL means at either endpoint. A relative one with a slash at its
+    /// beginning goes on from the endpoint's base URL; without, from the URL that the organization
+    /// was made of (`…/api/data/v9.2` is taken for `…/api/data/v9.2/`).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidUrl`] for a URL that is on neither endpoint and on no allowed host, or
-    /// cannot be a URL.
+    /// cannot be a URL, or would not be sent as it is given.
     pub fn locate(&self, url: &str) -> Result<Target, Error> {
         if self.primary.path.is_empty() && self.alternate.path.is_empty() && is_plain(url) {
             let (sibling, rest) = (false, url.to_owned());
             return Ok(Target(Place::Endpoint { sibling, rest }));
         }
-        refuse_unprintable(url)?;
-        match Url::parse(url) {
-            Ok(absolute) => self.locate_absolute(absolute),
-            Err(url::ParseError::RelativeUrlWithoutBase) => self.locate_relative(url),
-            Err(error) => Err(not_a_url(url, error)),
+        match parse_request(url)? {
+            Written::Absolute(absolute) => self.locate_absolute(absolute),
+            Written::Relative(relative) => self.locate_relative(url, &relative),
         }
     }
 
-    fn locate_absolute(&self, mut url: Url) -> Result<Target, Error> {
+    /// Finds what a link of an answer means: `Location`, `OData-EntityId`. `from` is the URL that was
+    /// answered. `None`: it leads nowhere that the client may go, or is no link.
+    pub(crate) fn locate_link(&self, link: &str, from: &str) -> Option<Target> {
+        let url = parse_link(link, &Url::parse(from).ok()?)?;
+        self.locate_absolute(url).ok()
+    }
+
+    fn locate_absolute(&self, url: Url) -> Result<Target, Error> {
         refuse_user_info(&url)?;
-        url.set_fragment(None);
         match self.find(&url) {
             Some((role, sibling, rest)) => {
                 self.refuse_ambiguous(&url, role, &rest)?;
@@ -291,30 +309,30 @@ impl Organization {
         Ok(Target(Place::Foreign(url)))
     }
 
-    fn locate_relative(&self, url: &str) -> Result<Target, Error> {
-        let slashed = url.replace('\\', "/");
-        if slashed.starts_with("//") {
+    fn locate_relative(&self, given: &str, url: &str) -> Result<Target, Error> {
+        if url.starts_with("//") {
             return Err(Error::new(
                 ErrorKind::InvalidUrl,
                 format!(
                     "{} names another host without a scheme; give a path or a whole URL",
-                    shown(url)
+                    shown(given)
                 ),
             ));
         }
         // A path that already holds the base path is the same URL written from the root.
-        let base = &self.primary;
-        let full = if !base.path.is_empty() && base.under(path_of(&slashed)).is_some() {
-            slashed
-        } else if slashed.starts_with('/') || slashed.is_empty() || slashed.starts_with('?') {
-            format!("{}{slashed}", base.path)
+        let (base, service) = (&self.primary, &self.service);
+        let full = if !base.path.is_empty() && base.under(path_of(url)).is_some() {
+            url.to_owned()
+        } else if url.starts_with('/') {
+            format!("{}{url}", base.path)
+        } else if url.is_empty() || url.starts_with('?') {
+            format!("{}{service}{url}", base.path)
         } else {
-            format!("{}/{slashed}", base.path)
+            format!("{}{service}/{url}", base.path)
         };
-        let joined = base
-            .origin
-            .join(&full)
-            .map_err(|error| not_a_url(url, error))?;
+        let joined = base.origin.join(&full).map_err(|error| {
+            Error::new(ErrorKind::InvalidUrl, format!("{}: {error}", shown(given)))
+        })?;
         self.locate_absolute(joined)
     }
 
@@ -397,29 +415,26 @@ impl Organization {
     pub(crate) fn rebase(&self, text: &str, role: Role) -> Option<Rebase> {
         let (scheme, _) = text.split_once("://")?;
         let authority = scheme.len() + "://".len();
-        refuse_unprintable(text).ok()?;
-        let mut url = Url::parse(text)
-            .ok()
+        let path = text[authority..]
+            .find(['/', '\\', '?', '#'])
+            .map_or(text.len(), |end| authority + end);
+        let whole = parse_any(text).ok();
+        let is_readable = whole.is_some();
+        let mut url = whole
+            .or_else(|| parse_any(&text[..path]).ok())
             .filter(|url| scheme.eq_ignore_ascii_case(url.scheme()))?;
-        refuse_user_info(&url).ok()?;
         url.set_fragment(None);
         let (from, sibling, rest) = self.find(&url)?;
         if from == role {
             return None;
         }
         self.refuse_ambiguous(&url, from, &rest).ok()?;
-        let path = text[authority..]
-            .find(['/', '\\', '?', '#'])
-            .map_or(text.len(), |end| authority + end);
-        let is_plain = |rest: &str| {
+        let is_plain = |rest: &&str| {
             // Dot segments could leave the base path that the text begins with.
-            !rest.contains('\\') && !has_dot_segment(path_of(rest))
+            self.base(from).path.is_empty()
+                || !(rest.contains('\\') || has_dot_segment(path_of(rest)))
         };
-        match self
-            .base(from)
-            .under(&text[path..])
-            .filter(|rest| is_plain(rest))
-        {
+        match self.base(from).under(&text[path..]).filter(is_plain) {
             Some(rest) => {
                 let origin = self.origin(role, sibling);
                 let origin = origin.as_str().trim_end_matches('/');
@@ -428,7 +443,7 @@ impl Organization {
                     by: format!("{origin}{}", self.base(role).path),
                 })
             }
-            None => Some(Rebase {
+            None => is_readable.then(|| Rebase {
                 replaced: text.find('#').unwrap_or(text.len()),
                 by: String::from(self.at(role, sibling, &rest)),
             }),
@@ -511,6 +526,31 @@ fn is_plain(url: &str) -> bool {
         && !path.contains("/.")
         && is(path, b"/-_.()=,$")
         && is(query, b"/-_.~()=,$&:@;!*+%?")
+        && query
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| byte != b'%' || is_encoding(&query.as_bytes()[at..]))
+}
+
+fn begins_with_service_root(rest: &str) -> bool {
+    rest.trim_start_matches('/')
+        .split(['/', '?'])
+        .next()
+        .is_some_and(is_service_root)
+}
+
+/// What follows the base in the path of an organization's URL.
+fn service_of(url: &Url) -> String {
+    let path = url.path().trim_end_matches('/');
+    let segments = path.split('/').scan(0, |end, segment| {
+        let at = *end;
+        *end += segment.len() + 1;
+        Some((at, segment))
+    });
+    let mut roots = segments.filter(|(_, segment)| is_service_root(segment));
+    roots
+        .next()
+        .map_or(String::new(), |(at, _)| path[at - 1..].to_owned())
 }
 
 /// What follows the base path in a path that is the base path or under it.
@@ -520,35 +560,20 @@ fn under<'a>(base: &str, path: &'a str, in_any_case: bool) -> Option<&'a str> {
     (is_base && (rest.is_empty() || rest.starts_with(['/', '?', '#']))).then_some(rest)
 }
 
-/// Whether the URL standard would take a segment of it as `.` or `..`.
-fn has_dot_segment(path: &str) -> bool {
-    path.split('/').any(|segment| {
-        let decoded = segment.replace("%2e", ".").replace("%2E", ".");
-        matches!(decoded.as_str(), "." | "..")
-    })
-}
-
-fn not_a_url(text: &str, error: url::ParseError) -> Error {
-    Error::new(
-        ErrorKind::InvalidUrl,
-        format!("{} is not a URL: {error}", shown(text)),
-    )
-}
-
 fn path_of(relative: &str) -> &str {
     relative.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// `contoso.crm…` for `contoso.api.crm…`, and the other way round. Not where the domain has one
-/// label only: `contoso.com` and `contoso.api.com` belong to different people.
+/// `contoso.crm…` for `contoso.api.crm…`, and the other way round. Only beneath one registrable domain:
+/// `contoso.com` and `contoso.api.com` belong to different people.
 fn sibling(host: &str) -> Option<String> {
     let (label, domain) = host.split_once('.')?;
     let (api, domain) = match domain.strip_prefix("api.") {
         Some(domain) => ("", domain),
         None => ("api.", domain),
     };
-    let has_owner = domain.trim_end_matches('.').contains('.');
-    has_owner.then(|| format!("{label}.{api}{domain}"))
+    let sibling = format!("{label}.{api}{domain}");
+    (owner(host)? == owner(&sibling)?).then_some(sibling)
 }
 
 #[cfg(test)]

@@ -48,7 +48,9 @@ fn forms_that_are_accepted() {
         ("https://Contoso--S.crm.test.:8443/API/data", host, "https://contoso.crm.test.:8443", "https://contoso--s.crm.test.:8443", alternate),
         ("http://crm:5555/CONTOSO--S/", path, "http://crm:5555/CONTOSO", "http://crm:5555/CONTOSO--s", alternate),
         // Labels: longest, two of them, hyphens, digits.
-        ("https://a.b", host, "https://a.b", "https://a--s.b", primary),
+        ("https://a.b.c", host, "https://a.b.c", "https://a--s.b.c", primary),
+        ("https://crm.contoso.co.uk", host, "https://crm.contoso.co.uk", "https://crm--s.contoso.co.uk", primary),
+        ("https://crm.contoso.azurewebsites.net", host, "https://crm.contoso.azurewebsites.net", "https://crm--s.contoso.azurewebsites.net", primary),
         ("https://12345.crm.test", host, "https://12345.crm.test", "https://12345--s.crm.test", primary),
         ("https://con-to--so.crm.test", host, "https://con-to--so.crm.test", "https://con-to--so--s.crm.test", primary),
         ("https://contoso-s.crm.test", host, "https://contoso-s.crm.test", "https://contoso-s--s.crm.test", primary),
@@ -56,10 +58,9 @@ fn forms_that_are_accepted() {
         ("https://contoso.disco.crm.test", host, "https://contoso.disco.crm.test", "https://contoso--s.disco.crm.test", primary),
         ("https://contoso.xn--bcher-kva.test", host, "https://contoso.xn--bcher-kva.test", "https://contoso--s.xn--bcher-kva.test", primary),
         ("https://con_toso.crm.test", host, "https://con_toso.crm.test", "https://con_toso--s.crm.test", primary),
-        // Read as the URL standard reads it: escapes, backslashes, dot segments, missing slashes.
+        // Read as the URL standard reads it: escapes, dot segments, missing slashes.
         ("https://cont%6Fso.crm.test", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
         ("https://contoso%2D%2Ds.crm.test", host, "https://contoso.crm.test", "https://contoso--s.crm.test", alternate),
-        ("https:\\\\contoso.crm.test\\api\\data", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
         ("https://contoso.crm.test/x/../api/./data", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
         ("https://contoso.crm.test/%2e%2e/api", host, "https://contoso.crm.test", "https://contoso--s.crm.test", primary),
         ("https://contoso.crm.test%2e", host, "https://contoso.crm.test.", "https://contoso--s.crm.test.", primary),
@@ -171,7 +172,17 @@ fn forms_that_are_refused() {
         ("https://contoso.crm.test/main.aspx", "ambiguous"),
         ("https://contoso.crm.test/api2", "ambiguous"),
         ("https://contoso.crm.test/%61pi", "ambiguous"),
-        ("https://contoso.crm.test\\@evil.example", "ambiguous"),
+        ("https://contoso.crm.test\\@evil.example", "backslash"),
+        ("https:\\\\contoso.crm.test\\api\\data", "backslash"),
+        // Names that anybody can register.
+        ("https://contoso.com", "alternate_url"),
+        ("https://contoso.com.", "anybody can register"),
+        ("https://contoso--s.com", "anybody can register"),
+        ("https://contoso.co.uk", "anybody can register"),
+        ("https://contoso.azurewebsites.net", "anybody can register"),
+        ("https://contoso.github.io", "anybody can register"),
+        ("https://contoso.local", "anybody can register"),
+        ("https://co.uk", "anybody can register"),
     ];
     for (url, why) in table {
         let message = pair(url, None).expect_err(url);
@@ -283,14 +294,12 @@ fn requests_on_either_endpoint_or_relative() {
         "/api/data/v9.2/accounts?$top=1",
         "api/data/v9.2/accounts?$top=1",
         "https://contoso.crm.test/api/data/v9.2/accounts?$top=1",
-        "https://contoso.crm.test:443/api/data/v9.2/accounts?$top=1#x",
+        "https://contoso.crm.test:443/api/data/v9.2/accounts?$top=1",
         "https://contoso--s.crm.test/api/data/v9.2/accounts?$top=1",
         "HTTPS://CONTOSO--S.crm.test/api/data/v9.2/accounts?$top=1",
         "https://cont%6Fso.crm.test/api/data/v9.2/accounts?$top=1",
         "/api/data/v9.2/x/../accounts?$top=1",
         "/../api/data/%2e/v9.2/accounts?$top=1",
-        "\\api\\data\\v9.2/accounts?$top=1",
-        "https:\\\\contoso.crm.test\\api/data/v9.2/accounts?$top=1",
     ] {
         assert_eq!(both(&contoso, url), expected, "{url}");
     }
@@ -330,6 +339,19 @@ fn requests_to_other_origins_are_refused() {
         "\\/evil.example/x",
         " /x",
         "/x\0",
+        "/x\ty",
+        "/x\n",
+        "\\api\\data\\v9.2/accounts",
+        "https:\\\\contoso.crm.test\\api/data/v9.2/accounts",
+        "https://contoso.crm.test\\api/data/v9.2/accounts",
+        "/x#y",
+        "x?a=b#c",
+        "https://contoso.crm.test/x#y",
+        "/api/data/v9.2/accounts(name='a/../b')",
+        "/api/data/v9.2/accounts(name='a/%2e%2E/b')",
+        "/api/data/v9.2/accounts(name='a/./b')",
+        "/api/data/v9.2/accounts%28name=%27a/../b%27%29",
+        "api/data/v9.2/accounts(x/../contacts(1))",
     ] {
         assert_eq!(both(&contoso, url), Err(ErrorKind::InvalidUrl), "{url:?}");
     }
@@ -337,16 +359,229 @@ fn requests_to_other_origins_are_refused() {
 
 #[test]
 fn a_sibling_is_of_the_same_owner() {
-    for (base, other) in [
-        ("https://contoso.com", "https://contoso.api.com/x"),
-        ("https://contoso.api.com", "https://contoso.com/x"),
-        ("https://contoso.api.com.", "https://contoso.com./x"),
+    for (base, other, is_sibling) in [
+        ("https://contoso.api.com", "https://contoso.com/x", false),
+        ("https://contoso.api.com.", "https://contoso.com./x", false),
+        (
+            "https://contoso.api.co.uk",
+            "https://contoso.co.uk/x",
+            false,
+        ),
+        (
+            "https://crm.contoso.com",
+            "https://crm.api.contoso.com/x",
+            true,
+        ),
+        (
+            "https://crm.api.contoso.com",
+            "https://crm.contoso.com/x",
+            true,
+        ),
+        (
+            "https://crm.contoso.co.uk",
+            "https://crm.api.contoso.co.uk/x",
+            true,
+        ),
+        (
+            "https://contoso.api.azurewebsites.net",
+            "https://contoso.azurewebsites.net/x",
+            false,
+        ),
     ] {
         assert_eq!(
-            both(&organization(base), other),
-            Err(ErrorKind::InvalidUrl),
+            both(&organization(base), other).is_ok(),
+            is_sibling,
             "{base}"
         );
+    }
+}
+
+/// The text that a server decodes.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = text_of_hex(tail).filter(|_| byte == b'%');
+        bytes.push(hex.unwrap_or(byte));
+        rest = if hex.is_some() { &tail[2..] } else { tail };
+    }
+    bytes
+}
+
+fn text_of_hex(tail: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(tail.get(..2)?).ok()?, 16).ok()
+}
+
+#[test]
+fn what_is_sent_is_what_was_given() {
+    let contoso = organization("https://contoso.crm.test");
+    let by_path = Organization::new("http://crm/Contoso", None, Some(UrlForm::Path)).unwrap();
+    let printable = (' '..='~').chain("äß€\u{1f600}\u{a0}\u{2028}\u{feff}".chars());
+    for c in printable {
+        for (part, url) in [
+            ("path", format!("/api/data/v9.2/accounts(name='A{c}1')")),
+            ("path", format!("/api/data/v9.2/accounts(A{c}1)")),
+            (
+                "query",
+                format!("/api/data/v9.2/accounts?$filter=a eq 'A{c}1'&b={c}{c}x"),
+            ),
+        ] {
+            if part == "path" && c == '?' {
+                continue;
+            }
+            for organization in [&contoso, &by_path] {
+                let base = organization.url(Role::Primary);
+                let alternate = organization.url(Role::Alternate);
+                for given in [
+                    url.clone(),
+                    format!("{base}{url}"),
+                    format!("{alternate}{url}"),
+                ] {
+                    let sent = both(organization, &given);
+                    if c == '#' {
+                        assert_eq!(sent, Err(ErrorKind::InvalidUrl), "{given}");
+                        continue;
+                    }
+                    let (at_primary, at_alternate) = sent.expect(&given);
+                    let expected = [decoded(base), decoded(&url)].concat();
+                    assert_eq!(decoded(&at_primary), expected, "{given} as {at_primary}");
+                    let legal = |byte: u8| {
+                        byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=%".contains(&byte)
+                    };
+                    assert!(at_primary.bytes().all(legal), "{at_primary}");
+                    assert_eq!(
+                        at_primary.strip_prefix(base),
+                        at_alternate.strip_prefix(alternate),
+                    );
+                }
+            }
+        }
+    }
+    for (given, sent) in [
+        (
+            "/a%2Fb%2fc%5c%5C%20?%2F%5c%23",
+            "/a%2Fb%2fc%5c%5C%20?%2F%5c%23",
+        ),
+        ("/a//b///c?d//e", "/a//b///c?d//e"),
+        ("/a('b//c')", "/a('b//c')"),
+        ("/a?b=c?d=/../e", "/a?b=c?d=/../e"),
+        ("/a?b='x/../y'", "/a?b=%27x/../y%27"),
+        ("/a(b='..')", "/a(b='..')"),
+        ("/a('b/..')", "/a('b/..')"),
+        ("/a('b\\..\\c')", "/a('b%5C..%5Cc')"),
+        ("/100%", "/100%25"),
+        ("/100%zz?1%2", "/100%25zz?1%252"),
+        ("/a+b?c+d", "/a+b?c+d"),
+        ("/a?", "/a?"),
+    ] {
+        let (at_primary, _) = both(&contoso, given).expect(given);
+        assert_eq!(
+            at_primary,
+            format!("https://contoso.crm.test{sent}"),
+            "{given}"
+        );
+        let (again, _) = both(&contoso, &at_primary).expect(given);
+        assert_eq!(again, at_primary);
+    }
+}
+
+#[test]
+fn what_is_refused_says_what_to_write() {
+    let contoso = organization("https://contoso.crm.test");
+    let long = format!("/x#{}", "y".repeat(70_000));
+    for (url, why) in [
+        ("/x#y", "%23"),
+        (long.as_str(), "%23"),
+        ("/accounts(name='a/../b')", "%2F"),
+        ("/\\x", "%5C"),
+        ("//evil.example", "without a scheme"),
+        (" /x?secret", "space"),
+        ("https://evil.example/x?secret", "allowed_hosts"),
+        ("https://[/x?secret", "not a URL"),
+    ] {
+        let error = contoso.locate(url).expect_err(url);
+        assert!(error.message().contains(why), "{error}");
+        assert!(!error.message().contains("secret"), "{error}");
+        assert!(error.message().len() < 600, "{error}");
+    }
+}
+
+#[test]
+fn a_relative_url_goes_on_from_the_url_that_was_given() {
+    let web_api = "/api/data/v9.2";
+    let soap = "/XRMServices/2011/Organization.svc";
+    #[rustfmt::skip]
+    let table = [
+        ("https://contoso.crm.test", None, "accounts", "https://contoso.crm.test/accounts"),
+        ("https://contoso.crm.test/", None, "api/data/v9.2/accounts", "https://contoso.crm.test/api/data/v9.2/accounts"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "accounts?$top=1", "https://contoso.crm.test/api/data/v9.2/accounts?$top=1"),
+        ("https://contoso.crm.test/api/data/v9.2", None, "accounts", "https://contoso.crm.test/api/data/v9.2/accounts"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "/accounts", "https://contoso.crm.test/accounts"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "/api/data/v9.1/accounts", "https://contoso.crm.test/api/data/v9.1/accounts"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "../v9.1/accounts", "https://contoso.crm.test/api/data/v9.1/accounts"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "$batch", "https://contoso.crm.test/api/data/v9.2/$batch"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "a('b\\c')", "https://contoso.crm.test/api/data/v9.2/a('b%5Cc')"),
+        ("https://contoso.crm.test/api/data/v9.2/", None, "", "https://contoso.crm.test/api/data/v9.2"),
+        ("https://contoso--s.crm.test/api/data/v9.2/", None, "accounts", "https://contoso.crm.test/api/data/v9.2/accounts"),
+        ("https://contoso.crm.test/XRMServices/2011/Organization.svc", None, "", "https://contoso.crm.test/XRMServices/2011/Organization.svc"),
+        ("https://contoso.crm.test/XRMServices/2011/Organization.svc", None, "?wsdl", "https://contoso.crm.test/XRMServices/2011/Organization.svc?wsdl"),
+        ("https://contoso.crm.test/XRMServices/2011/Organization.svc", None, "web", "https://contoso.crm.test/XRMServices/2011/Organization.svc/web"),
+        ("http://crm/Contoso", Some(UrlForm::Path), "api/x", "http://crm/Contoso/api/x"),
+        ("http://crm/Contoso/api/data/v9.2/", Some(UrlForm::Path), "accounts", "http://crm/Contoso/api/data/v9.2/accounts"),
+        ("http://crm/Contoso/api/data/v9.2/", Some(UrlForm::Path), "/api/x", "http://crm/Contoso/api/x"),
+        ("http://crm/Contoso/api/data/v9.2/", Some(UrlForm::Path), "/Contoso/api/x", "http://crm/Contoso/api/x"),
+        ("https://crm.contoso.com/proxy/api/data", Some(UrlForm::Host), "x", "https://crm.contoso.com/proxy/api/data/x"),
+    ];
+    for (url, form, relative, expected) in table {
+        let organization = Organization::new(url, None, form).expect(url);
+        let (at_primary, at_alternate) = both(&organization, relative).expect(relative);
+        assert_eq!(at_primary, expected, "{url} {relative}");
+        let rest = &at_primary[organization.url(Role::Primary).len()..];
+        assert_eq!(
+            at_alternate,
+            format!("{}{rest}", organization.url(Role::Alternate))
+        );
+    }
+    let pair = Organization::new(
+        &format!("https://a.example{web_api}/"),
+        Some(&format!("https://b.example/dr{soap}")),
+        None,
+    );
+    assert_eq!(
+        both(&pair.unwrap(), "accounts").unwrap().1,
+        "https://b.example/dr/api/data/v9.2/accounts"
+    );
+}
+
+#[test]
+fn links_of_answers() {
+    let allowed = AllowedHost::parse_list("files.example.com").unwrap();
+    let contoso = organization("https://contoso.crm.test").with_allowed_hosts(allowed);
+    let from = "https://contoso--s.crm.test/api/data/v9.2/accounts?$top=1";
+    let row = "https://contoso.crm.test/api/data/v9.2/accounts";
+    #[rustfmt::skip]
+    let table = [
+        ("https://contoso--s.crm.test/api/data/v9.2/accounts(1)", Some("(1)")),
+        ("/api/data/v9.2/accounts(1)#top", Some("(1)")),
+        ("accounts(1)", Some("(1)")),
+        ("../v9.2/accounts(1)", Some("(1)")),
+        ("//contoso.crm.test/api/data/v9.2/accounts(1)", Some("(1)")),
+        ("/api/data/v9.2/accounts(name='A\\1')", Some("(name='A%5C1')")),
+        ("/api/data/v9.2/accounts(name='a/../b')", None),
+        ("https://files.example.com/a", Some("foreign")),
+        ("http://fe-17.internal/api/data/v9.2/accounts(1)", None),
+        ("https://evil.example/login", None),
+        ("javascript:alert(1)", None),
+        ("https://u:p@contoso.crm.test/api/data/v9.2/accounts(1)", None),
+    ];
+    for (link, followed) in table {
+        let located = contoso
+            .locate_link(link, from)
+            .map(|target| match target.foreign() {
+                Some(_) => "foreign".to_owned(),
+                None => String::from(contoso.url_of(&target, Role::Primary)).replace(row, ""),
+            });
+        assert_eq!(located.as_deref(), followed, "{link}");
     }
 }
 
@@ -467,12 +702,11 @@ fn an_allowed_host_is_neither_endpoint() {
     let contoso = organization("https://contoso.crm.test").with_allowed_hosts(allowed.clone());
     for url in [
         "https://files.example.com/a?b",
-        "https://FILES.example.com:443/a?b#c",
+        "https://FILES.example.com:443/a?b",
         "https://contoso.crm.test:8443/api/x",
     ] {
         let target = contoso.locate(url).unwrap();
-        let mut expected = Url::parse(url).unwrap();
-        expected.set_fragment(None);
+        let expected = Url::parse(url).unwrap();
         assert_eq!(target.foreign(), Some(&expected));
         assert!(!target.is_service());
         for role in [Role::Primary, Role::Alternate] {
@@ -486,6 +720,7 @@ fn an_allowed_host_is_neither_endpoint() {
         "http://files.example.com/a",
         "http://contoso.crm.test:8443/a",
         "https://files.example.com:8443/a",
+        "https://files.example.com/a#c",
         "https://u:secret@files.example.com/a",
         "https://x.files.example.com/a",
         "ftp://files.example.com/a",

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::request::parse_header;
+use crate::shown::shown_url;
 use crate::{Error, Role};
 
 /// Called for each attempt before it is sent, when the endpoint is known: for what depends on the
@@ -112,7 +113,7 @@ impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing")
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &shown_url(&self.url))
             .field("number", &self.number)
             .finish_non_exhaustive()
     }

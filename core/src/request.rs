@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::body::{Body, BodyReader};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
+use crate::shown::shown_url;
 use crate::{BodySource, Error, ErrorKind, Operation};
 
 /// Headers that belong to the connection or to the endpoint, and therefore to the library.
@@ -29,6 +30,12 @@ pub(crate) const CREDENTIALS: [HeaderName; 3] = [
     http::header::PROXY_AUTHORIZATION,
 ];
 
+/// Methods that are sent in upper case however they are given. Others are what they are: a method is
+/// compared by its case (RFC 9110, 9.1).
+const METHODS: [&str; 10] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "MERGE", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+];
+
 /// A request. It may be sent many times; one whose body is a reader serves one call at a time.
 #[derive(Clone)]
 pub struct Request {
@@ -46,14 +53,20 @@ pub struct Request {
 impl Request {
     /// A request without headers and body.
     ///
-    /// `url` is relative to the organization's base URL (`/api/data/v9.2/accounts`), or an
-    /// absolute URL on either of its endpoints.
+    /// `url` goes on from the organization's base URL (`/api/data/v9.2/accounts`), or, without a slash
+    /// at its beginning, from the URL that the client was opened with; or it is an absolute URL on
+    /// either endpoint. It is sent as it is given: what no URL holds (space, backslash, letters beyond
+    /// ASCII) is percent-encoded, and what is encoded stays. A `#` is refused, and so is `/../` in a
+    /// key. A standard method is sent in upper case.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a method that is no HTTP token, or `CONNECT`. Whether
     /// the URL belongs to the organization is only known when the request is sent.
     pub fn new(method: &str, url: &str) -> Result<Request, Error> {
-        let method = Method::from_bytes(method.as_bytes())
+        let standard = METHODS
+            .iter()
+            .find(|standard| standard.eq_ignore_ascii_case(method));
+        let method = Method::from_bytes(standard.map_or(method, |standard| standard).as_bytes())
             .ok()
             .filter(|method| *method != Method::CONNECT)
             .ok_or_else(|| {
@@ -185,7 +198,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("url", &self.url)
+            .field("url", &shown_url(&self.url))
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_request() {
-        for method in ["", "GE T", "CONNECT", "GET\n"] {
+        for method in ["", "GE T", "CONNECT", "connect", "GET\n"] {
             let error = Request::new(method, "/").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{method:?}");
         }
@@ -216,6 +229,20 @@ mod tests {
         for timeout in [Duration::ZERO, Duration::MAX] {
             let error = request.set_timeout(timeout).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_standard_method_is_in_upper_case() {
+        for (given, sent) in [
+            ("get", "GET"),
+            ("Post", "POST"),
+            ("merge", "MERGE"),
+            ("patch", "PATCH"),
+            ("lock", "lock"),
+            ("PURGE", "PURGE"),
+        ] {
+            assert_eq!(Request::new(given, "/").unwrap().method.as_str(), sent);
         }
     }
 

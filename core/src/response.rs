@@ -52,8 +52,10 @@ impl Inner {
 }
 
 impl Inner {
-    fn shown_url(&self) -> &str {
-        self.attempts.last().map_or("", Attempt::shown_url)
+    fn shown_url(&self) -> String {
+        self.attempts
+            .last()
+            .map_or(String::new(), Attempt::shown_url)
     }
 }
 

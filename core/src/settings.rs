@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::allowed_host::AllowedHost;
+use http::HeaderName;
+
+use crate::allowed_host::{self, AllowedHost};
 use crate::connect_to::{self, ConnectTo};
 use crate::proxy::Proxy;
 use crate::rule::RulesOff;
+use crate::url_text::parse_request;
 use crate::{
     Error, ErrorKind, Organization, Prepare, Queue, Resolve, Rule, TokenProvider, UrlForm, VERSION,
 };
@@ -76,6 +79,7 @@ pub struct Settings {
     pub(crate) decompress: bool,
     pub(crate) max_redirects: usize,
     pub(crate) allowed_hosts: Vec<AllowedHost>,
+    pub(crate) allowed_host_headers: Vec<HeaderName>,
     pub(crate) max_connections: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connection_age: Duration,
@@ -93,6 +97,7 @@ pub struct Settings {
 impl Settings {
     /// The names that [`set`](Settings::set) takes.
     pub const NAMES: &'static [&'static str] = &[
+        "allowed_host_headers",
         "allowed_hosts",
         "alternate_url",
         "attempt_timeout_ms",
@@ -165,6 +170,7 @@ impl Settings {
             decompress: true,
             max_redirects: 0,
             allowed_hosts: Vec::new(),
+            allowed_host_headers: Vec::new(),
             max_connections: 256,
             idle_timeout: Duration::from_secs(20),
             max_connection_age: Duration::from_secs(600),
@@ -209,7 +215,8 @@ impl Settings {
     /// | `decompress` | `on` | `on`: asks for gzip and brotli where the request says nothing of it, and decodes; `off` |
     /// | `proxy` | none | `system` (the environment's), `http://[user:password@]host:port` |
     /// | `max_redirects` | 0 | 0 to 20 |
-    /// | `allowed_hosts` | none | `host` or `host:port`, separated by commas: requests and redirects may go there as well, without credentials and without failover |
+    /// | `allowed_hosts` | none | `host` or `host:port`, separated by commas: requests and redirects may go there as well, without failover, and without the application's own headers |
+    /// | `allowed_host_headers` | none | names, separated by commas: headers of the application's that go to `allowed_hosts` with those of HTTP and OData themselves (`Content-Type`, `Accept`, `If-Match`, `Range`, `Prefer`, `OData-Version`, …); `Authorization`, `Cookie` and `Proxy-Authorization` never do |
     /// | `connect_to` | none | `host:port:address:port`, separated by commas |
     /// | `max_connections` | 256 | 1 to 65536; for each endpoint |
     /// | `idle_timeout_ms` | 20000 | 1 to 86400000 |
@@ -239,7 +246,7 @@ impl Settings {
             "probe_timeout_ms" => self.probe_timeout = duration(key, value)?,
             "probe_path" => {
                 let is_path = value.starts_with('/') && !value.starts_with("//");
-                if !is_path || value.contains(|c: char| c.is_control() || c == ' ' || c == '#') {
+                if !is_path || value.contains(' ') || parse_request(value).is_err() {
                     return Err(invalid(key, value, "a path from the base URL on: /api/…"));
                 }
                 value.clone_into(&mut self.probe_path);
@@ -290,6 +297,9 @@ impl Settings {
                 })?;
             }
             "allowed_hosts" => self.allowed_hosts = AllowedHost::parse_list(value)?,
+            "allowed_host_headers" => {
+                self.allowed_host_headers = allowed_host::parse_headers(value)?;
+            }
             "proxy" => self.proxy = Some(Proxy::parse(value)?),
             "http2" => self.http2 = word(key, value, &[("on", true), ("off", false)])?,
             "decompress" => self.decompress = word(key, value, &[("on", true), ("off", false)])?,
@@ -439,6 +449,12 @@ mod tests {
             ("probe_timeout_ms", "0"),
             ("probe_path", "api"),
             ("probe_path", "//evil.example/"),
+            ("probe_path", "/a#b"),
+            ("probe_path", "/\\evil.example/"),
+            ("allowed_host_headers", "x-a b"),
+            ("allowed_host_headers", "x-a,"),
+            ("allowed_host_headers", "X-Api-Key, cookie"),
+            ("allowed_host_headers", "Authorization"),
             ("max_attempts", "0"),
             ("retry_budget", "1.1"),
             ("retry_budget", "NaN"),

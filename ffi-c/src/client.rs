@@ -35,7 +35,7 @@ impl ClientObject {
         let url = self.core.alternate_url().ok_or_else(|| {
             Failure::new(
                 D365_NO_ALTERNATE,
-                "the organization has no alternate, or none is known yet",
+                "the organization has no alternate, says its FailoverPolicy",
             )
         })?;
         Ok(self.alternate.get_or_init(|| Text::new(url)))
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn d365_client_open(
 /// Errors: the statuses from 101 on, when the call ended without a usable response; then the error
 /// object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
 /// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
-/// `allowed_hosts`; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
+/// `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
 /// that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
 /// also d365_client_submit(), d365_request_set_check().
 #[unsafe(no_mangle)]
@@ -208,10 +208,9 @@ pub unsafe extern "C" fn d365_client_primary_url(
     unsafe { guard_with(error, body) }
 }
 
-/// The alternate endpoint. The view is valid until the client is freed.
+/// The alternate endpoint, known from the start. The view is valid until the client is freed.
 ///
-/// Errors: D365_NO_ALTERNATE when the organization has none or none is known yet;
-/// D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NO_ALTERNATE when the FailoverPolicy has said that there is none; D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_alternate_url(
     client: *const d365_client_t,

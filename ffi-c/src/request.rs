@@ -88,9 +88,14 @@ impl Noun for d365_request_t {
     const NAME: &'static str = "d365_request_t";
 }
 
-/// Makes a request. `method` is an HTTP method, `GET`. `url` is absolute, on either endpoint of the
-/// organization, or relative to it, `/api/data/v9.2/accounts`; either way the call goes to the
-/// endpoint that is active then.
+/// Makes a request. `method` is an HTTP method, `GET`; a standard one is sent in upper case. `url` is
+/// absolute, on either endpoint of the organization, or goes on from its base URL,
+/// `/api/data/v9.2/accounts`; without a slash at its beginning it goes on from the URL that the client
+/// was opened with. Either way the call goes to the endpoint that is active then.
+///
+/// The URL is sent as it is given. What no URL holds (space, backslash, letters beyond ASCII) is
+/// percent-encoded, and what is encoded stays. d365_client_send() refuses a `#`, which belongs in a
+/// value as `%23`, and `/../` in a key, whose slashes are `%2F`.
 ///
 /// `request` is the caller's, freed by d365_request_free().
 ///

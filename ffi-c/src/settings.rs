@@ -125,7 +125,12 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
 /// | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |
 /// |                         |                 | requests and redirects may go there as well, |
-/// |                         |                 | without credentials and without failover     |
+/// |                         |                 | without failover; with HTTP's and OData's    |
+/// |                         |                 | own headers, and none of the application's   |
+/// | `allowed_host_headers`  | none            | names, comma between: headers of the         |
+/// |                         |                 | application's that go to `allowed_hosts`;    |
+/// |                         |                 | `Authorization`, `Cookie` and                |
+/// |                         |                 | `Proxy-Authorization` never do               |
 /// | `connect_to`            | none            | `host:port:address:port`, comma between      |
 /// | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
 /// | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |

@@ -16,7 +16,8 @@ use crate::text::{Text, d365_text_t};
 /// normal form (an empty path becomes `/`); a URL on an alternate gives itself. Pure: no client, no
 /// I/O. `alternate` is the caller's, freed by d365_text_free().
 ///
-/// Errors: D365_INVALID_URL for a URL that the rule does not cover; D365_NULL_POINTER,
+/// Errors: D365_INVALID_URL for a URL that the rule does not cover, and where `--s` would be put on a
+/// name that anybody can register (`contoso.com`, by the Public Suffix List); D365_NULL_POINTER,
 /// D365_INVALID_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_url_alternate(
@@ -53,6 +54,30 @@ pub unsafe extern "C" fn d365_url_primary(
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(primary, "primary") }?;
         place.set(handle::insert(Text::new(core::primary_url(url)?))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// A URL as it may stand in logs and messages: origin and path, at most 200 characters. A query becomes
+/// `?…`, because it may hold rows and signatures, user info `…@`. Takes any text. Pure. `shown` is the
+/// caller's, freed by d365_text_free().
+///
+/// Errors: D365_NULL_POINTER, D365_INVALID_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_url_shown(
+    url: *const c_char,
+    url_len: usize,
+    shown: *mut *mut d365_text_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: text of the caller's that is valid during the call.
+        let url = unsafe { text(url, url_len, "url") }?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(shown, "shown") }?;
+        place.set(handle::insert(Text::new(core::shown_url(url)))?);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -51,6 +51,8 @@ static void urls(void)
     CHECK(gives(text, alternate));
     OK(d365_url_alternate(alternate, sizeof alternate - 1, &text, NULL));
     CHECK(gives(text, alternate));
+    OK(d365_url_shown("/api/accounts?$filter=secret", D365_NTS, &text, NULL));
+    CHECK(gives(text, "/api/accounts?\xE2\x80\xA6"));
     OK(d365_url_primary(alternate, D365_NTS, &text, NULL));
     CHECK(gives(text, primary));
     OK(d365_url_is_alternate(alternate, D365_NTS, &is_alternate, NULL));

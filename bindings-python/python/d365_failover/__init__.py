@@ -40,7 +40,7 @@ from ._exceptions import (
     UnknownSettingError,
     WouldDeadlockError,
 )
-from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url
+from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url, shown_url
 from ._ledger import LedgerEntry
 from ._models import Attempt, Headers, Response
 from ._native import VERSION as __version__
@@ -98,6 +98,7 @@ __all__ = [
     "classify",
     "is_alternate_url",
     "primary_url",
+    "shown_url",
 ]
 
 for _name in __all__:

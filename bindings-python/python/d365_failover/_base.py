@@ -88,7 +88,8 @@ class BaseClient:
     @property
     @raising
     def alternate_url(self) -> str | None:
-        """Base URL of the other datacenter. `None`: there is none, or none is known yet."""
+        """Base URL of the other datacenter. Known from the start; `None`: the FailoverPolicy has said that
+        there is none."""
         return self._native.alternate_url
 
     @property

@@ -66,7 +66,9 @@ class Client(BaseClient):
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
-        `url` is relative, or absolute on either endpoint of the organization. `params` are appended to its query.
+        `url` goes on from the organization's base URL (`/api/data/v9.2/accounts`) or, without a slash at its beginning,
+        from the URL that the client was opened with; or it is absolute, on either endpoint. It is sent as it is given;
+        a `#` is refused (`%23`). `params` are appended to its query. A standard method is sent in upper case.
         `content` is the body: bytes, text, a binary file, an iterable of bytes, or a function that gives one; `json` is
         encoded as one. A file that can seek and a function's body are sent again after a switch; an iterable is read
         once, and a call that has begun to read it is not sent again. Both are read on this thread. `timeout` is seconds

@@ -9,7 +9,7 @@ from . import _native
 from ._exceptions import raising
 from ._request import header_pairs
 
-__all__ = ["Fault", "alternate_url", "classify", "is_alternate_url", "primary_url"]
+__all__ = ["Fault", "alternate_url", "classify", "is_alternate_url", "primary_url", "shown_url"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ def alternate_url(url: str) -> str:
 def primary_url(url: str) -> str:
     """The URL without `--s`. One that has none stays as it is."""
     return _native.url_primary(url)
+
+
+@raising
+def shown_url(url: str) -> str:
+    """The URL as it may stand in logs and messages: origin and path, at most 200 characters; a query becomes `?…`."""
+    return _native.url_shown(url)
 
 
 @raising

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._exceptions import InvalidArgumentError
+from ._models import shown
 
 if TYPE_CHECKING:
     from ._types import RawLedgerEntry
@@ -16,7 +17,7 @@ __all__ = ["LedgerEntry"]
 _RESOLUTIONS = {"confirmed": 1, "replayed": 2, "lost": 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LedgerEntry:
     """A write, from before it was sent to what became of it. As it was when the ledger was asked."""
 
@@ -52,6 +53,9 @@ class LedgerEntry:
     body_digest: str | None
     """The SHA-256 of the body that the application gave, 64 digits. `None`: it has none, or is read while it is
     sent."""
+
+    def __repr__(self) -> str:
+        return shown(self, "url", "row_url")
 
     @classmethod
     def _of(cls, raw: RawLedgerEntry) -> LedgerEntry:

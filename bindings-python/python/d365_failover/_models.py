@@ -6,8 +6,10 @@ import datetime
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
+
+from . import _native
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "Headers", "Response"]
 
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
+_CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
+_BEARER = re.compile(r"""(bearer[\s:="']+)[^\s,;"']+""", re.IGNORECASE)
+
+
+def shown(record: Any, *urls: str) -> str:
+    """The text of a dataclass, with these fields as URLs are shown."""
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    texts = (
+        f"{name}={_native.url_shown(value) if name in urls and value is not None else value!r}" for name, value in values
+    )
+    return f"{type(record).__name__}({', '.join(texts)})"
 
 
 class Headers(Mapping[str, str]):
@@ -43,7 +56,10 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"Headers({list(self._pairs)!r})"
+        pairs = [
+            (name, "…" if name.lower() in _CREDENTIALS else _BEARER.sub(r"\1…", value)) for name, value in self._pairs
+        ]
+        return f"Headers({pairs!r})"
 
     def get_list(self, name: str) -> list[str]:
         """Every value of `name`, in the order in which they came."""
@@ -54,7 +70,7 @@ class Headers(Mapping[str, str]):
         return list(self._pairs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attempt:
     """One attempt of a call."""
 
@@ -84,6 +100,9 @@ class Attempt:
         started = datetime.datetime.fromtimestamp(started_ms / 1000, datetime.timezone.utc)
         took = took_us / 1_000_000
         return cls(role, epoch, phase, fault, http_status, code, started, took, url, message, http_version)
+
+    def __repr__(self) -> str:
+        return shown(self, "url")
 
 
 class Response:
@@ -187,12 +206,13 @@ class Response:
         content = self._known_content()
         fault = classify(self.status_code, self.headers, content or b"")
         kind, code, message = (fault.kind, fault.code, fault.message) if fault else ("service", None, "")
-        if content is None and self.attempts and self.attempts[-1].fault is not None:
+        if self.attempts and self.attempts[-1].fault is not None:
+            # Told by whoever knows the token that was sent, should the answer say it.
             last = self.attempts[-1]
             kind, code, message = last.fault or kind, last.code, last.message
         said = f": {message}" if message else ""
         raise HTTPStatusError(
-            f"HTTP status {self.status_code} from {self.url}{said}",
+            f"HTTP status {self.status_code} from {_native.url_shown(self.url)}{said}",
             kind=kind,
             effect=self.effect,
             switched=self.switched,

@@ -25,6 +25,7 @@ __all__ = [
     "url_alternate",
     "url_is_alternate",
     "url_primary",
+    "url_shown",
 ]
 
 VERSION: Final[str]
@@ -198,6 +199,7 @@ class TokenRequest:
 
 def url_alternate(url: str) -> str: ...
 def url_primary(url: str) -> str: ...
+def url_shown(url: str) -> str: ...
 def url_is_alternate(url: str) -> bool: ...
 def classify(
     status: int, headers: list[tuple[str, str]], body: bytes

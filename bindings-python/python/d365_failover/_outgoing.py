@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
 
+from . import _native
 from ._exceptions import of_failure, of_kind
 from ._native import NativeFailure
 
@@ -140,7 +141,7 @@ class Outgoing:
 
     def __repr__(self) -> str:
         # Headers and bodies may hold credentials and rows.
-        return f"<Outgoing {self.method} {self.url} attempt {self.number}>"
+        return f"<Outgoing {self.method} {_native.url_shown(self.url)} attempt {self.number}>"
 
 
 Prepare: TypeAlias = Callable[[Outgoing], None]

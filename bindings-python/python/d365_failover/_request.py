@@ -99,10 +99,9 @@ def with_params(url: str, params: ParamTypes) -> str:
     ]
     if not flat:
         return url
-    address, hash_sign, fragment = url.partition("#")
-    joint = "" if address.endswith(("?", "&")) else "&" if "?" in address else "?"
+    joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     query = urlencode(flat, safe="$,()'/:@", quote_via=quote)
-    return f"{address}{joint}{query}{hash_sign}{fragment}"
+    return f"{url}{joint}{query}"
 
 
 def _param(value: Any) -> str | bytes:

@@ -76,8 +76,12 @@ class _Settings(TypedDict, total=False):
     303, 307 and 308; others follow 307 and 308, with method and body.
     """
     allowed_hosts: Sequence[str] | str | None
-    """Other hosts, `"host"` or `"host:port"`, that requests and redirects may go to: without Authorization and Cookie,
-    and without failover. A string has commas between them."""
+    """Other hosts, `"host"` or `"host:port"`, that requests and redirects may go to: with HTTP's and OData's own
+    headers, without the application's (`allowed_host_headers`), and without failover. A string has commas between
+    them."""
+    allowed_host_headers: Sequence[str] | str | None
+    """Names of the application's headers that go to `allowed_hosts`. Authorization, Cookie and Proxy-Authorization never
+    do."""
     connect_to: Mapping[str, str] | str | None
     """`{"host:port": "address:port"}`: where to connect instead. Or curl's form, `"host:port:address:port,…"`."""
     max_connections: int | None
@@ -132,6 +136,7 @@ _DURATIONS = frozenset(
     )
 )
 _FRACTIONS = frozenset(("retry_budget",))
+_LISTS = frozenset(("allowed_hosts", "allowed_host_headers"))
 
 
 def to_native(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -164,7 +169,7 @@ def _text(name: str, value: Any) -> str:
         path = os.fspath(value)
         if isinstance(path, str):
             return path
-    if name == "allowed_hosts" and isinstance(value, Sequence) and all(isinstance(host, str) for host in value):
+    if name in _LISTS and isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
         return ",".join(value)
     if name == "connect_to" and isinstance(value, Mapping):
         return ",".join(f"{_end(name, origin)}:{_end(name, target)}" for origin, target in value.items())

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::{Addressing, BodyFault, codes, inflate, read_body, retry_after};
+use crate::shown::without_tokens;
 use crate::{Cause, Fault};
 
 /// Of a compressed body so many bytes are decoded at least, as far as it goes; and never more than
@@ -160,6 +161,8 @@ fn message(status: u16, said: &BodyFault) -> String {
     }
     if let Some(text) = said.message.as_deref().filter(|text| !text.is_empty()) {
         message.push_str(": ");
+        // Some services say the token that they refuse.
+        let text = without_tokens(text);
         message.extend(text.chars().filter(|c| !c.is_control()).take(LONGEST));
     }
     message

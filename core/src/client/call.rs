@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::response::Parts;
 use tokio::time::{Instant, sleep_until};
-use url::Url;
 
 use super::Inner;
 use super::failover::Course;
@@ -31,6 +30,8 @@ use crate::resource::desk::Desk;
 use crate::resource::gate::Pass;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Progress};
+use crate::shown::without_credential;
+use crate::url_text::is_relative;
 use crate::{
     Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Phase, Preset,
     Request, Response, Role, Target, response,
@@ -78,6 +79,8 @@ pub(super) struct Running {
     pub(super) progress: Progress,
     /// The token that the provider gave for it.
     pub(super) token: OnceLock<HeaderValue>,
+    /// What was sent as `Authorization`, whoever gave it.
+    pub(super) authorization: OnceLock<HeaderValue>,
     /// The leave to go, after a switch.
     pub(super) pass: OnceLock<Pass>,
 }
@@ -110,12 +113,21 @@ impl<'a> Call<'a> {
         desk: Option<&'a Desk>,
         flight: &'a Flight,
     ) -> Result<Call<'a>, Error> {
+        // What is read from a URL's path is read from all of it.
+        let request = match target.rest() {
+            Some(rest) if is_relative(&request.url) => Cow::Owned(Request {
+                url: rest.to_owned(),
+                ..request.clone()
+            }),
+            _ => Cow::Borrowed(request),
+        };
         let (request, class, is_id_ours, target) = if request.is_guarded_create {
-            let (request, class, is_id_ours) = guarded(request)?;
+            let (request, class, is_id_ours) = guarded(&request)?;
             let target = client.organization.locate(&request.url)?;
             (Cow::Owned(request), class, is_id_ours, target)
         } else {
-            (Cow::Borrowed(request), request.class(), false, target)
+            let class = request.class();
+            (request, class, false, target)
         };
         let body = request
             .body
@@ -364,11 +376,10 @@ impl<'a> Call<'a> {
         let location = head
             .headers
             .get(LOCATION)
-            .and_then(|location| location.to_str().ok());
-        let target = location
-            .and_then(|location| Url::parse(&last.url).ok()?.join(location).ok())
-            // Where it may not go, the application gets to see the redirect itself.
-            .and_then(|url| self.client.organization.locate(url.as_str()).ok());
+            .and_then(|location| std::str::from_utf8(location.as_bytes()).ok());
+        // Where it may not go, the application gets to see the redirect itself.
+        let target =
+            location.and_then(|location| self.client.organization.locate_link(location, &last.url));
         let Some(target) = target else {
             return false;
         };
@@ -404,6 +415,7 @@ impl<'a> Call<'a> {
             since: Instant::now(),
             progress: Progress::default(),
             token: OnceLock::new(),
+            authorization: OnceLock::new(),
             pass: OnceLock::new(),
         });
         let time = Time {
@@ -449,6 +461,11 @@ impl<'a> Call<'a> {
                 Some(broken)
             }
         };
+        // Some front ends say what they refuse.
+        let fault = fault.map(|fault| Fault {
+            message: without_credential(&fault.message, running.authorization.get()),
+            ..fault
+        });
         let off = self.client.settings.rules_off;
         match (running.pass.take(), fault.as_ref().map(|fault| fault.cause)) {
             (Some(pass), Some(cause)) if Evidence::of(cause, off) > Evidence::Never => {

@@ -12,8 +12,8 @@ use tokio::time::timeout_at;
 use super::Inner;
 use super::call::Running;
 use super::time::Time;
+use crate::allowed_host::keep_for_allowed_host;
 use crate::body::{Body, BodyReader};
-use crate::request::CREDENTIALS;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::wants_update_guard;
@@ -128,10 +128,11 @@ impl Inner {
             self.note_authorization(role, headers.get(AUTHORIZATION));
         }
         if running.role().is_none() {
-            // Whoever has put them there: they are for the organization alone.
-            for name in &CREDENTIALS {
-                headers.remove(name);
-            }
+            // Again, because the hook may have put others there.
+            keep_for_allowed_host(&mut headers, &self.settings.allowed_host_headers);
+        }
+        if let Some(sent) = headers.get(AUTHORIZATION) {
+            let _ = running.authorization.set(sent.clone());
         }
         let body = match body {
             Body::Bytes(bytes) => DraftBody::Bytes(bytes),
@@ -164,6 +165,7 @@ impl Inner {
             headers.insert(USER_AGENT, self.user_agent.clone());
         }
         let Some(role) = running.role() else {
+            keep_for_allowed_host(&mut headers, &self.settings.allowed_host_headers);
             return Ok(headers);
         };
         if self.is_update_to_guard(request, &headers) {

@@ -308,7 +308,7 @@ impl Inner {
     ) {
         self.outlet.tell(ItemKind::CallRetried, || Event {
             method: Some(method.to_string()),
-            url: Some(last.shown_url().to_owned()),
+            url: Some(last.shown_url()),
             ..self.event(
                 ItemKind::CallRetried,
                 Switch { from, to },
@@ -327,7 +327,7 @@ impl Inner {
             Event {
                 retry_after: Some(pause),
                 method: Some(method.to_string()),
-                url: Some(last.shown_url().to_owned()),
+                url: Some(last.shown_url()),
                 fault_kind: Some(FaultKind::Throttled),
                 reason: FaultKind::Throttled.name(),
                 ..Event::new(ItemKind::Throttled, self.place().epoch, message)

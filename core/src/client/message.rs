@@ -2,7 +2,8 @@
 
 use http::Method;
 
-use crate::{Attempt, Effect, Fault, FaultKind};
+use crate::shown::shown_url;
+use crate::{Attempt, Cause, Effect, Fault, FaultKind};
 
 pub(super) fn message(
     method: &Method,
@@ -25,11 +26,16 @@ pub(super) fn message(
         None => format!(
             "{} {}: {}: {}",
             method,
-            url,
+            shown_url(url),
             fault.kind.name(),
             fault.message
         ),
     };
+    if matches!(fault.cause, Cause::NotFound | Cause::Gone) {
+        message.push_str(
+            "; the answer is none of the service's: the URL's path may be wrong, or the client's base URL",
+        );
+    }
     if let Some(why) = stayed {
         message.push_str("; not sent again: ");
         message.push_str(why);

@@ -281,14 +281,12 @@ impl Client {
         self.inner.organization.url(Role::Primary)
     }
 
-    /// The alternate's base URL. `None` when there is none, or when it is not known yet.
+    /// The alternate's base URL, known from the start. `None` when the FailoverPolicy has said that
+    /// there is none.
     #[must_use]
     pub fn alternate_url(&self) -> Option<&str> {
-        self.inner
-            .board()
-            .switchboard
-            .has_alternate()
-            .then(|| self.inner.organization.url(Role::Alternate))
+        let has_none = self.inner.board().switchboard.has_none();
+        (!has_none).then(|| self.inner.organization.url(Role::Alternate))
     }
 
     /// The base URL of the endpoint that calls go to now.

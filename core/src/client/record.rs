@@ -72,7 +72,7 @@ impl Inner {
         let now = self.place();
         let outcome = Outcome {
             effect,
-            url: last.map(|last| last.shown_url().to_owned()),
+            url: last.map(|last| last.url_on_record().to_owned()),
             role: last.and_then(|last| last.role),
             epoch: last.map_or(now.epoch, |last| last.epoch),
             attempts,
@@ -91,7 +91,7 @@ impl Inner {
             self.outlet.tell(ItemKind::WriteInDoubt, || {
                 let fault = last.and_then(|last| last.fault.as_ref());
                 let reason = fault.map_or("", |fault| fault.kind.name());
-                let url = last.map_or("", Attempt::shown_url);
+                let url = last.map_or(String::new(), Attempt::shown_url);
                 let message = format!(
                     "the write {id} to {url} is in doubt after: {reason}; look whether it was \
                      executed, then resolve it"
@@ -101,7 +101,7 @@ impl Inner {
                     method: Some(method.to_string()),
                     fault_kind: fault.map(|fault| fault.kind),
                     reason,
-                    url: last.map(|last| last.shown_url().to_owned()),
+                    url: last.map(Attempt::shown_url),
                     ..Event::new(ItemKind::WriteInDoubt, now.epoch, message)
                 }
             });

@@ -122,6 +122,11 @@ impl Switchboard {
         self.alternate == Alternate::Available
     }
 
+    /// Whether a policy has said that there is no alternate.
+    pub(crate) fn has_none(&self) -> bool {
+        matches!(self.alternate, Alternate::Unavailable(_))
+    }
+
     /// Whether the policy is to be read: nobody has, or it is long ago that it said "not
     /// available".
     pub(crate) fn needs_policy(&self, now: Instant) -> bool {

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{PolicyDocument, read_policy_document};
+use crate::shown::shown_url;
 use crate::{Cause, FailoverPolicy, Fault};
 
 /// The service whose WSDL holds the policy, under an endpoint's base URL.
@@ -52,7 +53,11 @@ pub(crate) async fn read_policy(
     timeout(limit, reading).await.unwrap_or_else(|_| {
         Err(Fault::new(
             Cause::AttemptTimeout,
-            format!("{url}: no whole answer within {} ms", limit.as_millis()),
+            format!(
+                "{}: no whole answer within {} ms",
+                shown_url(url.as_str()),
+                limit.as_millis()
+            ),
         ))
     })
 }
@@ -63,8 +68,12 @@ async fn read_document(
     user_agent: &HeaderValue,
 ) -> Result<PolicyDocument, Fault> {
     let mut headers = HeaderMap::new();
-    let address = Address::of(url)
-        .ok_or_else(|| Fault::new(Cause::BadMessage, format!("{url} has no host")))?;
+    let address = Address::of(url).ok_or_else(|| {
+        Fault::new(
+            Cause::BadMessage,
+            format!("{} has no host", shown_url(url.as_str())),
+        )
+    })?;
     headers.insert(HOST, address.host().clone());
     headers.insert(USER_AGENT, user_agent.clone());
     headers.insert(
@@ -74,16 +83,23 @@ async fn read_document(
     let progress = Progress::default();
     let exchange = Exchange::get(&address, &headers, LARGEST, &progress);
     transport.exchange(&exchange, None).await?;
-    let (head, body) = progress
-        .take_answer()
-        .ok_or_else(|| Fault::new(Cause::BadMessage, format!("{url}: there was no answer")))?;
+    let (head, body) = progress.take_answer().ok_or_else(|| {
+        Fault::new(
+            Cause::BadMessage,
+            format!("{}: there was no answer", shown_url(url.as_str())),
+        )
+    })?;
     let document = read_policy_document(&String::from_utf8_lossy(&body));
     if head.status != http::StatusCode::OK || !document.is_wsdl {
         return Err(Fault {
             http_status: Some(head.status.as_u16()),
             ..Fault::new(
                 Cause::BadMessage,
-                format!("{url}: HTTP {} is no WSDL", head.status.as_u16()),
+                format!(
+                    "{}: HTTP {} is no WSDL",
+                    shown_url(url.as_str()),
+                    head.status.as_u16()
+                ),
             )
         });
     }

@@ -1,5 +1,7 @@
 //! Which service a path belongs to, and the way of every request to it: host, token, authority.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, Uri};
@@ -210,9 +212,17 @@ pub(crate) fn serve(
     }
 }
 
-/// What a host that is no organization's answers.
+/// What a host that is no organization's answers: what it was asked, with the headers that are nobody's
+/// but the application's (`x-…`).
 fn plain(request: &Request<Bytes>, base: &str) -> Reply {
+    let own: BTreeMap<_, _> = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("x-"))
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .collect();
     let body = json!({
+        "headers": own,
         "origin": base,
         "method": request.method().as_str(),
         "path": request.uri().path_and_query().map(|path| path.as_str()),

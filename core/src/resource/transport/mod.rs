@@ -44,6 +44,7 @@ pub(crate) use self::progress::Progress;
 pub(crate) use self::send_body::{Gate, SendBody};
 use super::race::{First, race};
 use super::settled::settled;
+use crate::shown::shown_url;
 use crate::{Cause, Error, Fault, Phase, Settings};
 
 /// How long the body of a failure is waited for before it is judged by what has come of it.
@@ -381,7 +382,7 @@ fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBod
         address.path()
     };
     let uri: Uri = target.parse().map_err(|error| {
-        let message = format!("{}: {error}", address.text());
+        let message = format!("{}: {error}", shown_url(address.text()));
         Fault::new(Cause::BadMessage, message)
     })?;
     let mut request = Request::new((exchange.body)());

@@ -154,7 +154,7 @@ public final class Attempt {
 
     @Override
     public String toString() {
-        return (role == null ? "an allowed host" : role) + " (epoch " + epoch + ") " + url + ": " + phase
+        return (role == null ? "an allowed host" : role) + " (epoch " + epoch + ") " + OrganizationUrls.shown(url) + ": " + phase
                 + (fault == null ? "" : ", " + fault.label())
                 + (httpStatus == 0 ? "" : ", HTTP " + httpStatus);
     }

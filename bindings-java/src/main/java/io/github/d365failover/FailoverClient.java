@@ -211,9 +211,9 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
-     * The alternate's base URL.
+     * The alternate's base URL, known from the start.
      *
-     * @return without a slash at its end; empty if there is none
+     * @return without a slash at its end; empty when the FailoverPolicy has said that there is none
      */
     public Optional<URI> alternateUrl() {
         PacketReader in = new PacketReader(local(client -> Native.clientText(client, ALTERNATE_URL)));

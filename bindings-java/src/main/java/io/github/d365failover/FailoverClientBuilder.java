@@ -326,9 +326,9 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * Further hosts that requests and redirects may go to; default: none. They get no {@code Authorization} and no
-     * {@code Cookie}, and there is no failover for them: their attempts have no role. An organization of https has no
-     * hosts of http.
+     * Further hosts that requests and redirects may go to; default: none. They get HTTP's and OData's own headers, and
+     * of the application's those of {@link #allowedHostHeaders}; there is no failover for them: their attempts have no
+     * role. An organization of https has no hosts of http.
      *
      * @param hosts {@code host}, for the default port of http and https, or {@code host:port}; {@link #build()} refuses
      *     others. Replaces what was set before; nothing: none
@@ -341,6 +341,21 @@ public final class FailoverClientBuilder {
         }
         // String.join would make a host of a null.
         return setting("allowed_hosts", String.join(",", List.of(hosts)));
+    }
+
+    /**
+     * The application's headers that go to {@link #allowedHosts}; default: none.
+     *
+     * @param names of headers; {@link #build()} refuses {@code Authorization}, {@code Cookie} and
+     *     {@code Proxy-Authorization}, which never do. Replaces what was set before; nothing: none
+     * @return this builder
+     */
+    public FailoverClientBuilder allowedHostHeaders(String... names) {
+        if (names.length == 0) {
+            settings.remove("allowed_host_headers");
+            return this;
+        }
+        return setting("allowed_host_headers", String.join(",", List.of(names)));
     }
 
     /**

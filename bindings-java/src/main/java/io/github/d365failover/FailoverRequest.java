@@ -54,9 +54,10 @@ public final class FailoverRequest {
     /**
      * Starts a request.
      *
-     * @param method the HTTP method
-     * @param url relative ({@code /api/data/v9.2/accounts}), or absolute on either endpoint of the organization; it is
-     *     sent to the active one
+     * @param method the HTTP method; a standard one is sent in upper case
+     * @param url on from the base URL ({@code /api/data/v9.2/accounts}), without a slash at its beginning on from the
+     *     URL that the client was opened with, or absolute on either endpoint of the organization; it goes to the
+     *     active one, as it is given: a {@code #} is refused ({@code %23} belongs there)
      * @return a builder
      */
     public static Builder builder(String method, String url) {
@@ -119,7 +120,7 @@ public final class FailoverRequest {
 
     @Override
     public String toString() {
-        return method + " " + url;
+        return method + " " + OrganizationUrls.shown(url);
     }
 
     /** Makes a {@link FailoverRequest}. Not for use by several threads at a time. */

@@ -203,7 +203,7 @@ public final class LedgerEntry {
 
     @Override
     public String toString() {
-        return id + ": " + method + " " + url + (effect == null ? ", in flight" : ", " + effect)
+        return id + ": " + method + " " + OrganizationUrls.shown(url) + (effect == null ? ", in flight" : ", " + effect)
                 + (suspect ? ", to verify" : "") + (resolution == null ? "" : ", " + resolution);
     }
 }

@@ -1,11 +1,13 @@
 package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
+import java.nio.charset.StandardCharsets;
 
 /** The rule by which the URL of an organization's alternate is made: {@code --s} on the first label of the host. */
 public final class OrganizationUrls {
     private static final int ALTERNATE = 0;
     private static final int PRIMARY = 1;
+    private static final int SHOWN = 2;
 
     private OrganizationUrls() {}
 
@@ -29,6 +31,17 @@ public final class OrganizationUrls {
      */
     public static String primary(String url) {
         return Outcome.unchecked(Native.url(Arguments.utf8(url), PRIMARY)).text();
+    }
+
+    /**
+     * A URL as it may stand in logs and messages: origin and path, at most 200 characters; a query becomes {@code ?…},
+     * since it may hold rows and signatures, user info {@code …@}.
+     *
+     * @param url any text
+     * @return what may be shown of it
+     */
+    public static String shown(String url) {
+        return Outcome.unchecked(Native.url(url.getBytes(StandardCharsets.UTF_8), SHOWN)).text();
     }
 
     /**

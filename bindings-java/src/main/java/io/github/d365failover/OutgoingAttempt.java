@@ -151,7 +151,7 @@ public final class OutgoingAttempt {
 
     @Override
     public String toString() {
-        return "attempt " + number + ": " + method + " " + url;
+        return "attempt " + number + ": " + method + " " + OrganizationUrls.shown(url);
     }
 
     private synchronized <T> T valid(T value) {

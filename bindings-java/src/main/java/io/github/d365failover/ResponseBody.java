@@ -58,7 +58,8 @@ final class ResponseBody extends InputStream {
         Failure.Details details = new Failure.Details(head.effect);
         details.switched = head.switched;
         details.attempts = head.attempts;
-        return new Failure(ErrorKind.CANCELLED, "the thread was interrupted before it read on from " + head.url, details)
+        return new Failure(ErrorKind.CANCELLED, "the thread was interrupted before it read on from "
+                        + OrganizationUrls.shown(head.url), details)
                 .checked();
     }
 

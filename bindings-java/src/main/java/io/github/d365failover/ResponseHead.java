@@ -41,7 +41,7 @@ final class ResponseHead {
 
     @Override
     public String toString() {
-        return "HTTP " + status + " from " + url;
+        return "HTTP " + status + " from " + OrganizationUrls.shown(url);
     }
 
     private static Map<String, List<String>> headers(PacketReader in) {

@@ -20,12 +20,23 @@ class OrganizationUrlsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "no url", "https://127.0.0.1", "ftp://contoso.crm.dynamics.com", "https://a\0b.c.d", "https://😀 .d"})
+    @ValueSource(strings = {"", "no url", "https://127.0.0.1", "ftp://contoso.crm.dynamics.com", "https://contoso.com", "https://contoso.azurewebsites.net", "https://a\0b.c.d", "https://😀 .d"})
     void whatHasNoAlternateIsRefusedWithAReason(String url) {
         FailoverUsageException e =
                 assertThrows(FailoverUsageException.class, () -> OrganizationUrls.alternate(url));
         assertEquals(ErrorKind.INVALID_URL, e.kind());
         assertFalse(e.getMessage().isEmpty());
+    }
+
+    @Test
+    void whatIsShownOfAUrl() {
+        assertEquals("/api/accounts?…", OrganizationUrls.shown("/api/accounts?$filter=secret"));
+        String url = "https://contoso.crm.dynamics.com/" + "a".repeat(70_000) + "?secret";
+        for (String text : new String[] {
+            OrganizationUrls.shown(url), FailoverRequest.get(url).toString(), FailoverRequest.get("/\uD83D?secret").toString()
+        }) {
+            assertTrue(text.length() < 210 && !text.contains("secret"), text);
+        }
     }
 
     @Test

@@ -169,6 +169,9 @@ final class Subject {
             case "allowed_hosts":
                 builder.allowedHosts(value.getAsString().split(","));
                 break;
+            case "allowed_host_headers":
+                builder.allowedHostHeaders(value.getAsString().split(", "));
+                break;
             case "connect_to":
                 Map<String, String> targets = new HashMap<>();
                 value.getAsJsonObject().entrySet().forEach(e -> targets.put(e.getKey(), e.getValue().getAsString()));
