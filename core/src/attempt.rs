@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::shown::shown_url;
-use crate::{Fault, Role};
+use crate::{Effect, Fault, Role};
 
 /// How far an attempt got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,8 @@ pub struct Attempt {
     pub started: SystemTime,
     /// How long it took.
     pub took: Duration,
+    /// What the parts of its answer say of a write that holds several.
+    pub(crate) parts_effect: Option<Effect>,
 }
 
 impl Attempt {

@@ -14,6 +14,10 @@ pub(crate) struct Batch<'a> {
     body: &'a [u8],
     /// In the order of the body; a change set stands before its parts.
     pub(crate) parts: Vec<Part>,
+    /// It ends with its closing delimiter, and so does each change set.
+    pub(crate) is_closed: bool,
+    /// No more parts are read.
+    most: usize,
 }
 
 /// A part of a batch, or of a change set.
@@ -54,14 +58,23 @@ struct PartHeaders {
 impl<'a> Batch<'a> {
     /// Reads a body. Without parts: it is no batch.
     pub(crate) fn read(content_type: &str, body: &'a [u8]) -> Batch<'a> {
+        Batch::read_some(content_type, body, usize::MAX)
+    }
+
+    /// Reads so many parts of a body. One that has more is not closed.
+    pub(crate) fn read_some(content_type: &str, body: &'a [u8], most: usize) -> Batch<'a> {
         let mut batch = Batch {
             body,
             parts: Vec::new(),
+            is_closed: true,
+            most,
         };
         if media_type(content_type).eq_ignore_ascii_case("multipart/mixed")
             && let Some(boundary) = parameter(content_type, "boundary")
         {
             batch.multipart(0..body.len(), &boundary, None, 1);
+        } else {
+            batch.is_closed = false;
         }
         batch
     }
@@ -99,9 +112,14 @@ impl<'a> Batch<'a> {
             if is_last {
                 return;
             }
+            if self.parts.len() >= self.most {
+                self.is_closed = false;
+                return;
+            }
             part = Some(next);
             from = next;
         }
+        self.is_closed = false;
         // A batch that is not closed: its reader may take the last part all the same.
         if let Some(part) = part {
             self.part(part..range.end, within, depth);
@@ -190,6 +208,19 @@ impl<'a> Batch<'a> {
             target: self.trimmed(line.start + method..end),
             fields: self.after_line(&line, range.end)..range.end,
         })
+    }
+
+    /// The status of an answer inside of a batch, whose line is read as a request's. `None`: it is
+    /// no answer.
+    pub(crate) fn status(&self, answer: &PartRequest) -> Option<u16> {
+        if !self.bytes(&answer.method).starts_with(b"HTTP/") {
+            return None;
+        }
+        let (status, rest) = self.bytes(&answer.target).split_first_chunk::<3>()?;
+        let is_number = status.iter().all(u8::is_ascii_digit);
+        let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
+        let status = std::str::from_utf8(status).ok()?.parse().ok()?;
+        (is_number && ends && status >= 100).then_some(status)
     }
 
     /// Tells of each header until the empty line, and returns where that ends. `None`: there is

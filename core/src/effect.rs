@@ -34,8 +34,8 @@ impl Effect {
     /// one was executed too, the attempts tell. Without a success, one attempt in doubt puts the
     /// call in doubt, whatever came later.
     ///
-    /// `is_compound`: the request held several operations, and a refusal may come after some of
-    /// them were executed.
+    /// `is_compound`: the request held several operations, so that a success or a refusal of the whole
+    /// says nothing of each: its parts do.
     #[must_use]
     pub(crate) fn of_call<'a>(
         operation: Operation,
@@ -69,12 +69,17 @@ impl Effect {
                 _ => Effect::Unknown,
             };
         };
+        if let Some(effect) = attempt.parts_effect {
+            return effect;
+        }
         let fault = attempt.fault.as_ref();
         let kind = fault.map(|fault| fault.kind);
         let code = fault.and_then(|fault| fault.code);
         match (status, kind) {
             // A front end's page with 200 is no answer of the service.
             (200..=299, Some(FaultKind::ServerUnavailable)) => Effect::Unknown,
+            // The head says nothing of the parts.
+            (200..=299, _) if is_compound => Effect::Unknown,
             (200..=299, _) => Effect::Executed,
             // Who is not let in has executed nothing, however many operations there were.
             (401, _) => Effect::NotExecuted,
@@ -113,6 +118,7 @@ mod tests {
             fault: fault.map(|cause| Fault::new(cause, "")),
             started: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
+            parts_effect: None,
         }
     }
 
@@ -212,7 +218,14 @@ mod tests {
                 Some(Cause::Refused),
                 Effect::NotExecuted,
             ),
-            (Phase::Responded, Some(200), None, Effect::Executed),
+            // Of what its parts say: see parts.
+            (Phase::Responded, Some(200), None, Effect::Unknown),
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::Closed),
+                Effect::Unknown,
+            ),
             (
                 Phase::Responded,
                 Some(401),

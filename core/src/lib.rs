@@ -27,15 +27,18 @@ mod effect;
 mod error;
 mod event;
 mod evidence;
+mod execute_multiple;
 mod fault;
 mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod json_batch;
 mod ledger_entry;
 mod operation;
 mod organization;
 mod outgoing;
+mod parts;
 mod proxy;
 mod registrable;
 mod request;
@@ -65,6 +68,7 @@ pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution};
 pub use operation::Operation;
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};
+pub use parts::BatchPart;
 pub use request::Request;
 pub use resolve::{Resolve, ResolveError};
 pub use resource::item::Item;

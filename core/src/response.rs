@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::{Attempt, Effect, Error, ErrorKind};
+use crate::{Attempt, BatchPart, Effect, Error, ErrorKind};
 
 /// The answer to a call, with the story of how it was got. Cheap to clone.
 #[derive(Clone)]
@@ -25,8 +25,16 @@ pub(crate) trait ReadBody: Send + Sync {
     fn read(&self, buffer: &mut [u8]) -> Result<usize, Error>;
     /// See [`Response::cancel`].
     fn cancel(&self);
+    /// What its end has told of a write that holds several.
+    fn told(&self) -> Option<&Told>;
     /// See [`Response::submit_read`].
     fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error>;
+}
+
+/// What is known of a write that holds several, once its answer was read.
+pub(crate) struct Told {
+    pub(crate) effect: Effect,
+    pub(crate) parts: Vec<BatchPart>,
 }
 
 pub(crate) struct Inner {
@@ -38,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Vec<Attempt>,
     /// The write on record.
     pub(crate) ledger_id: Option<u64>,
+    /// What the answer to a request that holds several says of them.
+    pub(crate) parts: Vec<BatchPart>,
     /// The body of a streaming call.
     pub(crate) rest: Option<Box<dyn ReadBody>>,
 }
@@ -164,10 +174,26 @@ impl Response {
         count
     }
 
-    /// What is known of the write.
+    /// What is known of the write. Of a `$batch` or an ExecuteMultiple whose body is streaming:
+    /// [`Effect::Unknown`] until it was read to its end, because only its parts tell.
     #[must_use]
     pub fn effect(&self) -> Effect {
-        self.0.inner.effect
+        self.told().map_or(self.0.inner.effect, |told| told.effect)
+    }
+
+    /// What the answer to a `$batch` or an ExecuteMultiple says of the requests in it, one for each
+    /// answer, in their order there. Empty for other requests, for an answer that cannot be read
+    /// or is larger than 16 MiB, and for one that is streaming until it was read to its end.
+    ///
+    /// A request that is not in it was not executed, where one before it has failed and the
+    /// batch did not ask to go on; or an ExecuteMultiple did not ask for responses.
+    #[must_use]
+    pub fn parts(&self) -> &[BatchPart] {
+        self.told().map_or(&self.0.inner.parts, |told| &told.parts)
+    }
+
+    fn told(&self) -> Option<&Told> {
+        self.0.inner.rest.as_ref()?.told()
     }
 
     /// Whether the call's attempts went to more than one endpoint.
@@ -196,7 +222,7 @@ impl fmt::Debug for Response {
             .field("status", &self.0.inner.status)
             .field("url", &self.0.inner.shown_url())
             .field("body_bytes", &self.0.inner.body.len())
-            .field("effect", &self.0.inner.effect)
+            .field("effect", &self.effect())
             .field("switched", &self.0.inner.switched)
             .finish_non_exhaustive()
     }

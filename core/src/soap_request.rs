@@ -298,10 +298,7 @@ impl SoapRequest {
         let ended = match (fact, visit) {
             (Fact::Type, Visit::Start(start, scope)) => {
                 let type_name = scope.attribute(start, INSTANCE, "type");
-                self.request.type_name = type_name.map(|name| {
-                    let local = name.rsplit(':').next().unwrap_or_default();
-                    local.trim().to_owned()
-                });
+                self.request.name_type(type_name.as_deref());
                 return true;
             }
             (Fact::Type, Visit::End(_)) | (_, Visit::Start(..)) => return false,
@@ -318,7 +315,7 @@ impl SoapRequest {
             }
             Fact::RequestName => {
                 if self.request.request_name.is_none() && !ended.text.is_empty() {
-                    self.request.request_name = Some(ended.text.to_owned());
+                    self.request.name(ended.text);
                     return true;
                 }
             }
@@ -361,12 +358,7 @@ impl SoapRequest {
     /// The name of the message that is executed: by RequestName, else by the type. `None`: by
     /// neither, or the two disagree.
     pub(crate) fn message_name(&self) -> Option<&str> {
-        let typed = self.request.typed_name();
-        let named = self.request.request_name.as_deref();
-        match (named, typed) {
-            (Some(named), Some(typed)) if named != typed => None,
-            (named, typed) => named.or(typed),
-        }
+        self.request.message_name()
     }
 
     /// Whether the headers and WS-Addressing name the operation that the Body names, as far as they
@@ -384,6 +376,29 @@ impl SoapRequest {
 }
 
 impl ExecuteRequest {
+    /// Takes the value of its `i:type`.
+    pub(crate) fn name_type(&mut self, value: Option<&str>) {
+        self.type_name = value.map(|name| {
+            let local = name.rsplit(':').next().unwrap_or_default();
+            local.trim().to_owned()
+        });
+    }
+
+    /// Takes its RequestName, unless it is empty.
+    pub(crate) fn name(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.request_name = Some(name.to_owned());
+        }
+    }
+
+    /// See [`SoapRequest::message_name`].
+    pub(crate) fn message_name(&self) -> Option<&str> {
+        match (self.request_name.as_deref(), self.typed_name()) {
+            (Some(named), Some(typed)) if named != typed => None,
+            (named, typed) => named.or(typed),
+        }
+    }
+
     /// The name that the type stands for. Of the type that all others derive from: none.
     pub(crate) fn typed_name(&self) -> Option<&str> {
         let type_name = self.type_name.as_deref()?;

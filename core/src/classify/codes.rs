@@ -23,6 +23,15 @@ pub(crate) fn cause_of(code: i32) -> Option<Cause> {
     })
 }
 
+/// Whether a code leaves open what became of a write: the database did not answer
+/// (unManagedidssqlerror, unManagedidssqltimeouterror, CrmSQLNetworkingError), or UnExpected.
+pub(crate) fn leaves_doubt(code: i32) -> bool {
+    matches!(
+        code,
+        -2_147_204_784 | -2_147_204_783 | -2_147_012_608 | -2_147_220_970
+    )
+}
+
 /// Whether a code says that what was to be created is there: DuplicateRecord,
 /// CrmSQLUniqueIndexOrConstraintViolation, DuplicateRecordEntityKey.
 pub(crate) fn is_already_there(code: i32) -> bool {

@@ -9,13 +9,17 @@ mod retry_after;
 mod soap;
 pub(crate) mod xml;
 
-pub(crate) use codes::{DATACENTER_NOT_AVAILABLE, is_already_there};
+pub(crate) use codes::{
+    DATACENTER_NOT_AVAILABLE, cause_of, is_already_there, leaves_doubt, parse as parse_code,
+};
 pub use http_status::classify_response;
 pub(crate) use http_status::{classify, is_marked_by_service};
 #[cfg(fuzzing)]
 pub(crate) use inflate::prefix as inflate;
+pub(crate) use inflate::prefix as decoded;
 pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
+pub(crate) use retry_after::parse as retry_after;
 pub(crate) use soap::{CONTRACTS, DISCOVERY_CONTRACTS, SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
 
 /// What the body of a failure says about itself.

@@ -16,7 +16,7 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Option<Duration> {
 /// Reads a wait, whoever wrote it and wherever: seconds (`272.5`), a duration of XML Schema
 /// (`PT4M32.5S`, `P1DT2H`), .NET's TimeSpan (`00:04:32.5`, `1.02:00:00`), or a date, which is
 /// counted from the answer's own `Date` because the two clocks differ. At most a day.
-pub(super) fn parse(text: &str, headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn parse(text: &str, headers: &HeaderMap) -> Option<Duration> {
     let text = text.trim();
     duration(text).or_else(|| {
         let then = httpdate::parse_http_date(text).ok()?;

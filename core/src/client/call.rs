@@ -25,6 +25,7 @@ use crate::decide::switchboard::Place;
 use crate::error::Ending;
 use crate::evidence::Evidence;
 use crate::operation::Class;
+use crate::parts::Tally;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::gate::Pass;
@@ -46,7 +47,7 @@ pub(super) struct Call<'a> {
     pub(super) class: Class,
     /// Where what needs the application's code is handed in. `None`: nothing does.
     desk: Option<&'a Desk>,
-    target: Target,
+    pub(super) target: Target,
     deadline: Instant,
     redirects_left: usize,
     pub(super) attempts: Vec<Attempt>,
@@ -63,7 +64,7 @@ pub(super) struct Call<'a> {
     /// The write on record.
     ledger_id: Option<u64>,
     /// The same, as long as its end is not on record.
-    on_record: Option<u64>,
+    pub(super) on_record: Option<u64>,
     _body: Option<Taken>,
 }
 
@@ -99,6 +100,8 @@ pub(super) struct Outcome {
     /// The body that was not read.
     pub(super) rest: Option<Decoded>,
     pub(super) fault: Option<Fault>,
+    /// What its answer says of the requests inside of it.
+    pub(super) tally: Option<Tally>,
     /// Why the call was not sent again, if it was asked.
     pub(super) stayed: Option<&'static str>,
 }
@@ -288,6 +291,7 @@ impl<'a> Call<'a> {
                     phase: last.phase,
                     http_status: last.http_status,
                     cause: fault.cause,
+                    parts_effect: last.parts_effect,
                 };
                 match after_safe_attempt(&failed, resent, settings.rules_off) {
                     // What a sibling host does is not what the endpoint's does.
@@ -441,6 +445,7 @@ impl<'a> Call<'a> {
                 answer: None,
                 rest,
                 fault: broken,
+                tally: None,
                 stayed: None,
             };
         };
@@ -448,6 +453,9 @@ impl<'a> Call<'a> {
         let judged = answer
             .as_ref()
             .and_then(|(head, body)| self.client.judge(&running, &self.target, head, body));
+        let told = answer.as_ref().filter(|_| rest.is_none());
+        let tally = told.and_then(|(head, body)| self.tally(head, body));
+        let judged = self.judged(judged, tally.as_ref());
         let fault = match (broken, judged) {
             (None, judged) => judged,
             // What the answer's head says counts more than how its body ended.
@@ -474,16 +482,17 @@ impl<'a> Call<'a> {
             (Some(pass), Some(Cause::ServiceFault) | None) => pass.answered(),
             _ => {}
         }
-        self.record(running, fault.clone());
+        self.record(running, fault.clone(), tally.as_ref());
         Outcome {
             answer,
             rest,
             fault,
+            tally,
             stayed: None,
         }
     }
 
-    fn record(&mut self, running: Running, fault: Option<Fault>) {
+    fn record(&mut self, running: Running, fault: Option<Fault>, tally: Option<&Tally>) {
         self.attempts.push(Attempt {
             role: running.role(),
             epoch: running.place.epoch,
@@ -494,11 +503,12 @@ impl<'a> Call<'a> {
             fault,
             started: running.started,
             took: running.since.elapsed(),
+            parts_effect: tally.map(|tally| tally.effect),
         });
     }
 
     /// What is known of the write goes on record.
-    fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
+    pub(super) fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
         let attempts = self.attempts.iter().enumerate();
         let mut writes = attempts
             .filter(|(index, _)| Some(*index) != self.read_back_at)
@@ -519,11 +529,25 @@ impl<'a> Call<'a> {
 
     /// Makes the response or the error.
     fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
-        let effect = self.settle(outcome.answer.as_ref());
+        let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
+        // Some of its parts were done: that is the application's to know.
+        let is_of_parts =
+            |fault: &Fault, tally: &Tally| tally.is_answered && tally.fault.as_ref() == Some(fault);
+        let tally = outcome.tally;
+        let fault = fault.filter(|fault| {
+            !tally
+                .as_ref()
+                .is_some_and(|tally| is_of_parts(fault, tally))
+        });
+        let is_read_later = outcome.rest.is_some() && fault.is_none();
+        let streamed = self.streamed(outcome.answer.as_ref(), is_read_later);
+        let effect = match &streamed {
+            Some(streamed) => streamed.effect(),
+            None => self.settle(outcome.answer.as_ref()),
+        };
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
         let switched = self.was_switched || roles.any(|role| Some(role) != first);
-        let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         let response = match outcome.answer {
             None => None,
             Some((head, body)) => {
@@ -534,6 +558,7 @@ impl<'a> Call<'a> {
                     effect,
                     switched,
                     ledger_id: self.ledger_id,
+                    parts: tally.map_or(Vec::new(), |tally| tally.parts),
                     attempts: match fault {
                         None => std::mem::take(&mut self.attempts),
                         Some(_) => self.attempts.clone(),
@@ -548,6 +573,7 @@ impl<'a> Call<'a> {
                         &response,
                         beginning,
                         outcome.rest,
+                        streamed,
                         self.flight,
                     )));
                 }
@@ -608,6 +634,7 @@ impl Outcome {
             answer: None,
             rest: None,
             fault: Some(fault),
+            tally: None,
             stayed: None,
         }
     }

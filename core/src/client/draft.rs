@@ -14,9 +14,10 @@ use super::call::Running;
 use super::time::Time;
 use crate::allowed_host::keep_for_allowed_host;
 use crate::body::{Body, BodyReader};
+use crate::operation::web_api;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
-use crate::rewrite::update_guard::wants_update_guard;
+use crate::rewrite::update_guard::{guard_parts, wants_update_guard};
 use crate::rule::Rule;
 use crate::{Cause, Fault, Outgoing, Preset, Request, Role, TokenPrecedence};
 
@@ -94,6 +95,13 @@ impl Inner {
         {
             body = Body::Bytes(rewritten);
         }
+        if let (Body::Bytes(bytes), Some(_)) = (&body, running.role())
+            && web_api::is_batch(web_api::path(&request.url))
+            && self.guards_updates(request)
+            && let Some(guarded) = guard_parts(&request.url, &headers, bytes)
+        {
+            body = Body::Bytes(guarded);
+        }
         if let Some(prepare) = &self.settings.prepare {
             let outgoing = Outgoing {
                 url: running.address.text().to_owned(),
@@ -168,7 +176,9 @@ impl Inner {
             keep_for_allowed_host(&mut headers, &self.settings.allowed_host_headers);
             return Ok(headers);
         };
-        if self.is_update_to_guard(request, &headers) {
+        if wants_update_guard(&request.method, &request.url, &headers)
+            && self.guards_updates(request)
+        {
             headers.insert(IF_MATCH, HeaderValue::from_static("*"));
         }
         if let Some(tokens) = &self.tokens
@@ -200,15 +210,14 @@ impl Inner {
         }
     }
 
-    /// Whether a request would create a row that only has not come over yet: the fields that it
+    /// Whether an update would create a row that only has not come over yet: the fields that it
     /// holds, and nothing else.
-    fn is_update_to_guard(&self, request: &Request, headers: &HeaderMap) -> bool {
+    fn guards_updates(&self, request: &Request) -> bool {
         let settings = &self.settings;
         settings.preset == Preset::Safe
             && settings.update_guard
             && !request.is_upsert
             && !settings.rules_off.has(Rule::UpdateGuard)
-            && wants_update_guard(&request.method, &request.url, headers)
             && self
                 .board()
                 .caution

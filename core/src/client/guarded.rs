@@ -93,6 +93,7 @@ impl Call<'_> {
             answer: Some(answer.into_parts()),
             rest: None,
             fault: None,
+            tally: None,
             stayed: None,
         })
     }

@@ -9,6 +9,7 @@ mod flights;
 mod guarded;
 mod look;
 mod message;
+mod parts;
 mod reading;
 mod record;
 mod safe;

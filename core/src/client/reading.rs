@@ -9,12 +9,13 @@ use url::Url;
 
 use super::flights::Flight;
 use super::message::message;
+use super::parts::Streamed;
 use super::{Inner, local};
 use crate::error::Ending;
 use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
-use crate::response::{self, ReadBody, Response};
+use crate::response::{self, ReadBody, Response, Told};
 use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request};
 
 pub(super) struct Reading(Arc<Shared>);
@@ -31,6 +32,8 @@ struct Shared {
     switched: bool,
     ledger_id: Option<u64>,
     attempts: Vec<Attempt>,
+    /// Of a request that holds several.
+    streamed: Option<Streamed>,
 }
 
 enum State {
@@ -57,8 +60,12 @@ impl Reading {
         response: &response::Inner,
         beginning: Bytes,
         body: Option<Decoded>,
+        streamed: Option<Streamed>,
         flight: &Flight,
     ) -> Reading {
+        if let Some(streamed) = &streamed {
+            streamed.read(&beginning);
+        }
         let open = Open {
             piece: beginning,
             _flight: body.is_some().then(|| flight.again()),
@@ -75,6 +82,7 @@ impl Reading {
             switched: response.switched,
             ledger_id: response.ledger_id,
             attempts: response.attempts.clone(),
+            streamed,
         }))
     }
 }
@@ -97,6 +105,10 @@ impl ReadBody for Reading {
 
     fn cancel(&self) {
         self.0.cancel.cancel();
+    }
+
+    fn told(&self) -> Option<&Told> {
+        self.0.streamed.as_ref()?.told()
     }
 
     fn submit_read(&self, rest: Response, most: usize, user_data: usize) -> Result<(), Error> {
@@ -157,6 +169,9 @@ impl Shared {
             match self.piece(&mut open).await {
                 Ok(Some(piece)) => open.piece = piece,
                 Ok(None) => {
+                    if let Some(streamed) = &self.streamed {
+                        streamed.end(None);
+                    }
                     *self.state() = State::End;
                     return Ok(Bytes::new());
                 }
@@ -189,7 +204,12 @@ impl Shared {
                 Err(Fault::new(Cause::Cancelled, "the client was closed"))
             }
             First::Right(Ok(None)) => Ok(None),
-            First::Right(Ok(Some(Ok(piece)))) => Ok(Some(piece)),
+            First::Right(Ok(Some(Ok(piece)))) => {
+                if let Some(streamed) = &self.streamed {
+                    streamed.read(&piece);
+                }
+                Ok(Some(piece))
+            }
             First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host(), failure)),
             First::Right(Err(_)) => Err(Fault::new(
                 Cause::AttemptTimeout,
@@ -219,19 +239,23 @@ impl Shared {
         if let Some(last) = attempts.last_mut() {
             last.fault = Some(fault.clone());
         }
+        let effect = match &self.streamed {
+            Some(streamed) => streamed.end(Some(&fault)).effect,
+            None => self.effect,
+        };
         let message = message(
             &self.method,
             &self.asked_for,
             &attempts,
             &fault,
-            self.effect,
+            effect,
             None,
         );
         Error::of_call(
             message,
             Ending {
                 fault,
-                effect: self.effect,
+                effect,
                 switched: self.switched,
                 ledger_id: self.ledger_id,
                 attempts,

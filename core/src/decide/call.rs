@@ -99,6 +99,7 @@ mod tests {
             phase: Phase::Sent,
             http_status: None,
             cause,
+            parts_effect: None,
         };
         let resent = Resent {
             unprocessed,

@@ -2,7 +2,7 @@
 //! again only where it is certain that the attempt has executed nothing.
 
 use crate::rule::{Rule, RulesOff};
-use crate::{Cause, FaultKind, Operation, Phase};
+use crate::{Cause, Effect, FaultKind, Operation, Phase};
 
 /// Where something may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) struct Failed {
     pub(crate) phase: Phase,
     pub(crate) http_status: Option<u16>,
     pub(crate) cause: Cause,
+    /// What its answer says of the parts of several operations.
+    pub(crate) parts_effect: Option<Effect>,
 }
 
 struct Row {
@@ -70,11 +72,16 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::Elsewhere,
         unrepeatable: Resend::Elsewhere,
     },
-    // A 2xx status, and then not the whole body: only a read has lost anything.
+    // A 2xx status, and then not the whole body: only a read has lost anything. Of several
+    // operations the head says nothing; what was done in part is never repeated.
     Row {
         rule: Rule::ResendExecuted,
         applies: |failed| {
-            failed.is_success() && failed.operation != Operation::Read && !failed.is_a_page()
+            failed.operation != Operation::Read
+                && match failed.parts_effect {
+                    Some(effect) => effect == Effect::Executed,
+                    None => failed.is_success() && !failed.is_compound && !failed.is_a_page(),
+                }
         },
         repeatable: Resend::No,
         unrepeatable: Resend::No,
@@ -131,7 +138,11 @@ impl Failed {
 
     /// Whether some of it may have been executed although it was refused, and not be repeated.
     fn is_partly_done(&self) -> bool {
-        self.is_compound && !self.is_repeatable()
+        match self.parts_effect {
+            Some(Effect::Executed) => self.operation != Operation::Read,
+            Some(Effect::NotExecuted) => false,
+            _ => self.is_compound && !self.is_repeatable(),
+        }
     }
 
     fn is_repeatable(&self) -> bool {
@@ -161,7 +172,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::{Attempt, Effect, Fault, Role};
+    use crate::{Attempt, Fault, Role};
 
     const CAUSES: [Cause; 33] = [
         Cause::NoSuchName,
@@ -219,6 +230,7 @@ mod tests {
                         phase,
                         http_status,
                         cause,
+                        parts_effect: None,
                     };
                     // Only an answer that is none of success says these.
                     let cannot_be =
@@ -237,6 +249,7 @@ mod tests {
                         fault: Some(Fault::new(cause, "")),
                         started: SystemTime::UNIX_EPOCH,
                         took: Duration::ZERO,
+                        parts_effect: None,
                     };
                     let effect = Effect::of_call(Operation::Unsafe, is_compound, &[attempt]);
                     assert_eq!(effect, Effect::NotExecuted, "{failed:?}");
@@ -252,6 +265,7 @@ mod tests {
             phase,
             http_status: status,
             cause,
+            parts_effect: None,
         };
         failed.resend(RulesOff::default())
     }
@@ -340,10 +354,43 @@ mod tests {
                     phase: Phase::Responded,
                     http_status: Some(500),
                     cause,
+                    parts_effect: None,
                 };
                 let resend = failed.resend(RulesOff::default());
                 assert_eq!(resend != Resend::No, is_sent_again, "{failed:?}");
             }
+        }
+    }
+
+    #[test]
+    fn parts_say_whether_several_operations_are_sent_again() {
+        use Effect::{Executed, NotExecuted, Unknown};
+        use Operation::{Idempotent, Read, Unsafe};
+        #[rustfmt::skip]
+        let table = [
+            (Unsafe, Some(NotExecuted), Cause::DatacenterNotAvailable, Resend::Elsewhere),
+            (Unsafe, Some(NotExecuted), Cause::Throttled, Resend::Throttled),
+            (Unsafe, Some(Unknown), Cause::DatacenterNotAvailable, Resend::No),
+            (Unsafe, Some(Executed), Cause::DatacenterNotAvailable, Resend::No),
+            (Idempotent, Some(Unknown), Cause::DatacenterNotAvailable, Resend::Elsewhere),
+            (Idempotent, Some(Executed), Cause::DatacenterNotAvailable, Resend::No),
+            (Idempotent, Some(Executed), Cause::Closed, Resend::No),
+            (Read, Some(Executed), Cause::DatacenterNotAvailable, Resend::Elsewhere),
+            // Cut before its parts were told.
+            (Idempotent, None, Cause::Closed, Resend::Anywhere),
+            (Unsafe, None, Cause::Closed, Resend::No),
+        ];
+        for (operation, parts_effect, cause, expected) in table {
+            let failed = Failed {
+                operation,
+                is_compound: true,
+                phase: Phase::Responded,
+                http_status: Some(200),
+                cause,
+                parts_effect,
+            };
+            let got = failed.resend(RulesOff::default());
+            assert_eq!(got, expected, "{failed:?}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a request does when it is sent twice.
 
-mod batch;
+pub(crate) mod batch;
 #[cfg(test)]
 pub(crate) mod samples;
-mod soap;
+pub(crate) mod soap;
 #[cfg(test)]
 mod soap_tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use super::{Class, Guard, Operation, Row};
+use crate::execute_multiple;
 use crate::soap_request::{SoapRequest, text};
 
 /// A message that has not told by then what it does is not read on.
@@ -27,14 +28,24 @@ enum Repeat {
 
 /// The class of a request to a SOAP service.
 pub(super) fn classify(headers: &HeaderMap, body: Option<&[u8]>) -> Class {
-    let request = body
-        .and_then(|body| text(headers, body, LONGEST_READ))
-        .and_then(|(_, text)| SoapRequest::read(text, has_told_enough));
+    let text = body.and_then(|body| text(headers, body, LONGEST_READ));
+    let request = text.and_then(|(_, text)| SoapRequest::read(text, has_told_enough));
     let Some(request) = request.filter(|request| request.operation.is_some()) else {
         // What cannot be looked through may hold anything.
         return Class::compound();
     };
-    let class = class(&request);
+    let mut class = class(&request);
+    if class.is_compound
+        && let Some((_, text)) = text
+        && let Some(multiple) = execute_multiple::read(text)
+        && !multiple.messages.is_empty()
+        && multiple
+            .messages
+            .iter()
+            .all(|name| is_read(name.as_deref()))
+    {
+        class.operation = Operation::Read;
+    }
     if request.agrees_with(headers) {
         class
     } else {
@@ -102,6 +113,11 @@ fn repeat_of_execute(request: &SoapRequest) -> Repeat {
     request
         .message_name()
         .map_or(Repeat::Unsafe, repeat_of_message)
+}
+
+/// Whether a message that is executed changes nothing.
+pub(crate) fn is_read(name: Option<&str>) -> bool {
+    name.is_some_and(|name| repeat_of_message(name) == Repeat::Read)
 }
 
 /// By the name of the message that Execute is given.

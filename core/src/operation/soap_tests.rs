@@ -100,6 +100,44 @@ fn soap_operations() {
 }
 
 #[test]
+fn several_operations_that_only_read() {
+    let inner = |type_name: &str, name: &str| {
+        format!(
+            r#"<a:OrganizationRequest i:type="{type_name}"><a:Parameters/><a:RequestName>{name}</a:RequestName></a:OrganizationRequest>"#
+        )
+    };
+    let (read, who) = (
+        inner("a:RetrieveRequest", "Retrieve"),
+        inner("a:OrganizationRequest", "WhoAmI"),
+    );
+    #[rustfmt::skip]
+    let table = [
+        ("ExecuteMultiple", format!("{read}{who}"), Read),
+        ("ExecuteTransaction", read.clone(), Read),
+        ("ExecuteMultiple", format!("{read}{}", inner("a:CreateRequest", "Create")), Unsafe),
+        ("ExecuteMultiple", inner("a:CreateRequest", "Retrieve"), Unsafe),
+        ("ExecuteMultiple", inner("a:OrganizationRequest", ""), Unsafe),
+        ("ExecuteMultiple", read.replace("a:OrganizationRequest", "b:OrganizationRequest"), Unsafe),
+        ("ExecuteMultiple", String::new(), Unsafe),
+    ];
+    for (name, requests, operation) in table {
+        let settings = "<c:ContinueOnError>false</c:ContinueOnError>";
+        let parameters = parameter("Requests", &requests) + &parameter("Settings", settings);
+        let body = message(&execute(&format!("a:{name}Request"), &parameters, name));
+        let class = class_of("POST", SOAP_URL, &[], &body);
+        let expected = Class {
+            operation,
+            ..Class::compound()
+        };
+        assert_eq!(class, expected, "{body}");
+        let cut = &body[..body.len() - 3];
+        assert_eq!(class_of("POST", SOAP_URL, &[], cut), Class::compound());
+        let list = [("soapaction", "x/Create")];
+        assert_eq!(class_of("POST", SOAP_URL, &list, &body), Class::compound());
+    }
+}
+
+#[test]
 fn soap_that_holds_several_operations_or_may_hold_them() {
     let multiple = execute("a:ExecuteMultipleRequest", "", "ExecuteMultiple");
     let whole = message(&operation("Retrieve", ""));

@@ -205,6 +205,51 @@ fn batches() {
     );
 }
 
+#[test]
+fn batches_in_json() {
+    const GET: &str = r#"{"id":"1","method":"GET","url":"accounts"}"#;
+    const GET_2: &str = r#"{"id":2,"method":"get","url":"/api/data/v9.2/contacts","headers":null}"#;
+    const PATCH: &str = r#"{"id":"1","method":"patch","url":"accounts(1)","headers":{"If-Match":null,"if-none-match":"null"},"body":{"method":"POST"}}"#;
+    const GUARDED: &str =
+        r#"{"id":"1","method":"PATCH","url":"accounts(1)","headers":{"If-None-Match":"*"}}"#;
+    const POST: &str = r#"{"id":"1","method":"POST","url":"accounts"}"#;
+    const TWICE: &str = r#"{"id":"1","method":"GET","method":"POST","url":"accounts"}"#;
+    #[rustfmt::skip]
+    let table: &[(&[&str], Operation)] = &[
+        (&[GET], Read),
+        (&[GET, GET_2], Read),
+        (&[GET, PATCH], Idempotent),
+        (&[PATCH, GET], Idempotent),
+        (&[GET, GUARDED], Unsafe),
+        (&[GET, POST], Unsafe),
+        (&[TWICE], Unsafe),
+        (&[GET, "{}"], Unsafe),
+        (&[GET, "1"], Unsafe),
+        (&[], Unsafe),
+    ];
+    for (requests, operation) in table {
+        let body = format!(r#"{{"requests":[{}]}}"#, requests.join(","));
+        let list = [("content-type", "Application/JSON; odata.metadata=minimal")];
+        let class = class_of("POST", BATCH_URL, &list, &body);
+        assert_eq!(class.operation, *operation, "{body}");
+        assert!(class.is_compound && class.guard.is_none(), "{body}");
+        let cut = &body[..body.len() - 1];
+        assert_eq!(class_of("POST", BATCH_URL, &list, cut), Class::compound());
+        let twice = body.replacen('{', r#"{"requests":[],"#, 1);
+        assert_eq!(
+            class_of("POST", BATCH_URL, &list, &twice),
+            Class::compound()
+        );
+        for list in [
+            &[][..],
+            &[("content-type", "text/plain")],
+            &[list[0], ("content-encoding", "gzip")],
+        ] {
+            assert_eq!(class_of("POST", BATCH_URL, list, &body), Class::compound());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_requests_do_not_panic(

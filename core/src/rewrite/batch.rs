@@ -12,12 +12,22 @@ pub(super) fn splices(
     body: &[u8],
 ) -> Vec<Splice> {
     let batch = Batch::read(content_type, body);
+    with_lengths(&batch, |request| {
+        request_splices(organization, role, &batch, request)
+    })
+}
+
+/// What is to be replaced in each request, and in the lengths of the parts around it.
+pub(super) fn with_lengths(
+    batch: &Batch<'_>,
+    of_request: impl Fn(&PartRequest) -> Vec<Splice>,
+) -> Vec<Splice> {
     let mut splices = Vec::new();
     let mut growths = vec![0isize; batch.parts.len()];
     // From the last part to the first, so that a change set comes after all that it holds.
     for (index, part) in batch.parts.iter().enumerate().rev() {
         if let Content::Request(request) = &part.content {
-            for splice in request_splices(organization, role, &batch, request) {
+            for splice in of_request(request) {
                 growths[index] += splice.growth();
                 splices.push(splice);
             }

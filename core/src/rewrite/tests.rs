@@ -102,6 +102,33 @@ epilogue {origin}/
 }
 
 #[test]
+fn a_batch_in_json() {
+    let at = |origin: &str| {
+        format!(
+            r#"{{"requests": [{{"id":"1","method":"POST","url":"{origin}/api/data/v9.2/accounts?$filter=a eq '\"'",
+            "body":{{"url":"https://contoso.crm.test/api"}}}}, {{"id":"2","method":"GET","url":"/api/data/v9.2/accounts"}},
+            {{"id":"3","method":"GET","url":"https://fabrikam.crm.test/x"}}]}}"#
+        )
+    };
+    let (primary, alternate) = (
+        at("https://contoso.crm.test"),
+        at("https://contoso--s.crm.test"),
+    );
+    let json = "application/json; charset=utf-8";
+    let moved = |role, body: &str| rewritten_text(&contoso(), role, json, body);
+    assert_eq!(moved(Role::Alternate, &primary), alternate);
+    assert_eq!(moved(Role::Primary, &alternate), primary);
+    assert_eq!(moved(Role::Primary, &primary), primary);
+    let escaped = primary.replace("https://contoso", r"https:\/\/contoso");
+    assert!(
+        moved(Role::Alternate, &escaped)
+            .contains("\"https://contoso--s.crm.test/api/data/v9.2/accounts")
+    );
+    let cut = &primary[..primary.len() - 1];
+    assert_eq!(moved(Role::Alternate, cut), cut);
+}
+
+#[test]
 fn a_batch_with_a_change_set() {
     let organization = contoso();
     let (primary, alternate) = ("https://contoso.crm.test", "https://contoso--s.crm.test");
