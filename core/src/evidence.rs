@@ -93,6 +93,7 @@ const TABLE: [Row; 10] = [
             Cause::Forbidden,
             Cause::NoToken,
             Cause::BadMessage,
+            Cause::Malformed,
             Cause::Cancelled,
             Cause::EndpointLeft,
         ],

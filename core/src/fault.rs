@@ -135,8 +135,11 @@ pub enum Cause {
     Forbidden,
     /// The token provider gave no token.
     NoToken,
-    /// The answer is not HTTP, or is larger than its limits.
+    /// The answer is larger than its limits, or its coding cannot be taken off.
     BadMessage,
+    /// What came is not HTTP: no status line, no length or two, a chunk that is none, a frame that
+    /// breaks the protocol. Another try may find better.
+    Malformed,
     /// The application cancelled the call.
     Cancelled,
     /// The service throttles.
@@ -172,7 +175,7 @@ impl Cause {
             Cause::NameTryAgain | Cause::LocalFailure | Cause::Proxy => FaultKind::Local,
             Cause::Tls | Cause::TlsAlert => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
-            Cause::BadMessage => FaultKind::Protocol,
+            Cause::BadMessage | Cause::Malformed => FaultKind::Protocol,
             Cause::Cancelled => FaultKind::Cancelled,
             Cause::Throttled => FaultKind::Throttled,
             Cause::ServiceFault => FaultKind::Service,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::body::{Body, BodyReader};
@@ -43,6 +44,8 @@ pub struct Request {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// What the application itself says of the body's length.
+    pub(crate) content_length: Option<u64>,
     pub(crate) is_streaming: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) operation: Option<Operation>,
@@ -80,6 +83,7 @@ impl Request {
             url: url.to_owned(),
             headers: HeaderMap::new(),
             body: Body::Bytes(Bytes::new()),
+            content_length: None,
             is_streaming: false,
             timeout: None,
             operation: None,
@@ -88,15 +92,59 @@ impl Request {
         })
     }
 
-    /// Adds a header; one of the same name stays beside it.
+    /// Adds a header; one of the same name stays beside it. `Content-Length` is the library's: one
+    /// that agrees with the body is no error, and it tells the length of a body whose source does
+    /// not know it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for what is no header name or value, and for headers that
-    /// the library sets itself (`Host`, `Content-Length`, …).
+    /// the library sets itself (`Host`, `Transfer-Encoding`, …). Whether a `Content-Length` agrees
+    /// with the body is looked at when the request is sent.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        if name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()) {
+            return self.tell_length(value);
+        }
         let (name, value) = parse_header(name, value)?;
         self.headers.append(name, value);
         Ok(())
+    }
+
+    fn tell_length(&mut self, value: &str) -> Result<(), Error> {
+        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+        let told = value.parse().ok().filter(|_| is_number).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("Content-Length is a number of bytes, not {value:?}"),
+            )
+        })?;
+        match self.content_length.replace(told) {
+            Some(other) if other != told => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("Content-Length is told twice, {other} and {told}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many bytes the body has, if anybody knows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where the application's `Content-Length` says something else.
+    pub(crate) fn length(&self) -> Result<Option<u64>, Error> {
+        let length = match &self.body {
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Reader(reader) => reader.length,
+        };
+        match (self.content_length, length) {
+            (Some(told), Some(length)) if told != length => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "Content-Length says {told}, and the body has {length} bytes; leave it out, \
+                     the library sets it"
+                ),
+            )),
+            (told, length) => Ok(length.or(told)),
+        }
     }
 
     /// Sets the body. Bytes can be sent again.
@@ -219,7 +267,10 @@ mod tests {
             ("", "x"),
             ("a b", "x"),
             ("Host", "evil.example"),
-            ("content-LENGTH", "3"),
+            ("content-LENGTH", "-3"),
+            ("Content-Length", ""),
+            ("Content-Length", "18446744073709551616"),
+            ("Transfer-Encoding", "chunked"),
             ("x", "a\r\nb: c"),
             ("x", "\0"),
         ] {
@@ -244,6 +295,33 @@ mod tests {
         ] {
             assert_eq!(Request::new(given, "/").unwrap().method.as_str(), sent);
         }
+    }
+
+    #[test]
+    fn a_length_agrees_with_the_body_or_is_refused() {
+        // what is told, the body's bytes, what becomes of it
+        let table: [(&[&str], &str, Option<u64>); 6] = [
+            (&[], "abc", Some(3)),
+            (&["3"], "abc", Some(3)),
+            (&["3", "3"], "abc", Some(3)),
+            (&["0"], "", Some(0)),
+            (&["4"], "abc", None),
+            (&["3"], "", None),
+        ];
+        for (told, body, expected) in table {
+            let mut request = Request::new("POST", "/").unwrap();
+            for value in told {
+                request.add_header("content-length", value).unwrap();
+            }
+            request.set_body(body);
+            let length = request.length().ok().flatten();
+            assert_eq!(length, expected, "{told:?} {body:?}");
+            assert!(request.headers.is_empty());
+        }
+        let mut request = Request::new("POST", "/").unwrap();
+        request.add_header("Content-Length", "3").unwrap();
+        let error = request.add_header("Content-Length", "4").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
 
     #[test]

@@ -496,3 +496,101 @@ fn a_body_that_fails_over_http2_says_why() {
     assert!(error.message().contains("the disk is gone"), "{error}");
     assert!(client.is_primary());
 }
+
+/// What a server reads of a request, head in small letters.
+fn as_sent(request: &Request) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut seen = Vec::new();
+        let mut piece = [0; 4096];
+        while !seen.ends_with(b"\r\n\r\n") && !seen.ends_with(b"}") {
+            let count = stream.read(&mut piece).unwrap();
+            seen.extend_from_slice(&piece[..count]);
+        }
+        let answer = b"HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+        String::from_utf8(seen).unwrap().to_ascii_lowercase()
+    });
+    let mut settings = d365_failover_core::Settings::new("http://contoso.crm.script.test").unwrap();
+    let rule = format!("contoso.crm.script.test:80:127.0.0.1:{port}");
+    settings.set("connect_to", &rule).unwrap();
+    settings.set("auto_switch", "off").unwrap();
+    let client = Client::open(&settings).unwrap();
+    assert_eq!(client.send(request).unwrap().status(), 204);
+    server.join().unwrap()
+}
+
+#[test]
+fn a_write_without_a_body_says_so() {
+    for (method, says) in [
+        ("POST", true),
+        ("PUT", true),
+        ("PATCH", true),
+        ("MERGE", true),
+        ("GET", false),
+        ("HEAD", false),
+        ("DELETE", false),
+    ] {
+        let head = as_sent(&Request::new(method, ACCOUNTS).unwrap());
+        assert_eq!(head.contains("content-length: 0\r\n"), says, "{head}");
+        assert_eq!(head.contains("content-length"), says, "{head}");
+    }
+    let source = Pieces {
+        text: Vec::new(),
+        at: 0,
+        fails_at: None,
+        asked: Arc::default(),
+    };
+    let mut request = Request::new("POST", ACCOUNTS).unwrap();
+    request.set_body_source(Box::new(source), Some(0), true);
+    assert!(as_sent(&request).contains("content-length: 0\r\n"));
+}
+
+#[test]
+fn a_length_of_the_applications_is_no_error_where_it_is_right() {
+    let told = TEXT.len().to_string();
+    let mut request = Request::new("POST", ACCOUNTS).unwrap();
+    request.add_header("Content-Length", &told).unwrap();
+    request.set_body(TEXT);
+    let head = as_sent(&request);
+    assert_eq!(head.matches("content-length").count(), 1, "{head}");
+    assert!(
+        head.contains(&format!("content-length: {told}\r\n")),
+        "{head}"
+    );
+
+    // It tells the length of a source that does not know it.
+    for length in [None, Some(0)] {
+        let (mut request, _) = upload(&Upload { length, ..ONE_SHOT });
+        request.add_header("content-length", &told).unwrap();
+        let head = as_sent(&request);
+        assert!(
+            head.contains(&format!("content-length: {told}\r\n")),
+            "{head}"
+        );
+        assert!(!head.contains("chunked"), "{head}");
+    }
+
+    let (twin, org) = twin();
+    let client = Client::open(&settings(&twin)).unwrap();
+    let mut request = support::contoso::create("row");
+    request.add_header("Content-Length", "3").unwrap();
+    let (mut read, _) = upload(&Upload {
+        length: Some(0),
+        ..ONE_SHOT
+    });
+    read.add_header("Content-Length", "3").unwrap();
+    for wrong in [request, read] {
+        let error = client.send(&wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.message().contains("Content-Length says 3"), "{error}");
+    }
+    let (mut short, _) = upload(&ONE_SHOT);
+    short.add_header("Content-Length", "5").unwrap();
+    let error = client.send(&short).unwrap_err();
+    assert!(error.message().contains("more than the length"), "{error}");
+    assert_eq!(org.rows().len(), 0);
+}

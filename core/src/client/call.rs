@@ -108,7 +108,7 @@ pub(super) struct Outcome {
 
 impl<'a> Call<'a> {
     /// # Errors
-    /// When the request cannot be made a guarded create. When another call reads the request's body, or has read it and it cannot be read again.
+    /// When the request cannot be made a guarded create, or says a wrong length. When another call reads the request's body, or has read it and it cannot be read again.
     pub(super) fn new(
         client: &'a Arc<Inner>,
         request: &'a Request,
@@ -116,6 +116,7 @@ impl<'a> Call<'a> {
         desk: Option<&'a Desk>,
         flight: &'a Flight,
     ) -> Result<Call<'a>, Error> {
+        request.length()?;
         // What is read from a URL's path is read from all of it.
         let request = match target.rest() {
             Some(rest) if is_relative(&request.url) => Cow::Owned(Request {

@@ -32,7 +32,8 @@ pub(super) struct Draft {
 
 enum DraftBody {
     Bytes(Bytes),
-    Reader(Arc<BodyReader>, Desk),
+    /// With its length, if it is known.
+    Reader(Arc<BodyReader>, Option<u64>, Desk),
 }
 
 impl Draft {
@@ -40,7 +41,9 @@ impl Draft {
     pub(super) fn body(&self) -> SendBody {
         let body = match &self.body {
             DraftBody::Bytes(bytes) => SendBody::bytes(bytes.clone()),
-            DraftBody::Reader(reader, desk) => SendBody::reader(reader, desk.clone()),
+            DraftBody::Reader(reader, length, desk) => {
+                SendBody::reader(reader, *length, desk.clone())
+            }
         };
         match &self.gate {
             Some(gate) => body.gated(gate),
@@ -56,7 +59,7 @@ impl Draft {
     pub(super) fn is_whole(&self) -> bool {
         match &self.body {
             DraftBody::Bytes(_) => true,
-            DraftBody::Reader(reader, _) => !reader.is_begun(),
+            DraftBody::Reader(reader, ..) => !reader.is_begun(),
         }
     }
 
@@ -64,7 +67,7 @@ impl Draft {
     pub(super) fn body_failure(&self) -> Option<Fault> {
         match &self.body {
             DraftBody::Bytes(_) => None,
-            DraftBody::Reader(reader, _) => reader.failure().map(local),
+            DraftBody::Reader(reader, ..) => reader.failure().map(local),
         }
     }
 
@@ -72,7 +75,7 @@ impl Draft {
     pub(super) fn time_in_reader(&self) -> Duration {
         match &self.body {
             DraftBody::Bytes(_) => Duration::ZERO,
-            DraftBody::Reader(reader, _) => reader.time(),
+            DraftBody::Reader(reader, ..) => reader.time(),
         }
     }
 }
@@ -146,8 +149,9 @@ impl Inner {
             Body::Bytes(bytes) => DraftBody::Bytes(bytes),
             Body::Reader(reader) => {
                 let desk = desk.cloned().ok_or_else(no_desk)?;
-                rewind(&reader, &desk, time).await?;
-                DraftBody::Reader(reader, desk)
+                let length = request.length().map_err(|error| local(error.message()))?;
+                rewind(&reader, length, &desk, time).await?;
+                DraftBody::Reader(reader, length, desk)
             }
         };
         let expects = headers
@@ -242,7 +246,12 @@ async fn at_desk<T: Send + 'static>(
     })
 }
 
-async fn rewind(reader: &Arc<BodyReader>, desk: &Desk, time: Time) -> Result<(), Fault> {
+async fn rewind(
+    reader: &Arc<BodyReader>,
+    length: Option<u64>,
+    desk: &Desk,
+    time: Time,
+) -> Result<(), Fault> {
     reader.begin();
     if reader.is_begun() {
         let job = Arc::clone(reader);
@@ -250,7 +259,7 @@ async fn rewind(reader: &Arc<BodyReader>, desk: &Desk, time: Time) -> Result<(),
         rewound
             .map_err(|error| local(format!("the body's reader could not be rewound: {error}")))?;
     }
-    if reader.length == Some(0) {
+    if length == Some(0) {
         // A body of no bytes is sent without being asked for any.
         let job = Arc::clone(reader);
         let read = at_desk(Some(desk), time, move || job.read(&mut [0; 1])).await?;

@@ -42,7 +42,7 @@ pub(crate) fn after_safe_attempt(failed: &Failed, resent: Resent, off: RulesOff)
         resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => {
             Next::Report(evidence, resend)
         }
-        // A proxy, a handshake, a resolver: it says nothing of the endpoint, and may be over.
+        // A proxy, a handshake, a resolver, garbled bytes: it says nothing of the endpoint, and may be over.
         Resend::Anywhere if failed.may_pass() => Next::Report(evidence, Resend::Anywhere),
         // The cause is elsewhere: here or there, it would meet the same.
         _ => Next::End,
@@ -115,6 +115,10 @@ mod tests {
         assert_eq!(safely(0, Cause::Reset, read), weak(Resend::Anywhere));
         assert_eq!(safely(0, Cause::Reset, write), weak(Resend::No));
         assert_eq!(safely(0, Cause::LocalFailure, read), Next::End);
+        assert_eq!(safely(0, Cause::BadMessage, read), Next::End);
+        let again = Next::Report(Evidence::Never, Resend::Anywhere);
+        assert_eq!(safely(0, Cause::Malformed, read), again);
+        assert_eq!(safely(0, Cause::Malformed, write), Next::End);
         assert_eq!(safely(0, Cause::Throttled, write), Next::Wait);
         assert_eq!(safely(0, Cause::Unprocessed, write), Next::Again);
         assert_eq!(safely(1, Cause::Unprocessed, write), weak(Resend::Anywhere));

@@ -86,10 +86,13 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::No,
         unrepeatable: Resend::No,
     },
-    // EOF, RST, RST_STREAM, GOAWAY that covers our stream: servers had read it whole.
+    // EOF, RST, RST_STREAM, GOAWAY that covers our stream, an answer that is no HTTP: servers had
+    // read it whole.
     Row {
         rule: Rule::ResendLost,
-        applies: |failed| failed.cause.kind() == FaultKind::ConnectionLost,
+        applies: |failed| {
+            failed.cause.kind() == FaultKind::ConnectionLost || failed.cause == Cause::Malformed
+        },
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
     },
@@ -116,14 +119,13 @@ const MATRIX: [Row; 8] = [
 ];
 
 impl Failed {
-    /// Whether nothing has left for a reason that is not the endpoint's and may be gone the next
-    /// time.
+    /// Whether the reason is not the endpoint's and may be gone the next time.
     pub(crate) fn may_pass(&self) -> bool {
-        self.phase == Phase::NotSent
-            && matches!(
-                self.cause,
-                Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert
-            )
+        match self.cause {
+            Cause::Malformed => true,
+            Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert => self.phase == Phase::NotSent,
+            _ => false,
+        }
     }
 
     fn is_success(&self) -> bool {
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
     use crate::{Attempt, Fault, Role};
 
-    const CAUSES: [Cause; 33] = [
+    const CAUSES: [Cause; 34] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -204,6 +206,7 @@ mod tests {
         Cause::Forbidden,
         Cause::NoToken,
         Cause::BadMessage,
+        Cause::Malformed,
         Cause::Cancelled,
         Cause::Throttled,
         Cause::ServiceFault,
@@ -325,6 +328,8 @@ mod tests {
             (responded, Some(401), Cause::Unauthorized, [No; 3]),
             (sent, None, Cause::Cancelled, [No; 3]),
             (sent, None, Cause::BadMessage, [No; 3]),
+            (sent, None, Cause::Malformed, [Anywhere, Anywhere, No]),
+            (responded, Some(200), Cause::Malformed, [Anywhere, No, No]),
         ];
         for (phase, status, cause, [read, repeatable, unrepeatable]) in table {
             for (operation, expected) in [

@@ -52,6 +52,14 @@ impl Desk {
         }
     }
 
+    /// Whether the thread that sends has left, or the call has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Desk::Here(sender) => sender.is_closed(),
+            Desk::Away(away) => lock(&away.state).is_over,
+        }
+    }
+
     /// Has a job done and waits for what it gives. `None`: the job has panicked, or was not done.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

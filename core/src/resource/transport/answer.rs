@@ -60,6 +60,8 @@ pub(super) struct Answer {
     pool: Arc<Pool>,
     origin: Arc<Origin>,
     permit: Option<Permit>,
+    /// Of a refusal that nobody has measured, what has come is all.
+    ends_anyhow: bool,
 }
 
 impl Answer {
@@ -69,6 +71,7 @@ impl Answer {
         pool: Arc<Pool>,
         origin: Arc<Origin>,
         permit: Option<Permit>,
+        ends_anyhow: bool,
     ) -> Answer {
         Answer {
             body,
@@ -77,6 +80,7 @@ impl Answer {
             pool,
             origin,
             permit,
+            ends_anyhow,
         }
     }
 
@@ -107,6 +111,11 @@ impl Answer {
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }
+                // All has come, and only the sending was broken off.
+                Poll::Ready(Some(Err(_))) if self.ends_anyhow || self.is_whole() => {
+                    self.finish(context);
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Some(Err(error))) => {
                     self.give_up();
                     return Poll::Ready(Some(Err(BodyFailure::Broken(error))));
@@ -114,7 +123,7 @@ impl Answer {
                 Poll::Ready(None) => {
                     let is_shared = matches!(self.carrier, Some(Carrier::Http2(_)));
                     // hyper takes RST_STREAM(NO_ERROR) for an end.
-                    if is_shared && !self.body.is_end_stream() {
+                    if is_shared && !self.body.is_end_stream() && !self.is_whole() {
                         self.give_up();
                         return Poll::Ready(Some(Err(BodyFailure::Cut)));
                     }
@@ -135,6 +144,11 @@ impl Answer {
     /// Whether nothing follows the head.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none() && self.body.is_end_stream()
+    }
+
+    /// Whether as much has come as was announced.
+    fn is_whole(&self) -> bool {
+        self.body.size_hint().exact() == Some(0)
     }
 
     fn give_up(&mut self) {

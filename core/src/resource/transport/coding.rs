@@ -23,6 +23,9 @@ const PIECE: usize = 32 << 10;
 /// What may follow a compressed body on the wire before its connection is given up.
 const MOST_REST: usize = 64 << 10;
 
+/// How a member of a gzip file begins (RFC 1952, 2.3.1).
+const MEMBER: &[u8] = &[0x1F, 0x8B, 8];
+
 type Reader = StreamReader<Answer, Bytes>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,8 @@ enum State {
     /// Coded, and nothing was read yet: an empty body is empty, whatever its coding.
     Begin(Box<Answer>, Coding),
     Coded(Pin<Box<Decoder>>),
+    /// A member of gzip was decoded: another one follows, or what has no meaning.
+    Member(Box<Answer>, BytesMut),
     /// Decoded to its end; the connection has not said so yet.
     Rest(Box<Answer>, usize),
     End,
@@ -121,7 +126,7 @@ impl Decoded {
         match &self.0 {
             State::Plain(answer) => answer.is_empty(),
             State::Begin(answer, _) => answer.is_empty(),
-            State::Coded(_) | State::Rest(..) => false,
+            State::Coded(_) | State::Member(..) | State::Rest(..) => false,
             State::End => true,
         }
     }
@@ -153,6 +158,17 @@ impl Decoded {
                         }
                     }
                 }
+                State::Member(answer, seen) => {
+                    let known = seen.len().min(MEMBER.len());
+                    if seen[..known] != MEMBER[..known] || known == MEMBER.len() {
+                        self.go_on();
+                        continue;
+                    }
+                    match ready!(answer.poll_piece(context)) {
+                        Some(Ok(piece)) => seen.extend_from_slice(&piece),
+                        other => return Poll::Ready(other),
+                    }
+                }
                 State::Rest(answer, seen) => match ready!(answer.poll_piece(context)) {
                     Some(Ok(piece)) => {
                         *seen += piece.len();
@@ -173,13 +189,22 @@ impl Decoded {
                 let reader = StreamReader::new(*answer);
                 State::Coded(Box::pin(match coding {
                     Coding::Brotli => Decoder::Brotli(BrotliReader::new(reader)),
-                    Coding::Gzip | Coding::Identity => {
-                        let mut decoder = GzipDecoder::new(reader);
-                        decoder.multiple_members(true);
-                        Decoder::Gzip(decoder)
-                    }
+                    Coding::Gzip | Coding::Identity => Decoder::Gzip(GzipDecoder::new(reader)),
                 }))
             }
+            other => other,
+        };
+    }
+
+    /// Begins the next member of gzip. What is none is ignored, as curl ignores it.
+    fn go_on(&mut self) {
+        self.0 = match std::mem::replace(&mut self.0, State::End) {
+            State::Member(mut answer, seen) if seen.starts_with(MEMBER) => {
+                answer.unread(seen.freeze());
+                let decoder = GzipDecoder::new(StreamReader::new(*answer));
+                State::Coded(Box::pin(Decoder::Gzip(decoder)))
+            }
+            State::Member(answer, seen) => State::Rest(answer, seen.len()),
             other => other,
         };
     }
@@ -188,11 +213,15 @@ impl Decoded {
         self.0 = match std::mem::replace(&mut self.0, State::End) {
             State::Coded(decoder) => {
                 // Answer, StreamReader and the decoders are Unpin: nothing points into them.
-                let reader = match *Pin::into_inner(decoder) {
-                    Decoder::Gzip(decoder) => decoder.into_inner(),
-                    Decoder::Brotli(decoder) => decoder.into_inner(),
-                };
-                State::Rest(Box::new(reader.into_inner()), 0)
+                match *Pin::into_inner(decoder) {
+                    Decoder::Gzip(decoder) => {
+                        let (answer, seen) = decoder.into_inner().into_inner_with_chunk();
+                        State::Member(Box::new(answer), seen.unwrap_or_default().into())
+                    }
+                    Decoder::Brotli(decoder) => {
+                        State::Rest(Box::new(decoder.into_inner().into_inner()), 0)
+                    }
+                }
             }
             other => other,
         };

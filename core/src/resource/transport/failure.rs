@@ -6,6 +6,7 @@ use std::io;
 use dns_lookup::LookupErrorKind;
 use rustix::io::Errno;
 
+use super::head::HeadError;
 use super::send_body::BodyError;
 use crate::{Cause, Fault, ResolveError};
 
@@ -114,7 +115,7 @@ fn of_h2(error: &h2::Error) -> Option<Cause> {
     }
     if !error.is_remote() {
         // What this side found wrong with what came.
-        return Some(Cause::BadMessage);
+        return Some(Cause::Malformed);
     }
     if error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM) {
         return Some(Cause::Unprocessed);
@@ -123,8 +124,10 @@ fn of_h2(error: &h2::Error) -> Option<Cause> {
 }
 
 fn of_hyper(error: &hyper::Error) -> Option<Cause> {
-    if error.is_parse() {
+    if error.is_parse_too_large() {
         Some(Cause::BadMessage)
+    } else if error.is_parse() {
+        Some(Cause::Malformed)
     } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         Some(Cause::Closed)
     } else {
@@ -139,12 +142,22 @@ fn of_io(error: &io::Error) -> Cause {
         Some(_) => return Cause::Tls,
         None => {}
     }
+    match inner.and_then(|inner| inner.downcast_ref::<HeadError>()) {
+        Some(HeadError::TooLarge(_)) => return Cause::BadMessage,
+        Some(_) => return Cause::Malformed,
+        None => {}
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe => Cause::Reset,
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotConnected => Cause::Closed,
-        io::ErrorKind::InvalidData => Cause::BadMessage,
+        // What hyper says of a chunk that is none. The system has numbers for its own.
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            if error.raw_os_error().is_none() =>
+        {
+            Cause::Malformed
+        }
         _ => match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::TIMEDOUT | Errno::NETUNREACH | Errno::HOSTUNREACH) => Cause::Reset,
             _ => Cause::LocalFailure,

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use super::head_reader::{HeadReader, Heads};
 use super::progress::Progress;
 use super::send_body::SendBody;
 use super::socket::Wire;
 use super::stream::Stream;
 
-type Driver = http1::Connection<TokioIo<Stream>, SendBody>;
+type Driver = http1::Connection<TokioIo<HeadReader>, SendBody>;
 
 pub(super) struct Http1 {
     sender: http1::SendRequest<SendBody>,
@@ -24,6 +25,7 @@ pub(super) struct Http1 {
     /// neither answers nor gives back what was queued to it.
     driver: Option<Pin<Box<Driver>>>,
     wire: Arc<Wire>,
+    heads: Arc<Heads>,
     /// Requests go to a proxy, which wants to read the whole URL, and perhaps who asks.
     pub(super) proxy: Option<Forward>,
     pub(super) opened: Instant,
@@ -45,16 +47,19 @@ impl Http1 {
         proxy: Option<Forward>,
         max_headers: usize,
     ) -> Result<Http1, hyper::Error> {
+        let heads = Arc::new(Heads::default());
+        let reader = HeadReader::new(stream, Arc::clone(&heads), max_headers);
         let (sender, driver) = http1::Builder::new()
             .max_header_size(max_headers)
             .max_buf_size((2 * max_headers).max(128 << 10))
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(reader))
             .await?;
         let now = Instant::now();
         Ok(Http1 {
             sender,
             driver: Some(Box::pin(driver)),
             wire,
+            heads,
             proxy,
             opened: now,
             expires: None,
@@ -64,7 +69,7 @@ impl Http1 {
 
     /// Whether another request may go out on it.
     pub(super) fn is_reusable(&self) -> bool {
-        self.driver.is_some() && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready() && !self.wire.is_deaf()
     }
 
     /// Whether nothing has come on it while it was idle.
@@ -79,13 +84,23 @@ impl Http1 {
         progress: &Progress,
     ) -> Result<Response<Incoming>, hyper::Error> {
         progress.watch(&self.wire);
+        self.heads.expect(request.method() == Method::HEAD);
         let answer = self.sender.try_send_request(request);
-        drive(&mut self.driver, answer).await.map_err(|mut error| {
-            if error.take_message().is_some() {
-                progress.not_sent();
+        let answer = drive(&mut self.driver, answer).await;
+        match (answer, self.heads.take()) {
+            (Ok(answer), None) => Ok(answer),
+            (Ok(answer), Some(head)) => Ok(Response::from_parts(head, answer.into_body())),
+            (Err(mut error), head) => {
+                // Its status is known, although it was refused.
+                if let Some(head) = head {
+                    progress.responded(head);
+                }
+                if error.take_message().is_some() {
+                    progress.not_sent();
+                }
+                Err(error.into_error())
             }
-            error.into_error()
-        })
+        }
     }
 
     /// Lets the connection do what it can now.

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::failure;
 use super::progress::Progress;
-use super::send_body::SendBody;
+use super::send_body::{HangUp, SendBody};
 use super::socket::Wire;
 use super::stream::Stream;
 
@@ -46,6 +46,7 @@ pub(super) struct Lease {
     received: u64,
     /// The stream has ended, well or badly, and was not only given up.
     is_done: bool,
+    body: Option<HangUp>,
 }
 
 impl Http2 {
@@ -126,6 +127,7 @@ impl Http2 {
                 connection: Arc::clone(self),
                 received: self.wire.received(),
                 is_done: false,
+                body: None,
             })
     }
 }
@@ -153,6 +155,7 @@ impl Lease {
         let written = connection.wire.written();
         self.received = connection.wire.received();
         progress.queued(&connection.wire);
+        self.body = request.body().hang_up();
         let answer = connection.sender.clone().try_send_request(request).await;
         answer.map_err(|mut error| {
             self.is_done = true;
@@ -187,6 +190,7 @@ impl Drop for Lease {
         if !self.is_done && self.connection.wire.received() == self.received {
             self.retire();
         }
+        drop(self.body.take());
         let connection = &self.connection;
         *connection
             .last_used

@@ -7,6 +7,8 @@ mod brotli;
 mod coding;
 mod connector;
 mod failure;
+mod head;
+mod head_reader;
 mod http1;
 mod http2;
 mod pool;
@@ -24,9 +26,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body::Body as _;
 use tokio::time::sleep;
 use url::Url;
 
@@ -246,6 +249,7 @@ impl Transport {
     ) -> Result<Decoded, Fault> {
         let progress = exchange.progress;
         let request = request(exchange, &carrier)?;
+        let is_upload = !request.body().is_end_stream();
         let answer = match &mut carrier {
             Carrier::Http1(connection) => connection.send(request, progress).await,
             Carrier::Http2(lease) => lease.send(request, progress).await,
@@ -258,6 +262,13 @@ impl Transport {
             let message = "the proxy wants to know who asks (407); give proxy a user and password";
             return Err(Fault::new(Cause::LocalFailure, message));
         }
+        // A server that refuses an upload and closes turns the end of its answer into a reset, where
+        // the connection's end is the answer's.
+        let ends_anyhow = is_upload
+            && head.status.as_u16() >= 400
+            && matches!(carrier, Carrier::Http1(_))
+            && !head.headers.contains_key(CONTENT_LENGTH)
+            && !head.headers.contains_key(TRANSFER_ENCODING);
         let coding = if exchange.decodes {
             Coding::take_off(&mut head, exchange.method)
         } else {
@@ -265,7 +276,8 @@ impl Transport {
         };
         progress.responded(head);
         let (pool, origin) = (Arc::clone(&self.pool), Arc::clone(origin));
-        let answer = Answer::new(body, carrier, pool, origin, permit.take());
+        let permit = permit.take();
+        let answer = Answer::new(body, carrier, pool, origin, permit, ends_anyhow);
         Ok(Decoded::new(answer, coding))
     }
 
@@ -395,6 +407,10 @@ fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBod
             headers.remove(HOST);
         }
         Carrier::Http1(_) => {
+            // RFC 9110, 8.6: servers answer 411 to a write that says no length.
+            if request.body().is_end_stream() && takes_content(exchange.method) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
             if let Some(authorization) = forward.and_then(|proxy| proxy.authorization.clone()) {
                 headers.insert(PROXY_AUTHORIZATION, authorization);
             }
@@ -409,6 +425,11 @@ fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBod
         });
     }
     Ok(request)
+}
+
+/// Whether a request of the method is expected to have content.
+fn takes_content(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method) || method.as_str() == "MERGE"
 }
 
 /// Reads a body, at most so many bytes. `false`: there is more.

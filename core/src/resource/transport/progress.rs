@@ -39,7 +39,7 @@ impl Progress {
     /// The request goes out on this socket, which nobody else uses, from now on.
     pub(super) fn watch(&self, wire: &Arc<Wire>) {
         let mut state = self.state();
-        state.wire = Some((Arc::clone(wire), wire.written()));
+        state.wire = Some((Arc::clone(wire), wire.begin()));
         state.line = Some(Arc::clone(wire));
         state.version = Some(HttpVersion::Http11);
     }

@@ -51,8 +51,7 @@ impl SendBody {
     }
 
     /// A body that is read at the desk while it is sent.
-    pub(crate) fn reader(reader: &Arc<BodyReader>, desk: Desk) -> SendBody {
-        let length = reader.length;
+    pub(crate) fn reader(reader: &Arc<BodyReader>, length: Option<u64>, desk: Desk) -> SendBody {
         SendBody {
             gate: None,
             source: Source::Pipe(Pipe {
@@ -64,6 +63,14 @@ impl SendBody {
                 last: None,
                 slot: Arc::default(),
             }),
+        }
+    }
+
+    /// What ends the body's sending when it is dropped.
+    pub(super) fn hang_up(&self) -> Option<HangUp> {
+        match &self.source {
+            Source::Bytes(_) => None,
+            Source::Pipe(pipe) => Some(HangUp(Arc::downgrade(&pipe.slot))),
         }
     }
 
@@ -143,6 +150,8 @@ enum Slot {
     Empty,
     Asked(Waker),
     Filled(Result<Bytes, BodyError>),
+    /// Nothing is wanted any more.
+    Over,
 }
 
 impl Pipe {
@@ -155,6 +164,9 @@ impl Pipe {
         match std::mem::take(&mut *slot) {
             Slot::Filled(piece) => {
                 drop(slot);
+                if piece.is_err() && self.desk.is_closed() {
+                    return self.wait_for_the_end(context);
+                }
                 let next = piece.and_then(|piece| self.account(piece));
                 match next {
                     Ok(Account::Give(piece)) => Poll::Ready(Ok(piece)),
@@ -167,14 +179,19 @@ impl Pipe {
                     }
                 }
             }
+            Slot::Over => {
+                *slot = Slot::Over;
+                let message = "the call has ended before its body".to_owned();
+                Poll::Ready(Err(BodyError(message)))
+            }
             Slot::Asked(_) => {
                 *slot = Slot::Asked(context.waker().clone());
                 Poll::Pending
             }
             Slot::Empty => {
                 let Some(reader) = self.reader.upgrade() else {
-                    let message = "the call has ended before its body".to_owned();
-                    return Poll::Ready(Err(BodyError(message)));
+                    drop(slot);
+                    return self.wait_for_the_end(context);
                 };
                 *slot = Slot::Asked(context.waker().clone());
                 drop(slot);
@@ -191,6 +208,16 @@ impl Pipe {
                 Poll::Pending
             }
         }
+    }
+
+    /// The call has ended before its body: with an early answer, which may still be read. An error
+    /// would end that as well.
+    fn wait_for_the_end(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        *lock(&self.slot) = Slot::Asked(context.waker().clone());
+        Poll::Pending
     }
 
     /// Holds the source to the length that was told: a server would take what is missing from the
@@ -239,8 +266,11 @@ impl Order {
         let Some(slot) = self.0.take() else {
             return;
         };
-        let asked = std::mem::replace(&mut *lock(&slot), Slot::Filled(piece));
-        if let Slot::Asked(waker) = asked {
+        let mut slot = lock(&slot);
+        if let Slot::Asked(waker) = &*slot {
+            let waker = waker.clone();
+            *slot = Slot::Filled(piece);
+            drop(slot);
             waker.wake();
         }
     }
@@ -251,6 +281,20 @@ impl Drop for Order {
         // Not filled: the source has panicked, or nobody was left to ask it.
         let message = "the body's reader has panicked, or its call has ended".to_owned();
         self.put(Err(BodyError(message)));
+    }
+}
+
+/// Ends the sending of a body on a shared connection, which nobody else ends.
+pub(super) struct HangUp(Weak<Mutex<Slot>>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        let Some(slot) = self.0.upgrade() else {
+            return;
+        };
+        if let Slot::Asked(waker) = std::mem::replace(&mut *lock(&slot), Slot::Over) {
+            waker.wake();
+        }
     }
 }
 
@@ -361,9 +405,9 @@ mod tests {
     #[test]
     fn what_was_asked_for_an_exchange_that_was_given_up_is_not_read() {
         let (reader, desk, mut jobs) = reader();
-        let mut given_up = SendBody::reader(&reader, desk.clone());
+        let mut given_up = SendBody::reader(&reader, None, desk.clone());
         assert!(poll(&mut given_up, Waker::noop()).is_pending());
-        let mut body = SendBody::reader(&reader, desk);
+        let mut body = SendBody::reader(&reader, None, desk);
         assert!(poll(&mut body, Waker::noop()).is_pending());
         while let Ok(job) = jobs.try_recv() {
             job();
@@ -388,7 +432,7 @@ mod tests {
     #[test]
     fn a_piece_that_is_asked_for_while_the_last_one_is_handed_over_is_read_as_well() {
         let (reader, desk, mut jobs) = reader();
-        let body = SendBody::reader(&reader, desk);
+        let body = SendBody::reader(&reader, None, desk);
         let eager = Arc::new(Eager(Mutex::new((body, Vec::new()))));
         let waker = Waker::from(Arc::clone(&eager));
         assert!(poll(&mut eager.0.lock().unwrap().0, &waker).is_pending());

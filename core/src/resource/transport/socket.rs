@@ -4,9 +4,10 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -20,6 +21,10 @@ pub(super) struct Wire {
     tcp: TcpStream,
     written: AtomicU64,
     received: AtomicU64,
+    /// What had left before the exchange under way.
+    before: AtomicU64,
+    /// The error that says that nothing more leaves; 0: none.
+    deaf: AtomicI32,
 }
 
 impl Wire {
@@ -28,7 +33,44 @@ impl Wire {
             tcp,
             written: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            before: AtomicU64::new(0),
+            deaf: AtomicI32::new(0),
         })
+    }
+
+    /// An exchange begins that has the socket to itself. Tells what had left before it.
+    pub(super) fn begin(&self) -> u64 {
+        let written = self.written();
+        self.before.store(written, Ordering::Relaxed);
+        written
+    }
+
+    /// Why nothing more leaves.
+    fn deaf(&self) -> Option<io::Error> {
+        let errno = self.deaf.load(Ordering::Relaxed);
+        (errno != 0).then(|| io::Error::from_raw_os_error(errno))
+    }
+
+    /// Whether the peer takes nothing more.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether an error of writing waits until what has come was read: a server that answers early
+    /// closes with what it has not read, and its answer lies in the socket by then. Not where
+    /// nothing of the exchange has left: what lies there is no answer to it.
+    fn becomes_deaf(&self, error: &io::Error) -> bool {
+        let errno = error.raw_os_error();
+        let is_closed = matches!(
+            errno.map(Errno::from_raw_os_error),
+            Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE)
+        );
+        let has_begun = self.written() != self.before.load(Ordering::Relaxed);
+        if is_closed && has_begun {
+            self.deaf
+                .store(errno.unwrap_or_default(), Ordering::Relaxed);
+        }
+        is_closed && has_begun
     }
 
     /// How many bytes the kernel has taken, those of the TLS handshake among them. Compared with
@@ -73,6 +115,7 @@ impl AsyncRead for Socket {
             let room = &mut room[..buffer.remaining().min(LARGEST_READ)];
             let capacity = room.len();
             let mut is_short = false;
+            let mut is_end = false;
             // A short read has emptied the socket. Saying so in the same step gives the readiness
             // back, and spares the read that would only say "not yet".
             let result = tcp.try_io(Interest::READABLE, || {
@@ -80,6 +123,7 @@ impl AsyncRead for Socket {
                 buffer.put_slice(read);
                 let count = read.len() as u64;
                 self.0.received.fetch_add(count, Ordering::Relaxed);
+                is_end = read.is_empty() && capacity > 0;
                 if !read.is_empty() && read.len() < capacity {
                     is_short = true;
                     return Err(io::ErrorKind::WouldBlock.into());
@@ -87,7 +131,11 @@ impl AsyncRead for Socket {
                 Ok(())
             });
             match result {
-                Ok(()) => {}
+                Ok(()) => {
+                    if let Some(error) = self.0.deaf().filter(|_| is_end) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
                 Err(_) if is_short => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -102,13 +150,18 @@ impl AsyncRead for Socket {
 const FLAGS: i32 = SendFlags::NOSIGNAL.bits().cast_signed();
 
 impl Socket {
+    /// What is sent to a peer that takes nothing more is let fall: the reading says how it ends.
     fn poll_send(
         &self,
         context: &mut Context<'_>,
+        length: usize,
         mut send: impl FnMut(SockRef<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let tcp = &self.0.tcp;
         loop {
+            if self.0.is_deaf() {
+                return Poll::Ready(Ok(length));
+            }
             ready!(tcp.poll_write_ready(context))?;
             match tcp.try_io(Interest::WRITABLE, || send(SockRef::from(tcp))) {
                 Ok(count) => {
@@ -116,6 +169,7 @@ impl Socket {
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if self.0.becomes_deaf(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -128,7 +182,9 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_send(context, |socket| socket.send_with_flags(bytes, FLAGS))
+        self.poll_send(context, bytes.len(), |socket| {
+            socket.send_with_flags(bytes, FLAGS)
+        })
     }
 
     fn poll_write_vectored(
@@ -139,7 +195,8 @@ impl AsyncWrite for Socket {
         if let [slice] = slices {
             return self.poll_write(context, slice);
         }
-        self.poll_send(context, |socket| {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.poll_send(context, length, |socket| {
             socket.send_vectored_with_flags(slices, FLAGS)
         })
     }

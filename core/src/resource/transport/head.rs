@@ -1,0 +1,366 @@
+//! The head of an answer over HTTP/1.1, read as generously as its meaning allows: real servers and
+//! what stands in front of them fold lines, put spaces before colons, and let control characters
+//! into cookies. Where its body ends must be beyond doubt (RFC 9112, 6.3).
+
+use std::fmt;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode, Version};
+use memchr::memchr_iter;
+
+/// How many lines hyper reads at most.
+const MOST_PLAIN_LINES: usize = 100;
+const CHUNKED: &[u8] = b"chunked";
+
+/// What is wrong with a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadError {
+    StatusLine,
+    NoColon,
+    Framing(&'static str),
+    TooLarge(usize),
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeadError::StatusLine => f.write_str("the answer begins with no HTTP/1 status line"),
+            HeadError::NoColon => f.write_str("the answer's head has a line without a colon"),
+            HeadError::Framing(why) => f.write_str(why),
+            HeadError::TooLarge(most) => write!(
+                f,
+                "the answer's head is larger than {most} bytes (max_response_headers)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+/// Where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// There is none.
+    Empty,
+    Length(u64),
+    Chunked,
+    /// At the connection's end.
+    Close,
+}
+
+/// A head that was read here.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: Parts,
+    framing: Result<Framing, HeadError>,
+    /// Whether another answer may follow on the connection.
+    keeps: bool,
+}
+
+/// Where a head ends, if it does: after its first empty line. Empty lines before it do not count.
+/// Looked for from `from` on.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr_iter(b'\n', bytes.get(from..)?).find_map(|at| {
+        let after = from + at + 1;
+        match bytes.get(after..)? {
+            [b'\n', ..] => Some(after + 1),
+            [b'\r', b'\n', ..] => Some(after + 2),
+            _ => None,
+        }
+    })
+}
+
+/// Whether what has come may be the beginning of a head: who speaks another protocol is not waited
+/// for.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    let begin = &b"HTTP/1."[..bytes.len().min(7)];
+    let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+    bytes.starts_with(begin)
+        && match (lines.next(), lines.next()) {
+            (Some(line), Some(_)) => status_line(line.trim_ascii_end()).is_some(),
+            _ => true,
+        }
+}
+
+/// The status of a head that needs no reading here, and hyper takes as it is. `None`: it is to be
+/// read here.
+pub(super) fn plain(head: &[u8]) -> Option<u16> {
+    let status = match head {
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'0' | b'1',
+            b' ',
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b' ' | b'\r',
+            ..,
+        ] => [a, b, c]
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(**digit - b'0')),
+        _ => return None,
+    };
+    let (mut lines, mut framings, mut start) = (0, 0, 0);
+    for at in memchr_iter(b'\n', head) {
+        let line = head[start..at].strip_suffix(b"\r")?;
+        start = at + 1;
+        lines += 1;
+        let is_clean = line.iter().fold(true, |clean, byte| {
+            clean & (*byte >= b' ') & (*byte != 0x7F)
+        });
+        if !is_clean {
+            return None;
+        }
+        if lines == 1 || line.is_empty() {
+            continue;
+        }
+        let colon = line.iter().position(|byte| !is_token(*byte))?;
+        if line[colon] != b':' || colon == 0 {
+            return None;
+        }
+        let value = &line[colon + 1..];
+        match colon {
+            14 if is(&line[..colon], CONTENT_LENGTH.as_str()) => {
+                number(value.trim_ascii())?;
+                framings += 1;
+            }
+            17 if is(&line[..colon], TRANSFER_ENCODING.as_str()) => {
+                let is_chunked = value.trim_ascii().eq_ignore_ascii_case(CHUNKED);
+                if !is_chunked || head[7] == b'0' {
+                    return None;
+                }
+                framings += 1;
+            }
+            _ => {}
+        }
+    }
+    (framings <= 1 && lines <= MOST_PLAIN_LINES).then_some(status)
+}
+
+impl Head {
+    /// Reads a head, whole or broken off. `is_head`: the request was `HEAD`.
+    pub(super) fn read(head: &[u8], is_head: bool) -> Result<Head, HeadError> {
+        let mut lines = head
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter_map(|line| line.strip_suffix(b"\n"))
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let (version, status) = lines
+            .next()
+            .and_then(status_line)
+            .ok_or(HeadError::StatusLine)?;
+        let mut fields = Fields::default();
+        for line in lines {
+            match line {
+                [] => break,
+                [b' ' | b'\t', rest @ ..] => fields.fold(rest),
+                line => fields.line(line),
+            }
+        }
+        fields.close();
+        let mut parts = Response::new(()).into_parts().0;
+        parts.status = status;
+        parts.version = version;
+        parts.headers = fields.headers;
+        let is_empty = is_head
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED;
+        let (framing, is_certain) = framing(&parts, is_empty);
+        let closes = version == Version::HTTP_10 || says_close(&parts.headers);
+        Ok(Head {
+            framing: match fields.wrong {
+                Some(wrong) => Err(wrong),
+                None => framing,
+            },
+            keeps: is_certain && !fields.has_dropped && !closes,
+            parts,
+        })
+    }
+
+    /// The head as hyper needs it: how the body ends, and whether the connection goes on.
+    ///
+    /// # Errors
+    /// When it says nothing certain of its body.
+    pub(super) fn for_hyper(&self) -> Result<Vec<u8>, HeadError> {
+        let mut text = format!("HTTP/1.1 {} \r\n", self.parts.status.as_u16());
+        match self.framing? {
+            Framing::Empty | Framing::Close => {}
+            Framing::Length(length) => text.push_str(&format!("Content-Length: {length}\r\n")),
+            Framing::Chunked => text.push_str("Transfer-Encoding: chunked\r\n"),
+        }
+        text.push_str(if self.keeps {
+            "\r\n"
+        } else {
+            "Connection: close\r\n\r\n"
+        });
+        Ok(text.into_bytes())
+    }
+}
+
+/// The fields of a head, as they are read line by line.
+#[derive(Default)]
+struct Fields {
+    headers: HeaderMap,
+    open: Option<(HeaderName, Vec<u8>)>,
+    /// A line was left out, which others may read otherwise.
+    has_dropped: bool,
+    wrong: Option<HeadError>,
+}
+
+impl Fields {
+    fn line(&mut self, line: &[u8]) {
+        self.close();
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            self.wrong = Some(HeadError::NoColon);
+            return;
+        };
+        let name = line[..colon].trim_ascii_end();
+        match HeaderName::from_bytes(name) {
+            Ok(name) => self.open = Some((name, line[colon + 1..].trim_ascii().to_vec())),
+            Err(_) => {
+                let letters: Vec<u8> = name
+                    .iter()
+                    .copied()
+                    .filter(|byte| is_token(*byte))
+                    .collect();
+                if is(&letters, CONTENT_LENGTH.as_str()) || is(&letters, TRANSFER_ENCODING.as_str())
+                {
+                    self.wrong = Some(HeadError::Framing(
+                        "the answer's head spells the length of its body in no valid way",
+                    ));
+                }
+                self.has_dropped = true;
+            }
+        }
+    }
+
+    /// A line that continues the one before it (RFC 9112, 5.2).
+    fn fold(&mut self, line: &[u8]) {
+        match &mut self.open {
+            Some((_, value)) => {
+                value.push(b' ');
+                value.extend_from_slice(line.trim_ascii());
+            }
+            None => self.has_dropped = true,
+        }
+    }
+
+    fn close(&mut self) {
+        let Some((name, mut value)) = self.open.take() else {
+            return;
+        };
+        for byte in &mut value {
+            // RFC 9110, 5.5: such a byte is replaced with a space.
+            if (*byte < b' ' && *byte != b'\t') || *byte == 0x7F {
+                if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+                    self.wrong = Some(HeadError::Framing(
+                        "the length of the answer's body holds a control character",
+                    ));
+                }
+                *byte = b' ';
+            }
+        }
+        if let Ok(value) = HeaderValue::from_bytes(value.trim_ascii())
+            && self.headers.try_append(name, value).is_err()
+        {
+            self.wrong = Some(HeadError::Framing(
+                "the answer's head has more lines than can be kept",
+            ));
+        }
+    }
+}
+
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
+    let (version, rest) = match line.strip_prefix(b"HTTP/1.")? {
+        [b'0', rest @ ..] => (Version::HTTP_10, rest),
+        [b'1'..=b'9', rest @ ..] => (Version::HTTP_11, rest),
+        _ => return None,
+    };
+    let rest = rest.strip_prefix(b" ")?.trim_ascii_start();
+    let (code, reason) = rest.split_at_checked(3)?;
+    if !matches!(reason, [] | [b' ' | b'\t', ..]) {
+        return None;
+    }
+    Some((version, StatusCode::from_bytes(code).ok()?))
+}
+
+/// Where the body ends, and whether all would read it so.
+fn framing(parts: &Parts, is_empty: bool) -> (Result<Framing, HeadError>, bool) {
+    let coded = parts.headers.contains_key(TRANSFER_ENCODING);
+    let codings: Vec<&[u8]> = items(&parts.headers, &TRANSFER_ENCODING)
+        // It says nothing; RFC 2616 had it.
+        .filter(|coding| !coding.is_empty() && !is(coding, "identity"))
+        .collect();
+    let mut lengths = items(&parts.headers, &CONTENT_LENGTH).map(number);
+    let has_length = parts.headers.contains_key(CONTENT_LENGTH);
+    let first = lengths.next().flatten();
+    let length = first.filter(|_| lengths.all(|length| length == first));
+    let (framing, is_certain) = match (&codings[..], has_length, length) {
+        ([], false, _) => (Ok(Framing::Close), true),
+        ([], true, Some(length)) => (Ok(Framing::Length(length)), !coded),
+        ([], true, None) => (
+            Err(HeadError::Framing(
+                "the answer names no length, or more than one, for its body",
+            )),
+            false,
+        ),
+        // It goes before a length; but whoever wrote both may mean a third thing.
+        ([.., last], has_length, _) if is(last, "chunked") => {
+            let is_alone = codings.len() == 1 && !has_length;
+            (
+                Ok(Framing::Chunked),
+                is_alone && parts.version != Version::HTTP_10,
+            )
+        }
+        (_, false, _) => (Ok(Framing::Close), false),
+        (_, true, _) => (
+            Err(HeadError::Framing(
+                "the answer's body has a length and a transfer coding that is not known",
+            )),
+            false,
+        ),
+    };
+    if is_empty {
+        return (
+            Ok(Framing::Empty),
+            is_certain || framing == Ok(Framing::Close),
+        );
+    }
+    (framing, is_certain)
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    items(headers, &CONNECTION).any(|item| is(item, "close"))
+}
+
+/// The items of all lists of a name.
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).iter();
+    values.flat_map(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii)
+    })
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
+    text.parse().ok()
+}
+
+fn is(bytes: &[u8], name: &str) -> bool {
+    bytes.eq_ignore_ascii_case(name.as_bytes())
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
