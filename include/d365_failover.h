@@ -302,8 +302,10 @@
 #define D365_LEDGER_ALL 0
 
 /**
- * Those to verify: in doubt, or acknowledged by an endpoint shortly before that was left; and not
- * resolved.
+ * Those to verify: in doubt; acknowledged by an endpoint shortly before that was left, or after the
+ * time that d365_client_suspect_since() was given; or executed after an attempt in doubt, which may
+ * still come late and undo what was written since, for the setting `replication_window_ms`. Less what
+ * is resolved.
  */
 #define D365_LEDGER_SUSPECTS 1
 
@@ -367,6 +369,24 @@
 #define D365_LEDGER_ATTEMPTS 11
 
 /**
+ * Number field of a write on record: what d365_client_verify() has found last (D365_VERIFIED_...).
+ */
+#define D365_LEDGER_VERIFIED 12
+
+/**
+ * Number field of a write on record: when that was, in milliseconds since 1970-01-01 UTC; -1 for
+ * never.
+ */
+#define D365_LEDGER_VERIFIED_MS 13
+
+/**
+ * Number field of a write on record: 1 when replication can change no more about what was found. A
+ * write that is D365_VERIFIED_MISSING may still come over until the setting `replication_window_ms`
+ * has passed since it ended.
+ */
+#define D365_LEDGER_IS_FINAL 14
+
+/**
  * Text field of a write on record: the method that it was sent with.
  */
 #define D365_LEDGER_METHOD 20
@@ -378,8 +398,8 @@
 #define D365_LEDGER_URL 21
 
 /**
- * Text field of a write on record: the row that the answer named (`OData-EntityId`); empty when it
- * named none.
+ * Text field of a write on record: the row that the answer named (`OData-EntityId`, `Location`), as
+ * an absolute URL at either endpoint, whatever host the answer named; empty when it named none.
  */
 #define D365_LEDGER_ROW_URL 22
 
@@ -388,6 +408,11 @@
  * lower-case hexadecimal; empty for no body, and for one that is read while it is sent.
  */
 #define D365_LEDGER_BODY_DIGEST 23
+
+/**
+ * Text field of a write on record: the tag of its request (d365_request_set_tag()); empty for none.
+ */
+#define D365_LEDGER_TAG 24
 
 /**
  * What the application has found out about a write (int32): nothing yet.
@@ -410,6 +435,29 @@
 #define D365_RESOLUTION_LOST 3
 
 /**
+ * What a look at its row says of a write (int32): nobody has looked.
+ */
+#define D365_VERIFIED_NONE 0
+
+/**
+ * It was executed: the row that it created is there, the one that it deleted is not, the one that it
+ * changed has the version that its answer named.
+ */
+#define D365_VERIFIED_PRESENT 1
+
+/**
+ * Its effect is not there. Not final until the setting `replication_window_ms` has passed since the
+ * write ended (D365_LEDGER_IS_FINAL): it may still come over.
+ */
+#define D365_VERIFIED_MISSING 2
+
+/**
+ * No look at a row could tell: a `$batch`, an action, an upload, SOAP's Execute, an update in doubt,
+ * a create in doubt whose row nobody knows. A person has to look.
+ */
+#define D365_VERIFIED_UNVERIFIABLE 3
+
+/**
  * Kind of an item: a fault calls for a switch of endpoints. A decision: the call waits, at most
  * `handler_timeout_ms`, until the item is replied to or freed; freed without a reply it proceeds.
  */
@@ -423,14 +471,17 @@
 
 /**
  * Kind of an item: a call has ended, and whether its write was executed is not known. The
- * application looks at D365_ITEM_URL and then calls d365_client_resolve() with D365_ITEM_LEDGER_ID.
+ * application asks by d365_client_verify() with D365_ITEM_LEDGER_ID, and then calls
+ * d365_client_resolve().
  * Never dropped, and not waited for; calls may be sent from its callback.
  */
 #define D365_EVENT_WRITE_IN_DOUBT 3
 
 /**
- * Kind of an item: an endpoint was left, and writes are on record that the other one may not have:
- * D365_ITEM_IN_DOUBT and D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. Never
+ * Kind of an item: writes are on record that the active endpoint may not have: D365_ITEM_IN_DOUBT and
+ * D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. D365_ITEM_REASON says why:
+ * `switched`, an endpoint was left, or one that was left has acknowledged a write; `repeated`, a write
+ * was executed after an attempt in doubt, which may still come late; `suspect_since`. Never
  * dropped, and not waited for; calls may be sent from its callback.
  */
 #define D365_EVENT_DATA_LOSS_SUSPECTED 4
@@ -472,7 +523,8 @@
 #define D365_ITEM_NEW_URL 2
 
 /**
- * Text field of an item: why, the name of a fault kind or `manual`.
+ * Text field of an item: why, the name of a fault kind or `manual`; of
+ * D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`.
  */
 #define D365_ITEM_REASON 3
 
@@ -491,6 +543,12 @@
  * Text field of the same: where the call went, without what a log should not show.
  */
 #define D365_ITEM_URL 6
+
+/**
+ * Text field of the same: the tag of the call's request (d365_request_set_tag()); there for those that
+ * have one.
+ */
+#define D365_ITEM_TAG 7
 
 /**
  * Number field of an item: its number in the queue, from 1 on.
@@ -554,8 +612,9 @@
 #define D365_ITEM_IN_DOUBT 31
 
 /**
- * Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged by the
- * endpoint that was left, within the setting `replication_window_ms` before that.
+ * Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged and are
+ * in question: by the endpoint that was left, within the setting `replication_window_ms` before that;
+ * after an attempt in doubt; or since the time of d365_client_suspect_since().
  */
 #define D365_ITEM_ACKNOWLEDGED 32
 
@@ -1064,6 +1123,15 @@ d365_status_t d365_error_ledger_id(const struct d365_error_t *error, int64_t *id
 d365_status_t d365_error_provider_data(const struct d365_error_t *error, int64_t *data);
 
 /**
+ * The tag of the call's request (d365_request_set_tag()). The view is valid until the error is freed.
+ *
+ * Errors: D365_NOT_AVAILABLE for a request without one, and for a call that was not begun;
+ * D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_error_tag(const struct d365_error_t *error,
+                             struct d365_str_t *tag);
+
+/**
  * Frees an error and ends its views. NULL is fine.
  */
 d365_status_t d365_error_free(struct d365_error_t *error);
@@ -1111,9 +1179,11 @@ d365_status_t d365_settings_new(const char *url,
  * | `max_attempts`          | 4               | 1 to 100; of one call                        |
  * | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
  * |                         |                 | of recent calls, at least 10 a second        |
- * | `replication_window_ms` | 300000          | 0 to 86400000; how long before and after a   |
+ * | `replication_window_ms` | 900000          | 0 to 86400000; how long before and after a   |
  * |                         |                 | switch rows may be missing at the new        |
  * |                         |                 | endpoint; 0: none                            |
+ * | `ledger_entries`        | 100000          | 1 to 10000000; how many acknowledged writes  |
+ * |                         |                 | are on record, and as many to verify         |
  * | `update_guard`          | `on`            | `on`: within that time after a switch a      |
  * |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
@@ -1510,6 +1580,20 @@ d365_status_t d365_request_set_guarded_create(struct d365_request_t *request,
 d365_status_t d365_request_set_upsert(struct d365_request_t *request,
                                       int32_t is_upsert,
                                       struct d365_error_t **error);
+
+/**
+ * Names the request by a text of the application's, by which it can tell its write again: the tag
+ * stands in the ledger (D365_LEDGER_TAG), in events (D365_ITEM_TAG) and in errors
+ * (d365_error_tag()), and leaves the process nowhere. At most 256 characters, none of them a control
+ * character. Of length 0, the default: none.
+ *
+ * Errors: D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NULL_POINTER, and what can be wrong with a
+ * handle.
+ */
+d365_status_t d365_request_set_tag(struct d365_request_t *request,
+                                   const char *tag,
+                                   size_t tag_len,
+                                   struct d365_error_t **error);
 
 /**
  * Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
@@ -1909,15 +1993,16 @@ d365_status_t d365_client_discover(struct d365_client_t *client, struct d365_err
 /**
  * Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
  * operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
- * when it was acknowledged, for the setting `replication_window_ms` (the last 100000 of them); in
- * doubt, until d365_client_resolve() is called; resolved, for that time again. One that was not
- * executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+ * when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
+ * them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
+ * that time again. One that was not executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
  * after d365_client_shutdown(), until d365_client_free().
  *
  * `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
  *
  * Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
- * a handle. See also d365_ledger_number(), d365_response_ledger_id(), d365_error_ledger_id().
+ * a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
+ * d365_error_ledger_id().
  */
 d365_status_t d365_client_ledger(const struct d365_client_t *client,
                                  int32_t selection,
@@ -1925,7 +2010,8 @@ d365_status_t d365_client_ledger(const struct d365_client_t *client,
                                  struct d365_error_t **error);
 
 /**
- * Records what the application has found out about the suspect `id` (D365_LEDGER_ID):
+ * Records what the application has found out about the suspect `id` (D365_LEDGER_ID), by
+ * d365_client_verify() or otherwise:
  * D365_RESOLUTION_CONFIRMED, D365_RESOLUTION_REPLAYED or D365_RESOLUTION_LOST. It is no suspect any
  * more then. Sends nothing. Works after d365_client_shutdown().
  *
@@ -1942,7 +2028,8 @@ d365_status_t d365_client_resolve(struct d365_client_t *client,
  * Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
  * milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
  * (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
- * submitted call still gets its completion. May be called again. The getters work until
+ * submitted call still gets its completion. Where writes are left that are to be verified, a log
+ * record says how many. May be called again. The getters work until
  * d365_client_free().
  *
  * Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;
@@ -1975,7 +2062,7 @@ d365_status_t d365_ledger_count(const struct d365_ledger_t *ledger, size_t *coun
 
 /**
  * A number of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_ID to
- * D365_LEDGER_ATTEMPTS.
+ * D365_LEDGER_IS_FINAL.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.
@@ -1987,7 +2074,7 @@ d365_status_t d365_ledger_number(const struct d365_ledger_t *ledger,
 
 /**
  * A text of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_METHOD to
- * D365_LEDGER_BODY_DIGEST. The view is valid until the list is freed.
+ * D365_LEDGER_TAG. The view is valid until the list is freed.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.
@@ -2014,6 +2101,106 @@ d365_status_t d365_pending_cancel(struct d365_pending_t *pending, struct d365_er
  * Frees the handle; the call goes on. NULL is fine.
  */
 d365_status_t d365_pending_free(struct d365_pending_t *pending);
+
+/**
+ * The name of what was found (D365_VERIFIED_...): `"present"`; `"none"` for 0; `"unknown"` for a
+ * number that the library does not have.
+ *
+ * Never NULL; static, not to be freed. Any thread. See also d365_client_verify().
+ */
+const char *d365_verified_name(int32_t verified);
+
+/**
+ * Asks the active endpoint what became of the write `id` (D365_LEDGER_ID), by a read of its row, and
+ * waits for the answer: D365_VERIFIED_PRESENT, D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE.
+ * Works for every write on record that has ended. The read is no write on record. What was found
+ * stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it is the application's:
+ * d365_client_resolve().
+ *
+ * A create is proved by its row, a delete by the row's absence, an update by the version that its
+ * answer named. For all else nothing is sent. The read has the provider's token, else the
+ * `Authorization` that the application last sent to that endpoint, and the prepare hook. To set other
+ * headers or a timeout, send a request of d365_request_new_verify().
+ *
+ * Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight. As d365_client_send();
+ * and the status of the answer's fault for one that says neither that the row is there nor that it is
+ * not (401, 403, a front end's 404, 5xx): the entry stays as it is then.
+ */
+d365_status_t d365_client_verify(struct d365_client_t *client,
+                                 int64_t id,
+                                 int32_t *verified,
+                                 struct d365_error_t **error);
+
+/**
+ * As d365_client_verify(), without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with
+ * `user_data` comes through the client's queue; d365_response_verified() of its result says what was
+ * found.
+ *
+ * `pending` may be NULL; else it is the caller's, freed by d365_pending_free().
+ *
+ * Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight; D365_NO_QUEUE,
+ * D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
+ */
+d365_status_t d365_client_submit_verify(struct d365_client_t *client,
+                                        int64_t id,
+                                        void *user_data,
+                                        struct d365_pending_t **pending,
+                                        struct d365_error_t **error);
+
+/**
+ * Makes the request that asks about the write `id`, for d365_client_send() and d365_client_submit()
+ * of the client that has it on record; d365_client_verify() is this and that in one. Headers and a
+ * timeout can be set; method, URL and body are the library's.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_NOT_AVAILABLE for a negative number; D365_NULL_POINTER. One that is not on record, or
+ * in flight, is told when it is sent.
+ */
+d365_status_t d365_request_new_verify(int64_t id,
+                                      struct d365_request_t **request,
+                                      struct d365_error_t **error);
+
+/**
+ * What was found about the write that the request asked about: D365_VERIFIED_PRESENT,
+ * D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE. Where nothing was to be asked, the response
+ * has the status 0 and no attempts.
+ *
+ * Errors: D365_NOT_AVAILABLE for the response to any other request; D365_NULL_POINTER, and what can
+ * be wrong with a handle. See also d365_client_submit_verify().
+ */
+d365_status_t d365_response_verified(const struct d365_response_t *response, int32_t *verified);
+
+/**
+ * Writes acknowledged at `since_ms` (milliseconds since 1970-01-01 UTC) or later may be lost,
+ * whatever endpoint is active: after a failover behind one URL, whose operator names the time up to
+ * which data was kept. They are D365_LEDGER_SUSPECTS from now on, as after a switch, and so are those
+ * in flight once they are acknowledged. Raises D365_EVENT_DATA_LOSS_SUSPECTED with the reason
+ * `suspect_since`. From now on `update_guard` holds for `replication_window_ms`. Sends nothing. Works
+ * after d365_client_shutdown().
+ *
+ * `acknowledged` gets how many they are, `on_record_since_ms` from when on the record has all that was
+ * acknowledged: later than `since_ms`, when there may have been more, which are on record no more.
+ * Either may be NULL.
+ *
+ * Errors: D365_INVALID_ARGUMENT for a time in the future; what can be wrong with a handle.
+ */
+d365_status_t d365_client_suspect_since(struct d365_client_t *client,
+                                        int64_t since_ms,
+                                        int64_t *acknowledged,
+                                        int64_t *on_record_since_ms,
+                                        struct d365_error_t **error);
+
+/**
+ * How many acknowledged writes went from the record before `replication_window_ms` was over, and
+ * before anybody had verified or resolved them, because there were more than the setting
+ * `ledger_entries` says. A log record tells of it, with the first and with each tenfold.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_client_ledger_evicted(const struct d365_client_t *client,
+                                         int64_t *evicted,
+                                         struct d365_error_t **error);
 
 /**
  * Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them:
@@ -2129,7 +2316,7 @@ d365_status_t d365_item_kind(const struct d365_item_t *item, int32_t *kind);
 d365_status_t d365_item_client_data(const struct d365_item_t *item, void **user_data);
 
 /**
- * A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_URL. The view is valid until the
+ * A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_TAG. The view is valid until the
  * item is freed.
  *
  * Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;

@@ -204,7 +204,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_clientText<'local>(
     })
 }
 
-/// 0 whether it is on the primary, 1 epoch, 2 whether it switches by itself.
+/// 0 whether it is on the primary, 1 epoch, 2 whether it switches by itself, 3 writes that left the record too early.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_clientNumber<'local>(
     env: EnvUnowned<'local>,
@@ -223,6 +223,9 @@ extern "system" fn Java_io_github_d365failover_impl_Native_clientNumber<'local>(
                 })?
                 .into(),
                 1 => value(0, |out, error| c::d365_client_epoch(client, out, error))? as i64,
+                3 => value(0, |out, error| {
+                    c::d365_client_ledger_evicted(client, out, error)
+                })?,
                 _ => value(0, |out, error| {
                     c::d365_client_endpoint_auto_switch_enabled(client, out, error)
                 })?

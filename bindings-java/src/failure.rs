@@ -85,6 +85,7 @@ fn error_fields(packet: &mut Writer, error: *mut c::d365_error_t) {
             value(0, |out, _| c::d365_error_ledger_id(error, out)).ok(),
             Writer::long,
         );
+        text(packet, view(|out| c::d365_error_tag(error, out)).ok());
         packet.optional(
             value(0, |out, _| c::d365_error_http_status(error, out)).ok(),
             Writer::int,

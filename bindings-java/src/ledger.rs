@@ -12,7 +12,7 @@ use crate::packet::Writer;
 use crate::result::{text, view};
 
 /// In the order in which `LedgerEntry.java` reads them.
-const NUMBERS: [i32; 11] = [
+const NUMBERS: [i32; 14] = [
     c::D365_LEDGER_ID,
     c::D365_LEDGER_OPERATION,
     c::D365_LEDGER_EFFECT,
@@ -24,13 +24,17 @@ const NUMBERS: [i32; 11] = [
     c::D365_LEDGER_ENDED_MS,
     c::D365_LEDGER_BODY_LENGTH,
     c::D365_LEDGER_ATTEMPTS,
+    c::D365_LEDGER_VERIFIED,
+    c::D365_LEDGER_VERIFIED_MS,
+    c::D365_LEDGER_IS_FINAL,
 ];
 
-const TEXTS: [i32; 4] = [
+const TEXTS: [i32; 5] = [
     c::D365_LEDGER_METHOD,
     c::D365_LEDGER_URL,
     c::D365_LEDGER_ROW_URL,
     c::D365_LEDGER_BODY_DIGEST,
+    c::D365_LEDGER_TAG,
 ];
 
 /// Which writes are on record, `D365_LEDGER_ALL` or `_SUSPECTS`. Out: count, and the fields of each.
@@ -86,5 +90,28 @@ extern "system" fn Java_io_github_d365failover_impl_Native_resolve<'local>(
         // SAFETY: the error pointer is a local variable.
         check(|error| unsafe { c::d365_client_resolve(from_long(client), id, resolution, error) })?;
         Ok(Writer::ok())
+    })
+}
+
+/// What was acknowledged since then (ms) is in question. Out: how many, and since when all are on record (ms).
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_suspectSince<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+    since_ms: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let (mut count, mut on_record_since) = (0, 0);
+        let (counted, since) = (&raw mut count, &raw mut on_record_since);
+        let client = from_long(client);
+        // SAFETY: outputs are local variables.
+        check(|error| unsafe {
+            c::d365_client_suspect_since(client, since_ms, counted, since, error)
+        })?;
+        let mut packet = Writer::ok();
+        packet.long(count);
+        packet.long(on_record_since);
+        Ok(packet)
     })
 }

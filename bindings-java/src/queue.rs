@@ -114,6 +114,7 @@ fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
             c::D365_ITEM_MESSAGE,
             c::D365_ITEM_METHOD,
             c::D365_ITEM_URL,
+            c::D365_ITEM_TAG,
         ] {
             text(
                 packet,

@@ -13,7 +13,7 @@ use crate::upcall;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// Method, URL, headers, timeout (ms; negative: none of its own), operation, guarded create, upsert, how the body is read (0: not), its length
+/// The write that is asked about (negative: none), tag, method, URL, headers, timeout (ms; negative: none of its own), operation, guarded create, upsert, how the body is read (0: not), its length
 /// then (negative: unknown). A body that is read is asked for on the thread that sends.
 pub(crate) fn unpack(
     head: &[u8],
@@ -21,10 +21,14 @@ pub(crate) fn unpack(
     streaming: bool,
 ) -> Result<Owned<c::d365_request_t>, Stop> {
     let mut head = Reader::new(head);
+    let (verifies, tag) = (head.long()?, head.bytes()?);
     let (method, url) = (head.bytes()?, head.bytes()?);
     // SAFETY: every pointer is that of a slice with its length; outputs are local variables.
     unsafe {
         let request = owned(|out, error| {
+            if verifies >= 0 {
+                return c::d365_request_new_verify(verifies, out, error);
+            }
             c::d365_request_new(
                 method.as_ptr().cast(),
                 method.len(),
@@ -34,6 +38,8 @@ pub(crate) fn unpack(
                 error,
             )
         })?;
+        let tag = (tag.as_ptr().cast(), tag.len());
+        check(|error| c::d365_request_set_tag(request.get(), tag.0, tag.1, error))?;
         for _ in 0..head.int()? {
             let (name, content) = (head.bytes()?, head.bytes()?);
             check(|error| {

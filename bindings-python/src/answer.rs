@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use d365_failover::{
     d365_response_attempts, d365_response_body, d365_response_effect, d365_response_header_at,
     d365_response_header_count, d365_response_ledger_id, d365_response_status,
-    d365_response_switched, d365_response_t, d365_response_url,
+    d365_response_switched, d365_response_t, d365_response_url, d365_response_verified,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,6 +27,7 @@ struct Told {
     effect: Py<PyString>,
     switched: bool,
     ledger_id: Option<i64>,
+    verified: Option<&'static str>,
 }
 
 /// What is converted when it is asked for.
@@ -100,6 +101,8 @@ impl Lazy {
                     effect: PyString::intern(py, names::effect(effect)).unbind(),
                     switched: switched.unwrap_or_default() != 0,
                     ledger_id: get(|out| d365_response_ledger_id(raw, out)),
+                    verified: get::<i32>(|out| d365_response_verified(raw, out))
+                        .and_then(|verified| names::verified(verified.into())),
                 }
             }
         })
@@ -234,6 +237,7 @@ impl Answer {
             effect,
             switched,
             ledger_id,
+            verified: None,
         };
         // They are empty as yet.
         let _ = lazy.url.set(py, url);
@@ -273,6 +277,12 @@ impl Answer {
     #[getter]
     fn ledger_id(&self, py: Python<'_>) -> Option<i64> {
         self.lazy.told(py).ledger_id
+    }
+
+    /// What was found out about the write that was asked about.
+    #[getter]
+    fn verified(&self, py: Python<'_>) -> Option<&'static str> {
+        self.lazy.told(py).verified
     }
 
     #[getter]

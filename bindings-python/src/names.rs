@@ -6,7 +6,7 @@ use d365_failover::{
     D365_EFFECT_EXECUTED, D365_EFFECT_NONE, D365_EFFECT_NOT_EXECUTED, D365_OPERATION_GUARDED,
     D365_OPERATION_IDEMPOTENT, D365_OPERATION_READ, D365_PHASE_NOT_SENT, D365_PHASE_RESPONDED,
     D365_PHASE_SENT, D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_fault_kind_name,
-    d365_resolution_name,
+    d365_resolution_name, d365_verified_name,
 };
 
 pub(crate) fn present(number: i64) -> Option<i64> {
@@ -68,6 +68,14 @@ pub(crate) fn operation(operation: i64) -> &'static str {
         // What is not known here is as careful as can be.
         _ => "unsafe",
     }
+}
+
+/// `None` for what nobody has looked at.
+pub(crate) fn verified(verified: i64) -> Option<&'static str> {
+    let number = i32::try_from(verified).unwrap_or(-1);
+    // SAFETY: never null, static, and ended by a NUL.
+    let name = unsafe { CStr::from_ptr(d365_verified_name(number)) };
+    (number != 0).then(|| name.to_str().unwrap_or("unknown"))
 }
 
 /// `None` for what the application has not told yet.

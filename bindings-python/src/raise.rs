@@ -9,9 +9,9 @@ use std::ffi::CStr;
 use d365_failover::{
     D365_CANCELLED, d365_error_attempts, d365_error_effect, d365_error_http_status,
     d365_error_ledger_id, d365_error_message, d365_error_response, d365_error_retry_after_ms,
-    d365_error_service_code, d365_error_switched, d365_response_attempts, d365_response_effect,
-    d365_response_ledger_id, d365_response_status, d365_response_switched, d365_response_t,
-    d365_status_name, d365_status_t,
+    d365_error_service_code, d365_error_switched, d365_error_tag, d365_response_attempts,
+    d365_response_effect, d365_response_ledger_id, d365_response_status, d365_response_switched,
+    d365_response_t, d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -26,7 +26,7 @@ create_exception!(
     d365_failover._native,
     NativeFailure,
     PyException,
-    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id)"
+    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag)"
 );
 
 impl Failure {
@@ -56,6 +56,7 @@ impl Failure {
                 PyList::empty(py).unbind(),
                 py.None(),
                 py.None(),
+                py.None(),
             );
             return Ok(NativeFailure::new_err(nothing));
         };
@@ -77,6 +78,7 @@ impl Failure {
                 attempts.unbind(),
                 response,
                 get::<i64>(|out| d365_error_ledger_id(raw, out)),
+                get_text(|out| d365_error_tag(raw, out)),
             )))
         }
     }
@@ -100,6 +102,7 @@ pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> Py
             attempts.unbind(),
             Answer::of(py, response)?,
             ledger_id,
+            py.None(),
         )))
     }
 }

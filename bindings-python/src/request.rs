@@ -3,9 +3,10 @@
 use std::ptr;
 
 use d365_failover::{
-    d365_request_add_header, d365_request_new, d365_request_set_body, d365_request_set_body_reader,
-    d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_streaming,
-    d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
+    d365_request_add_header, d365_request_new, d365_request_new_verify, d365_request_set_body,
+    d365_request_set_body_reader, d365_request_set_guarded_create, d365_request_set_operation,
+    d365_request_set_streaming, d365_request_set_tag, d365_request_set_timeout_ms,
+    d365_request_set_upsert, d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -25,7 +26,8 @@ const STREAMING: u32 = 1;
 const GUARDED_CREATE: u32 = 2;
 const UPSERT: u32 = 4;
 
-/// `(method, url, headers, body, timeout_ms, operation, flags)`
+/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies)`; one that verifies a write has only
+/// headers and a timeout besides.
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -34,21 +36,24 @@ pub(crate) type Request<'py> = (
     Option<i64>,
     i32,
     u32,
+    Option<PyBackedStr>,
+    Option<i64>,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout_ms, operation, flags) = request;
+    let (method, url, headers, body, timeout_ms, operation, flags, tag, verifies) = request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
-        let request = make(|out, error| {
-            d365_request_new(
+        let request = make(|out, error| match *verifies {
+            Some(id) => d365_request_new_verify(id, out, error),
+            None => d365_request_new(
                 chars(method),
                 method.len(),
                 chars(url),
                 url.len(),
                 out,
                 error,
-            )
+            ),
         })?;
         let raw = request.raw();
         for (name, value) in headers {
@@ -96,6 +101,9 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
         }
         if let Some(timeout_ms) = *timeout_ms {
             run(|error| d365_request_set_timeout_ms(raw, timeout_ms, error))?;
+        }
+        if let Some(tag) = tag {
+            run(|error| d365_request_set_tag(raw, chars(tag), tag.len(), error))?;
         }
         if *operation != 0 {
             run(|error| d365_request_set_operation(raw, *operation, error))?;

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import datetime
 import json
 import sys
 import threading
@@ -96,6 +97,7 @@ def of_error(error: BaseException) -> Json:
         "http_status": error.status,
         "code": error.code,
         "ledger_id": error.ledger_id,
+        "tag": error.tag,
         "attempts": list(map(attempt, error.attempts)),
     }
 
@@ -103,7 +105,7 @@ def of_error(error: BaseException) -> Json:
 def of_event(event: Event, inner: Json | None) -> Json:
     """Its fields by their names; a duration in milliseconds."""
     told = ("epoch", "reason", "previous_url", "new_url", "probed", "ledger_id", "in_doubt", "acknowledged")
-    seen = {name: getattr(event, name) for name in (*told, "method", "url") if hasattr(event, name)}
+    seen = {name: getattr(event, name) for name in (*told, "tag", "method", "url") if hasattr(event, name)}
     if isinstance(event, ThrottledEvent):
         seen["retry_after_ms"] = round(event.retry_after * 1000)
     if inner is not None:
@@ -115,6 +117,7 @@ def of_entry(entry: LedgerEntry) -> Json:
     told = dataclasses.asdict(entry)
     started, ended = told.pop("started"), told.pop("ended")
     assert ended is None or started <= ended
+    assert (told.pop("verified_at") is None) == (entry.verified is None)
     return {**told, "row": told.pop("row_url"), "is_ended": ended is not None}
 
 
@@ -241,6 +244,9 @@ class Blocking(Subject):
     def switch_endpoint(self) -> None:
         self.client.switch_endpoint()
 
+    def verify(self, write: LedgerEntry | int) -> str:
+        return self.client.verify(write)
+
     def discover(self) -> None:
         self.client.discover()
 
@@ -334,6 +340,9 @@ class Submitting(Subject):
 
     def switch_endpoint(self) -> None:
         self._loop.run(self.client.switch_endpoint())
+
+    def verify(self, write: LedgerEntry | int) -> str:
+        return self._loop.run(self.client.verify(write))
 
     def discover(self) -> None:
         self._loop.run(self.client.discover())
@@ -450,6 +459,7 @@ class Agent:
             "operation": call.get("operation"),
             "guarded_create": call.get("guarded_create", False),
             "upsert": call.get("upsert", False),
+            "tag": call.get("tag"),
         }
         return Started(subject, subject.start(request, reading is not None), body, reading)
 
@@ -494,6 +504,19 @@ class Agent:
     def do_ledger(self, client: str, selection: str) -> Json:
         listed = self._subjects[client].client.ledger(suspects={"all": False, "suspects": True}[selection])
         return {"ledger": list(map(of_entry, listed))}
+
+    def do_verify(self, client: str, id: int, submit: bool) -> Json:
+        # A number, or the entry: one is as good as the other.
+        entries = self._subjects[client].client.ledger()
+        entry = next((entry for entry in entries if entry.id == id), id)
+        return {"verified": self._subjects[client].verify(entry)}
+
+    def do_suspect_since(self, client: str, since_ms: int) -> Json:
+        since = datetime.datetime.fromtimestamp(since_ms / 1000, datetime.timezone.utc)
+        found = self._subjects[client].client.suspect_since(since)
+        return {
+            "suspected": {"acknowledged": found.acknowledged, "is_whole": found.on_record_since <= since},
+        }
 
     def do_resolve(self, client: str, id: int, resolution: str) -> None:
         self._subjects[client].client.resolve(id, resolution)

@@ -38,7 +38,7 @@ from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_nati
         ("retry_budget", 0.25, ("retry_budget", "0.250000")),
         ("retry_budget", 1e-5, ("retry_budget", "0.000010")),
         ("retry_budget", 1, ("retry_budget", "1")),
-        ("replication_window", 300.0, ("replication_window_ms", "300000")),
+        ("replication_window", 900.0, ("replication_window_ms", "900000")),
         ("update_guard", False, ("update_guard", "off")),
         ("token_precedence", "provider", ("token_precedence", "provider")),
     ],

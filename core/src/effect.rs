@@ -4,9 +4,10 @@ use crate::classify::DATACENTER_NOT_AVAILABLE;
 use crate::{Attempt, Cause, FaultKind, Operation, Phase};
 
 /// What a call did at the service, as far as it can be known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// A read: there is nothing to know.
+    #[default]
     None = 0,
     /// The write was executed.
     Executed = 1,

@@ -61,6 +61,7 @@ pub(crate) struct Ending {
     pub(crate) attempts: Vec<Attempt>,
     /// The write on record.
     pub(crate) ledger_id: Option<u64>,
+    pub(crate) tag: Option<Arc<str>>,
     pub(crate) response: Option<Response>,
 }
 
@@ -123,6 +124,12 @@ impl Error {
     #[must_use]
     pub fn ledger_id(&self) -> Option<u64> {
         self.0.ending.as_ref()?.ledger_id
+    }
+
+    /// The request's tag. `None`: it had none, or the error is no call's end.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.0.ending.as_ref()?.tag.as_deref()
     }
 
     /// The attempts, in order.

@@ -14,7 +14,9 @@ pub enum ItemKind {
     EndpointSwitched = 2,
     /// A call has ended, and whether its write was executed is not known.
     WriteInDoubt = 3,
-    /// An endpoint was left, and writes are on record that the new one may not have.
+    /// Writes that were acknowledged are on record that the active endpoint may not have: an endpoint
+    /// was left, a repeat was executed whose first attempt may come late, or the application has
+    /// named a time.
     DataLossSuspected = 4,
     /// A call was sent again. May be dropped when nobody takes it.
     CallRetried = 5,
@@ -124,7 +126,8 @@ pub struct Event {
     pub automatic: bool,
     /// The kind of the fault that caused it.
     pub fault_kind: Option<FaultKind>,
-    /// The name of the fault's kind, or `manual`.
+    /// The name of the fault's kind, or `manual`. Of `DataLossSuspected`: `switched`, `repeated` or
+    /// `suspect_since`.
     pub reason: &'static str,
     /// One sentence for a person.
     pub message: String,
@@ -136,11 +139,13 @@ pub struct Event {
     pub ledger_id: Option<u64>,
     /// Of `DataLossSuspected`: how many writes are in doubt.
     pub in_doubt: Option<u64>,
-    /// Of `DataLossSuspected`: how many writes an endpoint has acknowledged shortly before it was
-    /// left.
+    /// Of `DataLossSuspected`: how many writes that were acknowledged are in question: those of an
+    /// endpoint shortly before it was left, and those that may still come late.
     pub acknowledged: Option<u64>,
     /// Of `Throttled`: how long the call waits.
     pub retry_after: Option<Duration>,
+    /// The tag of the call that the event is about.
+    pub tag: Option<String>,
     /// The method of the call that the event is about.
     pub method: Option<String>,
     /// The URL of the call that the event is about, without what a log should not show.
@@ -168,6 +173,7 @@ impl Event {
             in_doubt: None,
             acknowledged: None,
             retry_after: None,
+            tag: None,
             method: None,
             url: None,
         }

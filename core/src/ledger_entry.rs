@@ -11,6 +11,8 @@ use crate::{Effect, Operation, Role};
 pub struct LedgerEntry {
     /// Its number at this client, from 1 on.
     pub id: u64,
+    /// What the application has named it by.
+    pub tag: Option<String>,
     /// The method that it was sent with.
     pub method: String,
     /// Its URL: before the first attempt what the application gave, then the last attempt's.
@@ -33,10 +35,14 @@ pub struct LedgerEntry {
     pub attempts: u32,
     /// What is known of it. `None`: it is in flight.
     pub effect: Option<Effect>,
-    /// In doubt, or acknowledged by an endpoint shortly before that was left; and not resolved.
+    /// To be verified: in doubt; or acknowledged by an endpoint shortly before that was left; or
+    /// executed after an attempt in doubt, which may still come late, as long as the setting
+    /// `replication_window` says; and not resolved.
     pub is_suspect: bool,
-    /// The row that the answer named (`OData-EntityId`).
+    /// The row that the answer named (`OData-EntityId`, `Location`), at either endpoint.
     pub row_url: Option<String>,
+    /// What [`Client::verify`](crate::Client::verify) has found last.
+    pub verification: Option<Verification>,
     /// What the application has found out about it.
     pub resolution: Option<Resolution>,
 }
@@ -45,6 +51,7 @@ impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LedgerEntry")
             .field("id", &self.id)
+            .field("tag", &self.tag)
             .field("method", &self.method)
             .field("url", &shown_url(&self.url))
             .field("operation", &self.operation)
@@ -55,9 +62,45 @@ impl fmt::Debug for LedgerEntry {
             .field("effect", &self.effect)
             .field("is_suspect", &self.is_suspect)
             .field("row_url", &self.row_url.as_deref().map(shown_url))
+            .field("verification", &self.verification)
             .field("resolution", &self.resolution)
             .finish_non_exhaustive()
     }
+}
+
+/// What a look at its row says of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verified {
+    /// It was executed.
+    Present = 1,
+    /// Its effect is not there.
+    Missing = 2,
+    /// No look at a row could tell.
+    Unverifiable = 3,
+}
+
+impl Verified {
+    /// `present`, `missing` or `unverifiable`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Verified::Present => "present",
+            Verified::Missing => "missing",
+            Verified::Unverifiable => "unverifiable",
+        }
+    }
+}
+
+/// What was found when a write was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// What.
+    pub verdict: Verified,
+    /// Whether replication can change nothing any more about it: `missing` is final when the
+    /// setting `replication_window` has passed since the write ended.
+    pub is_final: bool,
+    /// When.
+    pub time: SystemTime,
 }
 
 /// What the application has found out about a suspect.
@@ -88,6 +131,18 @@ impl Resolution {
 pub enum LedgerSelection {
     /// All that are on record.
     All,
-    /// Those to verify: in doubt, or acknowledged shortly before a switch; not resolved.
+    /// Those to verify; see [`LedgerEntry::is_suspect`].
     Suspects,
+}
+
+/// What [`Client::suspect_since`](crate::Client::suspect_since) has put in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuspectedSince {
+    /// How many writes that were acknowledged after that time.
+    pub acknowledged: u64,
+    /// How many writes on record are in doubt.
+    pub in_doubt: u64,
+    /// From when on all acknowledged writes are on record. Later than the time that was asked for:
+    /// there may have been others before, which are on record no more.
+    pub on_record_since: SystemTime,
 }

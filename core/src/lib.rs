@@ -64,7 +64,9 @@ pub use error::{Error, ErrorKind};
 pub use event::{Decision, Event, ItemKind, Level, Probed};
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
-pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution};
+pub use ledger_entry::{
+    LedgerEntry, LedgerSelection, Resolution, SuspectedSince, Verification, Verified,
+};
 pub use operation::Operation;
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};

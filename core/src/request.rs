@@ -24,6 +24,9 @@ const OURS: [&str; 6] = [
     "upgrade",
 ];
 
+/// A tag goes into every record of its call.
+const LONGEST_TAG: usize = 256;
+
 /// Headers that carry who the application is, and go to no host but the organization's.
 pub(crate) const CREDENTIALS: [HeaderName; 3] = [
     http::header::AUTHORIZATION,
@@ -51,6 +54,9 @@ pub struct Request {
     pub(crate) operation: Option<Operation>,
     pub(crate) is_guarded_create: bool,
     pub(crate) is_upsert: bool,
+    pub(crate) tag: Option<Arc<str>>,
+    /// It asks about this write on record; method, URL and body are the library's.
+    pub(crate) verifies: Option<u64>,
 }
 
 impl Request {
@@ -78,7 +84,11 @@ impl Request {
                     format!("{method:?} is not a method that can be sent to a service"),
                 )
             })?;
-        Ok(Request {
+        Ok(Request::plain(method, url))
+    }
+
+    fn plain(method: Method, url: &str) -> Request {
+        Request {
             method,
             url: url.to_owned(),
             headers: HeaderMap::new(),
@@ -89,7 +99,19 @@ impl Request {
             operation: None,
             is_guarded_create: false,
             is_upsert: false,
-        })
+            tag: None,
+            verifies: None,
+        }
+    }
+
+    /// The request that asks the active endpoint what became of a write on record
+    /// ([`Client::verify`](crate::Client::verify)). Headers and timeout can be set as with any.
+    #[must_use]
+    pub fn verify(id: u64) -> Request {
+        Request {
+            verifies: Some(id),
+            ..Request::plain(Method::GET, "")
+        }
     }
 
     /// Adds a header; one of the same name stays beside it. `Content-Length` is the library's: one
@@ -207,6 +229,22 @@ impl Request {
         self.is_upsert = is_upsert;
     }
 
+    /// Names the request by a text of the application's, which stands in the ledger, in events and in
+    /// errors. An empty one is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for more than 256 characters, and for control characters.
+    pub fn set_tag(&mut self, tag: &str) -> Result<(), Error> {
+        if tag.chars().count() > LONGEST_TAG || tag.chars().any(char::is_control) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("a tag has at most {LONGEST_TAG} characters, and no control characters"),
+            ));
+        }
+        self.tag = (!tag.is_empty()).then(|| tag.into());
+        Ok(())
+    }
+
     /// What a repeat of it does: as the application says, or as it can be read from it.
     pub(crate) fn class(&self) -> Class {
         let body = self.body.bytes().map(|body| &body[..]);
@@ -322,6 +360,21 @@ mod tests {
         request.add_header("Content-Length", "3").unwrap();
         let error = request.add_header("Content-Length", "4").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+
+    #[test]
+    fn a_tag_is_a_short_text_of_one_line() {
+        let mut request = Request::new("GET", "/").unwrap();
+        for tag in ["a\nb", "\0", "\u{85}", &"ä".repeat(257)] {
+            let error = request.set_tag(tag).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tag:?}");
+        }
+        for tag in ["Bestellung 17 für Jürgen ✓", &"ä".repeat(256)] {
+            request.set_tag(tag).unwrap();
+            assert_eq!(request.tag.as_deref(), Some(tag));
+        }
+        request.set_tag("").unwrap();
+        assert_eq!(request.tag, None);
     }
 
     #[test]

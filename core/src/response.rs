@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::{Attempt, BatchPart, Effect, Error, ErrorKind};
+use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, Verification};
 
 /// The answer to a call, with the story of how it was got. Cheap to clone.
 #[derive(Clone)]
-pub struct Response(Arc<Shared>);
+pub struct Response(Arc<Shared>, Option<Verification>);
 
 struct Shared {
     inner: Inner,
@@ -37,6 +37,8 @@ pub(crate) struct Told {
     pub(crate) parts: Vec<BatchPart>,
 }
 
+/// Of [`Default`]: the answer to what was never asked.
+#[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -71,10 +73,22 @@ impl Inner {
 
 impl Response {
     pub(crate) fn new(inner: Inner) -> Response {
-        Response(Arc::new(Shared {
+        let shared = Shared {
             inner,
             read: AtomicUsize::new(0),
-        }))
+        };
+        Response(Arc::new(shared), None)
+    }
+
+    pub(crate) fn with_verification(self, found: Verification) -> Response {
+        Response(self.0, Some(found))
+    }
+
+    /// What was found about a write, of a [`Request::verify`](crate::Request::verify). `None` for
+    /// every other request.
+    #[must_use]
+    pub fn verification(&self) -> Option<Verification> {
+        self.1
     }
 
     /// The HTTP status.

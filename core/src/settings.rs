@@ -68,6 +68,7 @@ pub struct Settings {
     pub(crate) max_attempts: usize,
     pub(crate) retry_budget: f64,
     pub(crate) replication_window: Duration,
+    pub(crate) ledger_entries: usize,
     pub(crate) update_guard: bool,
     pub(crate) rules_off: RulesOff,
     pub(crate) ca_bundle: Option<PathBuf>,
@@ -113,6 +114,7 @@ impl Settings {
         "hold_down_ms",
         "http2",
         "idle_timeout_ms",
+        "ledger_entries",
         "max_attempts",
         "max_connection_age_ms",
         "max_connections",
@@ -158,7 +160,8 @@ impl Settings {
             hold_down: Duration::from_secs(30),
             max_attempts: 4,
             retry_budget: 0.2,
-            replication_window: Duration::from_secs(300),
+            replication_window: Duration::from_secs(900),
+            ledger_entries: 100_000,
             update_guard: true,
             rules_off: RulesOff::default(),
             ca_bundle: None,
@@ -205,7 +208,8 @@ impl Settings {
     /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
     /// | `max_attempts` | 4 | 1 to 100; of one call |
     /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
-    /// | `replication_window_ms` | 300000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
+    /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
+    /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `ca_bundle` | system store | path of a PEM file |
     /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
@@ -263,6 +267,7 @@ impl Settings {
                     share.ok_or_else(|| invalid(key, value, "a number from 0 to 1"))?;
             }
             "replication_window_ms" => self.replication_window = pause(key, value)?,
+            "ledger_entries" => self.ledger_entries = number(key, value, 1, 10_000_000)?,
             "update_guard" => {
                 self.update_guard = word(key, value, &[("on", true), ("off", false)])?;
             }
@@ -459,6 +464,7 @@ mod tests {
             ("retry_budget", "1.1"),
             ("retry_budget", "NaN"),
             ("update_guard", "yes"),
+            ("ledger_entries", "0"),
             ("attempt_timeout_ms", "1.5"),
             ("deadline_ms", "86400001"),
             ("max_connections", "0"),

@@ -119,6 +119,8 @@ enum Fact {
     Value,
     TargetId,
     TargetLogicalName,
+    DeletedId,
+    DeletedName,
 }
 
 /// The namespace of an element: the operation's own, or one of the data contracts'.
@@ -134,9 +136,11 @@ const PAIR: &str = "KeyValuePairOfstringanyType";
 
 /// Where the facts stand under the Body.
 #[rustfmt::skip]
-const FACTS: [(Fact, &[(Of, &str)]); 8] = [
+const FACTS: [(Fact, &[(Of, &str)]); 10] = [
     (Fact::Id, &[(Service, "Create"), (Service, "entity"), (Contracts, "Id")]),
     (Fact::LogicalName, &[(Service, "Create"), (Service, "entity"), (Contracts, "LogicalName")]),
+    (Fact::DeletedName, &[(Service, "Delete"), (Service, "entityName")]),
+    (Fact::DeletedId, &[(Service, "Delete"), (Service, "id")]),
     (Fact::Type, &[(Service, "Execute"), (Service, "request")]),
     (Fact::RequestName, &[(Service, "Execute"), (Service, "request"), (Contracts, "RequestName")]),
     (Fact::Key, &[(Service, "Execute"), (Service, "request"), (Contracts, "Parameters"), (Contracts, PAIR), (Generic, "key")]),
@@ -325,7 +329,11 @@ impl SoapRequest {
                     self.entity.id = Some(placed(ended));
                 }
             }
-            Fact::LogicalName | Fact::TargetLogicalName => {
+            Fact::DeletedId => {
+                self.entity.id.get_or_insert_with(|| placed(ended));
+                return true;
+            }
+            Fact::LogicalName | Fact::TargetLogicalName | Fact::DeletedName => {
                 self.entity
                     .logical_name
                     .get_or_insert_with(|| ended.text.to_owned());

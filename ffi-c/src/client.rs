@@ -24,7 +24,7 @@ pub struct d365_client_t {
 }
 
 pub(crate) struct ClientObject {
-    core: core::Client,
+    pub(crate) core: core::Client,
     primary: Text,
     /// Copied when first asked for; from when it is known it stays the same.
     alternate: OnceLock<Text>,
@@ -365,15 +365,16 @@ pub unsafe extern "C" fn d365_client_discover(
 
 /// Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
 /// operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
-/// when it was acknowledged, for the setting `replication_window_ms` (the last 100000 of them); in
-/// doubt, until d365_client_resolve() is called; resolved, for that time again. One that was not
-/// executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+/// when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
+/// them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
+/// that time again. One that was not executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
 /// after d365_client_shutdown(), until d365_client_free().
 ///
 /// `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
 ///
 /// Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
-/// a handle. See also d365_ledger_number(), d365_response_ledger_id(), d365_error_ledger_id().
+/// a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
+/// d365_error_ledger_id().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_ledger(
     client: *const d365_client_t,
@@ -394,7 +395,8 @@ pub unsafe extern "C" fn d365_client_ledger(
     unsafe { guard_with(error, body) }
 }
 
-/// Records what the application has found out about the suspect `id` (D365_LEDGER_ID):
+/// Records what the application has found out about the suspect `id` (D365_LEDGER_ID), by
+/// d365_client_verify() or otherwise:
 /// D365_RESOLUTION_CONFIRMED, D365_RESOLUTION_REPLAYED or D365_RESOLUTION_LOST. It is no suspect any
 /// more then. Sends nothing. Works after d365_client_shutdown().
 ///
@@ -421,7 +423,8 @@ pub unsafe extern "C" fn d365_client_resolve(
 /// Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
 /// milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
 /// (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
-/// submitted call still gets its completion. May be called again. The getters work until
+/// submitted call still gets its completion. Where writes are left that are to be verified, a log
+/// record says how many. May be called again. The getters work until
 /// d365_client_free().
 ///
 /// Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;

@@ -21,6 +21,7 @@ pub(crate) struct ErrorObject {
     status: d365_status_t,
     error: core::Error,
     message: Text,
+    tag: Option<Text>,
 }
 
 impl ErrorObject {
@@ -28,6 +29,7 @@ impl ErrorObject {
         let message = Text::new(failure.error.to_string());
         ErrorObject {
             status: failure.status,
+            tag: failure.error.tag().map(Text::new),
             error: failure.error,
             message,
         }
@@ -290,6 +292,25 @@ pub unsafe extern "C" fn d365_error_provider_data(
         let fault = error.error.fault();
         let data = fault.and_then(|fault| fault.provider_data);
         place.set(data.ok_or_else(|| Failure::absent("provider data"))?);
+        Ok(())
+    })
+}
+
+/// The tag of the call's request (d365_request_set_tag()). The view is valid until the error is freed.
+///
+/// Errors: D365_NOT_AVAILABLE for a request without one, and for a call that was not begun;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_error_tag(
+    error: *const d365_error_t,
+    tag: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let error = handle::get(error)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(tag, "tag") }?;
+        let tag = error.tag.as_ref().ok_or_else(|| Failure::absent("tag"))?;
+        place.set(tag.view());
         Ok(())
     })
 }

@@ -22,11 +22,14 @@ pub const D365_EVENT_ENDPOINT_SWITCH_REQUIRED: i32 = 1;
 /// item is freed, or after `handler_timeout_ms`.
 pub const D365_EVENT_ENDPOINT_SWITCHED: i32 = 2;
 /// Kind of an item: a call has ended, and whether its write was executed is not known. The
-/// application looks at D365_ITEM_URL and then calls d365_client_resolve() with D365_ITEM_LEDGER_ID.
+/// application asks by d365_client_verify() with D365_ITEM_LEDGER_ID, and then calls
+/// d365_client_resolve().
 /// Never dropped, and not waited for; calls may be sent from its callback.
 pub const D365_EVENT_WRITE_IN_DOUBT: i32 = 3;
-/// Kind of an item: an endpoint was left, and writes are on record that the other one may not have:
-/// D365_ITEM_IN_DOUBT and D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. Never
+/// Kind of an item: writes are on record that the active endpoint may not have: D365_ITEM_IN_DOUBT and
+/// D365_ITEM_ACKNOWLEDGED say how many, d365_client_ledger() which. D365_ITEM_REASON says why:
+/// `switched`, an endpoint was left, or one that was left has acknowledged a write; `repeated`, a write
+/// was executed after an attempt in doubt, which may still come late; `suspect_since`. Never
 /// dropped, and not waited for; calls may be sent from its callback.
 pub const D365_EVENT_DATA_LOSS_SUSPECTED: i32 = 4;
 /// Kind of an item: a call is sent again. May be dropped.
@@ -45,7 +48,8 @@ pub const D365_ITEM_BODY: i32 = 33;
 pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
 /// Text field of an item: the endpoint after the switch.
 pub const D365_ITEM_NEW_URL: i32 = 2;
-/// Text field of an item: why, the name of a fault kind or `manual`.
+/// Text field of an item: why, the name of a fault kind or `manual`; of
+/// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`.
 pub const D365_ITEM_REASON: i32 = 3;
 /// Text field of an item: a sentence for a person.
 pub const D365_ITEM_MESSAGE: i32 = 4;
@@ -54,6 +58,9 @@ pub const D365_ITEM_MESSAGE: i32 = 4;
 pub const D365_ITEM_METHOD: i32 = 5;
 /// Text field of the same: where the call went, without what a log should not show.
 pub const D365_ITEM_URL: i32 = 6;
+/// Text field of the same: the tag of the call's request (d365_request_set_tag()); there for those that
+/// have one.
+pub const D365_ITEM_TAG: i32 = 7;
 /// Number field of an item: its number in the queue, from 1 on.
 pub const D365_ITEM_SEQ: i32 = 20;
 /// Number field of an event: when, in milliseconds since 1970-01-01 UTC.
@@ -79,8 +86,9 @@ pub const D365_ITEM_IS_DECISION: i32 = 29;
 pub const D365_ITEM_LEDGER_ID: i32 = 30;
 /// Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record are in doubt.
 pub const D365_ITEM_IN_DOUBT: i32 = 31;
-/// Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged by the
-/// endpoint that was left, within the setting `replication_window_ms` before that.
+/// Number field of D365_EVENT_DATA_LOSS_SUSPECTED: how many writes on record were acknowledged and are
+/// in question: by the endpoint that was left, within the setting `replication_window_ms` before that;
+/// after an attempt in doubt; or since the time of d365_client_suspect_since().
 pub const D365_ITEM_ACKNOWLEDGED: i32 = 32;
 /// Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED and D365_EVENT_ENDPOINT_SWITCHED: what a probe
 /// has found at D365_ITEM_NEW_URL (D365_PROBED_...).
@@ -155,6 +163,7 @@ struct EventObject {
     message: Text,
     method: Option<Text>,
     url: Option<Text>,
+    tag: Option<Text>,
 }
 
 impl EventObject {
@@ -166,6 +175,7 @@ impl EventObject {
             message: Text::new(&event.message),
             method: event.method.as_ref().map(Text::new),
             url: event.url.as_ref().map(Text::new),
+            tag: event.tag.as_ref().map(Text::new),
             event: event.clone(),
         }
     }
@@ -178,6 +188,7 @@ impl EventObject {
             D365_ITEM_MESSAGE => Some(&self.message),
             D365_ITEM_METHOD => self.method.as_ref(),
             D365_ITEM_URL => self.url.as_ref(),
+            D365_ITEM_TAG => self.tag.as_ref(),
             _ => None,
         }
     }
@@ -280,7 +291,7 @@ pub unsafe extern "C" fn d365_item_client_data(
     })
 }
 
-/// A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_URL. The view is valid until the
+/// A text of the item: D365_ITEM_PREVIOUS_URL to D365_ITEM_TAG. The view is valid until the
 /// item is freed.
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;

@@ -10,11 +10,14 @@ use crate::guard::{Failure, guard};
 use crate::handle::{self, Noun, Tag};
 use crate::status::{d365_status_t, effect, name_in, operation, role};
 use crate::text::{Text, d365_str_t};
+use crate::verify::verified;
 
 /// Which writes d365_client_ledger() lists (int32): all that are on record.
 pub const D365_LEDGER_ALL: i32 = 0;
-/// Those to verify: in doubt, or acknowledged by an endpoint shortly before that was left; and not
-/// resolved.
+/// Those to verify: in doubt; acknowledged by an endpoint shortly before that was left, or after the
+/// time that d365_client_suspect_since() was given; or executed after an attempt in doubt, which may
+/// still come late and undo what was written since, for the setting `replication_window_ms`. Less what
+/// is resolved.
 pub const D365_LEDGER_SUSPECTS: i32 = 1;
 
 /// Number field of a write on record: its number at its client, from 1 on, for
@@ -43,17 +46,28 @@ pub const D365_LEDGER_ENDED_MS: i32 = 9;
 pub const D365_LEDGER_BODY_LENGTH: i32 = 10;
 /// Number field of a write on record: how many attempts there were; 0 while it is in flight.
 pub const D365_LEDGER_ATTEMPTS: i32 = 11;
+/// Number field of a write on record: what d365_client_verify() has found last (D365_VERIFIED_...).
+pub const D365_LEDGER_VERIFIED: i32 = 12;
+/// Number field of a write on record: when that was, in milliseconds since 1970-01-01 UTC; -1 for
+/// never.
+pub const D365_LEDGER_VERIFIED_MS: i32 = 13;
+/// Number field of a write on record: 1 when replication can change no more about what was found. A
+/// write that is D365_VERIFIED_MISSING may still come over until the setting `replication_window_ms`
+/// has passed since it ended.
+pub const D365_LEDGER_IS_FINAL: i32 = 14;
 /// Text field of a write on record: the method that it was sent with.
 pub const D365_LEDGER_METHOD: i32 = 20;
 /// Text field of a write on record: its URL. While it is in flight what the application gave, then
 /// that of the last attempt, without what a log should not show.
 pub const D365_LEDGER_URL: i32 = 21;
-/// Text field of a write on record: the row that the answer named (`OData-EntityId`); empty when it
-/// named none.
+/// Text field of a write on record: the row that the answer named (`OData-EntityId`, `Location`), as
+/// an absolute URL at either endpoint, whatever host the answer named; empty when it named none.
 pub const D365_LEDGER_ROW_URL: i32 = 22;
 /// Text field of a write on record: the SHA-256 of the body that the application gave, 64 digits in
 /// lower-case hexadecimal; empty for no body, and for one that is read while it is sent.
 pub const D365_LEDGER_BODY_DIGEST: i32 = 23;
+/// Text field of a write on record: the tag of its request (d365_request_set_tag()); empty for none.
+pub const D365_LEDGER_TAG: i32 = 24;
 
 /// What the application has found out about a write (int32): nothing yet.
 pub const D365_RESOLUTION_NONE: i32 = 0;
@@ -94,6 +108,7 @@ struct EntryObject {
     url: Text,
     row_url: Text,
     body_digest: Text,
+    tag: Text,
 }
 
 pub(crate) struct LedgerList(Vec<EntryObject>);
@@ -104,6 +119,7 @@ impl LedgerList {
             method: Text::new(&entry.method),
             url: Text::new(&entry.url),
             row_url: Text::new(entry.row_url.as_deref().unwrap_or_default()),
+            tag: Text::new(entry.tag.as_deref().unwrap_or_default()),
             body_digest: Text::new(hex(entry.body_digest.as_ref().map_or(&[], |all| &all[..]))),
             entry,
         };
@@ -135,6 +151,12 @@ impl EntryObject {
             D365_LEDGER_ENDED_MS => entry.ended.map_or(-1, unix_ms),
             D365_LEDGER_BODY_LENGTH => entry.body_length.map_or(-1, clamp),
             D365_LEDGER_ATTEMPTS => entry.attempts.into(),
+            D365_LEDGER_VERIFIED => verified(entry.verification).into(),
+            D365_LEDGER_VERIFIED_MS => entry.verification.map_or(-1, |found| unix_ms(found.time)),
+            D365_LEDGER_IS_FINAL => entry
+                .verification
+                .is_some_and(|found| found.is_final)
+                .into(),
             _ => return None,
         })
     }
@@ -145,6 +167,7 @@ impl EntryObject {
             D365_LEDGER_URL => &self.url,
             D365_LEDGER_ROW_URL => &self.row_url,
             D365_LEDGER_BODY_DIGEST => &self.body_digest,
+            D365_LEDGER_TAG => &self.tag,
             _ => return None,
         })
     }
@@ -200,7 +223,7 @@ pub unsafe extern "C" fn d365_ledger_count(
 }
 
 /// A number of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_ID to
-/// D365_LEDGER_ATTEMPTS.
+/// D365_LEDGER_IS_FINAL.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -224,7 +247,7 @@ pub unsafe extern "C" fn d365_ledger_number(
 }
 
 /// A text of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_METHOD to
-/// D365_LEDGER_BODY_DIGEST. The view is valid until the list is freed.
+/// D365_LEDGER_TAG. The view is valid until the list is freed.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -265,6 +288,7 @@ mod tests {
     fn entry() -> core::LedgerEntry {
         core::LedgerEntry {
             id: 7,
+            tag: None,
             method: "POST".to_owned(),
             url: "/accounts".to_owned(),
             operation: core::Operation::Unsafe,
@@ -278,33 +302,34 @@ mod tests {
             effect: None,
             is_suspect: false,
             row_url: None,
+            verification: None,
             resolution: None,
         }
     }
 
     fn numbers(entry: core::LedgerEntry) -> Vec<Option<i64>> {
         let list = LedgerList::new(vec![entry]);
-        let fields = D365_LEDGER_ID - 1..=D365_LEDGER_ATTEMPTS + 1;
+        let fields = D365_LEDGER_ID - 1..=D365_LEDGER_IS_FINAL + 1;
         fields.map(|field| list.0[0].number(field)).collect()
     }
 
     fn texts(entry: core::LedgerEntry) -> Vec<Option<String>> {
         let list = LedgerList::new(vec![entry]);
-        let fields = D365_LEDGER_METHOD - 1..=D365_LEDGER_BODY_DIGEST + 1;
+        let fields = D365_LEDGER_METHOD - 1..=D365_LEDGER_TAG + 1;
         let text = |field| Some(list.0[0].text(field)?.as_str().to_owned());
         fields.map(text).collect()
     }
 
     #[test]
     fn what_is_not_known_of_a_write_in_flight_has_a_value_of_its_own() {
-        let wanted = [7, 4, -1, 0, 0, 0, 2, 5, -1, -1, 0].map(Some);
+        let wanted = [7, 4, -1, 0, 0, 0, 2, 5, -1, -1, 0, 0, -1, 0].map(Some);
         let got = numbers(entry());
         assert_eq!(got[1..=wanted.len()], wanted);
         assert_eq!((got[0], got[wanted.len() + 1]), (None, None));
         let texts = texts(entry());
-        let wanted = ["POST", "/accounts", "", ""].map(|text| Some(text.to_owned()));
-        assert_eq!(texts[1..5], wanted);
-        assert_eq!((&texts[0], &texts[5]), (&None, &None));
+        let wanted = ["POST", "/accounts", "", "", ""].map(|text| Some(text.to_owned()));
+        assert_eq!(texts[1..6], wanted);
+        assert_eq!((&texts[0], &texts[6]), (&None, &None));
     }
 
     #[test]
@@ -320,11 +345,18 @@ mod tests {
         entry.is_suspect = true;
         entry.row_url = Some("https://x/accounts(1)".to_owned());
         entry.resolution = Some(core::Resolution::Lost);
-        let wanted = [7, 3, 3, 1, 3, 2, 2, 5, 9, 3, 2].map(Some);
+        entry.tag = Some("order 17".to_owned());
+        entry.verification = Some(core::Verification {
+            verdict: core::Verified::Missing,
+            is_final: true,
+            time: UNIX_EPOCH + Duration::from_millis(11),
+        });
+        let wanted = [7, 3, 3, 1, 3, 2, 2, 5, 9, 3, 2, 2, 11, 1].map(Some);
         assert_eq!(numbers(entry.clone())[1..=wanted.len()], wanted);
         let texts = texts(entry);
         assert_eq!(texts[3].as_deref(), Some("https://x/accounts(1)"));
         assert_eq!(texts[4], Some("a0".repeat(32)));
+        assert_eq!(texts[5].as_deref(), Some("order 17"));
     }
 
     #[test]

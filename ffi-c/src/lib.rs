@@ -54,6 +54,8 @@ mod ledger;
 
 mod pending;
 
+mod verify;
+
 mod queue;
 
 mod item;
@@ -79,6 +81,7 @@ pub use status::*;
 pub use text::*;
 pub use token::*;
 pub use url::*;
+pub use verify::*;
 pub use version::*;
 
 use std::ffi::c_void;

@@ -52,6 +52,14 @@ struct Inner {
 pub(crate) struct RequestObject(Mutex<Inner>);
 
 impl RequestObject {
+    pub(crate) fn new(request: core::Request) -> RequestObject {
+        RequestObject(Mutex::new(Inner {
+            request: Arc::new(request),
+            user_data: None,
+            check: None,
+        }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,12 +129,8 @@ pub unsafe extern "C" fn d365_request_new(
         };
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(request, "request") }?;
-        let request = Arc::new(core::Request::new(method, url)?);
-        place.set(handle::insert(RequestObject(Mutex::new(Inner {
-            request,
-            user_data: None,
-            check: None,
-        })))?);
+        let request = RequestObject::new(core::Request::new(method, url)?);
+        place.set(handle::insert(request)?);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.
@@ -302,6 +306,32 @@ pub unsafe extern "C" fn d365_request_set_upsert(
         let request = handle::get(request)?;
         request.change(|request| request.set_upsert(is_upsert != 0));
         Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Names the request by a text of the application's, by which it can tell its write again: the tag
+/// stands in the ledger (D365_LEDGER_TAG), in events (D365_ITEM_TAG) and in errors
+/// (d365_error_tag()), and leaves the process nowhere. At most 256 characters, none of them a control
+/// character. Of length 0, the default: none.
+///
+/// Errors: D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NULL_POINTER, and what can be wrong with a
+/// handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_tag(
+    request: *mut d365_request_t,
+    tag: *const c_char,
+    tag_len: usize,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let request = handle::get(request)?;
+        // SAFETY: a text of the caller's that is valid during the call.
+        let tag = unsafe { text(tag, tag_len, "tag") }?;
+        request
+            .change(|request| request.set_tag(tag))
+            .map_err(Failure::from)
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

@@ -21,7 +21,7 @@ pub struct d365_response_t {
 }
 
 pub(crate) struct ResponseObject {
-    response: core::Response,
+    pub(crate) response: core::Response,
     url: OnceLock<Text>,
     /// Copied when first asked for: many applications read nothing but the body.
     headers: OnceLock<Box<[(Text, Text)]>>,

@@ -101,9 +101,11 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `max_attempts`          | 4               | 1 to 100; of one call                        |
 /// | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
 /// |                         |                 | of recent calls, at least 10 a second        |
-/// | `replication_window_ms` | 300000          | 0 to 86400000; how long before and after a   |
+/// | `replication_window_ms` | 900000          | 0 to 86400000; how long before and after a   |
 /// |                         |                 | switch rows may be missing at the new        |
 /// |                         |                 | endpoint; 0: none                            |
+/// | `ledger_entries`        | 100000          | 1 to 10000000; how many acknowledged writes  |
+/// |                         |                 | are on record, and as many to verify         |
 /// | `update_guard`          | `on`            | `on`: within that time after a switch a      |
 /// |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
 /// | `ca_bundle`             | system store    | path of a PEM file, read by open             |

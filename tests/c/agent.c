@@ -269,6 +269,8 @@ static d365_status_t build(const cJSON *json, d365_request_t **request, struct f
         status = d365_request_set_guarded_create(*request, 1, error);
     if (status == D365_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "upsert")))
         status = d365_request_set_upsert(*request, 1, error);
+    if (status == D365_OK && text_of(json, "tag"))
+        status = d365_request_set_tag(*request, text_of(json, "tag"), D365_NTS, error);
     if (status == D365_OK)
         status = set_flow(flow, json, *request, error);
     return status;
@@ -445,6 +447,54 @@ static cJSON *do_ledger(const cJSON *json)
     return list_ledger(find_client(json)->client, text_of(json, "selection"));
 }
 
+/* Submitted: its one completion brings a response that says what was found. */
+static cJSON *submit_verify(struct client *c, int64_t id)
+{
+    struct call *call = calloc(1, sizeof *call);
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    int32_t verified;
+    CHECK(call != NULL);
+    call->id = copy("verify");
+    call->client = c;
+    call->next = calls;
+    calls = call;
+    status = d365_client_submit_verify(c->client, id, call, &call->pending, &error);
+    if (status != D365_OK) {
+        forget(call);
+        return refusal(status, error);
+    }
+    pthread_mutex_lock(&lock);
+    while (!call->is_ended)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    status = call->status;
+    if (status != D365_OK) {
+        error = call->error;
+        forget(call);
+        return refusal(status, error);
+    }
+    CHECK(d365_response_verified(call->response, &verified) == D365_OK);
+    CHECK(d365_response_free(call->response) == D365_OK);
+    forget(call);
+    return verified_answer(verified);
+}
+
+static cJSON *do_verify(const cJSON *json)
+{
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(json, "id");
+    struct client *c = find_client(json);
+    CHECK(cJSON_IsNumber(id));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit")))
+        return submit_verify(c, (int64_t)id->valuedouble);
+    return verify(c->client, (int64_t)id->valuedouble);
+}
+
+static cJSON *do_suspect_since(const cJSON *json)
+{
+    return suspect_since(find_client(json)->client, json);
+}
+
 static cJSON *do_resolve(const cJSON *json)
 {
     return resolve(find_client(json)->client, json);
@@ -480,7 +530,8 @@ static const struct {
     {"await", do_await}, {"cancel", do_cancel}, {"state", do_state},
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
     {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
-    {"ledger", do_ledger}, {"resolve", do_resolve}, {"misuse", do_misuse},
+    {"ledger", do_ledger}, {"resolve", do_resolve}, {"verify", do_verify}, {"suspect_since", do_suspect_since},
+    {"misuse", do_misuse},
 };
 
 static void close_all(void)

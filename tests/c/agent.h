@@ -67,6 +67,12 @@ cJSON *event_record(const d365_item_t *item);
 
 /* {"ok":true,"ledger":[...]} or a refusal. `selection` is "all" or "suspects". */
 cJSON *list_ledger(const d365_client_t *client, const char *selection);
+/* {"ok":true,"verified":...} */
+cJSON *verified_answer(int32_t verified);
+/* The same or a refusal. */
+cJSON *verify(d365_client_t *client, int64_t id);
+/* {"do":"suspect_since","since_ms":...} */
+cJSON *suspect_since(d365_client_t *client, const cJSON *request);
 /* {"do":"resolve","id":...,"resolution":...} */
 cJSON *resolve(d365_client_t *client, const cJSON *request);
 

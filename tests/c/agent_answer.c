@@ -96,6 +96,7 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     int64_t id = 0;
     d365_status_t has_id;
     int has_status, has_code;
+    d365_str_t tag;
 
     CHECK(error != NULL);
     CHECK(d365_error_status(error, &said) == D365_OK && said == status);
@@ -116,6 +117,8 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     cJSON_AddItemToObject(body, "http_status", number_or_null(http_status, has_status));
     cJSON_AddItemToObject(body, "code", number_or_null(code, has_code));
     add_ledger_id(body, has_id, id);
+    if (d365_error_tag(error, &tag) == D365_OK)
+        cJSON_AddStringToObject(body, "tag", tag.data);
     cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
     CHECK(d365_error_free(error) == D365_OK);
     return answer;

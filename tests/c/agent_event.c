@@ -42,7 +42,7 @@ cJSON *event_record(const d365_item_t *item)
         int32_t field;
     } texts[] = {
         {"previous_url", D365_ITEM_PREVIOUS_URL}, {"new_url", D365_ITEM_NEW_URL}, {"reason", D365_ITEM_REASON},
-        {"method", D365_ITEM_METHOD}, {"url", D365_ITEM_URL},
+        {"method", D365_ITEM_METHOD}, {"url", D365_ITEM_URL}, {"tag", D365_ITEM_TAG},
     }, numbers[] = {
         {"epoch", D365_ITEM_EPOCH}, {"ledger_id", D365_ITEM_LEDGER_ID}, {"in_doubt", D365_ITEM_IN_DOUBT},
         {"acknowledged", D365_ITEM_ACKNOWLEDGED}, {"retry_after_ms", D365_ITEM_RETRY_AFTER_MS},

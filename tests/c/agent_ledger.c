@@ -13,13 +13,20 @@ static void add_ledger_text(cJSON *entry, const char *key, const d365_ledger_t *
 
 static cJSON *entry_json(const d365_ledger_t *ledger, size_t index)
 {
-    int64_t n[D365_LEDGER_ATTEMPTS + 1] = {0};
+    int64_t n[D365_LEDGER_IS_FINAL + 1] = {0};
     int32_t field;
     cJSON *entry = cJSON_CreateObject();
-    for (field = D365_LEDGER_ID; field <= D365_LEDGER_ATTEMPTS; field++)
+    for (field = D365_LEDGER_ID; field <= D365_LEDGER_IS_FINAL; field++)
         CHECK(d365_ledger_number(ledger, index, field, &n[field]) == D365_OK);
     CHECK(n[D365_LEDGER_ENDED_MS] == -1 || n[D365_LEDGER_ENDED_MS] >= n[D365_LEDGER_STARTED_MS]);
+    CHECK((n[D365_LEDGER_VERIFIED_MS] == -1) == (n[D365_LEDGER_VERIFIED] == D365_VERIFIED_NONE));
     cJSON_AddNumberToObject(entry, "id", (double)n[D365_LEDGER_ID]);
+    add_ledger_text(entry, "tag", ledger, index, D365_LEDGER_TAG);
+    if (n[D365_LEDGER_VERIFIED] == D365_VERIFIED_NONE)
+        cJSON_AddNullToObject(entry, "verified");
+    else
+        cJSON_AddStringToObject(entry, "verified", d365_verified_name((int32_t)n[D365_LEDGER_VERIFIED]));
+    cJSON_AddBoolToObject(entry, "is_final", n[D365_LEDGER_IS_FINAL] != 0);
     add_ledger_text(entry, "method", ledger, index, D365_LEDGER_METHOD);
     add_ledger_text(entry, "url", ledger, index, D365_LEDGER_URL);
     cJSON_AddStringToObject(entry, "operation", operation_name(n[D365_LEDGER_OPERATION]));
@@ -62,6 +69,39 @@ cJSON *list_ledger(const d365_client_t *client, const char *selection)
     for (i = 0; i < count; i++)
         cJSON_AddItemToArray(list, entry_json(ledger, i));
     CHECK(d365_ledger_free(ledger) == D365_OK);
+    return answer;
+}
+
+cJSON *verified_answer(int32_t verified)
+{
+    cJSON *answer = fine();
+    cJSON_AddStringToObject(answer, "verified", d365_verified_name(verified));
+    return answer;
+}
+
+cJSON *verify(d365_client_t *client, int64_t id)
+{
+    d365_error_t *error = NULL;
+    int32_t verified = -1;
+    d365_status_t status = d365_client_verify(client, id, &verified, &error);
+    return status == D365_OK ? verified_answer(verified) : refusal(status, error);
+}
+
+cJSON *suspect_since(d365_client_t *client, const cJSON *request)
+{
+    const cJSON *since = cJSON_GetObjectItemCaseSensitive(request, "since_ms");
+    d365_error_t *error = NULL;
+    int64_t acknowledged, on_record_since;
+    cJSON *answer, *suspected;
+    d365_status_t status;
+    CHECK(cJSON_IsNumber(since));
+    status = d365_client_suspect_since(client, (int64_t)since->valuedouble, &acknowledged, &on_record_since, &error);
+    if (status != D365_OK)
+        return refusal(status, error);
+    answer = fine();
+    suspected = cJSON_AddObjectToObject(answer, "suspected");
+    cJSON_AddNumberToObject(suspected, "acknowledged", (double)acknowledged);
+    cJSON_AddBoolToObject(suspected, "is_whole", on_record_since <= (int64_t)since->valuedouble);
     return answer;
 }
 

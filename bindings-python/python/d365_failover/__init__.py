@@ -41,7 +41,7 @@ from ._exceptions import (
     WouldDeadlockError,
 )
 from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url, shown_url
-from ._ledger import LedgerEntry
+from ._ledger import LedgerEntry, SuspectedSince
 from ._models import Attempt, Headers, Response
 from ._native import VERSION as __version__
 from ._outgoing import Outgoing, OutgoingHeaders
@@ -88,6 +88,7 @@ __all__ = [
     "StreamClosedError",
     "StreamConsumedError",
     "StreamedResponse",
+    "SuspectedSince",
     "ThrottledEvent",
     "TlsError",
     "UnknownSettingError",

@@ -18,17 +18,18 @@ from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import AsyncContent, AsyncSource, async_source_of
 from ._dispatch import log, running_loop
 from ._events import LOG, Handler
-from ._exceptions import FailoverError, completed, of_failure, of_kind, raising
+from ._exceptions import FailoverError, completed, of_entry, of_failure, of_kind, raising
 from ._log import report
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, milliseconds
+from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
 from ._stream import AsyncStreamedResponse
 from ._work import AsyncWork, Turns, unknown
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from ._ledger import LedgerEntry
     from ._native import Answer, Item, Pending, Queue, Stream
     from ._settings import AsyncSettings
     from ._types import RawRequest
@@ -93,6 +94,7 @@ class AsyncClient(BaseClient):
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
@@ -114,6 +116,7 @@ class AsyncClient(BaseClient):
             source,
             guarded_create=guarded_create,
             upsert=upsert,
+            tag=tag,
         )
         return Response(await self._send(request, source))
 
@@ -131,6 +134,7 @@ class AsyncClient(BaseClient):
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> AsyncIterator[AsyncStreamedResponse]:
         """Sends a request, and gives the response when its head is there.
 
@@ -150,6 +154,7 @@ class AsyncClient(BaseClient):
             source,
             guarded_create=guarded_create,
             upsert=upsert,
+            tag=tag,
             streaming=True,
         )
         response = AsyncStreamedResponse(await self._send(request, source), self._read)
@@ -237,9 +242,10 @@ class AsyncClient(BaseClient):
         params: ParamTypes | None = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return await self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation)
+        return await self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
 
     async def post(
         self,
@@ -252,6 +258,7 @@ class AsyncClient(BaseClient):
         timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """POST. See `request`."""
         return await self.request(
@@ -264,6 +271,7 @@ class AsyncClient(BaseClient):
             timeout=timeout,
             operation=operation,
             guarded_create=guarded_create,
+            tag=tag,
         )
 
     async def patch(
@@ -277,6 +285,7 @@ class AsyncClient(BaseClient):
         timeout: float | None = None,
         operation: str | None = None,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """PATCH. See `request`."""
         return await self.request(
@@ -289,6 +298,7 @@ class AsyncClient(BaseClient):
             timeout=timeout,
             operation=operation,
             upsert=upsert,
+            tag=tag,
         )
 
     async def put(
@@ -301,6 +311,7 @@ class AsyncClient(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """PUT. See `request`."""
         return await self.request(
@@ -312,6 +323,7 @@ class AsyncClient(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            tag=tag,
         )
 
     async def delete(
@@ -322,9 +334,36 @@ class AsyncClient(BaseClient):
         params: ParamTypes | None = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return await self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation)
+        return await self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+
+    async def verify(
+        self,
+        write: LedgerEntry | int,
+        *,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
+
+        A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
+        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`. For
+        all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an update in
+        doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+
+        The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
+        `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
+        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a front
+        end, 5xx.
+        """
+        try:
+            answer = await self._send(verifying(write, headers, timeout), None)
+        except FailoverError as error:
+            raise of_entry(error) from None
+        assert answer.verified is not None
+        return answer.verified
 
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,8 +26,8 @@ from ._events import (
     ThrottledEvent,
     WriteInDoubtEvent,
 )
-from ._exceptions import LedgerEntryError, of_failure, of_kind, raising
-from ._ledger import LedgerEntry, resolution_of
+from ._exceptions import of_entry, of_failure, of_kind, raising
+from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
 from ._native import NativeFailure
 from ._outgoing import check_prepare
 from ._settings import to_native
@@ -139,13 +140,13 @@ class BaseClient:
     def on_write_in_doubt(self, handler: WriteInDoubtHandler) -> WriteInDoubtHandler:
         """Calls `handler(event)` when a call has ended and whether its write was executed is not known.
 
-        Usable as a decorator. The handler may send calls: to look whether the row is there, and then `resolve`.
+        Usable as a decorator. The handler may send calls: `verify` looks whether the row is there, and then `resolve`.
         """
         self._register(WRITE_IN_DOUBT, handler)
         return handler
 
     def on_data_loss_suspected(self, handler: DataLossHandler) -> DataLossHandler:
-        """Calls `handler(event)` after a switch where writes are on record that the new endpoint may lack.
+        """Calls `handler(event)` when writes are on record that the active endpoint may lack: mostly after a switch.
 
         Usable as a decorator. The handler may send calls: to verify `ledger(suspects=True)`.
         """
@@ -195,17 +196,36 @@ class BaseClient:
         """The writes on record, the oldest first: all, or with `suspects` only those to verify.
 
         On record is each write from before it is sent. What was not executed goes at once; what was executed stays for
-        `replication_window`, the last 100000; what is in doubt stays until `resolve`. Suspects are the writes in doubt,
-        and those that an endpoint has acknowledged within `replication_window` before it was left; less what is
-        resolved. In memory, and of this client only. Does no I/O.
+        `replication_window`, the last `ledger_entries`; what is in doubt stays until `resolve`. Which are suspects says
+        `LedgerEntry.is_suspect`. In memory, and of this client only. Does no I/O.
         """
         return list(map(LedgerEntry._of, self._native.ledger(suspects)))
+
+    @raising
+    def suspect_since(self, time: datetime.datetime | float) -> SuspectedSince:
+        """Says that writes acknowledged since `time` may be lost, whatever endpoint is active.
+
+        For a failover behind one URL, whose operator names the time up to which data was kept: a datetime with a time
+        zone, or seconds since 1970. Those writes are suspects from now on, as after a switch, and so are those in flight
+        once they are acknowledged. DataLossSuspected is raised, and `update_guard` holds for `replication_window`. Does
+        no I/O.
+
+        Raises `InvalidArgumentError` for a time in the future.
+        """
+        return SuspectedSince._of(*self._native.suspect_since(since_ms(time)))
+
+    @property
+    @raising
+    def ledger_evicted(self) -> int:
+        """How many acknowledged writes went from the record before `replication_window` was over, and before they were
+        verified or resolved, because there were more than `ledger_entries`."""
+        return self._native.ledger_evicted
 
     def resolve(self, ledger_id: int, resolution: str) -> None:
         """Tells what was found out about a suspect, which then is none any more.
 
         `"confirmed"`: it was executed, and is there. `"replayed"`: it was not there, and was sent again. `"lost"`: it
-        is not there, and will not be. Does no I/O.
+        is not there, and will not be. Found out by `verify`, or otherwise. Does no I/O.
 
         Raises `LedgerEntryError` where no such write is on record, or nothing is in question about it.
         """
@@ -213,10 +233,7 @@ class BaseClient:
         try:
             self._native.resolve(ledger_id, number)
         except NativeFailure as failure:
-            error = of_failure(failure)
-            if error.kind == "not_available":
-                error = LedgerEntryError(str(error), kind=error.kind)
-            raise error from None
+            raise of_entry(of_failure(failure)) from None
 
     def _prepare(self, handler: Handler) -> None:
         raise NotImplementedError

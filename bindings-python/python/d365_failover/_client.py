@@ -14,16 +14,17 @@ from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
-from ._exceptions import completed, of_failure, of_kind, raising
+from ._exceptions import FailoverError, completed, of_entry, of_failure, of_kind, raising
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, milliseconds
+from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
 from ._stream import StreamedResponse
 from ._work import Work
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from ._ledger import LedgerEntry
     from ._native import Answer
     from ._settings import Settings
     from ._types import RawRequest
@@ -63,6 +64,7 @@ class Client(BaseClient):
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
@@ -78,7 +80,8 @@ class Client(BaseClient):
         With `guarded_create` a create is sent with an id that the library chooses, so that a repeat is detected: a POST
         of one row to an entity set goes out as PATCH of the row with `If-None-Match: *`, a SOAP `Create` of an entity
         without an id gets one. Anything else raises `InvalidArgumentError`. `upsert` says that a PATCH may create its
-        row; without it, `update_guard` adds `If-Match: *` to one for `replication_window` after a switch.
+        row; without it, `update_guard` adds `If-Match: *` to one for `replication_window` after a switch. `tag` is a text
+        of your own, at most 256 characters, that stands in the ledger, in events and in errors.
 
         Raises `FailoverError` where there is no response. What the body or the `prepare` hook raises ends the call and
         is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
@@ -97,6 +100,7 @@ class Client(BaseClient):
             source,
             guarded_create=guarded_create,
             upsert=upsert,
+            tag=tag,
         )
         return Response(self._send(request, source))
 
@@ -114,6 +118,7 @@ class Client(BaseClient):
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> Iterator[StreamedResponse]:
         """Sends a request, and gives the response when its head is there.
 
@@ -134,6 +139,7 @@ class Client(BaseClient):
             source,
             guarded_create=guarded_create,
             upsert=upsert,
+            tag=tag,
             streaming=True,
         )
         response = StreamedResponse(self._send(request, source))
@@ -179,9 +185,10 @@ class Client(BaseClient):
         params: ParamTypes | None = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation)
+        return self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
 
     def post(
         self,
@@ -194,6 +201,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """POST. See `request`."""
         return self.request(
@@ -206,6 +214,7 @@ class Client(BaseClient):
             timeout=timeout,
             operation=operation,
             guarded_create=guarded_create,
+            tag=tag,
         )
 
     def patch(
@@ -219,6 +228,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         operation: str | None = None,
         upsert: bool = False,
+        tag: str | None = None,
     ) -> Response:
         """PATCH. See `request`."""
         return self.request(
@@ -231,6 +241,7 @@ class Client(BaseClient):
             timeout=timeout,
             operation=operation,
             upsert=upsert,
+            tag=tag,
         )
 
     def put(
@@ -243,6 +254,7 @@ class Client(BaseClient):
         json: Any = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """PUT. See `request`."""
         return self.request(
@@ -254,6 +266,7 @@ class Client(BaseClient):
             json=json,
             timeout=timeout,
             operation=operation,
+            tag=tag,
         )
 
     def delete(
@@ -264,9 +277,36 @@ class Client(BaseClient):
         params: ParamTypes | None = None,
         timeout: float | None = None,
         operation: str | None = None,
+        tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation)
+        return self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+
+    def verify(
+        self,
+        write: LedgerEntry | int,
+        *,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
+
+        A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
+        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`. For
+        all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an update in
+        doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+
+        The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
+        `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
+        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a front
+        end, 5xx.
+        """
+        try:
+            answer = self._send(verifying(write, headers, timeout), None)
+        except FailoverError as error:
+            raise of_entry(error) from None
+        assert answer.verified is not None
+        return answer.verified
 
     @raising
     def switch_endpoint(self) -> None:

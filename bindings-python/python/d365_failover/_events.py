@@ -27,7 +27,7 @@ __all__ = [
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
 REQUIRED, SWITCHED, WRITE_IN_DOUBT, DATA_LOSS_SUSPECTED, CALL_RETRIED, THROTTLED, LOG = range(1, 8)
-_PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL = range(1, 7)
+_PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL, _TAG = range(1, 8)
 _SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC, _FAULT_KIND, LEVEL, DROPPED = range(20, 29)
 _LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS = range(30, 35)
 PROCEED, _VETO = 1, 2
@@ -48,7 +48,7 @@ class Event:
     epoch: int
     """How often the client had switched; of a switch, this one counted."""
     reason: str
-    """The kind of the fault that led to it, or `"manual"`. Empty: nothing of the kind."""
+    """The kind of the fault that led to it, or `"manual"`; of DataLossSuspected its own. Empty: nothing of the kind."""
     message: str
     """A sentence for a person."""
 
@@ -129,18 +129,21 @@ class _CallEvent(Event):
     method: str
     url: str
     """Where the call's last attempt went."""
+    tag: str | None
+    """The `tag` that its request was given."""
 
     @classmethod
     def _fields(cls, item: Item) -> dict[str, Any]:
-        return {**super()._fields(item), "method": item.text(_METHOD) or "", "url": item.text(_URL) or ""}
+        told = {"method": item.text(_METHOD) or "", "url": item.text(_URL) or "", "tag": item.text(_TAG)}
+        return {**super()._fields(item), **told}
 
 
 @dataclass(frozen=True, kw_only=True)
 class WriteInDoubtEvent(_CallEvent):
     """A call has ended, and whether its write was executed is not known.
 
-    It stays in the ledger until the application has looked for it, and tells by `resolve(event.ledger_id, …)` what it
-    has found. Never dropped.
+    It stays in the ledger until the application tells by `resolve(event.ledger_id, …)` what it has found out, by
+    `verify(event.ledger_id)` or otherwise. Never dropped.
     """
 
     name = "WriteInDoubt"
@@ -155,9 +158,10 @@ class WriteInDoubtEvent(_CallEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class DataLossSuspectedEvent(Event):
-    """An endpoint was left, and writes are on record that the other one may lack: `ledger(suspects=True)` lists them.
+    """Writes are on record that the active endpoint may lack: `ledger(suspects=True)` lists them.
 
-    Never dropped.
+    `reason`: `"switched"`: an endpoint was left, or one that was left has acknowledged a write; `"repeated"`: a write was
+    executed after an attempt in doubt, which may still come late; `"suspect_since"`. Never dropped.
     """
 
     name = "DataLossSuspected"
@@ -165,7 +169,8 @@ class DataLossSuspectedEvent(Event):
     in_doubt: int
     """How many writes are in doubt."""
     acknowledged: int
-    """How many writes the endpoint has acknowledged within `replication_window` before it was left."""
+    """How many writes that were acknowledged are in question: within `replication_window` before their endpoint was
+    left, after an attempt in doubt, or since the time that `suspect_since` was given."""
 
     @classmethod
     def _fields(cls, item: Item) -> dict[str, Any]:

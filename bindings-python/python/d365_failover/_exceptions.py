@@ -67,6 +67,8 @@ class FailoverError(Exception):
     """The response, as far as there was one."""
     ledger_id: int | None
     """The write in the client's ledger. `None`: it was a read, or nothing was sent."""
+    tag: str | None
+    """The `tag` that the request was given."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class FailoverError(Exception):
         retry_after: float | None = None,
         response: Response | None = None,
         ledger_id: int | None = None,
+        tag: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -92,6 +95,7 @@ class FailoverError(Exception):
         self.retry_after = retry_after
         self.response = response
         self.ledger_id = ledger_id
+        self.tag = tag
 
 
 class InvalidArgumentError(FailoverError, ValueError):
@@ -131,7 +135,8 @@ class LateError(FailoverError, RuntimeError):
 
 
 class LedgerEntryError(FailoverError, LookupError):
-    """`resolve` was given a number that no write on record has, or that of one that nothing is in question about."""
+    """`resolve` or `verify` was given a number that no write on record has; or `resolve` that of one that nothing is in
+    question about, `verify` that of one in flight."""
 
 
 class NoAlternateError(FailoverError, RuntimeError):
@@ -244,7 +249,7 @@ def _message(kind: str) -> str:
 
 def of_failure(failure: NativeFailure) -> FailoverError:
     """The exception for what the native module raised."""
-    kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id = failure.args
+    kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag = failure.args
     return _BY_NAME.get(kind, FailoverError)(
         message or _message(kind),
         kind=kind,
@@ -256,7 +261,13 @@ def of_failure(failure: NativeFailure) -> FailoverError:
         retry_after=None if retry_after_ms is None else retry_after_ms / 1000,
         response=None if response is None else Response(response),
         ledger_id=ledger_id,
+        tag=tag,
     )
+
+
+def of_entry(error: FailoverError) -> FailoverError:
+    """The exception of a method that is given a write on record."""
+    return LedgerEntryError(str(error), kind=error.kind) if error.kind == "not_available" else error
 
 
 def raising(function: Callable[P, T]) -> Callable[P, T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ._models import shown
 if TYPE_CHECKING:
     from ._types import RawLedgerEntry
 
-__all__ = ["LedgerEntry"]
+__all__ = ["LedgerEntry", "SuspectedSince"]
 
 _RESOLUTIONS = {"confirmed": 1, "replayed": 2, "lost": 3}
 
@@ -32,7 +33,9 @@ class LedgerEntry:
     effect: str | None
     """What is known of it: `"executed"` or `"unknown"`. `None`: it is in flight."""
     is_suspect: bool
-    """Whether it is in doubt, or was acknowledged by an endpoint shortly before that was left; and is not resolved."""
+    """Whether it is to be verified: in doubt; acknowledged shortly before its endpoint was left, or since the time that
+    `suspect_since` was given; or executed after an attempt in doubt, which may still come late and undo what was written
+    since, for `replication_window`. Not once it is resolved."""
     resolution: str | None
     """What the application has found out: `"confirmed"`, `"replayed"`, `"lost"`."""
     role: str | None
@@ -47,12 +50,21 @@ class LedgerEntry:
     ended: datetime.datetime | None
     """When the call ended. `None`: it is in flight."""
     row_url: str | None
-    """The row that the answer named (OData-EntityId)."""
+    """The row that the answer named (OData-EntityId, Location): absolute, at either endpoint."""
     body_length: int | None
     """Bytes. `None`: its length is not known, because it is read while it is sent."""
     body_digest: str | None
     """The SHA-256 of the body that the application gave, 64 digits. `None`: it has none, or is read while it is
     sent."""
+    tag: str | None
+    """The `tag` that its request was given."""
+    verified: str | None
+    """What `verify` has found last: `"present"`, `"missing"`, `"unverifiable"`. `None`: nobody has looked."""
+    verified_at: datetime.datetime | None
+    """When that was. In UTC."""
+    is_final: bool
+    """Whether replication can change no more about what was found: what is missing may still come over until
+    `replication_window` has passed since the write ended."""
 
     def __repr__(self) -> str:
         return shown(self, "url", "row_url")
@@ -60,11 +72,41 @@ class LedgerEntry:
     @classmethod
     def _of(cls, raw: RawLedgerEntry) -> LedgerEntry:
         started, ended = _time(raw[10]), None if raw[11] is None else _time(raw[11])
-        return cls(*raw[:10], started, ended, *raw[12:])
+        verified_at = None if raw[17] is None else _time(raw[17])
+        return cls(*raw[:10], started, ended, *raw[12:17], verified_at, raw[18])
+
+
+@dataclass(frozen=True)
+class SuspectedSince:
+    """What `suspect_since` has put in question."""
+
+    acknowledged: int
+    """How many writes that were acknowledged since."""
+    on_record_since: datetime.datetime
+    """From when on the record has all that was acknowledged. Later than what was asked for: there may have been more."""
+
+    @classmethod
+    def _of(cls, acknowledged: int, on_record_since: int) -> SuspectedSince:
+        return cls(acknowledged, _time(on_record_since))
 
 
 def _time(ms: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+
+
+def since_ms(time: datetime.datetime | float) -> int:
+    """A time as the C ABI has it. Rounded down: what was acknowledged in that millisecond counts."""
+    if isinstance(time, datetime.datetime):
+        if time.tzinfo is None:
+            raise InvalidArgumentError(
+                "a time without a time zone may be anybody's: give one, as datetime.timezone.utc", kind="invalid_argument"
+            )
+        time = time.timestamp()
+    if isinstance(time, bool) or not isinstance(time, (int, float)):
+        raise TypeError(f"a time is a datetime or seconds since 1970, not {type(time).__name__}")
+    if not math.isfinite(time) or abs(time) > 1e12:
+        raise InvalidArgumentError(f"a time is a finite number of seconds since 1970, not {time}", kind="invalid_argument")
+    return math.floor(time * 1000)
 
 
 def resolution_of(name: str) -> int:

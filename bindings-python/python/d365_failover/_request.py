@@ -13,6 +13,7 @@ from ._types import GUARDED_CREATE, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
+    from ._ledger import LedgerEntry
     from ._types import RawRequest
 
 HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -35,6 +36,7 @@ def build(
     *,
     guarded_create: bool = False,
     upsert: bool = False,
+    tag: str | None = None,
     streaming: bool = False,
 ) -> RawRequest:
     """`source` is what `content` is read from, where it is read while it is sent."""
@@ -56,7 +58,15 @@ def build(
         url = with_params(url, params)
     timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
-    return (method, url, pairs, body, timeout_ms, _class(operation), flags)
+    return (method, url, pairs, body, timeout_ms, _class(operation), flags, tag, None)
+
+
+def verifying(write: LedgerEntry | int, headers: HeaderTypes | None, timeout: float | None) -> RawRequest:
+    """The request that asks what became of a write; method and URL are the library's."""
+    ledger_id = write if isinstance(write, int) else write.id
+    pairs = [] if headers is None else header_pairs(headers)
+    timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
+    return ("GET", "", pairs, None, timeout_ms, 0, 0, None, ledger_id)
 
 
 def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:

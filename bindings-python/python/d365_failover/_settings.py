@@ -52,7 +52,9 @@ class _Settings(TypedDict, total=False):
     """Repeats at one endpoint as a share of recent calls, at least 10 a second. 0 to 1. 0.2."""
     replication_window: float | None
     """Seconds before and after a switch for which rows may be missing at the new endpoint: for so long acknowledged
-    writes are suspects. 0 to 86400; 0: none. 300."""
+    writes are suspects. 0 to 86400; 0: none. 900."""
+    ledger_entries: int | None
+    """How many acknowledged writes are on record, and as many of those to verify. 1 to 10000000. 100000."""
     update_guard: bool | None
     """Whether for that time after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a fragment of a
     row that has not arrived yet. True. See `upsert` of `request`."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import TypeAlias
 
 RawRequest: TypeAlias = tuple[
-    str, str, list[tuple[str, str]], "bytes | tuple[int, bool] | None", "int | None", int, int
+    str,
+    str,
+    list[tuple[str, str]],
+    "bytes | tuple[int, bool] | None",
+    "int | None",
+    int,
+    int,
+    "str | None",
+    "int | None",
 ]
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
-flags"""
+flags, tag, the write that it asks about"""
 
 STREAMING, GUARDED_CREATE, UPSERT = 1, 2, 4
 """Flags of a request. The first: its response's body is read by and by."""
@@ -34,6 +42,10 @@ RawLedgerEntry: TypeAlias = tuple[
     "str | None",
     "int | None",
     "str | None",
+    "str | None",
+    "str | None",
+    "int | None",
+    bool,
 ]
 """id, method, url, operation, effect, whether it is a suspect, resolution, role, epoch, attempts, started in ms,
-ended in ms, URL of the row, length of the body, its SHA-256"""
+ended in ms, URL of the row, length of the body, its SHA-256, tag, what was found, when in ms, whether that is final"""

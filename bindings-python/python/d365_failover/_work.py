@@ -315,4 +315,5 @@ def _known(outcome: Answer | NativeFailure, is_cancelled: bool) -> FailoverError
         switched=error.switched,
         attempts=error.attempts,
         ledger_id=error.ledger_id,
+        tag=error.tag,
     )

@@ -15,6 +15,7 @@ use super::flights::Flight;
 use super::guarded::guarded;
 use super::message::message;
 use super::reading::Reading;
+use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
 use crate::body::{Taken, lock};
 use crate::decide::backoff::{backoff, throttled};
@@ -157,7 +158,7 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
-        let ledger_id = client.begin_write(&request, class.operation, target.foreign().is_some());
+        let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
         Ok(Call {
             client,
             request,
@@ -275,8 +276,7 @@ impl<'a> Call<'a> {
             // 6. Again, where calls go by now.
             let next = self.client.place_to_go(self.deadline).await;
             if let Some(last) = self.attempts.last() {
-                self.client
-                    .retried(last, &self.request.method, place, next, fault);
+                self.client.retried(last, &self.request, place, next, fault);
             }
             place = next;
         }
@@ -348,7 +348,7 @@ impl<'a> Call<'a> {
         if let Some(last) = self.attempts.last()
             && Instant::now() + pause < self.deadline
         {
-            self.client.throttled(last, &self.request.method, pause);
+            self.client.throttled(last, &self.request, pause);
         }
         self.pause(pause).await
     }
@@ -520,10 +520,18 @@ impl<'a> Call<'a> {
             Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
         };
         if let Some(id) = self.on_record.take() {
-            let method = &self.request.method;
-            let count = self.attempts.len();
-            self.client
-                .end_write(id, method, effect, count, writes.next_back(), answer);
+            let leaves_one = leaves_one_behind(&self.class, writes.clone());
+            let ended = Ended {
+                method: &self.request.method,
+                tag: self.request.tag.as_deref(),
+                effect,
+                attempts: self.attempts.len(),
+                // The row that was found is that of the attempt in doubt.
+                may_come_late: !self.was_found && leaves_one,
+                last: writes.next_back(),
+                answer,
+            };
+            self.client.end_write(id, &ended);
         }
         effect
     }
@@ -610,6 +618,7 @@ impl<'a> Call<'a> {
                 effect,
                 switched,
                 ledger_id: self.ledger_id,
+                tag: self.request.tag.clone(),
                 attempts: std::mem::take(&mut self.attempts),
                 response,
             },

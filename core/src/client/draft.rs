@@ -225,7 +225,7 @@ impl Inner {
             && self
                 .board()
                 .caution
-                .has_switched_within(settings.replication_window, std::time::Instant::now())
+                .has_changed_within(settings.replication_window, std::time::Instant::now())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use http::Method;
 use tokio::time::{Instant, timeout_at};
 
 use super::safe::Question;
@@ -19,7 +18,7 @@ use crate::resource::settled::{Awaited, pair, settled};
 use crate::settings::LONGEST_WAIT;
 use crate::{
     Attempt, Cause, Decision, Effect, Error, ErrorKind, Event, Fault, FaultKind, ItemKind, Level,
-    Organization, Preset, Probed, Role,
+    Organization, Preset, Probed, Request, Role,
 };
 
 /// The switchboard, and what is under way to change it.
@@ -269,7 +268,7 @@ impl Inner {
     /// acknowledged of late may be missing at the other.
     pub(super) fn left(&self, from: Place) {
         self.transport.leave(&self.organization.origins(from.role));
-        self.log(Level::Warn, || {
+        self.log(Level::Info, || {
             format!(
                 "switched from the {} to the {}",
                 from.role.name(),
@@ -301,13 +300,14 @@ impl Inner {
     pub(super) fn retried(
         &self,
         last: &Attempt,
-        method: &Method,
+        request: &Request,
         from: Place,
         to: Place,
         fault: &Fault,
     ) {
         self.outlet.tell(ItemKind::CallRetried, || Event {
-            method: Some(method.to_string()),
+            tag: request.tag.as_deref().map(str::to_owned),
+            method: Some(request.method.to_string()),
             url: Some(last.shown_url()),
             ..self.event(
                 ItemKind::CallRetried,
@@ -318,7 +318,7 @@ impl Inner {
         });
     }
 
-    pub(super) fn throttled(&self, last: &Attempt, method: &Method, pause: Duration) {
+    pub(super) fn throttled(&self, last: &Attempt, request: &Request, pause: Duration) {
         self.outlet.tell(ItemKind::Throttled, || {
             let message = format!(
                 "the service asks for less: a call waits for {} ms",
@@ -326,7 +326,8 @@ impl Inner {
             );
             Event {
                 retry_after: Some(pause),
-                method: Some(method.to_string()),
+                tag: request.tag.as_deref().map(str::to_owned),
+                method: Some(request.method.to_string()),
                 url: Some(last.shown_url()),
                 fault_kind: Some(FaultKind::Throttled),
                 reason: FaultKind::Throttled.name(),
@@ -370,6 +371,7 @@ impl Inner {
                     effect: Effect::None,
                     switched: false,
                     ledger_id: None,
+                    tag: None,
                     attempts: Vec::new(),
                     response: None,
                 },

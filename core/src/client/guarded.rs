@@ -38,6 +38,7 @@ pub(super) fn guarded(request: &Request) -> Result<(Request, Class, bool), Error
         operation: Operation::Guarded,
         is_compound: false,
         guard: Some(created.guard),
+        deletes: None,
     };
     Ok((guarded, class, is_ours))
 }

@@ -14,13 +14,15 @@ mod reading;
 mod record;
 mod safe;
 mod time;
+mod verify;
 mod watch;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::HeaderValue;
 use tokio::task::yield_now;
@@ -45,8 +47,8 @@ use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, LedgerEntry, LedgerSelection, Organization, Request,
-    Resolution, Response, Role, Settings, Target, fork,
+    AutoSwitch, Error, ErrorKind, FaultKind, LedgerEntry, LedgerSelection, Level, Organization,
+    Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -76,6 +78,9 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.0.flights.close();
         self.0.flights.cancel_all();
+        if self.0.check_is_own_process().is_ok() {
+            self.0.tell_what_is_left();
+        }
         self.0.close_threads();
     }
 }
@@ -96,6 +101,8 @@ struct Inner {
     board: Mutex<Board>,
     flights: Arc<Flights>,
     ledger: Ledger,
+    /// Whether the log says how many suspects there were when the client was closed.
+    told_suspects: AtomicBool,
     gate: Gate,
     budget: Mutex<Budget>,
     chance: Chance,
@@ -165,7 +172,8 @@ impl Client {
             threads: Threads::new("d365-app", MOST_THREADS),
             outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
             flights: Arc::default(),
-            ledger: Ledger::new(settings.replication_window),
+            ledger: Ledger::new(settings.replication_window, settings.ledger_entries),
+            told_suspects: AtomicBool::new(false),
             gate: Gate::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),
@@ -233,7 +241,7 @@ impl Client {
         self.inner.check_is_usable()?;
         self.inner.check_may_call()?;
         self.inner.outlet.check_can_complete()?;
-        let target = self.inner.organization.locate(&request.url)?;
+        self.inner.check_request(request)?;
         // Before there is a completion, because one that was made is given.
         let task = self.inner.engine.reserve();
         let task = task.map_err(|error| local("no thread to submit to", &error))?;
@@ -251,14 +259,8 @@ impl Client {
             .needs_its_thread(&request)
             .then(|| Desk::away(&self.inner.threads));
         self.inner.engine.run(task, async move {
-            let result = {
-                let flight = &completion.flight;
-                let call = Call::new(&completion.inner, &request, target, desk.as_ref(), flight);
-                match call {
-                    Ok(call) => call.run(&cancelled).await,
-                    Err(error) => Err(error),
-                }
-            };
+            let (inner, flight) = (&completion.inner, &completion.flight);
+            let result = inner.run(&request, desk.as_ref(), flight, &cancelled).await;
             if let Some(desk) = &desk {
                 desk.close().await;
             }
@@ -346,7 +348,8 @@ impl Client {
     }
 
     /// The writes on record, the oldest first: those in flight, those in doubt until they are
-    /// resolved, and those acknowledged within the setting `replication_window` (at most 100 000).
+    /// resolved, and those acknowledged within the setting `replication_window` (at most as many as
+    /// `ledger_entries` says).
     /// Does no I/O. Works after [`shutdown`](Client::shutdown).
     ///
     /// # Errors
@@ -354,6 +357,49 @@ impl Client {
     pub fn ledger(&self, selection: LedgerSelection) -> Result<Vec<LedgerEntry>, Error> {
         self.inner.check_is_own_process()?;
         Ok(self.inner.ledger.list(selection, std::time::Instant::now()))
+    }
+
+    /// Asks the active endpoint what became of the write `id`, by a read of its row. What is found
+    /// is kept in the entry; to [`resolve`](Client::resolve) it stays the application's.
+    ///
+    /// A create is proved by its row, a delete by the row's absence, an update by the version that
+    /// its answer named. All else is [`Verified::Unverifiable`](crate::Verified), and nothing is
+    /// sent: a `$batch`, an action, an upload, a SOAP `Execute`, an update in doubt. `missing` is
+    /// final only when the setting `replication_window` has passed since the write ended.
+    ///
+    /// The read has the provider's token, else the `Authorization` that the application sent last to
+    /// that endpoint. To set other headers, or a timeout, send a [`Request::verify`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAvailable`] for a number that is not on record, or in flight. As
+    /// [`send`](Client::send), and [`ErrorKind::Call`] for an answer that says neither that the row
+    /// is there nor that it is not: 401, 403, 404 of a front end, 5xx. Then the entry stays as it is.
+    pub fn verify(&self, id: u64) -> Result<Verification, Error> {
+        let response = self.send(&Request::verify(id))?;
+        response.verification().ok_or_else(|| {
+            let message = "a write was verified without a verdict: a defect of this library";
+            Error::new(ErrorKind::Internal, message)
+        })
+    }
+
+    /// Writes acknowledged at `time` or later may be lost, whatever endpoint is active: a failover
+    /// behind one URL, whose operator names the time up to which data was kept. They are suspects
+    /// from now on, as after a switch, with those in flight once they are acknowledged;
+    /// `DataLossSuspected` is raised with the reason `suspect_since`, and `update_guard` holds for
+    /// `replication_window`. Sends nothing. Works after [`shutdown`](Client::shutdown).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a time in the future; [`ErrorKind::Forked`].
+    pub fn suspect_since(&self, time: SystemTime) -> Result<SuspectedSince, Error> {
+        self.inner.check_is_own_process()?;
+        self.inner.suspect_since(time)
+    }
+
+    /// How many acknowledged writes went from the record before `replication_window` was over and
+    /// before they were verified or resolved, because there were more than `ledger_entries`.
+    #[must_use]
+    pub fn ledger_evicted(&self) -> u64 {
+        self.inner.ledger.evicted()
     }
 
     /// Records what the application has found out about a suspect, which is none then any more.
@@ -387,6 +433,7 @@ impl Client {
             // What is cancelled ends at once, unless a check function holds its thread.
             self.inner.flights.wait(timeout.min(CHECK_INTERVAL * 10));
         }
+        self.inner.tell_what_is_left();
         self.inner.close_threads();
         Ok(())
     }
@@ -401,10 +448,48 @@ impl Inner {
         cancel: &Cancel,
     ) -> Result<Response, Error> {
         let flight = self.flights.enter()?;
+        self.run(request, desk, &flight, cancel).await
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        request: &Request,
+        desk: Option<&Desk>,
+        flight: &Flight,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        if let Some(id) = request.verifies {
+            // Apart, so that it does not make other calls larger.
+            return Box::pin(self.verify(id, request, desk, flight, cancel)).await;
+        }
         let target = self.organization.locate(&request.url)?;
-        Call::new(self, request, target, desk, &flight)?
+        Call::new(self, request, target, desk, flight)?
             .run(cancel)
             .await
+    }
+
+    /// What is wrong with a request can be said before it is sent.
+    fn check_request(&self, request: &Request) -> Result<(), Error> {
+        match request.verifies {
+            Some(id) => self.ledger.question(id).map(drop),
+            None => self.organization.locate(&request.url).map(drop),
+        }
+    }
+
+    /// Says, once, how many writes nobody has verified when the client is closed.
+    fn tell_what_is_left(&self) {
+        if self.told_suspects.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let count = self.ledger.count_suspects(std::time::Instant::now());
+        if count > 0 {
+            self.log(Level::Warn, || {
+                format!(
+                    "the client is closed with {count} writes that are to be verified and not \
+                     resolved"
+                )
+            });
+        }
     }
 
     /// Whether a call may have to run the application's code on the thread that sends it.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::call::Call;
+use super::record::{Ended, leaves_one_behind};
 use crate::body::lock;
 use crate::decide::switchboard::Place;
 use crate::evidence::Evidence;
@@ -70,6 +71,7 @@ impl Call<'_> {
             told: OnceLock::new(),
             on_record: self.on_record.take(),
             method: self.request.method.clone(),
+            tag: self.request.tag.clone(),
             class: self.class.clone(),
             is_foreign: self.target.foreign().is_some(),
             head: head.clone(),
@@ -87,6 +89,7 @@ pub(super) struct Streamed {
     told: OnceLock<Told>,
     on_record: Option<u64>,
     method: Method,
+    tag: Option<Arc<str>>,
     class: Class,
     is_foreign: bool,
     head: Parts,
@@ -127,10 +130,16 @@ impl Streamed {
             let effect = Effect::of_call(self.class.operation, self.class.is_compound, &attempts);
             if let Some(id) = self.on_record {
                 let answer = (self.head.clone(), Bytes::new());
-                let count = attempts.len();
-                let last = attempts.last();
-                self.client
-                    .end_write(id, &self.method, effect, count, last, Some(&answer));
+                let ended = Ended {
+                    method: &self.method,
+                    tag: self.tag.as_deref(),
+                    effect,
+                    attempts: attempts.len(),
+                    may_come_late: leaves_one_behind(&self.class, attempts.iter()),
+                    last: attempts.last(),
+                    answer: Some(&answer),
+                };
+                self.client.end_write(id, &ended);
             }
             if let Some(fault) = fault {
                 self.report(fault);

@@ -31,6 +31,7 @@ struct Shared {
     effect: Effect,
     switched: bool,
     ledger_id: Option<u64>,
+    tag: Option<Arc<str>>,
     attempts: Vec<Attempt>,
     /// Of a request that holds several.
     streamed: Option<Streamed>,
@@ -81,6 +82,7 @@ impl Reading {
             effect: response.effect,
             switched: response.switched,
             ledger_id: response.ledger_id,
+            tag: request.tag.clone(),
             attempts: response.attempts.clone(),
             streamed,
         }))
@@ -258,6 +260,7 @@ impl Shared {
                 effect,
                 switched: self.switched,
                 ledger_id: self.ledger_id,
+                tag: self.tag.clone(),
                 attempts,
                 response: None,
             },

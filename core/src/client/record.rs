@@ -3,35 +3,66 @@
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use http::header::{ETAG, LOCATION};
 use http::response::Parts;
 use http::{HeaderName, Method};
 use ring::digest::{SHA256, digest};
+use url::Url;
 
 use super::Inner;
 use crate::body::Body;
+use crate::decide::suspects::may_come_late;
 use crate::decide::switchboard::Place;
-use crate::resource::ledger::{Outcome, Suspects};
-use crate::{Attempt, Effect, Event, ItemKind, LedgerEntry, Operation, Request};
+use crate::decide::verify::{Proof, version_in};
+use crate::operation::Class;
+use crate::resource::ledger::{Outcome, Suspected, Suspects};
+use crate::{
+    Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerEntry, Level, Operation, Request,
+    SuspectedSince,
+};
+
+/// Reasons of `DataLossSuspected`.
+const SWITCHED: &str = "switched";
+const REPEATED: &str = "repeated";
+const SUSPECT_SINCE: &str = "suspect_since";
 
 const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
+
+/// How a write ended, for the record.
+pub(super) struct Ended<'a> {
+    pub(super) method: &'a Method,
+    pub(super) tag: Option<&'a str>,
+    pub(super) effect: Effect,
+    pub(super) attempts: usize,
+    /// An earlier attempt may still be executed.
+    pub(super) may_come_late: bool,
+    pub(super) last: Option<&'a Attempt>,
+    pub(super) answer: Option<&'a (Parts, Bytes)>,
+}
 
 impl Inner {
     /// Puts a write on record before it is sent. `None` for a read.
     pub(super) fn begin_write(
         &self,
         request: &Request,
-        operation: Operation,
+        class: &Class,
         is_foreign: bool,
     ) -> Option<u64> {
-        if operation == Operation::Read {
+        if class.operation == Operation::Read {
             return None;
         }
         let (body_length, body_digest) = match &request.body {
             Body::Bytes(bytes) => (Some(bytes.len() as u64), sha_256(bytes)),
             Body::Reader(reader) => (reader.length, None),
         };
-        Some(self.ledger.begin(LedgerEntry {
+        let proof = if is_foreign {
+            Proof::Nothing
+        } else {
+            Proof::of_request(&request.method, &request.url, &request.headers, class)
+        };
+        let entry = LedgerEntry {
             id: 0,
+            tag: request.tag.as_deref().map(str::to_owned),
             method: request.method.to_string(),
             // What other hosts take in their queries may be a credential.
             url: if is_foreign {
@@ -39,7 +70,7 @@ impl Inner {
             } else {
                 request.url.clone()
             },
-            operation,
+            operation: class.operation,
             body_length,
             body_digest,
             started: SystemTime::now(),
@@ -50,87 +81,170 @@ impl Inner {
             effect: None,
             is_suspect: false,
             row_url: None,
+            verification: None,
             resolution: None,
-        }))
+        };
+        Some(self.ledger.begin(entry, proof))
     }
 
-    /// A write has ended. Tells of it when it is in doubt, and when it was acknowledged by an
-    /// endpoint that was left meanwhile.
-    pub(super) fn end_write(
-        &self,
-        id: u64,
-        method: &Method,
-        effect: Effect,
-        attempts: usize,
-        last: Option<&Attempt>,
-        answer: Option<&(Parts, Bytes)>,
-    ) {
-        let row_url = answer.and_then(|(head, _)| {
-            let value = head.headers.get(ROW_URL)?.to_str().ok()?;
-            Some(value.to_owned())
-        });
-        let now = self.place();
+    /// A write has ended. Tells of it when it is in doubt, and when it is to be verified although it
+    /// was acknowledged.
+    pub(super) fn end_write(&self, id: u64, ended: &Ended<'_>) {
+        let (last, now) = (ended.last, self.place());
+        let executed = ended.answer.filter(|_| ended.effect == Effect::Executed);
         let outcome = Outcome {
-            effect,
+            effect: ended.effect,
             url: last.map(|last| last.url_on_record().to_owned()),
             role: last.and_then(|last| last.role),
             epoch: last.map_or(now.epoch, |last| last.epoch),
-            attempts,
-            row_url,
+            attempts: ended.attempts,
+            row_url: ended.answer.and_then(|(head, _)| self.row_url(head, last?)),
+            version: executed.and_then(|(head, body)| version_of(head, body)),
+            may_come_late: ended.may_come_late,
         };
-        let is_late = self
-            .ledger
-            .end(id, outcome, Instant::now(), SystemTime::now());
-        if is_late {
-            self.tell_suspects(Suspects {
+        let (at, time) = (Instant::now(), SystemTime::now());
+        if let Some(suspected) = self.ledger.end(id, outcome, at, time) {
+            let suspects = Suspects {
                 in_doubt: 0,
                 acknowledged: 1,
-            });
-        }
-        if effect == Effect::Unknown {
-            self.outlet.tell(ItemKind::WriteInDoubt, || {
-                let fault = last.and_then(|last| last.fault.as_ref());
-                let reason = fault.map_or("", |fault| fault.kind.name());
-                let url = last.map_or(String::new(), Attempt::shown_url);
-                let message = format!(
-                    "the write {id} to {url} is in doubt after: {reason}; look whether it was \
-                     executed, then resolve it"
-                );
-                Event {
-                    ledger_id: Some(id),
-                    method: Some(method.to_string()),
-                    fault_kind: fault.map(|fault| fault.kind),
-                    reason,
-                    url: last.map(Attempt::shown_url),
-                    ..Event::new(ItemKind::WriteInDoubt, now.epoch, message)
+            };
+            match suspected {
+                Suspected::Late => self.tell_suspects(suspects, SWITCHED, String::new()),
+                Suspected::Repeated => {
+                    let more = format!(": the write {id} was executed after an attempt in doubt");
+                    self.tell_suspects(suspects, REPEATED, more);
                 }
+            }
+        }
+        if let Some(evicted) = self.ledger.evicted_to_tell() {
+            self.log(Level::Warn, || {
+                format!(
+                    "{evicted} acknowledged writes so far have left the record before \
+                     replication_window was over, and nobody has verified them: raise \
+                     ledger_entries"
+                )
             });
         }
+        if ended.effect == Effect::Unknown {
+            self.tell_doubt(id, ended, now.epoch);
+        }
+    }
+
+    fn tell_doubt(&self, id: u64, ended: &Ended<'_>, epoch: u64) {
+        let last = ended.last;
+        let fault = last.and_then(|last| last.fault.as_ref());
+        let reason = fault.map_or("", |fault| fault.kind.name());
+        let message = || {
+            let url = last.map_or(String::new(), Attempt::shown_url);
+            let tag = ended.tag.map_or(String::new(), |tag| format!(" ({tag})"));
+            format!(
+                "the write {id}{tag} to {url} is in doubt after: {reason}; look whether it was \
+                 executed, then resolve it"
+            )
+        };
+        self.log(Level::Warn, message);
+        self.outlet.tell(ItemKind::WriteInDoubt, || Event {
+            ledger_id: Some(id),
+            tag: ended.tag.map(str::to_owned),
+            method: Some(ended.method.to_string()),
+            fault_kind: fault.map(|fault| fault.kind),
+            reason,
+            url: last.map(Attempt::shown_url),
+            ..Event::new(ItemKind::WriteInDoubt, epoch, message())
+        });
     }
 
     /// The endpoint `from` was left: what it has acknowledged of late may be missing at the other.
     pub(super) fn suspect(&self, from: Place) {
         let suspects = self.ledger.suspect(from.role, from.epoch, Instant::now());
         if suspects != Suspects::default() {
-            self.tell_suspects(suspects);
+            self.tell_suspects(suspects, SWITCHED, String::new());
         }
     }
 
-    fn tell_suspects(&self, suspects: Suspects) {
-        self.outlet.tell(ItemKind::DataLossSuspected, || {
-            let message = format!(
-                "{} writes in doubt and {} that the endpoint left has acknowledged shortly before \
-                 are to be verified",
+    /// The application knows of a loss of data behind the active endpoint.
+    pub(super) fn suspect_since(&self, since: SystemTime) -> Result<SuspectedSince, Error> {
+        if since > SystemTime::now() {
+            let message = "nothing was acknowledged yet after a time in the future; name the time up \
+                           to which data was kept";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let now = Instant::now();
+        self.board().caution.has_lost(now);
+        let found = self.ledger.suspect_since(since, now);
+        let more = if found.on_record_since > since {
+            "; of what was acknowledged before that, not all is on record any more"
+        } else {
+            ""
+        };
+        let suspects = Suspects {
+            in_doubt: found.in_doubt,
+            acknowledged: found.acknowledged,
+        };
+        self.tell_suspects(suspects, SUSPECT_SINCE, more.to_owned());
+        Ok(found)
+    }
+
+    fn tell_suspects(&self, suspects: Suspects, reason: &'static str, more: String) {
+        let message = || {
+            format!(
+                "{} writes in doubt and {} that were acknowledged are to be verified{more}",
                 suspects.in_doubt, suspects.acknowledged
-            );
-            Event {
-                in_doubt: Some(suspects.in_doubt),
-                acknowledged: Some(suspects.acknowledged),
-                reason: "switched",
-                ..Event::new(ItemKind::DataLossSuspected, self.place().epoch, message)
-            }
+            )
+        };
+        self.log(Level::Warn, message);
+        self.outlet.tell(ItemKind::DataLossSuspected, || Event {
+            in_doubt: Some(suspects.in_doubt),
+            acknowledged: Some(suspects.acknowledged),
+            automatic: reason != SUSPECT_SINCE,
+            reason,
+            ..Event::new(ItemKind::DataLossSuspected, self.place().epoch, message())
         });
     }
+
+    /// The row that an answer names, so that it can be followed from here: by a URL of the pair.
+    fn row_url(&self, head: &Parts, last: &Attempt) -> Option<String> {
+        let names_a_row = head.status.is_success();
+        let location = head.headers.get(LOCATION).filter(|_| names_a_row);
+        let named = head.headers.get(ROW_URL).or(location)?.to_str().ok()?;
+        let role = last.role?;
+        if Url::parse(named).is_ok() && self.is_of_the_pair(named) {
+            return Some(named.to_owned());
+        }
+        let url = Url::parse(&last.url).ok()?.join(named).ok()?;
+        if self.is_of_the_pair(url.as_str()) {
+            return Some(url.into());
+        }
+        // The name of a host behind a gateway: there the service has the same root.
+        let (path, base) = (url.path(), self.organization.url(role));
+        let lower = path.to_ascii_lowercase();
+        let root = ["/api/data/", "/xrmservices/"].into_iter();
+        let root = root.filter_map(|root| lower.find(root)).min().unwrap_or(0);
+        Some(format!("{base}{}", &path[root..]))
+    }
+
+    fn is_of_the_pair(&self, url: &str) -> bool {
+        let target = self.organization.locate(url);
+        target.is_ok_and(|target| target.foreign().is_none())
+    }
+}
+
+/// Whether one of these attempts of a write that was executed may still be executed.
+pub(super) fn leaves_one_behind<'a>(
+    class: &Class,
+    attempts: impl Iterator<Item = &'a Attempt> + Clone,
+) -> bool {
+    let effects = attempts.map(|attempt| {
+        let effect = Effect::of_call(class.operation, class.is_compound, [attempt]);
+        (attempt.role, effect)
+    });
+    may_come_late(class.operation, effects)
+}
+
+/// The row's version after a write, where its answer tells it.
+fn version_of(head: &Parts, body: &[u8]) -> Option<String> {
+    let etag = head.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+    etag.map(str::to_owned).or_else(|| version_in(body))
 }
 
 fn sha_256(body: &[u8]) -> Option<[u8; 32]> {

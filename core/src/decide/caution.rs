@@ -61,6 +61,8 @@ pub(crate) struct Caution {
     hold_down: Duration,
     off: RulesOff,
     switched: Option<Instant>,
+    /// The last change of what the active endpoint has: a switch, or one behind its URL.
+    changed: Option<Instant>,
     refused: Option<(Place, Instant, Stay)>,
     looked: Option<(Place, Instant, Stay)>,
 }
@@ -71,6 +73,7 @@ impl Caution {
             hold_down,
             off,
             switched: None,
+            changed: None,
             refused: None,
             looked: None,
         }
@@ -128,11 +131,17 @@ impl Caution {
     /// A switch was made, by whomever.
     pub(crate) fn switched(&mut self, now: Instant) {
         self.switched = Some(now);
+        self.changed = Some(now);
     }
 
-    /// Whether the last switch is not longer ago than this.
-    pub(crate) fn has_switched_within(&self, time: Duration, now: Instant) -> bool {
-        self.switched.is_some_and(|since| within(since, time, now))
+    /// Behind the active endpoint there is another side now, says the application.
+    pub(crate) fn has_lost(&mut self, now: Instant) {
+        self.changed = Some(now);
+    }
+
+    /// Whether it is not longer ago than this that the active endpoint may lack rows.
+    pub(crate) fn has_changed_within(&self, time: Duration, now: Instant) -> bool {
+        self.changed.is_some_and(|since| within(since, time, now))
     }
 }
 

@@ -7,5 +7,7 @@ pub(crate) mod caution;
 pub(crate) mod ramp;
 pub(crate) mod redirect;
 pub(crate) mod resend;
+pub(crate) mod suspects;
 pub(crate) mod switchboard;
+pub(crate) mod verify;
 pub(crate) mod watch;

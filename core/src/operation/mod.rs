@@ -24,6 +24,8 @@ pub(crate) struct Class {
     /// How a guarded write is guarded, and by which row that can be looked up. A guarded write
     /// without one: a repeat fails, and nothing tells what of.
     pub(crate) guard: Option<Guard>,
+    /// The row that a SOAP message deletes.
+    pub(crate) deletes: Option<Row>,
 }
 
 /// What makes the service refuse a repeat.
@@ -58,6 +60,7 @@ impl Class {
             operation,
             is_compound: false,
             guard: None,
+            deletes: None,
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) fn classify(headers: &HeaderMap, body: Option<&[u8]>) -> Class {
         Class {
             operation: Operation::Unsafe,
             guard: None,
+            deletes: None,
             ..class
         }
     }
@@ -66,15 +67,25 @@ fn class(request: &SoapRequest) -> Class {
     };
     match repeat(request) {
         Repeat::Read => Class::of(Operation::Read),
-        Repeat::Idempotent => Class::of(Operation::Idempotent),
+        Repeat::Idempotent => Class {
+            deletes: (request.operation.as_deref() == Some("Delete"))
+                .then(row)
+                .flatten(),
+            ..Class::of(Operation::Idempotent)
+        },
         Repeat::Fails => Class::guarded(None),
         Repeat::Create => match row() {
             Some(row) => Class::guarded(Some(Guard::Created(row))),
             None => Class::of(Operation::Unsafe),
         },
-        Repeat::Change => match request.request.concurrency.as_deref() {
-            Some("IfRowVersionMatches") => Class::guarded(row().map(Guard::Version)),
-            _ => Class::of(Operation::Idempotent),
+        Repeat::Change => Class {
+            deletes: (request.message_name() == Some("Delete"))
+                .then(row)
+                .flatten(),
+            ..match request.request.concurrency.as_deref() {
+                Some("IfRowVersionMatches") => Class::guarded(row().map(Guard::Version)),
+                _ => Class::of(Operation::Idempotent),
+            }
         },
         Repeat::Unsafe => Class::of(Operation::Unsafe),
         Repeat::Compound => Class::compound(),
@@ -143,6 +154,9 @@ fn has_told_enough(request: &SoapRequest) -> bool {
         _ if request.has_ended => true,
         None => false,
         Some("Create") => request.entity.logical_name.is_some(),
+        Some("Delete") if !request.is_discovery => {
+            request.entity.logical_name.is_some() && request.entity.id.is_some()
+        }
         Some("Execute") if !request.is_discovery => {
             let executed = &request.request;
             let typed = executed.typed_name().map(repeat_of_message);

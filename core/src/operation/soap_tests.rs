@@ -91,6 +91,8 @@ fn soap_operations() {
                 operation: expected,
                 is_compound: false,
                 guard: guard.clone(),
+                // A test of its own.
+                deletes: got.deletes.clone(),
             };
             assert_eq!(got, expected, "{body}");
             let marked = format!("\u{FEFF}{body}");
@@ -283,4 +285,40 @@ fn discovery_reads() {
     let body = message(&request).replace(SERVICES, DISCOVERY);
     let class = class_of("POST", "/XRMServices/2011/Discovery.svc", &[], &body);
     assert_eq!(class, Class::of(Read));
+}
+
+#[test]
+fn the_row_that_a_message_deletes_is_known() {
+    let row = Some(Row::Soap {
+        logical_name: "account".to_owned(),
+        id: ID.parse().unwrap(),
+    });
+    let plain = operation(
+        "Delete",
+        &format!("<entityName>account</entityName><id>{ID}</id>"),
+    );
+    let target = format!(
+        "<a:Parameters><a:KeyValuePairOfstringanyType><b:key>Target</b:key><b:value \
+         i:type=\"a:EntityReference\"><a:Id>{ID}</a:Id><a:LogicalName>account</a:LogicalName>\
+         </b:value></a:KeyValuePairOfstringanyType></a:Parameters>"
+    );
+    let executed = |name: &str| {
+        operation(
+            "Execute",
+            &format!(
+                "<request i:type=\"a:{name}Request\">{target}<a:RequestName>{name}\
+                 </a:RequestName></request>"
+            ),
+        )
+    };
+    let table = [
+        (plain, row.clone()),
+        (executed("Delete"), row),
+        (executed("Update"), None),
+        (operation("Delete", ""), None),
+    ];
+    for (body, expected) in table {
+        let class = class_of("POST", SOAP_URL, &[], &message(&body));
+        assert_eq!(class.deletes, expected, "{body}");
+    }
 }

@@ -74,6 +74,7 @@ fn the_web_api() {
             operation: *operation,
             is_compound: false,
             guard: guard.clone(),
+            deletes: None,
         };
         let what = format!("{method} {url} {list:?}");
         assert_eq!(class_of(method, url, list, ""), expected, "{what}");

@@ -11,8 +11,7 @@ pub(crate) const OVERRIDES: [&str; 2] = ["x-http-method", "x-http-method-overrid
 /// The class of a request whose path names neither a batch nor a SOAP service.
 pub(super) fn classify(method: &Method, url: &str, headers: &HeaderMap) -> Class {
     let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
-    let overrides = OVERRIDES.into_iter().flat_map(values);
-    let Some(method) = effective_method(method.as_str().as_bytes(), path(url), overrides) else {
+    let Some(method) = written_as(method, url, headers) else {
         return Class::of(Operation::Unsafe);
     };
     if method == b"POST" {
@@ -25,6 +24,17 @@ pub(super) fn classify(method: &Method, url: &str, headers: &HeaderMap) -> Class
         Operation::Guarded => Class::guarded(row().map(Guard::Version)),
         other => Class::of(other),
     }
+}
+
+/// The method that a request stands for. `None`: it names several.
+pub(crate) fn written_as<'a>(
+    method: &'a Method,
+    url: &str,
+    headers: &'a HeaderMap,
+) -> Option<&'a [u8]> {
+    let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    let overrides = OVERRIDES.into_iter().flat_map(values);
+    effective_method(method.as_str().as_bytes(), path(url), overrides)
 }
 
 /// The conditions that a request names.
@@ -145,7 +155,7 @@ pub(crate) fn is_row(path: &str) -> bool {
 }
 
 /// The URL of the row that a request names, without query.
-fn row(url: &str) -> Option<&str> {
+pub(crate) fn row(url: &str) -> Option<&str> {
     Some(without_query(url)).filter(|url| is_row(url))
 }
 

@@ -4,33 +4,53 @@
 //! for the time in which a switch would put it in question, within a bound. What is in doubt stays
 //! until the application has resolved it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::body::lock;
-use crate::{Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role};
-
-/// How many acknowledged writes are kept; the oldest go first.
-const MOST_ACKNOWLEDGED: usize = 100_000;
+use crate::decide::verify::Proof;
+use crate::{
+    Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
+    Verification, Verified,
+};
 
 pub(crate) struct Ledger {
     /// How long before a switch an acknowledged write is in question.
     window: Duration,
+    /// How many acknowledged writes are kept; the oldest go first.
     most_acknowledged: usize,
+    opened: SystemTime,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     last_id: u64,
-    entries: BTreeMap<u64, LedgerEntry>,
+    entries: BTreeMap<u64, Record>,
     /// Acknowledged or resolved, by when.
     settled: VecDeque<(Instant, u64)>,
-    /// Acknowledged by an endpoint that was left, in the order of their ids: at most as many.
+    /// Executed, while an earlier attempt may still come late; by when.
+    repeated: VecDeque<(Instant, u64)>,
+    /// Acknowledged, and in question until they are resolved: at most as many.
     suspected: VecDeque<u64>,
     /// What was sent in an earlier epoch went to an endpoint that was left since.
     first_epoch: u64,
+    /// What was begun up to this number may have gone to a side that has lost writes.
+    lost_through: u64,
+    /// Acknowledged until then, and on record no more.
+    forgotten: Option<SystemTime>,
+    /// How many went because of the bound that nobody had verified.
+    evicted: u64,
+    told: u64,
+}
+
+struct Record {
+    entry: LedgerEntry,
+    proof: Proof,
 }
 
 /// How a write ended.
@@ -41,48 +61,71 @@ pub(crate) struct Outcome {
     pub(crate) epoch: u64,
     pub(crate) attempts: usize,
     pub(crate) row_url: Option<String>,
+    /// The row's version, where the answer names it.
+    pub(crate) version: Option<String>,
+    /// An earlier attempt may still be executed.
+    pub(crate) may_come_late: bool,
 }
 
-/// How many writes a switch puts in question.
+/// How many writes are in question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Suspects {
     pub(crate) in_doubt: u64,
     pub(crate) acknowledged: u64,
 }
 
+/// Why a write that was acknowledged is in question from its end on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspected {
+    /// By an endpoint that was left before, or one that has lost writes.
+    Late,
+    /// After an attempt in doubt.
+    Repeated,
+}
+
 impl Ledger {
-    pub(crate) fn new(window: Duration) -> Ledger {
+    pub(crate) fn new(window: Duration, most_acknowledged: usize) -> Ledger {
         Ledger {
             window,
-            most_acknowledged: MOST_ACKNOWLEDGED,
+            most_acknowledged,
+            opened: SystemTime::now(),
             state: Mutex::default(),
         }
     }
 
     /// Puts a write on record that is about to be sent. `entry.id` is given here.
-    pub(crate) fn begin(&self, mut entry: LedgerEntry) -> u64 {
+    pub(crate) fn begin(&self, mut entry: LedgerEntry, proof: Proof) -> u64 {
         let mut state = lock(&self.state);
         state.last_id += 1;
         entry.id = state.last_id;
-        state.entries.insert(entry.id, entry);
+        state.entries.insert(entry.id, Record { entry, proof });
         state.last_id
     }
 
-    /// The write has ended. Tells whether it was acknowledged by an endpoint that was left before.
-    pub(crate) fn end(&self, id: u64, outcome: Outcome, now: Instant, time: SystemTime) -> bool {
+    /// The write has ended. Tells why it is in question, if it is although it was executed.
+    pub(crate) fn end(
+        &self,
+        id: u64,
+        outcome: Outcome,
+        now: Instant,
+        time: SystemTime,
+    ) -> Option<Suspected> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        state.evict(now, self.window, self.most_acknowledged);
+        self.evict(state, now);
         if outcome.effect == Effect::NotExecuted {
             state.entries.remove(&id);
-            return false;
+            return None;
         }
-        let is_late = outcome.effect == Effect::Executed
-            && outcome.role.is_some()
-            && outcome.epoch < state.first_epoch;
-        let Some(entry) = state.entries.get_mut(&id) else {
-            return false;
-        };
+        let is_executed = outcome.effect == Effect::Executed && outcome.role.is_some();
+        let is_late =
+            is_executed && (outcome.epoch < state.first_epoch || id <= state.lost_through);
+        let is_repeated = is_executed && outcome.may_come_late && !self.window.is_zero();
+        let Record { entry, proof } = state.entries.get_mut(&id)?;
+        if outcome.effect == Effect::Executed {
+            let known = std::mem::replace(proof, Proof::Nothing);
+            *proof = known.when_executed(outcome.row_url.as_deref(), outcome.version.as_deref());
+        }
         entry.ended = Some(time);
         entry.effect = Some(outcome.effect);
         entry.role = outcome.role;
@@ -92,275 +135,196 @@ impl Ledger {
         if let Some(url) = outcome.url {
             entry.url = url;
         }
-        entry.is_suspect = outcome.effect == Effect::Unknown || is_late;
+        entry.is_suspect = outcome.effect == Effect::Unknown || is_late || is_repeated;
         if is_late {
             state.suspected.push_back(id);
-        } else if !entry.is_suspect {
+            return Some(Suspected::Late);
+        }
+        if is_repeated {
+            state.repeated.push_back((now, id));
+            return Some(Suspected::Repeated);
+        }
+        if outcome.effect == Effect::Executed {
             state.settled.push_back((now, id));
         }
-        is_late
+        None
     }
 
     /// The endpoint `from` was left in `epoch`. What it has acknowledged within the window is in
-    /// question from now on. Tells how much that is, and how much is in doubt in all.
+    /// question from now on. Tells how much that is, with what may still come late, and how much is
+    /// in doubt in all.
     pub(crate) fn suspect(&self, from: Role, epoch: u64, now: Instant) -> Suspects {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        state.evict(now, self.window, self.most_acknowledged);
+        self.evict(state, now);
         state.first_epoch = state.first_epoch.max(epoch + 1);
-        let (entries, suspected) = (&mut state.entries, &mut state.suspected);
-        let mut acknowledged = 0;
-        state.settled.retain(|(_, id)| match entries.get_mut(id) {
-            Some(entry) if entry.role == Some(from) && entry.resolution.is_none() => {
-                entry.is_suspect = true;
-                suspected.push_back(*id);
-                acknowledged += 1;
-                false
-            }
-            Some(_) => true,
-            None => false,
-        });
-        let in_doubt =
-            |entry: &&LedgerEntry| entry.is_suspect && entry.effect == Some(Effect::Unknown);
-        let in_doubt = state.entries.values().filter(in_doubt).count() as u64;
-        state.evict(now, self.window, self.most_acknowledged);
-        Suspects {
-            in_doubt,
+        let acknowledged = state.question(|entry| entry.role == Some(from));
+        let suspects = Suspects {
+            in_doubt: state.in_doubt(),
+            acknowledged: acknowledged + state.repeated.len() as u64,
+        };
+        self.evict(state, now);
+        suspects
+    }
+
+    /// What was acknowledged after `since` is in question from now on, at whichever endpoint; and
+    /// what is in flight, once it is.
+    pub(crate) fn suspect_since(&self, since: SystemTime, now: Instant) -> SuspectedSince {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        self.evict(state, now);
+        state.lost_through = state.last_id;
+        let acknowledged = state
+            .question(|entry| entry.role.is_some() && entry.ended.is_some_and(|at| at >= since));
+        let suspects = SuspectedSince {
             acknowledged,
-        }
+            in_doubt: state.in_doubt(),
+            on_record_since: state.forgotten.unwrap_or(self.opened),
+        };
+        self.evict(state, now);
+        suspects
     }
 
     /// The entries, the oldest first.
     pub(crate) fn list(&self, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
         let mut state = lock(&self.state);
-        state.evict(now, self.window, self.most_acknowledged);
-        let entries = state.entries.values();
+        self.evict(&mut state, now);
+        let entries = state.entries.values().map(|record| &record.entry);
         entries
             .filter(|entry| selection == LedgerSelection::All || entry.is_suspect)
             .cloned()
             .collect()
     }
 
+    /// How many are to be verified.
+    pub(crate) fn count_suspects(&self, now: Instant) -> usize {
+        let mut state = lock(&self.state);
+        self.evict(&mut state, now);
+        let entries = state.entries.values();
+        entries.filter(|record| record.entry.is_suspect).count()
+    }
+
+    /// What can be asked about a write that has ended, and when it has.
+    pub(crate) fn question(&self, id: u64) -> Result<(Proof, SystemTime), Error> {
+        let state = lock(&self.state);
+        let why = match state.entries.get(&id) {
+            None => "it is not on record",
+            Some(Record { entry, proof }) => match entry.ended {
+                Some(ended) => return Ok((proof.clone(), ended)),
+                None => "it is in flight",
+            },
+        };
+        Err(nothing(id, "verified", why))
+    }
+
+    /// Takes what a look at the row has found.
+    pub(crate) fn verified(&self, id: u64, found: Verification) {
+        if let Some(record) = lock(&self.state).entries.get_mut(&id) {
+            record.entry.verification = Some(found);
+        }
+    }
+
     /// Takes what the application has found out.
     pub(crate) fn resolve(&self, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        let Some(entry) = state.entries.get_mut(&id) else {
-            return Err(nothing(id, "it is not on record"));
+        self.evict(state, now);
+        let why = match state.entries.get_mut(&id) {
+            None => "it is not on record",
+            Some(Record { entry, .. }) if entry.is_suspect => {
+                entry.is_suspect = false;
+                entry.resolution = Some(found);
+                state.repeated.retain(|(_, other)| *other != id);
+                state.settled.push_back((now, id));
+                return Ok(());
+            }
+            Some(_) => "nothing is in question about it",
         };
-        if !entry.is_suspect {
-            return Err(nothing(id, "nothing is in question about it"));
+        Err(nothing(id, "resolved", why))
+    }
+
+    /// How many acknowledged writes went from the record unverified because it was full.
+    pub(crate) fn evicted(&self) -> u64 {
+        lock(&self.state).evicted
+    }
+
+    /// The same, when it is time to say it: with the first, and each time it has become ten times as
+    /// many.
+    pub(crate) fn evicted_to_tell(&self) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let is_due = state.evicted >= 1 && state.evicted / 10 >= state.told;
+        is_due.then(|| {
+            state.told = state.evicted;
+            state.evicted
+        })
+    }
+
+    fn evict(&self, state: &mut State, now: Instant) {
+        let is_over = |since| now.saturating_duration_since(since) > self.window;
+        while state.suspected.len() > self.most_acknowledged {
+            if let Some(id) = state.suspected.pop_front()
+                && state.entries.get(&id).is_some_and(|it| it.entry.is_suspect)
+            {
+                state.forget(id, true);
+            }
         }
-        entry.is_suspect = false;
-        entry.resolution = Some(found);
-        state.settled.push_back((now, id));
-        Ok(())
+        while let Some(&(since, id)) = state.repeated.front()
+            && (state.repeated.len() > self.most_acknowledged || is_over(since))
+        {
+            state.repeated.pop_front();
+            state.forget(id, !is_over(since));
+        }
+        while let Some(&(since, id)) = state.settled.front()
+            && (state.settled.len() > self.most_acknowledged || is_over(since))
+        {
+            state.settled.pop_front();
+            state.forget(id, !is_over(since));
+        }
     }
 }
 
 impl State {
-    fn evict(&mut self, now: Instant, window: Duration, most: usize) {
-        while self.suspected.len() > most {
-            if let Some(id) = self.suspected.pop_front()
-                && self.entries.get(&id).is_some_and(|entry| entry.is_suspect)
-            {
-                self.entries.remove(&id);
+    /// Puts in question what was acknowledged, is not resolved, and is meant. Tells how much.
+    fn question(&mut self, is_meant: impl Fn(&LedgerEntry) -> bool) -> u64 {
+        let (entries, suspected) = (&mut self.entries, &mut self.suspected);
+        let mut count = 0;
+        let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id) {
+            Some(Record { entry, .. }) if entry.resolution.is_none() && is_meant(entry) => {
+                entry.is_suspect = true;
+                suspected.push_back(*id);
+                count += 1;
+                false
             }
+            Some(_) => true,
+            None => false,
+        };
+        self.settled.retain(&mut stays);
+        self.repeated.retain(&mut stays);
+        count
+    }
+
+    fn in_doubt(&self) -> u64 {
+        let entries = self.entries.values().map(|record| &record.entry);
+        let in_doubt =
+            |entry: &&LedgerEntry| entry.is_suspect && entry.effect == Some(Effect::Unknown);
+        entries.filter(in_doubt).count() as u64
+    }
+
+    fn forget(&mut self, id: u64, is_too_early: bool) {
+        let Some(Record { entry, .. }) = self.entries.remove(&id) else {
+            return;
+        };
+        let found = entry.verification.map(|found| found.verdict);
+        if is_too_early && entry.resolution.is_none() && found != Some(Verified::Present) {
+            self.evicted += 1;
         }
-        while let Some(&(since, id)) = self.settled.front() {
-            if self.settled.len() <= most && now.saturating_duration_since(since) <= window {
-                return;
-            }
-            self.settled.pop_front();
-            self.entries.remove(&id);
-        }
+        self.forgotten = self.forgotten.max(entry.ended);
     }
 }
 
-fn nothing(id: u64, why: &str) -> Error {
+fn nothing(id: u64, done: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAvailable,
-        format!("the write {id} cannot be resolved: {why}"),
+        format!("the write {id} cannot be {done}: {why}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Operation;
-
-    const WINDOW: Duration = Duration::from_secs(300);
-
-    fn entry() -> LedgerEntry {
-        LedgerEntry {
-            id: 0,
-            method: "POST".to_owned(),
-            url: "/x".to_owned(),
-            operation: Operation::Unsafe,
-            body_length: Some(0),
-            body_digest: None,
-            started: SystemTime::UNIX_EPOCH,
-            ended: None,
-            role: None,
-            epoch: 0,
-            attempts: 0,
-            effect: None,
-            is_suspect: false,
-            row_url: None,
-            resolution: None,
-        }
-    }
-
-    fn outcome(effect: Effect, role: Role) -> Outcome {
-        Outcome {
-            effect,
-            url: None,
-            role: Some(role),
-            epoch: 0,
-            attempts: 1,
-            row_url: None,
-        }
-    }
-
-    fn end(ledger: &Ledger, id: u64, outcome: Outcome, now: Instant) {
-        ledger.end(id, outcome, now, SystemTime::UNIX_EPOCH);
-    }
-
-    fn ids(ledger: &Ledger, selection: LedgerSelection, now: Instant) -> Vec<u64> {
-        let list = ledger.list(selection, now);
-        list.iter().map(|entry| entry.id).collect()
-    }
-
-    #[test]
-    fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed() {
-        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
-        let id = ledger.begin(entry());
-        assert_eq!(ledger.list(LedgerSelection::All, now)[0].effect, None);
-        assert!(ids(&ledger, LedgerSelection::Suspects, now).is_empty());
-        end(
-            &ledger,
-            id,
-            outcome(Effect::NotExecuted, Role::Primary),
-            now,
-        );
-        assert!(ids(&ledger, LedgerSelection::All, now).is_empty());
-    }
-
-    #[test]
-    fn what_is_in_doubt_stays_until_it_is_resolved() {
-        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
-        let id = ledger.begin(entry());
-        end(&ledger, id, outcome(Effect::Unknown, Role::Primary), now);
-        let later = now + WINDOW * 10;
-        assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
-        ledger.resolve(id, Resolution::Lost, later).unwrap();
-        assert!(ids(&ledger, LedgerSelection::Suspects, later).is_empty());
-        let list = ledger.list(LedgerSelection::All, later);
-        assert_eq!(list[0].resolution, Some(Resolution::Lost));
-        let again = ledger.resolve(id, Resolution::Lost, later).unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::NotAvailable);
-        assert!(ids(&ledger, LedgerSelection::All, later + WINDOW * 2).is_empty());
-    }
-
-    #[test]
-    fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_window() {
-        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
-        let old = ledger.begin(entry());
-        end(&ledger, old, outcome(Effect::Executed, Role::Primary), now);
-        let later = now + WINDOW + Duration::from_secs(1);
-        let recent = ledger.begin(entry());
-        end(
-            &ledger,
-            recent,
-            outcome(Effect::Executed, Role::Primary),
-            later,
-        );
-        let elsewhere = ledger.begin(entry());
-        end(
-            &ledger,
-            elsewhere,
-            outcome(Effect::Executed, Role::Alternate),
-            later,
-        );
-        let in_doubt = ledger.begin(entry());
-        end(
-            &ledger,
-            in_doubt,
-            outcome(Effect::Unknown, Role::Primary),
-            later,
-        );
-        let in_flight = ledger.begin(entry());
-        let suspects = ledger.suspect(Role::Primary, 0, later);
-        assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
-        assert_eq!(
-            ids(&ledger, LedgerSelection::Suspects, later),
-            [recent, in_doubt]
-        );
-        let late = outcome(Effect::Executed, Role::Primary);
-        assert!(ledger.end(in_flight, late, later, SystemTime::UNIX_EPOCH));
-        // The way back puts in question what the alternate has acknowledged, and nothing anew.
-        let back = ledger.suspect(Role::Alternate, 1, later);
-        assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
-        assert_eq!(
-            ids(&ledger, LedgerSelection::Suspects, later),
-            [recent, elsewhere, in_doubt, in_flight]
-        );
-    }
-
-    #[test]
-    fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
-        let now = Instant::now();
-        let ledger = Ledger {
-            most_acknowledged: 2,
-            ..Ledger::new(WINDOW)
-        };
-        let in_doubt = ledger.begin(entry());
-        end(
-            &ledger,
-            in_doubt,
-            outcome(Effect::Unknown, Role::Primary),
-            now,
-        );
-        let acknowledged: Vec<u64> = (0..4).map(|_| ledger.begin(entry())).collect();
-        for id in &acknowledged {
-            end(&ledger, *id, outcome(Effect::Executed, Role::Primary), now);
-        }
-        assert_eq!(
-            ids(&ledger, LedgerSelection::All, now),
-            [in_doubt, acknowledged[2], acknowledged[3]]
-        );
-    }
-
-    #[test]
-    fn acknowledged_suspects_are_bounded_too() {
-        let now = Instant::now();
-        let ledger = Ledger {
-            most_acknowledged: 2,
-            ..Ledger::new(WINDOW)
-        };
-        let mut all = Vec::new();
-        for epoch in 0..3 {
-            for _ in 0..2 {
-                let id = ledger.begin(entry());
-                let executed = Outcome {
-                    epoch,
-                    ..outcome(Effect::Executed, Role::Primary)
-                };
-                end(&ledger, id, executed, now);
-                all.push(id);
-            }
-            ledger.suspect(Role::Primary, epoch, now);
-        }
-        assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[4..]);
-    }
-
-    #[test]
-    fn nothing_in_question_cannot_be_resolved() {
-        let (ledger, now) = (Ledger::new(WINDOW), Instant::now());
-        let id = ledger.begin(entry());
-        for id in [id, 99] {
-            let error = ledger.resolve(id, Resolution::Confirmed, now).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::NotAvailable);
-        }
-    }
 }

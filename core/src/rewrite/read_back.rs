@@ -11,7 +11,7 @@ use quick_xml::escape::escape;
 use uuid::Uuid;
 
 use super::{Rewritten, Splice, spliced};
-use crate::classify::CONTRACTS;
+use crate::classify::{CONTRACTS, SOAP_1_1};
 use crate::content_type;
 use crate::operation::{Guard, Row};
 use crate::soap_request::{ACTIONS, GENERIC, INSTANCE, SERVICES, SoapRequest, text};
@@ -98,6 +98,23 @@ fn retrieve(logical_name: &str, id: Uuid) -> String {
          </columnSet></Retrieve>",
         escape(logical_name)
     )
+}
+
+/// A message that asks whether a row is there, and for none of its columns; and its action. SOAP 1.1
+/// without WS-Addressing, as the endpoint for bearer tokens takes it.
+pub(crate) fn retrieve_nothing(logical_name: &str, id: Uuid) -> (HeaderValue, Bytes) {
+    let action = HeaderValue::from_static(
+        "http://schemas.microsoft.com/xrm/2011/Contracts/Services/IOrganizationService/Retrieve",
+    );
+    let message = format!(
+        "<s:Envelope xmlns:s=\"{SOAP_1_1}\"><s:Body><Retrieve xmlns=\"{SERVICES}\"><entityName>{}\
+         </entityName><id>{id}</id><columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>false\
+         </a:AllColumns><a:Columns \
+         xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/></columnSet>\
+         </Retrieve></s:Body></s:Envelope>",
+        escape(logical_name)
+    );
+    (action, Bytes::from(message))
 }
 
 /// The headers with another action in each place where they name one.

@@ -138,6 +138,8 @@ pub(crate) struct ExpectError {
     #[serde(skip_serializing_if = "Option::is_none")]
     body_reads: Option<ExpectBodyReads>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
 }
 
@@ -220,6 +222,8 @@ pub(crate) struct ExpectEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
@@ -240,6 +244,7 @@ impl ExpectEvent {
             probed: None,
             in_doubt: None,
             acknowledged: None,
+            tag: None,
             method: None,
             url: None,
             inner: None,
@@ -251,6 +256,22 @@ impl ExpectEvent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectLedgerEntry {
+    /// Null: it has none.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    tag: Option<Option<String>>,
+    /// Null: nobody has looked.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    verified: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_final: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -192,6 +192,7 @@ impl Player<'_> {
                 operation,
                 guarded_create,
                 upsert,
+                tag,
                 stream,
                 expect,
                 save,
@@ -201,6 +202,7 @@ impl Player<'_> {
                     operation,
                     guarded_create,
                     upsert,
+                    tag,
                     stream,
                     ..request.call(&client)
                 };
@@ -216,6 +218,7 @@ impl Player<'_> {
                 operation,
                 guarded_create,
                 upsert,
+                tag,
                 stream,
             } => {
                 let request = Call {
@@ -223,6 +226,7 @@ impl Player<'_> {
                     operation,
                     guarded_create,
                     upsert,
+                    tag,
                     stream,
                     ..request.call(&client)
                 };
@@ -328,6 +332,47 @@ impl Player<'_> {
             } => {
                 let got = json(&self.ledger(&client, selection)?);
                 differ(differences(&json(&entries), &got), got)
+            }
+            Step::Verify {
+                client,
+                suspect,
+                id,
+                submit,
+                verified,
+                expect,
+            } => {
+                let id = self.write(&client, suspect, id.as_deref())?;
+                let answer = self.subject.ask(&Request::Verify { client, id, submit })?;
+                let mut found = refusal_differences(expect.as_ref(), &answer);
+                if verified.is_some() && verified != answer.verified {
+                    let (wanted, got) = (json(&verified), json(&answer.verified));
+                    found.push(format!("verified: expected {wanted}, got {got}"));
+                }
+                compared(found, &answer)
+            }
+            Step::SuspectSince {
+                client,
+                since,
+                acknowledged,
+                is_whole,
+                expect,
+            } => {
+                let since_ms = since
+                    .parse()
+                    .map_err(|_| format!("`{since}` is no number"))?;
+                let answer = self
+                    .subject
+                    .ask(&Request::SuspectSince { client, since_ms })?;
+                let mut found = refusal_differences(expect.as_ref(), &answer);
+                let got = answer.suspected.as_ref();
+                if acknowledged.is_some() && acknowledged != got.map(|got| got.acknowledged)
+                    || is_whole.is_some() && is_whole != got.map(|got| got.is_whole)
+                {
+                    found.push(format!(
+                        "expected {acknowledged:?} and whole {is_whole:?}, got {got:?}"
+                    ));
+                }
+                compared(found, &answer)
             }
             Step::Resolve {
                 client,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use answer::Answer;
 pub(crate) use answer::{
     AttemptRecord, BodyReads, ErrorRecord, EventRecord, LedgerRecord, PreparedRecord, ReadRecord,
-    ResponseRecord, StateRecord,
+    ResponseRecord, StateRecord, SuspectedRecord,
 };
 
 /// One request to a subject.
@@ -91,6 +91,22 @@ pub enum Request {
         client: String,
         /// Which of them.
         selection: Selection,
+    },
+    /// Asks what became of a write.
+    Verify {
+        /// The client.
+        client: String,
+        /// The write's number.
+        id: u64,
+        /// Submitted to the library, where it has such a call; else it is waited for.
+        submit: bool,
+    },
+    /// Tells the ledger of a loss of data.
+    SuspectSince {
+        /// The client.
+        client: String,
+        /// Up to when data was kept, in milliseconds since 1970.
+        since_ms: i64,
     },
     /// Tells the ledger what was found out about a write.
     Resolve {
@@ -280,6 +296,9 @@ pub struct Call {
     /// A plain PATCH that may create its row.
     #[serde(skip_serializing_if = "is_false")]
     pub upsert: bool,
+    /// What the application calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

@@ -128,6 +128,7 @@ fn call(client: &str, method: &str, url: &str) -> Call {
         stream: None,
         guarded_create: false,
         upsert: false,
+        tag: None,
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) enum Step {
         guarded_create: bool,
         #[serde(default)]
         upsert: bool,
+        tag: Option<String>,
         stream: Option<Stream>,
         expect: Box<ExpectCall>,
         #[serde(default)]
@@ -72,6 +73,7 @@ pub(crate) enum Step {
         guarded_create: bool,
         #[serde(default)]
         upsert: bool,
+        tag: Option<String>,
         stream: Option<Stream>,
     },
     /// The end of a started call.
@@ -186,6 +188,27 @@ pub(crate) enum Step {
         selection: Selection,
         entries: Vec<ExpectLedgerEntry>,
     },
+    /// Asks what became of the write `id`, or of the suspect that stands at that place in the list.
+    Verify {
+        #[serde(default = "the_client")]
+        client: String,
+        suspect: Option<usize>,
+        id: Option<String>,
+        #[serde(default)]
+        submit: bool,
+        verified: Option<String>,
+        expect: Option<ExpectRefusal>,
+    },
+    /// Tells of a loss of data: what was acknowledged since is to be verified.
+    SuspectSince {
+        #[serde(default = "the_client")]
+        client: String,
+        /// Milliseconds since 1970: a variable that was saved as `now`.
+        since: String,
+        acknowledged: Option<u64>,
+        is_whole: Option<bool>,
+        expect: Option<ExpectRefusal>,
+    },
     /// Tells the ledger what was found out about the write `id`, or about the suspect that stands
     /// at that place in the list of them.
     Resolve {
@@ -270,6 +293,8 @@ pub(crate) enum Save {
     Json(String),
     /// The write's number in the ledger; an error has one as well.
     LedgerId,
+    /// When it had ended, in milliseconds since 1970.
+    Now,
 }
 
 fn the_client() -> String {

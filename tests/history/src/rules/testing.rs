@@ -97,6 +97,7 @@ fn receipt(call: &Call, committed: bool) -> Receipt {
 
 fn entry() -> LedgerEntry {
     LedgerEntry {
+        tag: None,
         id: 1,
         method: "POST".into(),
         url: "/".into(),
@@ -111,6 +112,7 @@ fn entry() -> LedgerEntry {
         effect: Some(Effect::Executed),
         is_suspect: false,
         row_url: None,
+        verification: None,
         resolution: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Calls: started, awaited, compared.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -11,6 +12,19 @@ use crate::protocol::{Answer, Call, Request};
 use crate::request::ScenarioRequest;
 use crate::step::Save;
 use crate::variables::COUNTER;
+
+/// A time that what has ended is before, and what begins now is not.
+fn next_millisecond() -> u128 {
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default().as_millis()
+    };
+    let next = now() + 1;
+    while now() < next {
+        std::thread::yield_now();
+    }
+    next
+}
 
 impl Player<'_> {
     pub(super) fn start(&mut self, id: String, submit: bool, request: Call) -> Result<(), Wrong> {
@@ -59,6 +73,7 @@ impl Player<'_> {
                     body.pointer(pointer)?.as_str().map(str::to_owned)
                 }),
                 Save::LedgerId => id.map(|id| id.to_string()),
+                Save::Now => Some(next_millisecond().to_string()),
             };
             let value = value.ok_or_else(|| format!("the answer has no {what:?} to save"))?;
             self.variables.set(name, value);

@@ -55,6 +55,28 @@ impl Player<'_> {
         }
     }
 
+    /// The number of a write that a step names.
+    pub(super) fn write(
+        &mut self,
+        client: &str,
+        suspect: Option<usize>,
+        id: Option<&str>,
+    ) -> Result<u64, Wrong> {
+        match (suspect, id) {
+            (None, Some(id)) => Ok(id.parse().map_err(|_| format!("`{id}` is no number"))?),
+            (Some(place), None) => {
+                let suspects = self.ledger(client, Selection::Suspects)?;
+                let suspect = suspects.get(place);
+                let suspect =
+                    suspect.ok_or_else(|| format!("there are {} suspects", suspects.len()))?;
+                Ok(suspect.id)
+            }
+            _ => Err("a write is named by either `suspect` or `id`"
+                .to_owned()
+                .into()),
+        }
+    }
+
     pub(super) fn resolve(
         &mut self,
         client: String,
@@ -63,17 +85,7 @@ impl Player<'_> {
         resolution: FoundOut,
         expect: Option<&ExpectRefusal>,
     ) -> Result<(), Wrong> {
-        let id = match (suspect, id) {
-            (None, Some(id)) => id.parse().map_err(|_| format!("`{id}` is no number"))?,
-            (Some(place), None) => {
-                let suspects = self.ledger(&client, Selection::Suspects)?;
-                let suspect = suspects.get(place);
-                suspect
-                    .ok_or_else(|| format!("there are {} suspects", suspects.len()))?
-                    .id
-            }
-            _ => return Err("`resolve` takes either `suspect` or `id`".to_owned().into()),
-        };
+        let id = self.write(&client, suspect, id)?;
         let answer = self.subject.ask(&Request::Resolve {
             client,
             id,

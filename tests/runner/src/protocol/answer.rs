@@ -28,6 +28,12 @@ pub struct Answer {
     /// Of `ledger`.
     #[serde(default)]
     pub ledger: Option<Vec<LedgerRecord>>,
+    /// Of `verify`: `present`, `missing` or `unverifiable`.
+    #[serde(default)]
+    pub verified: Option<String>,
+    /// Of `suspect_since`.
+    #[serde(default)]
+    pub suspected: Option<SuspectedRecord>,
 }
 
 impl Answer {
@@ -54,6 +60,15 @@ impl Answer {
             ..Answer::done()
         }
     }
+}
+
+/// What a loss of data has put in question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SuspectedRecord {
+    /// How many writes that were acknowledged.
+    pub acknowledged: u64,
+    /// Whether the record goes as far back as was asked for.
+    pub is_whole: bool,
 }
 
 /// A response as a subject tells it.
@@ -109,6 +124,9 @@ pub struct ErrorRecord {
     /// What the body's reader was asked for, where it has one.
     #[serde(default)]
     pub body_reads: Option<BodyReads>,
+    /// The request's tag; none: it had none, or an error of usage.
+    #[serde(default)]
+    pub tag: Option<String>,
     /// The write's number in the ledger; none: it is a read's, or an error of usage.
     #[serde(default)]
     pub ledger_id: Option<u64>,
@@ -234,6 +252,9 @@ pub struct EventRecord {
     pub retry_after_ms: Option<u64>,
     /// Of the call.
     #[serde(default)]
+    pub tag: Option<String>,
+    /// Of the call.
+    #[serde(default)]
     pub method: Option<String>,
     /// Of the call.
     #[serde(default)]
@@ -248,6 +269,15 @@ pub struct EventRecord {
 pub struct LedgerRecord {
     /// Its number.
     pub id: u64,
+    /// What the application calls it.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// `present`, `missing`, `unverifiable`; none: nobody has looked.
+    #[serde(default)]
+    pub verified: Option<String>,
+    /// Whether replication changes no more about that.
+    #[serde(default)]
+    pub is_final: bool,
     /// HTTP method.
     pub method: String,
     /// Where it went.

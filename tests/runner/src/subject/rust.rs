@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::call::{Ready, Sent};
 use self::handler::{Handler, Shared};
-use self::ledger::{ledger, resolve};
+use self::ledger::{ledger, resolve, suspect_since, verified};
 use self::prepare::Hook;
 use self::records::{answer, error_record, state};
 use self::resolver::Names;
@@ -96,6 +96,10 @@ impl Subject for Rust {
             }
             Request::Ledger { client, selection } => {
                 Ok(ledger(&self.client(client)?.client, *selection))
+            }
+            Request::Verify { client, id, submit } => self.verify(client, *id, *submit),
+            Request::SuspectSince { client, since_ms } => {
+                Ok(suspect_since(&self.client(client)?.client, *since_ms))
             }
             Request::Resolve {
                 client,
@@ -241,6 +245,24 @@ impl Rust {
         };
         self.calls.insert(id.to_owned(), started);
         Ok(Answer::done())
+    }
+
+    fn verify(&mut self, client: &str, id: u64, submit: bool) -> Result<Answer, Broken> {
+        let Opened { client, shared, .. } = self.client(client)?;
+        if !submit {
+            return Ok(verified(client.verify(id).map(Some)));
+        }
+        let request = d365_failover_core::Request::verify(id);
+        let submitted = shared
+            .calls
+            .submit(|number| client.submit(&request, number));
+        let (_pending, outcome) = match submitted {
+            Ok(submitted) => submitted,
+            Err(error) => return Ok(Answer::refused(error_record(&error))),
+        };
+        let outcome = outcome.recv_timeout(HANGS);
+        let outcome = outcome.map_err(|_| Broken("a verify has no end".to_owned()))?;
+        Ok(verified(outcome.map(|response| response.verification())))
     }
 
     fn outcome(&mut self, id: &str) -> Result<Answer, Broken> {

@@ -84,6 +84,9 @@ fn request(call: &Call) -> Result<Request, Error> {
     }
     request.set_guarded_create(call.guarded_create);
     request.set_upsert(call.upsert);
+    if let Some(tag) = &call.tag {
+        request.set_tag(tag)?;
+    }
     request.set_streaming(call.stream.is_some());
     Ok(request)
 }

@@ -1,9 +1,11 @@
 //! The ledger, as it is told and as it is written to.
 
-use d365_failover_core::{Client, LedgerEntry, LedgerSelection, Resolution};
+use std::time::{Duration, UNIX_EPOCH};
+
+use d365_failover_core::{Client, Error, LedgerEntry, LedgerSelection, Resolution, Verification};
 
 use super::records::{answer, error_record};
-use crate::protocol::{Answer, FoundOut, LedgerRecord, Selection};
+use crate::protocol::{Answer, FoundOut, LedgerRecord, Selection, SuspectedRecord};
 
 pub(super) fn ledger(client: &Client, selection: Selection) -> Answer {
     let selection = match selection {
@@ -13,6 +15,35 @@ pub(super) fn ledger(client: &Client, selection: Selection) -> Answer {
     match client.ledger(selection) {
         Ok(entries) => Answer {
             ledger: Some(entries.iter().map(record).collect()),
+            ..Answer::done()
+        },
+        Err(error) => Answer::refused(error_record(&error)),
+    }
+}
+
+pub(super) fn suspect_since(client: &Client, since_ms: i64) -> Answer {
+    let distance = Duration::from_millis(since_ms.unsigned_abs());
+    let since = if since_ms < 0 {
+        UNIX_EPOCH - distance
+    } else {
+        UNIX_EPOCH + distance
+    };
+    match client.suspect_since(since) {
+        Ok(found) => Answer {
+            suspected: Some(SuspectedRecord {
+                acknowledged: found.acknowledged,
+                is_whole: found.on_record_since <= since,
+            }),
+            ..Answer::done()
+        },
+        Err(error) => Answer::refused(error_record(&error)),
+    }
+}
+
+pub(super) fn verified(found: Result<Option<Verification>, Error>) -> Answer {
+    match found {
+        Ok(found) => Answer {
+            verified: found.map(|found| found.verdict.name().to_owned()),
             ..Answer::done()
         },
         Err(error) => Answer::refused(error_record(&error)),
@@ -32,6 +63,11 @@ fn record(entry: &LedgerEntry) -> LedgerRecord {
     let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
     LedgerRecord {
         id: entry.id,
+        tag: entry.tag.clone(),
+        verified: entry
+            .verification
+            .map(|found| found.verdict.name().to_owned()),
+        is_final: entry.verification.is_some_and(|found| found.is_final),
         method: entry.method.clone(),
         url: entry.url.clone(),
         operation: entry.operation.name().to_owned(),

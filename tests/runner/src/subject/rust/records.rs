@@ -64,6 +64,7 @@ pub(super) fn error_record(error: &Error) -> ErrorRecord {
         http_status: error.fault().and_then(|fault| fault.http_status),
         code: error.fault().and_then(|fault| fault.code),
         body_reads: None,
+        tag: error.tag().map(str::to_owned),
         ledger_id: error.ledger_id(),
         attempts: error.attempts().iter().map(attempt_record).collect(),
     }
@@ -107,6 +108,7 @@ pub(super) fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
         retry_after_ms: event
             .retry_after
             .map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        tag: event.tag.clone(),
         method: event.method.clone(),
         url: event.url.clone(),
         inner,

@@ -4,6 +4,7 @@ import io.github.d365failover.impl.PacketWriter;
 import io.github.d365failover.impl.Utf8;
 import java.nio.charset.CharacterCodingException;
 import java.time.Duration;
+import java.util.Optional;
 
 /** Arguments, on their way to the native library. */
 final class Arguments {
@@ -15,6 +16,11 @@ final class Arguments {
         } catch (CharacterCodingException e) {
             throw notUtf8();
         }
+    }
+
+    /** What the C ABI says with an empty text is not there. */
+    static Optional<String> optional(String text) {
+        return text.isEmpty() ? Optional.empty() : Optional.of(text);
     }
 
     static void pack(PacketWriter out, String text) {

@@ -1,14 +1,18 @@
 package io.github.d365failover;
 
+import java.util.Optional;
+
 /** What happened to one call. */
 public abstract class CallEvent extends FailoverEvent {
     private final String method;
     private final String url;
+    private final String tag;
 
     CallEvent(EventItem item) {
         super(item);
         this.method = item.method;
         this.url = item.url;
+        this.tag = item.tag;
     }
 
     /**
@@ -27,6 +31,15 @@ public abstract class CallEvent extends FailoverEvent {
      */
     public String url() {
         return url;
+    }
+
+    /**
+     * The tag of the call's request.
+     *
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one
+     */
+    public Optional<String> tag() {
+        return Arguments.optional(tag);
     }
 
     @Override

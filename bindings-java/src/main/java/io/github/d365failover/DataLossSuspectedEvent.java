@@ -1,8 +1,9 @@
 package io.github.d365failover;
 
 /**
- * An endpoint was left, and writes are on record that the new one may not have. Which ones says {@link
- * FailoverClient#suspects()}.
+ * Writes are on record that the active endpoint may not have. Which ones says {@link FailoverClient#suspects()}. The
+ * {@link #reason()} is {@code switched}: an endpoint was left, or one that was left has acknowledged a write; {@code
+ * repeated}: a write was executed after an attempt in doubt, which may still come late; or {@code suspect_since}.
  */
 public final class DataLossSuspectedEvent extends FailoverEvent {
     private final long inDoubt;
@@ -24,7 +25,8 @@ public final class DataLossSuspectedEvent extends FailoverEvent {
     }
 
     /**
-     * How many writes the old endpoint has acknowledged within {@code replicationWindow} before it was left.
+     * How many writes that were acknowledged are in question: within {@code replicationWindow} before their endpoint was
+     * left, after an attempt in doubt, or since the time that {@link FailoverClient#suspectSince} was given.
      *
      * @return a number from 0
      */

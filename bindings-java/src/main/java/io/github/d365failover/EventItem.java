@@ -37,6 +37,7 @@ final class EventItem {
     final String message;
     final String method;
     final String url;
+    final String tag;
     private final long handle;
 
     /** What the event has not is 0, or empty. */
@@ -62,6 +63,7 @@ final class EventItem {
         this.message = in.text();
         this.method = in.text();
         this.url = in.text();
+        this.tag = in.text();
     }
 
     /** Whether it may be dropped when nobody takes it, and nobody waits for its listeners. */

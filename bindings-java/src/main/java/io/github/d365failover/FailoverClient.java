@@ -11,6 +11,7 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.net.URI;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -28,7 +29,7 @@ import java.util.function.LongFunction;
  *         .tokenProvider(request -> Token.of(acquire(request.uri() + "/.default")))
  *         .build()) {
  *     client.addEndpointSwitchedListener(event -> log.warn("now on {}", event.newUrl()));
- *     client.addWriteInDoubtListener(event -> verify(event.ledgerId()));
+ *     client.addWriteInDoubtListener(event -> verifyLater(event.ledgerId()));
  *     FailoverResponse response = client.send(FailoverRequest.get("/api/data/v9.2/WhoAmI"));
  * }
  * }</pre>
@@ -55,6 +56,7 @@ public final class FailoverClient implements AutoCloseable {
     private static final int IS_PRIMARY = 0;
     private static final int EPOCH = 1;
     private static final int AUTO_SWITCH = 2;
+    private static final int EVICTED = 3;
     private static final int LEDGER_ALL = 0;
     private static final int LEDGER_SUSPECTS = 1;
 
@@ -297,8 +299,8 @@ public final class FailoverClient implements AutoCloseable {
     /**
      * The writes on record, the oldest first. A write, which is a call whose operation is not {@link Operation#READ}, is
      * there from before it is sent; once it is known that it was not executed it is there no more. One that was
-     * acknowledged stays for {@code replicationWindow}, if there are not more than 100 000 of them. One to verify stays
-     * until it is resolved. They are in memory, and end with the client.
+     * acknowledged stays for {@code replicationWindow}, if there are not more than {@code ledgerEntries} of them. One to
+     * verify stays until it is resolved. They are in memory, and end with the client.
      *
      * <p>Does no I/O; works in every listener.
      *
@@ -310,8 +312,7 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
-     * The writes to verify, the oldest first: those in doubt, and those that an endpoint has acknowledged within {@code
-     * replicationWindow} before it was left; without those that are resolved.
+     * The writes to verify, the oldest first: those of which {@link LedgerEntry#isSuspect} is true.
      *
      * <p>Does no I/O; works in every listener.
      *
@@ -327,7 +328,73 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
-     * Takes what the application has found out about a write that was to be verified, which is then no suspect any more.
+     * Asks the active endpoint what became of a write on record, by a read of its row, and waits for the answer. What was
+     * found is kept in its {@link LedgerEntry}; to {@link #resolve} it is the application's.
+     *
+     * <p>A create is proved by its row, a delete by the row's absence, an update by the version that its answer named. For
+     * all else nothing is sent. The read has the provider's token, else the {@code Authorization} that the application
+     * last sent to that endpoint, and asks the {@link AttemptPreparer}.
+     *
+     * @param id the write's {@link LedgerEntry#id()}; it has ended
+     * @return what the row says
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}: there is no such write on record, or it is in
+     *     flight
+     * @throws FailoverException there is no answer, or one that says neither that the row is there nor that it is not: 401,
+     *     403, 404 of a front end, 5xx; the entry stays as it is
+     */
+    public Verified verify(long id) throws IOException {
+        return sender.send(FailoverRequest.verifying(id), ResponseKind.VERIFIED);
+    }
+
+    /**
+     * As {@link #verify}, without waiting.
+     *
+     * @param id the write's {@link LedgerEntry#id()}
+     * @return what the row says, to come; cancelling it cancels the read
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}: there is no such write on record, or it is in
+     *     flight; of a client with an {@link AttemptPreparer} the future tells that
+     */
+    public CompletableFuture<Verified> verifyAsync(long id) {
+        return sender.sendAsync(FailoverRequest.verifying(id), ResponseKind.VERIFIED);
+    }
+
+    /**
+     * Says that writes acknowledged at some time or later may be lost, whatever endpoint is active: after a failover
+     * behind one URL, whose operator names the time up to which data was kept. They are {@link #suspects()} from now on, as
+     * after a switch, and so are those in flight once they are acknowledged. {@code DataLossSuspected} is raised, and
+     * {@code updateGuard} holds for {@code replicationWindow}.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @param since the time of day; not in the future
+     * @return how many they are, and how far the record reaches
+     * @throws FailoverUsageException a time in the future
+     * @throws FailoverStateException the client is closed
+     */
+    public SuspectedSince suspectSince(Instant since) {
+        long millis;
+        try {
+            millis = since.toEpochMilli();
+        } catch (ArithmeticException e) {
+            throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a time out of range: " + since);
+        }
+        PacketReader in = Outcome.unchecked(local(client -> Native.suspectSince(client, millis)));
+        return new SuspectedSince(in.int64(), Instant.ofEpochMilli(in.int64()));
+    }
+
+    /**
+     * How many acknowledged writes went from the record before {@code replicationWindow} was over, and before they were
+     * verified or resolved, because there were more than {@code ledgerEntries}.
+     *
+     * @return a number from 0
+     * @throws FailoverStateException the client is closed
+     */
+    public long ledgerEvicted() {
+        return number(EVICTED);
+    }
+
+    /**
+     * Takes what the application has found out, by {@link #verify} or otherwise, about a write that was to be verified, which is then no suspect any more.
      *
      * <p>Does no I/O; works in every listener.
      *

@@ -206,7 +206,7 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * How long the other endpoint's rows may lag behind; default 5 minutes. Writes that were acknowledged so long before
+     * How long the other endpoint's rows may lag behind; default 15 minutes. Writes that were acknowledged so long before
      * a switch are {@link FailoverClient#suspects() suspects} after it.
      *
      * @param window up to 24 h; zero: they do not lag
@@ -214,6 +214,17 @@ public final class FailoverClientBuilder {
      */
     public FailoverClientBuilder replicationWindow(Duration window) {
         return millis("replication_window_ms", window);
+    }
+
+    /**
+     * How many acknowledged writes are on record, and as many of those to verify; default 100 000. What goes because there
+     * are more is counted: {@link FailoverClient#ledgerEvicted}.
+     *
+     * @param entries 1 to 10 000 000
+     * @return this builder
+     */
+    public FailoverClientBuilder ledgerEntries(int entries) {
+        return setting("ledger_entries", Integer.toString(entries));
     }
 
     /**

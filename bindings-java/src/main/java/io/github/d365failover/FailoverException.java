@@ -67,6 +67,16 @@ public class FailoverException extends IOException {
     }
 
     /**
+     * The tag of its request.
+     *
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what was refused before it was
+     *     sent, and after deserialization
+     */
+    public Optional<String> tag() {
+        return details == null ? Optional.empty() : details.tag;
+    }
+
+    /**
      * Whether the endpoint was switched during the call.
      *
      * @return true if so, whoever caused it

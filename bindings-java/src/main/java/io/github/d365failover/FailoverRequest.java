@@ -17,6 +17,7 @@ import java.util.Objects;
  */
 public final class FailoverRequest {
     private static final long NO_TIMEOUT = -1;
+    private static final long NO_WRITE = -1;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
     private static final int READ_AGAIN = 2;
@@ -35,6 +36,8 @@ public final class FailoverRequest {
         this.body = builder.body;
         this.streamed = builder.streamed;
         PacketWriter packet = new PacketWriter();
+        packet.int64(builder.verifies);
+        Arguments.pack(packet, builder.tag);
         Arguments.pack(packet, method);
         Arguments.pack(packet, url);
         packet.int32(builder.headers.size() / 2);
@@ -83,6 +86,13 @@ public final class FailoverRequest {
      */
     public static FailoverRequest get(String url) {
         return builder("GET", url).build();
+    }
+
+    /** Asks about a write on record; method and URL are the library's. */
+    static FailoverRequest verifying(long id) {
+        Builder builder = builder("GET", "");
+        builder.verifies = id;
+        return builder.build();
     }
 
     /** What is known of a write that was refused before anything was sent. */
@@ -134,6 +144,8 @@ public final class FailoverRequest {
         private Operation operation = Operation.AUTO;
         private boolean guardedCreate;
         private boolean upsert;
+        private String tag = "";
+        private long verifies = NO_WRITE;
 
         private Builder(String method, String url) {
             this.method = Objects.requireNonNull(method, "method");
@@ -306,6 +318,18 @@ public final class FailoverRequest {
          */
         public Builder upsert() {
             this.upsert = true;
+            return this;
+        }
+
+        /**
+         * Names the request by a text of your own, which stands in its {@link LedgerEntry}, its events and its exception,
+         * and leaves the process nowhere. Checked when it is sent.
+         *
+         * @param tag at most 256 characters, none of them a control character; empty: none
+         * @return this builder
+         */
+        public Builder tag(String tag) {
+            this.tag = Objects.requireNonNull(tag, "tag");
             return this;
         }
 

@@ -13,6 +13,7 @@ final class Failure {
         final Effect effect;
         boolean switched;
         OptionalLong ledgerId = OptionalLong.empty();
+        Optional<String> tag = Optional.empty();
         List<Attempt> attempts = List.of();
         OptionalInt status = OptionalInt.empty();
         OptionalInt code = OptionalInt.empty();

@@ -31,6 +31,10 @@ public final class LedgerEntry {
     private final String url;
     private final String rowUrl;
     private final String bodyDigest;
+    private final Verified verified;
+    private final Instant verifiedAt;
+    private final boolean isFinal;
+    private final String tag;
 
     private LedgerEntry(PacketReader in) {
         this.id = in.int64();
@@ -46,10 +50,15 @@ public final class LedgerEntry {
         this.ended = end == NONE ? null : Instant.ofEpochMilli(end);
         this.bodyLength = in.int64();
         this.attempts = in.int64();
+        this.verified = Verified.ofOptional(in.int64());
+        long looked = in.int64();
+        this.verifiedAt = looked == NONE ? null : Instant.ofEpochMilli(looked);
+        this.isFinal = in.int64() != 0;
         this.method = in.text();
         this.url = in.text();
         this.rowUrl = in.text();
         this.bodyDigest = in.text();
+        this.tag = in.text();
     }
 
     static List<LedgerEntry> list(PacketReader in) {
@@ -106,8 +115,9 @@ public final class LedgerEntry {
     }
 
     /**
-     * Whether it is to be verified: in doubt, or acknowledged by an endpoint within {@code replicationWindow} before that
-     * was left; and not resolved.
+     * Whether it is to be verified: in doubt; acknowledged within {@code replicationWindow} before its endpoint was left,
+     * or since the time that {@link FailoverClient#suspectSince} was given; or executed after an attempt in doubt, which
+     * may still come late and undo what was written since, for {@code replicationWindow}. Not once it is resolved.
      *
      * @return true if so
      */
@@ -189,16 +199,53 @@ public final class LedgerEntry {
     }
 
     /**
-     * The row that the answer named, by {@code OData-EntityId}.
+     * The row that the answer named, by {@code OData-EntityId} or {@code Location}.
      *
-     * @return the row's URL; empty if it named none
+     * @return the row's URL, absolute, at either endpoint; empty if it named none
      */
     public Optional<String> rowUrl() {
         return optional(rowUrl);
     }
 
+    /**
+     * What {@link FailoverClient#verify} has found last.
+     *
+     * @return the verdict; empty if nobody has looked
+     */
+    public Optional<Verified> verified() {
+        return Optional.ofNullable(verified);
+    }
+
+    /**
+     * When that was, in milliseconds.
+     *
+     * @return the time of day; empty if nobody has looked
+     */
+    public Optional<Instant> verifiedAt() {
+        return Optional.ofNullable(verifiedAt);
+    }
+
+    /**
+     * Whether replication can change no more about what was found. What is missing may still come over until {@code
+     * replicationWindow} has passed since the write ended.
+     *
+     * @return true if so
+     */
+    public boolean isFinal() {
+        return isFinal;
+    }
+
+    /**
+     * The tag of its request.
+     *
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one
+     */
+    public Optional<String> tag() {
+        return optional(tag);
+    }
+
     private static Optional<String> optional(String text) {
-        return text.isEmpty() ? Optional.empty() : Optional.of(text);
+        return Arguments.optional(text);
     }
 
     @Override

@@ -51,6 +51,7 @@ final class Outcome {
         Failure.Details details = new Failure.Details(Effect.ofNumber(in.int32()));
         details.switched = in.flag();
         details.ledgerId = ledgerId(in);
+        details.tag = Arguments.optional(in.text());
         details.status = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         details.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         details.retryAfter = retryAfter(in);

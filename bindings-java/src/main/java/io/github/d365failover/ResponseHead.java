@@ -18,6 +18,8 @@ final class ResponseHead {
     final Effect effect;
     final boolean switched;
     final OptionalLong ledgerId;
+    /** Null: it is no answer about a write. */
+    final Verified verified;
     final List<Attempt> attempts;
 
     ResponseHead(PacketReader in) {
@@ -27,6 +29,7 @@ final class ResponseHead {
         effect = Effect.ofNumber(in.int32());
         switched = in.flag();
         ledgerId = Outcome.ledgerId(in);
+        verified = Verified.ofOptional(in.int32());
         attempts = Outcome.attempts(in);
     }
 

@@ -40,6 +40,24 @@ abstract class ResponseKind<T> {
         }
     };
 
+    /** Of a request that asks about a write. */
+    static final ResponseKind<Verified> VERIFIED = new ResponseKind<>() {
+        @Override
+        boolean isStreaming() {
+            return false;
+        }
+
+        @Override
+        Verified make(PacketReader in, Answer answer, FailoverClient client) {
+            return new ResponseHead(in).verified;
+        }
+
+        @Override
+        void discard(Verified verified) {
+            // Nothing but memory.
+        }
+    };
+
     private ResponseKind() {}
 
     abstract boolean isStreaming();

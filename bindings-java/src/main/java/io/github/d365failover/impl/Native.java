@@ -60,6 +60,8 @@ public final class Native {
 
     public static native byte[] ledger(long client, int selection);
 
+    public static native byte[] suspectSince(long client, long sinceMs);
+
     public static native byte[] resolve(long client, long id, int resolution);
 
     public static native byte[] shutdown(long client, long timeoutMs);

@@ -8,15 +8,19 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.Resolution;
+import io.github.d365failover.SuspectedSince;
+import io.github.d365failover.Verified;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
 
 /** The Java subject of the scenarios: one JSON object a line on standard input, one answer each on standard output. */
 public final class Agent {
@@ -94,6 +98,17 @@ public final class Agent {
                 boolean all = request.get("selection").getAsString().equals("all");
                 answer.add("ledger", Answers.ledger(all ? of.ledger() : of.suspects()));
                 break;
+            case "verify":
+                answer.addProperty("verified", Answers.lower(verified(request)));
+                break;
+            case "suspect_since":
+                Instant since = Instant.ofEpochMilli(request.get("since_ms").getAsLong());
+                SuspectedSince found = subject(request).client.suspectSince(since);
+                JsonObject suspected = new JsonObject();
+                suspected.addProperty("acknowledged", found.acknowledged());
+                suspected.addProperty("is_whole", !found.onRecordSince().isAfter(since));
+                answer.add("suspected", suspected);
+                break;
             case "resolve":
                 subject(request).client.resolve(
                         request.get("id").getAsLong(),
@@ -106,6 +121,19 @@ public final class Agent {
                 throw new IllegalArgumentException("the agent cannot do " + what);
         }
         return answer;
+    }
+
+    private Verified verified(JsonObject request) throws Exception {
+        FailoverClient client = subject(request).client;
+        long id = request.get("id").getAsLong();
+        if (!isTrue(request, "submit")) {
+            return client.verify(id);
+        }
+        try {
+            return client.verifyAsync(id).get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof Exception ? (Exception) e.getCause() : e;
+        }
     }
 
     private Subject subject(JsonObject request) {

@@ -69,6 +69,7 @@ final class Answers {
             error.addProperty("effect", lower(e.effect()));
             error.addProperty("switched", e.switched());
             error.add("ledger_id", number(e.ledgerId()));
+            error.addProperty("tag", e.tag().orElse(null));
             error.add("http_status", number(e.status()));
             error.add("code", number(e.code()));
             error.add("attempts", attempts(e.attempts()));
@@ -139,6 +140,12 @@ final class Answers {
         for (LedgerEntry entry : entries) {
             JsonObject one = new JsonObject();
             one.addProperty("id", entry.id());
+            one.addProperty("tag", entry.tag().orElse(null));
+            one.addProperty("verified", entry.verified().map(Answers::lower).orElse(null));
+            one.addProperty("is_final", entry.isFinal());
+            if (entry.verifiedAt().isPresent() != entry.verified().isPresent()) {
+                throw new IllegalStateException("verified at " + entry.verifiedAt());
+            }
             one.addProperty("method", entry.method());
             one.addProperty("url", entry.url());
             one.addProperty("operation", lower(entry.operation()));

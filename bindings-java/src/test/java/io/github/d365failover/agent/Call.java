@@ -52,6 +52,9 @@ final class Call {
         if (Agent.isTrue(call, "upsert")) {
             builder.upsert();
         }
+        if (Agent.present(call, "tag")) {
+            builder.tag(call.get("tag").getAsString());
+        }
         this.request = builder.build();
     }
 

@@ -31,6 +31,7 @@ final class EventLog {
             CallEvent of = (CallEvent) event;
             json.addProperty("method", Answers.present(of.method()));
             json.addProperty("url", Answers.present(of.url()));
+            json.addProperty("tag", of.tag().orElse(null));
         }
         if (event instanceof WriteInDoubtEvent) {
             json.addProperty("ledger_id", ((WriteInDoubtEvent) event).ledgerId());

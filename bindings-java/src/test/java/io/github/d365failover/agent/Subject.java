@@ -142,6 +142,9 @@ final class Subject {
                 builder.tokenPrecedence(
                         TokenPrecedence.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
                 break;
+            case "ledger_entries":
+                builder.ledgerEntries(value.getAsInt());
+                break;
             case "update_guard":
                 builder.updateGuard(isOn(value));
                 break;

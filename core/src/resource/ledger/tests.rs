@@ -1,0 +1,329 @@
+use std::time::{Duration, Instant, SystemTime};
+
+use super::*;
+use crate::Operation;
+
+const WINDOW: Duration = Duration::from_secs(300);
+
+fn entry() -> LedgerEntry {
+    LedgerEntry {
+        id: 0,
+        tag: None,
+        method: "POST".to_owned(),
+        url: "/x".to_owned(),
+        operation: Operation::Unsafe,
+        body_length: Some(0),
+        body_digest: None,
+        started: SystemTime::UNIX_EPOCH,
+        ended: None,
+        role: None,
+        epoch: 0,
+        attempts: 0,
+        effect: None,
+        is_suspect: false,
+        row_url: None,
+        verification: None,
+        resolution: None,
+    }
+}
+
+fn outcome(effect: Effect, role: Role) -> Outcome {
+    Outcome {
+        effect,
+        url: None,
+        role: Some(role),
+        epoch: 0,
+        attempts: 1,
+        row_url: None,
+        version: None,
+        may_come_late: false,
+    }
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(WINDOW, 100_000)
+}
+
+fn begin(ledger: &Ledger) -> u64 {
+    ledger.begin(entry(), Proof::Nothing)
+}
+
+fn end(ledger: &Ledger, id: u64, outcome: Outcome, now: Instant) {
+    ledger.end(id, outcome, now, SystemTime::UNIX_EPOCH);
+}
+
+fn ids(ledger: &Ledger, selection: LedgerSelection, now: Instant) -> Vec<u64> {
+    let list = ledger.list(selection, now);
+    list.iter().map(|entry| entry.id).collect()
+}
+
+#[test]
+fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let id = begin(&ledger);
+    assert_eq!(ledger.list(LedgerSelection::All, now)[0].effect, None);
+    assert!(ids(&ledger, LedgerSelection::Suspects, now).is_empty());
+    end(
+        &ledger,
+        id,
+        outcome(Effect::NotExecuted, Role::Primary),
+        now,
+    );
+    assert!(ids(&ledger, LedgerSelection::All, now).is_empty());
+}
+
+#[test]
+fn what_is_in_doubt_stays_until_it_is_resolved() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let id = begin(&ledger);
+    end(&ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+    let later = now + WINDOW * 10;
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
+    ledger.resolve(id, Resolution::Lost, later).unwrap();
+    assert!(ids(&ledger, LedgerSelection::Suspects, later).is_empty());
+    let list = ledger.list(LedgerSelection::All, later);
+    assert_eq!(list[0].resolution, Some(Resolution::Lost));
+    let again = ledger.resolve(id, Resolution::Lost, later).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotAvailable);
+    assert!(ids(&ledger, LedgerSelection::All, later + WINDOW * 2).is_empty());
+}
+
+#[test]
+fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_window() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let old = begin(&ledger);
+    end(&ledger, old, outcome(Effect::Executed, Role::Primary), now);
+    let later = now + WINDOW + Duration::from_secs(1);
+    let recent = begin(&ledger);
+    end(
+        &ledger,
+        recent,
+        outcome(Effect::Executed, Role::Primary),
+        later,
+    );
+    let elsewhere = begin(&ledger);
+    end(
+        &ledger,
+        elsewhere,
+        outcome(Effect::Executed, Role::Alternate),
+        later,
+    );
+    let in_doubt = begin(&ledger);
+    end(
+        &ledger,
+        in_doubt,
+        outcome(Effect::Unknown, Role::Primary),
+        later,
+    );
+    let in_flight = begin(&ledger);
+    let suspects = ledger.suspect(Role::Primary, 0, later);
+    assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
+    assert_eq!(
+        ids(&ledger, LedgerSelection::Suspects, later),
+        [recent, in_doubt]
+    );
+    let late = outcome(Effect::Executed, Role::Primary);
+    let ended = ledger.end(in_flight, late, later, SystemTime::UNIX_EPOCH);
+    assert_eq!(ended, Some(Suspected::Late));
+    // The way back puts in question what the alternate has acknowledged, and nothing anew.
+    let back = ledger.suspect(Role::Alternate, 1, later);
+    assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
+    assert_eq!(
+        ids(&ledger, LedgerSelection::Suspects, later),
+        [recent, elsewhere, in_doubt, in_flight]
+    );
+}
+
+#[test]
+fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
+    let now = Instant::now();
+    let ledger = Ledger {
+        most_acknowledged: 2,
+        ..ledger()
+    };
+    let in_doubt = begin(&ledger);
+    end(
+        &ledger,
+        in_doubt,
+        outcome(Effect::Unknown, Role::Primary),
+        now,
+    );
+    let acknowledged: Vec<u64> = (0..4).map(|_| begin(&ledger)).collect();
+    for id in &acknowledged {
+        end(&ledger, *id, outcome(Effect::Executed, Role::Primary), now);
+    }
+    assert_eq!(
+        ids(&ledger, LedgerSelection::All, now),
+        [in_doubt, acknowledged[2], acknowledged[3]]
+    );
+}
+
+#[test]
+fn acknowledged_suspects_are_bounded_too() {
+    let now = Instant::now();
+    let ledger = Ledger {
+        most_acknowledged: 2,
+        ..ledger()
+    };
+    let mut all = Vec::new();
+    for epoch in 0..3 {
+        for _ in 0..2 {
+            let id = begin(&ledger);
+            let executed = Outcome {
+                epoch,
+                ..outcome(Effect::Executed, Role::Primary)
+            };
+            end(&ledger, id, executed, now);
+            all.push(id);
+        }
+        ledger.suspect(Role::Primary, epoch, now);
+    }
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[4..]);
+}
+
+#[test]
+fn nothing_in_question_cannot_be_resolved() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let id = begin(&ledger);
+    for id in [id, 99] {
+        let error = ledger.resolve(id, Resolution::Confirmed, now).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotAvailable);
+    }
+}
+
+/// When a write has ended, in seconds since the epoch of the clock.
+fn end_at(
+    ledger: &Ledger,
+    id: u64,
+    outcome: Outcome,
+    now: Instant,
+    time: u64,
+) -> Option<Suspected> {
+    ledger.end(id, outcome, now, at(time))
+}
+
+fn at(time: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(time)
+}
+
+#[test]
+fn what_may_come_late_is_in_question_until_the_window_is_over() {
+    let repeated = || Outcome {
+        may_come_late: true,
+        epoch: 1,
+        ..outcome(Effect::Executed, Role::Alternate)
+    };
+    let (ledger, now) = (ledger(), Instant::now());
+    let (id, resolved) = (begin(&ledger), begin(&ledger));
+    assert_eq!(
+        end_at(&ledger, id, repeated(), now, 1),
+        Some(Suspected::Repeated)
+    );
+    end_at(&ledger, resolved, repeated(), now, 1);
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id, resolved]);
+    ledger
+        .resolve(resolved, Resolution::Confirmed, now)
+        .unwrap();
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id]);
+    // A switch that leaves another endpoint counts it all the same.
+    assert_eq!(ledger.suspect(Role::Primary, 0, now).acknowledged, 1);
+    let later = now + WINDOW + Duration::from_secs(1);
+    assert!(ids(&ledger, LedgerSelection::All, later).is_empty());
+    assert_eq!(ledger.evicted(), 0);
+    // What was acknowledged where calls go no more is not over with the window.
+    let id = begin(&ledger);
+    end_at(&ledger, id, repeated(), now, 1);
+    assert_eq!(ledger.suspect(Role::Alternate, 1, now).acknowledged, 1);
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
+    let without = Ledger::new(Duration::ZERO, 10);
+    let id = begin(&without);
+    assert_eq!(end_at(&without, id, repeated(), now, 1), None);
+}
+
+#[test]
+fn a_loss_at_a_time_puts_in_question_what_was_acknowledged_since() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let all: Vec<u64> = (0..5).map(|_| begin(&ledger)).collect();
+    for (time, id) in all[..4].iter().enumerate() {
+        let effect = if time == 3 {
+            Effect::Unknown
+        } else {
+            Effect::Executed
+        };
+        end_at(
+            &ledger,
+            *id,
+            outcome(effect, Role::Primary),
+            now,
+            time as u64,
+        );
+    }
+    let found = ledger.suspect_since(at(1), now);
+    assert_eq!((found.acknowledged, found.in_doubt), (2, 1));
+    assert_eq!(found.on_record_since, ledger.opened);
+    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[1..4]);
+    // What was in flight may have gone to the side that is lost; what comes after has not.
+    let late = outcome(Effect::Executed, Role::Primary);
+    assert_eq!(end_at(&ledger, all[4], late, now, 9), Some(Suspected::Late));
+    let new = begin(&ledger);
+    assert_eq!(
+        end_at(
+            &ledger,
+            new,
+            outcome(Effect::Executed, Role::Primary),
+            now,
+            9
+        ),
+        None
+    );
+    assert_eq!(ledger.suspect_since(at(10), now).acknowledged, 0);
+}
+
+#[test]
+fn what_the_bound_takes_unverified_is_counted_and_told_now_and_then() {
+    let now = Instant::now();
+    let ledger = Ledger::new(WINDOW, 2);
+    let mut told = Vec::new();
+    for time in 0..113 {
+        let id = begin(&ledger);
+        end_at(
+            &ledger,
+            id,
+            outcome(Effect::Executed, Role::Primary),
+            now,
+            time,
+        );
+        told.extend(ledger.evicted_to_tell());
+    }
+    assert_eq!(told, [1, 10, 100]);
+    ledger.list(LedgerSelection::All, now);
+    assert_eq!(ledger.evicted(), 111);
+    // The record reaches no further back.
+    let found = ledger.suspect_since(at(0), now);
+    assert_eq!(found.acknowledged, 2);
+    assert_eq!(found.on_record_since, at(110));
+    let later = now + WINDOW * 2;
+    ledger.list(LedgerSelection::All, later);
+    assert_eq!(ledger.evicted(), 111);
+}
+
+#[test]
+fn a_write_is_verified_when_it_has_ended() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let id = begin(&ledger);
+    for id in [id, 99] {
+        let error = ledger.question(id).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotAvailable);
+    }
+    end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
+    assert_eq!(ledger.question(id).unwrap(), (Proof::Nothing, at(1)));
+    let found = Verification {
+        verdict: Verified::Missing,
+        is_final: false,
+        time: at(2),
+    };
+    ledger.verified(id, found);
+    let list = ledger.list(LedgerSelection::Suspects, now);
+    assert_eq!(list[0].verification, Some(found));
+    assert_eq!(ledger.count_suspects(now), 1);
+}
