@@ -19,7 +19,7 @@ organization = label.filter(lambda text: text not in ("disco", "dev", "globaldis
 suffix = st.lists(label, min_size=1, max_size=3).map(".".join)
 path = st.lists(st.text(ALNUM, min_size=1, max_size=8), max_size=3).map(lambda parts: "".join(f"/{p}" for p in parts))
 urls = st.builds(
-    lambda scheme, name, rest, port, tail: f"{scheme}://{name}.{rest}.com{port}/api/data{tail}",
+    lambda scheme, name, rest, port, tail: f"{scheme}://{name}.{rest}.example.com{port}/api/data{tail}",
     st.sampled_from(["http", "https"]),
     organization,
     suffix,
@@ -90,3 +90,14 @@ def test_classify_what_is_no_fault() -> None:
 def test_classify_never_fails(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
     fault = classify(status, headers, body)
     assert fault is None or fault.kind
+
+
+def test_shown_url() -> None:
+    assert d365_failover.shown_url("/api/accounts?$filter=secret") == "/api/accounts?…"
+    assert len(d365_failover.shown_url("/" + "a" * 70_000)) == 200
+
+
+@pytest.mark.parametrize("url", ["https://contoso.com", "https://contoso.co.uk", "https://contoso.azurewebsites.net"])
+def test_a_name_that_anybody_can_register_has_no_alternate(url: str) -> None:
+    with pytest.raises(d365_failover.InvalidUrlError, match="alternate_url"):
+        d365_failover.alternate_url(url)

@@ -21,7 +21,6 @@ def built(**given: Any) -> Any:
         ("/a", {"$top": 3}, "/a?$top=3"),
         ("/a?$top=3", {"$count": True}, "/a?$top=3&$count=true"),
         ("/a?", [("x", "1")], "/a?x=1"),
-        ("/a#part", {"x": 1}, "/a?x=1#part"),
         ("/a", {"$filter": "name eq 'Ü & co'"}, "/a?$filter=name%20eq%20'%C3%9C%20%26%20co'"),
         ("/a", {"x": [1, 2], "y": None}, "/a?x=1&x=2&y="),
     ],

@@ -7,8 +7,10 @@ import gc
 import os
 import pickle
 import threading
+import uuid
 from typing import Any
 
+import d365_failover
 import pytest
 from d365_failover import Response, _native
 from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
@@ -137,3 +139,26 @@ def test_a_streamed_one_is_not_pickled_before_it_is_read(org: Organization) -> N
         with pytest.raises(TypeError, match="pickle"):
             pickle.dumps(response)
         assert response.read()
+
+
+def test_no_query_and_no_token_stands_in_a_text(org: Organization) -> None:
+    with org.client() as client:
+        headers = {"Authorization": "Bearer opaque-7f3a"}
+        response = client.get(f"{ACCOUNTS}({uuid.uuid4()})?$select=secret&" + "x" * 70, headers=headers)
+        with pytest.raises(d365_failover.HTTPStatusError) as caught:
+            response.raise_for_status()
+        entry_of = client.patch(f"{ACCOUNTS}({uuid.uuid4()})?$select=secret", json={"name": "a"}).ledger_id
+        entries = [entry for entry in client.ledger() if entry.id == entry_of]
+        assert entries
+        assert "secret" in response.url
+        assert "secret" in response.attempts[0].url
+        for shown in (response, response.attempts, caught.value, entries, str(caught.value)):
+            assert "secret" not in repr(shown)
+        assert "?…" in repr(response.attempts)
+
+
+def test_no_credential_stands_in_the_text_of_headers() -> None:
+    headers = d365_failover.Headers([("Set-Cookie", "secret"), ("X-Echo", "got Bearer secret"), ("Date", "today")])
+    assert "secret" not in repr(headers)
+    assert "today" in repr(headers)
+    assert headers["x-echo"] == "got Bearer secret"

@@ -468,6 +468,48 @@ fn an_allowed_host_gets_no_credentials_and_moves_nothing() {
     assert!(client.is_primary());
 }
 
+#[test]
+fn what_a_relative_url_means_is_read_from_all_of_it() {
+    let (twin, org) = start(|_| {});
+    let mut settings = Settings::new("https://contoso.crm.twin.test/api/data/v9.2/").unwrap();
+    let rules: Vec<String> = twin
+        .connect_to()
+        .iter()
+        .map(|(from, to)| format!("{from}:{to}"))
+        .collect();
+    settings.set("connect_to", &rules.join(",")).unwrap();
+    settings
+        .set("ca_bundle", twin.ca_file().to_str().unwrap())
+        .unwrap();
+    let client = Client::open(&settings).unwrap();
+    let mut request = Request::new("post", "accounts").unwrap();
+    request
+        .add_header("Content-Type", "application/json")
+        .unwrap();
+    request.set_body(r#"{"name":"row"}"#);
+    request.set_guarded_create(true);
+    let response = client.send(&request).unwrap();
+    assert_eq!(
+        (response.status(), response.effect()),
+        (204, Effect::Executed)
+    );
+    let row = response.headers()["odata-entityid"].to_str().unwrap();
+    assert_eq!(client.send(&get(row)).unwrap().status(), 200);
+    assert_eq!(org.rows().len(), 1);
+    // A header's value is sent as it is, over HTTP/2 as well.
+    let foreign = twin.org("foreign").unwrap();
+    let host = foreign.primary.host();
+    settings.set("allowed_hosts", &host).unwrap();
+    settings.set("allowed_host_headers", "X-Name").unwrap();
+    let client = Client::open(&settings).unwrap();
+    let mut named = get(&format!("https://{host}/file"));
+    named.add_header("x-name", "grün €").unwrap();
+    named.add_header("x-api-key", "secret").unwrap();
+    let response = client.send(&named).unwrap();
+    let body = String::from_utf8(response.body().to_vec()).unwrap();
+    assert!(body.contains(r#""headers":{"x-name":"grün €"}"#), "{body}");
+}
+
 #[derive(Default)]
 struct Hook {
     seen: Mutex<Vec<(Option<Role>, u64, usize)>>,

@@ -26,7 +26,8 @@ def shown(record: Any, *urls: str) -> str:
     """The text of a dataclass, with these fields as URLs are shown."""
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
     texts = (
-        f"{name}={_native.url_shown(value) if name in urls and value is not None else value!r}" for name, value in values
+        f"{name}={_native.url_shown(value) if name in urls and value is not None else value!r}"
+        for name, value in values
     )
     return f"{type(record).__name__}({', '.join(texts)})"
 

@@ -82,8 +82,8 @@ class _Settings(TypedDict, total=False):
     headers, without the application's (`allowed_host_headers`), and without failover. A string has commas between
     them."""
     allowed_host_headers: Sequence[str] | str | None
-    """Names of the application's headers that go to `allowed_hosts`. Authorization, Cookie and Proxy-Authorization never
-    do."""
+    """Names of the application's headers that go to `allowed_hosts`. Never Authorization, Cookie and
+    Proxy-Authorization."""
     connect_to: Mapping[str, str] | str | None
     """`{"host:port": "address:port"}`: where to connect instead. Or curl's form, `"host:port:address:port,…"`."""
     max_connections: int | None

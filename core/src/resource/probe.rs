@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{classify, is_marked_by_service};
+use crate::shown::without_credential;
 use crate::{Cause, Fault, Probed};
 
 /// A service's answer to a probe is a few hundred bytes.
@@ -34,8 +35,8 @@ pub(crate) async fn probe(
         ACCEPT,
         HeaderValue::from_static("application/json, text/xml;q=0.5"),
     );
-    if let Some(authorization) = authorization {
-        headers.insert(AUTHORIZATION, authorization);
+    if let Some(authorization) = &authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
     }
     let exchange = Exchange::get(address, &headers, LARGEST, progress);
     let exchanging = timeout(limit, transport.exchange_apart(&exchange));
@@ -46,7 +47,10 @@ pub(crate) async fn probe(
     let (head, body) = progress
         .take_answer()
         .ok_or_else(|| Fault::new(Cause::BadMessage, "no answer to a probe"))?;
-    judge(&head, &body)
+    judge(&head, &body).map_err(|fault| Fault {
+        message: without_credential(&fault.message, authorization.as_ref()),
+        ..fault
+    })
 }
 
 fn judge(head: &Parts, body: &[u8]) -> Result<Probed, Fault> {

@@ -216,6 +216,24 @@ fn request_lines() {
             "GET https://contoso--s.crm.test/ü HTTP/1.1",
         ),
         (
+            contoso(),
+            Role::Alternate,
+            "DELETE https://contoso.crm.test/a(b='A\\1')?c='d\\e' HTTP/1.1",
+            "DELETE https://contoso--s.crm.test/a(b='A\\1')?c='d\\e' HTTP/1.1",
+        ),
+        (
+            contoso(),
+            Role::Alternate,
+            "DELETE https://contoso.crm.test/a(b='c/../d')#e HTTP/1.1",
+            "DELETE https://contoso--s.crm.test/a(b='c/../d')#e HTTP/1.1",
+        ),
+        (
+            explicit(),
+            Role::Alternate,
+            "DELETE http://crm.example.com/Contoso/a(b='A\\1') HTTP/1.1",
+            "DELETE https://dr.example.net:8443/a/b/a(b='A%5C1') HTTP/1.1",
+        ),
+        (
             explicit(),
             Role::Alternate,
             "GET http://crm.example.com/Contoso/api/x?y HTTP/1.1",

@@ -32,9 +32,7 @@ class OrganizationUrlsTest {
     void whatIsShownOfAUrl() {
         assertEquals("/api/accounts?…", OrganizationUrls.shown("/api/accounts?$filter=secret"));
         String url = "https://contoso.crm.dynamics.com/" + "a".repeat(70_000) + "?secret";
-        for (String text : new String[] {
-            OrganizationUrls.shown(url), FailoverRequest.get(url).toString(), FailoverRequest.get("/\uD83D?secret").toString()
-        }) {
+        for (String text : new String[] {OrganizationUrls.shown(url), FailoverRequest.get(url).toString()}) {
             assertTrue(text.length() < 210 && !text.contains("secret"), text);
         }
     }

@@ -74,7 +74,7 @@ class SendTest {
     void theStateOfAFreshClient() throws Exception {
         try (FailoverClient client = twin.clientOfOneUrl().build()) {
             assertEquals(URI.create(Twin.PRIMARY), client.primaryUrl());
-            assertEquals(Optional.empty(), client.alternateUrl());
+            assertEquals(Optional.of(URI.create(Twin.ALTERNATE)), client.alternateUrl());
             FailoverException e = assertThrows(FailoverException.class, client::switchEndpoint);
             assertEquals(ErrorKind.NO_ALTERNATE, e.kind());
             client.discover();
