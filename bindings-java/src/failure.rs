@@ -104,5 +104,9 @@ fn error_fields(packet: &mut Writer, error: *mut c::d365_error_t) {
         packet.optional(response, |packet, response| {
             result::response(packet, &response)
         });
+        packet.optional(
+            value(0, |out, _| c::d365_error_provider_data(error, out)).ok(),
+            Writer::long,
+        );
     }
 }

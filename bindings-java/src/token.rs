@@ -182,22 +182,24 @@ extern "system" fn Java_io_github_d365failover_impl_Native_tokenReply<'local>(
     })
 }
 
-/// Answers a request with the reason why there is no token.
+/// Answers a request with the reason why there is no token; `number` comes again in the failures of the calls.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_tokenFail<'local>(
     env: EnvUnowned<'local>,
     _class: JClass<'local>,
     request: jlong,
     message: JByteArray<'local>,
+    number: jlong,
 ) -> JByteArray<'local> {
     answer(env, |env| {
         let message = bytes(env, &message)?;
         // SAFETY: the pointer is that of a slice with its length; the error pointer is a local variable.
         check(|error| unsafe {
-            c::d365_token_request_fail(
+            c::d365_token_request_fail_with(
                 from_long(request),
                 message.as_ptr().cast(),
                 message.len(),
+                number,
                 error,
             )
         })?;

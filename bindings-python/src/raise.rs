@@ -8,10 +8,10 @@ use std::ffi::CStr;
 
 use d365_failover::{
     D365_CANCELLED, d365_error_attempts, d365_error_effect, d365_error_http_status,
-    d365_error_ledger_id, d365_error_message, d365_error_response, d365_error_retry_after_ms,
-    d365_error_service_code, d365_error_switched, d365_error_tag, d365_response_attempts,
-    d365_response_effect, d365_response_ledger_id, d365_response_status, d365_response_switched,
-    d365_response_t, d365_status_name, d365_status_t,
+    d365_error_ledger_id, d365_error_message, d365_error_provider_data, d365_error_response,
+    d365_error_retry_after_ms, d365_error_service_code, d365_error_switched, d365_error_tag,
+    d365_response_attempts, d365_response_effect, d365_response_ledger_id, d365_response_status,
+    d365_response_switched, d365_response_t, d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -67,7 +67,7 @@ impl Failure {
             let response = get_object(|out| d365_error_response(raw, out))
                 .map(|response| Answer::of(py, response))
                 .transpose()?;
-            Ok(NativeFailure::new_err((
+            let failure = NativeFailure::new_err((
                 kind,
                 get_text(|out| d365_error_message(raw, out)).unwrap_or_default(),
                 names::effect(get(|out| d365_error_effect(raw, out)).unwrap_or_default()),
@@ -79,7 +79,11 @@ impl Failure {
                 response,
                 get::<i64>(|out| d365_error_ledger_id(raw, out)),
                 get_text(|out| d365_error_tag(raw, out)),
-            )))
+            ));
+            if let Some(number) = get::<i64>(|out| d365_error_provider_data(raw, out)) {
+                failure.value(py).setattr("provider_data", number)?;
+            }
+            Ok(failure)
         }
     }
 }

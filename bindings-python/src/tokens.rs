@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
     D365_CLOSED, D365_FORKED, D365_LATE, d365_settings_set_token_provider, d365_settings_t,
-    d365_token_request_fail, d365_token_request_reply, d365_token_request_role,
+    d365_token_request_fail_with, d365_token_request_reply, d365_token_request_role,
     d365_token_request_t, d365_token_request_url,
 };
 use pyo3::prelude::*;
@@ -188,11 +188,12 @@ impl TokenRequest {
         })
     }
 
-    fn fail(&self, py: Python<'_>, message: &str) -> PyResult<()> {
+    /// `number` comes again as `provider_data` of the failures of the calls that have waited.
+    fn fail(&self, py: Python<'_>, message: &str, number: i64) -> PyResult<()> {
         self.answer(py, |raw| {
             // SAFETY: the request is owned here, the message copied.
             run(|error| unsafe {
-                d365_token_request_fail(raw, chars(message), message.len(), error)
+                d365_token_request_fail_with(raw, chars(message), message.len(), number, error)
             })
         })
     }

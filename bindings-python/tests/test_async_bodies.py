@@ -7,6 +7,7 @@ import contextvars
 import gc
 import hashlib
 import io
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
@@ -349,6 +350,61 @@ def test_many_uploads_at_once(org: Organization) -> None:
             uploads += [client.put(BULK, content=pieces(DATA[n:], 10_007)) for n in range(20)]
             for number, response in enumerate(await asyncio.gather(*uploads)):
                 assert response.json()["sha256"] == hashlib.sha256(DATA[number % 20 :]).hexdigest()
+
+    run(main())
+
+
+def test_uploads_share_a_bounded_number_of_threads(org: Organization) -> None:
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))
+
+    async def main() -> None:
+        go, full = asyncio.Event(), asyncio.Event()
+        begun = 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal begun
+            begun += 1
+            if begun == 64:
+                full.set()
+            await go.wait()
+            yield b"{}"
+
+        async with org.async_client() as client:
+            before = threads()
+            uploads = [asyncio.ensure_future(client.put(BULK, content=body())) for _ in range(1000)]
+            await full.wait()
+            assert threads() - before <= 64 + 16
+            # All threads are taken: what waits for one can end all the same.
+            cancelled = asyncio.ensure_future(client.put(BULK, content=body()))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError) as ended:
+                await cancelled
+            assert isinstance(ended.value.__cause__, d365_failover.CallCancelledError)
+            assert ended.value.__cause__.effect == "not_executed"
+            with pytest.raises(d365_failover.CallTimeoutError) as late:
+                await client.put(BULK, content=body(), timeout=0.2)
+            assert late.value.effect == "not_executed"
+            assert (await client.get(WHO_AM_I)).status_code == 200
+            assert begun == 64
+            go.set()
+            for response in await asyncio.gather(*uploads):
+                assert response.json()["bytes"] == 2
+            assert begun == 1000
+
+    run(main())
+
+
+def test_hooks_and_bodies_that_call_the_client_do_not_wait_for_each_other(org: Organization) -> None:
+    async def main() -> None:
+        async def hook(outgoing: d365_failover.Outgoing) -> None:
+            if "WhoAmI" in outgoing.url:
+                await client.get("/api/data/v9.2/accounts")
+
+        async with org.async_client(prepare=hook) as client:
+            for response in await asyncio.gather(*(client.get(WHO_AM_I) for _ in range(100))):
+                assert response.status_code == 200
 
     run(main())
 

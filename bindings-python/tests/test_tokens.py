@@ -66,16 +66,29 @@ def test_the_endpoint_has_its_own_token(org: Organization) -> None:
     assert org.counts("alternate")["wrong_audience"] == 0
 
 
-def test_a_token_without_an_end_is_asked_for_again(org: Organization) -> None:
-    asked: list[str] = []
+@pytest.mark.parametrize(
+    ("token", "is_kept"),
+    [
+        (by_host, True),
+        (lambda url: (by_host(url), 0), False),
+        (lambda url: (by_host(url), -5.0), False),
+        (lambda url: AccessToken(by_host(url), int(time.time()) - 60), False),
+    ],
+)
+def test_a_token_without_an_end_is_kept_for_a_few_seconds(
+    org: Organization, token: Callable[[str], Any], is_kept: bool
+) -> None:
+    asked: list[threading.Thread] = []
 
-    def provider(url: str) -> str:
-        asked.append(url)
-        return by_host(url)
+    def provider(url: str) -> Any:
+        asked.append(threading.current_thread())
+        return token(url)
 
     with org.client(token_provider=provider) as client:
-        assert [client.get(WHO_AM_I).status_code for _ in range(2)] == [200] * 2
-    assert asked == [org.primary_url] * 2
+        assert [client.get(WHO_AM_I).status_code for _ in range(20)] == [200] * 20
+    assert len(asked) < 10 if is_kept else len(asked) == 20
+    # Threads are kept for the next question, and not made for each.
+    assert len(set(asked)) <= 3
 
 
 def test_get_token_of_azure_core(org: Organization) -> None:
@@ -118,7 +131,162 @@ def test_a_provider_that_gives_no_token(org: Organization, provider: Callable[[s
                 client.get(WHO_AM_I, timeout=20)
             assert caught.value.kind == "authentication"
             assert caught.value.effect == "none"
+            assert isinstance(caught.value.__cause__, Exception)
+            assert type(caught.value.__cause__).__name__ in str(caught.value)
     assert org.counts("primary")["received"] == 0
+
+
+@pytest.mark.parametrize("token", ["Bearer secret", "bearer secret", "secret\n", " secret", "sec ret"])
+def test_what_cannot_be_a_token_is_refused(org: Organization, token: str) -> None:
+    with org.client(token_provider=lambda url: token) as client:
+        with pytest.raises(d365_failover.AuthenticationError, match=r"Bearer|white space") as caught:
+            client.get(WHO_AM_I)
+        assert isinstance(caught.value.__cause__, d365_failover.InvalidArgumentError)
+        assert "secret" not in str(caught.value)
+    assert org.counts("primary")["received"] == 0
+
+
+def test_a_failure_of_the_provider_is_the_cause_of_all_that_waited(org: Organization) -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+        error = LookupError("no credentials here")
+
+        async def provider(url: str) -> str:
+            await begun.wait()
+            raise error
+
+        async with org.async_client(token_provider=provider) as client:
+            calls = [asyncio.ensure_future(client.get(WHO_AM_I)) for _ in range(20)]
+            streamed = client.stream("GET", WHO_AM_I)
+            stream = asyncio.ensure_future(streamed.__aenter__())
+            uploaded = asyncio.ensure_future(client.post("/api/data/v9.2/accounts", content=iter([b"{}"])))
+            await asyncio.sleep(0)
+            begun.set()
+            for call in [*calls, stream, uploaded]:
+                with pytest.raises(d365_failover.AuthenticationError) as caught:
+                    await call
+                assert caught.value.__cause__ is error
+
+    asyncio.run(main())
+
+
+def test_a_failure_of_the_provider_is_the_cause_on_every_thread(org: Organization) -> None:
+    let_go = threading.Event()
+    error = LookupError("no credentials here")
+    causes: list[BaseException | None] = []
+
+    def provider(url: str) -> str:
+        let_go.wait(60)
+        raise error
+
+    def call(client: d365_failover.Client) -> None:
+        try:
+            client.get(WHO_AM_I)
+        except d365_failover.AuthenticationError as caught:
+            causes.append(caught.__cause__)
+
+    with org.client(token_provider=provider) as client:
+        threads = [threading.Thread(target=call, args=(client,)) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        let_go.set()
+        for thread in threads:
+            thread.join()
+        with pytest.raises(d365_failover.AuthenticationError) as caught:
+            client.post("/api/data/v9.2/accounts", content=iter([b"{}"]))
+        assert caught.value.__cause__ is error
+    assert causes == [error] * 10
+
+
+def test_a_provider_that_calls_its_own_client_is_refused_at_once(org: Organization) -> None:
+    clients: list[d365_failover.Client] = []
+    refused: list[str] = []
+
+    def provider(url: str) -> str:
+        (client,) = clients
+        calls: list[Callable[[], object]] = [
+            lambda: client.get(WHO_AM_I),
+            lambda: client.post("/api/data/v9.2/accounts", content=iter([b"{}"])),
+            lambda: client.stream("GET", WHO_AM_I).__enter__(),
+            client.discover,
+        ]
+        for call in calls:
+            with pytest.raises(d365_failover.WouldDeadlockError) as caught:
+                call()
+            refused.append(caught.value.kind)
+        # What waits for nothing works, and so does another client.
+        assert client.is_primary
+        with org.client(token_provider=by_host) as other:
+            assert other.get(WHO_AM_I).status_code == 200
+        return by_host(url)
+
+    with org.client(token_provider=provider) as client:
+        clients.append(client)
+        assert client.get(WHO_AM_I, timeout=20).status_code == 200
+        assert refused == ["would_deadlock"] * 4
+        # Afterwards the same thread may call.
+        assert client.get(WHO_AM_I, timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["coroutine", "task", "thread"])
+def test_a_provider_of_an_async_client_that_calls_it_is_refused_at_once(org: Organization, how: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clients: list[d365_failover.AsyncClient] = []
+        refused: list[str] = []
+
+        async def use() -> None:
+            for call in (clients[0].get(WHO_AM_I), clients[0].discover()):
+                with pytest.raises(d365_failover.WouldDeadlockError) as caught:
+                    await call
+                refused.append(caught.value.kind)
+
+        async def as_coroutine(url: str) -> str:
+            await use()
+            return by_host(url)
+
+        async def as_task(url: str) -> str:
+            await asyncio.create_task(use())
+            return by_host(url)
+
+        def as_thread(url: str) -> str:
+            asyncio.run_coroutine_threadsafe(use(), loop).result(20)
+            return by_host(url)
+
+        provider: Any = {"coroutine": as_coroutine, "task": as_task, "thread": as_thread}[how]
+        async with org.async_client(token_provider=provider) as client:
+            clients.append(client)
+            assert (await client.get(WHO_AM_I, timeout=20)).status_code == 200
+            assert refused == ["would_deadlock"] * 2
+            assert (await client.get(WHO_AM_I, timeout=20)).status_code == 200
+
+    asyncio.run(main())
+
+
+def test_a_provider_that_hung_once_is_asked_anew(org: Organization) -> None:
+    let_go = threading.Event()
+    asked: list[str] = []
+
+    def provider(url: str) -> str:
+        asked.append(url)
+        if len(asked) == 1:
+            let_go.wait(60)
+        return by_host(url)
+
+    with org.client(token_provider=provider) as client:
+        with pytest.raises(d365_failover.AuthenticationError):
+            client.get(WHO_AM_I, timeout=0.2)
+        assert client.get(WHO_AM_I, timeout=20).status_code == 200
+        assert asked == [org.primary_url] * 2
+        let_go.set()
+
+
+@pytest.mark.parametrize(("precedence", "status"), [(None, 401), ("application", 401), ("provider", 200)])
+def test_whose_token_wins_is_a_setting(org: Organization, precedence: str | None, status: int) -> None:
+    with org.client(token_provider=by_host, token_precedence=precedence) as client:
+        client.switch_endpoint()
+        headers = {"Authorization": f"Bearer {by_host(org.primary_url)}"}
+        assert client.get(WHO_AM_I, headers=headers).status_code == status
 
 
 def test_a_provider_that_does_not_return_ends_with_the_call(org: Organization) -> None:

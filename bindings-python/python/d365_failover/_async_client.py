@@ -24,7 +24,7 @@ from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
 from ._stream import AsyncStreamedResponse
-from ._work import AsyncWork, Turns, unknown
+from ._work import AsyncWork, Turns, is_working, unknown
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -42,8 +42,17 @@ _GRACE = 2.0
 _BODIES = 32
 """Files and plain iterables that are read at once; a thread each, while there are so many."""
 
+_CALLS = 64
+"""Calls at once that need the application's code, a body or a hook: the library has a thread for each."""
+
 _BATCH = 256
 """Items that are taken before other callbacks of the loop get their turn."""
+
+
+def _unsent(kind: str, message: str, request: RawRequest) -> FailoverError:
+    error = of_kind(kind, message)
+    error.effect = "none" if request[0] in ("GET", "HEAD") else "not_executed"
+    return error
 
 
 class AsyncClient(BaseClient):
@@ -62,6 +71,9 @@ class AsyncClient(BaseClient):
         self._keys = itertools.count(1)
         self._futures: dict[int, asyncio.Future[Any]] = {}
         self._turns = Turns()
+        self._lanes = asyncio.Semaphore(_CALLS)
+        deadline = settings.get("deadline")
+        self._deadline: float = 300.0 if deadline is None else deadline
         self._executor: ThreadPoolExecutor | None = None
         self._dispatcher = AsyncDispatcher(self._handlers, self._patience)
 
@@ -99,7 +111,8 @@ class AsyncClient(BaseClient):
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
         Arguments and errors are those of `Client.request`; `content` may also be an asynchronous iterable of bytes,
-        which runs in this task. Files and plain iterables may block, and are read on threads of the client's.
+        which runs in this task. Files and plain iterables may block, and are read on threads of the client's. Calls
+        with content that is read, and all with a `prepare` hook, are sent 64 at once; others wait within their time.
         Cancelling the task cancels the call; the CancelledError then has a `FailoverError` as `__cause__` that tells
         what is known of the write.
         """
@@ -165,18 +178,47 @@ class AsyncClient(BaseClient):
 
     async def _send(self, request: RawRequest, source: AsyncSource | None) -> Answer:
         self._dispatcher.begin_waiting()
+        self._refuse_in_provider()
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._attached()
         if source is None and self._hook is None:
             return await self._call(loop, request)
-        key = self._turns.begin(loop)
+        # What a hook or a body sends is not held back: its call holds a lane already, and waits for it.
+        lanes = asyncio.Semaphore() if is_working.get() else self._lanes
         try:
-            call = raising(self._native.begin)(request, self._turns.bell, key)
+            request = await self._lane(lanes, request)
         except BaseException:
-            self._turns.forget(key)
+            if source is not None:
+                await source.close()
             raise
-        return await AsyncWork(source, self._hook).finish(call, self._turns, key)
+        try:
+            key = self._turns.begin(loop)
+            try:
+                call = raising(self._native.begin)(request, self._turns.bell, key)
+            except BaseException:
+                self._turns.forget(key)
+                raise
+            return await AsyncWork(source, self._hook).finish(call, self._turns, key)
+        finally:
+            lanes.release()
+
+    async def _lane(self, lanes: asyncio.Semaphore, request: RawRequest) -> RawRequest:
+        """Waits for its turn, within the call's time. The request, with what is left of that."""
+        if not lanes.locked():
+            await lanes.acquire()
+            return request
+        begin = time.monotonic()
+        whole = self._deadline if request[4] is None else request[4] / 1000
+        try:
+            await asyncio.wait_for(lanes.acquire(), whole)
+        except asyncio.TimeoutError:
+            raise _unsent("timeout", "the call's time was over before a thread was free for it", request) from None
+        except asyncio.CancelledError as cancelled:
+            cancelled.__cause__ = _unsent("cancelled", "the call was cancelled before it was sent", request)
+            raise
+        left = max(1, int((whole - (time.monotonic() - begin)) * 1000))
+        return (*request[:4], left, *request[5:])
 
     async def _read(self, stream: Stream, most: int) -> bytes:
         """The next bytes of a response."""
@@ -209,7 +251,8 @@ class AsyncClient(BaseClient):
             try:
                 pending = self._native.submit(request, key)
             except NativeFailure as failure:
-                raise of_failure(failure) from None
+                error = of_failure(failure)
+                raise error from error.__cause__
             try:
                 # Not awaited itself: cancelling the task would cancel what the completion comes to.
                 await asyncio.wait({future})
@@ -373,6 +416,7 @@ class AsyncClient(BaseClient):
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover."""
         self._dispatcher.begin_waiting()
+        self._refuse_in_provider()
         await self._attached().run_in_executor(None, raising(self._native.discover))
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
@@ -448,6 +492,7 @@ class AsyncClient(BaseClient):
             if not self._loop.is_closed():
                 raise of_kind("invalid_argument", "this AsyncClient belongs to another event loop")
             self._futures.clear()
+            self._lanes = asyncio.Semaphore(_CALLS)
             self._dispatcher.worker = None
         if not self._closed:
             loop.add_reader(descriptor, _readable, weakref.ref(self))

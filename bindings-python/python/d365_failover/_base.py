@@ -238,6 +238,15 @@ class BaseClient:
     def _prepare(self, handler: Handler) -> None:
         raise NotImplementedError
 
+    def _refuse_in_provider(self) -> None:
+        """A call from the client's own token provider would wait for the token that is being got."""
+        if self._tokens is not None and self._tokens.is_asking_here():
+            raise of_kind(
+                "would_deadlock",
+                "a call from the token provider would wait for the token that it has not given yet; get tokens with a "
+                "client of their own",
+            )
+
     def _threads(self) -> Iterator[threading.Thread]:
         """The client's threads, less the one that asks, in an order in which they can be joined."""
         if self._tokens is not None:

@@ -149,6 +149,7 @@ class Client(BaseClient):
             response.close()
 
     def _send(self, request: RawRequest, source: Source | None) -> Answer:
+        self._refuse_in_provider()
         check = threading.get_ident() == _lifecycle.main_thread
         try:
             if source is None and self._hook is None:
@@ -159,7 +160,7 @@ class Client(BaseClient):
         except NativeFailure as failure:
             error = of_failure(failure)
             self._drain_after(error)
-            raise error from None
+            raise error from error.__cause__
         except BaseException as interruption:
             if isinstance(interruption.__cause__, NativeFailure):
                 interruption.__cause__ = of_failure(interruption.__cause__)
@@ -316,6 +317,7 @@ class Client(BaseClient):
     @raising
     def discover(self) -> None:
         """Reads now, and waits, what the organization's WSDL says about failover."""
+        self._refuse_in_provider()
         self._native.discover()
 
     @raising

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 
 from ._models import Attempt, Response
 from ._native import NativeFailure
@@ -44,6 +46,25 @@ __all__ = [
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class ProviderFailure:
+    """What a token provider has raised. Found by its number while who holds it lives."""
+
+    __slots__ = ("__weakref__", "error", "number")
+
+    _by_number: ClassVar[weakref.WeakValueDictionary[int, ProviderFailure]] = weakref.WeakValueDictionary()
+    _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.number = next(self._numbers)
+        self._by_number[self.number] = self
+
+    @classmethod
+    def of(cls, number: int | None) -> BaseException | None:
+        failure = None if number is None else cls._by_number.get(number)
+        return None if failure is None else failure.error
 
 
 class FailoverError(Exception):
@@ -119,7 +140,8 @@ class ClosedError(FailoverError, RuntimeError):
 
 
 class WouldDeadlockError(FailoverError, RuntimeError):
-    """A waiting call from a handler of `EndpointSwitchRequired`: it would wait for that handler."""
+    """A call from a handler of `EndpointSwitchRequired`, or from the client's own token provider, for which it would
+    wait."""
 
 
 class ForkedError(FailoverError, RuntimeError):
@@ -176,7 +198,7 @@ class TlsError(FailoverError, ConnectionError):
 
 
 class AuthenticationError(FailoverError):
-    """The token provider gave no token."""
+    """The token provider gave no token. What it has raised is the `__cause__`."""
 
 
 class ProtocolError(FailoverError):
@@ -248,9 +270,9 @@ def _message(kind: str) -> str:
 
 
 def of_failure(failure: NativeFailure) -> FailoverError:
-    """The exception for what the native module raised."""
+    """The exception for what the native module raised; its cause is what the token provider has raised, if it has."""
     kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag = failure.args
-    return _BY_NAME.get(kind, FailoverError)(
+    error = _BY_NAME.get(kind, FailoverError)(
         message or _message(kind),
         kind=kind,
         effect=effect,
@@ -263,6 +285,8 @@ def of_failure(failure: NativeFailure) -> FailoverError:
         ledger_id=ledger_id,
         tag=tag,
     )
+    error.__cause__ = ProviderFailure.of(getattr(failure, "provider_data", None))
+    return error
 
 
 def of_entry(error: FailoverError) -> FailoverError:
@@ -278,7 +302,8 @@ def raising(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except NativeFailure as failure:
-            raise of_failure(failure) from None
+            error = of_failure(failure)
+            raise error from error.__cause__
 
     return call
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from ._exceptions import raising, told
+from ._exceptions import ProviderFailure, raising, told
 from ._log import say
 
 if TYPE_CHECKING:
@@ -37,10 +40,22 @@ class TokenCredential(Protocol):
 
 
 Token: TypeAlias = str | tuple[str, float] | AccessToken
-"""A token to use once; or with the seconds for which it may be used again; or azure-core's."""
+"""A token, without the word Bearer, which is kept for 5 seconds; or with the seconds for which it may be used (0: for
+the calls that wait now); or azure-core's. One that an endpoint refuses with 401 is forgotten."""
 
 TokenProvider: TypeAlias = Callable[[str], Token | Awaitable[Token]] | TokenCredential
-"""Called with the endpoint's origin, e.g. `https://contoso--s.crm.dynamics.com`, on a thread of the client's."""
+"""Called with the endpoint's origin, e.g. `https://contoso--s.crm.dynamics.com`, on a thread of the client's.
+
+What it raises is the cause of the `AuthenticationError` of each call that has waited. For one endpoint it is called
+again only when it has returned, or when the calls that waited have given up: then at most three more times at once. The
+client that asks refuses calls from inside of it, by `WouldDeadlockError`; get tokens with another one."""
+
+
+_SPARE = 2
+"""Threads that wait for questions when there are none."""
+
+_FAILURES = 64
+"""Failures that are kept for the errors of the calls that have waited: they come at once, or not at all."""
 
 
 class _Grant(NamedTuple):
@@ -48,10 +63,22 @@ class _Grant(NamedTuple):
     expires_in_ms: int
 
 
-class TokenSource:
-    """Asks the provider, on a thread for each question: one that hangs is not to keep the other endpoint's token back.
+class _Question:
+    """One run of the provider. Its context, which tasks and threads of asyncio inherit, says so while it lasts."""
 
-    There is at most one question for each endpoint at a time.
+    def __init__(self, source: TokenSource) -> None:
+        self.source = weakref.ref(source)
+        self.is_open = True
+
+
+_question: ContextVar[_Question | None] = ContextVar("d365_failover_question", default=None)
+
+
+class TokenSource:
+    """Asks the provider, on threads that are kept for a next question.
+
+    One waits while others ask: a provider that hangs is not to keep the other endpoint's token back. The library asks
+    for an endpoint again when who waited for the answer has given up, and at most 16 times at once.
     """
 
     def __init__(self, provider: TokenProvider, queue: TokenQueue) -> None:
@@ -64,43 +91,73 @@ class TokenSource:
             raise TypeError(f"token_provider is callable or has get_token: {type(provider).__name__} is neither")
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where a coroutine of the provider runs: an `AsyncClient`'s event loop."""
-        self._asking: set[threading.Thread] = set()
-        self._thread = threading.Thread(
-            target=_serve, args=(queue, weakref.ref(self)), name="d365_failover-tokens", daemon=True
-        )
-        self._thread.start()
+        self._queue = queue
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._threads: set[threading.Thread] = set()
+        self._failures: deque[ProviderFailure] = deque(maxlen=_FAILURES)
+        self._start()
 
     def threads(self) -> Iterator[threading.Thread]:
-        """The one that starts others first: when it has ended, there come no more of them."""
-        yield self._thread
-        yield from list(self._asking)
+        """All of them, also those that begin while others are waited for."""
+        seen: set[threading.Thread] = set()
+        while fresh := self._threads.copy() - seen:
+            seen |= fresh
+            yield from fresh
 
-    def start(self, request: TokenRequest) -> None:
-        thread = threading.Thread(target=self._answer_and_go, args=(request,), name="d365_failover-token", daemon=True)
-        self._asking.add(thread)
+    def is_asking_here(self) -> bool:
+        """Whether the provider runs in this thread or task."""
+        question = _question.get()
+        return question is not None and question.is_open and question.source() is self
+
+    def _start(self) -> None:
+        thread = threading.Thread(
+            target=_serve, args=(self._queue, weakref.ref(self)), name="d365_failover-tokens", daemon=True
+        )
+        with self._lock:
+            self._threads.add(thread)
+            self._waiting += 1
         try:
             thread.start()
-        except RuntimeError as error:  # no more threads
-            self._asking.discard(thread)
-            _fail(request, error)
+        except BaseException:
+            with self._lock:
+                self._threads.discard(thread)
+                self._waiting -= 1
+            raise
 
-    def _answer_and_go(self, request: TokenRequest) -> None:
-        try:
-            self.answer(request)
-        finally:
-            self._asking.discard(threading.current_thread())
+    def take(self, request: TokenRequest) -> bool:
+        """Answers a request on this thread. Whether the thread is to wait for another."""
+        with self._lock:
+            self._waiting -= 1
+            is_last = self._waiting == 0
+        if is_last:
+            # No more threads: the next question waits for this one.
+            with contextlib.suppress(RuntimeError):
+                self._start()
+        self._answer(request)
+        with self._lock:
+            if self._waiting >= _SPARE:
+                self._threads.discard(threading.current_thread())
+                return False
+            self._waiting += 1
+            return True
 
-    def answer(self, request: TokenRequest) -> None:
+    def _answer(self, request: TokenRequest) -> None:
+        question = _Question(self)
+        entered = _question.set(question)
         try:
             given = self._ask(request.url)
             if inspect.isawaitable(given):
-                self._await(given, request)
-            else:
-                _reply(request, given)
+                self._await(given, request, question)
+                return
+            _reply(request, given)
         except BaseException as error:
-            _fail(request, error)
+            self._fail(request, error)
+        finally:
+            _question.reset(entered)
+        question.is_open = False
 
-    def _await(self, given: Awaitable[Any], request: TokenRequest) -> None:
+    def _await(self, given: Awaitable[Any], request: TokenRequest, question: _Question) -> None:
         if self.loop is None or self.loop.is_closed():
             if inspect.iscoroutine(given):
                 given.close()
@@ -110,12 +167,29 @@ class TokenSource:
             try:
                 _reply(request, await given)
             except BaseException as error:
-                _fail(request, error)
+                self._fail(request, error)
                 if not isinstance(error, Exception):
                     raise
+            finally:
+                question.is_open = False
 
-        # Not waited for here: the other endpoint's token may be wanted meanwhile.
+        # Not waited for here: the other endpoint's token may be wanted meanwhile. The task inherits this context.
         asyncio.run_coroutine_threadsafe(settle(), self.loop)
+
+    def _fail(self, request: TokenRequest, error: BaseException) -> None:
+        url = request.url
+        trace = error.__traceback__
+        # Our own frames hold the source, and tell nobody anything.
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        failure = ProviderFailure(error.with_traceback(trace))
+        self._failures.append(failure)
+        try:
+            request.fail(f"the token provider failed: {told(error)}", failure.number)
+        except Exception as late:
+            # Answered in the meantime, or nobody is left to wait for it.
+            say(logging.DEBUG, "the failure of the token provider came too late", cause=late)
+        say(logging.WARNING, "the token provider failed for %s", url, cause=error)
 
 
 @raising
@@ -129,27 +203,23 @@ def _grant(given: Any) -> _Grant:
         return _Grant(given, 0)
     expires_on = getattr(given, "expires_on", None)
     if expires_on is not None:
-        return _Grant(given.token, int((expires_on - time.time()) * 1000))
+        return _Grant(given.token, _life(expires_on - time.time()))
     if isinstance(given, tuple) and len(given) == 2:
         token, expires_in = given
-        return _Grant(token, int(expires_in * 1000))
+        return _Grant(token, _life(expires_in))
     raise TypeError(f"a token is str, (str, seconds) or has token and expires_on, not {type(given).__name__}")
 
 
-def _fail(request: TokenRequest, error: BaseException) -> None:
-    url = request.url
-    try:
-        request.fail(f"the token provider failed: {told(error)}")
-    except Exception as late:
-        # Answered in the meantime, by the deadline of the call.
-        say(logging.DEBUG, "the failure of the token provider came too late", cause=late)
-    say(logging.WARNING, "the token provider failed for %s", url, cause=error)
+def _life(seconds: float) -> int:
+    """In milliseconds. What is over already is not 0, which says that nobody knows."""
+    return int(seconds * 1000) or -1
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource]) -> None:
-    """Starts a thread for each request. Holds no provider while it waits, so that a forgotten client can go."""
+    """Takes requests. Holds no provider while it waits, so that a forgotten client can go."""
     while (request := queue.next()) is not None:
         source = reference()
-        if source is not None:
-            source.start(request)
+        stays = source is None or source.take(request)
         del source, request
+        if not stays:
+            return

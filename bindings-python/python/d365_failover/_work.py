@@ -8,6 +8,7 @@ import inspect
 import itertools
 import weakref
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ._dispatch import running_loop
@@ -84,6 +85,10 @@ class Work:
             job.done()
 
 
+is_working: ContextVar[bool] = ContextVar("d365_failover_is_working", default=False)
+"""Whether this is the application's code for a call. What it sends must not wait for such calls to end."""
+
+
 class AsyncWork:
     """The same for an event loop."""
 
@@ -126,7 +131,7 @@ class AsyncWork:
                     break
                 try:
                     if raised is None and not is_over:
-                        await self._do(turn)
+                        await self._work(turn)
                     else:
                         turn.fail("the call is being ended")
                 except GeneratorExit:
@@ -147,6 +152,18 @@ class AsyncWork:
             turns.forget(key)
             if self._source is not None and not is_left:
                 await self._source.close()
+
+    async def _work(self, job: Job) -> None:
+        entered = is_working.set(True)
+        try:
+            await self._do(job)
+        except GeneratorExit:
+            # The loop has left its task: this is another context.
+            raise
+        except BaseException:
+            is_working.reset(entered)
+            raise
+        is_working.reset(entered)
 
     async def _do(self, job: Job) -> None:
         if job.kind == "prepare":
@@ -290,7 +307,8 @@ def _fail(call: Call, job: Job, error: BaseException) -> None:
 def _result(outcome: Answer | NativeFailure, raised: BaseException | None) -> Answer:
     if raised is None:
         if isinstance(outcome, NativeFailure):
-            raise of_failure(outcome) from None
+            error = of_failure(outcome)
+            raise error from error.__cause__
         return outcome
     try:
         if raised.__cause__ is None:

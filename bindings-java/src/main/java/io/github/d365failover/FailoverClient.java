@@ -66,17 +66,19 @@ public final class FailoverClient implements AutoCloseable {
     private final PendingCalls calls;
     private final QueuePump pump;
     private final ThreadCalls threads;
+    private final Providing providing = new Providing();
     private final Sender sender;
     private final Subscriptions subscriptions;
 
-    private FailoverClient(ClientHandles handles, String name, AttemptPreparer preparer, Executor executor) {
+    private FailoverClient(
+            ClientHandles handles, String name, AttemptPreparer preparer, Executor executor, long deadlineMillis) {
         this.handles = handles;
         this.events = new EventDispatcher(name + "-events", executor);
         this.calls = new PendingCalls(executor);
         this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
         this.threads = new ThreadCalls(name + "-calls");
         this.subscriptions = new Subscriptions(handles.client(), pump, events);
-        this.sender = new Sender(this, preparer, executor, events, pump, calls, threads);
+        this.sender = new Sender(this, preparer, executor, events, providing, pump, calls, threads, deadlineMillis);
         this.cleanable = CLEANER.register(this, handles);
     }
 
@@ -110,14 +112,18 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     static FailoverClient open(
-            byte[] settings, TokenProvider provider, AttemptPreparer preparer, Executor executor) {
+            byte[] settings,
+            TokenProvider provider,
+            AttemptPreparer preparer,
+            Executor executor,
+            long deadlineMillis) {
         PacketReader in = Outcome.unchecked(Native.open(settings, provider != null, preparer != null));
         ClientHandles handles = new ClientHandles(in.int64(), in.int64());
         String name = DaemonThreads.nextClientName();
-        FailoverClient client = new FailoverClient(handles, name, preparer, executor);
+        FailoverClient client = new FailoverClient(handles, name, preparer, executor, deadlineMillis);
         long channel = in.int64();
         if (provider != null) {
-            TokenPump.start(name + "-tokens", channel, provider);
+            TokenPump.start(name + "-tokens", channel, provider, client.providing);
         }
         client.startLog();
         return client;
@@ -178,7 +184,9 @@ public final class FailoverClient implements AutoCloseable {
      * client's executor, as {@link FailoverClientBuilder#executor} says.
      *
      * <p>A request whose body is streamed, and every request of a client with an {@link AttemptPreparer}, is sent on a
-     * daemon thread of the client's that serves no other call meanwhile: there the application is asked. What is wrong
+     * daemon thread of the client's that serves no other call meanwhile: there the application is asked. A client has at
+     * most 64 of them; further calls wait for one within their time, and more than 64 whose bodies wait for one another
+     * can wait for ever. What is wrong
      * with the request is then told by the future too; and what cancels the call interrupts the thread, within about 100
      * ms.
      *
@@ -292,6 +300,9 @@ public final class FailoverClient implements AutoCloseable {
     public void discover() throws IOException {
         if (events.isDeciding()) {
             throw Failure.wouldDeadlock(Effect.NONE).checked();
+        }
+        if (providing.isHere()) {
+            throw Failure.inProvider(Effect.NONE).checked();
         }
         io(Native::discover);
     }

@@ -18,6 +18,8 @@ import java.util.stream.Collectors;
  * <p>Durations are in milliseconds, rounded up. Values are checked by {@link #build()}.
  */
 public final class FailoverClientBuilder {
+    private static final long DEADLINE_MILLIS = 300_000;
+
     private final String url;
     private final Map<String, String> settings = new LinkedHashMap<>();
     private TokenProvider tokenProvider;
@@ -500,7 +502,17 @@ public final class FailoverClientBuilder {
             Arguments.pack(packet, key);
             Arguments.pack(packet, value);
         });
-        return FailoverClient.open(packet.toBytes(), tokenProvider, preparer, executor);
+        return FailoverClient.open(packet.toBytes(), tokenProvider, preparer, executor, deadlineMillis());
+    }
+
+    private long deadlineMillis() {
+        String set = settings.get("deadline_ms");
+        try {
+            return set == null ? DEADLINE_MILLIS : Long.parseLong(set);
+        } catch (NumberFormatException e) {
+            // The library refuses it, and says so.
+            return DEADLINE_MILLIS;
+        }
     }
 
     private FailoverClientBuilder millis(String key, Duration duration) {

@@ -14,7 +14,8 @@ import java.util.OptionalLong;
  * interrupt of the calling thread ends a call with kind {@link ErrorKind#CANCELLED}; the thread's interrupt flag stays
  * set. (It is not an {@link java.io.InterruptedIOException}, because what is known of the write would be lost with it.)
  *
- * <p>What a request's body, or an {@link AttemptPreparer}, has thrown is the cause of the exception of its call.
+ * <p>What a request's body, an {@link AttemptPreparer} or the {@link TokenProvider} has thrown is the cause of the
+ * exception of its call.
  */
 public class FailoverException extends IOException {
     private static final long serialVersionUID = 1L;

@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.PacketWriter;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.io.InputStream;
 import java.net.URI;
 import java.nio.file.Path;
@@ -26,6 +27,9 @@ public final class FailoverRequest {
     private final String url;
     private final Operation operation;
     private final byte[] head;
+    /** Where the timeout is in it. */
+    private final int timeoutAt;
+    private final long timeoutMillis;
     private final byte[] body;
     private final StreamedBody streamed;
 
@@ -44,7 +48,9 @@ public final class FailoverRequest {
         for (String part : builder.headers) {
             Arguments.pack(packet, part);
         }
-        packet.int64(builder.timeoutMillis);
+        this.timeoutAt = packet.toBytes().length;
+        this.timeoutMillis = builder.timeoutMillis;
+        packet.int64(timeoutMillis);
         packet.int32(operation.ordinal());
         packet.int32(builder.guardedCreate ? 1 : 0);
         packet.int32(builder.upsert ? 1 : 0);
@@ -116,6 +122,18 @@ public final class FailoverRequest {
         byte[] whole = Arrays.copyOf(head, head.length + tail.length);
         System.arraycopy(tail, 0, whole, head.length, tail.length);
         return whole;
+    }
+
+    /** As {@link #head()}, with what is left of the call's time. */
+    byte[] head(long leftMillis) throws IOException {
+        byte[] whole = head().clone();
+        ByteBuffer.wrap(whole).putLong(timeoutAt, leftMillis);
+        return whole;
+    }
+
+    /** The time for the call, or that of its client. */
+    long timeoutMillis(long ofClient) {
+        return timeoutMillis == NO_TIMEOUT ? ofClient : timeoutMillis;
     }
 
     /** Null without a body, and for one that is streamed. */

@@ -18,6 +18,7 @@ final class Failure {
         OptionalInt status = OptionalInt.empty();
         OptionalInt code = OptionalInt.empty();
         Optional<Duration> retryAfter = Optional.empty();
+        OptionalLong providerData = OptionalLong.empty();
         Optional<FailoverResponse> response = Optional.empty();
 
         Details(Effect effect) {
@@ -51,6 +52,14 @@ final class Failure {
                 ErrorKind.WOULD_DEADLOCK,
                 "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
                         + " call from an EndpointSwitched listener, or from another thread after this one has returned",
+                effect);
+    }
+
+    static Failure inProvider(Effect effect) {
+        return new Failure(
+                ErrorKind.WOULD_DEADLOCK,
+                "a call from the token provider would wait for the token that it has not given yet: get tokens with a"
+                        + " client of their own",
                 effect);
     }
 

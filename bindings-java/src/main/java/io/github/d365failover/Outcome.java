@@ -57,6 +57,7 @@ final class Outcome {
         details.retryAfter = retryAfter(in);
         details.attempts = attempts(in);
         details.response = in.present() ? Optional.of(response(in)) : Optional.empty();
+        details.providerData = in.present() ? OptionalLong.of(in.int64()) : OptionalLong.empty();
         return new Failure(kind, message.isEmpty() ? name : message, details);
     }
 

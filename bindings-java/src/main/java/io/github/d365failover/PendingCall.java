@@ -10,12 +10,14 @@ final class PendingCall<T> extends ClientFuture<T> {
     /** Keeps the client from being collected while the call is under way. */
     private FailoverClient client;
 
+    private final Providing providing;
     private long handle;
     private boolean ended;
 
-    PendingCall(FailoverClient client, ResponseKind<T> kind) {
+    PendingCall(FailoverClient client, Providing providing, ResponseKind<T> kind) {
         super(kind);
         this.client = client;
+        this.providing = providing;
     }
 
     /** The handle may come after the completion, because that comes on another thread. */
@@ -45,7 +47,7 @@ final class PendingCall<T> extends ClientFuture<T> {
             if (failure == null) {
                 give(kind().of(in, answer, of));
             } else {
-                fail(failure);
+                fail(providing.explain(failure));
             }
         });
     }

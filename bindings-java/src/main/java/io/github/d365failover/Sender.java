@@ -13,13 +13,18 @@ import java.util.concurrent.RejectedExecutionException;
  * for something meanwhile, on a thread of the call's own. For no thread of the library's enters the JVM.
  */
 final class Sender {
+    /** Of its time a call has used nothing yet. */
+    private static final long WHOLE = 0;
+
     private final FailoverClient client;
     private final AttemptPreparer preparer;
     private final Executor executor;
     private final EventDispatcher events;
+    private final Providing providing;
     private final QueuePump pump;
     private final PendingCalls submitted;
     private final ThreadCalls threads;
+    private final long deadlineMillis;
 
     /** Without a preparer or an executor of the application's, null. */
     Sender(
@@ -27,24 +32,32 @@ final class Sender {
             AttemptPreparer preparer,
             Executor executor,
             EventDispatcher events,
+            Providing providing,
             QueuePump pump,
             PendingCalls submitted,
-            ThreadCalls threads) {
+            ThreadCalls threads,
+            long deadlineMillis) {
         this.client = client;
         this.preparer = preparer;
         this.executor = executor;
         this.events = events;
+        this.providing = providing;
         this.pump = pump;
         this.submitted = submitted;
         this.threads = threads;
+        this.deadlineMillis = deadlineMillis;
     }
 
     <T> T send(FailoverRequest request, ResponseKind<T> kind) throws FailoverException {
         take(request);
-        return sendTaken(request, kind);
+        return sendTaken(request, kind, WHOLE);
     }
 
     <T> CompletableFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
+        if (providing.isHere()) {
+            Failure failure = Failure.inProvider(request.effectUnsent());
+            return CompletableFuture.failedFuture(failure.checked());
+        }
         return preparer == null && request.streamed() == null ? submit(request, kind) : sendOnThread(request, kind);
     }
 
@@ -65,18 +78,22 @@ final class Sender {
                 : new Asked(body == null ? null : new BodyReader(body), preparer);
     }
 
-    private <T> T sendTaken(FailoverRequest request, ResponseKind<T> kind) throws FailoverException {
+    private <T> T sendTaken(FailoverRequest request, ResponseKind<T> kind, long leftMillis)
+            throws FailoverException {
         try (Asked asked = asked(request)) {
             Effect unsent = request.effectUnsent();
             if (events.isDeciding()) {
                 throw Failure.wouldDeadlock(unsent).checked();
+            }
+            if (providing.isHere()) {
+                throw Failure.inProvider(unsent).checked();
             }
             if (Thread.currentThread().isInterrupted()) {
                 throw new Failure(
                                 ErrorKind.CANCELLED, "the thread was interrupted before " + request + " was sent", unsent)
                         .checked();
             }
-            byte[] head = head(request);
+            byte[] head = head(request, leftMillis);
             Answer answer = client.use(handle -> Answer.of(response ->
                     Native.send(handle, head, request.body(), asked, kind.isStreaming() ? response : null)));
             if (answer == null) {
@@ -85,15 +102,16 @@ final class Sender {
             PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
             if (failure != null) {
+                failure = providing.explain(failure);
                 throw (asked == null ? failure : asked.explain(failure)).checked();
             }
             return kind.of(in, answer, client);
         }
     }
 
-    private static byte[] head(FailoverRequest request) throws FailoverException {
+    private static byte[] head(FailoverRequest request, long leftMillis) throws FailoverException {
         try {
-            return request.head();
+            return leftMillis == WHOLE ? request.head() : request.head(leftMillis);
         } catch (IOException e) {
             throw new Failure(ErrorKind.LOCAL, "the length of the body cannot be had: " + e, request.effectUnsent())
                     .with(ErrorKind.LOCAL, e)
@@ -102,14 +120,14 @@ final class Sender {
     }
 
     private <T> CompletableFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
-        PendingCall<T> call = new PendingCall<>(client, kind);
+        PendingCall<T> call = new PendingCall<>(client, providing, kind);
         pump.start();
         long id = submitted.add(call);
         try {
             if (id == 0) {
                 throw Failure.closed(request.effectUnsent()).checked();
             }
-            byte[] head = head(request);
+            byte[] head = head(request, WHOLE);
             byte[] packet =
                     client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id));
             if (packet == null) {
@@ -128,9 +146,14 @@ final class Sender {
 
     private <T> CompletableFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
         take(request);
-        ThreadCall<T> call = new ThreadCall<>(kind, () -> sendTaken(request, kind));
+        long timeout = request.timeoutMillis(deadlineMillis);
+        ThreadCall<T> call = new ThreadCall<>(kind, timeout, left -> sendTaken(request, kind, left));
         try {
             threads.start(call, executor);
+            call.await(new Failure(
+                    ErrorKind.TIMEOUT,
+                    "the call's time was over before a thread was free for it",
+                    request.effectUnsent()));
             return call;
         } catch (Throwable e) {
             // Never null here: the call would not need a thread.

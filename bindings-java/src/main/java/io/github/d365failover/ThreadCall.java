@@ -1,19 +1,64 @@
 package io.github.d365failover;
 
-import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A call that asks the application for something while it runs, and so has a thread of its own. Completing it from
  * outside, by {@code cancel} or a timeout, interrupts that thread, which cancels the call.
  */
 final class ThreadCall<T> extends ClientFuture<T> {
-    private Callable<T> work;
-    private Thread thread;
+    /** What sends the call, within the milliseconds that are left of its time. */
+    @FunctionalInterface
+    interface Work<T> {
+        T send(long leftMillis) throws Exception;
+    }
 
-    ThreadCall(ResponseKind<T> kind, Callable<T> work) {
+    private final long begun = System.nanoTime();
+    private final long timeoutMillis;
+    private Work<T> work;
+    private Thread thread;
+    /** Ends the call when its time is over before it has a thread; null where it has one at once. */
+    private CompletableFuture<Void> clock;
+
+    ThreadCall(ResponseKind<T> kind, long timeoutMillis, Work<T> work) {
         super(kind);
+        this.timeoutMillis = timeoutMillis;
         this.work = work;
         whenComplete((response, failure) -> interrupt());
+    }
+
+    /**
+     * It is to wait for a thread.
+     *
+     * @param failure what it ends with when its time is over first
+     */
+    synchronized void await(Failure failure) {
+        if (thread != null || work == null || isDone()) {
+            return;
+        }
+        CompletableFuture<Void> timer = new CompletableFuture<>();
+        clock = timer;
+        timer.completeOnTimeout(null, timeoutMillis, TimeUnit.MILLISECONDS).thenRun(() -> {
+            if (isWaiting()) {
+                fail(failure);
+            }
+        });
+    }
+
+    private synchronized boolean isWaiting() {
+        return clock != null;
+    }
+
+    private void stopClock() {
+        CompletableFuture<Void> timer;
+        synchronized (this) {
+            timer = clock;
+            clock = null;
+        }
+        if (timer != null) {
+            timer.cancel(false);
+        }
     }
 
     /** The thread is this call's until {@link #leave}: no other call hears the interrupt. */
@@ -33,10 +78,12 @@ final class ThreadCall<T> extends ClientFuture<T> {
      * @return what completes it
      */
     Runnable run() {
+        stopClock();
         enter();
         Runnable completion;
         try {
-            T response = work.call();
+            long waited = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begun);
+            T response = work.send(Math.max(timeoutMillis - waited, 1));
             completion = () -> give(response);
         } catch (Throwable e) {
             completion = () -> completeExceptionally(e);

@@ -4,25 +4,32 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Executor;
-import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
-/** The calls of a client that have threads of their own. These are daemons of Java's, started when they are needed. */
+/**
+ * The calls of a client that have threads of their own. These are daemons of Java's, started when they are needed; where
+ * all are taken, calls wait for one within their time.
+ */
 final class ThreadCalls {
     private static final long KEEP_THREAD_SECONDS = 10;
+    private static final int MOST = 64;
 
+    private final String name;
     private final ThreadPoolExecutor threads;
     private final Set<ThreadCall<?>> calls = new HashSet<>();
 
     ThreadCalls(String name) {
+        this.name = name;
         threads = new ThreadPoolExecutor(
-                0,
-                Integer.MAX_VALUE,
+                MOST,
+                MOST,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
-                new SynchronousQueue<>(),
+                new LinkedBlockingQueue<>(),
                 DaemonThreads.named(name));
+        threads.allowCoreThreadTimeOut(true);
     }
 
     /**
@@ -31,9 +38,11 @@ final class ThreadCalls {
      * @param executor where it completes; null without one of the application's
      */
     void start(ThreadCall<?> call, Executor executor) {
+        // What a call's own code sends is not held back: that call has a thread already, and may wait for it.
+        Executor where = isHere() ? task -> DaemonThreads.make(name, task).start() : threads;
         add(call);
         try {
-            threads.execute(() -> {
+            where.execute(() -> {
                 Runnable completion = call.run();
                 // Before what depends on it, which may close the client.
                 remove(call);
@@ -43,6 +52,11 @@ final class ThreadCalls {
             remove(call);
             throw e;
         }
+    }
+
+    /** Whether this thread is one of a call's. */
+    private synchronized boolean isHere() {
+        return calls.stream().anyMatch(ThreadCall::isCurrent);
     }
 
     private synchronized void add(ThreadCall<?> call) {

@@ -14,9 +14,9 @@ public final class Token {
     }
 
     /**
-     * A token for one attempt: the provider is asked again for the next.
+     * A token of which nobody knows how long it is valid: it is kept for 5 seconds, and not after an answer 401.
      *
-     * @param value what follows {@code Bearer} in the header
+     * @param value what follows {@code Bearer} in the header, without that word; checked when it is used
      * @return the token
      */
     public static Token of(String value) {
@@ -27,11 +27,13 @@ public final class Token {
      * A token that is kept until its time is over.
      *
      * @param value what follows {@code Bearer} in the header
-     * @param validFor how long it is valid from now, in milliseconds; zero: for one attempt
+     * @param validFor how long it is valid from now, in milliseconds; zero: for the calls that wait now
      * @return the token
      */
     public static Token of(String value, Duration validFor) {
-        return new Token(value, Arguments.millis(validFor));
+        long millis = Arguments.millis(validFor);
+        // Zero, to the library, says that nobody knows.
+        return new Token(value, millis == 0 ? -1 : millis);
     }
 
     String value() {
@@ -44,6 +46,6 @@ public final class Token {
 
     @Override
     public String toString() {
-        return "Token[valid for " + validMillis + " ms]";
+        return validMillis == 0 ? "Token[]" : "Token[valid for " + Math.max(validMillis, 0) + " ms]";
     }
 }

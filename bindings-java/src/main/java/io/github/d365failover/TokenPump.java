@@ -16,27 +16,31 @@ import java.util.concurrent.TimeUnit;
 final class TokenPump implements Runnable {
     private static final long END = 0;
     private static final long KEEP_THREAD_SECONDS = 10;
+    /** More questions than these the library never has open. */
+    private static final int MOST_THREADS = 64;
 
     private final long channel;
     private final TokenProvider provider;
+    private final Providing providing;
     private final ExecutorService providers;
 
     /** The providers' executor is shut down in the end. */
-    TokenPump(long channel, TokenProvider provider, ExecutorService providers) {
+    TokenPump(long channel, TokenProvider provider, Providing providing, ExecutorService providers) {
         this.channel = channel;
         this.provider = provider;
+        this.providing = providing;
         this.providers = providers;
     }
 
-    static void start(String name, long channel, TokenProvider provider) {
+    static void start(String name, long channel, TokenProvider provider, Providing providing) {
         ExecutorService providers = new ThreadPoolExecutor(
                 0,
-                Integer.MAX_VALUE,
+                MOST_THREADS,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
                 new SynchronousQueue<>(),
                 DaemonThreads.named(name));
-        DaemonThreads.make(name, new TokenPump(channel, provider, providers)).start();
+        DaemonThreads.make(name, new TokenPump(channel, provider, providing, providers)).start();
     }
 
     @Override
@@ -69,7 +73,7 @@ final class TokenPump implements Runnable {
     private void answer(long request) {
         try {
             PacketReader in = Outcome.unchecked(Native.tokenRequest(request));
-            Token token = provider.token(new TokenRequest(in.text(), Role.ofNumber(in.int32())));
+            Token token = providing.ask(provider, new TokenRequest(in.text(), Role.ofNumber(in.int32())));
             reply(request, token);
             Native.tokenFree(request);
         } catch (Throwable e) {
@@ -87,11 +91,12 @@ final class TokenPump implements Runnable {
     }
 
     /** Whatever fails here too, the request is given back, which fails its call. */
-    private static void fail(long request, Throwable reason) {
+    private void fail(long request, Throwable reason) {
         try {
             Complaint.log(Level.DEBUG, "the token provider failed", reason);
             // Not strict: a message with half of a surrogate pair is still a message.
-            Native.tokenFail(request, ("the token provider failed: " + reason).getBytes(StandardCharsets.UTF_8));
+            byte[] message = ("the token provider failed: " + reason).getBytes(StandardCharsets.UTF_8);
+            Native.tokenFail(request, message, providing.keep(reason));
         } catch (Throwable e) {
             Complaint.log(Level.ERROR, "the reason why there is no token is lost", e);
         } finally {

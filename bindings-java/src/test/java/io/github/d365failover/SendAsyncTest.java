@@ -7,11 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.d365failover.support.Throwing;
 import io.github.d365failover.support.Twin;
+import java.io.ByteArrayInputStream;
+import java.io.InterruptedIOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -70,6 +74,51 @@ class SendAsyncTest {
             }
             assertEquals(400, completions.get());
             assertEquals(0, twin.duplicates());
+        }
+    }
+
+    @Test
+    void uploadsShareABoundedNumberOfThreads() throws Exception {
+        CountDownLatch open = new CountDownLatch(1);
+        AtomicInteger asked = new AtomicInteger();
+        FailoverRequest.Builder upload = FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                .header("Content-Type", "application/json")
+                .body(() -> {
+                    // Names of their own: the twin counts duplicates.
+                    String row = "{\"name\":\"upload-" + asked.incrementAndGet() + "\"}";
+                    try {
+                        assertTrue(open.await(60, TimeUnit.SECONDS));
+                    } catch (InterruptedException e) {
+                        throw new InterruptedIOException(e.getMessage());
+                    }
+                    return new ByteArrayInputStream(row.getBytes(StandardCharsets.UTF_8));
+                });
+        try (FailoverClient client = twin.client().build()) {
+            List<CompletableFuture<FailoverResponse>> calls = new ArrayList<>();
+            for (int i = 0; i < 500; i++) {
+                calls.add(client.sendAsync(upload.build()));
+            }
+            while (asked.get() < 64) {
+                Thread.onSpinWait();
+            }
+            long threads = Thread.getAllStackTraces().keySet().stream()
+                    .filter(thread -> thread.getName().endsWith("-calls"))
+                    .count();
+            assertTrue(threads <= 64, threads + " threads");
+            // All threads are taken: what waits for one can end all the same.
+            CompletableFuture<FailoverResponse> cancelled = client.sendAsync(upload.build());
+            assertTrue(cancelled.cancel(true));
+            CompletableFuture<FailoverResponse> late =
+                    client.sendAsync(upload.timeout(Duration.ofMillis(200)).build());
+            ExecutionException e = assertThrows(ExecutionException.class, () -> late.get(30, TimeUnit.SECONDS));
+            FailoverTimeoutException timeout = assertInstanceOf(FailoverTimeoutException.class, e.getCause());
+            assertEquals(Effect.NOT_EXECUTED, timeout.effect());
+            assertEquals(200, client.send(WHO_AM_I).status());
+            open.countDown();
+            for (CompletableFuture<FailoverResponse> call : calls) {
+                assertEquals(204, call.get(60, TimeUnit.SECONDS).status());
+            }
+            assertEquals(500, asked.get());
         }
     }
 

@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,12 +10,16 @@ import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -77,6 +82,7 @@ class TokenProviderTest {
                 FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
                 assertEquals(ErrorKind.AUTHENTICATION, e.kind());
                 assertTrue(e.getMessage().contains("der Schlüssel 😀 fehlt"), e.getMessage());
+                assertEquals("der Schlüssel 😀 fehlt", e.getCause().getMessage());
                 // The next call asks again.
                 assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
             }
@@ -105,18 +111,102 @@ class TokenProviderTest {
     }
 
     @Test
-    void aTokenForOnceIsAskedForEachTime() throws Exception {
-        BlockingQueue<URI> asked = new LinkedBlockingQueue<>();
+    void aBareTokenIsKeptForAFewSecondsAndOneForOnceIsNot() throws Exception {
+        for (boolean isBare : new boolean[] {true, false}) {
+            BlockingQueue<URI> asked = new LinkedBlockingQueue<>();
+            try (FailoverClient client = twin.client()
+                    .tokenProvider(request -> {
+                        asked.add(request.uri());
+                        String value = "twin-token-for-" + request.uri().getHost();
+                        return isBare ? Token.of(value) : Token.of(value, Duration.ZERO);
+                    })
+                    .build()) {
+                for (int i = 0; i < 20; i++) {
+                    assertEquals(200, client.send(WHO_AM_I).status());
+                }
+            }
+            assertTrue(isBare ? asked.size() < 10 : asked.size() == 20, asked.size() + " times");
+        }
+    }
+
+    @Test
+    void whatCannotBeATokenIsRefused() throws Exception {
+        for (String value : List.of("Bearer secret", "bearer secret", "secret\n", " secret")) {
+            try (FailoverClient client =
+                    twin.client().tokenProvider(request -> Token.of(value)).build()) {
+                FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
+                assertEquals(ErrorKind.AUTHENTICATION, e.kind());
+                assertTrue(e.getMessage().matches("(?s).*(Bearer|white space).*"), e.getMessage());
+                assertFalse(e.getMessage().contains("secret"), e.getMessage());
+                assertTrue(e.getCause() instanceof FailoverUsageException, String.valueOf(e.getCause()));
+            }
+        }
+    }
+
+    @Test
+    void whatAProviderThrowsIsTheCauseOfAllThatWaited() throws Exception {
+        IllegalStateException thrown = new IllegalStateException("no credentials here");
+        CountDownLatch open = new CountDownLatch(1);
         try (FailoverClient client = twin.client()
                 .tokenProvider(request -> {
-                    asked.add(request.uri());
-                    return Token.of("twin-token-for-" + request.uri().getHost());
+                    assertTrue(open.await(60, TimeUnit.SECONDS));
+                    throw thrown;
                 })
                 .build()) {
-            assertEquals(200, client.send(WHO_AM_I).status());
-            assertEquals(200, client.send(WHO_AM_I).status());
+            List<CompletableFuture<?>> calls = new ArrayList<>();
+            for (int i = 0; i < 10; i++) {
+                calls.add(client.sendAsync(WHO_AM_I));
+                calls.add(client.sendStreamingAsync(WHO_AM_I));
+            }
+            open.countDown();
+            for (CompletableFuture<?> call : calls) {
+                ExecutionException e =
+                        assertThrows(ExecutionException.class, () -> call.get(20, TimeUnit.SECONDS));
+                assertSame(thrown, e.getCause().getCause());
+            }
+            FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
+            assertSame(thrown, e.getCause());
         }
-        assertEquals(2, asked.size());
+    }
+
+    @Test
+    void aProviderThatCallsItsOwnClientIsRefusedAtOnce() throws Exception {
+        AtomicReference<FailoverClient> own = new AtomicReference<>();
+        List<ErrorKind> refused = new CopyOnWriteArrayList<>();
+        try (FailoverClient client = twin.client()
+                .tokenProvider(request -> {
+                    FailoverClient of = own.get();
+                    refused.add(assertThrows(FailoverException.class, () -> of.send(WHO_AM_I))
+                            .kind());
+                    refused.add(assertThrows(FailoverException.class, of::discover).kind());
+                    Throwable e = assertThrows(
+                                    ExecutionException.class,
+                                    () -> of.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS))
+                            .getCause();
+                    refused.add(((FailoverException) e).kind());
+                    return tokenFor(request);
+                })
+                .build()) {
+            own.set(client);
+            assertEquals(200, client.send(WHO_AM_I).status());
+            assertEquals(List.of(ErrorKind.WOULD_DEADLOCK, ErrorKind.WOULD_DEADLOCK, ErrorKind.WOULD_DEADLOCK), refused);
+        }
+    }
+
+    @Test
+    void whoseTokenWinsIsASetting() throws Exception {
+        for (TokenPrecedence precedence : TokenPrecedence.values()) {
+            try (FailoverClient client = twin.client()
+                    .tokenProvider(TokenProviderTest::tokenFor)
+                    .tokenPrecedence(precedence)
+                    .build()) {
+                client.switchEndpoint();
+                FailoverRequest request = FailoverRequest.builder("GET", "/api/data/v9.2/WhoAmI")
+                        .header("Authorization", "Bearer twin-token-for-" + URI.create(Twin.PRIMARY).getHost())
+                        .build();
+                assertEquals(precedence == TokenPrecedence.PROVIDER ? 200 : 401, client.send(request).status());
+            }
+        }
     }
 
     @Test

@@ -41,6 +41,7 @@ class TokenPumpTest {
                 request -> {
                     throw new IllegalStateException("the provider was asked");
                 },
+                new Providing(),
                 providers);
         LinkedBlockingQueue<String> ended = new LinkedBlockingQueue<>();
         DaemonThreads.make("token pump of a test", () -> {

@@ -120,7 +120,7 @@ public final class Native {
 
     public static native byte[] tokenReply(long request, byte[] token, long expiresInMs);
 
-    public static native byte[] tokenFail(long request, byte[] message);
+    public static native byte[] tokenFail(long request, byte[] message, long number);
 
     public static native void tokenFree(long request);
 }
