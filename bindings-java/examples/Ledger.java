@@ -6,11 +6,10 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.LedgerEntry;
 import io.github.d365failover.Resolution;
+import io.github.d365failover.Verified;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.Map;
 
-/** Creates accounts so that none is doubled, and settles a write of which nobody knows whether it was executed. */
+/** Creates accounts so that none is doubled, and settles what can be settled of the writes in question. */
 public final class Ledger {
     private static final String ACCOUNTS = "/api/data/v9.2/accounts";
 
@@ -20,8 +19,6 @@ public final class Ledger {
         FailoverClientBuilder builder = FailoverClient.builder(System.getenv("D365_URL"));
         if (System.getenv("D365_CA_BUNDLE") != null) builder.caBundle(Path.of(System.getenv("D365_CA_BUNDLE")));
         if (System.getenv("D365_CONNECT_TO") != null) builder.setting("connect_to", System.getenv("D365_CONNECT_TO"));
-        // Where the application looks for a write in doubt: at the row, by an alternate key.
-        Map<Long, String> keys = new HashMap<>();
 
         try (FailoverClient client = builder.build()) {
             client.addWriteInDoubtListener(
@@ -34,17 +31,24 @@ public final class Ledger {
 
             // A repeat of a plain create makes a second row: if its answer is lost, it is not sent again.
             try {
-                client.send(create("{\"name\":\"Fabrikam\",\"accountnumber\":\"java-2\"}").build());
+                String fabrikam = "{\"name\":\"Fabrikam\",\"accountnumber\":\"java-2\"}";
+                client.send(create(fabrikam).tag("account java-2").build());
             } catch (FailoverException e) {
                 if (e.effect() != Effect.UNKNOWN) throw e;
-                keys.put(e.ledgerId().orElseThrow(), ACCOUNTS + "(accountnumber='java-2')");
             }
 
             System.out.println("in question: " + client.suspects().size());
             for (LedgerEntry write : client.suspects()) {
-                String row = keys.getOrDefault(write.id(), write.rowUrl().orElse(write.url()));
-                if (client.send(FailoverRequest.get(row)).status() == 200) {
+                client.verify(write.id());
+            }
+            for (LedgerEntry write : client.suspects()) {
+                Verified verified = write.verified().orElseThrow();
+                if (verified == Verified.PRESENT) {
                     client.resolve(write.id(), Resolution.CONFIRMED);
+                } else if (verified == Verified.MISSING && write.isFinal()) {
+                    client.resolve(write.id(), Resolution.LOST); // or send it again, and resolve it as REPLAYED
+                } else {
+                    System.out.println("look yourself: " + write.tag().orElse(write.url()) + " " + verified);
                 }
             }
             System.out.println("still in question: " + client.suspects().size());

@@ -32,7 +32,7 @@ def test_first(org: Organization) -> None:
     assert out == f"Contoso Ltd. is at {org.primary_url}\n"
 
 
-def test_ledger_settles_a_write_in_doubt(org: Organization) -> None:
+def test_ledger_confirms_nothing_that_no_row_can_tell(org: Organization) -> None:
     org.fault("primary", "commit_then_close", method="POST", times=1)
     with start(org, EXAMPLES / "ledger.py") as process:
         out, _ = process.communicate(timeout=60)
@@ -43,7 +43,8 @@ def test_ledger_settles_a_write_in_doubt(org: Organization) -> None:
     assert lines[1:] == [
         f"in doubt: write 2, POST {org.primary_url}/api/data/v9.2/accounts",
         "in question: 1",
-        "still in question: 0",
+        "look yourself: account python-2 unverifiable",
+        "still in question: 1",
     ]
     assert sorted(row["name"] for row in org.rows()) == ["Contoso Ltd.", "Fabrikam"]
 

@@ -1,5 +1,5 @@
-/* Ledger: creates accounts so that none is doubled, and settles a write of which nobody knows whether
- * it was executed.
+/* Ledger: creates accounts so that none is doubled, and settles what can be settled of the writes in
+ * question.
  *
  * cc -std=c99 ledger.c -ld365_failover -o ledger
  * D365_URL=https://contoso.crm.dynamics.com ./ledger
@@ -14,9 +14,6 @@
 
 static d365_client_t *client;
 static d365_error_t *error;
-/* Where the application looks for the write in doubt: at the row, by an alternate key. */
-static const char key[] = ACCOUNTS "(accountnumber='c-2')";
-static int64_t doubted;
 
 static void check(d365_status_t status)
 {
@@ -48,7 +45,7 @@ static void set(d365_settings_t *settings, const char *name, const char *variabl
         check(d365_settings_set(settings, name, D365_NTS, value, D365_NTS, &error));
 }
 
-static d365_status_t create(const char *account, int is_guarded, d365_response_t **created)
+static d365_status_t create(const char *account, int is_guarded, const char *tag, d365_response_t **created)
 {
     d365_request_t *request;
     d365_status_t status;
@@ -57,27 +54,26 @@ static d365_status_t create(const char *account, int is_guarded, d365_response_t
                                   &error));
     check(d365_request_set_body(request, (const uint8_t *)account, strlen(account), &error));
     check(d365_request_set_guarded_create(request, is_guarded, &error));
+    check(d365_request_set_tag(request, tag, D365_NTS, &error));
     status = d365_client_send(client, request, created, &error);
     d365_request_free(request);
     return status;
 }
 
-/* Whether the row of a write on record can be read at the endpoint that is active now. */
-static int is_there(const d365_ledger_t *ledger, size_t index, int64_t id)
+/* Asks about each write in question; which verdicts there are is on record then. */
+static void verify(void)
 {
-    d365_request_t *request;
-    d365_response_t *response;
-    d365_str_t row;
-    int32_t status;
-    check(d365_ledger_text(ledger, index, D365_LEDGER_ROW_URL, &row));
-    if (row.len == 0)
-        check(d365_ledger_text(ledger, index, D365_LEDGER_URL, &row));
-    check(d365_request_new("GET", D365_NTS, id == doubted ? key : row.data, D365_NTS, &request, &error));
-    check(d365_client_send(client, request, &response, &error));
-    check(d365_response_status(response, &status));
-    d365_response_free(response);
-    d365_request_free(request);
-    return status == 200;
+    d365_ledger_t *ledger;
+    size_t count, i;
+    int64_t id;
+    int32_t verified;
+    check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error));
+    check(d365_ledger_count(ledger, &count));
+    for (i = 0; i < count; i++) {
+        check(d365_ledger_number(ledger, i, D365_LEDGER_ID, &id));
+        check(d365_client_verify(client, id, &verified, &error));
+    }
+    check(d365_ledger_free(ledger));
 }
 
 int main(void)
@@ -87,9 +83,9 @@ int main(void)
     d365_response_t *created;
     d365_ledger_t *ledger;
     d365_status_t status;
-    d365_str_t row;
+    d365_str_t row, tag;
     int32_t effect;
-    int64_t id;
+    int64_t id, verified, is_final;
     size_t count, i, left = 0;
 
     check(d365_settings_new(getenv("D365_URL"), D365_NTS, &settings, &error));
@@ -102,32 +98,41 @@ int main(void)
     check(d365_client_subscribe(client, 1u << D365_EVENT_WRITE_IN_DOUBT, &error));
 
     /* The library chooses the row's id, so the service detects a repeat, and the create may be sent again. */
-    check(create("{\"name\":\"Contoso Ltd.\",\"accountnumber\":\"c-1\"}", 1, &created));
+    check(create("{\"name\":\"Contoso Ltd.\",\"accountnumber\":\"c-1\"}", 1, "account c-1", &created));
     if (d365_response_header(created, "OData-EntityId", D365_NTS, &row) == D365_OK)
         printf("created %s\n", row.data);
     d365_response_free(created);
 
     /* A repeat of a plain create makes a second row: if its answer is lost, it is not sent again. */
-    status = create("{\"name\":\"Fabrikam\",\"accountnumber\":\"c-2\"}", 0, &created);
+    status = create("{\"name\":\"Fabrikam\",\"accountnumber\":\"c-2\"}", 0, "account c-2", &created);
     if (status == D365_OK) {
         d365_response_free(created);
     } else {
         check(d365_error_effect(error, &effect) == D365_OK && effect == D365_EFFECT_UNKNOWN ? D365_OK : status);
-        check(d365_error_ledger_id(error, &doubted));
         d365_error_free(error);
     }
 
+    verify();
     check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error));
     check(d365_ledger_count(ledger, &count));
+    printf("in question: %lu\n", (unsigned long)count);
     for (i = 0; i < count; i++) {
         check(d365_ledger_number(ledger, i, D365_LEDGER_ID, &id));
-        if (is_there(ledger, i, id))
+        check(d365_ledger_number(ledger, i, D365_LEDGER_VERIFIED, &verified));
+        check(d365_ledger_number(ledger, i, D365_LEDGER_IS_FINAL, &is_final));
+        check(d365_ledger_text(ledger, i, D365_LEDGER_TAG, &tag));
+        if (verified == D365_VERIFIED_PRESENT) {
             check(d365_client_resolve(client, id, D365_RESOLUTION_CONFIRMED, &error));
-        else
+        } else if (verified == D365_VERIFIED_MISSING && is_final) {
+            /* Or send it again, and resolve it as replayed. */
+            check(d365_client_resolve(client, id, D365_RESOLUTION_LOST, &error));
+        } else {
+            printf("look yourself: %s %s\n", tag.data, d365_verified_name((int32_t)verified));
             left++;
+        }
     }
     check(d365_ledger_free(ledger));
-    printf("in question: %lu\nstill in question: %lu\n", (unsigned long)count, (unsigned long)left);
+    printf("still in question: %lu\n", (unsigned long)left);
 
     check(d365_client_shutdown(client, 5000, &error));
     d365_client_free(client);
