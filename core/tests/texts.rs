@@ -133,3 +133,38 @@ fn a_redirect_names_the_row_that_it_names() {
         assert_eq!(followed, expected.as_deref());
     }
 }
+
+#[test]
+fn the_row_on_record_is_the_one_that_the_answer_names() {
+    let named = |link: &str| {
+        let answer =
+            format!("HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nLocation: {link}\r\n\r\n");
+        let pair = Pair::start(
+            Script::Answer(Box::leak(answer.into_boxed_str())),
+            Script::Close,
+        );
+        let client = Client::open(&settings(&pair)).unwrap();
+        client
+            .send(&request("POST", "/api/data/v9.2/accounts"))
+            .unwrap();
+        let entry = client.ledger(LedgerSelection::All).unwrap().remove(0);
+        entry.row_url.map(|url| url.replace(URL, ""))
+    };
+    for (link, expected) in [
+        (
+            "accounts(accountnumber='A\\1')",
+            Some("/api/data/v9.2/accounts(accountnumber='A%5C1')"),
+        ),
+        (
+            "/api/data/v9.2/accounts(1)",
+            Some("/api/data/v9.2/accounts(1)"),
+        ),
+        (
+            "http://fe-17.internal/api/data/v9.2/accounts(1)",
+            Some("/api/data/v9.2/accounts(1)"),
+        ),
+        ("accounts(name='a/../b')", None),
+    ] {
+        assert_eq!(named(link).as_deref(), expected, "{link}");
+    }
+}

@@ -16,6 +16,7 @@ use crate::decide::switchboard::Place;
 use crate::decide::verify::{Proof, version_in};
 use crate::operation::Class;
 use crate::resource::ledger::{Outcome, Suspected, Suspects};
+use crate::url_text::parse_link;
 use crate::{
     Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerEntry, Level, Operation, Request,
     SuspectedSince,
@@ -211,7 +212,7 @@ impl Inner {
         if Url::parse(named).is_ok() && self.is_of_the_pair(named) {
             return Some(named.to_owned());
         }
-        let url = Url::parse(&last.url).ok()?.join(named).ok()?;
+        let url = parse_link(named, &Url::parse(&last.url).ok()?)?;
         if self.is_of_the_pair(url.as_str()) {
             return Some(url.into());
         }
