@@ -1496,10 +1496,14 @@ d365_status_t d365_request_new(const char *method,
                                struct d365_error_t **error);
 
 /**
- * Adds a header; the same name may be added again, and then is sent twice.
+ * Adds a header; the same name may be added again, and then is sent twice. `Content-Length` is the
+ * library's: one that agrees with the body is no error, and it tells the length of a body whose
+ * reader was set without one.
  *
- * Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow; D365_NULL_POINTER,
- * D365_INVALID_UTF8, and what can be wrong with a handle.
+ * Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for headers that
+ * the library sets itself (`Host`, `Transfer-Encoding`, ...); D365_NULL_POINTER,
+ * D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
+ * with the body is D365_INVALID_ARGUMENT when the request is sent.
  */
 d365_status_t d365_request_add_header(struct d365_request_t *request,
                                       const char *name,

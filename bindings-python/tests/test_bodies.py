@@ -178,6 +178,16 @@ def test_a_length_that_is_told_is_sent(org: Organization) -> None:
             client.put(BULK, content=pieces(), headers={"content-length": "-1"})
 
 
+@pytest.mark.parametrize("content", [DATA, lambda: io.BytesIO(DATA)], ids=["bytes", "a file"])
+def test_a_length_agrees_with_what_is_known(org: Organization, content: Any) -> None:
+    content = content() if callable(content) else content
+    with org.client() as client:
+        response = client.put(BULK, content=content, headers={"Content-Length": str(len(DATA))})
+        assert response.json()["bytes"] == len(DATA)
+        with pytest.raises(d365_failover.InvalidArgumentError, match="Content-Length says 3"):
+            client.put(BULK, content=b"four", headers={"Content-Length": "3"})
+
+
 TEXTS: dict[str, Callable[[], Any]] = {
     "a text file": lambda: io.StringIO("text"),
     "pieces of text": lambda: ["text"],

@@ -497,6 +497,23 @@ fn a_body_that_fails_over_http2_says_why() {
     assert!(client.is_primary());
 }
 
+#[test]
+fn of_a_body_that_is_too_large_by_its_own_word_nothing_is_kept() {
+    let large = "x".repeat(200_000);
+    let (twin, org) = twin();
+    let mut settings = settings(&twin);
+    settings.set("max_response_body", "100000").unwrap();
+    let client = Client::open(&settings).unwrap();
+    let fault = serde_json::json!({"kind": "status", "status": 200, "body": large});
+    org.primary
+        .fault(serde_json::from_value::<d365_twin::Fault>(fault).unwrap())
+        .unwrap();
+    let error = client.send(&get(WHO)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Protocol));
+    assert!(error.message().contains("max_response_body"), "{error}");
+    assert_eq!(error.response().unwrap().body().len(), 0);
+}
+
 /// What a server reads of a request, head in small letters.
 fn as_sent(request: &Request) -> String {
     use std::io::{Read, Write};

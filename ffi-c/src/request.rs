@@ -137,10 +137,14 @@ pub unsafe extern "C" fn d365_request_new(
     unsafe { guard_with(error, body) }
 }
 
-/// Adds a header; the same name may be added again, and then is sent twice.
+/// Adds a header; the same name may be added again, and then is sent twice. `Content-Length` is the
+/// library's: one that agrees with the body is no error, and it tells the length of a body whose
+/// reader was set without one.
 ///
-/// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow; D365_NULL_POINTER,
-/// D365_INVALID_UTF8, and what can be wrong with a handle.
+/// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for headers that
+/// the library sets itself (`Host`, `Transfer-Encoding`, ...); D365_NULL_POINTER,
+/// D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
+/// with the body is D365_INVALID_ARGUMENT when the request is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_request_add_header(
     request: *mut d365_request_t,

@@ -469,14 +469,14 @@ static void answer_created(struct raw *raw, int fd, int index)
     static const char answer[] = "HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\nConnection: close\r\n\r\n";
     CHECK(raw_read_body(raw, fd));
     CHECK(raw->body_len == 9 && strcmp(raw->body, "123456789") == 0);
-    CHECK(raw_has(raw, "content-length: 9\r\n") == (index == 0));
+    CHECK(raw_has(raw, "content-length: 9\r\n") == (index != 1));
     CHECK(raw_has(raw, "transfer-encoding: chunked\r\n") == (index == 1));
     raw_say(fd, answer, sizeof answer - 1);
 }
 
 static void framing(void)
 {
-    struct reader known = reader_of("123456789"), unknown = reader_of("123456789");
+    struct reader known = reader_of("123456789"), unknown = reader_of("123456789"), told = reader_of("123456789");
     d365_request_t *request = upload(&known, 0, 9);
     d365_response_t *response = NULL;
     d365_client_t *client;
@@ -491,9 +491,24 @@ static void framing(void)
     OK(d365_client_send(client, request, &response, NULL));
     CHECK(status_of(response) == 204);
     OK(d365_request_free(request));
+    /* The application's own length. */
+    request = upload(&told, 0, -1);
+    OK(d365_request_add_header(request, "Content-Length", D365_NTS, "9", 1, NULL));
+    OK(d365_client_send(client, request, &response, NULL));
+    CHECK(status_of(response) == 204);
+    OK(d365_request_free(request));
+    OK(d365_request_new("POST", 4, "/x", 2, &request, NULL));
+    OK(d365_request_set_body(request, (const uint8_t *)"123456789", 9, NULL));
+    OK(d365_request_add_header(request, "content-length", D365_NTS, "9", 1, NULL));
+    OK(d365_client_send(client, request, &response, NULL));
+    CHECK(status_of(response) == 204);
+    STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "Content-Length", D365_NTS, "-9", 2, NULL));
+    OK(d365_request_set_body(request, (const uint8_t *)"12345678", 8, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_send(client, request, &response, NULL));
+    OK(d365_request_free(request));
     OK(d365_client_free(client));
     raw_stop(&raw);
-    CHECK(raw.requests == 2);
+    CHECK(raw.requests == 4);
 }
 
 /* The first server refuses at the head, the second asks for the body. */

@@ -141,6 +141,12 @@ impl Answer {
         }
     }
 
+    /// Whether it is longer than so many bytes, by its own word.
+    pub(super) fn is_longer_than(&self, most: usize) -> bool {
+        let told = self.body.size_hint().exact();
+        told.is_some_and(|told| told > most as u64)
+    }
+
     /// Whether nothing follows the head.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none() && self.body.is_end_stream()

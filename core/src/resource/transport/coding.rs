@@ -131,6 +131,11 @@ impl Decoded {
         }
     }
 
+    /// Whether it is longer than so many bytes, by its own word.
+    pub(super) fn is_longer_than(&self, most: usize) -> bool {
+        matches!(&self.0, State::Plain(answer) if answer.is_longer_than(most))
+    }
+
     /// The next piece; `None` at the end. Nothing is lost when the waiting is given up.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFailure>> {
         poll_fn(|context| self.poll_next(context)).await

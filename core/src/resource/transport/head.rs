@@ -364,3 +364,71 @@ fn is(bytes: &[u8], name: &str) -> bool {
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PARTS: [&str; 24] = [
+        "HTTP/1.1 200 OK",
+        "HTTP/1.0 204 x",
+        "HTTP/1.1 304",
+        "\r\n",
+        "\r\n",
+        "\r\n",
+        "\n",
+        "\r",
+        " ",
+        "\t",
+        ":",
+        ",",
+        "\0",
+        "\u{1}",
+        "é",
+        "Content-Length: 5",
+        "Content-Length: 7",
+        "content-length",
+        "Transfer-Encoding: chunked",
+        "transfer-encoding:identity",
+        "Connection: close",
+        "chunked",
+        "5",
+        "X-A: b",
+    ];
+
+    proptest! {
+        #[test]
+        fn arbitrary_heads_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Head::read(&bytes, false).map(|head| head.for_hyper());
+            let _ = (plain(&bytes), end(&bytes, 0), may_begin(&bytes));
+        }
+
+        /// What passes untouched says the same as what is read here, and nothing that is ambiguous.
+        #[test]
+        fn what_is_plain_is_certain(which in proptest::collection::vec(0..PARTS.len(), 0..12)) {
+            let lines: String = which.iter().map(|which| PARTS[*which]).collect();
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
+            let whole = &text.as_bytes()[..end(text.as_bytes(), 0).unwrap()];
+            if let Some(status) = plain(whole) {
+                let head = Head::read(whole, false).unwrap();
+                prop_assert_eq!(head.parts.status.as_u16(), status);
+                prop_assert!(head.for_hyper().is_ok(), "{text:?}");
+                let closes = says_close(&head.parts.headers);
+                prop_assert_eq!(head.keeps, !closes, "{}", text);
+            }
+        }
+
+        /// What hyper is told has one meaning.
+        #[test]
+        fn what_hyper_is_told_is_plain(which in proptest::collection::vec(0..PARTS.len(), 0..12)) {
+            let lines: String = which.iter().map(|which| PARTS[*which]).collect();
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
+            if let Ok(told) = Head::read(text.as_bytes(), false).and_then(|head| head.for_hyper()) {
+                prop_assert_eq!(plain(&told), Some(200));
+                prop_assert_eq!(end(&told, 0), Some(told.len()));
+            }
+        }
+    }
+}

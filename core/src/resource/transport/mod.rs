@@ -296,7 +296,11 @@ impl Transport {
             Reads::Failures(_) if body.is_empty() => usize::MAX,
             Reads::Failures(_) => return Ok(Some(body)),
         };
-        let result = {
+        // Of what is only read, nothing is kept that cannot be given in the end.
+        let is_vain = !is_failure && exchange.method == Method::GET && body.is_longer_than(most);
+        let result = if is_vain {
+            Ok(false)
+        } else {
             let mut reading = pin!(collect(&mut body, most, progress));
             let in_time = if is_failure {
                 match race(reading.as_mut(), sleep(FAILURE_BODY_TIME)).await {

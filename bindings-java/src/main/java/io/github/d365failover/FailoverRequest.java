@@ -171,7 +171,9 @@ public final class FailoverRequest {
         }
 
         /**
-         * Adds a header; a name can be added several times.
+         * Adds a header; a name can be added several times. {@code Content-Length} is the library's: one that agrees
+         * with the body is no error, and it tells the length of a source that does not know it; another one is a
+         * {@link FailoverUsageException} when the request is sent.
          *
          * @param name the header's name
          * @param value the header's value

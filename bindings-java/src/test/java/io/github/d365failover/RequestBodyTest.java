@@ -91,6 +91,24 @@ class RequestBodyTest {
     }
 
     @Test
+    void aLengthThatIsRightIsNoError() throws Exception {
+        String length = String.valueOf(row("told").length());
+        try (FailoverClient client = twin.client().build()) {
+            for (FailoverRequest.Builder request : List.of(
+                    create().body(row("told")),
+                    create().body(new Tracked(row("told"))::open),
+                    create().body(new Tracked(row("told"))::open, row("told").length()))) {
+                FailoverRequest right = request.header("Content-Length", length).build();
+                assertEquals(204, client.send(right).status());
+            }
+            FailoverRequest wrong = create().body(row("too long")).header("Content-Length", length).build();
+            FailoverUsageException thrown = assertThrows(FailoverUsageException.class, () -> client.send(wrong));
+            assertTrue(thrown.getMessage().contains("Content-Length says " + length), thrown.getMessage());
+        }
+        assertFalse(twin.hasRow("primary", "too long"));
+    }
+
+    @Test
     void aSourceIsReadAnewOnASwitch() throws Exception {
         twin.fault("primary", "datacenter_not_available", "");
         Tracked body = new Tracked(row("read anew"));
