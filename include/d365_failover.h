@@ -1987,12 +1987,15 @@ d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
                                           struct d365_error_t **error);
 
 /**
- * Reads the organization's failover policy now, from the WSDL, and waits for it. Without this call
- * the policy is read in the background at the first call, where the settings leave it open.
+ * Reads the organization's failover policy now, from the WSDL, and waits for it, unless it said that
+ * there is an alternate. Without this call the policy is read in the background at the first call,
+ * where the settings leave it open. Before the first call a policy that disables the active endpoint
+ * says where calls start; after it a switch is tried, with its events, and waited for.
  *
  * Errors: as d365_client_send().
  */
-d365_status_t d365_client_discover(struct d365_client_t *client, struct d365_error_t **error);
+d365_status_t d365_client_discover(struct d365_client_t *client,
+                                   struct d365_error_t **error);
 
 /**
  * Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose

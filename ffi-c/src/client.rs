@@ -349,8 +349,10 @@ pub unsafe extern "C" fn d365_client_switch_endpoint(
     unsafe { guard_with(error, body) }
 }
 
-/// Reads the organization's failover policy now, from the WSDL, and waits for it. Without this call
-/// the policy is read in the background at the first call, where the settings leave it open.
+/// Reads the organization's failover policy now, from the WSDL, and waits for it, unless it said that
+/// there is an alternate. Without this call the policy is read in the background at the first call,
+/// where the settings leave it open. Before the first call a policy that disables the active endpoint
+/// says where calls start; after it a switch is tried, with its events, and waited for.
 ///
 /// Errors: as d365_client_send().
 #[unsafe(no_mangle)]

@@ -404,7 +404,7 @@ class AsyncClient(BaseClient):
         try:
             answer = await self._send(verifying(write, headers, timeout), None)
         except FailoverError as error:
-            raise of_entry(error) from None
+            raise of_entry(error) from error.__cause__
         assert answer.verified is not None
         return answer.verified
 
@@ -414,7 +414,7 @@ class AsyncClient(BaseClient):
         await self._attached().run_in_executor(None, raising(self._native.switch_endpoint))
 
     async def discover(self) -> None:
-        """Reads now what the organization's WSDL says about failover."""
+        """Reads now what the organization's WSDL says about failover. As `Client.discover`."""
         self._dispatcher.begin_waiting()
         self._refuse_in_provider()
         await self._attached().run_in_executor(None, raising(self._native.discover))

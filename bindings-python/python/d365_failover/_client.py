@@ -305,7 +305,7 @@ class Client(BaseClient):
         try:
             answer = self._send(verifying(write, headers, timeout), None)
         except FailoverError as error:
-            raise of_entry(error) from None
+            raise of_entry(error) from error.__cause__
         assert answer.verified is not None
         return answer.verified
 
@@ -316,7 +316,10 @@ class Client(BaseClient):
 
     @raising
     def discover(self) -> None:
-        """Reads now, and waits, what the organization's WSDL says about failover."""
+        """Reads now what the organization's WSDL says about failover, unless it said that there is an alternate.
+
+        Where it disables the active endpoint and calls were sent there, a switch is tried and waited for.
+        """
         self._refuse_in_provider()
         self._native.discover()
 

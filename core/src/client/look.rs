@@ -198,7 +198,11 @@ impl Inner {
         };
         // Whoever has credentials for it must be let in. These may have expired.
         tokens.forget(role, &refused);
+        self.unpark(from);
         let authorization = self.credentials(role).await.map_err(unasked)?;
+        if is_certain {
+            self.park(from);
+        }
         let progress = Progress::default();
         let found = self.probe_as(role, authorization, &progress).await;
         match found.map_err(silent)? {

@@ -337,7 +337,9 @@ impl Client {
         self.inner.switch_by_hand()
     }
 
-    /// Reads the WSDL's FailoverPolicy now, if it decides anything and was not read yet.
+    /// Reads the WSDL's FailoverPolicy now, if it decides anything and was not read yet, or said that
+    /// there is no alternate. Where it disables the active endpoint and calls were sent there, a
+    /// switch is tried, and this waits for it.
     ///
     /// # Errors
     /// [`ErrorKind::Call`] when it cannot be read at the primary, and, where .NET tries it, at the

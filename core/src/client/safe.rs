@@ -172,7 +172,8 @@ impl Inner {
         }
     }
 
-    fn unpark(&self, place: Place) {
+    /// Lets them go on.
+    pub(super) fn unpark(&self, place: Place) {
         let mut board = self.board();
         if board.parked.as_ref().is_some_and(|(at, _)| *at == place) {
             board.parked = None;

@@ -293,7 +293,8 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
-     * Reads the organization's policy from its WSDL now, and waits for it.
+     * Reads the organization's policy from its WSDL now, and waits for it, unless it said that there is an alternate. Where
+     * it disables the active endpoint and calls were sent there, a switch is tried and waited for.
      *
      * @throws FailoverException it cannot be read, or the client is closed
      */
