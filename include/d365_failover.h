@@ -1186,6 +1186,12 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | are on record, and as many to verify         |
  * | `update_guard`          | `on`            | `on`: within that time after a switch a      |
  * |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
+ * | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |
+ * |                         |                 | mark of its service (`OData-Version` or its  |
+ * |                         |                 | like, an OData body, a SOAP envelope without |
+ * |                         |                 | a fault) is nobody's answer: its effect is   |
+ * |                         |                 | unknown; `any`: for gateways that take the   |
+ * |                         |                 | marks off                                    |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
  * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
  * |                         |                 | chain and its key, read by open              |
@@ -2440,7 +2446,8 @@ d365_status_t d365_url_is_alternate(const char *url,
 /**
  * Classifies a response of whatever HTTP library: status (100 to 999), `header_count` headers, and
  * as much of the body as there is. Any response is taken: one that is no fault gives the kind
- * D365_FAULT_NONE. Pure: no client, no I/O.
+ * D365_FAULT_NONE. Pure: no client, no I/O. Whether a 2xx to a write bears its service's mark (the
+ * setting `service_mark`) is not looked at: what was asked is not known here.
  *
  * `fault` is the caller's, freed by d365_fault_free().
  *

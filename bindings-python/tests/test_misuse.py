@@ -70,6 +70,8 @@ def test_an_unknown_setting() -> None:
         {"replication_window": 86_401},
         {"update_guard": "perhaps"},
         {"token_precedence": "sdk"},
+        {"service_mark": True},
+        {"service_mark": "none"},
     ],
 )
 def test_a_setting_out_of_range(setting: dict[str, Any]) -> None:
@@ -94,6 +96,7 @@ def test_settings_at_their_bounds() -> None:
         "max_attempts": 100,
         "retry_budget": 1.0,
         "update_guard": True,
+        "service_mark": "any",
     }
     for preset in ("safe", "dotnet"):
         for settings in (least, most):

@@ -41,6 +41,7 @@ from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_nati
         ("replication_window", 900.0, ("replication_window_ms", "900000")),
         ("update_guard", False, ("update_guard", "off")),
         ("token_precedence", "provider", ("token_precedence", "provider")),
+        ("service_mark", "any", ("service_mark", "any")),
     ],
 )
 def test_translation(name: str, value: Any, pair: tuple[str, str]) -> None:

@@ -65,6 +65,8 @@ pub struct Attempt {
     pub http_version: Option<HttpVersion>,
     /// The status of the answer, if there was one.
     pub http_status: Option<u16>,
+    /// Whether the service itself has answered with success, as far as the answer was read.
+    pub(crate) is_acknowledged: bool,
     /// Why it failed, if it did.
     pub fault: Option<Fault>,
     /// When it started.

@@ -77,11 +77,8 @@ impl Effect {
         let kind = fault.map(|fault| fault.kind);
         let code = fault.and_then(|fault| fault.code);
         match (status, kind) {
-            // A front end's page with 200 is no answer of the service.
-            (200..=299, Some(FaultKind::ServerUnavailable)) => Effect::Unknown,
-            // The head says nothing of the parts.
-            (200..=299, _) if is_compound => Effect::Unknown,
-            (200..=299, _) => Effect::Executed,
+            // Of several operations the head says nothing.
+            (200..=299, _) if attempt.is_acknowledged && !is_compound => Effect::Executed,
             // Who is not let in has executed nothing, however many operations there were.
             (401, _) => Effect::NotExecuted,
             _ if is_compound => Effect::Unknown,
@@ -90,11 +87,18 @@ impl Effect {
             }
             // Whatever the status says first.
             _ if code == Some(DATACENTER_NOT_AVAILABLE) => Effect::NotExecuted,
+            // Something on the way has answered in the service's place, or the service has refused
+            // under a status of success, for a reason that does not say when.
+            (200..=299, _) => Effect::Unknown,
             // "See other", and what is sent in its place: it may have been processed, and the answer
             // stand elsewhere.
             (301..=303, _) => Effect::Unknown,
-            // 408: the server gave up on a request that it may have had in part.
-            (408, _) => Effect::Unknown,
+            // 304 answers no write.
+            (304, _) => Effect::Unknown,
+            // 408: the server gave up on a request that it may have had in part. The others are those
+            // of front ends that gave it up after they had passed it on: nginx's 444 and 499, an AWS
+            // load balancer's 460.
+            (408 | 444 | 460 | 499, _) => Effect::Unknown,
             (300..=499, _) => Effect::NotExecuted,
             _ => Effect::Unknown,
         }
@@ -108,7 +112,10 @@ mod tests {
     use super::*;
     use crate::{Cause, Fault, Role};
 
+    /// One whose answer bears the service's mark, unless its fault says otherwise.
     fn attempt(phase: Phase, http_status: Option<u16>, fault: Option<Cause>) -> Attempt {
+        let is_success = http_status.is_some_and(|status| (200..300).contains(&status));
+        let is_cut = matches!(fault, None | Some(Cause::Closed));
         Attempt {
             role: Some(Role::Primary),
             epoch: 0,
@@ -116,6 +123,7 @@ mod tests {
             phase,
             http_version: None,
             http_status,
+            is_acknowledged: is_success && is_cut,
             fault: fault.map(|cause| Fault::new(cause, "")),
             started: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
@@ -165,6 +173,50 @@ mod tests {
                 Phase::Responded,
                 Some(200),
                 Some(Cause::HtmlPage),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(202),
+                Some(Cause::NoServiceMark),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::ServiceFault),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::DatacenterNotAvailable),
+                Effect::NotExecuted,
+            ),
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::Throttled),
+                Effect::NotExecuted,
+            ),
+            // Broken off before it said whose it is.
+            (
+                Phase::Responded,
+                Some(200),
+                Some(Cause::Reset),
+                Effect::Unknown,
+            ),
+            (Phase::Responded, Some(304), None, Effect::Unknown),
+            (
+                Phase::Responded,
+                Some(444),
+                Some(Cause::ServiceFault),
+                Effect::Unknown,
+            ),
+            (
+                Phase::Responded,
+                Some(499),
+                Some(Cause::ServiceFault),
                 Effect::Unknown,
             ),
             (

@@ -63,6 +63,7 @@ const TABLE: [Row; 10] = [
             Cause::BadGateway,
             Cause::Unavailable,
             Cause::HtmlPage,
+            Cause::NoServiceMark,
             Cause::OrganizationOff,
         ],
     },
@@ -106,7 +107,7 @@ const TABLE: [Row; 10] = [
     Row {
         rule: Rule::Answered,
         evidence: Evidence::Never,
-        causes: &[Cause::ServiceFault],
+        causes: &[Cause::DatabaseMoving, Cause::ServiceFault],
     },
 ];
 

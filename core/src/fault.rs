@@ -110,6 +110,8 @@ pub enum Cause {
     Unavailable,
     /// An HTML page where a service should answer.
     HtmlPage,
+    /// A 2xx to a write without a mark of the service that was asked.
+    NoServiceMark,
     /// The organization is disabled or in motion.
     OrganizationOff,
     /// The connection was reset.
@@ -144,6 +146,8 @@ pub enum Cause {
     Cancelled,
     /// The service throttles.
     Throttled,
+    /// The service's database was not to be had for a moment: it moves to another server.
+    DatabaseMoving,
     /// Any other fault or status.
     ServiceFault,
 }
@@ -166,9 +170,11 @@ impl Cause {
             | Cause::Deadline
             | Cause::GatewayTimeout
             | Cause::EndpointLeft => FaultKind::Timeout,
-            Cause::BadGateway | Cause::Unavailable | Cause::HtmlPage | Cause::OrganizationOff => {
-                FaultKind::ServerUnavailable
-            }
+            Cause::BadGateway
+            | Cause::Unavailable
+            | Cause::HtmlPage
+            | Cause::NoServiceMark
+            | Cause::OrganizationOff => FaultKind::ServerUnavailable,
             Cause::Reset | Cause::Closed | Cause::ClosedUnsent | Cause::Unprocessed => {
                 FaultKind::ConnectionLost
             }
@@ -178,7 +184,7 @@ impl Cause {
             Cause::BadMessage | Cause::Malformed => FaultKind::Protocol,
             Cause::Cancelled => FaultKind::Cancelled,
             Cause::Throttled => FaultKind::Throttled,
-            Cause::ServiceFault => FaultKind::Service,
+            Cause::DatabaseMoving | Cause::ServiceFault => FaultKind::Service,
         }
     }
 

@@ -3,6 +3,8 @@
 use url::Url;
 
 use crate::alternate::{UrlForm, form_of, is_alternate, is_service_root, other_url};
+use crate::classify::Protocol;
+use crate::operation::web_api::{Service, service, without_query};
 use crate::registrable::owner;
 use crate::url_text::{
     Written, has_dot_segment, invalid, is_encoding, parse, parse_any, parse_link, parse_request,
@@ -83,9 +85,13 @@ impl Target {
         }
     }
 
-    /// Whether it is a service's of the organization, and not a page's or file's.
-    pub(crate) fn is_service(&self) -> bool {
-        self.rest().is_some_and(begins_with_service_root)
+    /// What is spoken there, if it is a service's of the organization, and not a page's or file's.
+    pub(crate) fn protocol(&self) -> Option<Protocol> {
+        let rest = self.rest()?;
+        begins_with_service_root(rest).then(|| match service(without_query(rest)) {
+            Service::Soap => Protocol::Soap,
+            Service::WebApi | Service::OData2 => Protocol::OData,
+        })
     }
 }
 

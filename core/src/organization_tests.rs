@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::classify::Protocol;
 use crate::{AllowedHost, alternate_url, is_alternate_url, primary_url};
 
 fn organization(url: &str) -> Organization {
@@ -708,14 +709,14 @@ fn an_allowed_host_is_neither_endpoint() {
         let target = contoso.locate(url).unwrap();
         let expected = Url::parse(url).unwrap();
         assert_eq!(target.foreign(), Some(&expected));
-        assert!(!target.is_service());
+        assert_eq!(target.protocol(), None);
         for role in [Role::Primary, Role::Alternate] {
             assert_eq!(contoso.url_of(&target, role), expected);
         }
     }
     let own = contoso.locate("https://contoso--s.crm.test/api").unwrap();
     assert_eq!(own.foreign(), None);
-    assert!(own.is_service());
+    assert_eq!(own.protocol(), Some(Protocol::OData));
     for url in [
         "http://files.example.com/a",
         "http://contoso.crm.test:8443/a",

@@ -41,6 +41,8 @@ pub enum Rule {
     ResendTimedOut,
     /// Resending: a front end has answered.
     ResendFrontEnd,
+    /// Resending: the database was not to be had for a moment.
+    ResendDatabase,
     /// No switch unless the other side answers.
     ProbeOther,
     /// Weak evidence: no switch unless this side is dead.

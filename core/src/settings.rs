@@ -70,6 +70,8 @@ pub struct Settings {
     pub(crate) replication_window: Duration,
     pub(crate) ledger_entries: usize,
     pub(crate) update_guard: bool,
+    /// Whether a 2xx to a write must carry a mark of its service.
+    pub(crate) service_mark: bool,
     pub(crate) rules_off: RulesOff,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
@@ -128,6 +130,7 @@ impl Settings {
         "proxy",
         "replication_window_ms",
         "retry_budget",
+        "service_mark",
         "tls_verify",
         "token_precedence",
         "update_guard",
@@ -163,6 +166,7 @@ impl Settings {
             replication_window: Duration::from_secs(900),
             ledger_entries: 100_000,
             update_guard: true,
+            service_mark: true,
             rules_off: RulesOff::default(),
             ca_bundle: None,
             tls_verify: true,
@@ -211,6 +215,7 @@ impl Settings {
     /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
     /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
+    /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file |
     /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
     /// | `tls_verify` | `on` | `on`, `off` |
@@ -270,6 +275,9 @@ impl Settings {
             "ledger_entries" => self.ledger_entries = number(key, value, 1, 10_000_000)?,
             "update_guard" => {
                 self.update_guard = word(key, value, &[("on", true), ("off", false)])?;
+            }
+            "service_mark" => {
+                self.service_mark = word(key, value, &[("required", true), ("any", false)])?;
             }
             "auto_switch" => {
                 let words = [
@@ -465,6 +473,7 @@ mod tests {
             ("retry_budget", "NaN"),
             ("update_guard", "yes"),
             ("ledger_entries", "0"),
+            ("service_mark", "on"),
             ("attempt_timeout_ms", "1.5"),
             ("deadline_ms", "86400001"),
             ("max_connections", "0"),

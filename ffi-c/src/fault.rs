@@ -68,7 +68,8 @@ unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failu
 
 /// Classifies a response of whatever HTTP library: status (100 to 999), `header_count` headers, and
 /// as much of the body as there is. Any response is taken: one that is no fault gives the kind
-/// D365_FAULT_NONE. Pure: no client, no I/O.
+/// D365_FAULT_NONE. Pure: no client, no I/O. Whether a 2xx to a write bears its service's mark (the
+/// setting `service_mark`) is not looked at: what was asked is not known here.
 ///
 /// `fault` is the caller's, freed by d365_fault_free().
 ///

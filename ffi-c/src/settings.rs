@@ -108,6 +108,12 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | are on record, and as many to verify         |
 /// | `update_guard`          | `on`            | `on`: within that time after a switch a      |
 /// |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
+/// | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |
+/// |                         |                 | mark of its service (`OData-Version` or its  |
+/// |                         |                 | like, an OData body, a SOAP envelope without |
+/// |                         |                 | a fault) is nobody's answer: its effect is   |
+/// |                         |                 | unknown; `any`: for gateways that take the   |
+/// |                         |                 | marks off                                    |
 /// | `ca_bundle`             | system store    | path of a PEM file, read by open             |
 /// | `client_certificate`    | none            | path of a PEM file with the certificate's    |
 /// |                         |                 | chain and its key, read by open              |

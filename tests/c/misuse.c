@@ -229,6 +229,7 @@ static void settings(void)
         {"preset", "safe"}, {"probe_after_ms", "0"}, {"probe_timeout_ms", "1"}, {"probe_path", "/"},
         {"write_grace_ms", "0"}, {"hold_down_ms", "0"}, {"max_attempts", "1"}, {"retry_budget", "0.25"},
         {"replication_window_ms", "0"}, {"update_guard", "off"}, {"token_precedence", "provider"},
+        {"service_mark", "required"}, {"service_mark", "any"},
         {"auto_switch", "on"}, {"connect_timeout_ms", "1000"}, {"attempt_timeout_ms", "2000"},
         {"deadline_ms", "3000"}, {"handler_timeout_ms", "400"}, {"ca_bundle", "/nowhere/ca.pem"},
         {"tls_verify", "on"}, {"connect_to", "a.test:443:127.0.0.1:4443,b.test:443:127.0.0.1:4444"},
@@ -240,7 +241,8 @@ static void settings(void)
     };
     static const char *const bad[][2] = {
         {"preset", "unheard-of"}, {"probe_timeout_ms", "0"}, {"probe_path", "api"}, {"max_attempts", "0"},
-        {"retry_budget", "1.5"}, {"update_guard", "1"}, {"token_precedence", "sdk"}, {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
+        {"retry_budget", "1.5"}, {"update_guard", "1"}, {"token_precedence", "sdk"}, {"service_mark", "off"},
+        {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
         {"connect_timeout_ms", "0"}, {"deadline_ms", "soon"}, {"deadline_ms", ""}, {"tls_verify", "2"},
         {"connect_to", "a:b"}, {"url_form", "both"}, {"max_connections", "99999999999999999999"},
         {"http2", "3"}, {"decompress", "gzip"}, {"proxy", "socks5://proxy.test:1080"}, {"max_redirects", "21"},

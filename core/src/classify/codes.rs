@@ -32,6 +32,19 @@ pub(crate) fn leaves_doubt(code: i32) -> bool {
     )
 }
 
+/// Azure SQL's errors while a database moves to another server, or its server has no room for it.
+const DATABASE_MOVES: [i32; 6] = [40_197, 40_501, 40_613, 49_918, 49_919, 49_920];
+
+/// Whether a code, or a number in the sentence beside it, says that the database was not to be had
+/// for a moment; also CrmSQLNetworkingError.
+pub(crate) fn is_database_moving(code: Option<i32>, message: Option<&str>) -> bool {
+    let moves = |number: i32| number == -2_147_012_608 || DATABASE_MOVES.contains(&number);
+    let mut words = message
+        .unwrap_or_default()
+        .split(|character: char| !character.is_alphanumeric());
+    code.is_some_and(moves) || words.any(|word| word.len() == 5 && word.parse().is_ok_and(moves))
+}
+
 /// Whether a code says that what was to be created is there: DuplicateRecord,
 /// CrmSQLUniqueIndexOrConstraintViolation, DuplicateRecordEntityKey.
 pub(crate) fn is_already_there(code: i32) -> bool {
@@ -75,6 +88,39 @@ mod tests {
             " -2147176347 ",
         ] {
             assert_eq!(parse(text), Some(DATACENTER_NOT_AVAILABLE), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_moves() {
+        for (code, message, expected) in [
+            (Some(40_613), None, true),
+            (Some(-2_147_012_608), None, true),
+            (
+                None,
+                Some("Database 'a' on server 'b' is not currently available. (40613)"),
+                true,
+            ),
+            (
+                Some(-2_147_204_784),
+                Some("SQL error: Error Number:49920,State:1"),
+                true,
+            ),
+            (None, Some("Error code 40197."), true),
+            (
+                Some(-2_147_204_784),
+                Some("Sql error 1205: deadlock"),
+                false,
+            ),
+            (Some(-2_147_204_783), Some("SQL timeout"), false),
+            (None, Some("row 140613, 406130 and 40613a"), false),
+            (None, None, false),
+        ] {
+            assert_eq!(
+                is_database_moving(code, message),
+                expected,
+                "{code:?} {message:?}"
+            );
         }
     }
 

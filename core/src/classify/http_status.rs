@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 
-use super::{Addressing, BodyFault, codes, inflate, read_body, retry_after};
+use super::success::{self, Said, has_service_header};
+use super::{
+    Addressing, Asked, BodyFault, Protocol, codes, inflate, is_html, read_body, retry_after, text,
+};
 use crate::shown::without_tokens;
 use crate::{Cause, Fault};
 
@@ -17,10 +19,12 @@ const DECODED: usize = 64 << 10;
 ///
 /// `body` is the body or its beginning, as it came or already decoded: a Content-Encoding (gzip,
 /// deflate, br) is taken off a copy of at most 64 KiB, or of as many bytes as `body` has, and a
-/// body that is not encoded in spite of its header is read as it is. A body decides only from
-/// status 400 on, and only by a listed code, by WS-Addressing's
-/// fault codes, or by being no service's body where one is due; what is inside of a `$batch` that
-/// answered 200 is not looked at. Never fails, whatever the bytes.
+/// body that is not encoded in spite of its header is read as it is; in UTF-8 or UTF-16. A body
+/// decides only by a listed code, by WS-Addressing's fault codes, or by being no service's body where
+/// one is due; below status 400 only by being a page or a SOAP fault. Never fails, whatever the
+/// bytes.
+///
+/// Whether a 2xx to a write is the service's is not told here: what was asked is not known.
 ///
 /// The order is WCF's: 404, 503, 504 and the "Invalid Hostname" page come before 401 and 403, and
 /// these before other statuses. A listed code comes first of all, because it is the service that
@@ -28,38 +32,92 @@ const DECODED: usize = 64 << 10;
 /// status decides, as in WCF.
 #[must_use]
 pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
-    classify(status, headers, body, true)
+    classify(status, headers, body, Asked::read(Some(Protocol::Soap)))
 }
 
-/// As [`classify_response`]. `is_service`: a service was asked, and not a page: then HTML in its
-/// place is a front end's.
+/// As [`classify_response`], with what was asked: whoever asks for a page may get HTML, and a write is
+/// answered by its service.
 pub(crate) fn classify(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
-    is_service: bool,
+    asked: Asked,
 ) -> Option<Fault> {
-    if status < 300 || status == 304 {
-        let html = status == 200 && is_service && is_html(headers) && !has_service_header(headers);
-        return html.then(|| {
-            let message = format!("HTTP {status} with an HTML page where a service should answer");
-            Fault {
-                http_status: Some(status),
-                ..Fault::new(Cause::HtmlPage, message)
-            }
-        });
+    if status < 300 {
+        return of_success(status, headers, body, asked);
+    }
+    if status == 304 {
+        return None;
     }
     let (body, said) = read(status, headers, body);
+    let is_service = asked.protocol.is_some();
     let cause = cause_of(status, headers, &body, said.as_ref(), is_service);
-    let said = said.unwrap_or_default();
-    let in_body = |text: &String| retry_after::parse(text, headers);
+    Some(fault(cause, status, headers, said.unwrap_or_default()))
+}
+
+/// What a 2xx means.
+fn of_success(status: u16, headers: &HeaderMap, body: &[u8], asked: Asked) -> Option<Fault> {
+    let protocol = asked.protocol?;
+    let decoded = decoded(headers, body);
+    let said = if asked.is_write {
+        success::of_write(headers, &text(&decoded), protocol, asked.needs_mark)
+    } else {
+        success::of_read(status, headers, || text(&decoded), protocol)
+    };
+    let (cause, message) = match said {
+        Said::Done => return None,
+        Said::Unmarked if !asked.needs_mark => return None,
+        Said::Refused(said) => {
+            let cause = cause_of(status, headers, &[], Some(&said), false);
+            return Some(fault(cause, status, headers, said));
+        }
+        Said::Page => (
+            Cause::HtmlPage,
+            format!("HTTP {status} with an HTML page where a service should answer"),
+        ),
+        Said::Unmarked => (
+            Cause::NoServiceMark,
+            format!(
+                "HTTP {status} without a mark of the service (OData-Version, a SOAP envelope): \
+                 something on the way may have answered in its place; if a gateway takes the \
+                 marks off, set service_mark to any"
+            ),
+        ),
+    };
     Some(Fault {
+        http_status: Some(status),
+        ..Fault::new(cause, message)
+    })
+}
+
+/// Whether more of the body would not change what an answer to a write means.
+pub(crate) fn is_told(status: u16, headers: &HeaderMap, body: &[u8], asked: Asked) -> bool {
+    match asked.protocol {
+        Some(protocol) if asked.is_write && status < 300 => {
+            success::is_told(headers, &text(&decoded(headers, body)), protocol)
+        }
+        _ => true,
+    }
+}
+
+fn fault(cause: Cause, status: u16, headers: &HeaderMap, said: BodyFault) -> Fault {
+    let in_body = |text: &String| retry_after::parse(text, headers);
+    Fault {
         http_status: Some(status),
         code: said.code,
         retry_after: retry_after::from_headers(headers)
             .or_else(|| said.retry_after.as_ref().and_then(in_body)),
         ..Fault::new(cause, message(status, &said))
-    })
+    }
+}
+
+fn decoded<'a>(headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, [u8]> {
+    let decoded = inflate::prefix(headers, body, body.len().max(DECODED));
+    if decoded.is_empty() {
+        // HTTP libraries that decode a body leave the header where it was.
+        return Cow::Borrowed(body);
+    }
+    decoded
 }
 
 /// The body without its encoding, and what it says.
@@ -71,13 +129,11 @@ fn read<'a>(
     if status < 400 {
         return (Cow::Borrowed(body), None);
     }
-    let decoded = inflate::prefix(headers, body, body.len().max(DECODED));
+    let decoded = decoded(headers, body);
     match read_body(&decoded) {
         Some(said) => (decoded, Some(said)),
-        // HTTP libraries that decode a body leave the header where it was.
         None if matches!(decoded, Cow::Owned(_)) => match read_body(body) {
             Some(said) => (Cow::Borrowed(body), Some(said)),
-            None if decoded.is_empty() => (Cow::Borrowed(body), None),
             None => (decoded, None),
         },
         None => (decoded, None),
@@ -114,6 +170,7 @@ fn cause_of(
         410 if !has_mark => Cause::Gone,
         503 => Cause::Unavailable,
         504 => Cause::GatewayTimeout,
+        200..=299 | 500 if said.is_some_and(BodyFault::is_database_moving) => Cause::DatabaseMoving,
         400 if !has_mark && is_invalid_hostname(headers, body) => Cause::InvalidHostname,
         401 => Cause::Unauthorized,
         403 => Cause::Forbidden,
@@ -129,27 +186,9 @@ pub(crate) fn is_marked_by_service(headers: &HeaderMap, body: &[u8]) -> bool {
     has_service_header(headers) || read(400, headers, body).1.is_some()
 }
 
-/// Headers that only a service sends.
-fn has_service_header(headers: &HeaderMap) -> bool {
-    ["odata-version", "odata-entityid", "dataserviceversion"]
-        .into_iter()
-        .any(|name| headers.contains_key(name))
-}
-
-fn is_html(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| {
-            let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("text/html")
-        })
-}
-
 /// http.sys answers so when no site is bound to the host name. WCF knows it by this text.
 fn is_invalid_hostname(headers: &HeaderMap, body: &[u8]) -> bool {
-    const TEXT: &[u8] = b"Invalid Hostname";
-    is_html(headers) && memchr::memmem::find(body, TEXT).is_some()
+    is_html(headers) && text(body).contains("Invalid Hostname")
 }
 
 fn message(status: u16, said: &BodyFault) -> String {

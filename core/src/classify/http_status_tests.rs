@@ -152,7 +152,7 @@ fn every_listed_code_in_every_form() {
         (-2_147_176_345, Cause::ServiceFault),
         (-2_147_204_784, Cause::ServiceFault),
         (-2_147_204_783, Cause::ServiceFault),
-        (-2_147_012_608, Cause::ServiceFault),
+        (-2_147_012_608, Cause::DatabaseMoving),
         (-2_147_220_970, Cause::ServiceFault),
     ];
     for (code, cause) in table {
@@ -397,10 +397,299 @@ fn a_throttling_code_in_soap_is_no_service_fault() {
 #[test]
 fn a_page_that_was_asked_for_is_no_fault() {
     let html = headers(&[("content-type", "text/html")]);
-    assert!(classify(200, &html, b"<html>", true).is_some());
-    assert_eq!(classify(200, &html, b"<html>", false), None);
+    let (page, service) = (Asked::read(None), Asked::read(Some(Protocol::OData)));
+    assert!(classify(200, &html, b"<html>", service).is_some());
+    assert_eq!(classify(200, &html, b"<html>", page), None);
     let marked = headers(&[("content-type", "text/html"), ("odata-version", "4.0")]);
-    assert_eq!(classify(200, &marked, b"<html>", true), None);
+    assert_eq!(classify(200, &marked, b"<html>", service), None);
+    let write = Asked {
+        is_write: true,
+        needs_mark: true,
+        ..page
+    };
+    assert_eq!(classify(200, &html, b"<html>", write), None);
+}
+
+#[test]
+fn pages_and_soap_faults_in_the_place_of_what_was_to_be_read() {
+    const NO_KIND: &[(&str, &str)] = &[];
+    const XHTML: &[(&str, &str)] = &[("content-type", "Application/XHTML+xml; charset=utf-8")];
+    const HTML: &[(&str, &str)] = &[("content-type", "text/html")];
+    const XML: &[(&str, &str)] = &[("content-type", "text/xml")];
+    const BYTES: &[(&str, &str)] = &[("content-type", "application/octet-stream")];
+    const TEXT: &[(&str, &str)] = &[("content-type", "text/plain")];
+    const PAGE: &str = "\r\n<?xml version='1.0'?><!-- x --> <!DOCTYPE HTML><html>";
+    let (odata, soap) = (Protocol::OData, Protocol::Soap);
+    let page = Some(Cause::HtmlPage);
+    let fault = organization_fault(-2_147_176_347, "");
+    let not_here = Some(Cause::DatacenterNotAvailable);
+    let table = [
+        (200, HTML, "", odata, page),
+        (202, HTML, "", odata, page),
+        (206, HTML, "<p>", soap, page),
+        (200, XHTML, "", odata, page),
+        (204, HTML, "", odata, None),
+        (200, NO_KIND, PAGE, odata, page),
+        (200, NO_KIND, "<html lang=en>", soap, page),
+        (200, XML, PAGE, odata, page),
+        (200, NO_KIND, "<htmlish>", odata, None),
+        (200, NO_KIND, "", odata, None),
+        // A file is what it is.
+        (200, BYTES, PAGE, odata, None),
+        (200, TEXT, PAGE, odata, None),
+        (200, XML, &fault, soap, not_here),
+        (200, NO_KIND, &fault, soap, not_here),
+        (200, XML, &fault, odata, None),
+        (200, BYTES, &fault, soap, None),
+        (200, NO_KIND, NOT_HERE, odata, None),
+    ];
+    for (status, pairs, body, protocol, expected) in table {
+        let fault = classify(
+            status,
+            &headers(pairs),
+            body.as_bytes(),
+            Asked::read(Some(protocol)),
+        );
+        assert_eq!(
+            fault.map(|fault| fault.cause),
+            expected,
+            "{status} {pairs:?} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_success_of_a_write_is_its_service_s() {
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    const HTML: (&str, &str) = ("content-type", "text/html");
+    const XML: (&str, &str) = ("content-type", "text/xml; charset=utf-8");
+    const PLAIN: (&str, &str) = ("content-type", "text/plain");
+    const XHTML: (&str, &str) = ("content-type", "application/xhtml+xml");
+    const MARK: (&str, &str) = ("odata-version", "4.0");
+    const ID: (&str, &str) = ("x-ms-service-request-id", "1,2");
+    const MTOM: (&str, &str) = (
+        "content-type",
+        "multipart/related; type=\"application/xop+xml\"; boundary=b",
+    );
+    const OK: &str = r#"<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
+        <CreateResponse xmlns="x"><CreateResult>1</CreateResult></CreateResponse>"#;
+    let (odata, soap) = (Protocol::OData, Protocol::Soap);
+    let nobody = Some(Cause::NoServiceMark);
+    let page = Some(Cause::HtmlPage);
+    let not_here = Some(Cause::DatacenterNotAvailable);
+    let service = Some(Cause::ServiceFault);
+    let fault = organization_fault(-2_147_176_347, "");
+    let throttled = organization_fault(-2_147_015_902, "");
+    let package = format!("--b\r\nContent-ID: <1>\r\n\r\n{OK}");
+    let package_of_fault = format!("--b\r\nContent-ID: <1>\r\n\r\n{fault}");
+    type Row<'a> = (
+        u16,
+        Vec<(&'static str, &'a str)>,
+        &'a str,
+        Protocol,
+        Option<Cause>,
+    );
+    let table: Vec<Row<'_>> = vec![
+        // The marks.
+        (204, vec![MARK], "", odata, None),
+        (204, vec![("dataserviceversion", "2.0;")], "", odata, None),
+        (
+            204,
+            vec![("odata-entityid", "https://x/accounts(1)")],
+            "",
+            odata,
+            None,
+        ),
+        (204, vec![ID], "", odata, None),
+        (204, vec![("REQ_ID", "1")], "", odata, None),
+        (206, vec![("AuthActivityId", "1")], "", odata, None),
+        (200, vec![("x-ms-chunk-size", "4194304")], "", odata, None),
+        (
+            201,
+            vec![JSON],
+            r#"{"@odata.context":"x","name":"error"}"#,
+            odata,
+            None,
+        ),
+        (201, vec![JSON], r#"{"d":{"__metadata":{}}}"#, odata, None),
+        (200, vec![JSON, MARK], r#"{"value":[]}"#, odata, None),
+        (200, vec![XML], OK, soap, None),
+        (200, vec![], OK, soap, None),
+        (200, vec![MTOM], &package, soap, None),
+        // What is none.
+        (200, vec![], "", odata, nobody),
+        (202, vec![], "", odata, nobody),
+        (204, vec![], "", odata, nobody),
+        (205, vec![], "", soap, nobody),
+        (207, vec![], "<a/>", odata, nobody),
+        (226, vec![("set-cookie", "a=b")], "", odata, nobody),
+        (200, vec![PLAIN], "ok", odata, nobody),
+        (200, vec![PLAIN], "ok", soap, nobody),
+        (200, vec![JSON], r#"{"error":"blocked"}"#, odata, nobody),
+        (200, vec![JSON], r#"{"value":[]}"#, odata, nobody),
+        (200, vec![JSON], r#"{"@odata.context":"x"}"#, soap, nobody),
+        (200, vec![XML], OK, odata, nobody),
+        (200, vec![XML], "<s:Envelope><s:Body><x/>", soap, nobody),
+        (202, vec![], "", soap, nobody),
+        (200, vec![MARK, ID], "", soap, nobody),
+        // Cut before it said what it is.
+        (200, vec![XML], &OK[..70], soap, nobody),
+        // Pages.
+        (200, vec![HTML], "", odata, page),
+        (201, vec![HTML], "<html>", odata, page),
+        (202, vec![HTML, ID], "<html>", odata, page),
+        (203, vec![HTML], "<html>", soap, page),
+        (206, vec![HTML], "<html>", odata, page),
+        (200, vec![XHTML], "<html>", soap, page),
+        (200, vec![PLAIN], "<!doctype html>", odata, page),
+        (200, vec![], " <HTML><body>", odata, page),
+        (200, vec![HTML, MARK], "", odata, None),
+        // Refusals.
+        (200, vec![JSON, MARK], NOT_HERE, odata, not_here),
+        (200, vec![JSON], NOT_HERE, odata, not_here),
+        (200, vec![JSON, MARK], ODATA, odata, service),
+        (
+            200,
+            vec![JSON, MARK],
+            r#"{"error":"blocked"}"#,
+            odata,
+            service,
+        ),
+        (
+            200,
+            vec![JSON, MARK],
+            r#"{"error":{"code":"0x800"#,
+            odata,
+            service,
+        ),
+        (200, vec![XML], &fault, soap, not_here),
+        (202, vec![], &fault, soap, not_here),
+        (200, vec![MTOM], &package_of_fault, soap, not_here),
+        (200, vec![XML], &throttled, soap, Some(Cause::Throttled)),
+    ];
+    for (status, pairs, body, protocol, expected) in table {
+        for needs_mark in [true, false] {
+            let asked = Asked {
+                protocol: Some(protocol),
+                is_write: true,
+                needs_mark,
+            };
+            let fault = classify(status, &headers(&pairs), body.as_bytes(), asked);
+            let expected = match expected {
+                Some(Cause::NoServiceMark) if body.starts_with(r#"{"error"#) && !needs_mark => {
+                    service
+                }
+                Some(Cause::NoServiceMark) if !needs_mark => None,
+                expected => expected,
+            };
+            let cause = fault.as_ref().map(|fault| fault.cause);
+            assert_eq!(cause, expected, "{status} {pairs:?} {needs_mark} {body}");
+            if cause == nobody {
+                assert!(fault.unwrap().message.contains("service_mark"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_of_a_success_must_be_read() {
+    let mark = headers(&[("odata-version", "4.0")]);
+    let (odata, soap) = (Protocol::OData, Protocol::Soap);
+    let fault = organization_fault(-2_147_176_347, "");
+    for (status, body, protocol, is_write, expected) in [
+        (200, "", odata, false, true),
+        (500, "", odata, true, true),
+        (200, "", odata, true, false),
+        (200, "{", odata, true, false),
+        (200, r#"{"value":"#, odata, true, true),
+        (200, "PK", odata, true, true),
+        (200, NOT_HERE, odata, true, false),
+        (200, &fault[..80], soap, true, false),
+        (200, &fault, soap, true, false),
+        (200, "blocked", soap, true, true),
+    ] {
+        let asked = Asked {
+            protocol: Some(protocol),
+            is_write,
+            needs_mark: true,
+        };
+        let got = is_told(status, &mark, body.as_bytes(), asked);
+        assert_eq!(got, expected, "{status} {body} {is_write}");
+    }
+}
+
+#[test]
+fn a_database_that_moves_is_no_endpoint_s_fault() {
+    let sql = "Database 'org' on server 'tcp:s' is not currently available. Error Number:40613";
+    let json =
+        |code: &str, text: &str| format!(r#"{{"error":{{"code":"{code}","message":"{text}"}}}}"#);
+    let soap =
+        organization_fault(-2_147_204_784, "").replace("<Message>m<", &format!("<Message>{sql}<"));
+    let moving = Cause::DatabaseMoving;
+    for (status, body, cause) in [
+        (500, json("0x80044150", sql), moving),
+        (500, json("40501", "busy"), moving),
+        (500, json("0x80073000", "m"), moving),
+        (500, soap, moving),
+        (500, json("0x80044150", "Sql error"), Cause::ServiceFault),
+        (400, json("0x80044150", sql), Cause::ServiceFault),
+        (503, json("0x80044150", sql), Cause::Unavailable),
+        (500, json("0x8004B065", sql), Cause::DatacenterNotAvailable),
+    ] {
+        let fault = classify_response(status, &HeaderMap::new(), body.as_bytes()).unwrap();
+        assert_eq!(fault.cause, cause, "{status} {body}");
+        if cause == moving {
+            assert!(fault.ends_as_response() && !fault.starts_failover(Preset::Dotnet));
+            assert!(!fault.starts_failover(Preset::Safe));
+        }
+    }
+}
+
+/// A body in UTF-16 says the same, whatever is said of it.
+#[test]
+fn a_body_in_utf_16_says_the_same() {
+    use std::io::Write;
+    let units = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        text.encode_utf16().flat_map(unit).collect()
+    };
+    let soap = organization_fault(-2_147_176_347, "");
+    let declared = format!("<?xml version=\"1.0\" encoding=\"utf-16\"?>\r\n{soap}");
+    let xml = r#"<error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata">
+        <code>0x8004B065</code></error>"#;
+    let page = "<h2>Bad Request - Invalid Hostname</h2>";
+    for (status, text, cause) in [
+        (500, NOT_HERE, Cause::DatacenterNotAvailable),
+        (500, &soap, Cause::DatacenterNotAvailable),
+        (500, &declared, Cause::DatacenterNotAvailable),
+        (500, xml, Cause::DatacenterNotAvailable),
+        (404, ODATA, Cause::ServiceFault),
+        (400, page, Cause::InvalidHostname),
+    ] {
+        for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+            for mark in ["", "\u{feff}"] {
+                let body = units(&format!("{mark}{text}"), unit);
+                let mut gzip =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                gzip.write_all(&body).unwrap();
+                let zipped = gzip.finish().unwrap();
+                for kind in ["text/html; charset=utf-16", "text/html"] {
+                    let plain = headers(&[("content-type", kind)]);
+                    let coded = headers(&[("content-type", kind), ("content-encoding", "gzip")]);
+                    for (headers, body) in [(&plain, &body), (&coded, &zipped)] {
+                        let fault = classify_response(status, headers, body).unwrap();
+                        assert_eq!(fault.cause, cause, "{status} {text}");
+                    }
+                }
+            }
+        }
+    }
+    let success = units(r#"{"@odata.context":"x"}"#, u16::to_be_bytes);
+    let asked = Asked {
+        protocol: Some(Protocol::OData),
+        is_write: true,
+        needs_mark: true,
+    };
+    assert_eq!(classify(201, &HeaderMap::new(), &success, asked), None);
 }
 
 #[test]

@@ -7,13 +7,15 @@ mod odata;
 mod policy;
 mod retry_after;
 mod soap;
+mod success;
+mod text;
 pub(crate) mod xml;
 
 pub(crate) use codes::{
     DATACENTER_NOT_AVAILABLE, cause_of, is_already_there, leaves_doubt, parse as parse_code,
 };
 pub use http_status::classify_response;
-pub(crate) use http_status::{classify, is_marked_by_service};
+pub(crate) use http_status::{classify, is_marked_by_service, is_told};
 #[cfg(fuzzing)]
 pub(crate) use inflate::prefix as inflate;
 pub(crate) use inflate::prefix as decoded;
@@ -21,6 +23,8 @@ pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
 pub(crate) use retry_after::parse as retry_after;
 pub(crate) use soap::{CONTRACTS, DISCOVERY_CONTRACTS, SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
+pub(crate) use success::{Asked, Protocol, is_html};
+pub(crate) use text::text;
 
 /// What the body of a failure says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,12 @@ pub(crate) struct BodyFault {
     pub(crate) addressing: Option<Addressing>,
 }
 
+impl BodyFault {
+    fn is_database_moving(&self) -> bool {
+        codes::is_database_moving(self.code, self.message.as_deref())
+    }
+}
+
 /// The WS-Addressing fault codes that speak of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addressing {
@@ -46,17 +56,12 @@ pub(crate) enum Addressing {
 
 /// Reads a failure's body, whole or cut. `None`: it is no service's error.
 pub(crate) fn read_body(body: &[u8]) -> Option<BodyFault> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
-    if !matches!(first, b'{' | b'<') {
-        return None;
+    let text = text(body);
+    match text.trim_ascii_start().as_bytes() {
+        [b'{', ..] => odata::read_json(&text),
+        [b'<', ..] => soap::read_fault(&text).or_else(|| odata::read_xml(&text)),
+        _ => None,
     }
-    // A sentence in another encoding must not hide the code beside it.
-    let text = String::from_utf8_lossy(body);
-    if *first == b'{' {
-        return odata::read_json(&text);
-    }
-    soap::read_fault(&text).or_else(|| odata::read_xml(&text))
 }
 
 #[cfg(test)]

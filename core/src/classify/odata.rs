@@ -1,15 +1,80 @@
-//! OData errors: version 4 in JSON, version 2 in JSON and XML.
+//! OData: errors, version 4 in JSON, version 2 in JSON and XML; and what a body begins with.
 
 use std::fmt;
 use std::ops::ControlFlow;
 
+use http::HeaderMap;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::success::{Opening, is_kind};
 use super::xml::{Ended, Visit, is_path, walk};
 use super::{BodyFault, codes};
 
 const METADATA: &str = "http://schemas.microsoft.com/ado/2007/08/dataservices/metadata";
+const ATOM: &str = "http://www.w3.org/2005/Atom";
+
+/// What a body begins with. Of JSON the first key tells: an error has no other, and an answer
+/// begins with its annotations (OData JSON 4.0, 4.5.1), or version 2's `d`.
+pub(super) fn opening(headers: &HeaderMap, body: &str) -> Opening {
+    let body = body.trim_start();
+    match body.as_bytes() {
+        [] => Opening::Unfinished,
+        [b'{', ..] => match first_key(&body[1..]) {
+            Key::Cut => Opening::Unfinished,
+            Key::None => Opening::Other,
+            Key::Is("error" | "odata.error") => Opening::Error(read_json(body)),
+            Key::Is(key)
+                if key == "d" || key.starts_with("@odata.") || key.starts_with("odata.") =>
+            {
+                Opening::Success
+            }
+            Key::Is(_) => Opening::Other,
+        },
+        [b'<', ..] => opening_of_xml(body),
+        // The answers of a `$batch`.
+        [b'-', ..] if is_kind(headers, "multipart/mixed") => {
+            if body.contains("application/http") {
+                Opening::Success
+            } else {
+                Opening::Unfinished
+            }
+        }
+        _ => Opening::Other,
+    }
+}
+
+enum Key<'a> {
+    Is(&'a str),
+    None,
+    Cut,
+}
+
+/// The first key of an object, as it is written.
+fn first_key(object: &str) -> Key<'_> {
+    let object = object.trim_start();
+    match object.strip_prefix('"') {
+        None if object.is_empty() => Key::Cut,
+        None => Key::None,
+        Some(rest) => rest
+            .split_once('"')
+            .map_or(Key::Cut, |(key, _)| Key::Is(key)),
+    }
+}
+
+/// Version 2 answers in Atom where JSON was not asked for.
+fn opening_of_xml(body: &str) -> Opening {
+    let mut opening = Opening::Unfinished;
+    walk(body, |path, _| {
+        opening = match (path[0].namespace.as_str(), path[0].local.as_str()) {
+            (METADATA, "error") => Opening::Error(read_xml(body)),
+            (ATOM, "entry" | "feed") => Opening::Success,
+            _ => Opening::Other,
+        };
+        ControlFlow::Break(())
+    });
+    opening
+}
 
 /// Reads `{"error":{"code":…,"message":…}}`. What was whole before a cut is kept. `None`: the
 /// document has no `error` object.
@@ -283,6 +348,50 @@ mod tests {
         let cut = inner.find("<innererror").unwrap();
         assert_eq!(read_xml(&inner[..cut]).unwrap().code, fault.code);
         assert_eq!(read_xml("<error><code>0x8004b065</code></error>"), None);
+    }
+
+    #[test]
+    fn what_a_body_begins_with() {
+        let error = |code| {
+            Opening::Error(Some(BodyFault {
+                code,
+                ..BodyFault::default()
+            }))
+        };
+        let metadata = format!(r#"<m:error xmlns:m="{METADATA}"><m:code>1</m:code>"#);
+        let entry = format!(r#"<?xml version="1.0"?><entry xmlns="{ATOM}"><id>"#);
+        let table = [
+            ("", Opening::Unfinished),
+            (" {", Opening::Unfinished),
+            (r#"{ "@odata.con"#, Opening::Unfinished),
+            (r#"{ "@odata.context" "#, Opening::Success),
+            (r#"{"odata.metadata":"#, Opening::Success),
+            (r#"{"d":{"#, Opening::Success),
+            (r#"{"data":1}"#, Opening::Other),
+            (r#"{"value":[]}"#, Opening::Other),
+            ("{}", Opening::Other),
+            ("[]", Opening::Other),
+            ("blocked", Opening::Other),
+            (r#"{"error":{"code":"7"}}"#, error(Some(7))),
+            (r#"{"odata.error":{"code":7,"#, error(Some(7))),
+            (r#"{"error":{"co"#, error(None)),
+            (r#"{"error":"blocked"}"#, Opening::Error(None)),
+            (&metadata, error(Some(1))),
+            (&entry, Opening::Success),
+            ("<entry>", Opening::Other),
+            ("<ent", Opening::Unfinished),
+        ];
+        for (body, expected) in table {
+            assert_eq!(opening(&HeaderMap::new(), body), expected, "{body}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "content-type",
+            "multipart/mixed; boundary=b".parse().unwrap(),
+        );
+        let batch = "--b\r\nContent-Type: application/http\r\n";
+        assert_eq!(opening(&headers, batch), Opening::Success);
+        assert_eq!(opening(&HeaderMap::new(), batch), Opening::Other);
     }
 
     #[test]

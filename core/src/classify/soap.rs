@@ -1,7 +1,8 @@
-//! SOAP faults, 1.1 and 1.2.
+//! SOAP, 1.1 and 1.2: faults, and what a message begins with.
 
 use std::ops::ControlFlow;
 
+use super::success::Opening;
 use super::xml::{Ended, Name, Scope, Visit, walk};
 use super::{Addressing, BodyFault, codes};
 
@@ -15,6 +16,44 @@ pub(crate) const WS_ADDRESSING: [&str; 2] = [
 pub(crate) const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 pub(crate) const DISCOVERY_CONTRACTS: &str =
     "http://schemas.microsoft.com/xrm/2011/Contracts/Discovery";
+
+/// What a message begins with: the first element of its Body tells.
+pub(super) fn opening(document: &str) -> Opening {
+    if !document.trim_start().starts_with('<') && !document.trim().is_empty() {
+        return Opening::Other;
+    }
+    let mut opening = Opening::Unfinished;
+    let mut is_in_body = false;
+    walk(document, |path, visit| {
+        opening = match (path, visit) {
+            ([root, ..], _) if !is_envelope(root) => Opening::Other,
+            _ if is_in_fault(path) => Opening::Error(read_fault(document)),
+            ([root, body, _], Visit::Start(..)) if is_body(root, body) => Opening::Success,
+            // Nothing more is to come of it.
+            ([root, body], Visit::End(_)) if is_body(root, body) => Opening::Success,
+            ([_], Visit::End(_)) => Opening::Other,
+            _ => {
+                is_in_body = matches!(path, [root, body] if is_body(root, body));
+                return ControlFlow::Continue(());
+            }
+        };
+        ControlFlow::Break(())
+    });
+    if opening == Opening::Unfinished && is_in_body && names_no_fault(document) {
+        return Opening::Success;
+    }
+    opening
+}
+
+/// Whether a document is cut in the tag of an element whose name is whole, and not Fault's.
+fn names_no_fault(document: &str) -> bool {
+    let tag = document.rsplit_once('<').map_or("", |(_, tag)| tag);
+    let Some((name, _)) = tag.split_once(|next: char| next.is_whitespace()) else {
+        return false;
+    };
+    let local = name.rsplit(':').next().unwrap_or_default();
+    local.starts_with(char::is_alphabetic) && local != "Fault"
+}
 
 /// Reads a SOAP fault. `None`: the document is no SOAP fault.
 pub(super) fn read_fault(document: &str) -> Option<BodyFault> {
@@ -79,14 +118,15 @@ fn is_envelope(name: &Name) -> bool {
     matches!(name.namespace.as_str(), SOAP_1_1 | SOAP_1_2) && name.local == "Envelope"
 }
 
+fn is_body(envelope: &Name, body: &Name) -> bool {
+    is_envelope(envelope) && body.is(&envelope.namespace, "Body")
+}
+
 fn is_in_fault(path: &[Name]) -> bool {
     let [envelope, body, fault, ..] = path else {
         return false;
     };
-    let soap = envelope.namespace.as_str();
-    is_envelope(envelope)
-        && (body.namespace.as_str(), body.local.as_str()) == (soap, "Body")
-        && (fault.namespace.as_str(), fault.local.as_str()) == (soap, "Fault")
+    is_body(envelope, body) && fault.is(&envelope.namespace, "Fault")
 }
 
 fn is_service_fault(name: &Name) -> bool {
@@ -287,6 +327,53 @@ mod tests {
             read_fault(&document).unwrap().retry_after.as_deref(),
             Some("PT1M30S")
         );
+    }
+
+    #[test]
+    fn what_a_message_begins_with() {
+        let open =
+            format!(r#"<?xml version="1.0" encoding="utf-16"?><e:Envelope xmlns:e="{SOAP_1_2}">"#);
+        let table = [
+            ("", "", Opening::Unfinished),
+            (&open, "<e:Header>", Opening::Unfinished),
+            (&open, "<e:Header/><e:Body>", Opening::Unfinished),
+            (&open, "<e:Header/><e:Body><CreateRes", Opening::Unfinished),
+            (
+                &open,
+                "<e:Header/><e:Body><CreateResponse x",
+                Opening::Success,
+            ),
+            (&open, "<e:Header><CreateResponse x", Opening::Unfinished),
+            (&open, "<e:Header/><e:Body><e:Fault x", Opening::Unfinished),
+            (&open, "<e:Header/><e:Body><!-- x", Opening::Unfinished),
+            (
+                &open,
+                "<e:Header/><e:Body><CreateResponse>",
+                Opening::Success,
+            ),
+            (&open, "<e:Body/>", Opening::Success),
+            (
+                &open,
+                "<e:Header><e:Fault/></e:Header><e:Body><x/>",
+                Opening::Success,
+            ),
+            (&open, "</e:Envelope>", Opening::Other),
+            ("<Envelope>", "<Body><x/>", Opening::Other),
+            ("<html>", "", Opening::Other),
+            ("ok", "", Opening::Other),
+        ];
+        for (start, rest, expected) in table {
+            assert_eq!(
+                opening(&format!("{start}{rest}")),
+                expected,
+                "{start}{rest}"
+            );
+        }
+        let fault = fault_1_1("<ErrorCode>-2147176347</ErrorCode>");
+        let Opening::Error(Some(said)) = opening(&fault) else {
+            panic!("{fault}");
+        };
+        assert_eq!(said.code, Some(codes::DATACENTER_NOT_AVAILABLE));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One call, from the request to the response or error.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Clock, SystemTime};
 
@@ -18,6 +19,7 @@ use super::reading::Reading;
 use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
 use crate::body::{Taken, lock};
+use crate::classify::Asked;
 use crate::decide::backoff::{backoff, throttled};
 use crate::decide::call::{Next, Resent, after_dotnet_attempt, after_safe_attempt};
 use crate::decide::redirect::keeps_the_request;
@@ -74,6 +76,7 @@ pub(super) struct Running {
     pub(super) place: Place,
     /// It goes to a host of `allowed_hosts`.
     is_foreign: bool,
+    pub(super) asked: Asked,
     pub(super) number: usize,
     pub(super) address: Address,
     started: SystemTime,
@@ -236,7 +239,7 @@ impl<'a> Call<'a> {
                 }
                 Next::Wait => {
                     resent.in_place += 1;
-                    self.wait_for_service(fault, resent).await
+                    self.wait_for_service(place, fault, resent).await
                 }
                 _ if self.target.foreign().is_some() => return outcome,
                 // 5. One switch for all who ask, with its events and handlers, or none.
@@ -256,10 +259,14 @@ impl<'a> Call<'a> {
                         (_, Resend::No) => return outcome,
                         // Nothing says that it is dead, and there is nowhere else to go.
                         (Course::NoAlternate, Resend::Anywhere) if evidence == Evidence::Weak => {
-                            self.wait_in_place(&mut resent).await
+                            self.wait_in_place(place, fault, &mut resent).await
                         }
                         (Course::Here(_), Resend::Anywhere) => {
-                            self.wait_in_place(&mut resent).await
+                            self.wait_in_place(place, fault, &mut resent).await
+                        }
+                        // Whoever says when to come again will be there.
+                        (Course::OtherSilent, Resend::Anywhere) if fault.retry_after.is_some() => {
+                            self.wait_in_place(place, fault, &mut resent).await
                         }
                         (course, _) => course.why(),
                     }
@@ -291,6 +298,7 @@ impl<'a> Call<'a> {
                     is_compound: self.class.is_compound,
                     phase: last.phase,
                     http_status: last.http_status,
+                    is_acknowledged: last.is_acknowledged,
                     cause: fault.cause,
                     parts_effect: last.parts_effect,
                 };
@@ -322,23 +330,35 @@ impl<'a> Call<'a> {
     }
 
     /// Waits before the request is sent again where it was. Tells why it is not.
-    async fn wait_in_place(&self, resent: &mut Resent) -> Option<&'static str> {
+    async fn wait_in_place(
+        &self,
+        place: Place,
+        fault: &Fault,
+        resent: &mut Resent,
+    ) -> Option<&'static str> {
         let was_unsent = self
             .attempts
             .last()
             .is_some_and(|last| last.phase == Phase::NotSent);
-        let is_free = was_unsent && resent.unsent < MOST_UNSENT;
+        // Who is told a time has been reckoned with.
+        let is_free = was_unsent && resent.unsent < MOST_UNSENT || fault.retry_after.is_some();
         if !is_free && !lock(&self.client.budget).withdraw(Clock::now()) {
             return Some("retry_budget is used up");
         }
         resent.unsent += u32::from(was_unsent);
-        let pause = backoff(resent.in_place, self.client.chance.draw());
+        let chance = self.client.chance.draw();
+        let pause = backoff(fault.retry_after, resent.in_place, chance);
         resent.in_place += 1;
-        self.pause(pause).await
+        self.pause(place, pause).await
     }
 
     /// Waits as long as the service asks for. Tells why it does not.
-    async fn wait_for_service(&self, fault: &Fault, resent: Resent) -> Option<&'static str> {
+    async fn wait_for_service(
+        &self,
+        place: Place,
+        fault: &Fault,
+        resent: Resent,
+    ) -> Option<&'static str> {
         // Who is told a time has been reckoned with; who is not, guesses.
         if fault.retry_after.is_none() && !lock(&self.client.budget).withdraw(Clock::now()) {
             return Some("retry_budget is used up");
@@ -350,15 +370,20 @@ impl<'a> Call<'a> {
         {
             self.client.throttled(last, &self.request, pause);
         }
-        self.pause(pause).await
+        self.pause(place, pause).await
     }
 
-    async fn pause(&self, pause: Duration) -> Option<&'static str> {
+    /// Waits, unless the place is left meanwhile: the other endpoint has asked for nothing.
+    async fn pause(&self, place: Place, pause: Duration) -> Option<&'static str> {
         let end = Instant::now() + pause;
         if end >= self.deadline {
             return Some("its deadline is over before it may be");
         }
-        sleep_until(end).await;
+        let mut moved = pin!(self.client.moved.notified());
+        moved.as_mut().enable();
+        if self.client.place() == place {
+            race(sleep_until(end), moved).await;
+        }
         None
     }
 
@@ -414,6 +439,7 @@ impl<'a> Call<'a> {
         let running = self.running.insert(Running {
             place,
             is_foreign: target.foreign().is_some(),
+            asked: client.asked(target, operation),
             number: self.attempts.len() + 1,
             address,
             started: SystemTime::now(),
@@ -427,7 +453,7 @@ impl<'a> Call<'a> {
             attempt: client.settings.attempt_timeout,
             deadline: self.deadline,
         };
-        let exchange = client.exchange(request, target, operation, self.desk, running, time);
+        let exchange = client.exchange(request, operation, self.desk, running, time);
         let ended = client
             .watched(exchange, running, operation, self.deadline)
             .await;
@@ -453,15 +479,22 @@ impl<'a> Call<'a> {
         let answer = running.progress.take_answer();
         let judged = answer
             .as_ref()
-            .and_then(|(head, body)| self.client.judge(&running, &self.target, head, body));
+            .and_then(|(head, body)| self.client.judge(&running, head, body));
+        let is_acknowledged = judged.is_none()
+            && answer
+                .as_ref()
+                .is_some_and(|(head, _)| head.status.is_success());
         let told = answer.as_ref().filter(|_| rest.is_none());
         let tally = told.and_then(|(head, body)| self.tally(head, body));
         let judged = self.judged(judged, tally.as_ref());
         let fault = match (broken, judged) {
             (None, judged) => judged,
-            // What the answer's head says counts more than how its body ended.
+            // What the answer's head says counts more than how its body ended. Not what it lacks: the
+            // rest might have had it.
             (Some(broken), Some(judged))
-                if !judged.ends_as_response() && broken.cause != Cause::Cancelled =>
+                if !judged.ends_as_response()
+                    && judged.cause != Cause::NoServiceMark
+                    && broken.cause != Cause::Cancelled =>
             {
                 Some(judged)
             }
@@ -480,10 +513,12 @@ impl<'a> Call<'a> {
             (Some(pass), Some(cause)) if Evidence::of(cause, off) > Evidence::Never => {
                 pass.failed();
             }
-            (Some(pass), Some(Cause::ServiceFault) | None) => pass.answered(),
+            (Some(pass), Some(Cause::DatabaseMoving | Cause::ServiceFault) | None) => {
+                pass.answered();
+            }
             _ => {}
         }
-        self.record(running, fault.clone(), tally.as_ref());
+        self.record(running, is_acknowledged, fault.clone(), tally.as_ref());
         Outcome {
             answer,
             rest,
@@ -493,7 +528,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn record(&mut self, running: Running, fault: Option<Fault>, tally: Option<&Tally>) {
+    fn record(
+        &mut self,
+        running: Running,
+        is_acknowledged: bool,
+        fault: Option<Fault>,
+        tally: Option<&Tally>,
+    ) {
         self.attempts.push(Attempt {
             role: running.role(),
             epoch: running.place.epoch,
@@ -501,6 +542,7 @@ impl<'a> Call<'a> {
             http_version: running.progress.version(),
             http_status: running.progress.status(),
             url: running.address.into_text(),
+            is_acknowledged,
             fault,
             started: running.started,
             took: running.since.elapsed(),

@@ -9,7 +9,7 @@ use http::response::Parts;
 use super::Inner;
 use super::call::Running;
 use super::time::Time;
-use crate::classify::classify;
+use crate::classify::{Asked, classify, is_told};
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Decoded, Exchange, Reads};
 use crate::rule::Rule;
@@ -24,7 +24,6 @@ impl Inner {
     pub(super) async fn exchange(
         self: &Arc<Self>,
         request: &Request,
-        target: &Target,
         operation: Operation,
         desk: Option<&Desk>,
         running: &Running,
@@ -56,11 +55,14 @@ impl Inner {
         });
         let permit = permit.await?;
         let is_enough = |head: &Parts, body: &[u8]| {
-            self.classify(target, head, body)
+            self.classify(running, head, body)
                 .is_some_and(|fault| !fault.ends_as_response())
         };
+        let is_told = |head: &Parts, body: &[u8]| {
+            is_told(head.status.as_u16(), &head.headers, body, running.asked)
+        };
         let reads = if request.is_streaming {
-            Reads::Failures(self.settings.error_prefix)
+            Reads::Beginning(self.settings.error_prefix, &is_told)
         } else {
             Reads::All(self.settings.max_response_body, &is_enough)
         };
@@ -98,14 +100,8 @@ impl Inner {
     }
 
     /// What an answer means. A token that was refused is forgotten.
-    pub(super) fn judge(
-        &self,
-        running: &Running,
-        target: &Target,
-        head: &Parts,
-        body: &[u8],
-    ) -> Option<Fault> {
-        let fault = self.classify(target, head, body)?;
+    pub(super) fn judge(&self, running: &Running, head: &Parts, body: &[u8]) -> Option<Fault> {
+        let fault = self.classify(running, head, body)?;
         if fault.cause == Cause::Unauthorized
             && let (Some(tokens), Some(token)) = (&self.tokens, running.token.get())
         {
@@ -114,17 +110,19 @@ impl Inner {
         Some(fault)
     }
 
-    fn classify(&self, target: &Target, head: &Parts, body: &[u8]) -> Option<Fault> {
-        // What another host answers is an answer, whatever it says.
-        if target.foreign().is_some() {
-            return None;
+    /// What a request to `target` asks.
+    pub(super) fn asked(&self, target: &Target, operation: Operation) -> Asked {
+        Asked {
+            protocol: target.protocol(),
+            is_write: operation != Operation::Read,
+            needs_mark: self.settings.service_mark,
         }
+    }
+
+    fn classify(&self, running: &Running, head: &Parts, body: &[u8]) -> Option<Fault> {
+        // What another host answers is an answer, whatever it says.
+        running.role()?;
         let prefix = &body[..body.len().min(self.settings.error_prefix)];
-        classify(
-            head.status.as_u16(),
-            &head.headers,
-            prefix,
-            target.is_service(),
-        )
+        classify(head.status.as_u16(), &head.headers, prefix, running.asked)
     }
 }

@@ -62,6 +62,8 @@ pub(super) enum Course {
     NoAlternate,
     /// Its endpoint is not left, and may be asked again.
     Here(Stay),
+    /// Nowhere: neither this endpoint nor the other one answers a probe.
+    OtherSilent,
     /// Nowhere; the reason completes the sentence of its error.
     Nowhere(&'static str),
 }
@@ -73,6 +75,7 @@ impl Course {
             Course::Elsewhere => None,
             Course::NoAlternate => Some("the organization has no alternate"),
             Course::Here(stay) => Some(stay.why()),
+            Course::OtherSilent => Some(Stay::OtherSilent.why()),
             Course::Nowhere(why) => Some(why),
         }
     }
@@ -267,6 +270,7 @@ impl Inner {
     /// An endpoint was left: its idle connections are of no use any more, and what it has
     /// acknowledged of late may be missing at the other.
     pub(super) fn left(&self, from: Place) {
+        self.moved.notify_waiters();
         self.transport.leave(&self.organization.origins(from.role));
         self.log(Level::Info, || {
             format!(

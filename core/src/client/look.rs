@@ -9,6 +9,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Inner;
+use crate::classify::Protocol;
 use crate::decide::caution::{Inquiry, Stay};
 use crate::decide::switchboard::Place;
 use crate::resource::probe::probe;
@@ -251,6 +252,7 @@ impl Inner {
             &self.address(&target, role),
             &self.user_agent,
             authorization,
+            target.protocol().unwrap_or(Protocol::OData),
             self.settings.probe_timeout,
             progress,
         )

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::header::HeaderValue;
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
@@ -99,6 +100,8 @@ struct Inner {
     threads: Arc<Threads>,
     outlet: Outlet,
     board: Mutex<Board>,
+    /// Told when calls go elsewhere.
+    moved: Notify,
     flights: Arc<Flights>,
     ledger: Ledger,
     /// Whether the log says how many suspects there were when the client was closed.
@@ -163,6 +166,7 @@ impl Client {
                 switchboard(settings, &organization),
                 Caution::new(settings.hold_down, settings.rules_off),
             )),
+            moved: Notify::new(),
             organization,
             addresses,
             user_agent,

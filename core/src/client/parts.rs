@@ -41,6 +41,7 @@ impl Call<'_> {
     /// whatever the head looks like. .NET looks at no part, and other hosts are no endpoints.
     pub(super) fn judged(&self, judged: Option<Fault>, tally: Option<&Tally>) -> Option<Fault> {
         let Some(tally) = tally else { return judged };
+        let judged = judged.filter(|fault| fault.cause != Cause::NoServiceMark);
         if self.client.settings.preset != Preset::Safe || self.target.foreign().is_some() {
             return judged;
         }

@@ -255,6 +255,7 @@ impl Inner {
 fn course(stay: Stay) -> Course {
     match stay {
         Stay::Alive => Course::Here(stay),
+        Stay::OtherSilent => Course::OtherSilent,
         stay => Course::Nowhere(stay.why()),
     }
 }

@@ -2,32 +2,48 @@
 
 use std::time::Duration;
 
-const BASE: Duration = Duration::from_millis(50);
-const CAP: Duration = Duration::from_secs(2);
+const BASE: Duration = Duration::from_millis(400);
+const CAP: Duration = Duration::from_secs(5);
 /// A throttled call that was told no time.
 const THROTTLED_BASE: Duration = Duration::from_secs(1);
 const THROTTLED_CAP: Duration = Duration::from_secs(30);
 /// How far calls are spread that were all told the same time.
 const SPREAD: Duration = Duration::from_secs(5);
 
-/// Full jitter: a random share of a bound that doubles. `random` is from 0 to 1.
-pub(crate) fn backoff(resends: u32, random: f64) -> Duration {
-    exponential(BASE, CAP, resends).mul_f64(random)
+/// What the service asks for, or else a bound that doubles. `random` is from 0 to 1.
+///
+/// The three pauses between four attempts are 1.4 s at least: a front end that restarts, a
+/// failover of whatever is behind it, takes about a second.
+pub(crate) fn backoff(retry_after: Option<Duration>, resends: u32, random: f64) -> Duration {
+    pause(retry_after, BASE, CAP, resends, random)
 }
 
-/// What the service asks for, and up to five seconds more; without a word of it, a random share of
-/// a bound that doubles.
+/// As [`backoff`], of a call that was asked to come less often.
 pub(crate) fn throttled(retry_after: Option<Duration>, resends: u32, random: f64) -> Duration {
-    match retry_after {
-        // Those who wait for little are spread little.
-        Some(time) => time + SPREAD.min(time / 2).mul_f64(random),
-        None => exponential(THROTTLED_BASE, THROTTLED_CAP, resends).mul_f64(random),
-    }
+    pause(retry_after, THROTTLED_BASE, THROTTLED_CAP, resends, random)
 }
 
-fn exponential(base: Duration, cap: Duration, resends: u32) -> Duration {
-    base.saturating_mul(1u32.checked_shl(resends).unwrap_or(u32::MAX))
-        .min(cap)
+fn pause(
+    retry_after: Option<Duration>,
+    base: Duration,
+    cap: Duration,
+    resends: u32,
+    random: f64,
+) -> Duration {
+    let Some(time) = retry_after else {
+        return jittered(base, cap, resends, random);
+    };
+    // Up to five seconds more; those who wait for little are spread little. Who is told "at once"
+    // would use up his attempts at once.
+    let spread = time + SPREAD.min(time / 2).mul_f64(random);
+    spread.max(jittered(BASE, CAP, resends, random))
+}
+
+/// Half of a bound that doubles, and a random share of the other half.
+fn jittered(base: Duration, cap: Duration, resends: u32, random: f64) -> Duration {
+    let doubled = base.saturating_mul(1u32.checked_shl(resends).unwrap_or(u32::MAX));
+    let half = doubled.min(cap) / 2;
+    half + half.mul_f64(random)
 }
 
 #[cfg(test)]
@@ -35,23 +51,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_random_share_of_a_bound_that_doubles() {
-        assert_eq!(backoff(0, 1.0), BASE);
-        assert_eq!(backoff(1, 0.5), BASE);
-        assert_eq!(backoff(3, 1.0), BASE * 8);
+    fn a_bound_that_doubles_with_a_floor_of_its_half() {
+        assert_eq!(backoff(None, 0, 0.0), BASE / 2);
+        assert_eq!(backoff(None, 0, 1.0), BASE);
+        assert_eq!(backoff(None, 1, 0.5), BASE + BASE / 2);
+        assert_eq!(backoff(None, 3, 1.0), BASE * 8);
         for resends in [10, 31, 32, u32::MAX] {
-            assert_eq!(backoff(resends, 1.0), CAP);
+            assert_eq!(backoff(None, resends, 1.0), CAP);
+            assert_eq!(backoff(None, resends, 0.0), CAP / 2);
         }
-        assert_eq!(backoff(3, 0.0), Duration::ZERO);
+        assert_eq!(throttled(None, 0, 1.0), THROTTLED_BASE);
+        assert_eq!(throttled(None, 0, 0.0), THROTTLED_BASE / 2);
+        assert_eq!(throttled(None, 40, 1.0), THROTTLED_CAP);
+    }
+
+    #[test]
+    fn four_attempts_outlast_a_second() {
+        let shortest: Duration = (0..3).map(|resends| backoff(None, resends, 0.0)).sum();
+        assert_eq!(shortest, Duration::from_millis(1400));
     }
 
     #[test]
     fn what_the_service_asks_for_is_never_cut_and_never_exceeded_by_more_than_five_seconds() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(throttled(Some(minute), 0, 0.0), minute);
-        assert_eq!(throttled(Some(minute), 9, 1.0), minute + SPREAD);
-        assert_eq!(throttled(Some(Duration::ZERO), 0, 1.0), Duration::ZERO);
-        assert_eq!(throttled(None, 0, 1.0), THROTTLED_BASE);
-        assert_eq!(throttled(None, 40, 1.0), THROTTLED_CAP);
+        for asked in [backoff, throttled] {
+            for seconds in [0, 1, 7, 60, 3600] {
+                let time = Duration::from_secs(seconds);
+                for resends in [0, 1, 9, u32::MAX] {
+                    for random in [0.0, 0.5, 1.0] {
+                        let pause = asked(Some(time), resends, random);
+                        assert!(
+                            pause >= time && pause <= time + SPREAD,
+                            "{time:?} {pause:?}"
+                        );
+                    }
+                }
+            }
+            let minute = Duration::from_secs(60);
+            assert_eq!(asked(Some(minute), 0, 0.0), minute);
+            assert_eq!(asked(Some(minute), 9, 1.0), minute + SPREAD);
+            assert_eq!(asked(Some(Duration::ZERO), 0, 0.0), BASE / 2);
+            assert_eq!(asked(Some(Duration::ZERO), 1, 1.0), BASE * 2);
+        }
     }
 }

@@ -42,7 +42,8 @@ pub(crate) fn after_safe_attempt(failed: &Failed, resent: Resent, off: RulesOff)
         resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => {
             Next::Report(evidence, resend)
         }
-        // A proxy, a handshake, a resolver, garbled bytes: it says nothing of the endpoint, and may be over.
+        // A proxy, a handshake, a resolver, garbled bytes, a database: it says nothing of the
+        // endpoint, and may be over.
         Resend::Anywhere if failed.may_pass() => Next::Report(evidence, Resend::Anywhere),
         // The cause is elsewhere: here or there, it would meet the same.
         _ => Next::End,
@@ -98,6 +99,7 @@ mod tests {
             is_compound: false,
             phase: Phase::Sent,
             http_status: None,
+            is_acknowledged: false,
             cause,
             parts_effect: None,
         };

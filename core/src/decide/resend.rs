@@ -27,6 +27,8 @@ pub(crate) struct Failed {
     pub(crate) is_compound: bool,
     pub(crate) phase: Phase,
     pub(crate) http_status: Option<u16>,
+    /// The service itself has answered with success.
+    pub(crate) is_acknowledged: bool,
     pub(crate) cause: Cause,
     /// What its answer says of the parts of several operations.
     pub(crate) parts_effect: Option<Effect>,
@@ -42,7 +44,7 @@ struct Row {
 }
 
 /// The first row that applies decides.
-const MATRIX: [Row; 8] = [
+const MATRIX: [Row; 9] = [
     // DNS, connect, proxy, handshake: no byte of the request has left.
     Row {
         rule: Rule::ResendNotSent,
@@ -72,15 +74,15 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::Elsewhere,
         unrepeatable: Resend::Elsewhere,
     },
-    // A 2xx status, and then not the whole body: only a read has lost anything. Of several
-    // operations the head says nothing; what was done in part is never repeated.
+    // A 2xx status of the service, and then not the whole body: only a read has lost anything. Of
+    // several operations the head says nothing; what was done in part is never repeated.
     Row {
         rule: Rule::ResendExecuted,
         applies: |failed| {
             failed.operation != Operation::Read
                 && match failed.parts_effect {
                     Some(effect) => effect == Effect::Executed,
-                    None => failed.is_success() && !failed.is_compound && !failed.is_a_page(),
+                    None => failed.is_acknowledged && !failed.is_compound,
                 }
         },
         repeatable: Resend::No,
@@ -103,8 +105,8 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
     },
-    // 502, 503, 504, a page, the organization off, 404 and 410 of no service: a proxy may have
-    // forwarded it.
+    // 502, 503, 504, a page, a 2xx of nobody's, the organization off, 404 and 410 of no service: a
+    // proxy may have forwarded it.
     Row {
         rule: Rule::ResendFrontEnd,
         applies: |failed| {
@@ -116,26 +118,23 @@ const MATRIX: [Row; 8] = [
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
     },
+    // The database moves to another server: it may have been committed before.
+    Row {
+        rule: Rule::ResendDatabase,
+        applies: |failed| failed.cause == Cause::DatabaseMoving,
+        repeatable: Resend::Anywhere,
+        unrepeatable: Resend::No,
+    },
 ];
 
 impl Failed {
     /// Whether the reason is not the endpoint's and may be gone the next time.
     pub(crate) fn may_pass(&self) -> bool {
         match self.cause {
-            Cause::Malformed => true,
+            Cause::Malformed | Cause::DatabaseMoving => true,
             Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert => self.phase == Phase::NotSent,
             _ => false,
         }
-    }
-
-    fn is_success(&self) -> bool {
-        self.http_status
-            .is_some_and(|status| (200..300).contains(&status))
-    }
-
-    /// A front end's page with 200 is no answer of the service.
-    fn is_a_page(&self) -> bool {
-        self.cause == Cause::HtmlPage
     }
 
     /// Whether some of it may have been executed although it was refused, and not be repeated.
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{Attempt, Fault, Role};
 
-    const CAUSES: [Cause; 34] = [
+    const CAUSES: [Cause; 36] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -193,6 +192,7 @@ mod tests {
         Cause::BadGateway,
         Cause::Unavailable,
         Cause::HtmlPage,
+        Cause::NoServiceMark,
         Cause::OrganizationOff,
         Cause::Reset,
         Cause::Closed,
@@ -209,6 +209,7 @@ mod tests {
         Cause::Malformed,
         Cause::Cancelled,
         Cause::Throttled,
+        Cause::DatabaseMoving,
         Cause::ServiceFault,
         Cause::EndpointLeft,
     ];
@@ -226,19 +227,23 @@ mod tests {
         ];
         for cause in CAUSES {
             for (phase, http_status) in phases {
-                for is_compound in [false, true] {
+                for (is_compound, is_acknowledged) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
                     let failed = Failed {
                         operation: Operation::Unsafe,
                         is_compound,
                         phase,
                         http_status,
+                        is_acknowledged,
                         cause,
                         parts_effect: None,
                     };
-                    // Only an answer that is none of success says these.
-                    let cannot_be =
-                        matches!(cause, Cause::Throttled | Cause::DatacenterNotAvailable)
-                            && http_status.is_none_or(|status| status < 300);
+                    // Only an answer says the first ones, and it says one thing.
+                    let is_refusal =
+                        matches!(cause, Cause::Throttled | Cause::DatacenterNotAvailable);
+                    let cannot_be = is_refusal && (http_status.is_none() || is_acknowledged)
+                        || is_acknowledged && http_status != Some(200);
                     if failed.resend(RulesOff::default()) == Resend::No || cannot_be {
                         continue;
                     }
@@ -249,6 +254,7 @@ mod tests {
                         phase,
                         http_version: None,
                         http_status,
+                        is_acknowledged,
                         fault: Some(Fault::new(cause, "")),
                         started: SystemTime::UNIX_EPOCH,
                         took: Duration::ZERO,
@@ -267,6 +273,10 @@ mod tests {
             is_compound: false,
             phase,
             http_status: status,
+            is_acknowledged: matches!(
+                cause,
+                Cause::Closed | Cause::AttemptTimeout | Cause::Malformed
+            ) && status.is_some(),
             cause,
             parts_effect: None,
         };
@@ -317,6 +327,24 @@ mod tests {
                 Cause::HtmlPage,
                 [Anywhere, Anywhere, No],
             ),
+            (
+                responded,
+                Some(202),
+                Cause::NoServiceMark,
+                [Anywhere, Anywhere, No],
+            ),
+            (
+                responded,
+                Some(500),
+                Cause::DatabaseMoving,
+                [Anywhere, Anywhere, No],
+            ),
+            (
+                responded,
+                Some(200),
+                Cause::DatacenterNotAvailable,
+                [Elsewhere; 3],
+            ),
             (responded, Some(200), Cause::Closed, [Anywhere, No, No]),
             (
                 responded,
@@ -358,6 +386,7 @@ mod tests {
                     is_compound: true,
                     phase: Phase::Responded,
                     http_status: Some(500),
+                    is_acknowledged: false,
                     cause,
                     parts_effect: None,
                 };
@@ -391,6 +420,7 @@ mod tests {
                 is_compound: true,
                 phase: Phase::Responded,
                 http_status: Some(200),
+                is_acknowledged: false,
                 cause,
                 parts_effect,
             };

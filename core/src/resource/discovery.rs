@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::transport::{Address, Exchange, Progress, Transport};
-use crate::classify::{PolicyDocument, read_policy_document};
+use crate::classify::{PolicyDocument, read_policy_document, text};
 use crate::shown::shown_url;
 use crate::{Cause, FailoverPolicy, Fault};
 
@@ -89,7 +89,7 @@ async fn read_document(
             format!("{}: there was no answer", shown_url(url.as_str())),
         )
     })?;
-    let document = read_policy_document(&String::from_utf8_lossy(&body));
+    let document = read_policy_document(&text(&body));
     if head.status != http::StatusCode::OK || !document.is_wsdl {
         return Err(Fault {
             http_status: Some(head.status.as_u16()),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::timeout;
 
 use super::transport::{Address, Exchange, Progress, Transport};
-use crate::classify::{classify, is_marked_by_service};
+use crate::classify::{Asked, Protocol, classify, is_marked_by_service};
 use crate::shown::without_credential;
 use crate::{Cause, Fault, Probed};
 
@@ -25,6 +25,7 @@ pub(crate) async fn probe(
     address: &Address,
     user_agent: &HeaderValue,
     authorization: Option<HeaderValue>,
+    protocol: Protocol,
     limit: Duration,
     progress: &Progress,
 ) -> Result<Probed, Fault> {
@@ -47,22 +48,28 @@ pub(crate) async fn probe(
     let (head, body) = progress
         .take_answer()
         .ok_or_else(|| Fault::new(Cause::BadMessage, "no answer to a probe"))?;
-    judge(&head, &body).map_err(|fault| Fault {
+    judge(&head, &body, protocol).map_err(|fault| Fault {
         message: without_credential(&fault.message, authorization.as_ref()),
         ..fault
     })
 }
 
-fn judge(head: &Parts, body: &[u8]) -> Result<Probed, Fault> {
+fn judge(head: &Parts, body: &[u8], protocol: Protocol) -> Result<Probed, Fault> {
     let status = head.status.as_u16();
+    // An error, or a page, under a status of success is judged as it is of a write.
+    let asked = Asked {
+        protocol: Some(protocol),
+        is_write: true,
+        needs_mark: false,
+    };
+    let fault = classify(status, &head.headers, body, asked);
     match status {
-        200 if is_data(&head.headers) => return Ok(Probed::Serves),
+        200 if fault.is_none() && is_data(&head.headers) => return Ok(Probed::Serves),
         401 | 403 if is_marked_by_service(&head.headers, body) || names_its_authority(head) => {
             return Ok(Probed::Reachable);
         }
         _ => {}
     }
-    let fault = classify(status, &head.headers, body, true);
     // Who asks for less is there.
     if fault
         .as_ref()
@@ -110,7 +117,7 @@ mod tests {
             answer = answer.header(*name, *value);
         }
         let (head, ()) = answer.body(()).unwrap().into_parts();
-        judge(&head, body.as_bytes()).map_err(|fault| fault.cause)
+        judge(&head, body.as_bytes(), Protocol::OData).map_err(|fault| fault.cause)
     }
 
     #[test]
@@ -129,6 +136,13 @@ mod tests {
         assert_eq!(judged(200, &[json], "{}"), Ok(Probed::Serves));
         assert_eq!(judged(200, &[soap], "<a/>"), Ok(Probed::Serves));
         assert_eq!(judged(200, &[html], "<p>"), Err(Cause::HtmlPage));
+        let xhtml = ("content-type", "application/xhtml+xml");
+        assert_eq!(judged(200, &[xhtml], "<p/>"), Err(Cause::HtmlPage));
+        assert_eq!(judged(200, &[json], "<html>"), Err(Cause::HtmlPage));
+        let blocked = judged(200, &[json], r#"{"error":"blocked"}"#);
+        assert_eq!(blocked, Err(Cause::ServiceFault));
+        let not_here = judged(200, &[json], elsewhere);
+        assert_eq!(not_here, Err(Cause::DatacenterNotAvailable));
         assert!(judged(204, &[], "").is_err());
         assert!(judged(302, &[], "").is_err());
         assert_eq!(judged(401, &[bearer], ""), Ok(Probed::Reachable));

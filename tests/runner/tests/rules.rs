@@ -80,6 +80,11 @@ const SHOWN: &[(Rule, &str, &str)] = &[
         "a bare 503",
     ),
     (
+        Rule::ResendDatabase,
+        "safe/matrix_unsafe_answers",
+        "a database that moves",
+    ),
+    (
         Rule::ProbeOther,
         "safe/evidence_strong",
         "connect refused, and the other side is dead",

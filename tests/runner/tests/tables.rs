@@ -44,7 +44,16 @@ const SOAP_SWITCHES: &Rows = &[
         "WS-Addressing DestinationUnreachable",
         &["destination_unreachable_1_1", "destination_unreachable_1_2"],
     ),
-    ("the fault 0x8004B065", &["code_1_1", "code_1_2"]),
+    (
+        "the fault 0x8004B065",
+        &[
+            "code_1_1",
+            "code_1_2",
+            "code_in_200_1_1",
+            "code_in_200_1_2",
+            "code_utf_16",
+        ],
+    ),
 ];
 
 const WEB_API_SWITCHES: &Rows = &[
@@ -57,6 +66,8 @@ const WEB_API_SWITCHES: &Rows = &[
             "code_decimal",
             "code_odata_v2",
             "code_then_silence",
+            "code_in_200",
+            "code_utf_16",
         ],
     ),
 ];
@@ -78,6 +89,14 @@ const STAYS: &Rows = &[
     (
         "200 or 500 with text/html",
         &["200_page", "200_page_cut", "500_page"],
+    ),
+    (
+        "another success with a page, and a page by another name",
+        &["200_xhtml", "200_page_untyped", "201_page"],
+    ),
+    (
+        "a success without a mark of the service",
+        &["200_plain", "200_bare", "202_bare"],
     ),
     ("this machine cannot ask for a name", &["dns_failed"]),
     (
@@ -156,10 +175,7 @@ const WEB_API_STAYS: &Rows = &[
         ],
     ),
     ("410 with a mark of the service", &["410_odata_error"]),
-    (
-        "the code elsewhere than in its place",
-        &["code_in_message", "code_in_200"],
-    ),
+    ("the code elsewhere than in its place", &["code_in_message"]),
 ];
 
 /// How far an attempt got, by what failed: over any version of HTTP.
@@ -237,6 +253,10 @@ const PHASES: &Rows = &[
     (
         "a refusal by the service",
         &["400_service", "404_service", "412_service"],
+    ),
+    (
+        "given up by a front end",
+        &["304_bare", "408_bare", "444_bare", "499_bare"],
     ),
     (
         "a 2xx whose body is cut",

@@ -59,6 +59,9 @@ const WEAK: &Rows = &[
     ),
 ];
 
+/// Weak as well; but it can be told of a write alone.
+const WEAK_OF_WRITES: &Rows = &[("a 2xx without a mark", &["no_service_mark"])];
+
 /// Weak as well; but a call whose deadline is over goes nowhere.
 const WEAK_AT_THE_END: &Rows = &[("the call's deadline", &["deadline"])];
 
@@ -120,6 +123,8 @@ const MATRIX: &Rows = &[
         "bare 503, 500, 502, 504, SQL codes",
         &["bare_500", "bare_502", "bare_503", "bare_504", "sql"],
     ),
+    ("a database that moves", &["database"]),
+    ("a 2xx without a mark", &["unmarked_2xx"]),
     ("a refusal", &["refused_400"]),
     ("a 2xx whose body is cut", &["cut_2xx"]),
     (
@@ -134,8 +139,11 @@ fn the_evidence_is_whole() {
     for (file, tables) in [
         ("safe/evidence_strong", &[STRONG][..]),
         ("safe/evidence_weak_alive", &[WEAK, WEAK_AT_THE_END]),
-        ("safe/evidence_weak_unsafe", &[WEAK, WEAK_AT_THE_END]),
-        ("safe/evidence_weak_dead", &[WEAK]),
+        (
+            "safe/evidence_weak_unsafe",
+            &[WEAK, WEAK_OF_WRITES, WEAK_AT_THE_END],
+        ),
+        ("safe/evidence_weak_dead", &[WEAK, WEAK_OF_WRITES]),
         ("safe/evidence_never", &[NEVER]),
     ] {
         assert_shown(&scenarios, &[file], tables);

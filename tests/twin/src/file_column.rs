@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, response};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -70,6 +70,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// The real service's answers to uploads are documented without `OData-Version`; by this header it
+/// names every request in its logs.
+fn answered(status: u16) -> response::Builder {
+    Response::builder()
+        .status(status)
+        .header("x-ms-service-request-id", Uuid::new_v4().to_string())
+}
+
 fn invalid(message: &str) -> ServiceError {
     ServiceError::invalid(message)
 }
@@ -82,7 +90,7 @@ impl FileColumn<'_> {
             (&Method::PATCH, false) => self.upload(session, request),
             (&Method::DELETE, false) => {
                 self.store(session, None)?;
-                Ok(empty(Response::builder().status(204)))
+                Ok(empty(answered(204)))
             }
             _ => Err(ServiceError::new(
                 INVALID_ARGUMENT,
@@ -130,7 +138,7 @@ impl FileColumn<'_> {
         };
         if text(headers, "x-ms-transfer-mode") != Some("chunked") {
             self.store(session, Some((name, request.body().clone())))?;
-            return Ok(empty(Response::builder().status(204)));
+            return Ok(empty(answered(204)));
         }
         let token = Uuid::new_v4();
         let upload = Upload {
@@ -141,7 +149,7 @@ impl FileColumn<'_> {
         };
         session.uploads().insert(token, upload);
         Ok(empty(
-            Response::builder()
+            answered(200)
                 .header(LOCATION, format!("{}?sessiontoken={token}", self.url))
                 .header("x-ms-chunk-size", CHUNK)
                 .header(ACCEPT_RANGES, "bytes"),
@@ -174,11 +182,11 @@ impl FileColumn<'_> {
         upload.bytes.truncate(range.start);
         upload.bytes.extend(chunk);
         if range.end < total {
-            return Ok(empty(Response::builder().status(206)));
+            return Ok(empty(answered(206)));
         }
         let upload = session.uploads().remove(&token).ok_or_else(unknown)?;
         self.store(session, Some((upload.name, upload.bytes.into())))?;
-        Ok(empty(Response::builder().status(204)))
+        Ok(empty(answered(204)))
     }
 
     fn download(&self, session: &mut Session<'_>, headers: &HeaderMap) -> Answer {

@@ -88,8 +88,8 @@ pub(crate) enum Reads<'a> {
     /// All of it, at most so many bytes. What is told of a failure may be enough before the end:
     /// its head, and what has come of its body.
     All(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
-    /// Nothing, but of a failure so many bytes.
-    Failures(usize),
+    /// At most so many bytes of a failure; of a success what is needed to know what it says.
+    Beginning(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
 }
 
 impl<'a> Exchange<'a> {
@@ -291,10 +291,20 @@ impl Transport {
         let is_failure = progress.status().is_some_and(|status| status >= 400);
         let most = match exchange.reads {
             Reads::All(most, _) => most,
-            Reads::Failures(most) if is_failure => most,
+            Reads::Beginning(most, _) if is_failure => most,
             // Nothing is left to be read: what carried it need not wait for the application.
-            Reads::Failures(_) if body.is_empty() => usize::MAX,
-            Reads::Failures(_) => return Ok(Some(body)),
+            Reads::Beginning(..) if body.is_empty() => usize::MAX,
+            Reads::Beginning(most, is_told) => {
+                let is_told = || progress.look(is_told) != Some(false);
+                let reading = begin(&mut body, most, progress, is_told);
+                let has_ended = match race(pin!(reading), sleep(FAILURE_BODY_TIME)).await {
+                    First::Left(result) => {
+                        result.map_err(|error| body_fault(exchange.address.name(), error))?
+                    }
+                    First::Right(()) => false,
+                };
+                return Ok((!has_ended).then_some(body));
+            }
         };
         // Of what is only read, nothing is kept that cannot be given in the end.
         let is_vain = !is_failure && exchange.method == Method::GET && body.is_longer_than(most);
@@ -313,7 +323,7 @@ impl Transport {
             match (in_time, exchange.reads) {
                 (Some(result), _) => result,
                 (None, _) if !is_failure => reading.await,
-                (None, Reads::Failures(_)) => Ok(false),
+                (None, Reads::Beginning(..)) => Ok(false),
                 // What has come of it says enough.
                 (None, Reads::All(_, is_enough)) if progress.look(is_enough) == Some(true) => {
                     return Ok(None);
@@ -323,7 +333,7 @@ impl Transport {
         };
         match (result, exchange.reads) {
             (Ok(true), _) => Ok(None),
-            (Ok(false), Reads::Failures(_)) => Ok(Some(body)),
+            (Ok(false), Reads::Beginning(..)) => Ok(Some(body)),
             (Ok(false), Reads::All(most, _)) => Err(Fault::new(
                 Cause::BadMessage,
                 format!(
@@ -434,6 +444,24 @@ fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBod
 /// Whether a request of the method is expected to have content.
 fn takes_content(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method) || method.as_str() == "MERGE"
+}
+
+/// Reads a body until it has told enough, at most so many bytes. `true`: it has ended.
+async fn begin(
+    body: &mut Decoded,
+    most: usize,
+    progress: &Progress,
+    is_told: impl Fn() -> bool,
+) -> Result<bool, BodyFailure> {
+    while !is_told() {
+        let Some(piece) = body.next().await else {
+            return Ok(true);
+        };
+        if progress.received(piece?) > most {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// Reads a body, at most so many bytes. `false`: there is more.

@@ -253,6 +253,18 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * Whether a 2xx to a write must bear a mark of its service ({@code OData-Version} or its like, an OData body, a SOAP
+     * envelope without a fault); default {@link ServiceMark#REQUIRED}: what a firewall or a proxy answers in the
+     * service's place executes nothing.
+     *
+     * @param mark {@link ServiceMark#ANY} where a gateway on the way takes the marks off
+     * @return this builder
+     */
+    public FailoverClientBuilder serviceMark(ServiceMark mark) {
+        return setting("service_mark", mark.label());
+    }
+
+    /**
      * The certificates that are trusted, instead of the system's.
      *
      * @param pemFile a file of certificates in PEM form, read by {@link #build()}

@@ -174,6 +174,7 @@ class MisuseTest {
                 .retryBudget(1)
                 .replicationWindow(day)
                 .updateGuard(true)
+                .serviceMark(ServiceMark.ANY)
                 .build()
                 .close();
         FailoverClient.builder(URL).tlsVerify(false).retryBudget(1e-9).build().close();
@@ -196,6 +197,7 @@ class MisuseTest {
                 b -> b.retryBudget(Double.NaN),
                 b -> b.retryBudget(Double.POSITIVE_INFINITY),
                 b -> b.replicationWindow(tooLong),
+                b -> b.setting("service_mark", "perhaps"),
                 b -> b.setting("update_guard", "perhaps"),
                 b -> b.setting("token_precedence", "sdk"))) {
             FailoverClientBuilder builder = setting.apply(FailoverClient.builder(URL).tlsVerify(false));

@@ -145,6 +145,9 @@ final class Subject {
             case "ledger_entries":
                 builder.ledgerEntries(value.getAsInt());
                 break;
+            case "service_mark":
+                builder.serviceMark(ServiceMark.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
             case "update_guard":
                 builder.updateGuard(isOn(value));
                 break;
