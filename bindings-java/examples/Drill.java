@@ -7,8 +7,10 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.FaultKind;
 import io.github.d365failover.LedgerEntry;
+import io.github.d365failover.Resolution;
 import io.github.d365failover.ServiceFault;
 import io.github.d365failover.Token;
+import io.github.d365failover.Verified;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -81,13 +83,15 @@ public final class Drill {
     }
 
     /**
-     * The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application looks
-     * for each at the service, and tells {@link FailoverClient#resolve} what it has found.
+     * The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing
+     * may still come over, and of what no row can tell a person must look.
      */
-    private void saySuspects() {
+    private void saySuspects() throws IOException {
         for (LedgerEntry write : client.suspects()) {
+            Verified verified = client.verify(write.id());
+            if (verified == Verified.PRESENT) client.resolve(write.id(), Resolution.CONFIRMED);
             say("suspect " + write.id() + " " + write.effect().map(Drill::label).orElse("in_flight") + " "
-                    + write.method() + " " + write.url());
+                    + write.method() + " " + write.url() + " " + label(verified));
         }
     }
 
@@ -162,8 +166,8 @@ public final class Drill {
         }
     }
 
-    private static String label(Effect effect) {
-        return effect.name().toLowerCase(Locale.ROOT);
+    private static String label(Enum<?> word) {
+        return word.name().toLowerCase(Locale.ROOT);
     }
 
     private static void sayError(String kind, String what, String message) {

@@ -116,10 +116,13 @@ def main() -> None:
         while not stdin_ended():
             n += 1
             work(client, n)
-        # The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application
-        # looks for each at the service, and tells `client.resolve` what it has found.
+        # The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing may
+        # still come over, and of what no row can tell a person must look.
         for write in client.ledger(suspects=True):
-            say("suspect", write.id, write.effect, write.method, write.url)
+            verified = client.verify(write)
+            if verified == "present":
+                client.resolve(write.id, "confirmed")
+            say("suspect", write.id, write.effect, write.method, write.url, verified)
     say("done", calls)
 
 

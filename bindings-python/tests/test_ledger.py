@@ -255,3 +255,63 @@ def test_a_handler_verifies_and_resolves(org: Organization, open_subject: Subjec
         post_in_doubt(org, subject)
         assert done.get(timeout=PATIENCE) == "confirmed"
         assert ledger(subject, suspects=True) == []
+
+
+def test_a_write_is_verified(org: Organization, open_subject: Subjects) -> None:
+    tag = "order 17 ✓"
+    with open_subject(org) as subject:
+        created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, tag=tag))
+        (entry,) = ledger(subject)
+        assert (entry.tag, entry.verified, entry.verified_at, entry.is_final) == (tag, None, None, False)
+        assert subject.do(lambda client: client.verify(entry)) == "present"
+        subject.do(lambda client: client.switch_endpoint())
+        assert subject.do(lambda client: client.verify(created.ledger_id, timeout=PATIENCE)) == "missing"
+        (entry,) = ledger(subject, suspects=True)
+        assert (entry.verified, entry.is_final) == ("missing", False)
+        assert entry.verified_at is not None
+        assert entry.ended is not None
+        assert entry.ended <= entry.verified_at
+        for number in (99, -1):
+            with pytest.raises(LedgerEntryError):
+                subject.do(lambda client, number=number: client.verify(number))
+
+
+def test_a_prepare_hook_is_asked_for_a_verify_as_well(org: Organization, open_subject: Subjects) -> None:
+    seen: list[str] = []
+    with open_subject(org, prepare=lambda outgoing: seen.append(outgoing.method)) as subject:
+        created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        assert subject.do(lambda client: client.verify(created.ledger_id)) == "present"
+    assert seen == ["POST", "GET"]
+
+
+def test_a_loss_of_data_puts_in_question_what_was_acknowledged_since(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
+        (entry,) = ledger(subject)
+        assert entry.ended is not None
+        found = subject.call("suspect_since", entry.ended)
+        assert found.acknowledged == 1
+        assert found.on_record_since <= entry.ended
+        assert [write.id for write in ledger(subject, suspects=True)] == [entry.id]
+        assert subject.call("suspect_since", 0).on_record_since.timestamp() > 0
+        naive = entry.ended.replace(tzinfo=None)
+        for wrong in (time.time() + 3600, naive, float("nan")):
+            with pytest.raises(d365_failover.InvalidArgumentError):
+                subject.call("suspect_since", wrong)
+        assert subject.do(lambda client: client.ledger_evicted) == 0
+
+
+def test_the_log_tells_of_doubt_and_of_what_is_left_when_nobody_listens(
+    org: Organization, open_subject: Subjects, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "d365_failover")
+    with open_subject(org, auto_switch=False) as subject:
+        number = post_in_doubt(org, subject)
+        subject.do(lambda client: client.switch_endpoint())
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(f"the write {number} to" in text and "in doubt" in text for text in warnings), warnings
+    assert any("1 writes in doubt and 0 that were acknowledged" in text for text in warnings), warnings
+    assert any("closed with 1 writes" in text for text in warnings), warnings
+    assert any(
+        "switched from the primary" in record.getMessage() for record in caplog.records if record.levelname == "INFO"
+    )

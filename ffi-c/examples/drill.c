@@ -179,8 +179,8 @@ static void created(const d365_response_t *response, const char *text, const cha
     fflush(stdout);
 }
 
-/* The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. An application looks for
- * each at the service, and tells d365_client_resolve() what it has found. */
+/* The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing
+ * may still come over, and of what no row can tell a person must look. */
 static void say_suspects(void)
 {
     d365_ledger_t *ledger = NULL;
@@ -191,12 +191,17 @@ static void say_suspects(void)
     d365_ledger_count(ledger, &count);
     for (i = 0; i < count; i++) {
         int64_t write = 0, effect = 0;
+        int32_t verified = 0;
         d365_str_t method = {"", 0}, url = {"", 0};
         d365_ledger_number(ledger, i, D365_LEDGER_ID, &write);
         d365_ledger_number(ledger, i, D365_LEDGER_EFFECT, &effect);
         d365_ledger_text(ledger, i, D365_LEDGER_METHOD, &method);
         d365_ledger_text(ledger, i, D365_LEDGER_URL, &url);
-        printf("suspect %lld %s %s %s\n", (long long)write, effect_name(effect), method.data, url.data);
+        check(d365_client_verify(client, write, &verified, &error), error);
+        if (verified == D365_VERIFIED_PRESENT)
+            check(d365_client_resolve(client, write, D365_RESOLUTION_CONFIRMED, &error), error);
+        printf("suspect %lld %s %s %s %s\n", (long long)write, effect_name(effect), method.data, url.data,
+               d365_verified_name(verified));
     }
     d365_ledger_free(ledger);
 }

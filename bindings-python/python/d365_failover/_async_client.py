@@ -288,7 +288,9 @@ class AsyncClient(BaseClient):
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return await self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+        return await self.request(
+            "GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+        )
 
     async def post(
         self,
@@ -380,7 +382,9 @@ class AsyncClient(BaseClient):
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return await self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+        return await self.request(
+            "DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+        )
 
     async def verify(
         self,

@@ -281,7 +281,9 @@ class Client(BaseClient):
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return self.request("DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+        return self.request(
+            "DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+        )
 
     def verify(
         self,

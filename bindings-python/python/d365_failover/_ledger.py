@@ -99,13 +99,16 @@ def since_ms(time: datetime.datetime | float) -> int:
     if isinstance(time, datetime.datetime):
         if time.tzinfo is None:
             raise InvalidArgumentError(
-                "a time without a time zone may be anybody's: give one, as datetime.timezone.utc", kind="invalid_argument"
+                "a time without a time zone may be anybody's: give one, as datetime.timezone.utc",
+                kind="invalid_argument",
             )
         time = time.timestamp()
     if isinstance(time, bool) or not isinstance(time, (int, float)):
         raise TypeError(f"a time is a datetime or seconds since 1970, not {type(time).__name__}")
     if not math.isfinite(time) or abs(time) > 1e12:
-        raise InvalidArgumentError(f"a time is a finite number of seconds since 1970, not {time}", kind="invalid_argument")
+        raise InvalidArgumentError(
+            f"a time is a finite number of seconds since 1970, not {time}", kind="invalid_argument"
+        )
     return math.floor(time * 1000)
 
 

@@ -22,6 +22,14 @@ pub(crate) enum Effect {
     Unknown,
 }
 
+/// What the library has found out about a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    Present,
+    Missing,
+    Unverifiable,
+}
+
 /// An event as the application's handler saw it; `event` is one of the two names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SwitchEvent {
@@ -66,6 +74,7 @@ pub(crate) enum Line {
     Suspect {
         ledger: u64,
         effect: Effect,
+        verified: Verified,
     },
     /// How many calls it made; nothing follows.
     Done(u64),
@@ -102,9 +111,10 @@ impl FromStr for Line {
                 in_doubt: parsed(in_doubt, "number")?,
                 acknowledged: parsed(acknowledged, "number")?,
             }),
-            ["suspect", ledger, effect, _method, _url] => Ok(Line::Suspect {
+            ["suspect", ledger, effect, _method, _url, verified] => Ok(Line::Suspect {
                 ledger: parsed(ledger, "number")?,
                 effect: effect.parse()?,
+                verified: verified.parse()?,
             }),
             ["event", event, previous_url, new_url, reason] => Ok(Line::Event(SwitchEvent {
                 event: one_of(&[REQUIRED, SWITCHED], event)?,
@@ -127,6 +137,19 @@ impl FromStr for Effect {
             "not_executed" => Ok(Effect::NotExecuted),
             "unknown" => Ok(Effect::Unknown),
             _ => Err(format!("`{word}` is no effect of a write")),
+        }
+    }
+}
+
+impl FromStr for Verified {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Verified, String> {
+        match word {
+            "present" => Ok(Verified::Present),
+            "missing" => Ok(Verified::Missing),
+            "unverifiable" => Ok(Verified::Unverifiable),
+            _ => Err(format!("`{word}` is no verdict on a write")),
         }
     }
 }
@@ -192,10 +215,11 @@ mod tests {
                 },
             ),
             (
-                "suspect 7 executed POST https://a/accounts",
+                "suspect 7 executed POST https://a/accounts present",
                 Line::Suspect {
                     ledger: 7,
                     effect: Effect::Executed,
+                    verified: Verified::Present,
                 },
             ),
             (
@@ -224,7 +248,9 @@ mod tests {
             "failed c-web-1 perhaps 7",
             "failed c-web-1 unknown none",
             "event WriteInDoubt 8",
-            "suspect 7 in_flight POST https://a",
+            "suspect 7 in_flight POST https://a present",
+            "suspect 7 executed POST https://a",
+            "suspect 7 executed POST https://a lost",
             "error timeout",
             "event EndpointSwitched https://a https://b",
             "event Throttled https://a https://b throttled",

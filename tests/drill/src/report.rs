@@ -91,6 +91,12 @@ pub(crate) struct ApplicationReport {
     pub(crate) rows_lost_in_silence: Vec<Row>,
     /// Writes that its ledger wants to be verified.
     pub(crate) suspects: u64,
+    /// Of these, those that were found to be there, and resolved.
+    pub(crate) suspects_confirmed: u64,
+    /// Of these, those that were found to be missing at the alternate, as yet.
+    pub(crate) suspects_missing: u64,
+    /// Of these, those that are in question still: missing ones, and those that no row can tell.
+    pub(crate) suspects_left: u64,
     /// Rows of it that the alternate wrote.
     pub(crate) rows_written_at_alternate: u64,
     /// Creates that failed.
@@ -150,6 +156,9 @@ impl ApplicationReport {
             rows_on_primary_only: writes.on_primary_only,
             rows_lost_in_silence: writes.lost_in_silence,
             suspects: writes.suspects,
+            suspects_confirmed: writes.confirmed,
+            suspects_missing: writes.missing,
+            suspects_left: writes.suspects - writes.confirmed,
             creates_in_doubt: writes.in_doubt,
             creates_in_doubt_executed: writes.in_doubt_executed,
             false_claims: writes.false_claims,

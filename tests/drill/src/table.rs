@@ -107,6 +107,15 @@ fn rows(applications: &[ApplicationReport]) -> Vec<(String, Cell)> {
         Box::new(|app| app.suspects.to_string()),
     );
     row(
+        "  confirmed by verify",
+        Box::new(|app| app.suspects_confirmed.to_string()),
+    );
+    row(
+        "  missing at the alternate, as yet",
+        Box::new(|app| app.suspects_missing.to_string()),
+    );
+    row("  left", Box::new(|app| app.suspects_left.to_string()));
+    row(
         "rows written at the alternate",
         Box::new(|app| app.rows_written_at_alternate.to_string()),
     );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use d365_twin::RowView;
 use uuid::Uuid;
 
-use crate::line::{Effect, Line};
+use crate::line::{Effect, Line, Verified};
 use crate::record::Record;
 use crate::rows::{Comparison, Row};
 
@@ -18,6 +18,10 @@ pub(crate) struct Writes {
     pub(crate) in_doubt_executed: u64,
     /// Writes that its ledger wants to be verified.
     pub(crate) suspects: u64,
+    /// Of these, those that were found to be there, and resolved.
+    pub(crate) confirmed: u64,
+    /// Of these, those that were found to be missing at the alternate, as yet.
+    pub(crate) missing: u64,
     /// Acknowledged rows that only the primary had when the application had ended: a dead primary
     /// replicates nothing until it is back.
     pub(crate) on_primary_only: u64,
@@ -34,6 +38,8 @@ impl Writes {
         let told = Told::of(record);
         let mut writes = Writes {
             suspects: told.suspects.len() as u64,
+            confirmed: told.found(Verified::Present),
+            missing: told.found(Verified::Missing),
             ..Writes::default()
         };
         let on_primary_only: BTreeSet<Uuid> = parted
@@ -56,6 +62,7 @@ impl Writes {
         // An application that broke could not say all that it knew.
         if record.done().is_some() {
             writes.hold(&told, healed);
+            writes.hold_verdicts(&told, parted);
         }
         writes
     }
@@ -78,7 +85,8 @@ impl Writes {
                     if !told.events.contains(ledger) {
                         self.lack(format!("{name} is in doubt, but no WriteInDoubt said so"));
                     }
-                    if told.suspects.get(ledger) != Some(&Effect::Unknown) {
+                    if told.suspects.get(ledger).map(|(effect, _)| *effect) != Some(Effect::Unknown)
+                    {
                         self.lack(format!("{name} is in doubt, but no suspect of its ledger"));
                     }
                 }
@@ -107,6 +115,36 @@ impl Writes {
         }
     }
 
+    /// Holds what was found about each suspect against the rows that the alternate had then.
+    fn hold_verdicts(&mut self, told: &Told<'_>, parted: &[RowView]) {
+        let at_alternate: BTreeSet<Uuid> = parted
+            .iter()
+            .filter(|row| row.alternate)
+            .map(|row| row.id)
+            .collect();
+        for (id, (name, ledger)) in &told.created {
+            match told.suspects.get(ledger) {
+                Some((_, Verified::Present)) if !at_alternate.contains(id) => {
+                    self.claim(format!(
+                        "{name} is present, but the alternate has no such row"
+                    ));
+                }
+                Some((_, Verified::Missing)) if at_alternate.contains(id) => {
+                    self.claim(format!("{name} is missing, but the alternate has its row"));
+                }
+                _ => {}
+            }
+        }
+        // A create in doubt without an id of its own: no row can tell.
+        for (name, (_, ledger)) in &told.failed {
+            if let Some((_, Verified::Present | Verified::Missing)) = told.suspects.get(ledger) {
+                self.claim(format!(
+                    "the fate of {name} is known, which no row can tell"
+                ));
+            }
+        }
+    }
+
     fn claim(&mut self, text: String) {
         self.false_claims.push(format!("was told that {text}"));
     }
@@ -127,7 +165,7 @@ struct Told<'a> {
     on_record: BTreeSet<u64>,
     /// The writes of which a WriteInDoubt came.
     events: BTreeSet<u64>,
-    suspects: BTreeMap<u64, Effect>,
+    suspects: BTreeMap<u64, (Effect, Verified)>,
     is_loss_suspected: bool,
 }
 
@@ -152,13 +190,22 @@ impl Told<'_> {
                     told.events.insert(*ledger);
                 }
                 Line::LossSuspected { .. } => told.is_loss_suspected = true,
-                Line::Suspect { ledger, effect } => {
-                    told.suspects.insert(*ledger, *effect);
+                Line::Suspect {
+                    ledger,
+                    effect,
+                    verified,
+                } => {
+                    told.suspects.insert(*ledger, (*effect, *verified));
                 }
                 _ => {}
             }
         }
         told
+    }
+
+    fn found(&self, wanted: Verified) -> u64 {
+        let found = self.suspects.values();
+        found.filter(|(_, verified)| *verified == wanted).count() as u64
     }
 }
 
@@ -202,13 +249,23 @@ mod tests {
         let created = format!("created {ID} c-web-1 3");
         let rows = [row(1, "c-web-1", false)];
         let event = "event DataLossSuspected 0 1";
-        let suspect = "suspect 3 executed POST https://a";
+        let suspect = "suspect 3 executed POST https://a missing";
         let known = writes(&[&created, event, suspect, "done 1"], &rows);
         assert_eq!((known.on_primary_only, known.suspects), (1, 1));
+        assert_eq!((known.confirmed, known.missing), (0, 1));
         assert_eq!(
             (known.lost_in_silence, known.false_claims),
             (vec![], vec![])
         );
+
+        let confirmed = "suspect 3 executed POST https://a present";
+        let lies = writes(&[&created, event, confirmed, "done 1"], &rows);
+        assert!(lies.false_claims[0].contains("has no such row"));
+        let there = [row(1, "c-web-1", true)];
+        let honest = writes(&[&created, event, confirmed, "done 1"], &there);
+        assert_eq!((honest.confirmed, honest.false_claims.len()), (1, 0));
+        let lies = writes(&[&created, event, suspect, "done 1"], &there);
+        assert!(lies.false_claims[0].contains("has its row"));
 
         let silent = writes(&[&created, event, "done 1"], &rows);
         assert_eq!(silent.lost_in_silence.len(), 1);
@@ -225,7 +282,7 @@ mod tests {
     fn what_is_in_doubt_must_be_told_by_an_event_and_the_ledger() {
         let failed = "failed c-web-1 unknown 3";
         let event = "event WriteInDoubt 3 POST https://a timeout";
-        let suspect = "suspect 3 unknown POST https://a";
+        let suspect = "suspect 3 unknown POST https://a unverifiable";
         let rows = [row(1, "c-web-1", true)];
         let known = writes(&[failed, event, suspect, "done 1"], &rows);
         assert_eq!((known.in_doubt, known.in_doubt_executed), (1, 1));
@@ -234,7 +291,9 @@ mod tests {
         assert_eq!((gone.in_doubt, gone.in_doubt_executed), (1, 0));
         assert_eq!(gone.false_claims, Vec::<String>::new());
 
+        let guess = "suspect 3 unknown POST https://a present";
         for (lines, word) in [
+            (vec![failed, event, guess, "done 1"], "no row can tell"),
             (vec![failed, suspect, "done 1"], "no WriteInDoubt"),
             (vec![failed, event, "done 1"], "no suspect"),
             (
@@ -249,7 +308,11 @@ mod tests {
         }
         let nowhere = writes(&["failed c-web-1 executed 3", "done 1"], &[]).false_claims;
         assert!(nowhere[0].contains("is nowhere"), "{nowhere:?}");
-        let foreign = writes(&["suspect 9 executed POST https://a", "done 1"], &[]).false_claims;
+        let foreign = writes(
+            &["suspect 9 executed POST https://a present", "done 1"],
+            &[],
+        )
+        .false_claims;
         assert!(foreign[0].contains("write 9"), "{foreign:?}");
         assert!(writes(&[], &rows).false_claims.is_empty(), "it broke");
     }

@@ -30,7 +30,7 @@ event() {
 suspects() { # effect, numbers on record
     effect=$1
     shift
-    for id; do echo "suspect $id $effect POST $primary"; done
+    for id; do echo "suspect $id $effect POST $primary unverifiable"; done
 }
 
 call() { # what, then as request
