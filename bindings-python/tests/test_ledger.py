@@ -273,7 +273,7 @@ def test_a_write_is_verified(org: Organization, open_subject: Subjects) -> None:
         assert entry.ended <= entry.verified_at
         for number in (99, -1):
             with pytest.raises(LedgerEntryError):
-                subject.do(lambda client, number=number: client.verify(number))
+                subject.call("verify", number)
 
 
 def test_a_prepare_hook_is_asked_for_a_verify_as_well(org: Organization, open_subject: Subjects) -> None:

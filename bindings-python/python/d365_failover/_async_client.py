@@ -396,14 +396,14 @@ class AsyncClient(BaseClient):
         """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
 
         A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
-        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`. For
-        all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an update in
-        doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`.
+        For all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an
+        update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
         `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
-        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a front
-        end, 5xx.
+        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a
+        front end, 5xx.
         """
         try:
             answer = await self._send(verifying(write, headers, timeout), None)

@@ -206,9 +206,9 @@ class BaseClient:
         """Says that writes acknowledged since `time` may be lost, whatever endpoint is active.
 
         For a failover behind one URL, whose operator names the time up to which data was kept: a datetime with a time
-        zone, or seconds since 1970. Those writes are suspects from now on, as after a switch, and so are those in flight
-        once they are acknowledged. DataLossSuspected is raised, and `update_guard` holds for `replication_window`. Does
-        no I/O.
+        zone, or seconds since 1970. Those writes are suspects from now on, as after a switch, and so are those in
+        flight once they are acknowledged. DataLossSuspected is raised, and `update_guard` holds for
+        `replication_window`. Does no I/O.
 
         Raises `InvalidArgumentError` for a time in the future.
         """

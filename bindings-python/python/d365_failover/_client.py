@@ -80,8 +80,8 @@ class Client(BaseClient):
         With `guarded_create` a create is sent with an id that the library chooses, so that a repeat is detected: a POST
         of one row to an entity set goes out as PATCH of the row with `If-None-Match: *`, a SOAP `Create` of an entity
         without an id gets one. Anything else raises `InvalidArgumentError`. `upsert` says that a PATCH may create its
-        row; without it, `update_guard` adds `If-Match: *` to one for `replication_window` after a switch. `tag` is a text
-        of your own, at most 256 characters, that stands in the ledger, in events and in errors.
+        row; without it, `update_guard` adds `If-Match: *` to one for `replication_window` after a switch. `tag` is a
+        text of your own, at most 256 characters, that stands in the ledger, in events and in errors.
 
         Raises `FailoverError` where there is no response. What the body or the `prepare` hook raises ends the call and
         is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
@@ -295,14 +295,14 @@ class Client(BaseClient):
         """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
 
         A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
-        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`. For
-        all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an update in
-        doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`.
+        For all else nothing is sent, and a person has to look: a `$batch`, an action, an upload, SOAP's Execute, an
+        update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
         `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
-        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a front
-        end, 5xx.
+        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a
+        front end, 5xx.
         """
         try:
             answer = self._send(verifying(write, headers, timeout), None)

@@ -160,8 +160,8 @@ class WriteInDoubtEvent(_CallEvent):
 class DataLossSuspectedEvent(Event):
     """Writes are on record that the active endpoint may lack: `ledger(suspects=True)` lists them.
 
-    `reason`: `"switched"`: an endpoint was left, or one that was left has acknowledged a write; `"repeated"`: a write was
-    executed after an attempt in doubt, which may still come late; `"suspect_since"`. Never dropped.
+    `reason`: `"switched"`: an endpoint was left, or one that was left has acknowledged a write; `"repeated"`: a write
+    was executed after an attempt in doubt, which may still come late; `"suspect_since"`. Never dropped.
     """
 
     name = "DataLossSuspected"

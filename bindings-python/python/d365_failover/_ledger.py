@@ -34,8 +34,8 @@ class LedgerEntry:
     """What is known of it: `"executed"` or `"unknown"`. `None`: it is in flight."""
     is_suspect: bool
     """Whether it is to be verified: in doubt; acknowledged shortly before its endpoint was left, or since the time that
-    `suspect_since` was given; or executed after an attempt in doubt, which may still come late and undo what was written
-    since, for `replication_window`. Not once it is resolved."""
+    `suspect_since` was given; or executed after an attempt in doubt, which may still come late and undo what was
+    written since, for `replication_window`. Not once it is resolved."""
     resolution: str | None
     """What the application has found out: `"confirmed"`, `"replayed"`, `"lost"`."""
     role: str | None
@@ -83,7 +83,8 @@ class SuspectedSince:
     acknowledged: int
     """How many writes that were acknowledged since."""
     on_record_since: datetime.datetime
-    """From when on the record has all that was acknowledged. Later than what was asked for: there may have been more."""
+    """From when on the record has all that was acknowledged. Later than what was asked for: there may have been
+    more."""
 
     @classmethod
     def _of(cls, acknowledged: int, on_record_since: int) -> SuspectedSince:
