@@ -1194,7 +1194,8 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | marks off                                    |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
  * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
- * |                         |                 | chain and its key, read by open              |
+ * |                         |                 | chain and its key, read by open; shown to    |
+ * |                         |                 | the two endpoints alone                      |
  * | `tls_verify`            | `on`            | `on`, `off`                                  |
  * | `token_precedence`      | `application`   | `application`: a request's own Authorization |
  * |                         |                 | goes before the token provider's;            |
@@ -1219,7 +1220,8 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | `Proxy-Authorization` never do               |
  * | `connect_to`            | none            | `host:port:address:port`, comma between      |
  * | `max_connections`       | 256             | 1 to 65536; for each endpoint                |
- * | `idle_timeout_ms`       | 20000           | 1 to 86400000                                |
+ * | `idle_timeout_ms`       | 20000           | 1 to 86400000; then a connection is closed,  |
+ * |                         |                 | also if nobody calls                         |
  * | `max_connection_age_ms` | 600000          | likewise; plus or minus 20 %                 |
  * | `max_response_headers`  | 65536           | 8192 to 1048576 bytes                        |
  * | `max_response_body`     | 268435456       | 1 to 2^40 bytes                              |

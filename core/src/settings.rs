@@ -201,7 +201,7 @@ impl Settings {
     /// | `url_form` | none | `host`, `path` |
     /// | `preset` | `safe` | `safe`, `dotnet` |
     /// | `auto_switch` | `auto` | `auto`, `on`, `off` |
-    /// | `connect_timeout_ms` | 10000 | 1 to 86400000; for each address |
+    /// | `connect_timeout_ms` | 10000 | 1 to 86400000; for each address; the next one is tried after 250 ms beside a silent one |
     /// | `attempt_timeout_ms` | 120000 | likewise; one attempt, whole |
     /// | `deadline_ms` | 300000 | likewise; the call with all attempts |
     /// | `handler_timeout_ms` | 5000 | likewise; how long a handler is waited for |
@@ -217,7 +217,7 @@ impl Settings {
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file |
-    /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key |
+    /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key, shown to the two endpoints alone |
     /// | `tls_verify` | `on` | `on`, `off` |
     /// | `token_precedence` | `application` | `application`: a request's own `Authorization` goes before the token provider's; `provider`: it is replaced by the token of the endpoint that the attempt goes to |
     /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
@@ -228,7 +228,7 @@ impl Settings {
     /// | `allowed_host_headers` | none | names, separated by commas: headers of the application's that go to `allowed_hosts` with those of HTTP and OData themselves (`Content-Type`, `Accept`, `If-Match`, `Range`, `Prefer`, `OData-Version`, …); `Authorization`, `Cookie` and `Proxy-Authorization` never do |
     /// | `connect_to` | none | `host:port:address:port`, separated by commas |
     /// | `max_connections` | 256 | 1 to 65536; for each endpoint |
-    /// | `idle_timeout_ms` | 20000 | 1 to 86400000 |
+    /// | `idle_timeout_ms` | 20000 | 1 to 86400000; then a connection is closed, also if nobody calls |
     /// | `max_connection_age_ms` | 600000 | likewise; ± 20 % |
     /// | `max_response_headers` | 65536 | 8192 to 1048576 bytes |
     /// | `max_response_body` | 268435456 | 1 to 2^40 bytes |

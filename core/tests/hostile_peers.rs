@@ -17,27 +17,10 @@ use d365_failover_core::{
 };
 use d365_twin::{FaultKind as Twin_, OrganizationConfig, Twin, TwinConfig};
 use support::contoso::{create, get};
-use support::script::{Pair, Script, URL};
+use support::script::{HTTPS, Pair, Script, URL, certified};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
-
-const HTTPS: &str = "https://contoso.crm.script.test";
-
-fn acceptor() -> TlsAcceptor {
-    let key =
-        rcgen::generate_simple_self_signed(vec!["contoso.crm.script.test".to_owned()]).unwrap();
-    let der = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![key.cert.der().clone()], der)
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
-}
 
 fn serve<F, Fut>(handler: F) -> u16
 where
@@ -53,7 +36,7 @@ where
         rt.block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             tx.send(listener.local_addr().unwrap().port()).unwrap();
-            let acceptor = acceptor();
+            let acceptor = certified(&[b"h2"]);
             for n in 1.. {
                 let (tcp, _) = listener.accept().await.unwrap();
                 tokio::spawn(handler(n, tcp, acceptor.clone()));

@@ -3,12 +3,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use d365_failover_core::{Client, Effect, FaultKind, HttpVersion, ItemKind, Phase, Queue};
 use d365_twin::{
     Fault, FaultKind as Twin_, LastStream, OrgHandle, OrganizationConfig, Twin, TwinConfig,
 };
 use support::contoso::{LONG, WHO, create, get, settings};
+use support::strict::Strict;
 
 fn twin() -> (Twin, OrgHandle) {
     let mut organization = OrganizationConfig::new("contoso");
@@ -158,6 +160,8 @@ fn what_may_have_been_processed_is_in_doubt() {
         (goaway(0, LastStream::Ours, true), 1),
         (goaway(2, LastStream::Ours, false), 0),
         (goaway(0, LastStream::Max, true), 1),
+        // HTTP_1_1_REQUIRED, of a connection that has answered before.
+        (goaway(13, LastStream::Ours, true), 1),
         (reset(2, true), 1),
         (reset(8, false), 0),
         (Twin_::CommitThenReset, 1),
@@ -229,4 +233,113 @@ fn a_body_that_is_cut_after_a_2xx_was_executed() {
     assert_eq!(error.effect(), Effect::Executed, "{error:?}");
     assert_eq!(error.attempts()[0].phase, Phase::Responded);
     assert_eq!(org.rows().len(), 1);
+}
+
+/// A limit that is low from the beginning, lowered while calls are in flight, or 0 for a while.
+#[test]
+fn no_more_streams_are_begun_than_the_peer_allows() {
+    const CALLS: usize = 60;
+    // The server is a strict one: it holds its client to the first limit before it is read.
+    for (first, later) in [
+        (5, vec![]),
+        (1, vec![]),
+        (100, vec![5]),
+        (100, vec![1, 20]),
+        (100, vec![0, 30]),
+        (0, vec![3]),
+        (5, vec![0, 1, 2, 0, 100]),
+    ] {
+        let server = Arc::new(Strict::start(first, Duration::from_millis(5)));
+        let queue = Queue::new(0).unwrap();
+        let mut settings = server.settings();
+        settings.set_queue(Arc::clone(&queue), 0);
+        let client = Client::open(&settings).unwrap();
+        let name = format!("{first} {later:?}");
+        let steps = {
+            let server = Arc::clone(&server);
+            std::thread::spawn(move || {
+                let mut limit_now = first;
+                for (step, limit) in later.into_iter().enumerate() {
+                    let begun = if limit_now == 0 { 0 } else { 1 + 3 * step };
+                    server.wait_for(|seen| seen.connections > 0 && seen.executed >= begun);
+                    server.limit(limit);
+                    server.wait_for(|seen| seen.acknowledged > step || seen.executed > CALLS);
+                    limit_now = limit;
+                }
+            })
+        };
+        client.send(&get(WHO)).unwrap();
+        for number in 0..CALLS {
+            client
+                .submit(&create(&format!("row {number}")), number)
+                .unwrap();
+        }
+        for _ in 0..CALLS {
+            let mut item = queue.next(Some(LONG)).unwrap();
+            assert_eq!(item.kind(), ItemKind::Completion, "{name}");
+            let response = item.take_result().unwrap();
+            let response = response.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            assert_eq!(response.effect(), Effect::Executed, "{name}");
+        }
+        steps.join().unwrap();
+        let seen = server.seen();
+        assert_eq!(
+            (seen.excesses, seen.executed),
+            (0, CALLS + 1),
+            "{name}: {seen:?}"
+        );
+    }
+}
+
+/// HTTP_1_1_REQUIRED: not processed, sent over HTTP/1.1 at once, and so is all that follows.
+#[test]
+fn a_peer_that_wants_http1_gets_it() {
+    const HTTP_1_1_REQUIRED: u32 = 13;
+    let goaway = |last_stream| Twin_::Goaway {
+        code: HTTP_1_1_REQUIRED,
+        last_stream,
+        commit: false,
+        answered: false,
+    };
+    let reset = Twin_::RstStream {
+        code: HTTP_1_1_REQUIRED,
+        commit: false,
+        partial: false,
+    };
+    for (fault, is_first) in [
+        (reset.clone(), true),
+        (reset, false),
+        (goaway(LastStream::Below), true),
+        (goaway(LastStream::Below), false),
+        // A whole connection that was turned down, whatever it names as its last stream.
+        (goaway(LastStream::Ours), true),
+    ] {
+        for preset in ["safe", "dotnet"] {
+            for is_write in [false, true] {
+                let name = format!("{fault:?} {is_first} {preset} {is_write}");
+                let (twin, org) = twin();
+                let mut settings = settings(&twin);
+                settings.set("preset", preset).unwrap();
+                settings.set("max_attempts", "1").unwrap();
+                let client = Client::open(&settings).unwrap();
+                if !is_first {
+                    client.send(&get(WHO)).unwrap();
+                }
+                org.primary.fault(fault.clone()).unwrap();
+                for row in 1..=2 {
+                    let request = if is_write { create("row") } else { get(WHO) };
+                    let response = client.send(&request);
+                    let response = response.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                    let [attempt] = response.attempts() else {
+                        panic!("{name}: {:?}", response.attempts());
+                    };
+                    assert_eq!(attempt.http_version, Some(HttpVersion::Http11), "{name}");
+                    assert_eq!(attempt.phase, Phase::Responded, "{name}");
+                    assert_eq!(org.rows().len(), if is_write { row } else { 0 }, "{name}");
+                }
+                assert_eq!(org.primary.counts().connections, 2, "{name}");
+                assert!(client.is_primary(), "{name}");
+            }
+        }
+    }
 }

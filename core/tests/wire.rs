@@ -16,11 +16,9 @@ use support::contoso::{WHO, create, get, settings};
 fn start(change: impl FnOnce(&mut OrganizationConfig)) -> (Twin, OrgHandle) {
     let mut organization = OrganizationConfig::new("contoso");
     change(&mut organization);
-    let twin = Twin::start(TwinConfig::new([
-        organization,
-        OrganizationConfig::foreign(),
-    ]))
-    .unwrap();
+    let mut foreign = OrganizationConfig::foreign();
+    foreign.client_certificates = serde_json::from_str("\"ask\"").unwrap();
+    let twin = Twin::start(TwinConfig::new([organization, foreign])).unwrap();
     let org = twin.org("contoso").unwrap();
     (twin, org)
 }
@@ -356,6 +354,39 @@ fn a_client_certificate_is_shown() {
         let error = Client::open(&settings).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{error}");
         assert!(error.message().contains(says), "{error}");
+    }
+}
+
+/// Whom the application has allowed is not whom it trusts: also not where the organization sends it.
+#[test]
+fn an_allowed_host_is_shown_no_client_certificate() {
+    for http2 in [false, true] {
+        let (twin, org) = start(|organization| {
+            organization.client_certificates = serde_json::from_str("\"require\"").unwrap();
+            organization.http2 = http2;
+        });
+        let host = twin.org("foreign").unwrap().primary.host();
+        let url = format!("https://{host}/file");
+        let own = twin.client_certificate_file();
+        let pairs = [
+            ("client_certificate", own.to_str().unwrap()),
+            ("allowed_hosts", &host),
+            ("max_redirects", "1"),
+        ];
+        let client = Client::open(&with(&twin, &pairs)).unwrap();
+        assert_eq!(client.send(&get(&url)).unwrap().status(), 200);
+        org.primary.fault(redirect(307, &url)).unwrap();
+        assert_eq!(client.send(&get("/moved")).unwrap().url(), url);
+        org.primary.clear().unwrap();
+        client.switch_endpoint().unwrap();
+        assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
+        let mut seen = 0;
+        for entry in twin.journal() {
+            let is_foreign = entry.path.starts_with("/file");
+            assert_eq!(entry.client_certificate, !is_foreign, "{entry:?}");
+            seen += usize::from(is_foreign);
+        }
+        assert_eq!(seen, 2);
     }
 }
 

@@ -67,7 +67,8 @@ class _Settings(TypedDict, total=False):
     tls_verify: bool | None
     """True."""
     client_certificate: str | os.PathLike[str] | None
-    """A PEM file with the certificate's chain and its private key, to show to servers that ask for one."""
+    """A PEM file with the certificate's chain and its private key, to show to the organization's two
+    endpoints if they ask for one; never to `allowed_hosts`."""
     http2: bool | None
     """Whether HTTP/2 is spoken where the server offers it over TLS. True."""
     decompress: bool | None

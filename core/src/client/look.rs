@@ -61,6 +61,11 @@ impl Answers {
     fn has_connected(&self) -> bool {
         self.first.moves() != 0 || self.second.moves() != 0
     }
+
+    /// How long silent addresses have held up living ones.
+    fn head_starts(&self) -> Duration {
+        self.first.head_starts().max(self.second.head_starts())
+    }
 }
 
 impl Inner {
@@ -119,12 +124,15 @@ impl Inner {
     /// How long an endpoint has to answer one of two probes: little to be connected to, and all of
     /// `probe_timeout` once it is.
     fn window(&self, role: Role, answers: &Answers) -> Duration {
-        let most = self.settings.probe_timeout;
+        let head_starts = answers.head_starts();
+        let most = self.settings.probe_timeout + head_starts;
         if answers.has_connected() {
             return most;
         }
         let best = self.transport.best_connect(self.base(role));
-        best.map_or(most, |best| (best * CONNECTS).max(SHORTEST).min(most))
+        best.map_or(most, |best| {
+            ((best * CONNECTS).max(SHORTEST) + head_starts).min(most)
+        })
     }
 
     /// Whether an endpoint answers one of two probes. The second one has a connection of its own,

@@ -148,8 +148,6 @@ impl Client {
                 "user_agent holds what no header can carry",
             )
         })?;
-        // An allowed host may be https where the organization is not.
-        let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
         let address = |role| {
             let url = organization.origins(role).swap_remove(0);
             Address::of(&url).ok_or_else(|| {
@@ -159,7 +157,7 @@ impl Client {
         };
         let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
         let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
-        let transport = Transport::new(settings, needs_tls)?;
+        let transport = Transport::new(settings, &organization, &engine)?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(
@@ -440,6 +438,9 @@ impl Client {
             self.inner.flights.wait(timeout.min(CHECK_INTERVAL * 10));
         }
         self.inner.tell_what_is_left();
+        if self.inner.transport.close_idle() {
+            self.inner.nudge();
+        }
         self.inner.close_threads();
         Ok(())
     }

@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod call;
 pub(crate) mod caution;
+pub(crate) mod dial;
 pub(crate) mod ramp;
 pub(crate) mod redirect;
 pub(crate) mod resend;

@@ -10,11 +10,15 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::sleep_until;
+
+use super::race::race;
 
 /// How long the driver thread that has stepped aside waits for a further blocking call before it
 /// takes over again. So late may submitted work be, once, after a burst of blocking calls.
@@ -24,6 +28,13 @@ const LONGEST_TICK: Duration = Duration::from_millis(16);
 /// One blocking call in so many that find the driver thread driving asks it to leave: for a single
 /// call, taking turns costs more than it saves.
 const PATIENCE: u32 = 8;
+/// How many turns the runtime is given to carry out what a chore has begun.
+const TURNS: usize = 8;
+/// Of the thread that has nothing to do: as good as for ever, and no timer overflows.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
+/// Something to be done at times. Tells when to come again.
+type Chore = dyn Fn(Instant) -> Option<Instant> + Send + Sync;
 
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
@@ -31,6 +42,7 @@ pub(crate) struct Engine {
     changed: Condvar,
     /// Tells the driver thread inside of the runtime that it may leave.
     leave: Notify,
+    chore: OnceLock<Box<Chore>>,
 }
 
 #[derive(Default)]
@@ -47,6 +59,14 @@ struct State {
     has_thread: bool,
     is_driving: bool,
     is_closed: bool,
+    /// When the chore is to be done.
+    due: Option<Instant>,
+}
+
+impl State {
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
+    }
 }
 
 impl Engine {
@@ -60,6 +80,7 @@ impl Engine {
             state: Mutex::default(),
             changed: Condvar::new(),
             leave: Notify::new(),
+            chore: OnceLock::new(),
         }))
     }
 
@@ -92,6 +113,15 @@ impl Engine {
     /// Makes sure that a task will be driven. What can fail of spawning fails here.
     pub(crate) fn reserve(self: &Arc<Self>) -> io::Result<Task> {
         let mut state = self.state();
+        self.have_thread(&mut state)?;
+        state.tasks += 1;
+        if state.tasks == 1 {
+            self.changed.notify_one();
+        }
+        Ok(Task(Arc::downgrade(self)))
+    }
+
+    fn have_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if !state.has_thread {
             let engine = Arc::clone(self);
             std::thread::Builder::new()
@@ -99,11 +129,46 @@ impl Engine {
                 .spawn(move || engine.drive())?;
             state.has_thread = true;
         }
-        state.tasks += 1;
-        if state.tasks == 1 {
-            self.changed.notify_one();
+        Ok(())
+    }
+
+    /// What is done when it is due. Set once.
+    pub(crate) fn when_due(
+        &self,
+        chore: impl Fn(Instant) -> Option<Instant> + Send + Sync + 'static,
+    ) {
+        let _ = self.chore.set(Box::new(chore));
+    }
+
+    /// Has the chore done at a time, although nobody calls.
+    pub(crate) fn due_at(self: &Arc<Self>, at: Instant) {
+        let mut state = self.state();
+        if state.is_closed || state.due.is_some_and(|due| due <= at) {
+            return;
         }
-        Ok(Task(Arc::downgrade(self)))
+        state.due = Some(at);
+        // Without a thread it is done with the next call.
+        let _ = self.have_thread(&mut state);
+        self.leave.notify_one();
+        self.changed.notify_all();
+    }
+
+    fn do_chore<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.due = None;
+        drop(state);
+        let next = self.chore.get().and_then(|chore| chore(Instant::now()));
+        // A shared connection is closed by its own task.
+        self.runtime().block_on(async {
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        });
+        let mut state = self.state();
+        state.due = match (state.due, next) {
+            (Some(due), Some(next)) => Some(due.min(next)),
+            (due, next) => due.or(next),
+        };
+        state
     }
 
     /// Runs a future as the task that was reserved.
@@ -133,16 +198,25 @@ impl Engine {
     fn drive(&self) {
         let mut state = self.state();
         loop {
-            while state.tasks == 0 {
+            if state.is_due() {
+                state = self.do_chore(state);
+                continue;
+            }
+            if state.tasks == 0 {
                 if state.is_closed {
                     // A task that comes after this starts another thread.
                     state.has_thread = false;
                     return;
                 }
+                let pause = state.due.map_or(LONGEST_PAUSE, |due| {
+                    due.saturating_duration_since(Instant::now())
+                });
                 state = self
                     .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                    .wait_timeout(state, pause)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+                continue;
             }
             state.is_driving = true;
             state.is_asked_to_leave = false;
@@ -159,13 +233,19 @@ impl Engine {
     async fn until_told_to_leave(&self) {
         loop {
             let leave = self.leave.notified();
-            {
+            let due = {
                 let state = self.state();
-                if state.tasks == 0 || state.is_asked_to_leave {
+                if state.tasks == 0 || state.is_asked_to_leave || state.is_due() {
                     return;
                 }
+                state.due
+            };
+            match due {
+                None => leave.await,
+                Some(due) => {
+                    race(leave, sleep_until(due.into())).await;
+                }
             }
-            leave.await;
         }
     }
 
@@ -180,7 +260,8 @@ impl Engine {
                 .wait_timeout(state, tick)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if state.tasks == 0 || (state.callers == 0 && state.calls == seen) {
+            let is_quiet = state.callers == 0 && state.calls == seen;
+            if state.tasks == 0 || is_quiet || state.is_due() {
                 return state;
             }
             tick = if state.calls == seen {

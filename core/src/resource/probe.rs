@@ -1,12 +1,14 @@
 //! Asks an endpoint whether it serves, on a connection of its own.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
+use super::race::{First, race};
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{Asked, Protocol, classify, is_marked_by_service};
 use crate::shown::without_credential;
@@ -40,11 +42,20 @@ pub(crate) async fn probe(
         headers.insert(AUTHORIZATION, authorization.clone());
     }
     let exchange = Exchange::get(address, &headers, LARGEST, progress);
-    let exchanging = timeout(limit, transport.exchange_apart(&exchange));
-    exchanging.await.unwrap_or_else(|_| {
-        let message = format!("no answer to a probe within {} ms", limit.as_millis());
-        Err(Fault::new(Cause::AttemptTimeout, message))
-    })?;
+    let mut exchanging = pin!(transport.exchange_apart(&exchange));
+    let begin = Instant::now();
+    loop {
+        // A silent address beside a living one takes none of the endpoint's time.
+        let end = begin + limit + progress.head_starts();
+        match race(exchanging.as_mut(), sleep_until(end)).await {
+            First::Left(exchanged) => break exchanged?,
+            First::Right(()) if end < begin + limit + progress.head_starts() => {}
+            First::Right(()) => {
+                let message = format!("no answer to a probe within {} ms", limit.as_millis());
+                return Err(Fault::new(Cause::AttemptTimeout, message));
+            }
+        }
+    }
     let (head, body) = progress
         .take_answer()
         .ok_or_else(|| Fault::new(Cause::BadMessage, "no answer to a probe"))?;

@@ -4,6 +4,7 @@
 pub(crate) mod contoso;
 pub(crate) mod script;
 pub(crate) mod serve;
+pub(crate) mod strict;
 
 use std::time::{Duration, Instant};
 

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio_rustls::TlsAcceptor;
+
 /// What a scripted server does after a request was read whole.
 #[derive(Clone)]
 pub(crate) enum Script {
@@ -26,6 +28,23 @@ pub(crate) struct Pair {
 }
 
 pub(crate) const URL: &str = "http://contoso.crm.script.test";
+pub(crate) const HTTPS: &str = "https://contoso.crm.script.test";
+
+/// TLS by a certificate that nobody has issued, for peers that are not verified.
+pub(crate) fn certified(protocols: &[&[u8]]) -> TlsAcceptor {
+    let key =
+        rcgen::generate_simple_self_signed(vec!["contoso.crm.script.test".to_owned()]).unwrap();
+    let der = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], der)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
 
 impl Pair {
     /// Starts the two. Their threads end with the test's process.

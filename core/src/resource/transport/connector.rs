@@ -1,27 +1,33 @@
 //! From an origin to a connection: names, addresses, proxies, TLS.
 
-use std::net::SocketAddr;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use tokio::time::{sleep_until, timeout};
 use url::{Host, Url};
 
 use super::failure;
 use super::http1::{Forward, Http1};
 use super::http2::Http2;
+use super::progress::Progress;
 use super::resolver::Resolver;
 use super::route::{Route, Router};
 use super::socket::{Socket, Wire};
 use super::stream::Stream;
+use super::tls::Tls;
 use super::tunnel;
 use crate::body::lock;
 use crate::connect_to::{ConnectTo, address_of};
-use crate::{Cause, Fault, Settings};
+use crate::decide::dial::{Dial, Step};
+use crate::resource::race::{First, race};
+use crate::{Cause, Fault, Organization, Role, Settings};
 
 /// Scheme, host and port: what a connection is made to, and kept for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,10 +59,32 @@ pub(super) enum Opened {
     Http2(Http2),
 }
 
+/// How a connection is opened.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'a> {
+    pub(super) may_be_http2: bool,
+    /// Is told how long silent addresses hold others up.
+    pub(super) progress: Option<&'a Progress>,
+}
+
+/// What a name leads to.
+type Found = Vec<IpAddr>;
+
+/// A TCP connection to one of a name's addresses.
+struct Reached {
+    tcp: TcpStream,
+    peer: IpAddr,
+    found: Found,
+    /// How long others were waited for that were silent.
+    head_starts: Duration,
+}
+
 pub(super) struct Connector {
     resolver: Resolver,
     router: Router,
-    tls: Option<TlsConnector>,
+    tls: Option<Tls>,
+    /// The organization's own, who are shown the client's certificate.
+    own: Vec<Origin>,
     connect_to: Vec<ConnectTo>,
     connect_timeout: Duration,
     max_headers: usize,
@@ -65,11 +93,17 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &Settings, tls: Option<Arc<ClientConfig>>) -> Connector {
+    pub(super) fn new(
+        settings: &Settings,
+        organization: &Organization,
+        tls: Option<Tls>,
+    ) -> Connector {
+        let own = [Role::Primary, Role::Alternate].map(|role| organization.origins(role));
         Connector {
             resolver: Resolver::new(settings.resolver.clone()),
             router: Router::new(settings.proxy.as_ref()),
-            tls: tls.map(TlsConnector::from),
+            tls,
+            own: own.iter().flatten().filter_map(Origin::of).collect(),
             connect_to: settings.connect_to.clone(),
             connect_timeout: settings.connect_timeout,
             max_headers: settings.max_response_headers,
@@ -77,12 +111,18 @@ impl Connector {
         }
     }
 
-    /// Opens a connection. No byte of a request has left when this fails.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Opened, Fault> {
+    /// Opens a connection, and tells the addresses that the name leads to now. No byte of a request
+    /// has left when this fails.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        manner: Manner<'_>,
+    ) -> Result<(Opened, Found), Fault> {
         let begin = Instant::now();
-        let opened = self.open(origin).await?;
-        self.note(origin, begin.elapsed());
-        Ok(opened)
+        let (opened, found, head_starts) = self.open(origin, manner).await?;
+        // What silent addresses have cost is no property of the one that answers.
+        self.note(origin, begin.elapsed().saturating_sub(head_starts));
+        Ok((opened, found))
     }
 
     fn note(&self, origin: &Origin, took: Duration) {
@@ -99,59 +139,112 @@ impl Connector {
         known.map(|(_, best)| *best)
     }
 
-    async fn open(&self, origin: &Origin) -> Result<Opened, Fault> {
+    async fn open(
+        &self,
+        origin: &Origin,
+        manner: Manner<'_>,
+    ) -> Result<(Opened, Found, Duration), Fault> {
         // TLS and the `Host` header keep the origin's name, wherever the connection really goes.
         let (host, port) = address_of(&self.connect_to, &origin.host, origin.port);
         let route = self.router.route(origin, host, port)?;
-        let (tcp, forward) = match route {
-            Route::Direct => (self.connect_tcp(host, port).await?, None),
+        let (reached, forward, is_tunnel) = match route {
+            Route::Direct => (self.reach(host, port, manner.progress).await?, None, false),
             Route::Proxy(proxy) => {
-                let connected = self.connect_tcp(&proxy.host, proxy.port).await;
+                let reached = self.reach(&proxy.host, proxy.port, manner.progress).await;
                 // Whatever a proxy fails with says nothing of what is behind it.
-                let tcp = connected.map_err(|fault| proxy.fault(&fault.message))?;
+                let reached = reached.map_err(|fault| proxy.fault(&fault.message))?;
                 if origin.is_https {
-                    let opening = tunnel::open(tcp, host, port, &proxy);
+                    let opening = tunnel::open(reached.tcp, host, port, &proxy);
                     let tcp = timeout(self.connect_timeout, opening)
                         .await
                         .unwrap_or_else(|_| Err(proxy.fault("no answer to CONNECT in time")))?;
-                    (tcp, None)
+                    (Reached { tcp, ..reached }, None, true)
                 } else {
                     let authorization = proxy.authorization;
-                    (tcp, Some(Forward { authorization }))
+                    (reached, Some(Forward { authorization }), false)
                 }
             }
         };
-        self.handshake(origin, tcp, forward).await
+        // Where a tunnel leads the proxy alone knows.
+        let peer = (!is_tunnel).then_some(reached.peer);
+        let opened = self.handshake(origin, reached.tcp, peer, forward, manner);
+        Ok((opened.await?, reached.found, reached.head_starts))
     }
 
-    async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, Fault> {
-        let mut last = None;
-        for address in self.resolver.resolve(host, port).await? {
-            match self.connect_address(address).await {
-                Ok(tcp) => return Ok(tcp),
-                Err(fault) => last = Some(fault),
+    /// Connects to one of a name's addresses. Those that are still being tried then are given up.
+    async fn reach(
+        &self,
+        host: &str,
+        port: u16,
+        progress: Option<&Progress>,
+    ) -> Result<Reached, Fault> {
+        let addresses = self.resolver.resolve(host, port).await?;
+        let found: Found = addresses.iter().map(SocketAddr::ip).collect();
+        let mut dial = Dial::new(addresses);
+        let mut under_way = Vec::new();
+        let mut failures = Vec::new();
+        loop {
+            let pause = match dial.step(Instant::now()) {
+                Step::Try(address) => {
+                    if let Some(progress) = progress {
+                        progress.waited(dial.head_starts());
+                    }
+                    under_way.push(Box::pin(self.connect_address(address)));
+                    continue;
+                }
+                Step::Wait(pause) => pause,
+                Step::Over => {
+                    return Err(failure::of_addresses(failures).unwrap_or_else(|| {
+                        Fault::new(Cause::NoSuchName, format!("resolve {host}: no address"))
+                    }));
+                }
+            };
+            let pause = async {
+                match pause {
+                    Some(until) => sleep_until(until.into()).await,
+                    None => pending().await,
+                }
+            };
+            match race(first(&mut under_way), std::pin::pin!(pause)).await {
+                First::Left(Ok((tcp, peer))) => {
+                    return Ok(Reached {
+                        tcp,
+                        peer,
+                        found,
+                        head_starts: dial.head_starts(),
+                    });
+                }
+                First::Left(Err(failure)) => {
+                    dial.failed();
+                    failures.push(failure);
+                }
+                First::Right(()) => {}
             }
         }
-        Err(last.unwrap_or_else(|| {
-            Fault::new(Cause::NoSuchName, format!("resolve {host}: no address"))
-        }))
     }
 
-    async fn connect_address(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
+    async fn connect_address(
+        &self,
+        address: SocketAddr,
+    ) -> Result<(TcpStream, IpAddr), (io::Error, Fault)> {
         match timeout(self.connect_timeout, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
                 // A request is written in one piece; waiting to fill a packet only delays it.
                 let _ = tcp.set_nodelay(true);
-                Ok(tcp)
+                Ok((tcp, address.ip()))
             }
-            Ok(Err(error)) => Err(failure::of_connect(&address.to_string(), &error)),
-            Err(_) => Err(Fault::new(
-                Cause::ConnectTimeout,
-                format!(
+            Ok(Err(error)) => {
+                let fault = failure::of_connect(&address.to_string(), &error);
+                Err((error, fault))
+            }
+            Err(_) => {
+                let message = format!(
                     "connect to {address}: not established within {} ms",
                     self.connect_timeout.as_millis()
-                ),
-            )),
+                );
+                let fault = Fault::new(Cause::ConnectTimeout, message);
+                Err((io::ErrorKind::TimedOut.into(), fault))
+            }
         }
     }
 
@@ -159,7 +252,9 @@ impl Connector {
         &self,
         origin: &Origin,
         tcp: TcpStream,
+        peer: Option<IpAddr>,
         forward: Option<Forward>,
+        manner: Manner<'_>,
     ) -> Result<Opened, Fault> {
         let wire = Wire::new(tcp);
         let socket = Socket(Arc::clone(&wire));
@@ -169,7 +264,9 @@ impl Connector {
                 let name = ServerName::try_from(origin.host.clone()).map_err(|error| {
                     Fault::new(Cause::Tls, format!("TLS with {}: {error}", origin.host))
                 })?;
+                let is_own = self.own.contains(origin);
                 let stream = tls
+                    .connector(is_own, manner.may_be_http2)
                     .connect(name, socket)
                     .await
                     .map_err(|error| failure::of_handshake(&origin.host, &error))?;
@@ -186,12 +283,26 @@ impl Connector {
             }
         };
         let opened = if stream.speaks_http2() {
-            let opening = Http2::open(stream, wire, self.max_headers);
+            let opening = Http2::open(stream, wire, peer, self.max_headers);
             opening.await.map(Opened::Http2)
         } else {
-            let opening = Http1::open(stream, wire, forward, self.max_headers);
+            let opening = Http1::open(stream, wire, peer, forward, self.max_headers);
             opening.await.map(Opened::Http1)
         };
         opened.map_err(|error| failure::of_exchange(&origin.host, &error))
     }
+}
+
+/// Waits for the first of some futures, and takes it out.
+async fn first<F: Future>(under_way: &mut Vec<Pin<Box<F>>>) -> F::Output {
+    poll_fn(|context| {
+        for index in 0..under_way.len() {
+            if let Poll::Ready(output) = under_way[index].as_mut().poll(context) {
+                drop(under_way.remove(index));
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }

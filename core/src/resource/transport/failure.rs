@@ -25,6 +25,43 @@ pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
     Fault::new(cause, format!("connect to {address}: {error}"))
 }
 
+/// None of a name's addresses could be connected to. What counts is what says most of the endpoint,
+/// unless this machine has lacked something: then the addresses say nothing.
+pub(super) fn of_addresses(mut failures: Vec<(io::Error, Fault)>) -> Option<Fault> {
+    const MOST_TOLD: usize = 6;
+    let weight = |(error, fault): &(io::Error, Fault)| match fault.cause {
+        Cause::LocalFailure if is_exhausted(error) => 0,
+        Cause::Refused => 1,
+        Cause::ConnectTimeout => 2,
+        Cause::Reset => 3,
+        Cause::Unreachable => 4,
+        _ => 5,
+    };
+    let index = (0..failures.len()).min_by_key(|index| weight(&failures[*index]))?;
+    let mut told: Vec<String> = failures
+        .iter()
+        .take(MOST_TOLD)
+        .map(|(_, fault)| fault.message.clone())
+        .collect();
+    if failures.len() > MOST_TOLD {
+        told.push(format!("and {} more", failures.len() - MOST_TOLD));
+    }
+    let (_, fault) = failures.swap_remove(index);
+    Some(Fault {
+        message: told.join("; "),
+        ..fault
+    })
+}
+
+/// Whether a connection failed for something that this machine has run out of, whatever the
+/// address.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
 /// A name was not resolved.
 pub(super) fn of_lookup(host: &str, kind: LookupErrorKind, error: &io::Error) -> Fault {
     let cause = match kind {
@@ -90,6 +127,13 @@ pub(super) fn is_goodbye(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(|error| of_h2(error) == Some(Cause::Unprocessed))
 }
 
+/// Whether the peer wants to be asked over HTTP/1.1, and has not processed the request (RFC 9113, 7).
+pub(super) fn wants_http1(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(|error| {
+        error.is_remote() && error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED)
+    })
+}
+
 /// Whether an exchange failed because its connection has ended, and not its stream alone.
 pub(super) fn ends_connection(error: &hyper::Error) -> bool {
     h2_error(error).is_none_or(|error| error.is_io())
@@ -117,7 +161,12 @@ fn of_h2(error: &h2::Error) -> Option<Cause> {
         // What this side found wrong with what came.
         return Some(Cause::Malformed);
     }
-    if error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+    let is_refused = [h2::Reason::REFUSED_STREAM, h2::Reason::HTTP_1_1_REQUIRED];
+    if error.is_go_away()
+        || error
+            .reason()
+            .is_some_and(|reason| is_refused.contains(&reason))
+    {
         return Some(Cause::Unprocessed);
     }
     Some(Cause::Reset)

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection. It has no task of its own: whoever exchanges on it drives it.
 
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,6 +29,8 @@ pub(super) struct Http1 {
     heads: Arc<Heads>,
     /// Requests go to a proxy, which wants to read the whole URL, and perhaps who asks.
     pub(super) proxy: Option<Forward>,
+    /// The address at the other end; `None`: of a tunnel.
+    pub(super) peer: Option<IpAddr>,
     pub(super) opened: Instant,
     /// When it is too old; told by the pool when it first gets it.
     pub(super) expires: Option<Instant>,
@@ -44,6 +47,7 @@ impl Http1 {
     pub(super) async fn open(
         stream: Stream,
         wire: Arc<Wire>,
+        peer: Option<IpAddr>,
         proxy: Option<Forward>,
         max_headers: usize,
     ) -> Result<Http1, hyper::Error> {
@@ -61,6 +65,7 @@ impl Http1 {
             wire,
             heads,
             proxy,
+            peer,
             opened: now,
             expires: None,
             last_used: now,

@@ -2,28 +2,37 @@
 //! client's runtime and is driven by whoever waits for one of its streams.
 
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::failure;
 use super::progress::Progress;
 use super::send_body::{HangUp, SendBody};
 use super::socket::Wire;
 use super::stream::Stream;
+use crate::body::lock;
 
 /// How much of a body may come before it is asked for.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// How many streams are begun on a connection at most, whatever its peer allows: so many bodies that
 /// nobody reads do not use up the window that all share.
 const MOST_STREAMS: u32 = 128;
+/// How many streams are begun before the peer has said how many it allows. The protocol lets us begin
+/// as many as we like; there are peers that end the connection for it.
+const FIRST_STREAMS: usize = 1;
+/// How often a connection that may carry nothing now is looked at again, whatever has come on it.
+const GLANCE: Duration = Duration::from_millis(50);
 /// How often an idle connection on which something has come is given a turn to read it.
 const TURNS: usize = 8;
 
@@ -31,12 +40,57 @@ pub(super) struct Http2 {
     sender: http2::SendRequest<SendBody>,
     wire: Arc<Wire>,
     streams: AtomicUsize,
-    /// How many streams the peer allows at a time.
-    most_streams: Arc<AtomicUsize>,
+    talk: Arc<Talk>,
+    /// A request was answered on it.
+    has_answered: AtomicBool,
+    /// The address at the other end; `None`: of a tunnel.
+    pub(super) peer: Option<IpAddr>,
     /// The peer has said goodbye: no further stream may begin.
     is_leaving: AtomicBool,
     pub(super) opened: Instant,
     last_used: Mutex<Instant>,
+}
+
+type Driver = http2::Connection<TokioIo<Stream>, SendBody, TokioExecutor>;
+
+/// What drives a connection, readable from outside of its task: that is not woken for settings.
+struct Talk {
+    /// `None` once it has ended.
+    driver: Mutex<Option<Pin<Box<Driver>>>>,
+    /// It has ended with the word that HTTP/1.1 is wanted.
+    wants_http1: AtomicBool,
+}
+
+impl Talk {
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut driver = lock(&self.driver);
+        let Some(running) = driver.as_mut() else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(ended) = running.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        // How else it ends is told to its streams.
+        if ended.is_err_and(|error| failure::wants_http1(&error)) {
+            self.wants_http1.store(true, Ordering::Release);
+        }
+        let ended = driver.take();
+        drop(driver);
+        drop(ended);
+        Poll::Ready(())
+    }
+
+    /// How many streams the peer allows at a time.
+    fn most_streams(&self) -> usize {
+        let driver = lock(&self.driver);
+        driver
+            .as_ref()
+            .map_or(0, |driver| driver.current_max_send_streams())
+    }
+
+    fn has_ended(&self) -> bool {
+        lock(&self.driver).is_none()
+    }
 }
 
 /// The right to one stream of a connection.
@@ -47,39 +101,38 @@ pub(super) struct Lease {
     /// The stream has ended, well or badly, and was not only given up.
     is_done: bool,
     body: Option<HangUp>,
+    /// The peer has not processed the request, and wants it over HTTP/1.1.
+    pub(super) wants_http1: bool,
 }
 
 impl Http2 {
     pub(super) async fn open(
         stream: Stream,
         wire: Arc<Wire>,
+        peer: Option<IpAddr>,
         max_headers: usize,
     ) -> Result<Http2, hyper::Error> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(u32::try_from(max_headers).unwrap_or(u32::MAX))
+            .initial_max_send_streams(FIRST_STREAMS)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW * MOST_STREAMS)
             .handshake(TokioIo::new(stream))
             .await?;
-        let most_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-        let published = Arc::clone(&most_streams);
-        let mut connection = Box::pin(connection);
-        tokio::spawn(poll_fn(move |context| {
-            // How it ends is told to its streams.
-            let is_over = connection.as_mut().poll(context).is_ready();
-            published.store(connection.current_max_send_streams(), Ordering::Release);
-            if is_over {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        }));
+        let talk = Arc::new(Talk {
+            driver: Mutex::new(Some(Box::pin(connection))),
+            wants_http1: AtomicBool::new(false),
+        });
+        let driven = Arc::clone(&talk);
+        tokio::spawn(poll_fn(move |context| driven.poll(context)));
         let now = Instant::now();
         Ok(Http2 {
             sender,
             wire,
             streams: AtomicUsize::new(0),
-            most_streams,
+            talk,
+            has_answered: AtomicBool::new(false),
+            peer,
             is_leaving: AtomicBool::new(false),
             opened: now,
             last_used: Mutex::new(now),
@@ -102,10 +155,7 @@ impl Http2 {
     /// How long ago its last stream has ended, or it was opened: one that has streams may be silent
     /// all the same.
     pub(super) fn unproved(&self, now: Instant) -> Duration {
-        let last_used = *self
-            .last_used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let last_used = *lock(&self.last_used);
         now.saturating_duration_since(last_used)
     }
 
@@ -114,10 +164,40 @@ impl Http2 {
         self.is_leaving.store(true, Ordering::Release);
     }
 
+    /// Whether it is open and may yet carry more: its peer has not said how many streams it allows,
+    /// or allows none for now.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.is_open()
+            && match self.talk.most_streams() {
+                0 => !self.talk.has_ended(),
+                FIRST_STREAMS => !self.has_answered.load(Ordering::Acquire),
+                _ => false,
+            }
+    }
+
+    /// Waits until that has changed, or a stream may be had.
+    pub(super) async fn held_back(&self) {
+        loop {
+            let received = self.wire.received();
+            if !self.is_held_back() {
+                return;
+            }
+            // What has come is looked at by the connection's own task, and perhaps after this one.
+            let _ = timeout(GLANCE, self.wire.receives(received)).await;
+            if self.most_streams() > self.streams.load(Ordering::Acquire) {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+
+    fn most_streams(&self) -> usize {
+        self.talk.most_streams().min(MOST_STREAMS as usize)
+    }
+
     /// A stream, if the peer allows another one.
     pub(super) fn lease(self: &Arc<Self>) -> Option<Lease> {
-        let most = self.most_streams.load(Ordering::Acquire);
-        let most = most.min(MOST_STREAMS as usize);
+        let most = self.most_streams();
         self.streams
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |streams| {
                 (streams < most).then_some(streams + 1)
@@ -128,6 +208,7 @@ impl Http2 {
                 received: self.wire.received(),
                 is_done: false,
                 body: None,
+                wants_http1: false,
             })
     }
 }
@@ -139,7 +220,7 @@ impl Lease {
         let connection = &self.connection;
         let mut turns = 0;
         while turns < TURNS && connection.is_open() && !connection.wire.is_quiet() {
-            tokio::task::yield_now().await;
+            yield_now().await;
             turns += 1;
         }
         connection.is_open()
@@ -157,20 +238,43 @@ impl Lease {
         progress.queued(&connection.wire);
         self.body = request.body().hang_up();
         let answer = connection.sender.clone().try_send_request(request).await;
-        answer.map_err(|mut error| {
-            self.is_done = true;
-            let is_handed_back = error.take_message().is_some();
-            let error = error.into_error();
-            let is_dead = is_handed_back || failure::ends_connection(&error);
-            // What waited in the queue of a connection that has ended leaves no more.
-            if is_handed_back || (is_dead && connection.wire.written() == written) {
-                progress.not_sent();
+        let mut error = match answer {
+            Ok(answer) => {
+                connection.has_answered.store(true, Ordering::Release);
+                return Ok(answer);
             }
-            if is_dead || failure::is_goodbye(&error) {
-                self.retire();
+            Err(error) => error,
+        };
+        self.is_done = true;
+        let is_handed_back = error.take_message().is_some();
+        let error = error.into_error();
+        let is_dead = is_handed_back || failure::ends_connection(&error);
+        self.wants_http1 = failure::wants_http1(&error) || (is_dead && self.is_turned_down().await);
+        // What waited in the queue of a connection that has ended leaves no more.
+        if is_handed_back || (is_dead && connection.wire.written() == written) || self.wants_http1 {
+            progress.not_sent();
+        }
+        if is_dead || failure::is_goodbye(&error) {
+            self.retire();
+        }
+        Err(error)
+    }
+
+    /// Whether a connection that has ended was turned down as a whole: it has never answered, and
+    /// its peer wants HTTP/1.1. Such peers name our stream as the last one that they have seen, which
+    /// otherwise means that it may have been processed.
+    async fn is_turned_down(&self) -> bool {
+        let connection = &self.connection;
+        if connection.has_answered.load(Ordering::Acquire) {
+            return false;
+        }
+        for _ in 0..TURNS {
+            if connection.talk.has_ended() {
+                break;
             }
-            error
-        })
+            yield_now().await;
+        }
+        connection.talk.wants_http1.load(Ordering::Acquire)
     }
 
     /// The answer was read to its end, or has broken off.
@@ -192,10 +296,7 @@ impl Drop for Lease {
         }
         drop(self.body.take());
         let connection = &self.connection;
-        *connection
-            .last_used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&connection.last_used) = Instant::now();
         connection.streams.fetch_sub(1, Ordering::AcqRel);
     }
 }

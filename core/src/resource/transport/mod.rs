@@ -39,16 +39,18 @@ use self::coding::Coding;
 pub(crate) use self::coding::{
     Decoded, ask as ask_for_codings, still_asks as still_asks_for_codings,
 };
-use self::connector::{Connector, Opened, Origin};
+use self::connector::{Connector, Manner, Opened, Origin};
 use self::http2::{Http2, Lease};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
 pub(crate) use self::send_body::{Gate, SendBody};
+use self::tls::Tls;
+use super::engine::Engine;
 use super::race::{First, race};
 use super::settled::settled;
 use crate::shown::shown_url;
-use crate::{Cause, Error, Fault, Phase, Settings};
+use crate::{Cause, Error, Fault, Organization, Phase, Settings};
 
 /// How long the body of a failure is waited for before it is judged by what has come of it.
 const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
@@ -117,18 +119,17 @@ impl<'a> Exchange<'a> {
 }
 
 impl Transport {
-    pub(crate) fn new(settings: &Settings, needs_tls: bool) -> Result<Transport, Error> {
-        let tls = needs_tls
-            .then(|| tls::client_config(settings))
-            .transpose()?;
+    pub(crate) fn new(
+        settings: &Settings,
+        organization: &Organization,
+        engine: &Arc<Engine>,
+    ) -> Result<Transport, Error> {
+        // An allowed host may be https where the organization is not.
+        let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
+        let tls = needs_tls.then(|| Tls::new(settings)).transpose()?;
         Ok(Transport {
-            connector: Arc::new(Connector::new(settings, tls)),
-            pool: Arc::new(Pool::new(
-                settings.max_connections,
-                settings.idle_timeout,
-                settings.max_connection_age,
-                settings.connect_timeout,
-            )),
+            connector: Arc::new(Connector::new(settings, organization, tls)),
+            pool: Pool::new(settings, engine),
         })
     }
 
@@ -141,48 +142,111 @@ impl Transport {
     /// handed out, and keeps the permit.
     ///
     /// A pooled connection that turns out to be closed before a byte of the request has left is
-    /// replaced by a fresh one, once: nothing was sent, so nothing is sent twice.
+    /// replaced by a fresh one, once: nothing was sent, so nothing is sent twice. So is an HTTP/2
+    /// one whose peer wants HTTP/1.1.
     pub(crate) async fn exchange(
+        &self,
+        exchange: &Exchange<'_>,
+        permit: Option<Permit>,
+    ) -> Result<Option<Decoded>, Fault> {
+        let mut guard = Guard {
+            pool: &self.pool,
+            origin: exchange.address.origin(),
+            progress: exchange.progress,
+            is_over: false,
+        };
+        let exchanged = self.exchange_once(exchange, permit).await;
+        guard.is_over = true;
+        if let Err(fault) = &exchanged
+            && matches!(fault.cause, Cause::Reset | Cause::Closed)
+        {
+            self.pool.doubt(guard.origin);
+        }
+        exchanged
+    }
+
+    async fn exchange_once(
         &self,
         exchange: &Exchange<'_>,
         mut permit: Option<Permit>,
     ) -> Result<Option<Decoded>, Fault> {
         let origin = exchange.address.origin();
         let progress = exchange.progress;
-        if let Some(carrier) = self.kept(origin, exchange).await {
-            match self.send(carrier, origin, exchange, &mut permit).await {
-                Err(_) if progress.phase() == Phase::NotSent && (exchange.is_whole)() => {}
-                Err(mut fault) => {
-                    // Nothing has left, but of the body something was read: whether it can be read
-                    // again is not known here.
-                    if progress.phase() == Phase::NotSent {
-                        fault.cause = Cause::Unprocessed;
-                    }
-                    return Err(fault);
-                }
+        let is_doubted = self.pool.is_doubted(origin);
+        let mut kept = match is_doubted {
+            true => None,
+            false => self.kept(origin, exchange).await,
+        };
+        let mut version_changes = 0;
+        loop {
+            let is_kept = kept.is_some();
+            let carrier = match kept.take() {
+                Some(kept) => kept,
+                None => match self.fresh(origin, exchange.max_idle, is_doubted).await {
+                    Ok(fresh) => fresh,
+                    // Whatever is wrong with its name now, what was connected before may serve.
+                    Err(fault) if is_doubted => match self.kept(origin, exchange).await {
+                        Some(kept) => kept,
+                        None => return Err(fault),
+                    },
+                    Err(fault) => return Err(fault),
+                },
+            };
+            let mut fault = match self.send(carrier, origin, exchange, &mut permit).await {
                 Ok(answer) => return self.read(answer, exchange).await,
+                Err(fault) => fault,
+            };
+            if progress.phase() != Phase::NotSent {
+                return Err(fault);
             }
-        }
-        let carrier = self.fresh(origin, exchange.max_idle).await?;
-        let sent = self.send(carrier, origin, exchange, &mut permit).await;
-        let answer = sent.map_err(|mut fault| {
-            if fault.cause == Cause::Closed && progress.phase() == Phase::NotSent {
+            let wants_http1 = fault.cause == Cause::Unprocessed && version_changes == 0;
+            if (is_kept || wants_http1) && (exchange.is_whole)() {
+                version_changes += usize::from(wants_http1);
+                continue;
+            }
+            if is_kept {
+                // Nothing has left, but of the body something was read: whether it can be read
+                // again is not known here.
+                fault.cause = Cause::Unprocessed;
+            } else if fault.cause == Cause::Closed {
                 fault.cause = Cause::ClosedUnsent;
             }
-            fault
-        })?;
-        self.read(answer, exchange).await
+            return Err(fault);
+        }
     }
 
-    /// Sends one request on a connection that is opened for it.
+    /// Sends one request on a connection that is opened for it. Whoever does so doubts the others.
     pub(crate) async fn exchange_apart(&self, exchange: &Exchange<'_>) -> Result<(), Fault> {
         let origin = exchange.address.origin();
-        let carrier = match self.connector.connect(origin).await? {
-            Opened::Http1(connection) => Carrier::Http1(connection),
-            Opened::Http2(connection) => Carrier::Http2(only_lease(&Arc::new(connection), origin)?),
-        };
-        let answer = self.send(carrier, origin, exchange, &mut None).await?;
-        self.read(answer, exchange).await.map(drop)
+        let mut version_changes = 0;
+        loop {
+            let carrier = match self.connect(origin, true, Some(exchange.progress)).await? {
+                Opened::Http1(connection) => Carrier::Http1(connection),
+                Opened::Http2(connection) => {
+                    Carrier::Http2(only_lease(&Arc::new(connection), origin).await?)
+                }
+            };
+            match self.send(carrier, origin, exchange, &mut None).await {
+                Ok(answer) => return self.read(answer, exchange).await.map(drop),
+                Err(fault)
+                    if fault.cause == Cause::Unprocessed
+                        && exchange.progress.phase() == Phase::NotSent
+                        && version_changes == 0 =>
+                {
+                    version_changes += 1;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        origin: &Origin,
+        is_doubted: bool,
+        progress: Option<&Progress>,
+    ) -> Result<Opened, Fault> {
+        connect(&self.connector, &self.pool, origin, is_doubted, progress).await
     }
 
     /// How long the fastest opening of a connection to an endpoint has taken, if there was one.
@@ -206,19 +270,31 @@ impl Transport {
     }
 
     /// A connection that was not there before, or room on one that others opened just now.
-    async fn fresh(&self, origin: &Arc<Origin>, max_idle: Duration) -> Result<Carrier, Fault> {
+    async fn fresh(
+        &self,
+        origin: &Arc<Origin>,
+        max_idle: Duration,
+        is_doubted: bool,
+    ) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
+            // How much a new one may carry is known once its peer has spoken.
+            if let Some(connection) = self.pool.held_back(origin).filter(|_| !is_doubted) {
+                connection.held_back().await;
+                match self.pool.lease(origin, max_idle, Instant::now()) {
+                    Some(lease) => return Ok(Carrier::Http2(lease)),
+                    None => continue,
+                }
+            }
             // One for all who wait: a switch sends all calls to the other endpoint at once.
             let awaited = match self.pool.opening(origin, Instant::now()) {
-                None => break,
-                Some(Opening::Theirs(awaited)) => awaited,
+                Opening::Theirs(awaited) => awaited,
                 // A task, driven by whoever waits: a caller may be cancelled, or leave the runtime
                 // for the application's code, while others wait for the connection.
-                Some(Opening::Ours(maker, awaited)) => {
+                Opening::Ours(maker, awaited) => {
                     let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
                     let origin = Arc::clone(origin);
                     tokio::spawn(async move {
-                        let opened = connector.connect(&origin).await;
+                        let opened = connect(&connector, &pool, &origin, is_doubted, None).await;
                         let opened = opened.map(|opened| keep(&pool, &origin, opened));
                         maker.send_replace(Some(opened));
                     });
@@ -230,11 +306,13 @@ impl Transport {
                 return Ok(Carrier::Http2(lease));
             }
         }
-        Ok(match self.connector.connect(origin).await? {
+        Ok(match self.connect(origin, is_doubted, None).await? {
             Opened::Http1(connection) => Carrier::Http1(connection),
             Opened::Http2(connection) => {
-                let shared = self.pool.share(origin, connection);
-                Carrier::Http2(only_lease(&shared, origin)?)
+                let connection = Arc::new(connection);
+                let lease = only_lease(&connection, origin).await?;
+                self.pool.share(origin, connection);
+                Carrier::Http2(lease)
             }
         })
     }
@@ -254,9 +332,16 @@ impl Transport {
             Carrier::Http1(connection) => connection.send(request, progress).await,
             Carrier::Http2(lease) => lease.send(request, progress).await,
         };
-        let (mut head, body) = answer
-            .map_err(|error| failure::of_exchange(&origin.host, &error))?
-            .into_parts();
+        let answer = answer.map_err(|error| {
+            let mut fault = failure::of_exchange(&origin.host, &error);
+            if matches!(&carrier, Carrier::Http2(lease) if lease.wants_http1) {
+                self.pool.only_http1(origin);
+                fault.cause = Cause::Unprocessed;
+                fault.kind = fault.cause.kind();
+            }
+            fault
+        });
+        let (mut head, body) = answer?.into_parts();
         if head.status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED && carrier.is_forwarded()
         {
             let message = "the proxy wants to know who asks (407); give proxy a user and password";
@@ -345,6 +430,11 @@ impl Transport {
         }
     }
 
+    /// Closes all idle connections. Tells whether the runtime must have a turn for it.
+    pub(crate) fn close_idle(&self) -> bool {
+        self.pool.clear_all()
+    }
+
     /// Closes the idle connections to an endpoint that was left.
     pub(crate) fn leave(&self, urls: &[Url]) {
         for origin in urls.iter().filter_map(Origin::of) {
@@ -375,17 +465,62 @@ pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
     }
 }
 
-fn only_lease(connection: &Arc<Http2>, origin: &Origin) -> Result<Lease, Fault> {
-    connection.lease().ok_or_else(|| {
-        let message = format!("{} allows no stream at all", origin.host);
-        Fault::new(Cause::BadMessage, message)
-    })
+/// The first stream of a connection. A peer that allows none for now is waited for.
+async fn only_lease(connection: &Arc<Http2>, origin: &Origin) -> Result<Lease, Fault> {
+    loop {
+        if let Some(lease) = connection.lease() {
+            return Ok(lease);
+        }
+        if !connection.is_held_back() {
+            let message = format!(
+                "{} has closed a connection that was just opened",
+                origin.host
+            );
+            return Err(Fault::new(Cause::ClosedUnsent, message));
+        }
+        connection.held_back().await;
+    }
+}
+
+async fn connect(
+    connector: &Connector,
+    pool: &Pool,
+    origin: &Origin,
+    is_doubted: bool,
+    progress: Option<&Progress>,
+) -> Result<Opened, Fault> {
+    let manner = Manner {
+        may_be_http2: pool.may_be_http2(origin),
+        progress,
+    };
+    let (opened, found) = connector.connect(origin, manner).await?;
+    if is_doubted {
+        pool.stay_at(origin, &found);
+    }
+    Ok(opened)
+}
+
+/// An exchange that was given up with nothing heard: its connection may lead nowhere any more, and
+/// others with it.
+struct Guard<'a> {
+    pool: &'a Pool,
+    origin: &'a Origin,
+    progress: &'a Progress,
+    is_over: bool,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.progress.is_unheard() {
+            self.pool.doubt(self.origin);
+        }
+    }
 }
 
 fn keep(pool: &Pool, origin: &Origin, opened: Opened) {
     match opened {
         Opened::Http2(connection) => {
-            pool.share(origin, connection);
+            pool.share(origin, Arc::new(connection));
         }
         Opened::Http1(connection) => {
             pool.speaks_http1(origin);

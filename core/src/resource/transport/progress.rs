@@ -1,8 +1,9 @@
 //! How far an attempt has got, told from outside of its future: the future of an attempt that
 //! ran out of time is dropped, and its phase and what it has received must be known all the same.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
@@ -15,6 +16,8 @@ pub(crate) struct Progress {
     state: Mutex<State>,
     /// The status of the answer; 0 as long as there is none.
     status: AtomicU16,
+    /// Milliseconds that addresses have waited for silent ones before them.
+    head_starts: AtomicU64,
 }
 
 #[derive(Default)]
@@ -23,6 +26,8 @@ struct State {
     wire: Option<(Arc<Wire>, u64)>,
     /// What the request goes out on, whether it is shared or not.
     line: Option<Arc<Wire>>,
+    /// What had come on it before.
+    heard: u64,
     is_queued: bool,
     version: Option<HttpVersion>,
     head: Option<Parts>,
@@ -41,6 +46,7 @@ impl Progress {
         let mut state = self.state();
         state.wire = Some((Arc::clone(wire), wire.begin()));
         state.line = Some(Arc::clone(wire));
+        state.heard = wire.received();
         state.version = Some(HttpVersion::Http11);
     }
 
@@ -48,6 +54,7 @@ impl Progress {
     pub(super) fn queued(&self, wire: &Arc<Wire>) {
         let mut state = self.state();
         state.line = Some(Arc::clone(wire));
+        state.heard = wire.received();
         state.is_queued = true;
         state.version = Some(HttpVersion::Http2);
     }
@@ -57,6 +64,23 @@ impl Progress {
         let mut state = self.state();
         state.wire = None;
         state.is_queued = false;
+    }
+
+    /// Silent addresses have held the others up for so long.
+    pub(super) fn waited(&self, head_starts: Duration) {
+        let milliseconds = head_starts.as_millis() as u64;
+        self.head_starts.store(milliseconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn head_starts(&self) -> Duration {
+        Duration::from_millis(self.head_starts.load(Ordering::Relaxed))
+    }
+
+    /// Whether it has a connection on which nothing has come since.
+    pub(super) fn is_unheard(&self) -> bool {
+        let state = self.state();
+        let line = state.line.as_ref();
+        line.is_some_and(|wire| wire.received() == state.heard)
     }
 
     /// The version of HTTP that the request was sent in, if it had a connection.

@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, SendFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// How much is read at once: as much as TLS has in a record.
 const LARGEST_READ: usize = 16 << 10;
@@ -25,6 +26,7 @@ pub(super) struct Wire {
     before: AtomicU64,
     /// The error that says that nothing more leaves; 0: none.
     deaf: AtomicI32,
+    arrived: Notify,
 }
 
 impl Wire {
@@ -35,6 +37,7 @@ impl Wire {
             received: AtomicU64::new(0),
             before: AtomicU64::new(0),
             deaf: AtomicI32::new(0),
+            arrived: Notify::new(),
         })
     }
 
@@ -86,6 +89,14 @@ impl Wire {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Waits until more has come than so much. It may not have been looked at yet.
+    pub(super) async fn receives(&self, more_than: u64) {
+        let arrived = self.arrived.notified();
+        if self.received() <= more_than {
+            arrived.await;
+        }
+    }
+
     /// Whether an idle connection is still open and silent. Anything that can be read there is
     /// the peer's farewell, or an answer that nobody asked for.
     pub(super) fn is_quiet(&self) -> bool {
@@ -124,6 +135,7 @@ impl AsyncRead for Socket {
                 let count = read.len() as u64;
                 self.0.received.fetch_add(count, Ordering::Relaxed);
                 is_end = read.is_empty() && capacity > 0;
+                self.0.arrived.notify_waiters();
                 if !read.is_empty() && read.len() < capacity {
                     is_short = true;
                     return Err(io::ErrorKind::WouldBlock.into());

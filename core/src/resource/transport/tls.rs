@@ -9,14 +9,57 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsConnector;
 
 use crate::{Error, ErrorKind, Settings};
 
 /// The machine's certificate store, read once.
 static SYSTEM_STORE: OnceCell<Arc<RootCertStore>> = OnceCell::new();
 
-/// What a client's TLS connections trust, show and offer.
-pub(super) fn client_config(settings: &Settings) -> Result<Arc<ClientConfig>, Error> {
+/// How a client speaks TLS, by whether it is to the organization's own endpoints: who they are shown
+/// that the application is, others are not.
+pub(super) struct Tls {
+    own: Versions,
+    others: Versions,
+}
+
+struct Versions {
+    all: TlsConnector,
+    http1: TlsConnector,
+}
+
+impl Tls {
+    pub(super) fn new(settings: &Settings) -> Result<Tls, Error> {
+        Ok(Tls {
+            own: Versions::new(settings, settings.client_certificate.as_deref())?,
+            others: Versions::new(settings, None)?,
+        })
+    }
+
+    pub(super) fn connector(&self, is_own: bool, may_be_http2: bool) -> &TlsConnector {
+        let versions = if is_own { &self.own } else { &self.others };
+        if may_be_http2 {
+            &versions.all
+        } else {
+            &versions.http1
+        }
+    }
+}
+
+impl Versions {
+    fn new(settings: &Settings, certificate: Option<&Path>) -> Result<Versions, Error> {
+        let mut all = client_config(settings, certificate)?;
+        all.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let http1 = TlsConnector::from(Arc::new(all.clone()));
+        if settings.http2 {
+            all.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        let all = TlsConnector::from(Arc::new(all));
+        Ok(Versions { all, http1 })
+    }
+}
+
+fn client_config(settings: &Settings, certificate: Option<&Path>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -32,19 +75,14 @@ pub(super) fn client_config(settings: &Settings) -> Result<Arc<ClientConfig>, Er
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     };
-    let mut config = match &settings.client_certificate {
-        None => builder.with_no_client_auth(),
+    match certificate {
+        None => Ok(builder.with_no_client_auth()),
         Some(path) => {
             let (chain, key) = read_identity(path)?;
             let config = builder.with_client_auth_cert(chain, key);
-            config.map_err(|error| refuse("client_certificate", path, &error.to_string()))?
+            config.map_err(|error| refuse("client_certificate", path, &error.to_string()))
         }
-    };
-    if settings.http2 {
-        config.alpn_protocols.push(b"h2".to_vec());
     }
-    config.alpn_protocols.push(b"http/1.1".to_vec());
-    Ok(Arc::new(config))
 }
 
 fn refuse(key: &str, path: &Path, why: &str) -> Error {

@@ -285,7 +285,8 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * Who the client says it is, for servers that ask for a certificate; default: it has none.
+     * Who the client says it is, for endpoints that ask for a certificate; default: it has none. It is shown to the
+     * organization's two endpoints alone, and never to a host of {@link #allowedHosts}.
      *
      * @param pemFile a file with the certificate, its chain and its private key in PEM form, read by {@link #build()},
      *     which refuses one that is not there or has not both
