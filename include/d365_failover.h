@@ -219,6 +219,193 @@
 #define D365_PRESET_SAFE 2
 
 /**
+ * Causes (int32): no fault.
+ */
+#define D365_CAUSE_NONE 0
+
+/**
+ * DNS: there is no such name.
+ */
+#define D365_CAUSE_NO_SUCH_NAME 1
+
+/**
+ * DNS: try again later.
+ */
+#define D365_CAUSE_NAME_TRY_AGAIN 2
+
+/**
+ * The connection was refused.
+ */
+#define D365_CAUSE_REFUSED 3
+
+/**
+ * The network or the host is unreachable.
+ */
+#define D365_CAUSE_UNREACHABLE 4
+
+/**
+ * The connection was not established in time.
+ */
+#define D365_CAUSE_CONNECT_TIMEOUT 5
+
+/**
+ * 404 without a service's mark.
+ */
+#define D365_CAUSE_NOT_FOUND 6
+
+/**
+ * 410 without a service's mark.
+ */
+#define D365_CAUSE_GONE 7
+
+/**
+ * The 400 page of http.sys that says "Invalid Hostname".
+ */
+#define D365_CAUSE_INVALID_HOSTNAME 8
+
+/**
+ * A SOAP fault with WS-Addressing `DestinationUnreachable`.
+ */
+#define D365_CAUSE_DESTINATION_UNREACHABLE 9
+
+/**
+ * Code 0x8004B065, outermost.
+ */
+#define D365_CAUSE_DATACENTER_NOT_AVAILABLE 10
+
+/**
+ * No whole answer within the attempt's time.
+ */
+#define D365_CAUSE_ATTEMPT_TIMEOUT 11
+
+/**
+ * No whole answer, or no decision, within the call's deadline.
+ */
+#define D365_CAUSE_DEADLINE 12
+
+/**
+ * 504.
+ */
+#define D365_CAUSE_GATEWAY_TIMEOUT 13
+
+/**
+ * The endpoint was left while the call waited for its answer.
+ */
+#define D365_CAUSE_ENDPOINT_LEFT 14
+
+/**
+ * 502.
+ */
+#define D365_CAUSE_BAD_GATEWAY 15
+
+/**
+ * 503, or a SOAP fault with WS-Addressing `EndpointUnavailable`.
+ */
+#define D365_CAUSE_UNAVAILABLE 16
+
+/**
+ * An HTML page where a service should answer.
+ */
+#define D365_CAUSE_HTML_PAGE 17
+
+/**
+ * The organization is disabled or in motion.
+ */
+#define D365_CAUSE_ORGANIZATION_OFF 18
+
+/**
+ * The connection was reset.
+ */
+#define D365_CAUSE_RESET 19
+
+/**
+ * The connection was closed before the whole answer had come.
+ */
+#define D365_CAUSE_CLOSED 20
+
+/**
+ * The connection was closed in the TLS handshake, or before a byte of the request had left.
+ */
+#define D365_CAUSE_CLOSED_UNSENT 21
+
+/**
+ * The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a GOAWAY
+ * whose last stream is below ours (RFC 9113, 8.7).
+ */
+#define D365_CAUSE_UNPROCESSED 22
+
+/**
+ * Something on this machine failed.
+ */
+#define D365_CAUSE_LOCAL_FAILURE 23
+
+/**
+ * The proxy failed, or refused.
+ */
+#define D365_CAUSE_PROXY 24
+
+/**
+ * The TLS handshake or a TLS record failed: a certificate that was refused, say.
+ */
+#define D365_CAUSE_TLS 25
+
+/**
+ * The peer has ended TLS with an alert: a front end that is starting, say.
+ */
+#define D365_CAUSE_TLS_ALERT 26
+
+/**
+ * 401.
+ */
+#define D365_CAUSE_UNAUTHORIZED 27
+
+/**
+ * 403.
+ */
+#define D365_CAUSE_FORBIDDEN 28
+
+/**
+ * The token provider gave no token.
+ */
+#define D365_CAUSE_NO_TOKEN 29
+
+/**
+ * The answer is larger than its limits, or its coding cannot be taken off.
+ */
+#define D365_CAUSE_BAD_MESSAGE 30
+
+/**
+ * What came is not HTTP: no status line, no length or two, a chunk that is none, a frame that
+ * breaks the protocol. Another try may find better.
+ */
+#define D365_CAUSE_MALFORMED 31
+
+/**
+ * The application cancelled the call.
+ */
+#define D365_CAUSE_CANCELLED 32
+
+/**
+ * The service throttles.
+ */
+#define D365_CAUSE_THROTTLED 33
+
+/**
+ * Any other fault or status.
+ */
+#define D365_CAUSE_SERVICE_FAULT 34
+
+/**
+ * A 2xx to a write without a mark of the service that was asked.
+ */
+#define D365_CAUSE_NO_SERVICE_MARK 35
+
+/**
+ * The service's database was not to be had for a moment: it moves to another server.
+ */
+#define D365_CAUSE_DATABASE_MOVING 36
+
+/**
  * The number of the ABI that this header describes. See d365_abi_version().
  */
 #define D365_ABI_VERSION 1
@@ -285,6 +472,12 @@
  * connection.
  */
 #define D365_ATTEMPT_HTTP_VERSION 9
+
+/**
+ * Number field of an attempt: what exactly made it fail (D365_CAUSE_...; D365_CAUSE_NONE when it did
+ * not).
+ */
+#define D365_ATTEMPT_CAUSE 10
 
 /**
  * Text field of an attempt: the URL it went to.
@@ -918,7 +1111,8 @@ typedef struct d365_header_t {
 
 /**
  * A call ended without a usable response: no such name, refused, unreachable, connect timeout.
- * Each status from here to D365_INTERNAL is 100 + the fault kind of the call.
+ * Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
+ * write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
  */
 #define D365_ENDPOINT_NOT_FOUND 101
 
@@ -968,6 +1162,14 @@ typedef struct d365_header_t {
 #define D365_CANCELLED 110
 
 /**
+ * A write may have been executed or not, whatever its call failed with (d365_error_kind(),
+ * d365_error_cause()). Sending it again may do it twice: look first whether it is there
+ * (d365_error_ledger_id()). A status of its own, so that a loop that repeats what was lost or late
+ * does not catch it.
+ */
+#define D365_WRITE_IN_DOUBT 150
+
+/**
  * A defect of the library; the message says where.
  */
 #define D365_INTERNAL 200
@@ -991,6 +1193,14 @@ const char *d365_status_name(d365_status_t status);
  * Never NULL; static, not to be freed. Any thread.
  */
 const char *d365_fault_kind_name(int32_t kind);
+
+/**
+ * The name of a cause: `"no_such_name"`; `"none"` for 0; `"unknown"` for a number that the library
+ * does not have.
+ *
+ * Never NULL; static, not to be freed. Any thread. See also d365_error_cause().
+ */
+const char *d365_cause_name(int32_t cause);
 
 /**
  * The number of the ABI that the library at hand speaks. A program that finds another number than
@@ -1032,12 +1242,21 @@ d365_status_t d365_error_status(const struct d365_error_t *error, d365_status_t 
 d365_status_t d365_error_message(const struct d365_error_t *error, struct d365_str_t *message);
 
 /**
- * The fault kind of a call that failed (D365_FAULT_...); D365_FAULT_NONE for errors of usage and of
- * state.
+ * The fault kind of a call that failed (D365_FAULT_...), also of one whose status is
+ * D365_WRITE_IN_DOUBT; D365_FAULT_NONE for errors of usage and of state.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_error_kind(const struct d365_error_t *error, int32_t *fault_kind);
+
+/**
+ * What exactly made the call fail (D365_CAUSE_...), finer than the kind: whether a name does not
+ * exist, a connection was refused or was not made in time. D365_CAUSE_NONE for errors of usage and
+ * of state.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
+ */
+d365_status_t d365_error_cause(const struct d365_error_t *error, int32_t *cause);
 
 /**
  * How far the last attempt of the call came (D365_PHASE_...).
@@ -1049,7 +1268,7 @@ d365_status_t d365_error_phase(const struct d365_error_t *error, int32_t *phase)
 
 /**
  * What is known of the call's effect over all its attempts (D365_EFFECT_...). D365_EFFECT_UNKNOWN:
- * the write is in doubt, and sending it again may do it twice.
+ * the write is in doubt, the status is D365_WRITE_IN_DOUBT, and sending it again may do it twice.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
@@ -1820,7 +2039,7 @@ d365_status_t d365_attempts_count(const struct d365_attempts_t *attempts, size_t
 
 /**
  * A number of attempt `index`, counted from 0. `field` is one of D365_ATTEMPT_ROLE to
- * D365_ATTEMPT_HTTP_VERSION.
+ * D365_ATTEMPT_CAUSE.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.
@@ -2105,12 +2324,22 @@ d365_status_t d365_ledger_text(const struct d365_ledger_t *ledger,
 d365_status_t d365_ledger_free(struct d365_ledger_t *ledger);
 
 /**
- * Cancels the call: its completion says D365_CANCELLED, unless it was already done. Does not wait
+ * Cancels the call: its completion says D365_CANCELLED, or D365_WRITE_IN_DOUBT of a write that may
+ * have been executed, unless it was already done. Does not wait
  * for it; the completion comes through the queue in every case. May be called again.
  *
  * Errors: what can be wrong with a handle.
  */
 d365_status_t d365_pending_cancel(struct d365_pending_t *pending, struct d365_error_t **error);
+
+/**
+ * The number of the call's write in its client's ledger, from before it is sent: for who does not
+ * wait for the completion. Works after the call has ended.
+ *
+ * Errors: D365_NOT_AVAILABLE for a read, and for a moment after d365_client_submit(), until the
+ * write is on record; D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_pending_ledger_id(const struct d365_pending_t *pending, int64_t *id);
 
 /**
  * Frees the handle; the call goes on. NULL is fine.
@@ -2470,6 +2699,15 @@ d365_status_t d365_fault_from_response(int32_t http_status,
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_fault_kind(const struct d365_fault_t *fault, int32_t *kind);
+
+/**
+ * What exactly it is (D365_CAUSE_...), finer than the kind; D365_CAUSE_NONE for a response that is no
+ * fault.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
+ */
+d365_status_t d365_fault_cause(const struct d365_fault_t *fault,
+                               int32_t *cause);
 
 /**
  * The code that the service named: -2147176347 is 0x8004B065, datacenter not available.

@@ -148,6 +148,24 @@ extern "system" fn Java_io_github_d365failover_impl_Native_pendingCancel<'local>
     })
 }
 
+/// Out: the write on record, if there is one.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_pendingLedgerId<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    pending: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        // SAFETY: the output is a local variable.
+        let id = value(0, |out, _| unsafe {
+            c::d365_pending_ledger_id(from_long(pending), out)
+        });
+        let mut packet = Writer::default();
+        packet.optional(id.ok(), Writer::long);
+        Ok(packet)
+    })
+}
+
 /// Gives a pending call's handle back.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_pendingFree<'local>(

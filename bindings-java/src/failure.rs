@@ -59,10 +59,23 @@ impl Failure {
         unsafe { CStr::from_ptr(c::d365_status_name(self.status)) }
     }
 
+    /// What `ErrorKind` says: of a write in doubt what its call failed with, since its class says the
+    /// rest.
+    fn kind(&self) -> i32 {
+        match &self.error {
+            Some(error) if self.is(c::D365_WRITE_IN_DOUBT) => {
+                // SAFETY: the output is a local variable.
+                let fault = value(0, |out, _| unsafe { c::d365_error_kind(error.get(), out) });
+                c::D365_ENDPOINT_NOT_FOUND - c::D365_FAULT_ENDPOINT_NOT_FOUND + fault.unwrap_or(0)
+            }
+            _ => self.status,
+        }
+    }
+
     /// The packet that `Outcome.java` reads: status, name, message, and what is known of the call.
     pub(crate) fn packet(&self) -> Writer {
         let mut packet = Writer::default();
-        packet.int(self.status);
+        packet.int(self.kind());
         packet.bytes(self.status_name().to_bytes());
         let Some(error) = &self.error else {
             packet.optional(None, Writer::int);
@@ -107,6 +120,10 @@ fn error_fields(packet: &mut Writer, error: *mut c::d365_error_t) {
         packet.optional(
             value(0, |out, _| c::d365_error_provider_data(error, out)).ok(),
             Writer::long,
+        );
+        result::cause(
+            packet,
+            value(0, |out, _| c::d365_error_cause(error, out)).unwrap_or(0),
         );
     }
 }

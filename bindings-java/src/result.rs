@@ -1,5 +1,7 @@
 //! Responses, attempts and views, packed.
 
+use std::ffi::CStr;
+
 use d365_failover as c;
 
 use crate::failure::{Failure, check, owned, value};
@@ -76,6 +78,16 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
     }
 }
 
+/// Packs a cause by its name; no fault is an empty text.
+pub(crate) fn cause(packet: &mut Writer, cause: i32) {
+    // SAFETY: the function hands out static NUL-terminated text, never NULL.
+    let name = unsafe { CStr::from_ptr(c::d365_cause_name(cause)) };
+    packet.bytes(match cause {
+        c::D365_CAUSE_NONE => &[],
+        _ => name.to_bytes(),
+    });
+}
+
 /// Packs a list of attempts; none is an empty one.
 pub(crate) fn attempts(packet: &mut Writer, attempts: Option<&Owned<c::d365_attempts_t>>) {
     const NUMBERS: [i32; 9] = [
@@ -111,6 +123,10 @@ pub(crate) fn attempts(packet: &mut Writer, attempts: Option<&Owned<c::d365_atte
                 let content = view(|out| c::d365_attempts_text(handle, index, field, out)).ok();
                 text(packet, content);
             }
+            let number = value(0, |out, _| {
+                c::d365_attempts_number(handle, index, c::D365_ATTEMPT_CAUSE, out)
+            });
+            cause(packet, number.unwrap_or(0) as i32);
         }
     }
 }

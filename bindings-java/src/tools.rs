@@ -11,7 +11,7 @@ use crate::failure::{owned, value};
 use crate::jvm::{answer, bytes};
 use crate::owned::Owned;
 use crate::packet::{Reader, Writer};
-use crate::result::{text, view};
+use crate::result::{self, text, view};
 
 /// The number of the C ABI, which the Java side compares with its own.
 #[unsafe(no_mangle)]
@@ -133,6 +133,10 @@ extern "system" fn Java_io_github_d365failover_impl_Native_classify<'local>(
             text(
                 &mut packet,
                 view(|out| c::d365_fault_message(fault, out)).ok(),
+            );
+            result::cause(
+                &mut packet,
+                value(0, |out, _| c::d365_fault_cause(fault, out)).unwrap_or(0),
             );
             for preset in [c::D365_PRESET_SAFE, c::D365_PRESET_DOTNET] {
                 packet.int(value(0, |out, error| {

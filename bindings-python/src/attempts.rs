@@ -1,7 +1,7 @@
 //! Attempts, as Python has them.
 
 use d365_failover::{
-    D365_ATTEMPT_EPOCH, D365_ATTEMPT_FAULT_KIND, D365_ATTEMPT_HTTP_STATUS,
+    D365_ATTEMPT_CAUSE, D365_ATTEMPT_EPOCH, D365_ATTEMPT_FAULT_KIND, D365_ATTEMPT_HTTP_STATUS,
     D365_ATTEMPT_HTTP_VERSION, D365_ATTEMPT_MESSAGE, D365_ATTEMPT_PHASE, D365_ATTEMPT_ROLE,
     D365_ATTEMPT_SERVICE_CODE, D365_ATTEMPT_STARTED_MS, D365_ATTEMPT_TOOK_US, D365_ATTEMPT_URL,
     d365_attempts_count, d365_attempts_number, d365_attempts_t, d365_attempts_text,
@@ -12,8 +12,8 @@ use pyo3::types::{PyList, PyTuple};
 use crate::abi::{Handle, get, get_text};
 use crate::names;
 
-/// One `(role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version)` an
-/// attempt.
+/// One `(role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version,
+/// cause)` an attempt.
 pub(crate) fn rows<'py>(
     py: Python<'py>,
     attempts: Option<Handle<d365_attempts_t>>,
@@ -61,6 +61,9 @@ pub(crate) fn rows<'py>(
                     words(D365_ATTEMPT_URL).into_pyobject(py)?.into_any(),
                     words(D365_ATTEMPT_MESSAGE).into_pyobject(py)?.into_any(),
                     names::version(number(D365_ATTEMPT_HTTP_VERSION))
+                        .into_pyobject(py)?
+                        .into_any(),
+                    names::cause(number(D365_ATTEMPT_CAUSE))
                         .into_pyobject(py)?
                         .into_any(),
                 ],

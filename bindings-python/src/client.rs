@@ -11,15 +11,15 @@ use d365_failover::{
     d365_client_open, d365_client_primary_url, d365_client_resolve, d365_client_send,
     d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
     d365_client_subscribe, d365_client_suspect_since, d365_client_switch_endpoint, d365_client_t,
-    d365_error_t, d365_pending_cancel, d365_pending_t, d365_queue_close, d365_queue_new,
-    d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
+    d365_error_t, d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close,
+    d365_queue_new, d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
     d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyList;
 
-use crate::abi::{Failure, Handle, chars, make, no_text, read, run, text};
+use crate::abi::{Failure, Handle, chars, get, make, no_text, read, run, text};
 use crate::answer::Answer;
 use crate::bell::Bell;
 use crate::call::{self, Call};
@@ -408,5 +408,14 @@ impl Pending {
         // SAFETY: the handle is alive.
         run(|error| unsafe { d365_pending_cancel(self.pending.raw(), error) })
             .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// The write on record; `None` of a read, and before it is.
+    fn ledger_id(&self) -> Option<i64> {
+        if !self.pending.is_of_this_process() {
+            return None;
+        }
+        // SAFETY: the handle is alive.
+        get(|out| unsafe { d365_pending_ledger_id(self.pending.raw(), out) })
     }
 }

@@ -3,8 +3,8 @@
 use std::ffi::c_char;
 
 use d365_failover::{
-    D365_FAULT_NONE, D365_PRESET_DOTNET, d365_error_t, d365_fault_from_response, d365_fault_kind,
-    d365_fault_message, d365_fault_retry_after_ms, d365_fault_service_code,
+    D365_FAULT_NONE, D365_PRESET_DOTNET, d365_error_t, d365_fault_cause, d365_fault_from_response,
+    d365_fault_kind, d365_fault_message, d365_fault_retry_after_ms, d365_fault_service_code,
     d365_fault_starts_failover, d365_header_t, d365_status_t, d365_text_t, d365_text_view,
     d365_url_alternate, d365_url_is_alternate, d365_url_primary, d365_url_shown,
 };
@@ -52,8 +52,15 @@ pub(crate) fn url_is_alternate(py: Python<'_>, url: &str) -> PyResult<bool> {
         .map_err(|failure| failure.into_exception(py))
 }
 
-/// `(kind, code, retry_after_ms, message, starts_failover)`, or `None` for what is no fault.
-type Fault = (&'static str, Option<i32>, Option<i64>, String, bool);
+/// `(kind, code, retry_after_ms, message, starts_failover, cause)`, or `None` for what is no fault.
+type Fault = (
+    &'static str,
+    Option<i32>,
+    Option<i64>,
+    String,
+    bool,
+    Option<&'static str>,
+);
 
 #[pyfunction]
 pub(crate) fn classify(
@@ -105,6 +112,11 @@ fn classified(
             read::<i32>(|out, error| {
                 d365_fault_starts_failover(raw, D365_PRESET_DOTNET, out, error)
             })? != 0,
+            names::cause(
+                get::<i32>(|out| d365_fault_cause(raw, out))
+                    .unwrap_or_default()
+                    .into(),
+            ),
         )))
     }
 }

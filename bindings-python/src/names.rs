@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use d365_failover::{
     D365_EFFECT_EXECUTED, D365_EFFECT_NONE, D365_EFFECT_NOT_EXECUTED, D365_OPERATION_GUARDED,
     D365_OPERATION_IDEMPOTENT, D365_OPERATION_READ, D365_PHASE_NOT_SENT, D365_PHASE_RESPONDED,
-    D365_PHASE_SENT, D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_fault_kind_name,
+    D365_PHASE_SENT, D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_cause_name, d365_fault_kind_name,
     d365_resolution_name, d365_verified_name,
 };
 
@@ -58,6 +58,14 @@ pub(crate) fn fault(kind: i64) -> &'static str {
     unsafe { CStr::from_ptr(d365_fault_kind_name(kind)) }
         .to_str()
         .unwrap_or("unknown")
+}
+
+/// `None` where there is no fault.
+pub(crate) fn cause(cause: i64) -> Option<&'static str> {
+    let number = i32::try_from(cause).unwrap_or(-1);
+    // SAFETY: never null, static, and ended by a NUL.
+    let name = unsafe { CStr::from_ptr(d365_cause_name(number)) };
+    (number != 0).then(|| name.to_str().unwrap_or("unknown"))
 }
 
 pub(crate) fn operation(operation: i64) -> &'static str {

@@ -7,11 +7,12 @@
 use std::ffi::CStr;
 
 use d365_failover::{
-    D365_CANCELLED, d365_error_attempts, d365_error_effect, d365_error_http_status,
-    d365_error_ledger_id, d365_error_message, d365_error_provider_data, d365_error_response,
-    d365_error_retry_after_ms, d365_error_service_code, d365_error_switched, d365_error_tag,
-    d365_response_attempts, d365_response_effect, d365_response_ledger_id, d365_response_status,
-    d365_response_switched, d365_response_t, d365_status_name, d365_status_t,
+    D365_CANCELLED, D365_WRITE_IN_DOUBT, d365_error_attempts, d365_error_cause, d365_error_effect,
+    d365_error_http_status, d365_error_kind, d365_error_ledger_id, d365_error_message,
+    d365_error_provider_data, d365_error_response, d365_error_retry_after_ms,
+    d365_error_service_code, d365_error_switched, d365_error_tag, d365_response_attempts,
+    d365_response_effect, d365_response_ledger_id, d365_response_status, d365_response_switched,
+    d365_response_t, d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -26,7 +27,7 @@ create_exception!(
     d365_failover._native,
     NativeFailure,
     PyException,
-    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag)"
+    "(kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag, cause)"
 );
 
 impl Failure {
@@ -57,6 +58,7 @@ impl Failure {
                 py.None(),
                 py.None(),
                 py.None(),
+                py.None(),
             );
             return Ok(NativeFailure::new_err(nothing));
         };
@@ -67,6 +69,13 @@ impl Failure {
             let response = get_object(|out| d365_error_response(raw, out))
                 .map(|response| Answer::of(py, response))
                 .transpose()?;
+            // Which class it is, the effect tells; what it is, the kind of the fault.
+            let kind = match self.status {
+                D365_WRITE_IN_DOUBT => get::<i32>(|out| d365_error_kind(raw, out))
+                    .map_or(kind, |kind| names::fault(kind.into())),
+                _ => kind,
+            };
+            let cause = get::<i32>(|out| d365_error_cause(raw, out)).unwrap_or_default();
             let failure = NativeFailure::new_err((
                 kind,
                 get_text(|out| d365_error_message(raw, out)).unwrap_or_default(),
@@ -79,6 +88,7 @@ impl Failure {
                 response,
                 get::<i64>(|out| d365_error_ledger_id(raw, out)),
                 get_text(|out| d365_error_tag(raw, out)),
+                names::cause(cause.into()),
             ));
             if let Some(number) = get::<i64>(|out| d365_error_provider_data(raw, out)) {
                 failure.value(py).setattr("provider_data", number)?;
@@ -106,6 +116,7 @@ pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> Py
             attempts.unbind(),
             Answer::of(py, response)?,
             ledger_id,
+            py.None(),
             py.None(),
         )))
     }

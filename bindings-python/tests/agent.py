@@ -30,6 +30,7 @@ from d365_failover import (
     Response,
     StreamedResponse,
     ThrottledEvent,
+    WriteInDoubtError,
 )
 
 T = TypeVar("T")
@@ -88,6 +89,9 @@ def of_error(error: BaseException) -> Json:
         error = error.__cause__
     if not isinstance(error, FailoverError):
         return {"kind": "internal", "type": type(error).__name__, "message": str(error)}
+    # What is in doubt is of a class of its own, which no loop catches that repeats what was lost or late.
+    assert (error.effect == "unknown") == (type(error) is WriteInDoubtError), repr(error)
+    assert not isinstance(error, WriteInDoubtError) or not isinstance(error, (OSError, TimeoutError))
     return {
         "kind": error.kind,
         "type": type(error).__name__,

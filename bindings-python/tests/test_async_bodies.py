@@ -101,7 +101,8 @@ def test_a_generator_that_fails_ends_the_call_with_what_it_raised(org: Organizat
         async with org.async_client() as client:
             with pytest.raises(OwnError) as caught:
                 await client.post(BULK, content=afailing() if asynchronous else failing())
-            assert isinstance(caught.value.__cause__, d365_failover.LocalError)
+            assert isinstance(caught.value.__cause__, d365_failover.WriteInDoubtError)
+            assert isinstance(caught.value.__cause__.__cause__, d365_failover.LocalError)
             assert (await client.get(WHO_AM_I)).status_code == 200
 
     run(main())
@@ -195,7 +196,8 @@ def test_cancelling_the_task_cancels_the_upload_and_its_body(org: Organization) 
                 await task
             cancelled, closed, cause = seen
             assert (cancelled, closed) == ("cancelled", "closed")
-            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert isinstance(cause, d365_failover.WriteInDoubtError)
+            assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
             await asyncio.to_thread(org.wait, "primary", open_connections_at_most=0)
             assert (await client.get(WHO_AM_I)).status_code == 200
@@ -223,7 +225,8 @@ def test_cancelling_an_upload_whose_body_blocks_a_thread(org: Organization) -> N
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-            assert isinstance(caught.value.__cause__, d365_failover.CallCancelledError)
+            assert isinstance(caught.value.__cause__, d365_failover.WriteInDoubtError)
+            assert isinstance(caught.value.__cause__.__cause__, d365_failover.CallCancelledError)
             assert not closed.is_set()
             go_on.set()
             assert await asyncio.to_thread(closed.wait, 30)
@@ -253,7 +256,8 @@ def test_a_second_cancellation_leaves_at_once(org: Organization) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             (cause,) = causes
-            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert isinstance(cause, d365_failover.WriteInDoubtError)
+            assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
 
     run(main())
@@ -318,8 +322,9 @@ def test_close_ends_uploads(org: Organization) -> None:
         task = asyncio.create_task(client.post(BULK, content=endless()))
         await asked.wait()
         await client.close(timeout=0)
-        with pytest.raises(d365_failover.CallCancelledError):
+        with pytest.raises(d365_failover.WriteInDoubtError) as caught:
             await task
+        assert isinstance(caught.value.__cause__, d365_failover.CallCancelledError)
 
     run(main())
 

@@ -191,7 +191,8 @@ def test_cancelling_the_task_cancels_the_call(org: Organization) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             (cause,) = causes
-            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert isinstance(cause, d365_failover.WriteInDoubtError)
+            assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
             await asyncio.to_thread(org.wait, "primary", in_flight_at_most=0)
 
@@ -228,6 +229,21 @@ def test_a_cancellation_in_the_turn_of_the_completion(org: Organization, monkeyp
     assert len(org.rows()) == 1
 
 
+def test_a_call_that_was_not_waited_for_keeps_its_ledger_id(org: Organization) -> None:
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        async with org.async_client() as client:
+            with pytest.raises(asyncio.TimeoutError) as caught:
+                await asyncio.wait_for(client.post(ACCOUNTS, json={"name": "x"}), 0.5)
+            error = d365_failover.error_of(caught.value)
+            assert isinstance(error, d365_failover.WriteInDoubtError)
+            (suspect,) = client.ledger(suspects=True)
+            assert (error.ledger_id, error.cause) == (suspect.id, "cancelled")
+
+    run(main())
+
+
 def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     org.fault("primary", "accept_never_answer")
 
@@ -252,8 +268,10 @@ def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: py
                 await asyncio.wait({task}, timeout=20)
             assert task.cancelled()
             (cause,) = causes
-            assert isinstance(cause, d365_failover.CallCancelledError)
+            assert isinstance(cause, d365_failover.WriteInDoubtError)
+            assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
+            assert cause.ledger_id == client.ledger()[0].id
 
     run(main())
 
@@ -318,7 +336,8 @@ def test_close_cancels_what_is_left(org: Organization) -> None:
         await asyncio.to_thread(org.wait, "primary", in_flight_at_least=50)
         await client.close(timeout=0)
         for error in await asyncio.gather(*calls, return_exceptions=True):
-            assert isinstance(error, d365_failover.CallCancelledError)
+            assert isinstance(error, d365_failover.WriteInDoubtError)
+            assert isinstance(error.__cause__, d365_failover.CallCancelledError)
             assert error.effect == "unknown"
             assert error.attempts
 

@@ -138,7 +138,8 @@ def test_a_generator_that_fails_ends_the_call_with_what_it_raised(org: Organizat
             client.post(BULK, content=failing(own_cause=True))
         assert client.get(WHO_AM_I).status_code == 200
     cause = caught.value.__cause__
-    assert isinstance(cause, d365_failover.LocalError)
+    assert isinstance(cause, d365_failover.WriteInDoubtError)
+    assert isinstance(cause.__cause__, d365_failover.LocalError)
     assert (cause.kind, cause.switched, len(cause.attempts)) == ("local", False, 1)
     assert cause.effect in ("unknown", "not_executed")
     assert caught_with_cause.value.__cause__ is origin
@@ -165,8 +166,9 @@ def test_what_cannot_be_rewound_ends_the_call(org: Organization) -> None:
 
 @pytest.mark.parametrize("length", [len(DATA) - 1, len(DATA) + 1])
 def test_a_length_that_is_not_the_length(org: Organization, length: int) -> None:
-    with org.client() as client, pytest.raises(d365_failover.LocalError) as caught:
+    with org.client() as client, pytest.raises(d365_failover.WriteInDoubtError) as caught:
         client.put(BULK, content=pieces(), headers={"Content-Length": str(length)})
+    assert isinstance(caught.value.__cause__, d365_failover.LocalError)
     assert not caught.value.switched
 
 
@@ -231,7 +233,7 @@ def test_a_generator_is_closed_when_the_call_has_ended(org: Organization) -> Non
             seen.append("closed")
             raise
 
-    with org.client() as client, pytest.raises(d365_failover.LocalError):
+    with org.client() as client, pytest.raises(d365_failover.WriteInDoubtError):
         client.post(BULK, content=careful(), headers={"Content-Length": "10"})
     assert seen == ["closed"]
 
@@ -336,7 +338,8 @@ def test_closing_the_client_ends_a_call_whose_body_waits(org: Organization) -> N
     go_on.set()
     caller.join()
     (error,) = errors
-    assert isinstance(error, d365_failover.CallCancelledError)
+    assert isinstance(error, d365_failover.WriteInDoubtError)
+    assert isinstance(error.__cause__, d365_failover.CallCancelledError)
 
 
 def test_a_call_with_a_body_leaves_nothing_behind(org: Organization) -> None:

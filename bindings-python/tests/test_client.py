@@ -5,6 +5,7 @@ import logging
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import d365_failover
 import pytest
@@ -113,13 +114,44 @@ def test_a_call_goes_on_at_the_alternate(org: Organization) -> None:
         assert first.started.tzinfo is not None
 
 
+def test_a_status_that_leaves_a_write_in_doubt_is_no_status_error(org: Organization) -> None:
+    org.fault("primary", "service_fault", code=0x80040203 - 2**32, message="no", status=500, commit=True)
+    with org.client() as client:
+        write = client.post(ACCOUNTS, json={"name": "x"})
+        with pytest.raises(d365_failover.WriteInDoubtError) as caught:
+            write.raise_for_status()
+        error, cause = caught.value, caught.value.__cause__
+        assert not isinstance(error, d365_failover.HTTPStatusError)
+        assert type(cause) is d365_failover.HTTPStatusError
+        assert (error.status, error.cause, error.ledger_id) == (500, "service_fault", write.ledger_id)
+        assert error.__dict__ == cause.__dict__
+        with pytest.raises(d365_failover.HTTPStatusError):
+            client.get(ACCOUNTS).raise_for_status()
+
+
+def test_refused_and_no_such_name_are_told_apart(org: Organization) -> None:
+    url = "http://nowhere.invalid"
+    settings: dict[str, Any] = {"alternate_url": "http://nowhere-else.invalid", "auto_switch": False, "deadline": 5.0}
+    with d365_failover.Client(url, **settings) as client, pytest.raises(d365_failover.EndpointNotFoundError) as caught:
+        client.get("/")
+    assert (caught.value.cause, caught.value.attempts[0].cause) == ("no_such_name", "no_such_name")
+    settings["connect_to"] = {"nowhere.invalid:80": "127.0.0.1:1"}
+    with d365_failover.Client(url, **settings) as client, pytest.raises(d365_failover.EndpointNotFoundError) as caught:
+        client.post("/", content=b"x")
+    assert (caught.value.cause, caught.value.effect) == ("refused", "not_executed")
+    assert d365_failover.classify(502, {}, b"").cause == "bad_gateway"  # type: ignore[union-attr]
+
+
 def test_a_timeout_is_one(org: Organization) -> None:
     org.fault("primary", "accept_never_answer")
     org.fault("alternate", "accept_never_answer")
-    with org.client() as client, pytest.raises(TimeoutError) as caught:
-        client.post(ACCOUNTS, json={"name": "x"}, timeout=0.3)
+    with org.client() as client:
+        with pytest.raises(TimeoutError):
+            client.get(ACCOUNTS, timeout=0.3)
+        with pytest.raises(d365_failover.WriteInDoubtError) as caught:
+            client.post(ACCOUNTS, json={"name": "x"}, timeout=0.3)
     error = caught.value
-    assert isinstance(error, d365_failover.CallTimeoutError)
+    assert isinstance(error.__cause__, d365_failover.CallTimeoutError)
     assert (error.kind, error.effect) == ("timeout", "unknown")
     assert error.attempts
     assert error.attempts[-1].phase == "sent"
@@ -218,7 +250,8 @@ def test_close_cancels_what_is_left(org: Organization) -> None:
     client.close(timeout=0)
     caller.join()
     (error,) = errors
-    assert isinstance(error, d365_failover.CallCancelledError)
+    assert isinstance(error, d365_failover.WriteInDoubtError)
+    assert isinstance(error.__cause__, d365_failover.CallCancelledError)
     assert error.effect == "unknown"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import pickle
 from typing import Any
 
@@ -26,7 +27,11 @@ BUILT_IN: dict[str, type[Exception]] = {
 
 
 def failure(kind: str, message: str, *attempts: Any) -> d365_failover.FailoverError:
-    args = (kind, message, "unknown", False, 503, None, 1500, list(attempts), None, 7)
+    return told(kind, message, "not_executed", *attempts)
+
+
+def told(kind: str, message: str, effect: str, *attempts: Any) -> d365_failover.FailoverError:
+    args = (kind, message, effect, False, 503, None, 1500, list(attempts), None, 7, "a tag", "refused")
     return _exceptions.of_failure(NativeFailure(*args))
 
 
@@ -36,19 +41,45 @@ def test_bases(kind: str, base: type[Exception]) -> None:
     assert isinstance(error, d365_failover.FailoverError)
     assert isinstance(error, base)
     assert str(error) == "what happened"
-    assert (error.kind, error.effect, error.retry_after, error.status) == (kind, "unknown", 1.5, 503)
-    assert error.ledger_id == 7
+    assert (error.kind, error.effect, error.retry_after, error.status) == (kind, "not_executed", 1.5, 503)
+    assert (error.ledger_id, error.tag, error.cause) == (7, "a tag", "refused")
+
+
+@pytest.mark.parametrize("kind", sorted(_exceptions._BY_NAME))
+def test_what_is_in_doubt_is_of_no_class_that_is_repeated(kind: str) -> None:
+    error = told(kind, "what happened", "unknown")
+    assert type(error) is d365_failover.WriteInDoubtError
+    assert d365_failover.WriteInDoubtError.__mro__[1:] == (d365_failover.FailoverError, *Exception.__mro__)
+    cause = error.__cause__
+    assert type(cause) is type(failure(kind, "what happened"))
+    assert (str(error), error.__dict__) == ("what happened", cause.__dict__)
+    assert (error.kind, error.effect, error.ledger_id, error.cause) == (kind, "unknown", 7, "refused")
+
+
+def test_the_librarys_error_is_found_behind_others() -> None:
+    error = told("timeout", "late", "unknown")
+    cancelled = asyncio.CancelledError()
+    cancelled.__cause__ = error
+    late = TimeoutError()
+    late.__context__ = cancelled
+    for outer in (error, cancelled, late):
+        assert d365_failover.error_of(outer) is error
+    late.__cause__ = late
+    assert d365_failover.error_of(late) is None
+    assert d365_failover.error_of(ValueError()) is None
 
 
 def test_a_kind_of_a_newer_library_is_the_base() -> None:
     assert type(_exceptions.of_kind("something_new")) is d365_failover.FailoverError
 
 
+@pytest.mark.parametrize("effect", ["not_executed", "unknown"])
 @pytest.mark.parametrize("kind", ["timeout", "invalid_url", "cancelled"])
-def test_errors_survive_pickling(kind: str) -> None:
+def test_errors_survive_pickling(kind: str, effect: str) -> None:
     url, version = "https://a.example", "HTTP/1.1"
-    attempt = ("primary", 0, "sent", "timeout", None, None, 1_700_000_000_000, 2_000_000, url, "late", version)
-    error = failure(kind, "late", attempt)
+    started = 1_700_000_000_000
+    attempt = ("primary", 0, "sent", "timeout", None, None, started, 2_000_000, url, "late", version, "attempt_timeout")
+    error = told(kind, "late", effect, attempt)
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)
     assert copy.attempts[0].took == 2.0

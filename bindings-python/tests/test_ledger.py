@@ -22,8 +22,9 @@ def ledger(subject: Subject, **selection: bool) -> list[LedgerEntry]:
 
 def post_in_doubt(org: Organization, subject: Subject) -> int:
     org.fault("primary", "commit_then_close", method="POST", times=1)
-    with pytest.raises(d365_failover.ConnectionLostError) as caught:
+    with pytest.raises(d365_failover.WriteInDoubtError) as caught:
         subject.do(lambda client: client.post(ACCOUNTS, json={"name": "in doubt"}))
+    assert isinstance(caught.value.__cause__, d365_failover.ConnectionLostError)
     assert caught.value.ledger_id is not None
     return caught.value.ledger_id
 

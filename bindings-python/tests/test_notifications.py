@@ -32,7 +32,7 @@ def test_a_write_in_doubt(org: Organization, open_subject: Subjects) -> None:
     seen: Seen = SimpleQueue()
     with open_subject(org, auto_switch=False) as subject:
         subject.do(lambda client: client.on_write_in_doubt(seen.put))
-        with pytest.raises(d365_failover.ConnectionLostError) as caught:
+        with pytest.raises(d365_failover.WriteInDoubtError) as caught:
             subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}))
         event = seen.get(timeout=PATIENCE)
         assert isinstance(event, WriteInDoubtEvent)

@@ -67,7 +67,7 @@ except KeyboardInterrupt as interrupt:
     with child(org, program) as process:
         org.wait("primary", in_flight_at_least=1)
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (0, "CallCancelledError unknown\n", "")
+        assert ended(process) == (0, "WriteInDoubtError unknown\n", "")
 
 
 def test_ctrl_c_that_nobody_catches_ends_the_script(org: Organization) -> None:

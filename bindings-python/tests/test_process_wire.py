@@ -85,7 +85,7 @@ with new() as client:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (0, "closed\nCallCancelledError unknown 1\n", "")
+        assert ended(process) == (0, "closed\nWriteInDoubtError unknown 1\n", "")
 
 
 def test_ctrl_c_while_the_answer_to_an_upload_is_waited_for(org: Organization) -> None:
@@ -100,7 +100,7 @@ with new() as client:
     with child(org, program) as process:
         org.wait("primary", in_flight_at_least=1)
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (0, "CallCancelledError unknown\n", "")
+        assert ended(process) == (0, "WriteInDoubtError unknown\n", "")
 
 
 def test_ctrl_c_in_a_prepare_hook(org: Organization) -> None:

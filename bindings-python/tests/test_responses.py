@@ -126,7 +126,7 @@ def test_many_threads_ask_at_once(org: Organization) -> None:
 
 
 def test_one_is_made_of_its_parts() -> None:
-    attempt = ("primary", 0, "responded", None, 200, None, 1_700_000_000_000, 5, "https://a.example/", "", "HTTP/1.1")
+    attempt = ("primary", 0, "responded", None, 200, None, 1_700_000_000_000, 5, "https://a.example/", "", None, None)
     answer = _native.Answer(200, "https://a.example/", [("a", "b")], b"x", "executed", True, [attempt], 3)
     response = Response(answer)
     assert (response.effect, response.switched, response.ledger_id) == ("executed", True, 3)

@@ -72,87 +72,171 @@ impl FaultKind {
     }
 }
 
-/// What exactly was seen. Finer than the kind, because the presets draw their lines here.
+/// What exactly was seen. Finer than the kind, because the presets draw their lines here. Its number
+/// is that of the C ABI, and never used again for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
     /// DNS: there is no such name.
-    NoSuchName,
+    NoSuchName = 1,
     /// DNS: try again later.
-    NameTryAgain,
+    NameTryAgain = 2,
     /// The connection was refused.
-    Refused,
+    Refused = 3,
     /// The network or the host is unreachable.
-    Unreachable,
+    Unreachable = 4,
     /// The connection was not established in time.
-    ConnectTimeout,
+    ConnectTimeout = 5,
     /// 404 without a service's mark.
-    NotFound,
+    NotFound = 6,
     /// 410 without a service's mark.
-    Gone,
+    Gone = 7,
     /// The 400 page of http.sys that says "Invalid Hostname".
-    InvalidHostname,
+    InvalidHostname = 8,
     /// A SOAP fault with WS-Addressing `DestinationUnreachable`.
-    DestinationUnreachable,
+    DestinationUnreachable = 9,
     /// Code 0x8004B065, outermost.
-    DatacenterNotAvailable,
+    DatacenterNotAvailable = 10,
     /// No whole answer within the attempt's time.
-    AttemptTimeout,
+    AttemptTimeout = 11,
     /// No whole answer, or no decision, within the call's deadline.
-    Deadline,
+    Deadline = 12,
     /// 504.
-    GatewayTimeout,
+    GatewayTimeout = 13,
     /// The endpoint was left while the call waited for its answer.
-    EndpointLeft,
+    EndpointLeft = 14,
     /// 502.
-    BadGateway,
+    BadGateway = 15,
     /// 503, or a SOAP fault with WS-Addressing `EndpointUnavailable`.
-    Unavailable,
+    Unavailable = 16,
     /// An HTML page where a service should answer.
-    HtmlPage,
+    HtmlPage = 17,
     /// A 2xx to a write without a mark of the service that was asked.
-    NoServiceMark,
+    NoServiceMark = 35,
     /// The organization is disabled or in motion.
-    OrganizationOff,
+    OrganizationOff = 18,
     /// The connection was reset.
-    Reset,
+    Reset = 19,
     /// The connection was closed before the whole answer had come.
-    Closed,
+    Closed = 20,
     /// The connection was closed in the TLS handshake, or before a byte of the request had left.
-    ClosedUnsent,
+    ClosedUnsent = 21,
     /// The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a
     /// GOAWAY whose last stream is below ours (RFC 9113, 8.7).
-    Unprocessed,
+    Unprocessed = 22,
     /// Something on this machine failed.
-    LocalFailure,
+    LocalFailure = 23,
     /// The proxy failed, or refused.
-    Proxy,
+    Proxy = 24,
     /// The TLS handshake or a TLS record failed: a certificate that was refused, say.
-    Tls,
+    Tls = 25,
     /// The peer has ended TLS with an alert: a front end that is starting, say.
-    TlsAlert,
+    TlsAlert = 26,
     /// 401.
-    Unauthorized,
+    Unauthorized = 27,
     /// 403.
-    Forbidden,
+    Forbidden = 28,
     /// The token provider gave no token.
-    NoToken,
+    NoToken = 29,
     /// The answer is larger than its limits, or its coding cannot be taken off.
-    BadMessage,
+    BadMessage = 30,
     /// What came is not HTTP: no status line, no length or two, a chunk that is none, a frame that
     /// breaks the protocol. Another try may find better.
-    Malformed,
+    Malformed = 31,
     /// The application cancelled the call.
-    Cancelled,
+    Cancelled = 32,
     /// The service throttles.
-    Throttled,
+    Throttled = 33,
     /// The service's database was not to be had for a moment: it moves to another server.
-    DatabaseMoving,
+    DatabaseMoving = 36,
     /// Any other fault or status.
-    ServiceFault,
+    ServiceFault = 34,
 }
 
 impl Cause {
+    /// All causes, in the order of their numbers.
+    pub const ALL: [Cause; 36] = [
+        Cause::NoSuchName,
+        Cause::NameTryAgain,
+        Cause::Refused,
+        Cause::Unreachable,
+        Cause::ConnectTimeout,
+        Cause::NotFound,
+        Cause::Gone,
+        Cause::InvalidHostname,
+        Cause::DestinationUnreachable,
+        Cause::DatacenterNotAvailable,
+        Cause::AttemptTimeout,
+        Cause::Deadline,
+        Cause::GatewayTimeout,
+        Cause::EndpointLeft,
+        Cause::BadGateway,
+        Cause::Unavailable,
+        Cause::HtmlPage,
+        Cause::OrganizationOff,
+        Cause::Reset,
+        Cause::Closed,
+        Cause::ClosedUnsent,
+        Cause::Unprocessed,
+        Cause::LocalFailure,
+        Cause::Proxy,
+        Cause::Tls,
+        Cause::TlsAlert,
+        Cause::Unauthorized,
+        Cause::Forbidden,
+        Cause::NoToken,
+        Cause::BadMessage,
+        Cause::Malformed,
+        Cause::Cancelled,
+        Cause::Throttled,
+        Cause::ServiceFault,
+        Cause::NoServiceMark,
+        Cause::DatabaseMoving,
+    ];
+
+    /// The name in lower case with underscores, as in every binding: `no_such_name`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::NoSuchName => "no_such_name",
+            Cause::NameTryAgain => "name_try_again",
+            Cause::Refused => "refused",
+            Cause::Unreachable => "unreachable",
+            Cause::ConnectTimeout => "connect_timeout",
+            Cause::NotFound => "not_found",
+            Cause::Gone => "gone",
+            Cause::InvalidHostname => "invalid_hostname",
+            Cause::DestinationUnreachable => "destination_unreachable",
+            Cause::DatacenterNotAvailable => "datacenter_not_available",
+            Cause::AttemptTimeout => "attempt_timeout",
+            Cause::Deadline => "deadline",
+            Cause::GatewayTimeout => "gateway_timeout",
+            Cause::EndpointLeft => "endpoint_left",
+            Cause::BadGateway => "bad_gateway",
+            Cause::Unavailable => "unavailable",
+            Cause::HtmlPage => "html_page",
+            Cause::OrganizationOff => "organization_off",
+            Cause::Reset => "reset",
+            Cause::Closed => "closed",
+            Cause::ClosedUnsent => "closed_unsent",
+            Cause::Unprocessed => "unprocessed",
+            Cause::LocalFailure => "local_failure",
+            Cause::Proxy => "proxy",
+            Cause::Tls => "tls",
+            Cause::TlsAlert => "tls_alert",
+            Cause::Unauthorized => "unauthorized",
+            Cause::Forbidden => "forbidden",
+            Cause::NoToken => "no_token",
+            Cause::BadMessage => "bad_message",
+            Cause::Malformed => "malformed",
+            Cause::Cancelled => "cancelled",
+            Cause::Throttled => "throttled",
+            Cause::ServiceFault => "service_fault",
+            Cause::NoServiceMark => "no_service_mark",
+            Cause::DatabaseMoving => "database_moving",
+        }
+    }
+
     /// The kind that this cause belongs to.
     #[must_use]
     pub fn kind(self) -> FaultKind {

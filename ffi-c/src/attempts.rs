@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use d365_failover_core as core;
 
 use crate::argument::out;
+use crate::cause;
 use crate::guard::{Failure, guard};
 use crate::handle::{self, Noun, Tag};
 use crate::status::{D365_FAULT_NONE, d365_status_t, fault_kind, phase, role};
@@ -30,6 +31,9 @@ pub const D365_ATTEMPT_TOOK_US: i32 = 8;
 /// Number field of an attempt: the version of HTTP that was spoken, 11 or 20; 0 when it came to no
 /// connection.
 pub const D365_ATTEMPT_HTTP_VERSION: i32 = 9;
+/// Number field of an attempt: what exactly made it fail (D365_CAUSE_...; D365_CAUSE_NONE when it did
+/// not).
+pub const D365_ATTEMPT_CAUSE: i32 = 10;
 /// Text field of an attempt: the URL it went to.
 pub const D365_ATTEMPT_URL: i32 = 20;
 /// Text field of an attempt: the message of its fault, empty when it had none.
@@ -100,7 +104,7 @@ pub unsafe extern "C" fn d365_attempts_count(
 }
 
 /// A number of attempt `index`, counted from 0. `field` is one of D365_ATTEMPT_ROLE to
-/// D365_ATTEMPT_HTTP_VERSION.
+/// D365_ATTEMPT_CAUSE.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -129,6 +133,7 @@ pub unsafe extern "C" fn d365_attempts_number(
             D365_ATTEMPT_STARTED_MS => unix_ms(attempt.started),
             D365_ATTEMPT_TOOK_US => attempt.took.as_micros().try_into().unwrap_or(i64::MAX),
             D365_ATTEMPT_HTTP_VERSION => attempt.http_version.map_or(0, |version| version as i64),
+            D365_ATTEMPT_CAUSE => cause::of(fault).into(),
             _ => {
                 return Err(Failure::absent(&format!(
                     "number field {field} of an attempt"

@@ -4,6 +4,7 @@ use d365_failover_core as core;
 
 use crate::argument::out;
 use crate::attempts::{AttemptList, d365_attempts_t};
+use crate::cause;
 use crate::guard::{Failure, guard};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
@@ -76,8 +77,8 @@ pub unsafe extern "C" fn d365_error_message(
     })
 }
 
-/// The fault kind of a call that failed (D365_FAULT_...); D365_FAULT_NONE for errors of usage and of
-/// state.
+/// The fault kind of a call that failed (D365_FAULT_...), also of one whose status is
+/// D365_WRITE_IN_DOUBT; D365_FAULT_NONE for errors of usage and of state.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
@@ -93,6 +94,24 @@ pub unsafe extern "C" fn d365_error_kind(
         };
         // SAFETY: NULL or the caller's variable.
         unsafe { out(fault_kind, "fault_kind") }?.set(kind);
+        Ok(())
+    })
+}
+
+/// What exactly made the call fail (D365_CAUSE_...), finer than the kind: whether a name does not
+/// exist, a connection was refused or was not made in time. D365_CAUSE_NONE for errors of usage and
+/// of state.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_error_cause(
+    error: *const d365_error_t,
+    cause: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let error = handle::get(error)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(cause, "cause") }?.set(cause::of(error.error.fault()));
         Ok(())
     })
 }
@@ -121,7 +140,7 @@ pub unsafe extern "C" fn d365_error_phase(
 }
 
 /// What is known of the call's effect over all its attempts (D365_EFFECT_...). D365_EFFECT_UNKNOWN:
-/// the write is in doubt, and sending it again may do it twice.
+/// the write is in doubt, the status is D365_WRITE_IN_DOUBT, and sending it again may do it twice.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]

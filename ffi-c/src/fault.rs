@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use d365_failover_core as core;
 
 use crate::argument::{bytes, out, slice, text};
+use crate::cause;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
@@ -122,6 +123,23 @@ pub unsafe extern "C" fn d365_fault_kind(
             .map_or(D365_FAULT_NONE, |fault| fault_kind(fault.kind));
         // SAFETY: NULL or the caller's variable.
         unsafe { out(kind, "kind") }?.set(number);
+        Ok(())
+    })
+}
+
+/// What exactly it is (D365_CAUSE_...), finer than the kind; D365_CAUSE_NONE for a response that is no
+/// fault.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_fault_cause(
+    fault: *const d365_fault_t,
+    cause: *mut i32,
+) -> d365_status_t {
+    guard(|| {
+        let fault = handle::get(fault)?;
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(cause, "cause") }?.set(cause::of(fault.fault.as_ref()));
         Ok(())
     })
 }

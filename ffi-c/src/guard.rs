@@ -11,7 +11,7 @@ use crate::error::{ErrorObject, d365_error_t};
 use crate::handle;
 use crate::status::{
     D365_INTERNAL, D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NOT_AVAILABLE, D365_NULL_POINTER,
-    D365_OK, d365_status_t, status_of,
+    D365_OK, d365_status_t, status_of_error,
 };
 
 /// Why a function of the ABI did not do it.
@@ -59,7 +59,7 @@ impl Failure {
 impl From<core::Error> for Failure {
     fn from(error: core::Error) -> Failure {
         Failure {
-            status: status_of(error.kind()),
+            status: status_of_error(&error),
             error,
         }
     }

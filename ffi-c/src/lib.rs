@@ -28,6 +28,8 @@ mod handle;
 // One a paragraph, so that they stay in this order, which is that of the header.
 mod status;
 
+mod cause;
+
 mod version;
 
 mod text;
@@ -66,6 +68,7 @@ mod fault;
 
 pub use attempts::*;
 pub use body_reader::*;
+pub use cause::*;
 pub use client::*;
 pub use error::*;
 pub use fault::*;

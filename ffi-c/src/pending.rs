@@ -2,9 +2,11 @@
 
 use d365_failover_core as core;
 
+use crate::argument::out;
 use crate::error::d365_error_t;
-use crate::guard::{guard, guard_with};
+use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
+use crate::ledger::clamp;
 use crate::status::d365_status_t;
 
 /// A call that d365_client_submit() took.
@@ -18,7 +20,8 @@ impl Noun for d365_pending_t {
     const NAME: &'static str = "d365_pending_t";
 }
 
-/// Cancels the call: its completion says D365_CANCELLED, unless it was already done. Does not wait
+/// Cancels the call: its completion says D365_CANCELLED, or D365_WRITE_IN_DOUBT of a write that may
+/// have been executed, unless it was already done. Does not wait
 /// for it; the completion comes through the queue in every case. May be called again.
 ///
 /// Errors: what can be wrong with a handle.
@@ -33,6 +36,26 @@ pub unsafe extern "C" fn d365_pending_cancel(
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
+}
+
+/// The number of the call's write in its client's ledger, from before it is sent: for who does not
+/// wait for the completion. Works after the call has ended.
+///
+/// Errors: D365_NOT_AVAILABLE for a read, and for a moment after d365_client_submit(), until the
+/// write is on record; D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_pending_ledger_id(
+    pending: *const d365_pending_t,
+    id: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let pending = handle::get(pending)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(id, "id") }?;
+        let id = pending.ledger_id();
+        place.set(clamp(id.ok_or_else(|| Failure::absent("ledger id"))?));
+        Ok(())
+    })
 }
 
 /// Frees the handle; the call goes on. NULL is fine.

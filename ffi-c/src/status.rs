@@ -48,7 +48,8 @@ pub const D365_NO_CA_STORE: d365_status_t = 37;
 /// The client has no queue; d365_settings_set_queue() gives it one.
 pub const D365_NO_QUEUE: d365_status_t = 38;
 /// A call ended without a usable response: no such name, refused, unreachable, connect timeout.
-/// Each status from here to D365_INTERNAL is 100 + the fault kind of the call.
+/// Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
+/// write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
 pub const D365_ENDPOINT_NOT_FOUND: d365_status_t = 101;
 /// The datacenter said that it does not serve the organization now.
 pub const D365_DATACENTER_NOT_AVAILABLE: d365_status_t = 102;
@@ -68,6 +69,11 @@ pub const D365_AUTHENTICATION: d365_status_t = 108;
 pub const D365_PROTOCOL: d365_status_t = 109;
 /// The application cancelled the call.
 pub const D365_CANCELLED: d365_status_t = 110;
+/// A write may have been executed or not, whatever its call failed with (d365_error_kind(),
+/// d365_error_cause()). Sending it again may do it twice: look first whether it is there
+/// (d365_error_ledger_id()). A status of its own, so that a loop that repeats what was lost or late
+/// does not catch it.
+pub const D365_WRITE_IN_DOUBT: d365_status_t = 150;
 /// A defect of the library; the message says where.
 pub const D365_INTERNAL: d365_status_t = 200;
 
@@ -136,7 +142,7 @@ pub const D365_PRESET_DOTNET: i32 = 1;
 /// No switch without proof, and no write sent twice that could be executed twice. The default.
 pub const D365_PRESET_SAFE: i32 = 2;
 
-pub(crate) fn status_of(kind: core::ErrorKind) -> d365_status_t {
+fn status_of(kind: core::ErrorKind) -> d365_status_t {
     use core::ErrorKind;
     match kind {
         ErrorKind::InvalidArgument => D365_INVALID_ARGUMENT,
@@ -155,6 +161,14 @@ pub(crate) fn status_of(kind: core::ErrorKind) -> d365_status_t {
         ErrorKind::NoQueue => D365_NO_QUEUE,
         ErrorKind::Call(kind) => 100 + fault_kind(kind),
         _ => D365_INTERNAL,
+    }
+}
+
+/// What a function answers that failed with this.
+pub(crate) fn status_of_error(error: &core::Error) -> d365_status_t {
+    match error.effect() {
+        core::Effect::Unknown => D365_WRITE_IN_DOUBT,
+        _ => status_of(error.kind()),
     }
 }
 
@@ -229,6 +243,7 @@ const STATUS_NAMES: &[(d365_status_t, &CStr)] = &[
     (D365_LATE, c"late"),
     (D365_NO_CA_STORE, c"no_ca_store"),
     (D365_NO_QUEUE, c"no_queue"),
+    (D365_WRITE_IN_DOUBT, c"write_in_doubt"),
     (D365_INTERNAL, c"internal"),
 ];
 

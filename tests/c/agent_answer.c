@@ -92,7 +92,7 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     d365_attempts_t *attempts;
     d365_str_t message;
     d365_status_t said;
-    int32_t effect, switched, http_status = 0, code = 0;
+    int32_t effect, switched, kind, http_status = 0, code = 0;
     int64_t id = 0;
     d365_status_t has_id;
     int has_status, has_code;
@@ -109,7 +109,12 @@ cJSON *refusal(d365_status_t status, d365_error_t *error)
     has_id = d365_error_ledger_id(error, &id);
     cJSON_AddFalseToObject(answer, "ok");
     body = cJSON_AddObjectToObject(answer, "error");
-    cJSON_AddStringToObject(body, "kind", d365_status_name(status));
+    /* In doubt is a status of its own; what the call failed with is its kind. */
+    CHECK((status == D365_WRITE_IN_DOUBT) == (effect == D365_EFFECT_UNKNOWN));
+    if (status == D365_WRITE_IN_DOUBT && d365_error_kind(error, &kind) == D365_OK)
+        cJSON_AddStringToObject(body, "kind", d365_fault_kind_name(kind));
+    else
+        cJSON_AddStringToObject(body, "kind", d365_status_name(status));
     cJSON_AddNullToObject(body, "type");
     cJSON_AddStringToObject(body, "message", message.data);
     cJSON_AddStringToObject(body, "effect", effect_name(effect));

@@ -162,7 +162,7 @@ static void inside_a_check(void)
         exit(checks_failed != 0);
     }
     expect_child(forked_in_check);
-    STATUS(D365_CANCELLED, status);
+    STATUS(D365_WRITE_IN_DOUBT, status);
     OK(d365_error_effect(error, &effect));
     CHECK(effect == D365_EFFECT_UNKNOWN);
     OK(d365_error_free(error));
@@ -281,7 +281,7 @@ static void inside_a_read(void)
         exit(checks_failed != 0);
     }
     expect_child(forked_in_read);
-    STATUS(D365_TIMEOUT, status);
+    STATUS(D365_WRITE_IN_DOUBT, status);
     OK(d365_request_free(request));
     CHECK(gone == 1);
     OK(d365_client_free(client));

@@ -160,7 +160,7 @@ static void expect_end(const struct handler *handler, d365_status_t got)
 {
     int ends_client = handler->act == SHUT_DOWN || handler->act == FREE_CLIENT;
     if (handler->kind == D365_EVENT_WRITE_IN_DOUBT) {
-        CHECK(got == D365_CONNECTION_LOST); /* it had ended before */
+        CHECK(got == D365_WRITE_IN_DOUBT); /* it had ended before */
     } else if (handler->kind == D365_EVENT_ENDPOINT_SWITCH_REQUIRED && handler->act == VETO_TWICE) {
         CHECK(got == D365_ENDPOINT_NOT_FOUND);
     } else if (ends_client && handler->kind == D365_EVENT_ENDPOINT_SWITCHED && is_safe()) {
@@ -227,7 +227,7 @@ static void expect_client(struct handler *handler, d365_status_t got)
     OK(call(handler->client, "GET", whoami, NULL, &response, NULL));
     CHECK(status_of(response) == 200);
     if (handler->act == UNSUBSCRIBE && handler->kind == D365_EVENT_WRITE_IN_DOUBT)
-        STATUS(D365_CONNECTION_LOST, provoke(handler, &response));
+        STATUS(D365_WRITE_IN_DOUBT, provoke(handler, &response));
     else if (handler->act == UNSUBSCRIBE)
         OK(d365_client_switch_endpoint(handler->client, NULL));
     OK(d365_client_shutdown(handler->client, 60000, NULL));

@@ -47,7 +47,7 @@ static int64_t write_in_doubt(d365_client_t *client, const char *body)
     int32_t n = -1;
     int64_t id = -1;
     fault(&contoso, "primary", "\"kind\":\"commit_then_close\",\"method\":\"POST\",\"times\":1");
-    STATUS(D365_CONNECTION_LOST, call(client, "POST", accounts, body, &response, &error));
+    STATUS(D365_WRITE_IN_DOUBT, call(client, "POST", accounts, body, &response, &error));
     MUST(error != NULL);
     OK(d365_error_effect(error, &n));
     CHECK(n == D365_EFFECT_UNKNOWN);
@@ -89,6 +89,9 @@ static void in_flight(void)
     OK(d365_request_set_operation(request, D365_OPERATION_IDEMPOTENT, NULL));
     OK(d365_client_submit(client, request, NULL, &pending, NULL));
     wait_until(&arrived, 1);
+    OK(d365_pending_ledger_id(pending, &number)); /* for who does not wait */
+    CHECK(number == 1);
+    STATUS(D365_NULL_POINTER, d365_pending_ledger_id(pending, NULL));
     before = list(client, D365_LEDGER_ALL, 1);
     expect_count(client, D365_LEDGER_SUSPECTS, 0);
     CHECK(written(before, 0, D365_LEDGER_ID) == 1);
@@ -119,7 +122,7 @@ static void in_flight(void)
 
     OK(d365_client_shutdown(client, 0, NULL));
     item = next(queue, D365_ITEM_COMPLETION);
-    STATUS(D365_CANCELLED, d365_item_result(item, &response, NULL));
+    STATUS(D365_WRITE_IN_DOUBT, d365_item_result(item, &response, NULL));
     OK(d365_item_free(item));
     after = list(client, D365_LEDGER_SUSPECTS, 1); /* a closed client still tells */
     CHECK(written(after, 0, D365_LEDGER_ID) == 1);

@@ -102,7 +102,12 @@ static void errors(void)
     error = NULL;
     response = NULL;
     fault(&contoso, "primary", "\"kind\":\"commit_then_close\",\"method\":\"POST\",\"times\":1");
-    STATUS(D365_CONNECTION_LOST, call(client, "POST", accounts, "{\"name\":\"in doubt\"}", &response, &error));
+    /* Not what a loop repeats that repeats what was lost. */
+    STATUS(D365_WRITE_IN_DOUBT, call(client, "POST", accounts, "{\"name\":\"in doubt\"}", &response, &error));
+    OK(d365_error_kind(error, &n));
+    CHECK(n == D365_FAULT_CONNECTION_LOST);
+    OK(d365_error_cause(error, &n));
+    CHECK(n == D365_CAUSE_CLOSED && strcmp(d365_cause_name(n), "closed") == 0);
     OK(d365_error_effect(error, &n));
     CHECK(n == D365_EFFECT_UNKNOWN);
     OK(d365_error_phase(error, &n));

@@ -176,6 +176,8 @@ static void broken(const struct org *org)
     };
     d365_client_t *client = open_client(org, NULL, "on");
     d365_response_t *response = NULL;
+    d365_status_t status;
+    int32_t effect = -1, kind = -1;
     size_t i;
     MUST(strlen(text) == 17);
     for (i = 0; i < sizeof table / sizeof *table; i++) {
@@ -185,12 +187,18 @@ static void broken(const struct org *org)
         reader.piece = table[i].piece;
         reader.last_answer = table[i].last_answer;
         printf("     a reader of %d bytes for the length %ld\n", 17, (long)table[i].length);
-        STATUS(D365_LOCAL, d365_client_send(client, request, &response, &error));
+        status = d365_client_send(client, request, &response, &error);
         if (error != NULL) {
+            /* A part of it may have left. */
+            OK(d365_error_effect(error, &effect));
+            STATUS(effect == D365_EFFECT_UNKNOWN ? D365_WRITE_IN_DOUBT : D365_LOCAL, status);
+            OK(d365_error_kind(error, &kind));
+            CHECK(kind == D365_FAULT_LOCAL);
             CHECK(says(error, table[i].said));
             CHECK(attempts_of(error) == 1);
             OK(d365_error_free(error));
         } else {
+            CHECK(status != D365_OK);
             OK(d365_response_free(response));
         }
         OK(d365_request_free(request));
@@ -414,7 +422,7 @@ static void submitted(const struct org *org)
     OK(d365_pending_free(pending));
     set(&cancelled.is_held, 0);
     item = next(queue, D365_ITEM_COMPLETION);
-    STATUS(D365_CANCELLED, d365_item_result(item, &response, NULL));
+    STATUS(D365_WRITE_IN_DOUBT, d365_item_result(item, &response, NULL));
     OK(d365_item_free(item));
     wait_until(&cancelled.destroyed, 1);
     CHECK(rows(org, "alternate", "cancelled", 0) == 0);
@@ -437,7 +445,7 @@ static void freed_meanwhile(const struct org *org)
     OK(d365_client_free(sending.client));
     set(&reader.is_held, 0);
     MUST(pthread_join(thread, NULL) == 0);
-    STATUS(D365_CANCELLED, sending.status);
+    STATUS(D365_WRITE_IN_DOUBT, sending.status);
     OK(d365_request_free(sending.request));
     CHECK(reader.destroyed == 1);
     CHECK(rows(org, "primary", "left", 0) == 0);
@@ -457,7 +465,7 @@ static void with_a_check(const struct org *org)
     d365_response_t *response = NULL;
     OK(d365_request_set_check(request, is_over, &reader, NULL));
     fault(org, "primary", "\"kind\":\"accept_never_answer\"");
-    STATUS(D365_CANCELLED, d365_client_send(client, request, &response, NULL));
+    STATUS(D365_WRITE_IN_DOUBT, d365_client_send(client, request, &response, NULL));
     control("/clear", "{}");
     OK(d365_request_free(request));
     OK(d365_client_free(client));

@@ -39,6 +39,8 @@ from ._exceptions import (
     TlsError,
     UnknownSettingError,
     WouldDeadlockError,
+    WriteInDoubtError,
+    error_of,
 )
 from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url, shown_url
 from ._ledger import LedgerEntry, SuspectedSince
@@ -93,10 +95,12 @@ __all__ = [
     "TlsError",
     "UnknownSettingError",
     "WouldDeadlockError",
+    "WriteInDoubtError",
     "WriteInDoubtEvent",
     "__version__",
     "alternate_url",
     "classify",
+    "error_of",
     "is_alternate_url",
     "primary_url",
     "shown_url",

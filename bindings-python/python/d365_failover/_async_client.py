@@ -22,7 +22,7 @@ from ._exceptions import FailoverError, completed, of_entry, of_failure, of_kind
 from ._log import report
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, is_read, milliseconds, verifying
 from ._stream import AsyncStreamedResponse
 from ._work import AsyncWork, Turns, is_working, unknown
 
@@ -199,7 +199,7 @@ class AsyncClient(BaseClient):
             except BaseException:
                 self._turns.forget(key)
                 raise
-            return await AsyncWork(source, self._hook).finish(call, self._turns, key)
+            return await AsyncWork(source, self._hook, is_read(request)).finish(call, self._turns, key)
         finally:
             lanes.release()
 
@@ -231,7 +231,10 @@ class AsyncClient(BaseClient):
         try:
             raising(stream.submit)(most, key)
             await asyncio.wait({future})
-            piece = future.result()
+            try:
+                piece = future.result()
+            except _GivenUp:
+                raise unknown("the client was closed during the call", True) from None
             assert isinstance(piece, bytes)
             return piece
         finally:
@@ -257,14 +260,14 @@ class AsyncClient(BaseClient):
                 # Not awaited itself: cancelling the task would cancel what the completion comes to.
                 await asyncio.wait({future})
             except asyncio.CancelledError as cancelled:
-                cancelled.__cause__ = await self._cancelled(pending, future)
+                cancelled.__cause__ = await self._cancelled(pending, future, request)
                 raise
-            return future.result()
+            return _result(future, request, pending)
         finally:
             self._futures.pop(key, None)
 
     @staticmethod
-    async def _cancelled(pending: Pending, future: asyncio.Future[Answer]) -> BaseException:
+    async def _cancelled(pending: Pending, future: asyncio.Future[Answer], request: RawRequest) -> BaseException:
         """Cancels the call, unless it is done. What is known of it."""
         try:
             if not future.done():
@@ -273,9 +276,12 @@ class AsyncClient(BaseClient):
         except FailoverError as error:
             return error
         except asyncio.CancelledError as again:
-            again.__cause__ = unknown("cancelled again before the call was")
+            again.__cause__ = unknown("cancelled again before the call was", is_read(request), pending.ledger_id())
             raise
-        return future.exception() or completed(future.result())
+        try:
+            return completed(_result(future, request, pending))
+        except BaseException as error:
+            return error
 
     async def get(
         self,
@@ -483,7 +489,7 @@ class AsyncClient(BaseClient):
         futures, self._futures = self._futures, {}
         for future in futures.values():
             if not future.done():
-                future.set_exception(unknown("the client was closed during the call"))
+                future.set_exception(_GivenUp())
 
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
@@ -542,6 +548,18 @@ class AsyncClient(BaseClient):
                 future.set_result(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
+
+
+class _GivenUp(Exception):
+    """Of a call whose completion can come no more."""
+
+
+def _result(future: asyncio.Future[Answer], request: RawRequest, pending: Pending) -> Answer:
+    try:
+        return future.result()
+    except _GivenUp:
+        error = unknown("the client was closed during the call", is_read(request), pending.ledger_id())
+    raise error from error.__cause__
 
 
 def _readable(reference: weakref.ref[AsyncClient]) -> None:

@@ -42,6 +42,8 @@ __all__ = [
     "TlsError",
     "UnknownSettingError",
     "WouldDeadlockError",
+    "WriteInDoubtError",
+    "error_of",
 ]
 
 P = ParamSpec("P")
@@ -90,6 +92,9 @@ class FailoverError(Exception):
     """The write in the client's ledger. `None`: it was a read, or nothing was sent."""
     tag: str | None
     """The `tag` that the request was given."""
+    cause: str | None
+    """What exactly made the call fail, finer than `kind`: `"no_such_name"`, `"refused"`, `"connect_timeout"`,
+    `"reset"`, … `None` where no call failed. (`__cause__` is Python's: the exception that this one comes from.)"""
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class FailoverError(Exception):
         response: Response | None = None,
         ledger_id: int | None = None,
         tag: str | None = None,
+        cause: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -117,6 +123,17 @@ class FailoverError(Exception):
         self.response = response
         self.ledger_id = ledger_id
         self.tag = tag
+        self.cause = cause
+
+
+class WriteInDoubtError(FailoverError):
+    """A write that may have been executed or not (`effect` is `"unknown"`), whatever its call failed with.
+
+    `__cause__` is the error that it would be if it were no write, with the same fields: a `ConnectionLostError`, a
+    `CallTimeoutError`, a `CallCancelledError`, an `HTTPStatusError`, … It is none of them itself, and neither an
+    `OSError` nor a `TimeoutError`: a loop that repeats what was lost or late does not catch it, and so does not do the
+    write twice. What is to be done: look whether it is there (`ledger_id`, `Client.ledger`).
+    """
 
 
 class InvalidArgumentError(FailoverError, ValueError):
@@ -271,7 +288,9 @@ def _message(kind: str) -> str:
 
 def of_failure(failure: NativeFailure) -> FailoverError:
     """The exception for what the native module raised; its cause is what the token provider has raised, if it has."""
-    kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag = failure.args
+    kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag, cause = (
+        failure.args
+    )
     error = _BY_NAME.get(kind, FailoverError)(
         message or _message(kind),
         kind=kind,
@@ -284,9 +303,41 @@ def of_failure(failure: NativeFailure) -> FailoverError:
         response=None if response is None else Response(response),
         ledger_id=ledger_id,
         tag=tag,
+        cause=cause,
     )
     error.__cause__ = ProviderFailure.of(getattr(failure, "provider_data", None))
-    return error
+    return in_doubt(error) if effect == "unknown" else error
+
+
+def in_doubt(error: FailoverError) -> WriteInDoubtError:
+    """The error of a write in doubt that comes from this one."""
+    doubt = WriteInDoubtError(str(error))
+    doubt.__dict__.update(error.__dict__)
+    doubt.__cause__ = error
+    return doubt
+
+
+def error_of(exception: BaseException) -> FailoverError | None:
+    """The `FailoverError` that an exception is or comes from, with all that is known of the call; else `None`.
+
+    For code that is left by another exception than the library's: a task that `asyncio.wait_for` or `asyncio.timeout`
+    has ended, a `KeyboardInterrupt`, an exception of the request's body.
+
+    >>> try:
+    ...     await asyncio.wait_for(client.post("/api/data/v9.2/accounts", json={"name": "a"}), 1)
+    ... except TimeoutError as late:
+    ...     error = d365_failover.error_of(late)
+    ...     if error is not None and error.effect == "unknown":
+    ...         remember(error.ledger_id)
+    """
+    seen: set[int] = set()
+    following: BaseException | None = exception
+    while following is not None and id(following) not in seen:
+        if isinstance(following, FailoverError):
+            return following
+        seen.add(id(following))
+        following = following.__cause__ or following.__context__
+    return None
 
 
 def of_entry(error: FailoverError) -> FailoverError:
@@ -311,7 +362,7 @@ def raising(function: Callable[P, T]) -> Callable[P, T]:
 def completed(raw: Answer) -> FailoverError:
     """The cause of a cancellation that came when the response was there."""
     response = Response(raw)
-    return CallCancelledError(
+    error = CallCancelledError(
         "the call was done when it was interrupted",
         kind="cancelled",
         effect=response.effect,
@@ -321,6 +372,7 @@ def completed(raw: Answer) -> FailoverError:
         response=response,
         ledger_id=response.ledger_id,
     )
+    return in_doubt(error) if response.effect == "unknown" else error
 
 
 def told(error: BaseException) -> str:

@@ -25,6 +25,9 @@ class Fault:
     message: str
     starts_failover: bool
     """Whether the .NET SDK would switch for it (preset `dotnet`)."""
+    cause: str | None
+    """What exactly it is, finer than the kind: `"unavailable"`, `"bad_gateway"`, `"html_page"`, …; the names are those
+    of the C constants `D365_CAUSE_…`."""
 
 
 @raising
@@ -59,5 +62,6 @@ def classify(
     raw = _native.classify(status, header_pairs(headers), body)
     if raw is None:
         return None
-    kind, code, retry_after_ms, message, starts_failover = raw
-    return Fault(kind, code, None if retry_after_ms is None else retry_after_ms / 1000, message, starts_failover)
+    kind, code, retry_after_ms, message, starts_failover, cause = raw
+    retry_after = None if retry_after_ms is None else retry_after_ms / 1000
+    return Fault(kind, code, retry_after, message, starts_failover, cause)

@@ -94,13 +94,15 @@ class Attempt:
     message: str
     http_version: str | None
     """`"HTTP/1.1"` or `"HTTP/2"`. `None`: it came to no connection."""
+    cause: str | None
+    """What exactly made it fail: `"no_such_name"`, `"refused"`, `"connect_timeout"`, `"reset"`, … (`Fault.cause`)"""
 
     @classmethod
     def _of(cls, raw: RawAttempt) -> Attempt:
-        role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version = raw
+        role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, version, cause = raw
         started = datetime.datetime.fromtimestamp(started_ms / 1000, datetime.timezone.utc)
         took = took_us / 1_000_000
-        return cls(role, epoch, phase, fault, http_status, code, started, took, url, message, http_version)
+        return cls(role, epoch, phase, fault, http_status, code, started, took, url, message, version, cause)
 
     def __repr__(self) -> str:
         return shown(self, "url")
@@ -196,23 +198,28 @@ class Response:
     def raise_for_status(self) -> Response:
         """Raises `HTTPStatusError` for a status of 400 or more; else returns the response.
 
+        Where the write is in doubt (a 500 to a POST), `WriteInDoubtError`, with the `HTTPStatusError` as its
+        `__cause__`.
+
         Of a streamed response that is not read, the error tells what its first bytes say, which were read to classify
         it.
         """
         if not self.is_error:
             return self
-        from ._exceptions import HTTPStatusError
+        from ._exceptions import HTTPStatusError, in_doubt
         from ._functions import classify
 
         content = self._known_content()
         fault = classify(self.status_code, self.headers, content or b"")
-        kind, code, message = (fault.kind, fault.code, fault.message) if fault else ("service", None, "")
+        kind, code, message, cause = (
+            (fault.kind, fault.code, fault.message, fault.cause) if fault else ("service", None, "", None)
+        )
         if self.attempts and self.attempts[-1].fault is not None:
             # Told by whoever knows the token that was sent, should the answer say it.
             last = self.attempts[-1]
-            kind, code, message = last.fault or kind, last.code, last.message
+            kind, code, message, cause = last.fault or kind, last.code, last.message, last.cause
         said = f": {message}" if message else ""
-        raise HTTPStatusError(
+        error = HTTPStatusError(
             f"HTTP status {self.status_code} from {_native.url_shown(self.url)}{said}",
             kind=kind,
             effect=self.effect,
@@ -223,4 +230,6 @@ class Response:
             retry_after=fault.retry_after if fault else None,
             response=self,
             ledger_id=self.ledger_id,
+            cause=cause,
         )
+        raise in_doubt(error) if self.effect == "unknown" else error

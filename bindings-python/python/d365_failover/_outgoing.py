@@ -28,7 +28,8 @@ def _lent(function: Callable[P, T]) -> Callable[P, T]:
         except NativeFailure as failure:
             if failure.args[0] == "invalid_handle":
                 raise of_kind("late", "an outgoing attempt can be used only while its prepare hook runs") from None
-            raise of_failure(failure) from None
+            error = of_failure(failure)
+            raise error from error.__cause__
 
     return call
 

@@ -80,6 +80,14 @@ def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int
     return int(told[0])
 
 
+def is_read(request: RawRequest) -> bool:
+    """Whether a call changes nothing, as far as can be told without its headers."""
+    operation = request[5]
+    return operation == _OPERATIONS["read"] or (
+        operation == _OPERATIONS["auto"] and request[0].upper() in ("GET", "HEAD")
+    )
+
+
 def _class(operation: str | None) -> int:
     if operation is None:
         return 0

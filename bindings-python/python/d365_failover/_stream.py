@@ -97,7 +97,8 @@ class StreamedResponse(_Streamed):
         try:
             return self._going_on().read(_PIECE, check)
         except NativeFailure as failure:
-            raise self._failed(of_failure(failure)) from None
+            error = self._failed(of_failure(failure))
+            raise error from error.__cause__
 
     def iter_lines(self) -> Iterator[str]:
         """The body as text by `charset`, line by line, without the line ends."""
@@ -149,7 +150,8 @@ class AsyncStreamedResponse(_Streamed):
             self._close()
             raise
         except FailoverError as error:
-            raise self._failed(error) from None
+            failed = self._failed(error)
+            raise failed from failed.__cause__
 
     async def aiter_lines(self) -> AsyncIterator[str]:
         """As `StreamedResponse.iter_lines`."""

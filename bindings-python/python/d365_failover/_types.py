@@ -22,9 +22,9 @@ STREAMING, GUARDED_CREATE, UPSERT = 1, 2, 4
 """Flags of a request. The first: its response's body is read by and by."""
 
 RawAttempt: TypeAlias = tuple[
-    "str | None", int, str, "str | None", "int | None", "int | None", int, int, str, str, "str | None"
+    "str | None", int, str, "str | None", "int | None", "int | None", int, int, str, str, "str | None", "str | None"
 ]
-"""role, epoch, phase, fault, HTTP status, code, started in ms, took in µs, url, message, HTTP version"""
+"""role, epoch, phase, fault, HTTP status, code, started in ms, took in µs, url, message, HTTP version, cause"""
 
 RawLedgerEntry: TypeAlias = tuple[
     int,

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ._dispatch import running_loop
-from ._exceptions import CallCancelledError, FailoverError, completed, of_failure, of_kind, told
+from ._exceptions import CallCancelledError, FailoverError, completed, in_doubt, of_failure, of_kind, told
 from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
 
@@ -93,10 +93,14 @@ class AsyncWork:
     """The same for an event loop."""
 
     def __init__(
-        self, source: AsyncSource | None, prepare: Callable[[Outgoing], Awaitable[None] | None] | None
+        self,
+        source: AsyncSource | None,
+        prepare: Callable[[Outgoing], Awaitable[None] | None] | None,
+        reads: bool,
     ) -> None:
         self._source = source
         self._prepare = prepare
+        self._reads = reads
 
     async def finish(self, call: Call, turns: Turns, key: int) -> Answer:
         """As `Work.finish`. Cancelling the task cancels the call; again, it is not waited for."""
@@ -119,9 +123,10 @@ class AsyncWork:
                         is_over = True
                         continue
                     if interruption:
-                        raise unknown("the client was closed during the call") from None
+                        error = unknown("the client was closed during the call", self._reads)
+                        raise error from error.__cause__
                     if raised is not None:
-                        cancelled.__cause__ = unknown("cancelled again before the call was")
+                        cancelled.__cause__ = unknown("cancelled again before the call was", self._reads)
                         raise
                     call.cancel()
                     raised = cancelled
@@ -278,11 +283,14 @@ class _Turn:
         return self._interruptions
 
 
-def unknown(message: str) -> FailoverError:
+def unknown(message: str, reads: bool, ledger_id: int | None = None) -> FailoverError:
     """A cancelled call of which nothing will be known."""
     error = of_kind("cancelled", message)
+    if reads:
+        return error
     error.effect = "unknown"
-    return error
+    error.ledger_id = ledger_id
+    return in_doubt(error)
 
 
 def _rung(reference: weakref.ref[Turns]) -> None:
@@ -326,7 +334,7 @@ def _known(outcome: Answer | NativeFailure, is_cancelled: bool) -> FailoverError
     if not is_cancelled or error.kind != "local":
         return error
     # The library only knows that the application's code has failed.
-    return CallCancelledError(
+    interrupted = CallCancelledError(
         "the call was interrupted in its body or its prepare hook",
         kind="cancelled",
         effect=error.effect,
@@ -334,4 +342,6 @@ def _known(outcome: Answer | NativeFailure, is_cancelled: bool) -> FailoverError
         attempts=error.attempts,
         ledger_id=error.ledger_id,
         tag=error.tag,
+        cause="cancelled",
     )
+    return in_doubt(interrupted) if error.effect == "unknown" else interrupted

@@ -186,6 +186,9 @@ impl<'a> Call<'a> {
     /// Runs the call to its end, unless it is cancelled or the client is closed.
     pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
+        if let Some(id) = self.ledger_id {
+            cancel.write.get_or_init(|| id);
+        }
         let stop = race(cancel.cancelled(), client.flights.cancelled());
         // The wish to stop is looked at first: a call that was cancelled before it began is not
         // sent.

@@ -126,6 +126,13 @@ impl Pending {
     pub fn cancel(&self) {
         self.0.cancel();
     }
+
+    /// The number of its write in the client's ledger, from before it is sent. `None` of a read,
+    /// and until it is on record.
+    #[must_use]
+    pub fn ledger_id(&self) -> Option<u64> {
+        self.0.write.get().copied()
+    }
 }
 
 impl Client {

@@ -1,5 +1,6 @@
 //! A wish to end something, that can be waited for.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
@@ -8,6 +9,8 @@ use tokio::sync::Notify;
 pub(crate) struct Cancel {
     is_cancelled: AtomicBool,
     changed: Notify,
+    /// The write that it would end, once that is on record.
+    pub(crate) write: OnceLock<u64>,
 }
 
 impl Cancel {

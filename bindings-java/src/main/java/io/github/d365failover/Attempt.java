@@ -20,6 +20,7 @@ public final class Attempt {
     private final long httpVersion;
     private final String url;
     private final String message;
+    private final Optional<String> cause;
 
     Attempt(
             Role role,
@@ -32,7 +33,8 @@ public final class Attempt {
             Duration took,
             long httpVersion,
             String url,
-            String message) {
+            String message,
+            Optional<String> cause) {
         this.role = role;
         this.epoch = epoch;
         this.phase = phase;
@@ -44,6 +46,7 @@ public final class Attempt {
         this.httpVersion = httpVersion;
         this.url = url;
         this.message = message;
+        this.cause = cause;
     }
 
     /**
@@ -80,6 +83,15 @@ public final class Attempt {
      */
     public Optional<FaultKind> fault() {
         return Optional.ofNullable(fault);
+    }
+
+    /**
+     * What exactly made it fail, finer than the kind, as {@link FailoverException#cause()}.
+     *
+     * @return the name, such as {@code refused}; empty if it did not fail
+     */
+    public Optional<String> cause() {
+        return cause;
     }
 
     /**

@@ -1,14 +1,25 @@
 package io.github.d365failover;
 
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
 /** A call's future. It always completes, on the client's executor if there is one. */
-class ClientFuture<T> extends CompletableFuture<T> {
+class ClientFuture<T> extends FailoverFuture<T> {
     private final ResponseKind<T> kind;
+    private final Effect untold;
 
-    ClientFuture(ResponseKind<T> kind) {
+    /**
+     * @param unsent what is known of the call before it is sent
+     */
+    ClientFuture(ResponseKind<T> kind, Effect unsent) {
         this.kind = kind;
+        this.untold = unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
+    }
+
+    /** What is known of a call of which nothing is heard. */
+    final Effect untold() {
+        return untold;
     }
 
     final ResponseKind<T> kind() {
@@ -17,17 +28,37 @@ class ClientFuture<T> extends CompletableFuture<T> {
 
     /** Completes it; if that was done from outside, nobody will close the response but this. */
     final void give(T response) {
+        Effect effect = kind.effect(response);
+        OptionalLong id = kind.ledgerId(response);
+        recorded(id);
         if (!complete(response)) {
             kind.discard(response);
         }
+        ended(effect, id);
     }
 
     final void fail(Failure failure) {
         try {
-            completeExceptionally(failure.checked());
+            fail(failure.checked());
         } catch (FailoverUsageException e) {
-            completeExceptionally(e);
+            fail(e);
         }
+    }
+
+    /** Without the library's word on it, the effect is that of what was not known. */
+    final void fail(Throwable e) {
+        FailoverException told = e instanceof FailoverException ? (FailoverException) e : null;
+        OptionalLong id = told == null ? OptionalLong.empty() : told.ledgerId();
+        recorded(id);
+        completeExceptionally(e);
+        ended(told == null ? untold : told.effect(), id);
+    }
+
+    /** One that has failed before it was begun. */
+    static <T> ClientFuture<T> failed(ResponseKind<T> kind, FailoverException e) {
+        ClientFuture<T> future = new ClientFuture<>(kind, e.effect());
+        future.fail(e);
+        return future;
     }
 
     /**
@@ -48,7 +79,7 @@ class ClientFuture<T> extends CompletableFuture<T> {
         try {
             completion.run();
         } catch (Throwable e) {
-            completeExceptionally(e);
+            fail(e);
         }
     }
 }

@@ -150,6 +150,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return the service's answer, which may be an error status that is not a reason to switch
      * @throws FailoverException there is no usable answer, or the client is closed
      * @throws FailoverTimeoutException there is none in time
+     * @throws WriteInDoubtException it may have been executed, or not, whatever it failed with
      * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
     public FailoverResponse send(FailoverRequest request) throws IOException {
@@ -168,6 +169,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return the service's answer, to be closed
      * @throws FailoverException there is no usable answer, or the client is closed
      * @throws FailoverTimeoutException there is none in time
+     * @throws WriteInDoubtException it may have been executed, or not, whatever it failed with
      * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
     public FailoverStreamingResponse sendStreaming(FailoverRequest request) throws IOException {
@@ -194,7 +196,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return the answer to come
      * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
-    public CompletableFuture<FailoverResponse> sendAsync(FailoverRequest request) {
+    public FailoverFuture<FailoverResponse> sendAsync(FailoverRequest request) {
         return sender.sendAsync(Objects.requireNonNull(request, "request"), ResponseKind.COLLECTED);
     }
 
@@ -207,7 +209,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return the answer to come, to be closed
      * @throws FailoverUsageException the request's method, URL or a header is not allowed, or its stream was sent before
      */
-    public CompletableFuture<FailoverStreamingResponse> sendStreamingAsync(FailoverRequest request) {
+    public FailoverFuture<FailoverStreamingResponse> sendStreamingAsync(FailoverRequest request) {
         return sender.sendAsync(Objects.requireNonNull(request, "request"), ResponseKind.STREAMING);
     }
 

@@ -16,6 +16,9 @@ import java.util.OptionalLong;
  *
  * <p>What a request's body, an {@link AttemptPreparer} or the {@link TokenProvider} has thrown is the cause of the
  * exception of its call.
+ *
+ * <p>Of a write that may have been executed it is always a {@link WriteInDoubtException}, whose cause is the exception
+ * that has the other cause.
  */
 public class FailoverException extends IOException {
     private static final long serialVersionUID = 1L;
@@ -46,6 +49,17 @@ public class FailoverException extends IOException {
      */
     public ErrorKind kind() {
         return kind;
+    }
+
+    /**
+     * What exactly made the call fail, finer than {@link #kind()}: {@code no_such_name}, {@code refused}, {@code
+     * connect_timeout}, {@code reset}, … The names are those of the C constants {@code D365_CAUSE_…}, in lower case.
+     * ({@link #getCause()} is Java's: the exception that this one comes from.)
+     *
+     * @return the name; empty where no call failed, and after deserialization
+     */
+    public Optional<String> cause() {
+        return details == null ? Optional.empty() : details.cause;
     }
 
     /**

@@ -20,6 +20,7 @@ final class Failure {
         Optional<Duration> retryAfter = Optional.empty();
         OptionalLong providerData = OptionalLong.empty();
         Optional<FailoverResponse> response = Optional.empty();
+        Optional<String> cause = Optional.empty();
 
         Details(Effect effect) {
             this.effect = effect;
@@ -94,7 +95,9 @@ final class Failure {
         if (kind.isUsage()) {
             throw unchecked();
         }
-        return kind == ErrorKind.TIMEOUT ? new FailoverTimeoutException(this) : new FailoverException(this);
+        FailoverException fault =
+                kind == ErrorKind.TIMEOUT ? new FailoverTimeoutException(this) : new FailoverException(this);
+        return details.effect == Effect.UNKNOWN ? new WriteInDoubtException(this, fault) : fault;
     }
 
     /** For methods that do none. */

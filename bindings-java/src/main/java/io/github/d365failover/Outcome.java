@@ -58,11 +58,17 @@ final class Outcome {
         details.attempts = attempts(in);
         details.response = in.present() ? Optional.of(response(in)) : Optional.empty();
         details.providerData = in.present() ? OptionalLong.of(in.int64()) : OptionalLong.empty();
+        details.cause = cause(in);
         return new Failure(kind, message.isEmpty() ? name : message, details);
     }
 
     static Optional<Duration> retryAfter(PacketReader in) {
         return in.present() ? Optional.of(Duration.ofMillis(in.int64())) : Optional.empty();
+    }
+
+    /** A fault's cause by its name; an empty text is none. */
+    static Optional<String> cause(PacketReader in) {
+        return Optional.of(in.text()).filter(name -> !name.isEmpty());
     }
 
     static OptionalLong ledgerId(PacketReader in) {
@@ -97,7 +103,8 @@ final class Outcome {
                     took,
                     httpVersion,
                     in.text(),
-                    in.text());
+                    in.text(),
+                    cause(in));
         }
         return Collections.unmodifiableList(Arrays.asList(attempts));
     }

@@ -3,6 +3,7 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
+import java.util.OptionalLong;
 import java.util.concurrent.Executor;
 
 /** A call that was submitted. Completing it from outside, by {@code cancel} or a timeout, cancels the call. */
@@ -14,8 +15,8 @@ final class PendingCall<T> extends ClientFuture<T> {
     private long handle;
     private boolean ended;
 
-    PendingCall(FailoverClient client, Providing providing, ResponseKind<T> kind) {
-        super(kind);
+    PendingCall(FailoverClient client, Providing providing, ResponseKind<T> kind, Effect unsent) {
+        super(kind, unsent);
         this.client = client;
         this.providing = providing;
     }
@@ -55,13 +56,23 @@ final class PendingCall<T> extends ClientFuture<T> {
     /** The library is done with the call, and its answer could not be had. */
     void failed(Throwable reason, Executor executor) {
         release();
-        later(executor, () -> completeExceptionally(reason));
+        later(executor, () -> fail(reason));
     }
 
     /** There will be no completion. */
-    void lost(Failure failure, Executor executor) {
+    void lost(Executor executor) {
+        Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", untold());
+        failure.details().ledgerId = ledgerId();
         release();
         later(executor, () -> fail(failure));
+    }
+
+    @Override
+    public synchronized OptionalLong ledgerId() {
+        if (handle != 0) {
+            recorded(Outcome.ledgerId(new PacketReader(Native.pendingLedgerId(handle))));
+        }
+        return super.ledgerId();
     }
 
     private synchronized FailoverClient release() {
@@ -69,6 +80,7 @@ final class PendingCall<T> extends ClientFuture<T> {
         ended = true;
         client = null;
         if (handle != 0) {
+            ledgerId();
             Native.pendingFree(handle);
             handle = 0;
         }

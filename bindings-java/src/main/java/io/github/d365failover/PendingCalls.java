@@ -9,9 +9,6 @@ import java.util.concurrent.TimeUnit;
 
 /** The submitted calls of a client, by the number that comes back with their completion. */
 final class PendingCalls {
-    private static final Failure LOST =
-            new Failure(ErrorKind.CLOSED, "the client was closed", Effect.UNKNOWN);
-
     private final Executor executor;
     private final Map<Long, PendingCall<?>> calls = new HashMap<>();
     private long last;
@@ -83,7 +80,7 @@ final class PendingCalls {
             notifyAll();
         }
         for (PendingCall<?> call : left) {
-            call.lost(LOST, executor);
+            call.lost(executor);
         }
     }
 }

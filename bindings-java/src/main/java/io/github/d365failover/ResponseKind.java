@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.PacketReader;
+import java.util.OptionalLong;
 
 /** How the body of an answer is had. */
 abstract class ResponseKind<T> {
@@ -14,6 +15,16 @@ abstract class ResponseKind<T> {
         @Override
         FailoverResponse make(PacketReader in, Answer answer, FailoverClient client) {
             return Outcome.response(in);
+        }
+
+        @Override
+        Effect effect(FailoverResponse response) {
+            return response.effect();
+        }
+
+        @Override
+        OptionalLong ledgerId(FailoverResponse response) {
+            return response.ledgerId();
         }
 
         @Override
@@ -35,6 +46,16 @@ abstract class ResponseKind<T> {
         }
 
         @Override
+        Effect effect(FailoverStreamingResponse response) {
+            return response.effect();
+        }
+
+        @Override
+        OptionalLong ledgerId(FailoverStreamingResponse response) {
+            return response.ledgerId();
+        }
+
+        @Override
         void discard(FailoverStreamingResponse response) {
             response.close();
         }
@@ -53,6 +74,16 @@ abstract class ResponseKind<T> {
         }
 
         @Override
+        Effect effect(Verified response) {
+            return Effect.NONE;
+        }
+
+        @Override
+        OptionalLong ledgerId(Verified response) {
+            return OptionalLong.empty();
+        }
+
+        @Override
         void discard(Verified verified) {
             // Nothing but memory.
         }
@@ -63,6 +94,10 @@ abstract class ResponseKind<T> {
     abstract boolean isStreaming();
 
     abstract T make(PacketReader in, Answer answer, FailoverClient client);
+
+    abstract Effect effect(T response);
+
+    abstract OptionalLong ledgerId(T response);
 
     /** Nobody wants it any more. */
     abstract void discard(T response);

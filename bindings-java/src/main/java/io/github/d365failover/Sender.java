@@ -4,7 +4,6 @@ import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.io.IOException;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 
@@ -53,10 +52,10 @@ final class Sender {
         return sendTaken(request, kind, WHOLE);
     }
 
-    <T> CompletableFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
+    <T> FailoverFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
         if (providing.isHere()) {
             Failure failure = Failure.inProvider(request.effectUnsent());
-            return CompletableFuture.failedFuture(failure.checked());
+            return ClientFuture.failed(kind, failure.checked());
         }
         return preparer == null && request.streamed() == null ? submit(request, kind) : sendOnThread(request, kind);
     }
@@ -119,8 +118,8 @@ final class Sender {
         }
     }
 
-    private <T> CompletableFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
-        PendingCall<T> call = new PendingCall<>(client, providing, kind);
+    private <T> FailoverFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
+        PendingCall<T> call = new PendingCall<>(client, providing, kind, request.effectUnsent());
         pump.start();
         long id = submitted.add(call);
         try {
@@ -137,17 +136,18 @@ final class Sender {
             return call;
         } catch (FailoverException e) {
             submitted.remove(id);
-            return CompletableFuture.failedFuture(e);
+            return ClientFuture.failed(kind, e);
         } catch (RuntimeException | Error e) {
             submitted.remove(id);
             throw e;
         }
     }
 
-    private <T> CompletableFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
+    private <T> FailoverFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
         take(request);
         long timeout = request.timeoutMillis(deadlineMillis);
-        ThreadCall<T> call = new ThreadCall<>(kind, timeout, left -> sendTaken(request, kind, left));
+        ThreadCall<T> call =
+                new ThreadCall<>(kind, request.effectUnsent(), timeout, left -> sendTaken(request, kind, left));
         try {
             threads.start(call, executor);
             call.await(new Failure(
@@ -159,7 +159,8 @@ final class Sender {
             // Never null here: the call would not need a thread.
             asked(request).close();
             if (e instanceof RejectedExecutionException) {
-                return CompletableFuture.failedFuture(new FailoverException(Failure.closed(request.effectUnsent())));
+                return ClientFuture.failed(
+                        kind, Failure.closed(request.effectUnsent()).checked());
             }
             throw e;
         }

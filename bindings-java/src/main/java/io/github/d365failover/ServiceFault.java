@@ -16,6 +16,7 @@ public final class ServiceFault {
     private final OptionalInt code;
     private final Optional<Duration> retryAfter;
     private final String message;
+    private final Optional<String> cause;
     /** By the order of {@link Preset}. */
     private final boolean[] startsFailover = new boolean[Preset.values().length];
 
@@ -24,6 +25,7 @@ public final class ServiceFault {
         this.code = in.present() ? OptionalInt.of(in.int32()) : OptionalInt.empty();
         this.retryAfter = Outcome.retryAfter(in);
         this.message = in.text();
+        this.cause = Outcome.cause(in);
         for (int i = 0; i < startsFailover.length; i++) {
             startsFailover[i] = in.flag();
         }
@@ -57,6 +59,15 @@ public final class ServiceFault {
      */
     public FaultKind kind() {
         return kind;
+    }
+
+    /**
+     * What exactly it is, finer than the kind, as {@link FailoverException#cause()}.
+     *
+     * @return the name, such as {@code bad_gateway}; empty if it has none
+     */
+    public Optional<String> cause() {
+        return cause;
     }
 
     /**

@@ -21,8 +21,8 @@ final class ThreadCall<T> extends ClientFuture<T> {
     /** Ends the call when its time is over before it has a thread; null where it has one at once. */
     private CompletableFuture<Void> clock;
 
-    ThreadCall(ResponseKind<T> kind, long timeoutMillis, Work<T> work) {
-        super(kind);
+    ThreadCall(ResponseKind<T> kind, Effect unsent, long timeoutMillis, Work<T> work) {
+        super(kind, unsent);
         this.timeoutMillis = timeoutMillis;
         this.work = work;
         whenComplete((response, failure) -> interrupt());
@@ -86,7 +86,7 @@ final class ThreadCall<T> extends ClientFuture<T> {
             T response = work.send(Math.max(timeoutMillis - waited, 1));
             completion = () -> give(response);
         } catch (Throwable e) {
-            completion = () -> completeExceptionally(e);
+            completion = () -> fail(e);
         }
         leave();
         return completion;

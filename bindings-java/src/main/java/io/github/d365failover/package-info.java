@@ -39,7 +39,8 @@
  * <ul>
  *   <li>{@link io.github.d365failover.FailoverException}, an {@link java.io.IOException}: a call that ended without a
  *       usable response, or a client that is closed. {@link io.github.d365failover.FailoverTimeoutException} is the one
- *       for {@code timeout}.
+ *       for {@code timeout}; {@link io.github.d365failover.WriteInDoubtException} the one for a write that may have been
+ *       executed, whatever it failed with: no loop that repeats what was lost or late catches it.
  *   <li>{@link io.github.d365failover.FailoverUsageException}, an {@link java.lang.IllegalArgumentException}: an
  *       argument that never works.
  *   <li>{@link io.github.d365failover.FailoverStateException}, an {@link java.lang.IllegalStateException}: a client

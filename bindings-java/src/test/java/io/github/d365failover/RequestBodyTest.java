@@ -206,14 +206,14 @@ class RequestBodyTest {
                 FailoverException e =
                         assertThrows(FailoverException.class, () -> client.send(create().body(body).build()));
                 assertEquals(ErrorKind.LOCAL, e.kind(), e.getMessage());
-                assertSame(thrown, e.getCause());
+                assertSame(thrown, e.getCause().getCause());
                 assertFalse(e.switched());
                 assertEquals(1, body.closed());
                 FailoverRequest request = create().body(() -> Throwing.sneakilyGiven(thrown)).build();
                 Throwable later = assertThrows(
                                 ExecutionException.class, () -> client.sendAsync(request).get(20, TimeUnit.SECONDS))
                         .getCause();
-                assertSame(thrown, later.getCause());
+                assertSame(thrown, later.getCause().getCause());
                 // The client has come to no harm.
                 assertEquals(204, client.send(create().body(row("unharmed")).build()).status());
             }
@@ -236,7 +236,7 @@ class RequestBodyTest {
                                 return body.open();
                             })
                             .build()));
-            assertSame(gone, e.getCause());
+            assertSame(gone, e.getCause().getCause());
             assertTrue(body.allClosed());
             assertFalse(twin.hasRow("alternate", "gone the second time"));
         }
@@ -248,7 +248,7 @@ class RequestBodyTest {
             FailoverException e = assertThrows(
                     FailoverException.class, () -> client.send(create().body(() -> null).build()));
             assertEquals(ErrorKind.LOCAL, e.kind());
-            assertInstanceOf(NullPointerException.class, e.getCause());
+            assertInstanceOf(NullPointerException.class, e.getCause().getCause());
         }
     }
 
@@ -369,7 +369,7 @@ class RequestBodyTest {
             caller.join(20_000);
             FailoverException e = assertInstanceOf(FailoverException.class, thrown.get());
             assertEquals(ErrorKind.CANCELLED, e.kind());
-            assertInstanceOf(InterruptedException.class, e.getCause());
+            assertInstanceOf(InterruptedException.class, e.getCause().getCause());
             assertEquals(0, body.closed.getCount());
         }
     }

@@ -1,6 +1,7 @@
 package io.github.d365failover;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -137,6 +138,38 @@ class SendAsyncTest {
     }
 
     @Test
+    void whatBecameOfACancelledWriteIsToldByItsFuture() throws Exception {
+        twin.fault("primary", "accept_never_answer", API);
+        try (FailoverClient client = twin.client().build()) {
+            FailoverFuture<FailoverResponse> cancelled = client.sendAsync(create("cancelled"));
+            FailoverFuture<FailoverResponse> late = client.sendAsync(create("late"));
+            twin.await("primary", "in_flight_at_least=2");
+            assertTrue(cancelled.ledgerId().isPresent());
+            assertFalse(cancelled.end().isDone());
+            assertTrue(cancelled.cancel(true));
+            late.orTimeout(1, TimeUnit.MILLISECONDS);
+            for (FailoverFuture<FailoverResponse> call : List.of(cancelled, late)) {
+                assertEquals(Effect.UNKNOWN, call.end().get(20, TimeUnit.SECONDS));
+                long id = call.ledgerId().orElseThrow();
+                assertTrue(client.ledger().stream().anyMatch(entry -> entry.id() == id && entry.isSuspect()));
+            }
+            FailoverFuture<FailoverResponse> read = client.sendAsync(WHO_AM_I);
+            read.cancel(true);
+            assertEquals(Effect.NONE, read.end().get(20, TimeUnit.SECONDS));
+            assertTrue(read.ledgerId().isEmpty());
+        }
+        twin.clear();
+        try (FailoverClient client = twin.client().build()) {
+            FailoverFuture<FailoverResponse> done = client.sendAsync(create("done"));
+            assertEquals(Effect.EXECUTED, done.end().get(20, TimeUnit.SECONDS));
+            assertEquals(done.get().ledgerId(), done.ledgerId());
+        }
+        FailoverClient closed = twin.client().build();
+        closed.close();
+        assertEquals(Effect.NOT_EXECUTED, closed.sendAsync(create("no")).end().get(20, TimeUnit.SECONDS));
+    }
+
+    @Test
     void aTimeoutOfTheFutureCancelsTheCall() throws Exception {
         twin.fault("primary", "accept_never_answer", API);
         try (FailoverClient client = twin.client().build()) {
@@ -161,7 +194,7 @@ class SendAsyncTest {
         for (CompletableFuture<FailoverResponse> call : calls) {
             Throwable cause =
                     assertThrows(ExecutionException.class, () -> call.get(20, TimeUnit.SECONDS)).getCause();
-            FailoverException e = assertInstanceOf(FailoverException.class, cause);
+            FailoverException e = assertInstanceOf(WriteInDoubtException.class, cause);
             assertTrue(e.kind() == ErrorKind.CANCELLED || e.kind() == ErrorKind.CLOSED, e.kind().label());
             assertEquals(Effect.UNKNOWN, e.effect());
         }

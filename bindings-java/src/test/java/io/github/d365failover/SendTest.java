@@ -137,14 +137,21 @@ class SendTest {
                 .autoSwitch(AutoSwitch.OFF)
                 .attemptTimeout(Duration.ofMillis(300))
                 .build()) {
-            FailoverTimeoutException e =
-                    assertThrows(FailoverTimeoutException.class, () -> client.send(create("{\"name\":\"doubt\"}")));
-            assertEquals(ErrorKind.TIMEOUT, e.kind());
-            assertEquals(Effect.UNKNOWN, e.effect());
-            assertFalse(e.switched());
-            assertEquals(1, e.attempts().size());
-            assertEquals(Phase.SENT, e.attempts().get(0).phase());
-            assertInstanceOf(HttpTimeoutException.class, e.getCause());
+            WriteInDoubtException doubt =
+                    assertThrows(WriteInDoubtException.class, () -> client.send(create("{\"name\":\"doubt\"}")));
+            // What it would be if it were no write.
+            FailoverTimeoutException fault = assertInstanceOf(FailoverTimeoutException.class, doubt.getCause());
+            assertInstanceOf(HttpTimeoutException.class, fault.getCause());
+            for (FailoverException e : List.of(doubt, fault)) {
+                assertEquals(ErrorKind.TIMEOUT, e.kind());
+                assertEquals(Optional.of("attempt_timeout"), e.cause());
+                assertEquals(Effect.UNKNOWN, e.effect());
+                assertTrue(e.ledgerId().isPresent());
+                assertFalse(e.switched());
+                assertEquals(1, e.attempts().size());
+                assertEquals(Phase.SENT, e.attempts().get(0).phase());
+                assertEquals(Optional.of("attempt_timeout"), e.attempts().get(0).cause());
+            }
         }
     }
 

@@ -44,6 +44,8 @@ public final class Native {
 
     public static native byte[] pendingCancel(long pending);
 
+    public static native byte[] pendingLedgerId(long pending);
+
     public static native void pendingFree(long pending);
 
     public static native byte[] subscribe(long client, long mask);

@@ -6,6 +6,7 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import io.github.d365failover.Attempt;
+import io.github.d365failover.Effect;
 import io.github.d365failover.ErrorKind;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverException;
@@ -15,6 +16,7 @@ import io.github.d365failover.FailoverStreamingResponse;
 import io.github.d365failover.FailoverUsageException;
 import io.github.d365failover.FaultKind;
 import io.github.d365failover.LedgerEntry;
+import io.github.d365failover.WriteInDoubtException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.util.List;
@@ -66,6 +68,9 @@ final class Answers {
         error.addProperty("message", String.valueOf(failure.getMessage()));
         if (failure instanceof FailoverException) {
             FailoverException e = (FailoverException) failure;
+            if ((e.effect() == Effect.UNKNOWN) != (e instanceof WriteInDoubtException)) {
+                throw new IllegalStateException("in doubt, and not of that class, or the other way about", e);
+            }
             error.addProperty("effect", lower(e.effect()));
             error.addProperty("switched", e.switched());
             error.add("ledger_id", number(e.ledgerId()));
