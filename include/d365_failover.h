@@ -733,7 +733,7 @@
 #define D365_ITEM_METHOD 5
 
 /**
- * Text field of the same: where the call went, without what a log should not show.
+ * Text field of the same: where the call went, as d365_url_shown() shows it.
  */
 #define D365_ITEM_URL 6
 

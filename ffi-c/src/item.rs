@@ -56,7 +56,7 @@ pub const D365_ITEM_MESSAGE: i32 = 4;
 /// Text field of D365_EVENT_WRITE_IN_DOUBT, D365_EVENT_CALL_RETRIED and D365_EVENT_THROTTLED: the
 /// method of the call.
 pub const D365_ITEM_METHOD: i32 = 5;
-/// Text field of the same: where the call went, without what a log should not show.
+/// Text field of the same: where the call went, as d365_url_shown() shows it.
 pub const D365_ITEM_URL: i32 = 6;
 /// Text field of the same: the tag of the call's request (d365_request_set_tag()); there for those that
 /// have one.

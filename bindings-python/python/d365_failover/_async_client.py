@@ -51,7 +51,7 @@ _BATCH = 256
 
 def _unsent(kind: str, message: str, request: RawRequest) -> FailoverError:
     error = of_kind(kind, message)
-    error.effect = "none" if request[0] in ("GET", "HEAD") else "not_executed"
+    error.effect = "none" if request[0].upper() in ("GET", "HEAD") else "not_executed"
     return error
 
 

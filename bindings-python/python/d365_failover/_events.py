@@ -128,7 +128,7 @@ class EndpointSwitchRequiredEvent(EndpointSwitchEvent):
 class _CallEvent(Event):
     method: str
     url: str
-    """Where the call's last attempt went."""
+    """Where the call's last attempt went, as `shown_url` shows it."""
     tag: str | None
     """The `tag` that its request was given."""
 

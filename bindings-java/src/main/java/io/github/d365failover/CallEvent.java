@@ -25,7 +25,7 @@ public abstract class CallEvent extends FailoverEvent {
     }
 
     /**
-     * The call's URL, for a person and for logs: it may lack what does not belong there.
+     * The call's URL, for a person and for logs, as {@link OrganizationUrls#shown} shows it.
      *
      * @return the absolute URL on the endpoint that it is about
      */

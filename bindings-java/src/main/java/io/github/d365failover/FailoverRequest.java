@@ -104,7 +104,7 @@ public final class FailoverRequest {
     /** What is known of a write that was refused before anything was sent. */
     Effect effectUnsent() {
         boolean reads = operation == Operation.READ
-                || operation == Operation.AUTO && (method.equals("GET") || method.equals("HEAD"));
+                || operation == Operation.AUTO && (method.equalsIgnoreCase("GET") || method.equalsIgnoreCase("HEAD"));
         return reads ? Effect.NONE : Effect.NOT_EXECUTED;
     }
 
