@@ -7,6 +7,12 @@ import d365_failover
 
 ACCOUNTS = "/api/data/v9.2/accounts"
 
+
+def say(text: str) -> None:
+    # In one piece: the handler runs on another thread.
+    print(f"{text}\n", end="")
+
+
 settings: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE")}
 if "D365_CONNECT_TO" in os.environ:
     settings["connect_to"] = os.environ["D365_CONNECT_TO"]
@@ -15,12 +21,12 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
 
     @client.on_write_in_doubt
     def in_doubt(event: d365_failover.WriteInDoubtEvent) -> None:
-        print(f"in doubt: write {event.ledger_id}, {event.method} {event.url}")
+        say(f"in doubt: write {event.ledger_id}, {event.method} {event.url}")
 
     # The library chooses the row's id, so the service detects a repeat, and the create may be sent again.
     account = {"name": "Contoso Ltd.", "accountnumber": "python-1"}
     created = client.post(ACCOUNTS, json=account, guarded_create=True).raise_for_status()
-    print("created", created.headers["OData-EntityId"])
+    say(f"created {created.headers['OData-EntityId']}")
 
     # A repeat of a plain create makes a second row: if its answer is lost, it is not sent again.
     try:
@@ -30,7 +36,7 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
         if error.effect != "unknown":
             raise
 
-    print("in question:", len(client.ledger(suspects=True)))
+    say(f"in question: {len(client.ledger(suspects=True))}")
     for write in client.ledger(suspects=True):
         client.verify(write)
     for write in client.ledger(suspects=True):
@@ -39,5 +45,5 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
         elif write.verified == "missing" and write.is_final:
             client.resolve(write.id, "lost")  # or send it again, and resolve it as "replayed"
         else:
-            print("look yourself:", write.tag or write.url, write.verified)
-    print("still in question:", len(client.ledger(suspects=True)))
+            say(f"look yourself: {write.tag or write.url} {write.verified}")
+    say(f"still in question: {len(client.ledger(suspects=True))}")

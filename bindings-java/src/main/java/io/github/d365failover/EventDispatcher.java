@@ -166,6 +166,8 @@ final class EventDispatcher {
                     } finally {
                         end();
                     }
+                } else {
+                    logLate();
                 }
             } catch (Throwable e) {
                 Complaint.log(Level.ERROR, "an event did not reach its listeners", e);
@@ -176,10 +178,18 @@ final class EventDispatcher {
 
         @Override
         public void discard(Throwable reason) {
+            logLate();
             done();
             // Ours refuses after close; one of the application's, when the application says so.
             if (!eventThread.isShutdown()) {
                 Complaint.log(Level.WARNING, "the executor refused an event, which is lost", reason);
+            }
+        }
+
+        /** What the client's end says is for the log all the same: it has no listener. */
+        private void logLate() {
+            if (item.kind == EventItem.LOG) {
+                log(item);
             }
         }
 
