@@ -41,7 +41,7 @@ def test_ledger_confirms_nothing_that_no_row_can_tell(org: Organization) -> None
     lines = sorted(out.splitlines())
     assert lines[0].startswith(f"created {org.primary_url}/api/data/v9.2/accounts(")
     assert lines[1:] == [
-        f"in doubt: write 2, POST {org.primary_url}/api/data/v9.2/accounts",
+        f"in doubt: write 1, POST {org.primary_url}/api/data/v9.2/accounts",
         "in question: 1",
         "look yourself: account python-2 unverifiable",
         "still in question: 1",
