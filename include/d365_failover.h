@@ -490,6 +490,22 @@
 #define D365_ATTEMPT_MESSAGE 21
 
 /**
+ * Number field of a part: which request of the batch it answers, counted from 0, those in change
+ * sets one by one. Of the one answer to a change set that has failed: its first request.
+ */
+#define D365_PART_INDEX 1
+
+/**
+ * Number field of a part: its HTTP status; 0 in an ExecuteMultiple, whose parts have none.
+ */
+#define D365_PART_STATUS 2
+
+/**
+ * Number field of a part: the code of the service's fault, 0 when there was none.
+ */
+#define D365_PART_CODE 3
+
+/**
  * Which writes d365_client_ledger() lists (int32): all that are on record.
  */
 #define D365_LEDGER_ALL 0
@@ -888,6 +904,12 @@ typedef struct d365_ledger_t d365_ledger_t;
 typedef struct d365_outgoing_t d365_outgoing_t;
 
 /**
+ * What the answer to a `$batch` or an ExecuteMultiple says of the requests in it, in the order of
+ * the answer. It never changes.
+ */
+typedef struct d365_parts_t d365_parts_t;
+
+/**
  * A call that d365_client_submit() took.
  */
 typedef struct d365_pending_t d365_pending_t;
@@ -907,7 +929,7 @@ typedef struct d365_request_t d365_request_t;
 
 /**
  * The answer to a call. Made by the library, owned by the caller, freed by d365_response_free().
- * But for how much of its body was read, it never changes.
+ * But for how much of its body was read, and what that tells of a batch, it never changes.
  */
 typedef struct d365_response_t d365_response_t;
 
@@ -1953,8 +1975,8 @@ d365_status_t d365_response_body(const struct d365_response_t *response,
  * A body that breaks off gives the status of its fault, the first time and each time after that:
  * D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
  * The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
- * call: a write that was answered with 200 was executed, though its answer is not whole. Nothing is
- * sent again.
+ * call: a write that was answered with 200 was executed, though its answer is not whole, unless it
+ * is a `$batch` or an ExecuteMultiple. Nothing is sent again.
  *
  * Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
  * way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
@@ -1993,7 +2015,9 @@ d365_status_t d365_response_cancel(struct d365_response_t *response,
                                    struct d365_error_t **error);
 
 /**
- * What is known of the call's effect over all its attempts (D365_EFFECT_...).
+ * What is known of the call's effect over all its attempts (D365_EFFECT_...). Of a `$batch` or an
+ * ExecuteMultiple whose body is not collected: D365_EFFECT_UNKNOWN until it was read to its end,
+ * because only its parts tell.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
@@ -2014,6 +2038,18 @@ d365_status_t d365_response_switched(const struct d365_response_t *response, int
  */
 d365_status_t d365_response_attempts(const struct d365_response_t *response,
                                      struct d365_attempts_t **attempts);
+
+/**
+ * What the answer to a `$batch` or an ExecuteMultiple says of the requests in it: a new handle,
+ * freed by d365_parts_free(). There are none for other requests, for an answer that cannot be read
+ * or is larger than 16 MiB, and for a body that is not collected until it was read to its end. A
+ * request without a part was not executed, where the batch stops at the first that fails; or it
+ * was, where an ExecuteMultiple asked for no responses.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_response_parts(const struct d365_response_t *response,
+                                  struct d365_parts_t **parts);
 
 /**
  * The number of the write in its client's ledger, for d365_client_resolve().
@@ -2066,6 +2102,29 @@ d365_status_t d365_attempts_text(const struct d365_attempts_t *attempts,
  * NULL is fine.
  */
 d365_status_t d365_attempts_free(struct d365_attempts_t *attempts);
+
+/**
+ * How many parts were answered. 0 for what is no `$batch` and no ExecuteMultiple.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_parts_count(const struct d365_parts_t *parts, size_t *count);
+
+/**
+ * A number of part `i`, counted from 0. `field` is one of D365_PART_INDEX to D365_PART_CODE.
+ *
+ * Errors: D365_NOT_AVAILABLE for a part or field that there is not; D365_NULL_POINTER, and what
+ * can be wrong with a handle.
+ */
+d365_status_t d365_parts_number(const struct d365_parts_t *parts,
+                                size_t i,
+                                int32_t field,
+                                int64_t *value);
+
+/**
+ * Frees the parts; the response that they were asked of stays. NULL is fine.
+ */
+d365_status_t d365_parts_free(struct d365_parts_t *parts);
 
 /**
  * Opens a client. No I/O but reading the CA file. The settings stay the caller's and may be used

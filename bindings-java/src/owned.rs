@@ -22,6 +22,7 @@ macro_rules! release {
 
 release! {
     c::d365_attempts_t => c::d365_attempts_free,
+    c::d365_parts_t => c::d365_parts_free,
     c::d365_client_t => c::d365_client_free,
     c::d365_error_t => c::d365_error_free,
     c::d365_fault_t => c::d365_fault_free,

@@ -34,7 +34,8 @@ pub(crate) fn hand_over(
     Ok(packet)
 }
 
-/// Waits for the next bytes of the body. Out: how many there are in `buffer` from `offset` on; 0 at the end.
+/// Waits for the next bytes of the body. Out: how many there are in `buffer` from `offset` on; 0 at the end, and
+/// then what the response is known for by now: its effect and its parts.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
     env: EnvUnowned<'local>,
@@ -61,6 +62,15 @@ extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
         buffer.set_region(env, offset, &piece[..count])?;
         let mut packet = Writer::ok();
         packet.int(count as i32);
+        if count == 0 {
+            let response = from_long(response);
+            // SAFETY: any value is allowed for a handle; the output is a local variable.
+            let effect = value(0, |out, _| unsafe {
+                c::d365_response_effect(response, out)
+            });
+            packet.int(effect.unwrap_or(c::D365_EFFECT_UNKNOWN));
+            result::parts(&mut packet, response);
+        }
         Ok(packet)
     })
 }

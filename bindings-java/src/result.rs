@@ -68,6 +68,7 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
         packet.int(value(0, |out, _| c::d365_response_verified(handle, out)).unwrap_or(0));
         let list = owned(|out, _| c::d365_response_attempts(handle, out)).ok();
         attempts(packet, list.as_ref());
+        parts(packet, handle);
         let (mut data, mut len) = (std::ptr::null(), 0);
         let _ = check(|_| c::d365_response_body(handle, &raw mut data, &raw mut len));
         packet.bytes(if data.is_null() {
@@ -86,6 +87,26 @@ pub(crate) fn cause(packet: &mut Writer, cause: i32) {
         c::D365_CAUSE_NONE => &[],
         _ => name.to_bytes(),
     });
+}
+
+/// Packs what a batch's answer says of its requests.
+pub(crate) fn parts(packet: &mut Writer, response: *const c::d365_response_t) {
+    // SAFETY: every output is a local variable; the handle is never dereferenced.
+    unsafe {
+        let Ok(parts) = owned(|out, _| c::d365_response_parts(response, out)) else {
+            packet.int(0);
+            return;
+        };
+        let handle = parts.get();
+        let count = value(0, |out, _| c::d365_parts_count(handle, out)).unwrap_or(0);
+        packet.int(count as i32);
+        for part in 0..count {
+            for field in [c::D365_PART_INDEX, c::D365_PART_STATUS, c::D365_PART_CODE] {
+                let number = value(0, |out, _| c::d365_parts_number(handle, part, field, out));
+                packet.long(number.unwrap_or(0));
+            }
+        }
+    }
 }
 
 /// Packs a list of attempts; none is an empty one.

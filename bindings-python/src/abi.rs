@@ -7,10 +7,10 @@ use std::slice;
 use d365_failover::{
     d365_attempts_free, d365_attempts_t, d365_client_free, d365_client_t, d365_error_free,
     d365_error_t, d365_fault_free, d365_fault_t, d365_item_free, d365_item_t, d365_ledger_free,
-    d365_ledger_t, d365_pending_free, d365_pending_t, d365_queue_free, d365_queue_t,
-    d365_request_free, d365_request_t, d365_response_free, d365_response_t, d365_settings_free,
-    d365_settings_t, d365_status_t, d365_str_t, d365_text_free, d365_text_t,
-    d365_token_request_free, d365_token_request_t,
+    d365_ledger_t, d365_parts_free, d365_parts_t, d365_pending_free, d365_pending_t,
+    d365_queue_free, d365_queue_t, d365_request_free, d365_request_t, d365_response_free,
+    d365_response_t, d365_settings_free, d365_settings_t, d365_status_t, d365_str_t,
+    d365_text_free, d365_text_t, d365_token_request_free, d365_token_request_t,
 };
 
 use crate::gate;
@@ -34,6 +34,7 @@ macro_rules! release {
 
 release! {
     d365_attempts_t with d365_attempts_free,
+    d365_parts_t with d365_parts_free,
     d365_client_t with d365_client_free,
     d365_error_t with d365_error_free,
     d365_fault_t with d365_fault_free,

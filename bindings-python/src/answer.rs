@@ -17,7 +17,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 
 use crate::abi::{Handle, OK, get, get_object, get_text, no_text, octets, text};
 use crate::stream::Stream;
-use crate::{attempts, names};
+use crate::{attempts, names, parts};
 
 /// A body that is longer is not kept twice: as Python's bytes, and by the library.
 const MOST_KEPT: usize = 32 << 10;
@@ -37,6 +37,7 @@ struct Lazy {
     url: PyOnceLock<Py<PyString>>,
     headers: PyOnceLock<Py<PyList>>,
     attempts: PyOnceLock<Py<PyList>>,
+    parts: PyOnceLock<Py<PyList>>,
     told: PyOnceLock<Told>,
 }
 
@@ -47,6 +48,7 @@ impl Lazy {
             url: PyOnceLock::new(),
             headers: PyOnceLock::new(),
             attempts: PyOnceLock::new(),
+            parts: PyOnceLock::new(),
             told: PyOnceLock::new(),
         }
     }
@@ -90,6 +92,11 @@ impl Lazy {
         })
     }
 
+    fn parts(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
+        self.parts
+            .get_or_try_init(py, || parts::rows(py, self.raw()).map(Bound::unbind))
+    }
+
     fn told(&self, py: Python<'_>) -> &Told {
         self.told.get_or_init(py, || {
             let raw = self.raw();
@@ -114,6 +121,7 @@ impl Lazy {
             self.told(py);
             self.headers(py)?;
             self.attempts(py)?;
+            self.parts(py)?;
         }
         Ok(())
     }
@@ -231,6 +239,7 @@ impl Answer {
         switched: bool,
         attempts: Py<PyList>,
         ledger_id: Option<i64>,
+        parts: Py<PyList>,
     ) -> Self {
         let lazy = Lazy::new(None);
         let told = Told {
@@ -243,6 +252,7 @@ impl Answer {
         let _ = lazy.url.set(py, url);
         let _ = lazy.headers.set(py, headers);
         let _ = lazy.attempts.set(py, attempts);
+        let _ = lazy.parts.set(py, parts);
         let _ = lazy.told.set(py, told);
         Self {
             status,
@@ -290,6 +300,11 @@ impl Answer {
         Ok(self.lazy.attempts(py)?.clone_ref(py))
     }
 
+    #[getter]
+    fn parts(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        Ok(self.lazy.parts(py)?.clone_ref(py))
+    }
+
     /// What the content is to be read from, where it is not read yet. The caller's from then on.
     fn take_stream(&self) -> Option<Stream> {
         self.stream
@@ -312,6 +327,7 @@ impl Answer {
             told.switched,
             this.lazy.attempts(py)?,
             told.ledger_id,
+            this.lazy.parts(py)?,
         );
         Ok((slf.get_type(), parts.into_pyobject(py)?))
     }

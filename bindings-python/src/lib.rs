@@ -14,6 +14,7 @@ mod gate;
 mod ledger;
 mod names;
 mod outgoing;
+mod parts;
 mod queue;
 mod raise;
 mod request;

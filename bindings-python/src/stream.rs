@@ -7,14 +7,15 @@ use std::thread;
 use std::time::Duration;
 
 use d365_failover::{
-    D365_BUSY, D365_CANCELLED, D365_FORKED, D365_LOCAL, d365_response_cancel, d365_response_free,
-    d365_response_read, d365_response_submit_read, d365_response_t,
+    D365_BUSY, D365_CANCELLED, D365_EFFECT_UNKNOWN, D365_FORKED, D365_LOCAL, d365_response_cancel,
+    d365_response_effect, d365_response_free, d365_response_read, d365_response_submit_read,
+    d365_response_t,
 };
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, run};
-use crate::gate;
+use crate::abi::{Failure, Handle, get, run};
+use crate::{gate, names, parts};
 
 /// How long a signal may wait to be looked at.
 const SLICE: Duration = Duration::from_millis(100);
@@ -108,6 +109,15 @@ impl Stream {
         // SAFETY: the response is alive; `data` is a number that only comes back.
         run(|error| unsafe { d365_response_submit_read(self.response.raw(), most, data, error) })
             .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// What the response is known for by now: its effect and its parts.
+    fn told<'py>(&self, py: Python<'py>) -> PyResult<(&'static str, Bound<'py, PyList>)> {
+        let raw = self.response.raw();
+        // SAFETY: the handle may be any; the output is the getter's own.
+        let effect = get(|out| unsafe { d365_response_effect(raw, out) });
+        let effect = names::effect(effect.unwrap_or(D365_EFFECT_UNKNOWN));
+        Ok((effect, parts::rows(py, raw)?))
     }
 
     /// Ends a read that waits, too. Idempotent.

@@ -80,6 +80,7 @@ def of_response(response: d365_failover.Response) -> Json:
         "switched": response.switched,
         "ledger_id": response.ledger_id,
         "attempts": list(map(attempt, response.attempts)),
+        "parts": [{"index": part.index, "status": part.status, "code": part.code} for part in response.parts],
     }
 
 
@@ -395,9 +396,9 @@ class Started(NamedTuple):
         answer: Json
         try:
             response = self.future.result()
-            answer = {"ok": True, "response": of_response(response)}
-            if self.reading is not None:
-                answer["response"].update(self.subject.read(response, self.reading))
+            read = {} if self.reading is None else self.subject.read(response, self.reading)
+            # What a batch's parts say is known by now.
+            answer = {"ok": True, "response": of_response(response) | read}
         except Exception as error:
             answer = {"ok": False, "error": of_error(error)}
         if self.body is not None:

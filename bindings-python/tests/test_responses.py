@@ -12,7 +12,7 @@ from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import Response, _native
+from d365_failover import BatchPart, Response, _native
 from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 
 
@@ -127,11 +127,31 @@ def test_many_threads_ask_at_once(org: Organization) -> None:
 
 def test_one_is_made_of_its_parts() -> None:
     attempt = ("primary", 0, "responded", None, 200, None, 1_700_000_000_000, 5, "https://a.example/", "", None, None)
-    answer = _native.Answer(200, "https://a.example/", [("a", "b")], b"x", "executed", True, [attempt], 3)
+    answer = _native.Answer(
+        200, "https://a.example/", [("a", "b")], b"x", "executed", True, [attempt], 3, [(0, 204, None)]
+    )
     response = Response(answer)
     assert (response.effect, response.switched, response.ledger_id) == ("executed", True, 3)
     assert response.attempts[0].took == 5e-6
+    assert response.parts == (BatchPart(0, 204, None),)
     assert answer.take_stream() is None
+
+
+def test_the_parts_of_a_batch(org: Organization) -> None:
+    request = "POST /api/data/v9.2/accounts HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{}"
+    batch = f"--b\r\nContent-Type: application/http\r\n\r\n{request}\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    expected = (BatchPart(0, 204, None),)
+    with org.client() as client:
+        response = client.post("/api/data/v9.2/$batch", headers=headers, content=batch.encode())
+        assert (response.effect, response.parts) == ("executed", expected)
+        assert pickle.loads(pickle.dumps(response)).parts == expected
+        call = client.stream("POST", "/api/data/v9.2/$batch", headers=headers, content=batch.encode())
+        with call as streamed:
+            assert (streamed.effect, streamed.parts) == ("unknown", ())
+            streamed.read()
+        assert (streamed.effect, streamed.parts) == ("executed", expected)
+        assert client.get(WHO_AM_I).parts == ()
 
 
 def test_a_streamed_one_is_not_pickled_before_it_is_read(org: Organization) -> None:

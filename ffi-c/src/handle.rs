@@ -41,6 +41,7 @@ pub(crate) enum Tag {
     Fault = 12,
     Outgoing = 13,
     Ledger = 14,
+    Parts = 15,
 }
 
 const TAG_BITS: u32 = 5;

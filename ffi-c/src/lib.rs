@@ -50,6 +50,8 @@ mod response;
 
 mod attempts;
 
+mod parts;
+
 mod client;
 
 mod ledger;
@@ -75,6 +77,7 @@ pub use fault::*;
 pub use item::*;
 pub use ledger::*;
 pub use outgoing::*;
+pub use parts::*;
 pub use pending::*;
 pub use queue::*;
 pub use request::*;

@@ -11,11 +11,12 @@ use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
+use crate::parts::{PartList, d365_parts_t};
 use crate::status::{self, d365_status_t};
 use crate::text::{Text, d365_str_t};
 
 /// The answer to a call. Made by the library, owned by the caller, freed by d365_response_free().
-/// But for how much of its body was read, it never changes.
+/// But for how much of its body was read, and what that tells of a batch, it never changes.
 pub struct d365_response_t {
     _opaque: (),
 }
@@ -203,8 +204,8 @@ pub unsafe extern "C" fn d365_response_body(
 /// A body that breaks off gives the status of its fault, the first time and each time after that:
 /// D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
 /// The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
-/// call: a write that was answered with 200 was executed, though its answer is not whole. Nothing is
-/// sent again.
+/// call: a write that was answered with 200 was executed, though its answer is not whole, unless it
+/// is a `$batch` or an ExecuteMultiple. Nothing is sent again.
 ///
 /// Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
 /// way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
@@ -275,7 +276,9 @@ pub unsafe extern "C" fn d365_response_cancel(
     unsafe { guard_with(error, body) }
 }
 
-/// What is known of the call's effect over all its attempts (D365_EFFECT_...).
+/// What is known of the call's effect over all its attempts (D365_EFFECT_...). Of a `$batch` or an
+/// ExecuteMultiple whose body is not collected: D365_EFFECT_UNKNOWN until it was read to its end,
+/// because only its parts tell.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
@@ -323,6 +326,27 @@ pub unsafe extern "C" fn d365_response_attempts(
         place.set(handle::insert(AttemptList::new(
             response.response.attempts(),
         ))?);
+        Ok(())
+    })
+}
+
+/// What the answer to a `$batch` or an ExecuteMultiple says of the requests in it: a new handle,
+/// freed by d365_parts_free(). There are none for other requests, for an answer that cannot be read
+/// or is larger than 16 MiB, and for a body that is not collected until it was read to its end. A
+/// request without a part was not executed, where the batch stops at the first that fails; or it
+/// was, where an ExecuteMultiple asked for no responses.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_parts(
+    response: *const d365_response_t,
+    parts: *mut *mut d365_parts_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(parts, "parts") }?;
+        place.set(handle::insert(PartList::new(response.response.parts()))?);
         Ok(())
     })
 }

@@ -86,6 +86,29 @@ static cJSON *attempts_json(d365_attempts_t *attempts)
     return list;
 }
 
+static cJSON *parts_json(const d365_response_t *response)
+{
+    cJSON *list = cJSON_CreateArray();
+    d365_parts_t *parts = NULL;
+    size_t count = 0, i;
+    CHECK(d365_response_parts(response, &parts) == D365_OK);
+    CHECK(d365_parts_count(parts, &count) == D365_OK);
+    for (i = 0; i < count; i++) {
+        int64_t index, status, code;
+        cJSON *part = cJSON_CreateObject();
+        CHECK(d365_parts_number(parts, i, D365_PART_INDEX, &index) == D365_OK);
+        CHECK(d365_parts_number(parts, i, D365_PART_STATUS, &status) == D365_OK);
+        CHECK(d365_parts_number(parts, i, D365_PART_CODE, &code) == D365_OK);
+        cJSON_AddNumberToObject(part, "index", (double)index);
+        cJSON_AddItemToObject(part, "status", number_or_null(status, status != 0));
+        cJSON_AddItemToObject(part, "code", number_or_null(code, code != 0));
+        cJSON_AddItemToArray(list, part);
+    }
+    CHECK(d365_parts_number(parts, count, D365_PART_INDEX, &(int64_t){0}) == D365_NOT_AVAILABLE);
+    CHECK(d365_parts_free(parts) == D365_OK);
+    return list;
+}
+
 cJSON *refusal(d365_status_t status, d365_error_t *error)
 {
     cJSON *answer = cJSON_CreateObject(), *body;
@@ -177,7 +200,6 @@ cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *er
     }
     CHECK(d365_response_status(response, &http_status) == D365_OK);
     CHECK(d365_response_url(response, &url) == D365_OK);
-    CHECK(d365_response_effect(response, &effect) == D365_OK);
     CHECK(d365_response_switched(response, &switched) == D365_OK);
     CHECK(d365_response_attempts(response, &attempts) == D365_OK);
     answer = fine();
@@ -190,11 +212,14 @@ cJSON *outcome(d365_status_t status, d365_response_t *response, d365_error_t *er
     else
         add_body(body, response);
     add_body_reads(body, flow);
+    /* Of a stream it may be known only by now. */
+    CHECK(d365_response_effect(response, &effect) == D365_OK);
     cJSON_AddStringToObject(body, "effect", effect_name(effect));
     cJSON_AddBoolToObject(body, "switched", switched);
     has_id = d365_response_ledger_id(response, &id);
     add_ledger_id(body, has_id, id);
     cJSON_AddItemToObject(body, "attempts", attempts_json(attempts));
+    cJSON_AddItemToObject(body, "parts", parts_json(response));
     CHECK(d365_response_free(response) == D365_OK);
     return answer;
 }

@@ -44,7 +44,7 @@ from ._exceptions import (
 )
 from ._functions import Fault, alternate_url, classify, is_alternate_url, primary_url, shown_url
 from ._ledger import LedgerEntry, SuspectedSince
-from ._models import Attempt, Headers, Response
+from ._models import Attempt, BatchPart, Headers, Response
 from ._native import VERSION as __version__
 from ._outgoing import Outgoing, OutgoingHeaders
 from ._stream import AsyncStreamedResponse, StreamedResponse
@@ -54,6 +54,7 @@ __all__ = [
     "AsyncStreamedResponse",
     "Attempt",
     "AuthenticationError",
+    "BatchPart",
     "BusyError",
     "CaStoreError",
     "CallCancelledError",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._native import Answer
     from ._types import RawAttempt
 
-__all__ = ["Attempt", "Headers", "Response"]
+__all__ = ["Attempt", "BatchPart", "Headers", "Response"]
 
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
@@ -108,6 +108,19 @@ class Attempt:
         return shown(self, "url")
 
 
+@dataclass(frozen=True)
+class BatchPart:
+    """What the answer to a `$batch` or an ExecuteMultiple says of one request in it."""
+
+    index: int
+    """Which request of the batch it answers, counted from 0, those in change sets one by one. Of the one answer to a
+    change set that has failed: its first request."""
+    status: int | None
+    """The HTTP status. `None` in an ExecuteMultiple, whose parts have none."""
+    code: int | None
+    """The service's error code, if it sent one."""
+
+
 class Response:
     """A response, whatever its status. Read whole, unless `stream` gave it."""
 
@@ -171,8 +184,21 @@ class Response:
 
     @property
     def effect(self) -> str:
-        """What is known of the write: `"executed"`, `"not_executed"`, `"unknown"`; `"none"` for a read."""
+        """What is known of the write: `"executed"`, `"not_executed"`, `"unknown"`; `"none"` for a read.
+
+        Of a streamed `$batch` or ExecuteMultiple `"unknown"` until it was read to its end: only its parts tell.
+        """
         return self._raw.effect
+
+    @property
+    def parts(self) -> tuple[BatchPart, ...]:
+        """What the answer to a `$batch` or an ExecuteMultiple says of the requests in it, in the order of the answer.
+
+        Empty for other requests, for an answer that cannot be read or is larger than 16 MiB, and for a streamed one
+        until it was read to its end. A request that is not in it was not executed, where the batch stops at the first
+        that fails; or it was, where an ExecuteMultiple asked for no responses.
+        """
+        return tuple(BatchPart(*part) for part in self._raw.parts)
 
     @property
     def switched(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import _lifecycle
 from ._exceptions import FailoverError, StreamClosedError, StreamConsumedError, of_failure
-from ._models import Response
+from ._models import BatchPart, Response
 from ._native import NativeFailure
 
 if TYPE_CHECKING:
@@ -26,13 +26,22 @@ _PIECE = 65536
 class _Streamed(Response):
     """What both are: what was read of the body, and whether it can still be."""
 
-    __slots__ = ("_content", "_is_begun", "_stream")
+    __slots__ = ("_content", "_is_begun", "_stream", "_told")
 
     def __init__(self, raw: Answer) -> None:
         super().__init__(raw)
         self._content = raw.content
         self._is_begun = False
         self._stream = raw.take_stream()
+        self._told: tuple[str, list[tuple[int, int | None, int | None]]] | None = None
+
+    @property
+    def effect(self) -> str:
+        return self._raw.effect if self._told is None else self._told[0]
+
+    @property
+    def parts(self) -> tuple[BatchPart, ...]:
+        return super().parts if self._told is None else tuple(BatchPart(*part) for part in self._told[1])
 
     @property
     def is_closed(self) -> bool:
@@ -60,6 +69,12 @@ class _Streamed(Response):
         if self._stream is None:
             return StreamClosedError("the response was closed while it was read", kind="closed")
         return error
+
+    def _end(self) -> None:
+        """It was read to its end."""
+        if self._stream is not None:
+            self._told = self._stream.told()
+        self._close()
 
     def _close(self) -> None:
         stream, self._stream = self._stream, None
@@ -90,7 +105,7 @@ class StreamedResponse(_Streamed):
             check = threading.get_ident() == _lifecycle.main_thread
             while piece := self._next(check):
                 yield from chunks.feed(piece)
-            self._close()
+            self._end()
         yield from chunks.end()
 
     def _next(self, check: bool) -> bytes:
@@ -138,7 +153,7 @@ class AsyncStreamedResponse(_Streamed):
             while piece := await self._next():
                 for chunk in chunks.feed(piece):
                     yield chunk
-            self._close()
+            self._end()
         for chunk in chunks.end():
             yield chunk
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::compare::differences;
-use crate::protocol::{Answer, ErrorRecord, ReadRecord, ResponseRecord};
+use crate::protocol::{Answer, ErrorRecord, PartRecord, ReadRecord, ResponseRecord};
 
 /// How a call ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub(crate) struct ExpectResponse {
     ledger: Option<Option<ExpectLedgerEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Vec<PartRecord>>,
 }
 
 /// What came of reading a stream; what is not given is not looked at.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 pub use answer::Answer;
 pub(crate) use answer::{
-    AttemptRecord, BodyReads, ErrorRecord, EventRecord, LedgerRecord, PreparedRecord, ReadRecord,
-    ResponseRecord, StateRecord, SuspectedRecord,
+    AttemptRecord, BodyReads, ErrorRecord, EventRecord, LedgerRecord, PartRecord, PreparedRecord,
+    ReadRecord, ResponseRecord, StateRecord, SuspectedRecord,
 };
 
 /// One request to a subject.

@@ -97,6 +97,21 @@ pub struct ResponseRecord {
     pub ledger_id: Option<u64>,
     /// All attempts, the first one first.
     pub attempts: Vec<AttemptRecord>,
+    /// What the answer to a batch says of its requests.
+    #[serde(default)]
+    pub parts: Vec<PartRecord>,
+}
+
+/// What the answer to a batch says of one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRecord {
+    /// Which request.
+    pub index: usize,
+    /// HTTP status, if it has one.
+    pub status: Option<u16>,
+    /// Service code, if it has one.
+    pub code: Option<i32>,
 }
 
 /// An error as a subject tells it. Errors of usage have only kind and message.

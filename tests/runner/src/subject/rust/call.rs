@@ -25,9 +25,13 @@ impl Sent {
     pub(super) fn told(&self, result: Result<Response, Error>) -> Result<Answer, Broken> {
         let mut answer = match result {
             Ok(response) => {
+                let read = self
+                    .stream
+                    .map(|stream| read(&response, stream, &self.shared))
+                    .transpose()?;
+                // What a batch's parts say is known by now.
                 let mut record = response_record(&response);
-                if let Some(stream) = self.stream {
-                    let (read, text) = read(&response, stream, &self.shared)?;
+                if let Some((read, text)) = read {
                     (record.read, record.body) = (Some(read), text);
                 }
                 Answer::response(record)

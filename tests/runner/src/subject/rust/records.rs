@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use d365_failover_core::{Attempt, Client, Error, ErrorKind, Event, HttpVersion, Response};
+use d365_failover_core::{
+    Attempt, BatchPart, Client, Error, ErrorKind, Event, HttpVersion, Response,
+};
 use serde_json::Value;
 
 use crate::protocol::{
-    Answer, AttemptRecord, ErrorRecord, EventRecord, ResponseRecord, StateRecord,
+    Answer, AttemptRecord, ErrorRecord, EventRecord, PartRecord, ResponseRecord, StateRecord,
 };
 
 pub(super) fn answer(result: Result<(), Error>) -> Answer {
@@ -51,6 +53,15 @@ pub(super) fn response_record(response: &Response) -> ResponseRecord {
         switched: response.switched(),
         ledger_id: response.ledger_id(),
         attempts: response.attempts().iter().map(attempt_record).collect(),
+        parts: response.parts().iter().map(part_record).collect(),
+    }
+}
+
+fn part_record(part: &BatchPart) -> PartRecord {
+    PartRecord {
+        index: part.index,
+        status: part.status,
+        code: part.code,
     }
 }
 

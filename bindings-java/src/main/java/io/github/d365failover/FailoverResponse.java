@@ -108,6 +108,18 @@ public final class FailoverResponse {
         return head.attempts;
     }
 
+    /**
+     * What the answer to a {@code $batch} or an ExecuteMultiple says of the requests in it. A request that is not in it
+     * was not executed, where the batch stops at the first that fails; or it was, where an ExecuteMultiple asked for no
+     * responses.
+     *
+     * @return an unmodifiable list in the order of the answer; empty for other requests, and for an answer that cannot
+     *     be read or is larger than 16 MiB
+     */
+    public List<BatchPart> parts() {
+        return head.parts;
+    }
+
     @Override
     public String toString() {
         return head.toString();

@@ -29,9 +29,11 @@ public final class FailoverStreamingResponse implements AutoCloseable {
 
     private final ResponseHead head;
     private final InputStream body;
+    private final ResponseBody source;
 
     FailoverStreamingResponse(ResponseHead head, ResponseBody body) {
         this.head = head;
+        this.source = body;
         this.body = new BufferedInputStream(body, BUFFER);
     }
 
@@ -78,7 +80,8 @@ public final class FailoverStreamingResponse implements AutoCloseable {
      * <p>A read waits for the next byte for at most the client's {@code attemptTimeout}; the call's deadline has ended
      * with the call. What breaks off throws a {@link FailoverException}, now and with each further read: with the kind
      * of its fault, such as {@link ErrorKind#CONNECTION_LOST} or {@link ErrorKind#TIMEOUT}, the attempts of the call,
-     * and its {@link #effect()}, for a write that was answered with 200 was executed, though its answer is not whole.
+     * and its {@link #effect()}, for a write that was answered with 200 was executed, though its answer is not whole,
+     * unless it is a {@code $batch} or an ExecuteMultiple.
      * Nothing is sent again. After {@link FailoverClient#close()} the kind is {@link ErrorKind#CANCELLED}.
      *
      * <p>A read on a thread that is interrupted throws one with {@link ErrorKind#CANCELLED}; the interrupt flag stays
@@ -93,12 +96,24 @@ public final class FailoverStreamingResponse implements AutoCloseable {
     }
 
     /**
-     * What is known of a write.
+     * What is known of a write. Of a {@code $batch} or an ExecuteMultiple only its parts tell: it is
+     * {@link Effect#UNKNOWN} until the body was read to its end.
      *
      * @return {@link Effect#NONE} for a read
      */
     public Effect effect() {
-        return head.effect;
+        ResponseBody.Told told = source.told();
+        return told == null ? head.effect : told.effect;
+    }
+
+    /**
+     * As {@link FailoverResponse#parts()}.
+     *
+     * @return an unmodifiable list; empty until the body was read to its end
+     */
+    public List<BatchPart> parts() {
+        ResponseBody.Told told = source.told();
+        return told == null ? head.parts : told.parts;
     }
 
     /**

@@ -2,10 +2,12 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.util.List;
 import java.util.Objects;
 
 /** The body of a response, from the connection. It owns the native response, and gives it back when it is collected. */
@@ -16,6 +18,24 @@ final class ResponseBody extends InputStream {
     private final FailoverClient client;
 
     private final Cleaner.Cleanable cleanable;
+
+    /** What the end of the body has told; null before. */
+    private volatile Told told;
+
+    /** What is known of a response whose body was read. */
+    static final class Told {
+        final Effect effect;
+        final List<BatchPart> parts;
+
+        private Told(PacketReader in) {
+            effect = Effect.ofNumber(in.int32());
+            parts = BatchPart.list(in);
+        }
+    }
+
+    Told told() {
+        return told;
+    }
 
     ResponseBody(Handle response, ResponseHead head, FailoverClient client) {
         this.response = response;
@@ -45,8 +65,13 @@ final class ResponseBody extends InputStream {
             throw new IOException("the response is closed");
         }
         try {
-            int count = Outcome.checked(Native.responseRead(handle, buffer, offset, length)).int32();
-            return count == 0 ? -1 : count;
+            PacketReader in = Outcome.checked(Native.responseRead(handle, buffer, offset, length));
+            int count = in.int32();
+            if (count > 0) {
+                return count;
+            }
+            told = new Told(in);
+            return -1;
         } finally {
             response.release();
             Reference.reachabilityFence(client);

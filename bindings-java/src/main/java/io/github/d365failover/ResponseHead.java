@@ -21,6 +21,7 @@ final class ResponseHead {
     /** Null: it is no answer about a write. */
     final Verified verified;
     final List<Attempt> attempts;
+    final List<BatchPart> parts;
 
     ResponseHead(PacketReader in) {
         status = in.int32();
@@ -31,6 +32,7 @@ final class ResponseHead {
         ledgerId = Outcome.ledgerId(in);
         verified = Verified.ofOptional(in.int32());
         attempts = Outcome.attempts(in);
+        parts = BatchPart.list(in);
     }
 
     URI uri() {

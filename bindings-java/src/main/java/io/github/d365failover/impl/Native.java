@@ -93,7 +93,7 @@ public final class Native {
 
     public static native void itemFree(long item);
 
-    /** How many bytes are in the buffer now, from the offset on; 0 at the end. */
+    /** How many bytes are in the buffer now, from the offset on; 0 at the end, then effect and parts. */
     public static native byte[] responseRead(long response, byte[] buffer, int offset, int length);
 
     /** Ends a read that waits. */

@@ -6,6 +6,7 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import io.github.d365failover.Attempt;
+import io.github.d365failover.BatchPart;
 import io.github.d365failover.Effect;
 import io.github.d365failover.ErrorKind;
 import io.github.d365failover.FailoverClient;
@@ -36,6 +37,7 @@ final class Answers {
         json.addProperty("switched", response.switched());
         json.add("ledger_id", number(response.ledgerId()));
         json.add("attempts", attempts(response.attempts()));
+        json.add("parts", parts(response.parts()));
         return json;
     }
 
@@ -46,6 +48,7 @@ final class Answers {
         json.addProperty("switched", response.switched());
         json.add("ledger_id", number(response.ledgerId()));
         json.add("attempts", attempts(response.attempts()));
+        json.add("parts", parts(response.parts()));
         return json;
     }
 
@@ -135,6 +138,18 @@ final class Answers {
                     attempt.httpVersion()
                             .map(version -> version == HttpClient.Version.HTTP_2 ? "2" : "1.1")
                             .orElse(null));
+            json.add(one);
+        }
+        return json;
+    }
+
+    private static JsonArray parts(List<BatchPart> parts) {
+        JsonArray json = new JsonArray();
+        for (BatchPart part : parts) {
+            JsonObject one = new JsonObject();
+            one.addProperty("index", part.index());
+            one.add("status", number(part.status()));
+            one.add("code", number(part.code()));
             json.add(one);
         }
         return json;
