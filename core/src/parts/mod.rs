@@ -85,7 +85,7 @@ impl Part {
         match (self.status, code) {
             (Some(200..=299 | 304), _) => Did::Done,
             (_, Some(code)) if is_refusal(code) => Did::Refused,
-            (Some(408), _) => Did::Unclear,
+            (Some(408 | 444 | 460 | 499), _) => Did::Unclear,
             (Some(400..=499), _) => Did::Refused,
             (Some(_), _) => Did::Unclear,
             (None, _) if self.fault.is_none() => Did::Done,
