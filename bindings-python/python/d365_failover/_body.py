@@ -34,8 +34,8 @@ Content: TypeAlias = (
 - A function that gives such a file or iterable anew each time it is called: sent again after a switch. What it gave is
   closed.
 
-Where the length is not known, a `Content-Length` header tells it; else the body is sent in chunks. Where it is known, one
-that agrees is no error.
+Where the length is not known, a `Content-Length` header tells it; else the body is sent in chunks. Where it is known,
+one that agrees is no error.
 """
 
 AsyncContent: TypeAlias = Content | AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]

@@ -98,6 +98,7 @@ const MATRIX: &Rows = &[
         "a new connection, and no whole head",
         &["first_eof", "cut_head"],
     ),
+    ("an answer that is no HTTP", &["malformed"]),
     ("REFUSED_STREAM", &["refused_stream"]),
     (
         "GOAWAY below our stream, any code",
