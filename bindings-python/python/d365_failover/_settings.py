@@ -60,8 +60,8 @@ class _Settings(TypedDict, total=False):
     row that has not arrived yet. True. See `upsert` of `request`."""
     service_mark: str | None
     """`"required"` (default): a 2xx to a write that bears no mark of its service (`OData-Version` or its like, an OData
-    body, a SOAP envelope without a fault) is nobody's answer, and the effect is unknown; `"any"`: for gateways that take
-    the marks off."""
+    body, a SOAP envelope without a fault) is nobody's answer, and the effect is unknown; `"any"`: for gateways that
+    take the marks off."""
     ca_bundle: str | os.PathLike[str] | None
     """A PEM file with the authorities to trust instead of the system's."""
     tls_verify: bool | None
