@@ -3,7 +3,7 @@
 mod support;
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
@@ -469,4 +469,33 @@ fn nobody_looks_for_a_client_that_is_closed() {
     let before = probes();
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(probes(), before);
+}
+
+/// What a server asks for is waited for, and "at once" is no reason to use all attempts up at once.
+#[test]
+fn what_the_service_asks_for_is_waited_for() {
+    for (status, failures, seconds) in [
+        ("503 Service Unavailable\r\nRetry-After: 2", 1, 2),
+        ("429 Too Many Requests\r\nRetry-After: 0", 3, 1),
+        ("503 Service Unavailable\r\nRetry-After: 0", 3, 1),
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let primary = serve(move |line, _| {
+            if line.contains("WhoAmI") || count.fetch_add(1, Ordering::SeqCst) >= failures {
+                json("200 OK", "{}")
+            } else {
+                json(status, "")
+            }
+        });
+        let alternate = serve(|_, _| json("200 OK", "{}"));
+        let client = Client::open(&settings(primary.port, alternate.port)).unwrap();
+        let began = Instant::now();
+        let request = Request::new("GET", "/api/data/v9.2/accounts").unwrap();
+        let response = client.send(&request).unwrap();
+        assert_eq!(response.status(), 200, "{status:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), failures + 1, "{status:?}");
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(seconds), "{status:?}: {took:?}");
+    }
 }
