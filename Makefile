@@ -5,6 +5,8 @@
 #                   shows what the .NET SDK would have done
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
+#   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
+#                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make wheel      the Python wheel into dist/
 #   make jar        the Java jar into dist/
@@ -37,7 +39,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill test bench fuzz wheel jar install header header-check deny \
+.PHONY: drill soak test bench fuzz wheel jar install header header-check deny \
         machine machine-test venv c c-programs c-test c-memory java java-test python twin scenarios-crossing
 .NOTPARALLEL:
 
@@ -51,6 +53,13 @@ drill: machine c-programs java python
 	    --c $(C_OUT)/drill \
 	    --java "java $(JAVA_LOG) -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
 	    --python "$(VENV)/bin/python $(PY)/examples/drill.py"
+
+# ---- the same work for long, under everything ------------------------------------------------------
+
+soak: machine c-programs java python twin
+	$(VENV)/bin/python -m pytest -q tests/soak
+	$(VENV)/bin/python tests/soak/soak.py $(T)/debug/d365-twin $(C_OUT)/drill \
+	    "java $(JAVA_LOG) -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" $(T)/soak
 
 # ---- everything that can be checked ------------------------------------------------------------------
 
