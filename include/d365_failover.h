@@ -1851,7 +1851,8 @@ d365_status_t d365_request_set_tag(struct d365_request_t *request,
 /**
  * Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
  * whether to go on: for interpreters that have signals to look at. When it answers other than 0,
- * the call ends with D365_CANCELLED. NULL takes it away. d365_client_submit() does not use it.
+ * the call ends with D365_CANCELLED, or D365_WRITE_IN_DOUBT. NULL takes it away.
+ * d365_client_submit() does not use it.
  * `user_data` must live as long as calls with this request.
  *
  * Errors: what can be wrong with a handle.
@@ -1973,7 +1974,8 @@ d365_status_t d365_response_body(const struct d365_response_t *response,
  * is open; a collected one is read from its first byte on, and d365_response_body() stays.
  *
  * A body that breaks off gives the status of its fault, the first time and each time after that:
- * D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
+ * D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);
+ * D365_CANCELLED after the client was shut down or freed.
  * The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
  * call: a write that was answered with 200 was executed, though its answer is not whole, unless it
  * is a `$batch` or an ExecuteMultiple. Nothing is sent again.
@@ -2149,7 +2151,8 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  * it fails at once with D365_WOULD_DEADLOCK; from the callback of any other item it works.
  *
  * Errors: the statuses from 101 on, when the call ended without a usable response; then the error
- * object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
+ * object says what is known: d365_error_effect(), d365_error_attempts(). D365_WRITE_IN_DOUBT is the
+ * one of a write that may have been executed, whatever it failed with. D365_CLOSED, D365_FORKED,
  * D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
  * `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
  * that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
@@ -2334,7 +2337,8 @@ d365_status_t d365_client_shutdown(struct d365_client_t *client,
 
 /**
  * Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
- * calls on other threads return D365_CANCELLED, submitted ones get their completion. NULL is fine.
+ * calls on other threads return D365_CANCELLED, or D365_WRITE_IN_DOUBT; submitted ones get their
+ * completion. NULL is fine.
  */
 d365_status_t d365_client_free(struct d365_client_t *client);
 

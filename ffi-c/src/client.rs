@@ -96,7 +96,8 @@ pub unsafe extern "C" fn d365_client_open(
 /// it fails at once with D365_WOULD_DEADLOCK; from the callback of any other item it works.
 ///
 /// Errors: the statuses from 101 on, when the call ended without a usable response; then the error
-/// object says what is known: d365_error_effect(), d365_error_attempts(). D365_CLOSED, D365_FORKED,
+/// object says what is known: d365_error_effect(), d365_error_attempts(). D365_WRITE_IN_DOUBT is the
+/// one of a write that may have been executed, whatever it failed with. D365_CLOSED, D365_FORKED,
 /// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
 /// `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
 /// that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
@@ -449,7 +450,8 @@ pub unsafe extern "C" fn d365_client_shutdown(
 }
 
 /// Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
-/// calls on other threads return D365_CANCELLED, submitted ones get their completion. NULL is fine.
+/// calls on other threads return D365_CANCELLED, or D365_WRITE_IN_DOUBT; submitted ones get their
+/// completion. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn d365_client_free(client: *mut d365_client_t) -> d365_status_t {
     guard(|| {

@@ -343,7 +343,8 @@ pub unsafe extern "C" fn d365_request_set_tag(
 
 /// Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
 /// whether to go on: for interpreters that have signals to look at. When it answers other than 0,
-/// the call ends with D365_CANCELLED. NULL takes it away. d365_client_submit() does not use it.
+/// the call ends with D365_CANCELLED, or D365_WRITE_IN_DOUBT. NULL takes it away.
+/// d365_client_submit() does not use it.
 /// `user_data` must live as long as calls with this request.
 ///
 /// Errors: what can be wrong with a handle.

@@ -202,7 +202,8 @@ pub unsafe extern "C" fn d365_response_body(
 /// is open; a collected one is read from its first byte on, and d365_response_body() stays.
 ///
 /// A body that breaks off gives the status of its fault, the first time and each time after that:
-/// D365_CONNECTION_LOST, D365_TIMEOUT, ...; D365_CANCELLED after the client was shut down or freed.
+/// D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);
+/// D365_CANCELLED after the client was shut down or freed.
 /// The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
 /// call: a write that was answered with 200 was executed, though its answer is not whole, unless it
 /// is a `$batch` or an ExecuteMultiple. Nothing is sent again.
