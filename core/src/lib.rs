@@ -50,6 +50,7 @@ mod role;
 mod rule;
 mod settings;
 mod shown;
+mod soap_answer;
 mod soap_request;
 mod url_text;
 

@@ -570,6 +570,7 @@ impl<'a> Call<'a> {
                 method: &self.request.method,
                 tag: self.request.tag.as_deref(),
                 effect,
+                names_its_row: self.class.creates_in.is_some(),
                 attempts: self.attempts.len(),
                 // The row that was found is that of the attempt in doubt.
                 may_come_late: !self.was_found && leaves_one,

@@ -39,6 +39,7 @@ pub(super) fn guarded(request: &Request) -> Result<(Request, Class, bool), Error
         is_compound: false,
         guard: Some(created.guard),
         deletes: None,
+        creates_in: None,
     };
     Ok((guarded, class, is_ours))
 }

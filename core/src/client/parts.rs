@@ -135,6 +135,8 @@ impl Streamed {
                     method: &self.method,
                     tag: self.tag.as_deref(),
                     effect,
+                    // It has several.
+                    names_its_row: false,
                     attempts: attempts.len(),
                     may_come_late: leaves_one_behind(&self.class, attempts.iter()),
                     last: attempts.last(),

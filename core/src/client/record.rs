@@ -16,6 +16,7 @@ use crate::decide::switchboard::Place;
 use crate::decide::verify::{Proof, version_in};
 use crate::operation::Class;
 use crate::resource::ledger::{Outcome, Suspected, Suspects};
+use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
     Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerEntry, Level, Operation, Request,
@@ -34,6 +35,8 @@ pub(super) struct Ended<'a> {
     pub(super) method: &'a Method,
     pub(super) tag: Option<&'a str>,
     pub(super) effect: Effect,
+    /// Its answer, over SOAP, names the row that it has created.
+    pub(super) names_its_row: bool,
     pub(super) attempts: usize,
     /// An earlier attempt may still be executed.
     pub(super) may_come_late: bool,
@@ -100,6 +103,9 @@ impl Inner {
             epoch: last.map_or(now.epoch, |last| last.epoch),
             attempts: ended.attempts,
             row_url: ended.answer.and_then(|(head, _)| self.row_url(head, last?)),
+            row_id: executed
+                .filter(|_| ended.names_its_row)
+                .and_then(|(head, body)| created_id(&head.headers, body)),
             version: executed.and_then(|(head, body)| version_of(head, body)),
             may_come_late: ended.may_come_late,
         };

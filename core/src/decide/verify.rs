@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::Verified;
 use crate::operation::web_api::{self, Service};
@@ -19,6 +20,8 @@ pub(crate) enum Proof {
     Nothing,
     /// Nothing yet: a create whose row only its answer can name.
     Unnamed,
+    /// The same over SOAP, in this table.
+    UnnamedIn(String),
     /// The row was created by it.
     Created(Row),
     /// The row was deleted by it.
@@ -53,6 +56,9 @@ impl Proof {
         if let Some(row) = &class.deletes {
             return Proof::Deleted(row.clone());
         }
+        if let Some(table) = &class.creates_in {
+            return Proof::UnnamedIn(table.clone());
+        }
         if web_api::is_batch(path) || web_api::service(path) == Service::Soap {
             return Proof::Nothing;
         }
@@ -65,8 +71,18 @@ impl Proof {
         }
     }
 
-    /// What it tells when it was acknowledged: by an answer that names a row, or its version.
-    pub(crate) fn when_executed(self, row: Option<&str>, version: Option<&str>) -> Proof {
+    /// What it tells when it was acknowledged: by an answer that names a row, by URL or, over SOAP,
+    /// by id; or its version.
+    pub(crate) fn when_executed(
+        self,
+        row: Option<&str>,
+        id: Option<Uuid>,
+        version: Option<&str>,
+    ) -> Proof {
+        if let (Proof::UnnamedIn(table), Some(id)) = (&self, id) {
+            let logical_name = table.clone();
+            return Proof::Created(Row::Soap { logical_name, id });
+        }
         match (self, row, version) {
             (Proof::Unnamed, Some(row), _) => Proof::Created(Row::Url(row.to_owned())),
             // By its id, where the request has named it by a key of its own.
@@ -81,7 +97,7 @@ impl Proof {
     /// The row to look at. `None`: none would prove anything.
     pub(crate) fn row(&self) -> Option<Row> {
         match self {
-            Proof::Nothing | Proof::Unnamed | Proof::Changed(_) => None,
+            Proof::Nothing | Proof::Unnamed | Proof::UnnamedIn(_) | Proof::Changed(_) => None,
             Proof::Created(row) | Proof::Deleted(row) => Some(row.clone()),
             Proof::Version(row, _) => Some(Row::Url(row.clone())),
         }
@@ -201,7 +217,7 @@ pub(crate) fn version_in(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::samples::{Header, ID, class_of, headers};
+    use crate::operation::samples::{Header, ID, SOAP_URL, class_of, create, headers, message};
 
     type Case<'a> = (&'a str, &'a str, &'a [Header<'a>], Verified, Verified);
     type Answer<'a> = (u16, Option<i32>, bool, &'a [u8], Option<Seen<'a>>);
@@ -308,17 +324,17 @@ mod tests {
     fn an_answer_names_the_row_of_a_create_and_the_version_of_a_change() {
         let by_id = format!("/api/data/v9.2/accounts({ID})");
         let created = proof("POST", "/api/data/v9.2/accounts", &[]);
-        let named = created.clone().when_executed(Some(&by_id), None);
+        let named = created.clone().when_executed(Some(&by_id), None, None);
         assert_eq!(named.verdict(Seen::NoRow), Verified::Missing);
-        assert_eq!(created.when_executed(None, None).row(), None);
+        assert_eq!(created.when_executed(None, None, None).row(), None);
         let action = format!("{by_id}/Microsoft.Dynamics.CRM.QualifyLead");
-        let acted = proof("POST", &action, &[]).when_executed(Some(&by_id), None);
+        let acted = proof("POST", &action, &[]).when_executed(Some(&by_id), None, None);
         assert_eq!(acted.row(), None);
         let linked = format!("{by_id}/contact_customer_accounts/$ref");
-        let linked = proof("POST", &linked, &[]).when_executed(Some(&by_id), None);
+        let linked = proof("POST", &linked, &[]).when_executed(Some(&by_id), None, None);
         assert_eq!(linked.row(), None);
         let changed = proof("PATCH", &by_id, &[]);
-        let changed = changed.when_executed(None, Some("W/\"7\""));
+        let changed = changed.when_executed(None, None, Some("W/\"7\""));
         let table = [
             (Seen::Row(Some("W/\"7\"")), Verified::Present),
             (Seen::Row(Some("W/\"8\"")), Verified::Unverifiable),
@@ -329,6 +345,21 @@ mod tests {
         for (seen, expected) in table {
             assert_eq!(changed.verdict(seen), expected, "{seen:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_soap_names_the_row_by_id() {
+        let message = message(&create("<a:LogicalName>account</a:LogicalName>"));
+        let class = class_of("POST", SOAP_URL, &[], &message);
+        let sent = Proof::of_request(&Method::POST, SOAP_URL, &headers(&[]), &class);
+        assert_eq!(sent.row(), None);
+        let id = ID.parse().ok();
+        assert_eq!(sent.clone().when_executed(None, None, None).row(), None);
+        let named = sent.when_executed(None, id, None);
+        assert_eq!(named.verdict(Seen::Row(None)), Verified::Present);
+        assert_eq!(named.verdict(Seen::NoRow), Verified::Missing);
+        let nothing = proof("POST", SOAP_URL, &[]);
+        assert_eq!(nothing.when_executed(None, id, None).row(), None);
     }
 
     #[test]

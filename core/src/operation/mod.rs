@@ -26,6 +26,8 @@ pub(crate) struct Class {
     pub(crate) guard: Option<Guard>,
     /// The row that a SOAP message deletes.
     pub(crate) deletes: Option<Row>,
+    /// The table in which a SOAP message creates a row whose id its answer will tell.
+    pub(crate) creates_in: Option<String>,
 }
 
 /// What makes the service refuse a repeat.
@@ -61,6 +63,7 @@ impl Class {
             is_compound: false,
             guard: None,
             deletes: None,
+            creates_in: None,
         }
     }
 

@@ -8,6 +8,8 @@ use crate::soap_request::{SoapRequest, text};
 
 /// A message that has not told by then what it does is not read on.
 const LONGEST_READ: usize = 1 << 20;
+/// No table's name is as long; a longer one is not kept.
+pub(super) const LONGEST_NAME: usize = 256;
 
 /// What an operation, or a message that is executed, does when it is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub(super) fn classify(headers: &HeaderMap, body: Option<&[u8]>) -> Class {
             operation: Operation::Unsafe,
             guard: None,
             deletes: None,
+            creates_in: None,
             ..class
         }
     }
@@ -76,7 +79,13 @@ fn class(request: &SoapRequest) -> Class {
         Repeat::Fails => Class::guarded(None),
         Repeat::Create => match row() {
             Some(row) => Class::guarded(Some(Guard::Created(row))),
-            None => Class::of(Operation::Unsafe),
+            None => Class {
+                creates_in: entity
+                    .logical_name
+                    .clone()
+                    .filter(|name| name.len() <= LONGEST_NAME),
+                ..Class::of(Operation::Unsafe)
+            },
         },
         Repeat::Change => Class {
             deletes: (request.message_name() == Some("Delete"))

@@ -2,6 +2,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::samples::*;
+use super::soap::LONGEST_NAME;
 use super::*;
 use Operation::{Guarded, Idempotent, Read, Unsafe};
 
@@ -91,8 +92,9 @@ fn soap_operations() {
                 operation: expected,
                 is_compound: false,
                 guard: guard.clone(),
-                // A test of its own.
+                // A test of their own.
                 deletes: got.deletes.clone(),
+                creates_in: got.creates_in.clone(),
             };
             assert_eq!(got, expected, "{body}");
             let marked = format!("\u{FEFF}{body}");
@@ -321,4 +323,31 @@ fn the_row_that_a_message_deletes_is_known() {
         let class = class_of("POST", SOAP_URL, &[], &message(&body));
         assert_eq!(class.deletes, expected, "{body}");
     }
+}
+
+#[test]
+fn the_table_of_a_create_whose_answer_names_the_row_is_known() {
+    const NAME: &str = "<a:LogicalName>account</a:LogicalName>";
+    let target = |name: &str| {
+        let parameters = parameter("Target", &format!("<a:Id>{}</a:Id>{NAME}", Uuid::nil()));
+        execute(&format!("a:{name}Request"), &parameters, name)
+    };
+    let long = "x".repeat(LONGEST_NAME + 1);
+    #[rustfmt::skip]
+    let table = [
+        (create(NAME), Some("account")),
+        (target("Create"), Some("account")),
+        (create(&format!("<a:Id>{ID}</a:Id>{NAME}")), None),
+        (create(&format!("<a:LogicalName>{long}</a:LogicalName>")), None),
+        (create(""), None),
+        (target("Upsert"), None),
+        (target("Win"), None),
+    ];
+    for (body, expected) in table {
+        let class = class_of("POST", SOAP_URL, &[], &message(&body));
+        assert_eq!(class.creates_in.as_deref(), expected, "{body}");
+    }
+    let action = [("soapaction", "Update")];
+    let class = class_of("POST", SOAP_URL, &action, &message(&create(NAME)));
+    assert_eq!(class.creates_in, None, "the headers name another operation");
 }

@@ -75,6 +75,7 @@ fn the_web_api() {
             is_compound: false,
             guard: guard.clone(),
             deletes: None,
+            creates_in: None,
         };
         let what = format!("{method} {url} {list:?}");
         assert_eq!(class_of(method, url, list, ""), expected, "{what}");

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
+use uuid::Uuid;
+
 use crate::body::lock;
 use crate::decide::verify::Proof;
 use crate::{
@@ -61,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) epoch: u64,
     pub(crate) attempts: usize,
     pub(crate) row_url: Option<String>,
+    /// The id of the row, where an answer of SOAP names it.
+    pub(crate) row_id: Option<Uuid>,
     /// The row's version, where the answer names it.
     pub(crate) version: Option<String>,
     /// An earlier attempt may still be executed.
@@ -124,7 +128,11 @@ impl Ledger {
         let Record { entry, proof } = state.entries.get_mut(&id)?;
         if outcome.effect == Effect::Executed {
             let known = std::mem::replace(proof, Proof::Nothing);
-            *proof = known.when_executed(outcome.row_url.as_deref(), outcome.version.as_deref());
+            *proof = known.when_executed(
+                outcome.row_url.as_deref(),
+                outcome.row_id,
+                outcome.version.as_deref(),
+            );
         }
         entry.ended = Some(time);
         entry.effect = Some(outcome.effect);

@@ -35,6 +35,7 @@ fn outcome(effect: Effect, role: Role) -> Outcome {
         epoch: 0,
         attempts: 1,
         row_url: None,
+        row_id: None,
         version: None,
         may_come_late: false,
     }
