@@ -30,7 +30,7 @@ def test_params(url: str, params: Any, whole: str) -> None:
 
 
 def test_json_gets_its_content_type_unless_there_is_one() -> None:
-    _, _, headers, body, _, _, _ = built(json={"name": "Ü"})
+    _, _, headers, body, *_ = built(json={"name": "Ü"})
     assert headers == [("Content-Type", "application/json")]
     assert json.loads(body) == {"name": "Ü"}
     assert built(json=1, headers={"content-type": "x/y"})[2] == [("content-type", "x/y")]
