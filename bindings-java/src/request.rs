@@ -13,20 +13,22 @@ use crate::upcall;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// The write that is asked about (negative: none), tag, method, URL, headers, timeout (ms; negative: none of its own), operation, guarded create, upsert, how the body is read (0: not), its length
-/// then (negative: unknown). A body that is read is asked for on the thread that sends.
+/// Whether it asks about a write, and which, tag, method, URL, headers, timeout (ms; negative: none of
+/// its own), operation, guarded create, upsert, how the body is read (0: not), its length then
+/// (negative: unknown). A body that is read is asked for on the thread that sends.
 pub(crate) fn unpack(
     head: &[u8],
     body: Option<&[u8]>,
     streaming: bool,
 ) -> Result<Owned<c::d365_request_t>, Stop> {
     let mut head = Reader::new(head);
-    let (verifies, tag) = (head.long()?, head.bytes()?);
+    let (is_question, verifies) = (head.int()? != 0, head.long()?);
+    let tag = head.bytes()?;
     let (method, url) = (head.bytes()?, head.bytes()?);
     // SAFETY: every pointer is that of a slice with its length; outputs are local variables.
     unsafe {
         let request = owned(|out, error| {
-            if verifies >= 0 {
+            if is_question {
                 return c::d365_request_new_verify(verifies, out, error);
             }
             c::d365_request_new(

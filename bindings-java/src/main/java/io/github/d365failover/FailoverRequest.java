@@ -18,7 +18,6 @@ import java.util.Objects;
  */
 public final class FailoverRequest {
     private static final long NO_TIMEOUT = -1;
-    private static final long NO_WRITE = -1;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
     private static final int READ_AGAIN = 2;
@@ -40,7 +39,8 @@ public final class FailoverRequest {
         this.body = builder.body;
         this.streamed = builder.streamed;
         PacketWriter packet = new PacketWriter();
-        packet.int64(builder.verifies);
+        boolean isQuestion = builder.verifies != null;
+        packet.int32(isQuestion ? 1 : 0).int64(isQuestion ? builder.verifies : 0);
         Arguments.pack(packet, builder.tag);
         Arguments.pack(packet, method);
         Arguments.pack(packet, url);
@@ -163,7 +163,7 @@ public final class FailoverRequest {
         private boolean guardedCreate;
         private boolean upsert;
         private String tag = "";
-        private long verifies = NO_WRITE;
+        private Long verifies;
 
         private Builder(String method, String url) {
             this.method = Objects.requireNonNull(method, "method");
