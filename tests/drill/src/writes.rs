@@ -132,6 +132,11 @@ impl Writes {
                 Some((_, Verified::Missing)) if at_alternate.contains(id) => {
                     self.claim(format!("{name} is missing, but the alternate has its row"));
                 }
+                Some((_, Verified::Unverifiable)) => {
+                    self.claim(format!(
+                        "no row can tell of {name}, but its answer has named it"
+                    ));
+                }
                 _ => {}
             }
         }
@@ -266,6 +271,9 @@ mod tests {
         assert_eq!((honest.confirmed, honest.false_claims.len()), (1, 0));
         let lies = writes(&[&created, event, suspect, "done 1"], &there);
         assert!(lies.false_claims[0].contains("has its row"));
+        let unasked = "suspect 3 executed POST https://a unverifiable";
+        let blind = writes(&[&created, event, unasked, "done 1"], &there);
+        assert!(blind.false_claims[0].contains("answer has named it"));
 
         let silent = writes(&[&created, event, "done 1"], &rows);
         assert_eq!(silent.lost_in_silence.len(), 1);

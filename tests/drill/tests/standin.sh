@@ -30,7 +30,15 @@ event() {
 suspects() { # effect, numbers on record
     effect=$1
     shift
-    for id; do echo "suspect $id $effect POST $primary unverifiable"; done
+    for number; do
+        eval "row=\${row_$number-}"
+        verdict=unverifiable
+        if [ -n "$row" ]; then
+            verdict=missing
+            ! request "/api/data/v9.2/accounts($row)" >/dev/null || verdict=present
+        fi
+        echo "suspect $number $effect POST $primary $verdict"
+    done
 }
 
 call() { # what, then as request
@@ -81,6 +89,7 @@ create() { # name, command
 
 created() { # name
     id=$(printf %s "$answer" | grep -iE 'EntityId|CreateResult' | grep -oE "$uuid" | tail -n 1)
+    eval "row_$ledger=$id"
     case $mode in
     silent) ;;
     liar) echo "created 00000000-0000-4000-8000-000000000000 $1 $ledger" ;;
