@@ -661,8 +661,8 @@
 #define D365_VERIFIED_MISSING 2
 
 /**
- * No look at a row could tell: a `$batch`, an action, an upload, SOAP's Execute, an update in doubt,
- * a create in doubt whose row nobody knows. A person has to look.
+ * No look at a row could tell: a `$batch`, an action (also by SOAP's Execute), an upload, an update
+ * in doubt, a create in doubt whose row nobody knows. A person has to look.
  */
 #define D365_VERIFIED_UNVERIFIABLE 3
 

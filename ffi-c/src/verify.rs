@@ -25,8 +25,8 @@ pub const D365_VERIFIED_PRESENT: i32 = 1;
 /// Its effect is not there. Not final until the setting `replication_window_ms` has passed since the
 /// write ended (D365_LEDGER_IS_FINAL): it may still come over.
 pub const D365_VERIFIED_MISSING: i32 = 2;
-/// No look at a row could tell: a `$batch`, an action, an upload, SOAP's Execute, an update in doubt,
-/// a create in doubt whose row nobody knows. A person has to look.
+/// No look at a row could tell: a `$batch`, an action (also by SOAP's Execute), an upload, an update
+/// in doubt, a create in doubt whose row nobody knows. A person has to look.
 pub const D365_VERIFIED_UNVERIFIABLE: i32 = 3;
 
 const VERIFIED_NAMES: &[(i32, &CStr)] = &[

@@ -13,8 +13,8 @@ public enum Verified {
      */
     MISSING,
     /**
-     * No look at a row could tell: a {@code $batch}, an action, an upload, SOAP's Execute, an update in doubt, a create in
-     * doubt whose row nobody knows. A person has to look.
+     * No look at a row could tell: a {@code $batch}, an action (also by SOAP's Execute), an upload, an update in doubt, a
+     * create in doubt whose row nobody knows. A person has to look.
      */
     UNVERIFIABLE;
 

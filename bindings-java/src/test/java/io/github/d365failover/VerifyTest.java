@@ -12,6 +12,8 @@ import io.github.d365failover.support.Twin;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
@@ -142,6 +144,32 @@ class VerifyTest {
         assertEquals(ErrorKind.CLOSED, e.kind());
         assertThrows(FailoverStateException.class, () -> closed.suspectSince(Instant.EPOCH));
         assertThrows(FailoverStateException.class, closed::ledgerEvicted);
+    }
+
+    @Test
+    void theReadIsPreparedAndCanBeCancelled() throws Exception {
+        List<String> prepared = Collections.synchronizedList(new ArrayList<>());
+        try (FailoverClient client = twin.safeClient()
+                .prepare(attempt -> prepared.add(attempt.method() + " " + attempt.uri().getPath()))
+                .build()) {
+            long id = create(client, "prepared");
+            String row = Accounts.PATH + "(" + only(client.ledger()).rowUrl().orElseThrow().split("[()]")[1] + ")";
+            assertEquals(Verified.PRESENT, get(client.verifyAsync(id)));
+            assertEquals(List.of("POST " + Accounts.PATH, "GET " + row), List.copyOf(prepared));
+            ExecutionException e =
+                    assertThrows(ExecutionException.class, () -> get(client.verifyAsync(id + 1)));
+            notAvailable(id + 1, assertInstanceOf(FailoverUsageException.class, e.getCause()));
+        }
+        try (FailoverClient client = twin.safeClient().build()) {
+            long id = create(client, "asked");
+            long before = twin.received("primary");
+            twin.fault("primary", "stall", ",\"method\":\"GET\"");
+            CompletableFuture<Verified> asked = client.verifyAsync(id);
+            twin.await("primary", "received_at_least=" + (before + 1));
+            assertTrue(asked.cancel(true));
+            twin.await("primary", "in_flight_at_most=0");
+            assertEquals(Optional.empty(), only(client.ledger()).verified());
+        }
     }
 
     @Test
