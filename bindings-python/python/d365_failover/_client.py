@@ -296,8 +296,8 @@ class Client(BaseClient):
 
         A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
         `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`.
-        For all else nothing is sent, and a person has to look: a `$batch`, an action (also by SOAP's Execute), an upload,
-        an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+        For all else nothing is sent, and a person has to look: a `$batch`, an action (also by SOAP's Execute), an
+        upload, an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
         `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
