@@ -59,7 +59,7 @@ step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$
 
 step exports tests/tools/exports.sh
 step scenarios-crossing make -s scenarios-crossing
-step readme "$VENV/bin/python" tests/tools/readme.py
+step docs "$VENV/bin/python" tests/tools/docs.py
 step soak env SOAK_SECONDS=15 make -s soak
 step first-programs tests/tools/with_twin.sh tests/tools/first_programs.sh
 

@@ -1,6 +1,7 @@
 #!/bin/bash
-# The programs of the README, run against the twin: the first of each language creates a row and reads
-# it back; the second sends a file there and fetches it again; the third settles a write in doubt.
+# The programs of the documents, run against the twin: the first of each language creates a row and reads
+# it back; then a file is sent there and fetched again, and a write in doubt is settled; C's, which asks a
+# command for its tokens, is let in by each side that asks for them.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 java=$root/bindings-java/target
@@ -38,9 +39,25 @@ transfer python "$root/target/venv/bin/python" "$root/bindings-python/examples/f
 
 control=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["control_url"])' "$TWIN_JSON")
 
+tell() {
+    curl -sSf -o "$files/control" -d "$2" "$control/$1"
+}
+
+# Each side takes the token of its own host only.
+echo 'printf "twin-token-for-%s\n" "${1#https://}"' >"$files/token"
+tell tokens '{"org":"contoso","tokens":"check"}'
+for side in primary alternate; do
+    output=$(D365_TOKEN_COMMAND="sh $files/token" "$root/target/c/token")
+    echo "c with tokens: $output"
+    grep -q '^200 .*UserId' <<<"$output" || { echo "c was not let in at the $side"; exit 1; }
+    tell faults '{"org":"contoso","side":"primary","kind":"refuse"}'
+done
+tell clear '{"org":"contoso"}'
+tell tokens '{"org":"contoso","tokens":"off"}'
+
 # Executes the next request with this method, and closes the connection without an answer.
 lose_answer() {
-    curl -sSf -o "$files/control" -d "{\"org\":\"contoso\",\"side\":\"primary\",\"kind\":\"commit_then_close\",\"method\":\"$1\",\"times\":1}" "$control/faults"
+    tell faults "{\"org\":\"contoso\",\"side\":\"primary\",\"kind\":\"commit_then_close\",\"method\":\"$1\",\"times\":1}"
 }
 
 # How many rows of the two that a program creates there are.
