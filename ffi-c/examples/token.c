@@ -57,11 +57,16 @@ int main(void)
     const uint8_t *body;
     size_t len;
     int32_t status;
+    char *command = getenv("D365_TOKEN_COMMAND");
 
+    if (command == NULL) {
+        fprintf(stderr, "D365_TOKEN_COMMAND is not set\n");
+        return 2;
+    }
     check(d365_settings_new(getenv("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
-    check(d365_settings_set_token_provider(settings, provide_token, getenv("D365_TOKEN_COMMAND"), NULL, &error));
+    check(d365_settings_set_token_provider(settings, provide_token, command, NULL, &error));
     check(d365_client_open(settings, &client, &error));
 
     check(d365_request_new("GET", D365_NTS, "/api/data/v9.2/WhoAmI", D365_NTS, &request, &error));
