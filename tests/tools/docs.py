@@ -4,7 +4,8 @@ A block of code is a whole program of the tree, or lines that stand so in one, o
 each name must exist: Python's is read by mypy, C's and Java's are looked up in the header and in the sources. Of a
 `diff` the lines that are added stand in a program; those that are taken away are another program's. The programs
 themselves are compiled and run by other steps; here it is made sure that what a reader copies is what was run.
-Tables of settings, errors and events have every name that the code has, with its default. Links lead somewhere.
+Tables of settings, errors and events have every name that the code has, and a setting has one default in the code,
+the header, the docstrings, the Javadoc and the documents. Links lead somewhere.
 """
 
 import re
@@ -250,6 +251,103 @@ def settings() -> list[str]:
     return [f"docs/reference/settings.md {fault}" for fault in faults]
 
 
+def spellings(key: str, default: str) -> dict[str, list[str]]:
+    """How a default may stand in the header's table, a docstring, and the Javadoc; nothing where there is none."""
+    if default == "on":
+        return {"header": ["`on`"], "python": ["True"], "java": ["default true"]}
+    if re.fullmatch(r"[a-z]+", default) and default not in ("none", "store"):
+        constant = f"#{default.upper()}}}"
+        return {
+            "header": [f"`{default}`"],
+            "python": [f'"{default}"'],
+            "java": [constant],
+        }
+    if not re.fullmatch(r"[\d.]+", default):
+        return {}
+    number = float(default) / (1000 if key.endswith("_ms") else 1)
+    if key.endswith("_ms"):
+        java = [f"{number:g} s", f"{number / 60:g} minutes"]
+    else:
+        java = [default, f"{number:,.0f}".replace(",", " "), f"{number / 1024:g} kB"]
+    plain = default if not key.endswith("_ms") else f"{number:g}"
+    return {
+        "header": [default],
+        "python": [plain],
+        "java": [f"default {one}" for one in java],
+    }
+
+
+def defaults_of_code() -> dict[str, str]:
+    """The defaults of `Settings::new` that are numbers, as the tables write them."""
+    made = re.search(
+        r"Ok\(Settings \{(.*?)\}\)", read("core/src/settings.rs"), re.DOTALL
+    )[1]
+    found = {}
+    for name, value in re.findall(r"^ +(\w+): (.*),$", made, re.MULTILINE):
+        if seconds := re.fullmatch(r"Duration::from_secs\((\d+)\)", value):
+            found[f"{name}_ms"] = f"{seconds[1]}000"
+        elif shifted := re.fullmatch(r"(\d+) << (\d+)", value):
+            found[name] = str(int(shifted[1]) << int(shifted[2]))
+        elif re.fullmatch(r"[\d._]+", value):
+            found[name] = value.replace("_", "")
+    return found
+
+
+def same_everywhere() -> list[str]:
+    """Code, its documentation, header, docstrings and Javadoc have the same defaults."""
+    rust = read("core/src/settings.rs")
+    defaults = dict(
+        re.findall(r"^    /// \| `(\w+)` \| `?(.*?)`? \|", rust, re.MULTILINE)
+    )
+    header = dict(
+        re.findall(
+            r"^ \* \| `(\w+)` +\| (.*?) +\|",
+            read("include/d365_failover.h"),
+            re.MULTILINE,
+        )
+    )
+    python = dict(
+        re.findall(
+            r"^    (\w+): [^\n]*\n    \"\"\"(.*?)\"\"\"",
+            read("bindings-python/python/d365_failover/_settings.py"),
+            re.MULTILINE | re.DOTALL,
+        )
+    )
+    builder = read(
+        "bindings-java/src/main/java/io/github/d365failover/FailoverClientBuilder.java"
+    )
+    comments = re.findall(
+        r"/\*\*((?:(?!\*/).)*)\*/\s+public FailoverClientBuilder (\w+)\(",
+        builder,
+        re.DOTALL,
+    )
+    java = {name: re.sub(r"\s*\n\s*\* ?", " ", text) for text, name in comments}
+    faults = [
+        f"core/src/settings.rs says {defaults.get(name)} of {name}, which is {value}"
+        for name, value in defaults_of_code().items()
+        if defaults.get(name) != value
+    ]
+    for key, default in defaults.items():
+        name = key.removesuffix("_ms")
+        texts = {
+            "header": header.get(key),
+            "python": python.get(name),
+            "java": java.get(camel(name)),
+        }
+        for where, forms in spellings(key, default).items():
+            text = texts[where]
+            if text is not None and not any(
+                re.search(rf"(?<![\w.]){re.escape(form)}(?!\w|\.\d)", text)
+                or form in text
+                and not form[0].isalnum()
+                for form in forms
+            ):
+                faults.append(f"{where}: {key} is said to be other than {default}")
+        if key not in header or name not in python and key != "user_agent":
+            faults.append(f"{key} is missing in the header or in Python")
+    return faults
+
+
 def named(page: str, what: str, names: set[str]) -> list[str]:
     text = read(page)
     return [
@@ -275,6 +373,7 @@ def references() -> list[str]:
     page = "docs/reference/errors.md"
     return [
         *settings(),
+        *same_everywhere(),
         *named(page, "status", statuses),
         *named(page, "kind or cause", set(re.findall(r"=> \"(\w+)\"", fault))),
         *named(
