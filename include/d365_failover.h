@@ -2063,6 +2063,16 @@ d365_status_t d365_response_ledger_id(const struct d365_response_t *response,
                                       int64_t *id);
 
 /**
+ * The tag of the call's request (d365_request_set_tag()). The view is valid until the response is
+ * freed.
+ *
+ * Errors: D365_NOT_AVAILABLE for a request without one; D365_NULL_POINTER, and what can be wrong with a
+ * handle.
+ */
+d365_status_t d365_response_tag(const struct d365_response_t *response,
+                                struct d365_str_t *tag);
+
+/**
  * Frees a response and ends its views. The connection of a body that was not read to its end is
  * closed. NULL is fine.
  */

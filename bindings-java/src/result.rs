@@ -65,6 +65,7 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
             value(0, |out, _| c::d365_response_ledger_id(handle, out)).ok(),
             Writer::long,
         );
+        text(packet, view(|out| c::d365_response_tag(handle, out)).ok());
         packet.int(value(0, |out, _| c::d365_response_verified(handle, out)).unwrap_or(0));
         let list = owned(|out, _| c::d365_response_attempts(handle, out)).ok();
         attempts(packet, list.as_ref());

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use d365_failover::{
     d365_response_attempts, d365_response_body, d365_response_effect, d365_response_header_at,
     d365_response_header_count, d365_response_ledger_id, d365_response_status,
-    d365_response_switched, d365_response_t, d365_response_url, d365_response_verified,
+    d365_response_switched, d365_response_t, d365_response_tag, d365_response_url,
+    d365_response_verified,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -24,6 +25,7 @@ const MOST_KEPT: usize = 32 << 10;
 
 /// What is known of a write, and whether the call met a switch.
 struct Told {
+    tag: Option<String>,
     effect: Py<PyString>,
     switched: bool,
     ledger_id: Option<i64>,
@@ -105,6 +107,7 @@ impl Lazy {
                 let effect = get(|out| d365_response_effect(raw, out)).unwrap_or_default();
                 let switched = get::<i32>(|out| d365_response_switched(raw, out));
                 Told {
+                    tag: get_text(|out| d365_response_tag(raw, out)),
                     effect: PyString::intern(py, names::effect(effect)).unbind(),
                     switched: switched.unwrap_or_default() != 0,
                     ledger_id: get(|out| d365_response_ledger_id(raw, out)),
@@ -240,9 +243,11 @@ impl Answer {
         attempts: Py<PyList>,
         ledger_id: Option<i64>,
         parts: Py<PyList>,
+        tag: Option<String>,
     ) -> Self {
         let lazy = Lazy::new(None);
         let told = Told {
+            tag,
             effect,
             switched,
             ledger_id,
@@ -289,6 +294,11 @@ impl Answer {
         self.lazy.told(py).ledger_id
     }
 
+    #[getter]
+    fn tag(&self, py: Python<'_>) -> Option<&str> {
+        self.lazy.told(py).tag.as_deref()
+    }
+
     /// What was found out about the write that was asked about.
     #[getter]
     fn verified(&self, py: Python<'_>) -> Option<&'static str> {
@@ -328,6 +338,7 @@ impl Answer {
             this.lazy.attempts(py)?,
             told.ledger_id,
             this.lazy.parts(py)?,
+            &told.tag,
         );
         Ok((slf.get_type(), parts.into_pyobject(py)?))
     }

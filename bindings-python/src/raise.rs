@@ -12,7 +12,7 @@ use d365_failover::{
     d365_error_provider_data, d365_error_response, d365_error_retry_after_ms,
     d365_error_service_code, d365_error_switched, d365_error_tag, d365_response_attempts,
     d365_response_effect, d365_response_ledger_id, d365_response_status, d365_response_switched,
-    d365_response_t, d365_status_name, d365_status_t,
+    d365_response_t, d365_response_tag, d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -105,6 +105,7 @@ pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> Py
     unsafe {
         let attempts = attempts::rows(py, get_object(|out| d365_response_attempts(raw, out)))?;
         let ledger_id = get::<i64>(|out| d365_response_ledger_id(raw, out));
+        let tag = get_text(|out| d365_response_tag(raw, out));
         Ok(NativeFailure::new_err((
             status_name(D365_CANCELLED),
             "the call was done when it was interrupted",
@@ -116,7 +117,7 @@ pub(crate) fn completed(py: Python<'_>, response: Handle<d365_response_t>) -> Py
             attempts.unbind(),
             Answer::of(py, response)?,
             ledger_id,
-            py.None(),
+            tag,
             py.None(),
         )))
     }

@@ -243,7 +243,7 @@ def test_a_second_cancellation_leaves_at_once(org: Organization) -> None:
 
             async def call() -> None:
                 try:
-                    await client.post(BULK, content=apieces())
+                    await client.post(BULK, content=apieces(), tag="upload 3")
                 except asyncio.CancelledError as cancelled:
                     causes.append(cancelled.__cause__)
                     raise
@@ -258,7 +258,7 @@ def test_a_second_cancellation_leaves_at_once(org: Organization) -> None:
             (cause,) = causes
             assert isinstance(cause, d365_failover.WriteInDoubtError)
             assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
-            assert cause.effect == "unknown"
+            assert (cause.effect, cause.tag) == ("unknown", "upload 3")
 
     run(main())
 
@@ -381,16 +381,16 @@ def test_uploads_share_a_bounded_number_of_threads(org: Organization) -> None:
             await full.wait()
             assert threads() - before <= 64 + 16
             # All threads are taken: what waits for one can end all the same.
-            cancelled = asyncio.ensure_future(client.put(BULK, content=body()))
+            cancelled = asyncio.ensure_future(client.put(BULK, content=body(), tag="waits"))
             await asyncio.sleep(0)
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError) as ended:
                 await cancelled
             assert isinstance(ended.value.__cause__, d365_failover.CallCancelledError)
-            assert ended.value.__cause__.effect == "not_executed"
+            assert (ended.value.__cause__.effect, ended.value.__cause__.tag) == ("not_executed", "waits")
             with pytest.raises(d365_failover.CallTimeoutError) as late:
-                await client.put(BULK, content=body(), timeout=0.2)
-            assert late.value.effect == "not_executed"
+                await client.put(BULK, content=body(), timeout=0.2, tag="waits")
+            assert (late.value.effect, late.value.tag) == ("not_executed", "waits")
             assert (await client.get(WHO_AM_I)).status_code == 200
             assert begun == 64
             go.set()

@@ -180,7 +180,7 @@ def test_cancelling_the_task_cancels_the_call(org: Organization) -> None:
 
             async def call() -> None:
                 try:
-                    await client.post(ACCOUNTS, json={"name": "x"})
+                    await client.post(ACCOUNTS, json={"name": "x"}, tag="order 17")
                 except asyncio.CancelledError as cancelled:
                     causes.append(cancelled.__cause__)
                     raise
@@ -213,7 +213,7 @@ def test_a_cancellation_in_the_turn_of_the_completion(org: Organization, monkeyp
 
             async def call() -> None:
                 try:
-                    await client.post(ACCOUNTS, json={"name": "x"})
+                    await client.post(ACCOUNTS, json={"name": "x"}, tag="order 17")
                 except asyncio.CancelledError as cancelled:
                     causes.append(cancelled.__cause__)
                     raise
@@ -223,7 +223,7 @@ def test_a_cancellation_in_the_turn_of_the_completion(org: Organization, monkeyp
             assert task.cancelled()
             (cause,) = causes
             assert isinstance(cause, d365_failover.CallCancelledError)
-            assert (cause.effect, cause.status) == ("executed", 204)
+            assert (cause.effect, cause.status, cause.tag) == ("executed", 204, "order 17")
 
     run(main())
     assert len(org.rows()) == 1
@@ -253,7 +253,7 @@ def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: py
 
             async def call() -> None:
                 try:
-                    await client.post(ACCOUNTS, json={"name": "x"})
+                    await client.post(ACCOUNTS, json={"name": "x"}, tag="order 17")
                 except asyncio.CancelledError as cancelled:
                     causes.append(cancelled.__cause__)
                     raise
@@ -271,7 +271,7 @@ def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: py
             assert isinstance(cause, d365_failover.WriteInDoubtError)
             assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
-            assert cause.ledger_id == client.ledger()[0].id
+            assert (cause.ledger_id, cause.tag) == (client.ledger()[0].id, "order 17")
 
     run(main())
 

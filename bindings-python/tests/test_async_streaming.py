@@ -9,9 +9,11 @@ from typing import Any
 
 import d365_failover
 import pytest
-from twin import BULK, WHO_AM_I, Organization
+from d365_failover import _async_client
+from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 
 SIZE = 1_000_003
+BATCH = "/api/data/v9.2/$batch"
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -130,6 +132,49 @@ def test_cancelling_a_read_closes_the_response(org: Organization) -> None:
                 await task
             await asyncio.to_thread(org.wait, "primary", open_connections_at_most=0)
             assert (await client.get(WHO_AM_I)).status_code == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["cancel", "close_response", "close_client", "give_up"])
+def test_what_is_known_of_a_batch_whose_reading_is_ended(
+    org: Organization, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = f"POST {ACCOUNTS} HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{{}}"
+    batch = f"--b\r\nContent-Type: application/http\r\n\r\n{part}\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    org.fault("primary", "stall_body")
+
+    async def main() -> None:
+        half = asyncio.Event()
+        client = org.async_client()
+        call = client.stream("POST", BATCH, headers=headers, content=batch.encode(), tag="batch 7")
+        async with call as response:
+
+            async def read() -> None:
+                async for _ in response.aiter_bytes():
+                    half.set()
+
+            task = asyncio.create_task(read())
+            await half.wait()
+            await asyncio.sleep(0)
+            if end == "cancel":
+                task.cancel()
+            elif end == "close_response":
+                await response.aclose()
+            else:
+                if end == "give_up":
+                    monkeypatch.setattr(client, "_drain", lambda _: None)
+                    monkeypatch.setattr(_async_client, "_GRACE", 0.01)
+                await client.close(timeout=0)
+            with pytest.raises((asyncio.CancelledError, d365_failover.FailoverError)) as caught:
+                await task
+            error = d365_failover.error_of(caught.value)
+            assert isinstance(error, d365_failover.WriteInDoubtError)
+            assert (error.effect, error.tag, error.ledger_id) == ("unknown", "batch 7", response.ledger_id)
+            assert error.ledger_id is not None
+            assert len(error.attempts) == 1
+        await client.close()
 
     run(main())
 

@@ -286,11 +286,11 @@ def test_ctrl_c_while_records_are_handed_out_tells_of_the_write(
     with org.client() as client:
         log_handlers.append(Interrupting())
         with pytest.raises(KeyboardInterrupt) as caught:
-            client.post(ACCOUNTS, json={"name": "x"})
+            client.post(ACCOUNTS, json={"name": "x"}, tag="order 17")
         log_handlers.clear()
     cause = caught.value.__cause__
     assert isinstance(cause, d365_failover.CallCancelledError)
-    assert (cause.effect, cause.switched, cause.status) == ("executed", True, 204)
+    assert (cause.effect, cause.switched, cause.status, cause.tag) == ("executed", True, 204, "order 17")
     assert len(org.rows()) == 1
 
 

@@ -262,6 +262,7 @@ def test_a_write_is_verified(org: Organization, open_subject: Subjects) -> None:
     tag = "order 17 ✓"
     with open_subject(org) as subject:
         created = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, tag=tag))
+        assert created.tag == tag
         (entry,) = ledger(subject)
         assert (entry.tag, entry.verified, entry.verified_at, entry.is_final) == (tag, None, None, False)
         assert subject.do(lambda client: client.verify(entry)) == "present"
@@ -275,6 +276,19 @@ def test_a_write_is_verified(org: Organization, open_subject: Subjects) -> None:
         for number in (99, -1):
             with pytest.raises(LedgerEntryError):
                 subject.call("verify", number)
+
+
+@pytest.mark.parametrize(("status", "effect"), [(400, "not_executed"), (500, "unknown")])
+def test_an_error_status_names_the_request_by_its_tag(
+    org: Organization, open_subject: Subjects, status: int, effect: str
+) -> None:
+    org.fault("primary", "status", status=status, times=1)
+    with open_subject(org) as subject:
+        response = subject.do(lambda client: client.post(ACCOUNTS, json={"name": "a"}, tag="order 17"))
+        with pytest.raises(d365_failover.FailoverError) as caught:
+            response.raise_for_status()
+        error = caught.value
+        assert (error.effect, error.tag, error.ledger_id) == (effect, "order 17", response.ledger_id)
 
 
 def test_a_prepare_hook_is_asked_for_a_verify_as_well(org: Organization, open_subject: Subjects) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import BatchPart, Response, _native
+from d365_failover import BatchPart, Response, _exceptions, _native
 from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 
 
@@ -26,6 +26,7 @@ def all_of(response: Response) -> tuple[Any, ...]:
         response.switched,
         response.attempts,
         response.ledger_id,
+        response.tag,
     )
 
 
@@ -128,10 +129,12 @@ def test_many_threads_ask_at_once(org: Organization) -> None:
 def test_one_is_made_of_its_parts() -> None:
     attempt = ("primary", 0, "responded", None, 200, None, 1_700_000_000_000, 5, "https://a.example/", "", None, None)
     answer = _native.Answer(
-        200, "https://a.example/", [("a", "b")], b"x", "executed", True, [attempt], 3, [(0, 204, None)]
+        200, "https://a.example/", [("a", "b")], b"x", "executed", True, [attempt], 3, [(0, 204, None)], "a tag"
     )
     response = Response(answer)
-    assert (response.effect, response.switched, response.ledger_id) == ("executed", True, 3)
+    assert (response.effect, response.switched, response.ledger_id, response.tag) == ("executed", True, 3, "a tag")
+    assert pickle.loads(pickle.dumps(response)).tag == "a tag"
+    assert _exceptions.completed(answer).tag == "a tag"
     assert response.attempts[0].took == 5e-6
     assert response.parts == (BatchPart(0, 204, None),)
     assert answer.take_stream() is None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import d365_failover
@@ -52,6 +55,36 @@ def test_read_makes_it_an_ordinary_response(org: Organization) -> None:
         assert response.json()["UserId"]
         assert response.text
         assert response.raise_for_status() is response
+
+
+def test_ctrl_c_in_a_read_tells_of_the_batch(org: Organization) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupt_read(reader: int) -> None:
+        while sys._current_frames()[reader].f_code.co_name != "_next":
+            time.sleep(0)
+        signal.pthread_kill(reader, signal.SIGUSR1)
+
+    part = f"POST {ACCOUNTS} HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{{}}"
+    batch = f"--b\r\nContent-Type: application/http\r\n\r\n{part}\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    org.fault("primary", "stall_body")
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with org.client() as client:
+            url = "/api/data/v9.2/$batch"
+            with client.stream("POST", url, headers=headers, content=batch.encode(), tag="batch 7") as response:
+                pieces = response.iter_bytes()
+                assert next(pieces)
+                threading.Thread(target=interrupt_read, args=(threading.get_ident(),)).start()
+                with pytest.raises(KeyboardInterrupt) as caught:
+                    next(pieces)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    error = d365_failover.error_of(caught.value)
+    assert isinstance(error, d365_failover.WriteInDoubtError)
+    assert (error.tag, error.ledger_id) == ("batch 7", response.ledger_id)
 
 
 def test_content_before_read(org: Organization) -> None:

@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Vec<Attempt>,
     /// The write on record.
     pub(crate) ledger_id: Option<u64>,
+    /// Of the request.
+    pub(crate) tag: Option<Arc<str>>,
     /// What the answer to a request that holds several says of them.
     pub(crate) parts: Vec<BatchPart>,
     /// The body of a streaming call.
@@ -220,6 +222,12 @@ impl Response {
     #[must_use]
     pub fn ledger_id(&self) -> Option<u64> {
         self.0.inner.ledger_id
+    }
+
+    /// The request's tag. `None`: it had none.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.0.inner.tag.as_deref()
     }
 
     /// The attempts, in order; the last one is this answer.

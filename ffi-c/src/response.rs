@@ -24,6 +24,7 @@ pub struct d365_response_t {
 pub(crate) struct ResponseObject {
     pub(crate) response: core::Response,
     url: OnceLock<Text>,
+    tag: Option<Text>,
     /// Copied when first asked for: many applications read nothing but the body.
     headers: OnceLock<Box<[(Text, Text)]>>,
 }
@@ -31,6 +32,7 @@ pub(crate) struct ResponseObject {
 impl ResponseObject {
     pub(crate) fn new(response: core::Response) -> ResponseObject {
         ResponseObject {
+            tag: response.tag().map(Text::new),
             response,
             url: OnceLock::new(),
             headers: OnceLock::new(),
@@ -367,6 +369,26 @@ pub unsafe extern "C" fn d365_response_ledger_id(
         let place = unsafe { out(id, "id") }?;
         let id = response.response.ledger_id();
         place.set(clamp(id.ok_or_else(|| Failure::absent("ledger id"))?));
+        Ok(())
+    })
+}
+
+/// The tag of the call's request (d365_request_set_tag()). The view is valid until the response is
+/// freed.
+///
+/// Errors: D365_NOT_AVAILABLE for a request without one; D365_NULL_POINTER, and what can be wrong with a
+/// handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_tag(
+    response: *const d365_response_t,
+    tag: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(tag, "tag") }?;
+        let tag = response.tag.as_ref();
+        place.set(tag.ok_or_else(|| Failure::absent("tag"))?.view());
         Ok(())
     })
 }

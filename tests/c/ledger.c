@@ -192,6 +192,7 @@ static void a_switch_and_what_it_puts_in_question(void)
     d365_ledger_t *ledger;
     d365_item_t *item = NULL;
     d365_str_t row;
+    d365_request_t *request;
     char row_url[256], url[256];
     int64_t acknowledged, in_doubt;
 
@@ -202,12 +203,19 @@ static void a_switch_and_what_it_puts_in_question(void)
                              | (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCHED, NULL));
     OK(call(client, "GET", whoami, NULL, &response, NULL));
     CHECK(ledger_id_of(response) == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_response_tag(response, &row)); /* it was given none */
     CHECK(status_of(response) == 200);
     expect_count(client, D365_LEDGER_ALL, 0); /* a read is not on record */
 
-    OK(call(client, "POST", accounts, first, &response, NULL));
+    request = new_request("POST", accounts, first);
+    OK(d365_request_set_tag(request, "order 17", D365_NTS, NULL));
+    OK(d365_client_send(client, request, &response, NULL));
+    OK(d365_request_free(request));
     acknowledged = ledger_id_of(response);
     CHECK(acknowledged > 0);
+    OK(d365_response_tag(response, &row));
+    CHECK(strcmp(row.data, "order 17") == 0);
+    STATUS(D365_NULL_POINTER, d365_response_tag(response, NULL));
     STATUS(D365_NULL_POINTER, d365_response_ledger_id(response, NULL));
     OK(d365_response_header(response, "OData-EntityId", D365_NTS, &row));
     snprintf(row_url, sizeof row_url, "%s", row.data);

@@ -71,6 +71,7 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER, d365_ledger_number(NULL, 0, D365_LEDGER_ID, &number));
     STATUS(D365_NULL_POINTER, d365_ledger_text(NULL, 0, D365_LEDGER_URL, &view));
     STATUS(D365_NULL_POINTER, d365_response_ledger_id(NULL, &number));
+    STATUS(D365_NULL_POINTER, d365_response_tag(NULL, &view));
     STATUS(D365_NULL_POINTER, d365_error_ledger_id(NULL, &number));
     STATUS(D365_NULL_POINTER, d365_request_set_guarded_create(NULL, 1, NULL));
     STATUS(D365_NULL_POINTER, d365_request_set_upsert(NULL, 1, NULL));

@@ -51,7 +51,8 @@ _BATCH = 256
 
 def _unsent(kind: str, message: str, request: RawRequest) -> FailoverError:
     error = of_kind(kind, message)
-    error.effect = "none" if request[0].upper() in ("GET", "HEAD") else "not_executed"
+    error.effect = "none" if is_read(request) else "not_executed"
+    error.tag = request[7]
     return error
 
 
@@ -199,7 +200,7 @@ class AsyncClient(BaseClient):
             except BaseException:
                 self._turns.forget(key)
                 raise
-            return await AsyncWork(source, self._hook, is_read(request)).finish(call, self._turns, key)
+            return await AsyncWork(source, self._hook, request).finish(call, self._turns, key)
         finally:
             lanes.release()
 
@@ -220,8 +221,8 @@ class AsyncClient(BaseClient):
         left = max(1, int((whole - (time.monotonic() - begin)) * 1000))
         return (*request[:4], left, *request[5:])
 
-    async def _read(self, stream: Stream, most: int) -> bytes:
-        """The next bytes of a response."""
+    async def _read(self, stream: Stream, most: int) -> bytes | None:
+        """The next bytes of a response. `None`: the client was closed, and nothing of it comes any more."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._attached()
@@ -234,7 +235,7 @@ class AsyncClient(BaseClient):
             try:
                 piece = future.result()
             except _GivenUp:
-                raise unknown("the client was closed during the call", True) from None
+                return None
             assert isinstance(piece, bytes)
             return piece
         finally:
@@ -276,7 +277,7 @@ class AsyncClient(BaseClient):
         except FailoverError as error:
             return error
         except asyncio.CancelledError as again:
-            again.__cause__ = unknown("cancelled again before the call was", is_read(request), pending.ledger_id())
+            again.__cause__ = unknown("cancelled again before the call was", request, pending.ledger_id())
             raise
         try:
             return completed(_result(future, request, pending))
@@ -558,7 +559,7 @@ def _result(future: asyncio.Future[Answer], request: RawRequest, pending: Pendin
     try:
         return future.result()
     except _GivenUp:
-        error = unknown("the client was closed during the call", is_read(request), pending.ledger_id())
+        error = unknown("the client was closed during the call", request, pending.ledger_id())
     raise error from error.__cause__
 
 

@@ -371,6 +371,7 @@ def completed(raw: Answer) -> FailoverError:
         status=response.status_code,
         response=response,
         ledger_id=response.ledger_id,
+        tag=response.tag,
     )
     return in_doubt(error) if response.effect == "unknown" else error
 

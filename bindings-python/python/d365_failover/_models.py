@@ -217,6 +217,11 @@ class Response:
         return self._raw.ledger_id
 
     @property
+    def tag(self) -> str | None:
+        """The `tag` that the request was given."""
+        return self._raw.tag
+
+    @property
     def is_error(self) -> bool:
         """Whether the status is 400 or more."""
         return self.status_code >= 400
@@ -256,6 +261,7 @@ class Response:
             retry_after=fault.retry_after if fault else None,
             response=self,
             ledger_id=self.ledger_id,
+            tag=self.tag,
             cause=cause,
         )
         raise in_doubt(error) if self.effect == "unknown" else error

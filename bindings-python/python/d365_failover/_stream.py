@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from . import _lifecycle
-from ._exceptions import FailoverError, StreamClosedError, StreamConsumedError, of_failure
+from ._exceptions import CallCancelledError, FailoverError, StreamClosedError, StreamConsumedError, in_doubt, of_failure
 from ._models import BatchPart, Response
 from ._native import NativeFailure
 
@@ -61,14 +61,35 @@ class _Streamed(Response):
 
     def _going_on(self) -> Stream:
         if self._stream is None:
-            raise StreamClosedError("the response was closed while it was read", kind="closed")
+            raise self._closed()
         return self._stream
 
     def _failed(self, error: FailoverError) -> FailoverError:
         """What a read that has failed raises: its error, unless the response was closed meanwhile."""
         if self._stream is None:
-            return StreamClosedError("the response was closed while it was read", kind="closed")
+            return self._closed()
         return error
+
+    def _closed(self) -> FailoverError:
+        return self._known(StreamClosedError("the response was closed while it was read", kind="closed"))
+
+    def _interrupted(self, interruption: BaseException) -> None:
+        """Has what ends a read from outside tell what is known of the write."""
+        if interruption.__cause__ is None:
+            error = CallCancelledError(
+                "the reading of the response was interrupted", kind="cancelled", cause="cancelled"
+            )
+            interruption.__cause__ = self._known(error)
+
+    def _known(self, error: FailoverError) -> FailoverError:
+        """This error with what is known of the call."""
+        error.effect = self.effect
+        error.switched = self.switched
+        error.attempts = self.attempts
+        error.status = self.status_code
+        error.ledger_id = self.ledger_id
+        error.tag = self.tag
+        return in_doubt(error) if error.effect == "unknown" else error
 
     def _end(self) -> None:
         """It was read to its end."""
@@ -114,6 +135,11 @@ class StreamedResponse(_Streamed):
         except NativeFailure as failure:
             error = self._failed(of_failure(failure))
             raise error from error.__cause__
+        except FailoverError:
+            raise
+        except BaseException as interruption:
+            self._interrupted(interruption)
+            raise
 
     def iter_lines(self) -> Iterator[str]:
         """The body as text by `charset`, line by line, without the line ends."""
@@ -138,7 +164,7 @@ class AsyncStreamedResponse(_Streamed):
 
     __slots__ = ("_read",)
 
-    def __init__(self, raw: Answer, read: Callable[[Stream, int], Awaitable[bytes]]) -> None:
+    def __init__(self, raw: Answer, read: Callable[[Stream, int], Awaitable[bytes | None]]) -> None:
         super().__init__(raw)
         self._read = read
 
@@ -159,14 +185,20 @@ class AsyncStreamedResponse(_Streamed):
 
     async def _next(self) -> bytes:
         try:
-            return await self._read(self._going_on(), _PIECE)
-        except asyncio.CancelledError:
-            # What this read would have brought is lost.
-            self._close()
+            piece = await self._read(self._going_on(), _PIECE)
+        except asyncio.CancelledError as cancelled:
+            # What this read would have brought is lost; what is known by now is not.
+            self._end()
+            self._interrupted(cancelled)
             raise
         except FailoverError as error:
             failed = self._failed(error)
             raise failed from failed.__cause__
+        if piece is None:
+            ended = CallCancelledError("the client was closed while the response was read", kind="cancelled")
+            failed = self._known(ended)
+            raise failed from failed.__cause__
+        return piece
 
     async def aiter_lines(self) -> AsyncIterator[str]:
         """As `StreamedResponse.iter_lines`."""

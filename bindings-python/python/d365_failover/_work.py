@@ -15,10 +15,12 @@ from ._dispatch import running_loop
 from ._exceptions import CallCancelledError, FailoverError, completed, in_doubt, of_failure, of_kind, told
 from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
+from ._request import is_read
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
     from ._native import Call, Job
+    from ._types import RawRequest
 
 __all__: list[str] = []
 
@@ -96,14 +98,17 @@ class AsyncWork:
         self,
         source: AsyncSource | None,
         prepare: Callable[[Outgoing], Awaitable[None] | None] | None,
-        reads: bool,
+        request: RawRequest,
     ) -> None:
         self._source = source
         self._prepare = prepare
-        self._reads = reads
+        self._request = request
 
     async def finish(self, call: Call, turns: Turns, key: int) -> Answer:
-        """As `Work.finish`. Cancelling the task cancels the call; again, it is not waited for."""
+        """As `Work.finish`. Cancelling the task cancels the call; again, it is not waited for.
+
+        What is raised then has no ledger id, which the library tells of such a call only at its end.
+        """
         raised: BaseException | None = None
         is_over = is_left = False
         outcome: Answer | NativeFailure
@@ -123,10 +128,10 @@ class AsyncWork:
                         is_over = True
                         continue
                     if interruption:
-                        error = unknown("the client was closed during the call", self._reads)
+                        error = unknown("the client was closed during the call", self._request)
                         raise error from error.__cause__
                     if raised is not None:
-                        cancelled.__cause__ = unknown("cancelled again before the call was", self._reads)
+                        cancelled.__cause__ = unknown("cancelled again before the call was", self._request)
                         raise
                     call.cancel()
                     raised = cancelled
@@ -283,10 +288,11 @@ class _Turn:
         return self._interruptions
 
 
-def unknown(message: str, reads: bool, ledger_id: int | None = None) -> FailoverError:
+def unknown(message: str, request: RawRequest, ledger_id: int | None = None) -> FailoverError:
     """A cancelled call of which nothing will be known."""
     error = of_kind("cancelled", message)
-    if reads:
+    error.tag = request[7]
+    if is_read(request):
         return error
     error.effect = "unknown"
     error.ledger_id = ledger_id

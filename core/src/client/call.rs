@@ -613,6 +613,7 @@ impl<'a> Call<'a> {
                     effect,
                     switched,
                     ledger_id: self.ledger_id,
+                    tag: self.request.tag.clone(),
                     parts: tally.map_or(Vec::new(), |tally| tally.parts),
                     attempts: match fault {
                         None => std::mem::take(&mut self.attempts),

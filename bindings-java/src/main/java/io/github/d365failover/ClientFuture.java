@@ -7,19 +7,19 @@ import java.util.concurrent.Executor;
 /** A call's future. It always completes, on the client's executor if there is one. */
 class ClientFuture<T> extends FailoverFuture<T> {
     private final ResponseKind<T> kind;
-    private final Effect untold;
+    private final Effect unsent;
 
     /**
      * @param unsent what is known of the call before it is sent
      */
     ClientFuture(ResponseKind<T> kind, Effect unsent) {
         this.kind = kind;
-        this.untold = unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
+        this.unsent = unsent;
     }
 
     /** What is known of a call of which nothing is heard. */
     final Effect untold() {
-        return untold;
+        return unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
     }
 
     final ResponseKind<T> kind() {
@@ -45,13 +45,17 @@ class ClientFuture<T> extends FailoverFuture<T> {
         }
     }
 
-    /** Without the library's word on it, the effect is that of what was not known. */
+    /** Without the library's word on it, the effect is that of what was not known; an argument at fault is not sent. */
     final void fail(Throwable e) {
         FailoverException told = e instanceof FailoverException ? (FailoverException) e : null;
         OptionalLong id = told == null ? OptionalLong.empty() : told.ledgerId();
         recorded(id);
         completeExceptionally(e);
-        ended(told == null ? untold : told.effect(), id);
+        if (told != null) {
+            ended(told.effect(), id);
+        } else {
+            ended(e instanceof FailoverUsageException ? unsent : untold(), id);
+        }
     }
 
     /** One that has failed before it was begun. */

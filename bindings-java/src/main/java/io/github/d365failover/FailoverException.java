@@ -84,8 +84,8 @@ public class FailoverException extends IOException {
     /**
      * The tag of its request.
      *
-     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what was refused before it was
-     *     sent, and after deserialization
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what the library refused before
+     *     the call was begun, and after deserialization
      */
     public Optional<String> tag() {
         return details == null ? Optional.empty() : details.tag;

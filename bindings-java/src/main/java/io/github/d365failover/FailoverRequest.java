@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * One request. Immutable; can be sent any number of times, also by several threads at once, unless its body is a stream
@@ -25,6 +26,7 @@ public final class FailoverRequest {
     private final String method;
     private final String url;
     private final Operation operation;
+    private final Optional<String> tag;
     private final byte[] head;
     /** Where the timeout is in it. */
     private final int timeoutAt;
@@ -36,6 +38,7 @@ public final class FailoverRequest {
         this.method = builder.method;
         this.url = builder.url;
         this.operation = builder.operation;
+        this.tag = Arguments.optional(builder.tag);
         this.body = builder.body;
         this.streamed = builder.streamed;
         PacketWriter packet = new PacketWriter();
@@ -106,6 +109,10 @@ public final class FailoverRequest {
         boolean reads = operation == Operation.READ
                 || operation == Operation.AUTO && (method.equalsIgnoreCase("GET") || method.equalsIgnoreCase("HEAD"));
         return reads ? Effect.NONE : Effect.NOT_EXECUTED;
+    }
+
+    Optional<String> tag() {
+        return tag;
     }
 
     /**

@@ -91,6 +91,15 @@ public final class FailoverResponse {
     }
 
     /**
+     * The tag of its request.
+     *
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one
+     */
+    public Optional<String> tag() {
+        return head.tag;
+    }
+
+    /**
      * Whether the endpoint was switched during the call.
      *
      * @return true if so, whoever caused it

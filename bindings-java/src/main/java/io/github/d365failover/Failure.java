@@ -68,6 +68,12 @@ final class Failure {
         return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
     }
 
+    /** The same, known to be that of a call with this request. */
+    Failure of(FailoverRequest request) {
+        details.tag = request.tag();
+        return this;
+    }
+
     /** The same with what the application has thrown. */
     Failure with(ErrorKind otherKind, Throwable thrown) {
         return new Failure(otherKind, message, details, thrown);

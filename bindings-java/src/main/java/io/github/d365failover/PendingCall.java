@@ -3,6 +3,7 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Executor;
 
@@ -12,11 +13,13 @@ final class PendingCall<T> extends ClientFuture<T> {
     private FailoverClient client;
 
     private final Providing providing;
+    private final Optional<String> tag;
     private long handle;
     private boolean ended;
 
-    PendingCall(FailoverClient client, Providing providing, ResponseKind<T> kind, Effect unsent) {
-        super(kind, unsent);
+    PendingCall(FailoverClient client, Providing providing, ResponseKind<T> kind, FailoverRequest request) {
+        super(kind, request.effectUnsent());
+        this.tag = request.tag();
         this.client = client;
         this.providing = providing;
     }
@@ -63,6 +66,7 @@ final class PendingCall<T> extends ClientFuture<T> {
     void lost(Executor executor) {
         Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", untold());
         failure.details().ledgerId = ledgerId();
+        failure.details().tag = tag;
         release();
         later(executor, () -> fail(failure));
     }

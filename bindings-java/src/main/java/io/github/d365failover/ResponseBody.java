@@ -80,7 +80,9 @@ final class ResponseBody extends InputStream {
     }
 
     private FailoverException interrupted() {
-        Failure.Details details = new Failure.Details(head.effect);
+        Failure.Details details = new Failure.Details(told == null ? head.effect : told.effect);
+        details.ledgerId = head.ledgerId;
+        details.tag = head.tag;
         details.switched = head.switched;
         details.attempts = head.attempts;
         return new Failure(ErrorKind.CANCELLED, "the thread was interrupted before it read on from "

@@ -18,6 +18,7 @@ final class ResponseHead {
     final Effect effect;
     final boolean switched;
     final OptionalLong ledgerId;
+    final Optional<String> tag;
     /** Null: it is no answer about a write. */
     final Verified verified;
     final List<Attempt> attempts;
@@ -30,6 +31,7 @@ final class ResponseHead {
         effect = Effect.ofNumber(in.int32());
         switched = in.flag();
         ledgerId = Outcome.ledgerId(in);
+        tag = Arguments.optional(in.text());
         verified = Verified.ofOptional(in.int32());
         attempts = Outcome.attempts(in);
         parts = BatchPart.list(in);

@@ -54,7 +54,7 @@ final class Sender {
 
     <T> FailoverFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
         if (providing.isHere()) {
-            Failure failure = Failure.inProvider(request.effectUnsent());
+            Failure failure = Failure.inProvider(request.effectUnsent()).of(request);
             return ClientFuture.failed(kind, failure.checked());
         }
         return preparer == null && request.streamed() == null ? submit(request, kind) : sendOnThread(request, kind);
@@ -82,21 +82,22 @@ final class Sender {
         try (Asked asked = asked(request)) {
             Effect unsent = request.effectUnsent();
             if (events.isDeciding()) {
-                throw Failure.wouldDeadlock(unsent).checked();
+                throw Failure.wouldDeadlock(unsent).of(request).checked();
             }
             if (providing.isHere()) {
-                throw Failure.inProvider(unsent).checked();
+                throw Failure.inProvider(unsent).of(request).checked();
             }
             if (Thread.currentThread().isInterrupted()) {
                 throw new Failure(
                                 ErrorKind.CANCELLED, "the thread was interrupted before " + request + " was sent", unsent)
+                        .of(request)
                         .checked();
             }
             byte[] head = head(request, leftMillis);
             Answer answer = client.use(handle -> Answer.of(response ->
                     Native.send(handle, head, request.body(), asked, kind.isStreaming() ? response : null)));
             if (answer == null) {
-                throw Failure.closed(unsent).checked();
+                throw Failure.closed(unsent).of(request).checked();
             }
             PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
@@ -113,24 +114,25 @@ final class Sender {
             return leftMillis == WHOLE ? request.head() : request.head(leftMillis);
         } catch (IOException e) {
             throw new Failure(ErrorKind.LOCAL, "the length of the body cannot be had: " + e, request.effectUnsent())
+                    .of(request)
                     .with(ErrorKind.LOCAL, e)
                     .checked();
         }
     }
 
     private <T> FailoverFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
-        PendingCall<T> call = new PendingCall<>(client, providing, kind, request.effectUnsent());
+        PendingCall<T> call = new PendingCall<>(client, providing, kind, request);
         pump.start();
         long id = submitted.add(call);
         try {
             if (id == 0) {
-                throw Failure.closed(request.effectUnsent()).checked();
+                throw Failure.closed(request.effectUnsent()).of(request).checked();
             }
             byte[] head = head(request, WHOLE);
             byte[] packet =
                     client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id));
             if (packet == null) {
-                throw Failure.closed(request.effectUnsent()).checked();
+                throw Failure.closed(request.effectUnsent()).of(request).checked();
             }
             call.submitted(Outcome.checked(packet).int64());
             return call;
@@ -151,16 +153,17 @@ final class Sender {
         try {
             threads.start(call, executor);
             call.await(new Failure(
-                    ErrorKind.TIMEOUT,
-                    "the call's time was over before a thread was free for it",
-                    request.effectUnsent()));
+                            ErrorKind.TIMEOUT,
+                            "the call's time was over before a thread was free for it",
+                            request.effectUnsent())
+                    .of(request));
             return call;
         } catch (Throwable e) {
             // Never null here: the call would not need a thread.
             asked(request).close();
             if (e instanceof RejectedExecutionException) {
                 return ClientFuture.failed(
-                        kind, Failure.closed(request.effectUnsent()).checked());
+                        kind, Failure.closed(request.effectUnsent()).of(request).checked());
             }
             throw e;
         }

@@ -20,6 +20,8 @@ final class ThreadCall<T> extends ClientFuture<T> {
     private Thread thread;
     /** Ends the call when its time is over before it has a thread; null where it has one at once. */
     private CompletableFuture<Void> clock;
+    /** What the call ends with, unsent, because its time was over first; null while it was not. */
+    private Failure late;
 
     ThreadCall(ResponseKind<T> kind, Effect unsent, long timeoutMillis, Work<T> work) {
         super(kind, unsent);
@@ -40,25 +42,20 @@ final class ThreadCall<T> extends ClientFuture<T> {
         CompletableFuture<Void> timer = new CompletableFuture<>();
         clock = timer;
         timer.completeOnTimeout(null, timeoutMillis, TimeUnit.MILLISECONDS).thenRun(() -> {
-            if (isWaiting()) {
+            if (expire(failure)) {
                 fail(failure);
             }
         });
     }
 
-    private synchronized boolean isWaiting() {
-        return clock != null;
-    }
-
-    private void stopClock() {
-        CompletableFuture<Void> timer;
-        synchronized (this) {
-            timer = clock;
-            clock = null;
+    /** From here on the call is not sent any more; false: it has its thread, and may be sent. */
+    synchronized boolean expire(Failure failure) {
+        if (clock == null) {
+            return false;
         }
-        if (timer != null) {
-            timer.cancel(false);
-        }
+        clock = null;
+        late = failure;
+        return true;
     }
 
     /** The thread is this call's until {@link #leave}: no other call hears the interrupt. */
@@ -73,12 +70,12 @@ final class ThreadCall<T> extends ClientFuture<T> {
     }
 
     /**
-     * On a thread of the client's; also if it was cancelled meanwhile, because there may be a stream to be closed.
+     * On a thread of the client's; also if it was cancelled meanwhile, or is late, because there may be a stream to be
+     * closed.
      *
      * @return what completes it
      */
     Runnable run() {
-        stopClock();
         enter();
         Runnable completion;
         try {
@@ -86,15 +83,33 @@ final class ThreadCall<T> extends ClientFuture<T> {
             T response = work.send(Math.max(timeoutMillis - waited, 1));
             completion = () -> give(response);
         } catch (Throwable e) {
-            completion = () -> fail(e);
+            completion = () -> end(e);
         }
         leave();
         return completion;
     }
 
+    private void end(Throwable e) {
+        Failure failure = late();
+        if (failure == null) {
+            fail(e);
+        } else {
+            fail(failure);
+        }
+    }
+
+    private synchronized Failure late() {
+        return late;
+    }
+
     private synchronized void enter() {
         thread = Thread.currentThread();
-        if (isDone()) {
+        if (clock != null) {
+            clock.cancel(false);
+            clock = null;
+        }
+        // What is interrupted before it is sent, is not sent.
+        if (late != null || isDone()) {
             thread.interrupt();
         }
     }

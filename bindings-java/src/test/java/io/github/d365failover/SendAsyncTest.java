@@ -164,9 +164,58 @@ class SendAsyncTest {
             assertEquals(Effect.EXECUTED, done.end().get(20, TimeUnit.SECONDS));
             assertEquals(done.get().ledgerId(), done.ledgerId());
         }
+        try (FailoverClient client = twin.client().prepare(attempt -> {}).build()) {
+            // On a thread of its own: what is wrong with it comes with the future.
+            for (FailoverRequest wrong : List.of(
+                    FailoverRequest.builder("POST", "/api/data/v9.2/accounts#row").body("{}").build(),
+                    FailoverRequest.builder("POST", "/api/data/v9.2/$batch").body("{}").guardedCreate().build())) {
+                FailoverFuture<FailoverResponse> refused = client.sendAsync(wrong);
+                assertEquals(Effect.NOT_EXECUTED, refused.end().get(20, TimeUnit.SECONDS));
+                ExecutionException e = assertThrows(ExecutionException.class, refused::get);
+                assertInstanceOf(FailoverUsageException.class, e.getCause());
+            }
+            assertEquals(List.of(), client.ledger());
+        }
         FailoverClient closed = twin.client().build();
         closed.close();
         assertEquals(Effect.NOT_EXECUTED, closed.sendAsync(create("no")).end().get(20, TimeUnit.SECONDS));
+    }
+
+    /** Whether its time is over or it has its thread is decided once. */
+    @Test
+    void aCallThatIsLateIsNotSent() throws Exception {
+        Failure failure = new Failure(ErrorKind.TIMEOUT, "late", Effect.NOT_EXECUTED);
+        long hour = TimeUnit.HOURS.toMillis(1);
+        AtomicInteger sent = new AtomicInteger();
+        ThreadCall.Work<FailoverResponse> work = left -> {
+            // As the sender does.
+            if (Thread.interrupted()) {
+                throw new InterruptedIOException();
+            }
+            sent.incrementAndGet();
+            return null;
+        };
+        ThreadCall<FailoverResponse> late =
+                new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, work);
+        late.await(failure);
+        assertTrue(late.expire(failure));
+        late.run().run();
+        assertEquals(0, sent.get());
+        assertEquals(Effect.NOT_EXECUTED, late.end().get(20, TimeUnit.SECONDS));
+        assertInstanceOf(
+                FailoverTimeoutException.class, assertThrows(ExecutionException.class, late::get).getCause());
+
+        AtomicBoolean expired = new AtomicBoolean(true);
+        List<ThreadCall<FailoverResponse>> begun = new ArrayList<>();
+        begun.add(new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, left -> {
+            begun.get(0).await(failure);
+            expired.set(begun.get(0).expire(failure));
+            return work.send(left);
+        }));
+        begun.get(0).await(failure);
+        begun.get(0).run();
+        assertFalse(expired.get());
+        assertEquals(1, sent.get());
     }
 
     @Test

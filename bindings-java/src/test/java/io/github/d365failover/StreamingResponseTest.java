@@ -311,6 +311,32 @@ class StreamingResponseTest {
     }
 
     @Test
+    void anInterruptedReadOfABatchSaysWhatIsKnownOfIt() throws Exception {
+        String part = "--b\r\nContent-Type: application/http\r\n\r\nPOST /api/data/v9.2/accounts HTTP/1.1\r\n"
+                + "Content-Type: application/json\r\n\r\n{}\r\n--b--\r\n";
+        FailoverRequest batch = FailoverRequest.builder("POST", "/api/data/v9.2/$batch")
+                .header("Content-Type", "multipart/mixed; boundary=b")
+                .body(part)
+                .tag("batch 7")
+                .build();
+        try (FailoverClient client = twin.client().build();
+                FailoverStreamingResponse response = client.sendStreaming(batch)) {
+            assertEquals("batch 7", response.tag().orElseThrow());
+            for (Effect effect : List.of(Effect.UNKNOWN, Effect.EXECUTED)) {
+                Thread.currentThread().interrupt();
+                FailoverException e = assertThrows(FailoverException.class, () -> response.body().readAllBytes());
+                assertTrue(Thread.interrupted(), "the flag stays set");
+                assertEquals(effect, e.effect());
+                assertEquals(effect == Effect.UNKNOWN, e instanceof WriteInDoubtException);
+                assertEquals(response.ledgerId(), e.ledgerId());
+                assertTrue(e.ledgerId().isPresent());
+                assertEquals("batch 7", e.tag().orElseThrow());
+                response.body().readAllBytes();
+            }
+        }
+    }
+
+    @Test
     void withoutWaiting() throws Exception {
         for (AttemptPreparer preparer : new AttemptPreparer[] {null, attempt -> {}}) {
             FailoverClientBuilder builder = twin.client();
