@@ -13,7 +13,8 @@ use d365_failover_core::{
     BodySource, Client, Effect, ErrorKind, FaultKind, Outgoing, Pending, Prepare, Queue, Request,
     Resolve, ResolveError, Settings, TokenProvider, TokenRequest,
 };
-use support::contoso::{LONG, get};
+use d365_twin::{OrganizationConfig, Twin, TwinConfig};
+use support::contoso::{LONG, get, settings as contoso_settings};
 use support::serve::{Side, json, serve};
 use support::{threads_named, until};
 
@@ -250,5 +251,56 @@ fn a_client_that_is_closed_ends_the_calls_that_wait_for_a_thread() {
         drop(self::ended(&queue, 64));
         assert_eq!(door.came.load(Ordering::SeqCst), 64, "hook: {hook}");
         drop(client);
+    }
+}
+
+/// One row, all of it behind a door, and then the end.
+struct Row(Arc<Door>, bool);
+
+impl BodySource for Row {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if std::mem::replace(&mut self.1, true) {
+            return Ok(0);
+        }
+        self.0.pass();
+        let text = b"{\"name\":\"cancelled\"}";
+        buffer[..text.len()].copy_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn rewind(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// On a shared connection the body's sending is a task of its own, which may come round before the
+/// call's: it must not bring a body to its end that nobody wants any more.
+#[test]
+fn an_upload_that_was_cancelled_is_not_read_on() {
+    let _alone = alone();
+    let mut organization = OrganizationConfig::new("contoso");
+    organization.http2 = true;
+    let twin = Twin::start(TwinConfig::new([organization])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    let mut settings = contoso_settings(&twin);
+    let queue = Queue::new(0).unwrap();
+    settings.set_queue(Arc::clone(&queue), 0);
+    let client = Client::open(&settings).unwrap();
+    for round in 0..500 {
+        let door = Arc::new(Door::default());
+        let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+        request
+            .add_header("Content-Type", "application/json")
+            .unwrap();
+        request.set_body_source(Box::new(Row(Arc::clone(&door), false)), None, false);
+        let pending = client.submit(&request, round).unwrap();
+        until("the body is asked for", || {
+            door.came.load(Ordering::SeqCst) == 1
+        });
+        pending.cancel();
+        door.open();
+        let error = ended(&queue, 1).remove(&round).unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Cancelled));
+        assert_eq!(org.primary.counts().creates, 0, "round {round}");
     }
 }

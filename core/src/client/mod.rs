@@ -263,10 +263,11 @@ impl Client {
         };
         let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
         // The application's code may block: it has threads that it can block.
-        let desk = self
-            .inner
-            .needs_its_thread(&request)
-            .then(|| Desk::away(&self.inner.threads));
+        let desk = self.inner.needs_its_thread(&request).then(|| {
+            let (flights, cancel) = (Arc::clone(&self.inner.flights), Arc::clone(&cancel));
+            let is_given_up = move || cancel.is_cancelled() || flights.are_cancelled();
+            Desk::away(&self.inner.threads, is_given_up)
+        });
         self.inner.engine.run(task, async move {
             let (inner, flight) = (&completion.inner, &completion.flight);
             let result = inner.run(&request, desk.as_ref(), flight, &cancelled).await;

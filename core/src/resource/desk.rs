@@ -32,10 +32,14 @@ impl Desk {
         (Desk::Here(sender), jobs)
     }
 
-    /// A desk of a call that nobody's thread sends.
-    pub(crate) fn away(threads: &Arc<Threads>) -> Desk {
+    /// A desk of a call that nobody's thread sends. `is_given_up`: nobody wants the call any more.
+    pub(crate) fn away(
+        threads: &Arc<Threads>,
+        is_given_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Desk {
         Desk::Away(Arc::new(Away {
             threads: Arc::clone(threads),
+            is_given_up: Box::new(is_given_up),
             state: Mutex::default(),
             is_idle: Notify::new(),
         }))
@@ -56,7 +60,7 @@ impl Desk {
     pub(crate) fn is_closed(&self) -> bool {
         match self {
             Desk::Here(sender) => sender.is_closed(),
-            Desk::Away(away) => lock(&away.state).is_over,
+            Desk::Away(away) => (away.is_given_up)() || lock(&away.state).is_over,
         }
     }
 
@@ -83,6 +87,8 @@ impl Desk {
 
 pub(crate) struct Away {
     threads: Arc<Threads>,
+    /// Asked before each job: the call itself may hear of it late, when its body is at its end.
+    is_given_up: Box<dyn Fn() -> bool + Send + Sync>,
     state: Mutex<State>,
     is_idle: Notify,
 }
@@ -128,7 +134,9 @@ impl Away {
             away: self,
             era: fork::era(),
         };
-        job();
+        if !(self.is_given_up)() {
+            job();
+        }
     }
 
     async fn close(&self) {

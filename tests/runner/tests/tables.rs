@@ -341,10 +341,10 @@ const PHASES_OF_HTTP2: &Rows = &[
             "rst_stream_2",
             "rst_stream_8",
             "rst_stream_11",
-            "rst_stream_13",
             "rst_stream_executed",
         ],
     ),
+    ("HTTP_1_1_REQUIRED", &["rst_stream_13"]),
     ("a 2xx whose body is cut", &["2xx_rst_stream"]),
     ("a connection of several calls", &["shared_reset"]),
     (

@@ -57,7 +57,7 @@ class LogRecordsTest {
             twin.fault("primary", "refuse", "");
             assertEquals(200, client.send(WHO_AM_I).status());
             String record = Await.next(said);
-            assertEquals("WARNING d365-failover-N-events switched from the primary to the alternate", record);
+            assertEquals("INFO d365-failover-N-events switched from the primary to the alternate", record);
         }
     }
 
@@ -82,7 +82,7 @@ class LogRecordsTest {
             Set<String> rest = new HashSet<>();
             Await.that(() -> {
                 said.drainTo(rest);
-                return rest.contains("WARNING switched from the primary to the alternate");
+                return rest.contains("INFO switched from the primary to the alternate");
             });
             assertTrue(rest.contains("switched 3"), rest.toString());
         }
