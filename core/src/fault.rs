@@ -121,8 +121,11 @@ pub enum Cause {
     Closed = 20,
     /// The connection was closed in the TLS handshake, or before a byte of the request had left.
     ClosedUnsent = 21,
-    /// The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a
-    /// GOAWAY whose last stream is below ours (RFC 9113, 8.7).
+    /// What shows that the peer did not process the request: HTTP/2's REFUSED_STREAM; a GOAWAY whose
+    /// last stream is below ours (RFC 9113, 8.7); HTTP_1_1_REQUIRED, of our stream or of a connection
+    /// that it turned down at its first one. Or the library's own word: a kept connection was dead
+    /// before a byte of the request had left, and of its body, which the application gives, something
+    /// was read already.
     Unprocessed = 22,
     /// Something on this machine failed.
     LocalFailure = 23,

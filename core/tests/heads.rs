@@ -557,6 +557,51 @@ fn an_answer_without_a_body_needs_no_length() {
     }
 }
 
+/// What a 204 has with it against all rules is not the beginning of the next answer. What is said of
+/// a body to `HEAD`, and by 304, is said of another answer's.
+#[test]
+fn a_connection_goes_on_where_a_body_can_be_none() {
+    let length = "Content-Length: 5\r\n";
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for (method, status, lines, body, goes_on) in [
+        ("POST", 204, "", "", true),
+        ("POST", 204, "Content-Length: 0\r\n", "", true),
+        ("POST", 204, length, "", false),
+        ("POST", 204, length, "hello", false),
+        ("POST", 204, "Content-Length : 5\r\n", "hello", false),
+        (
+            "POST",
+            204,
+            "Content-Length: 5\r\nX-A: \u{1}\r\n",
+            "hello",
+            false,
+        ),
+        ("POST", 204, chunked, "0\r\n\r\n", false),
+        ("POST", 204, "Transfer-Encoding: x\r\n", "", false),
+        ("DELETE", 204, length, "hello", false),
+        ("GET", 304, length, "", true),
+        ("HEAD", 200, length, "", true),
+        ("HEAD", 204, length, "", true),
+    ] {
+        for preset in ["safe", "dotnet"] {
+            let case = format!("{preset} {method} {status} {lines:?} {body:?}");
+            let text = format!("HTTP/1.1 {status} x\r\nOData-Version: 4.0\r\n{lines}\r\n{body}");
+            let server = serve(preset, vec![whole(text)]);
+            let client = Client::open(&server.settings).unwrap();
+            for _ in 0..3 {
+                let mut request = Request::new(method, ACCOUNTS).unwrap();
+                request.set_timeout(LONG).unwrap();
+                let response = client.send(&request);
+                let response = response.unwrap_or_else(|error| panic!("{case}: {error}"));
+                assert_eq!((response.status(), response.body().len()), (status, 0));
+                assert_eq!(response.attempts().len(), 1, "{case}");
+            }
+            let connections = server.connections.load(Ordering::SeqCst);
+            assert_eq!(connections, if goes_on { 1 } else { 3 }, "{case}");
+        }
+    }
+}
+
 #[test]
 fn the_limit_of_a_head_is_in_bytes() {
     for (most, is_taken) in [("20000", true), ("10000", false)] {

@@ -291,6 +291,66 @@ fn no_more_streams_are_begun_than_the_peer_allows() {
     }
 }
 
+/// A low limit that is known by now holds no call up until another one is answered.
+#[test]
+fn calls_above_a_low_limit_get_connections_of_their_own() {
+    const CALLS: usize = 8;
+    for limit in [1, 2] {
+        let server = Strict::start(limit, Duration::ZERO);
+        let queue = Queue::new(0).unwrap();
+        let mut settings = server.settings();
+        settings.set_queue(Arc::clone(&queue), 0);
+        let client = Client::open(&settings).unwrap();
+        client.send(&get(WHO)).unwrap();
+        server.latency(LONG * 10);
+        for number in 0..CALLS {
+            client
+                .submit(&create(&format!("row {number}")), number)
+                .unwrap();
+        }
+        server.wait_for(|seen| seen.executed == CALLS + 1);
+        assert_eq!(server.seen().excesses, 0, "{limit}");
+        client.shutdown(Duration::ZERO).unwrap();
+    }
+}
+
+/// HTTP_1_1_REQUIRED of a connection of which nobody had an answer yet, but which carried several:
+/// what it covers may have been executed, and what is above its last stream was not.
+#[test]
+fn one_of_many_that_a_goodbye_covers_is_in_doubt() {
+    const CALLS: usize = 3;
+    for covered in [1, CALLS] {
+        let server = Strict::start(100, LONG * 10);
+        let queue = Queue::new(0).unwrap();
+        let mut settings = server.settings();
+        settings.set_queue(Arc::clone(&queue), 0);
+        let client = Client::open(&settings).unwrap();
+        for number in 0..CALLS {
+            client
+                .submit(&create(&format!("row {number}")), number)
+                .unwrap();
+            server.wait_for(|seen| seen.executed == number + 1);
+        }
+        assert_eq!(server.seen().connections, 1);
+        server.turn_down(covered);
+        for _ in 0..CALLS {
+            let mut item = queue.next(Some(LONG)).unwrap();
+            let error = item.take_result().unwrap().unwrap_err();
+            let name = format!("{covered} {error:?}");
+            assert_eq!(error.attempts().len(), 1, "{name}");
+            // Which this server does not speak.
+            let is_resent = error.attempts()[0].phase == Phase::NotSent;
+            assert_eq!(is_resent, item.user_data().unwrap() >= covered, "{name}");
+            let effect = if is_resent {
+                Effect::NotExecuted
+            } else {
+                Effect::Unknown
+            };
+            assert_eq!(error.effect(), effect, "{name}");
+        }
+    }
+}
+
 /// HTTP_1_1_REQUIRED: not processed, sent over HTTP/1.1 at once, and so is all that follows.
 #[test]
 fn a_peer_that_wants_http1_gets_it() {

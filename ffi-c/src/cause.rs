@@ -50,8 +50,10 @@ pub const D365_CAUSE_RESET: i32 = 19;
 pub const D365_CAUSE_CLOSED: i32 = 20;
 /// The connection was closed in the TLS handshake, or before a byte of the request had left.
 pub const D365_CAUSE_CLOSED_UNSENT: i32 = 21;
-/// The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a GOAWAY
-/// whose last stream is below ours (RFC 9113, 8.7).
+/// What shows that the peer did not process the request: HTTP/2's REFUSED_STREAM; a GOAWAY whose last
+/// stream is below ours (RFC 9113, 8.7); HTTP_1_1_REQUIRED, of our stream or of a connection that it
+/// turned down at its first one. Or the library's own word: a kept connection was dead before a byte of
+/// the request had left, and of its body, which the application gives, something was read already.
 pub const D365_CAUSE_UNPROCESSED: i32 = 22;
 /// Something on this machine failed.
 pub const D365_CAUSE_LOCAL_FAILURE: i32 = 23;

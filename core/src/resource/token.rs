@@ -19,17 +19,22 @@ const KEPT: Duration = Duration::from_secs(5);
 
 /// So many questions for one endpoint may be open at once: each has been given up by who waited.
 const FREELY: usize = 4;
-/// So many more may there be…
-const MOST: usize = 16;
-/// …but only one in this time: a provider that hangs for good keeps a thread for each of them.
+/// With more than that, one is asked in this time.
 const RARELY: Duration = Duration::from_secs(60);
+/// A provider that hangs for good keeps a thread for each question. With so many of them, one more is
+/// asked only…
+const MANY: usize = 16;
+/// …in this time, and with each more in so much more: it may give tokens again one day.
+const SELDOM: Duration = Duration::from_secs(600);
+/// How many threads there are at most, for both endpoints: not reached by one endpoint in a month.
+const MOST_THREADS: usize = 128;
 
 /// Gives bearer tokens. The audience of a token is the endpoint's host, so each endpoint has its
 /// own.
 pub trait TokenProvider: Send + Sync {
     /// Answers the request, now or later, from any thread. Called on a library thread that may
     /// block. For the same endpoint again only when it has answered, or when who waited for the
-    /// answer has given it up: then at most three more times at once.
+    /// answer has given it up: then at most three more times at once, and later once in a while.
     fn provide(&self, request: TokenRequest);
 }
 
@@ -147,6 +152,8 @@ struct Slot {
     asked: Option<Instant>,
     /// How many questions were not answered yet, whether anybody waits for them or not.
     open: usize,
+    /// How many questions the provider has not come back from, answered or not.
+    inside: usize,
 }
 
 struct Held {
@@ -171,17 +178,46 @@ impl Slot {
 
     /// Whether one more question may be asked though others are open.
     fn may_ask(&self, now: Instant) -> bool {
-        let was_long_ago = || {
-            self.asked
-                .is_none_or(|asked| now.saturating_duration_since(asked) >= RARELY)
+        let wait = match self.inside.checked_sub(MANY) {
+            None if self.open < FREELY => return true,
+            None => RARELY,
+            Some(more) => SELDOM * u32::try_from(more + 1).unwrap_or(u32::MAX),
         };
-        self.open < FREELY || (self.open < MOST && was_long_ago())
+        self.asked
+            .is_none_or(|asked| now.saturating_duration_since(asked) >= wait)
     }
 
     /// What is waited for already, if that is enough.
     fn joined(&self, now: Instant) -> Option<&Round> {
         let round = self.round.as_ref()?;
         (!round.is_given_up || !self.may_ask(now)).then_some(round)
+    }
+}
+
+/// A question on its way to the provider, and inside of it.
+struct Inside {
+    tokens: Arc<Tokens>,
+    role: Role,
+}
+
+impl Inside {
+    fn enter(tokens: Arc<Tokens>, role: Role) -> Inside {
+        tokens.slot(role).inside += 1;
+        Inside { tokens, role }
+    }
+
+    fn ask(self, request: TokenRequest) {
+        self.tokens.asking().push(std::thread::current().id());
+        self.tokens.provider.provide(request);
+    }
+}
+
+/// However it ends: a provider may panic.
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let thread = std::thread::current().id();
+        self.tokens.asking().retain(|other| *other != thread);
+        self.tokens.slot(self.role).inside -= 1;
     }
 }
 
@@ -213,7 +249,7 @@ impl Tokens {
     pub(crate) fn new(provider: Arc<dyn TokenProvider>) -> Arc<Tokens> {
         Arc::new(Tokens {
             provider,
-            threads: Threads::new("d365-token", 2 * MOST),
+            threads: Threads::new("d365-token", MOST_THREADS),
             primary: Mutex::default(),
             alternate: Mutex::default(),
             asking: Mutex::default(),
@@ -272,20 +308,13 @@ impl Tokens {
             tokens: Arc::downgrade(self),
             is_open: true,
         };
-        let asked = Arc::clone(self);
+        let inside = Inside::enter(Arc::clone(self), role);
         self.threads
-            .run(move || asked.ask(request))
+            .run(move || inside.ask(request))
             .map_err(|error| {
                 let message = format!("no thread for the token provider: {error}");
                 Fault::new(Cause::LocalFailure, message)
             })
-    }
-
-    fn ask(&self, request: TokenRequest) {
-        let thread = std::thread::current().id();
-        self.asking().push(thread);
-        self.provider.provide(request);
-        self.asking().retain(|other| *other != thread);
     }
 
     fn asking(&self) -> MutexGuard<'_, Vec<ThreadId>> {
@@ -420,16 +449,63 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_hang_become_rare_and_then_none() {
+    fn questions_that_hang_become_rare_and_then_rarer() {
         let now = Instant::now();
-        let slot = |open| Slot {
-            open,
-            asked: Some(now),
-            ..Slot::default()
-        };
-        assert!(slot(FREELY - 1).may_ask(now));
-        assert!(!slot(FREELY).may_ask(now));
-        assert!(slot(FREELY).may_ask(now + RARELY));
-        assert!(!slot(MOST).may_ask(now + RARELY));
+        let moment = Duration::from_secs(1);
+        for (open, inside, wait) in [
+            (FREELY - 1, FREELY - 1, Duration::ZERO),
+            (FREELY, FREELY, RARELY),
+            (MANY - 1, MANY - 1, RARELY),
+            (MANY, MANY, SELDOM),
+            (MANY + 1, MANY + 1, SELDOM * 2),
+            (MANY + 9, MANY + 9, SELDOM * 10),
+            // Of requests that the provider has lost: they hold no thread.
+            (MANY, 0, RARELY),
+            (1000, 1, RARELY),
+            // Of a provider that has answered, and does not come back.
+            (0, MANY, SELDOM),
+        ] {
+            let slot = Slot {
+                open,
+                inside,
+                asked: Some(now),
+                ..Slot::default()
+            };
+            assert!(slot.may_ask(now + wait), "{open} {inside}");
+            if wait > Duration::ZERO {
+                let early = now + (wait - moment);
+                assert!(!slot.may_ask(early), "{open} {inside}");
+            }
+        }
+    }
+
+    /// Answers, fails or panics, and comes back.
+    #[test]
+    fn a_provider_that_has_come_back_is_not_inside() {
+        struct Returns(bool);
+        impl TokenProvider for Returns {
+            fn provide(&self, request: TokenRequest) {
+                assert!(!self.0, "on purpose");
+                request.fail("on purpose");
+            }
+        }
+        for panics in [false, true] {
+            let tokens = Tokens::new(Arc::new(Returns(panics)));
+            let inside = Inside::enter(Arc::clone(&tokens), Role::Primary);
+            assert_eq!(tokens.slot(Role::Primary).inside, 1);
+            tokens.slot(Role::Primary).begin(Instant::now());
+            let request = TokenRequest {
+                url: String::new(),
+                role: Role::Primary,
+                number: 1,
+                tokens: Arc::downgrade(&tokens),
+                is_open: true,
+            };
+            let asked = std::thread::spawn(move || inside.ask(request)).join();
+            assert_eq!(asked.is_err(), panics);
+            let slot = tokens.slot(Role::Primary);
+            assert_eq!((slot.inside, slot.open), (0, 0), "{panics}");
+            assert!(tokens.asking().is_empty(), "{panics}");
+        }
     }
 }

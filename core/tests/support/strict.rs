@@ -30,6 +30,7 @@ const END_HEADERS: u8 = 4;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const PROTOCOL_ERROR: u32 = 1;
+const HTTP_1_1_REQUIRED: u32 = 13;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -48,14 +49,18 @@ pub(crate) struct Strict {
     port: u16,
     seen: Arc<Mutex<Seen>>,
     limit: watch::Sender<u32>,
+    latency: Arc<Mutex<Duration>>,
+    covered: watch::Sender<Option<usize>>,
 }
 
 impl Strict {
     /// Begins with a limit; answers what came whole after so long.
     pub(crate) fn start(limit: u32, latency: Duration) -> Strict {
         let (limit, limits) = watch::channel(limit);
+        let (covered, turned_down) = watch::channel(None);
         let seen = Arc::<Mutex<Seen>>::default();
-        let noted = Arc::clone(&seen);
+        let latency = Arc::new(Mutex::new(latency));
+        let (noted, wait) = (Arc::clone(&seen), Arc::clone(&latency));
         let (told, port) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread();
@@ -67,16 +72,23 @@ impl Strict {
                 loop {
                     let (tcp, _) = listener.accept().await.unwrap();
                     let (acceptor, limits) = (acceptor.clone(), limits.clone());
-                    let seen = Arc::clone(&noted);
+                    let turned_down = turned_down.clone();
+                    let (seen, wait) = (Arc::clone(&noted), Arc::clone(&wait));
                     tokio::spawn(async move {
                         // However it ends, the client is told by it.
-                        let _ = serve(tcp, acceptor, limits, latency, &seen).await;
+                        let _ = serve(tcp, acceptor, limits, turned_down, &wait, &seen).await;
                     });
                 }
             });
         });
         let port = port.recv().unwrap();
-        Strict { port, seen, limit }
+        Strict {
+            port,
+            seen,
+            limit,
+            latency,
+            covered,
+        }
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -101,6 +113,16 @@ impl Strict {
         self.limit.send_replace(limit);
     }
 
+    /// Answers what comes from now on after so long.
+    pub(crate) fn latency(&self, latency: Duration) {
+        *self.latency.lock().unwrap() = latency;
+    }
+
+    /// Ends all connections: HTTP/1.1 is wanted. So many streams of each are named as begun.
+    pub(crate) fn turn_down(&self, covered: usize) {
+        self.covered.send_replace(Some(covered));
+    }
+
     /// Waits until it has seen what is wanted.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Seen) -> bool) {
         let end = std::time::Instant::now() + Duration::from_secs(30);
@@ -119,7 +141,8 @@ async fn serve(
     tcp: TcpStream,
     acceptor: TlsAcceptor,
     mut limits: watch::Receiver<u32>,
-    latency: Duration,
+    mut turned_down: watch::Receiver<Option<usize>>,
+    latency: &Mutex<Duration>,
     seen: &Mutex<Seen>,
 ) -> io::Result<()> {
     let mut stream = acceptor.accept(tcp).await?;
@@ -166,7 +189,7 @@ async fn serve(
             }
             if matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0 {
                 seen.lock().unwrap().executed += 1;
-                due.push_back((Instant::now() + latency, id));
+                due.push_back((Instant::now() + *latency.lock().unwrap(), id));
             }
         }
         let next = due.front().copied();
@@ -184,6 +207,13 @@ async fn serve(
                 open.remove(&id);
                 let head = head();
                 send(&mut stream, HEADERS, END_STREAM | END_HEADERS, id, &head).await?;
+            }
+            changed = turned_down.changed() => {
+                changed.map_err(io::Error::other)?;
+                let covered = turned_down.borrow_and_update().unwrap_or_default() as u32;
+                let goaway = [(2 * covered - 1).to_be_bytes(), HTTP_1_1_REQUIRED.to_be_bytes()];
+                send(&mut stream, GOAWAY, 0, 0, &goaway.concat()).await?;
+                return stream.shutdown().await;
             }
             changed = limits.changed() => {
                 changed.map_err(io::Error::other)?;

@@ -141,7 +141,9 @@ pub(super) fn plain(head: &[u8]) -> Option<u16> {
             _ => {}
         }
     }
-    (framings <= 1 && lines <= MOST_PLAIN_LINES).then_some(status)
+    // What a 204 says of a body was said in error, and one may follow all the same.
+    let most_framings = usize::from(status != 204);
+    (framings <= most_framings && lines <= MOST_PLAIN_LINES).then_some(status)
 }
 
 impl Head {
@@ -168,11 +170,7 @@ impl Head {
         parts.status = status;
         parts.version = version;
         parts.headers = fields.headers;
-        let is_empty = is_head
-            || status.is_informational()
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED;
-        let (framing, is_certain) = framing(&parts, is_empty);
+        let (framing, is_certain) = framing(&parts, is_head);
         let closes = version == Version::HTTP_10 || says_close(&parts.headers);
         Ok(Head {
             framing: match fields.wrong {
@@ -292,7 +290,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
 }
 
 /// Where the body ends, and whether all would read it so.
-fn framing(parts: &Parts, is_empty: bool) -> (Result<Framing, HeadError>, bool) {
+fn framing(parts: &Parts, is_head: bool) -> (Result<Framing, HeadError>, bool) {
     let coded = parts.headers.contains_key(TRANSFER_ENCODING);
     let codings: Vec<&[u8]> = items(&parts.headers, &TRANSFER_ENCODING)
         // It says nothing; RFC 2616 had it.
@@ -327,6 +325,13 @@ fn framing(parts: &Parts, is_empty: bool) -> (Result<Framing, HeadError>, bool) 
             false,
         ),
     };
+    // What it says of a body was said in error, and one may follow all the same.
+    if parts.status == StatusCode::NO_CONTENT && !is_head {
+        let says_none = matches!(framing, Ok(Framing::Close | Framing::Length(0)));
+        return (Ok(Framing::Empty), is_certain && says_none);
+    }
+    let is_empty =
+        is_head || parts.status.is_informational() || parts.status == StatusCode::NOT_MODIFIED;
     if is_empty {
         return (
             Ok(Framing::Empty),

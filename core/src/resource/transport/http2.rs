@@ -31,6 +31,8 @@ const MOST_STREAMS: u32 = 128;
 /// How many streams are begun before the peer has said how many it allows. The protocol lets us begin
 /// as many as we like; there are peers that end the connection for it.
 const FIRST_STREAMS: usize = 1;
+/// In the place of what the peer allows, until it has said it: no number that a peer says.
+const UNREAD: usize = usize::MAX - 1;
 /// How often a connection that may carry nothing now is looked at again, whatever has come on it.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How often an idle connection on which something has come is given a turn to read it.
@@ -41,8 +43,8 @@ pub(super) struct Http2 {
     wire: Arc<Wire>,
     streams: AtomicUsize,
     talk: Arc<Talk>,
-    /// A request was answered on it.
-    has_answered: AtomicBool,
+    /// How many streams were begun on it, those that have ended with them.
+    begun: AtomicUsize,
     /// The address at the other end; `None`: of a tunnel.
     pub(super) peer: Option<IpAddr>,
     /// The peer has said goodbye: no further stream may begin.
@@ -80,7 +82,7 @@ impl Talk {
         Poll::Ready(())
     }
 
-    /// How many streams the peer allows at a time.
+    /// How many streams the peer allows at a time. `UNREAD`: it has not said it yet.
     fn most_streams(&self) -> usize {
         let driver = lock(&self.driver);
         driver
@@ -101,8 +103,10 @@ pub(super) struct Lease {
     /// The stream has ended, well or badly, and was not only given up.
     is_done: bool,
     body: Option<HangUp>,
-    /// The peer has not processed the request, and wants it over HTTP/1.1.
+    /// The peer wants HTTP/1.1.
     pub(super) wants_http1: bool,
+    /// It has turned the connection down for it, and has not processed the request.
+    pub(super) is_turned_down: bool,
 }
 
 impl Http2 {
@@ -114,7 +118,7 @@ impl Http2 {
     ) -> Result<Http2, hyper::Error> {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(u32::try_from(max_headers).unwrap_or(u32::MAX))
-            .initial_max_send_streams(FIRST_STREAMS)
+            .initial_max_send_streams(UNREAD)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW * MOST_STREAMS)
             .handshake(TokioIo::new(stream))
@@ -131,7 +135,7 @@ impl Http2 {
             wire,
             streams: AtomicUsize::new(0),
             talk,
-            has_answered: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
             peer,
             is_leaving: AtomicBool::new(false),
             opened: now,
@@ -170,8 +174,7 @@ impl Http2 {
         self.is_open()
             && match self.talk.most_streams() {
                 0 => !self.talk.has_ended(),
-                FIRST_STREAMS => !self.has_answered.load(Ordering::Acquire),
-                _ => false,
+                most => most == UNREAD,
             }
     }
 
@@ -192,7 +195,10 @@ impl Http2 {
     }
 
     fn most_streams(&self) -> usize {
-        self.talk.most_streams().min(MOST_STREAMS as usize)
+        match self.talk.most_streams() {
+            UNREAD => FIRST_STREAMS,
+            most => most.min(MOST_STREAMS as usize),
+        }
     }
 
     /// A stream, if the peer allows another one.
@@ -209,6 +215,7 @@ impl Http2 {
                 is_done: false,
                 body: None,
                 wants_http1: false,
+                is_turned_down: false,
             })
     }
 }
@@ -237,21 +244,29 @@ impl Lease {
         self.received = connection.wire.received();
         progress.queued(&connection.wire);
         self.body = request.body().hang_up();
+        connection.begun.fetch_add(1, Ordering::AcqRel);
         let answer = connection.sender.clone().try_send_request(request).await;
         let mut error = match answer {
-            Ok(answer) => {
-                connection.has_answered.store(true, Ordering::Release);
-                return Ok(answer);
-            }
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         self.is_done = true;
         let is_handed_back = error.take_message().is_some();
         let error = error.into_error();
         let is_dead = is_handed_back || failure::ends_connection(&error);
-        self.wants_http1 = failure::wants_http1(&error) || (is_dead && self.is_turned_down().await);
+        let is_refused = failure::wants_http1(&error);
+        self.wants_http1 = is_refused || (is_dead && self.has_ended_for_http1().await);
+        // Of a stream that a GOAWAY covers the protocol says that it may have been processed, and so it
+        // is read where others were begun before it. But peers that turn a connection down at its
+        // first stream name this one as the last that they have seen.
+        self.is_turned_down =
+            self.wants_http1 && !is_refused && connection.begun.load(Ordering::Acquire) == 1;
         // What waited in the queue of a connection that has ended leaves no more.
-        if is_handed_back || (is_dead && connection.wire.written() == written) || self.wants_http1 {
+        if is_handed_back
+            || (is_dead && connection.wire.written() == written)
+            || is_refused
+            || self.is_turned_down
+        {
             progress.not_sent();
         }
         if is_dead || failure::is_goodbye(&error) {
@@ -260,14 +275,9 @@ impl Lease {
         Err(error)
     }
 
-    /// Whether a connection that has ended was turned down as a whole: it has never answered, and
-    /// its peer wants HTTP/1.1. Such peers name our stream as the last one that they have seen, which
-    /// otherwise means that it may have been processed.
-    async fn is_turned_down(&self) -> bool {
+    /// Whether a connection has ended with the word that HTTP/1.1 is wanted.
+    async fn has_ended_for_http1(&self) -> bool {
         let connection = &self.connection;
-        if connection.has_answered.load(Ordering::Acquire) {
-            return false;
-        }
         for _ in 0..TURNS {
             if connection.talk.has_ended() {
                 break;

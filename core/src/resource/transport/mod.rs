@@ -334,10 +334,14 @@ impl Transport {
         };
         let answer = answer.map_err(|error| {
             let mut fault = failure::of_exchange(&origin.host, &error);
-            if matches!(&carrier, Carrier::Http2(lease) if lease.wants_http1) {
-                self.pool.only_http1(origin);
-                fault.cause = Cause::Unprocessed;
-                fault.kind = fault.cause.kind();
+            if let Carrier::Http2(lease) = &carrier {
+                if lease.wants_http1 {
+                    self.pool.only_http1(origin);
+                }
+                if lease.is_turned_down {
+                    fault.cause = Cause::Unprocessed;
+                    fault.kind = fault.cause.kind();
+                }
             }
             fault
         });
