@@ -329,8 +329,10 @@
 #define D365_CAUSE_CLOSED_UNSENT 21
 
 /**
- * The peer has said that it did not process the request: HTTP/2's REFUSED_STREAM, or a GOAWAY
- * whose last stream is below ours (RFC 9113, 8.7).
+ * What shows that the peer did not process the request: HTTP/2's REFUSED_STREAM; a GOAWAY whose last
+ * stream is below ours (RFC 9113, 8.7); HTTP_1_1_REQUIRED, of our stream or of a connection that it
+ * turned down at its first one. Or the library's own word: a kept connection was dead before a byte of
+ * the request had left, and of its body, which the application gives, something was read already.
  */
 #define D365_CAUSE_UNPROCESSED 22
 
@@ -1102,7 +1104,8 @@ typedef struct d365_header_t {
 #define D365_FORKED 32
 
 /**
- * The organization has no alternate.
+ * The organization has no alternate, says its FailoverPolicy; or, of a switch by hand, that was not
+ * read yet.
  */
 #define D365_NO_ALTERNATE 33
 
@@ -2280,7 +2283,8 @@ d365_status_t d365_client_set_endpoint_auto_switch_enabled(struct d365_client_t 
  * D365_EVENT_ENDPOINT_SWITCHED with the reason `manual`, and no
  * D365_EVENT_ENDPOINT_SWITCH_REQUIRED. Does not wait for the event's handler.
  *
- * Errors: D365_NO_ALTERNATE, D365_CLOSED, and what can be wrong with a handle.
+ * Errors: D365_NO_ALTERNATE, also as long as the FailoverPolicy, where one decides, was not read
+ * (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
  */
 d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
                                           struct d365_error_t **error);
@@ -2513,7 +2517,7 @@ d365_status_t d365_client_suspect_since(struct d365_client_t *client,
  * before anybody had verified or resolved them, because there were more than the setting
  * `ledger_entries` says. A log record tells of it, with the first and with each tenfold.
  *
- * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_client_ledger_evicted(const struct d365_client_t *client,
                                          int64_t *evicted,

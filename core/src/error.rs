@@ -25,7 +25,8 @@ pub enum ErrorKind {
     WouldDeadlock,
     /// The client was made by the parent of this process.
     Forked,
-    /// The organization has no alternate, or none is known.
+    /// The organization has no alternate, says its FailoverPolicy; or, of a switch by hand, that was
+    /// not read yet.
     NoAlternate,
     /// The queue has nothing, and nothing came in time.
     Empty,

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use crate::{Organization, Role};
 
-/// [`crate::rewrite::body_for`].
+/// [`crate::rewrite::body_for`], of a request to a `$batch`, or else to the SOAP service.
 #[must_use]
 pub fn body_for(
     organization: &Organization,
@@ -14,7 +14,12 @@ pub fn body_for(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Option<Bytes> {
-    crate::rewrite::body_for(organization, role, headers, body)
+    [
+        "/api/data/v9.2/$batch",
+        "/XRMServices/2011/Organization.svc",
+    ]
+    .into_iter()
+    .find_map(|url| crate::rewrite::body_for(organization, role, url, headers, body))
 }
 
 /// [`crate::classify::inflate`].

@@ -334,7 +334,8 @@ pub unsafe extern "C" fn d365_client_set_endpoint_auto_switch_enabled(
 /// D365_EVENT_ENDPOINT_SWITCHED with the reason `manual`, and no
 /// D365_EVENT_ENDPOINT_SWITCH_REQUIRED. Does not wait for the event's handler.
 ///
-/// Errors: D365_NO_ALTERNATE, D365_CLOSED, and what can be wrong with a handle.
+/// Errors: D365_NO_ALTERNATE, also as long as the FailoverPolicy, where one decides, was not read
+/// (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_switch_endpoint(
     client: *mut d365_client_t,

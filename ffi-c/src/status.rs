@@ -35,7 +35,8 @@ pub const D365_CLOSED: d365_status_t = 30;
 pub const D365_WOULD_DEADLOCK: d365_status_t = 31;
 /// The handle was made by the parent of a fork. A child opens its own.
 pub const D365_FORKED: d365_status_t = 32;
-/// The organization has no alternate.
+/// The organization has no alternate, says its FailoverPolicy; or, of a switch by hand, that was not
+/// read yet.
 pub const D365_NO_ALTERNATE: d365_status_t = 33;
 /// The queue had nothing in time.
 pub const D365_EMPTY: d365_status_t = 34;

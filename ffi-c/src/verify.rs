@@ -217,7 +217,7 @@ pub unsafe extern "C" fn d365_client_suspect_since(
 /// before anybody had verified or resolved them, because there were more than the setting
 /// `ledger_entries` says. A log record tells of it, with the first and with each tenfold.
 ///
-/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_ledger_evicted(
     client: *const d365_client_t,
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn d365_client_ledger_evicted(
     let body = || {
         let client = handle::get(client)?;
         // SAFETY: NULL or the caller's variable.
-        unsafe { out(evicted, "evicted") }?.set(clamp(client.core.ledger_evicted()));
+        unsafe { out(evicted, "evicted") }?.set(clamp(client.core.ledger_evicted()?));
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

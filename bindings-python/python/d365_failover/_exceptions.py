@@ -179,7 +179,8 @@ class LedgerEntryError(FailoverError, LookupError):
 
 
 class NoAlternateError(FailoverError, RuntimeError):
-    """The organization has no alternate endpoint, or none is known yet."""
+    """The organization has no alternate endpoint, says its FailoverPolicy; or, of a switch by hand, that was not read
+    yet."""
 
 
 class CaStoreError(FailoverError, OSError):

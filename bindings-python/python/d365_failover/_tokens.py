@@ -47,8 +47,9 @@ TokenProvider: TypeAlias = Callable[[str], Token | Awaitable[Token]] | TokenCred
 """Called with the endpoint's origin, e.g. `https://contoso--s.crm.dynamics.com`, on a thread of the client's.
 
 What it raises is the cause of the `AuthenticationError` of each call that has waited. For one endpoint it is called
-again only when it has returned, or when the calls that waited have given up: then at most three more times at once. The
-client that asks refuses calls from inside of it, by `WouldDeadlockError`; get tokens with another one."""
+again only when it has returned, or when the calls that waited have given up: then at most three more times at once, and
+later once in a while. The client that asks refuses calls from inside of it, by `WouldDeadlockError`; get tokens with
+another one."""
 
 
 _SPARE = 2

@@ -94,7 +94,7 @@ impl Inner {
         let mut body = request.body.clone();
         if let (Body::Bytes(bytes), Some(role)) = (&body, running.role())
             && let Some(rewritten) =
-                crate::rewrite::body_for(&self.organization, role, &headers, bytes)
+                crate::rewrite::body_for(&self.organization, role, &request.url, &headers, bytes)
         {
             body = Body::Bytes(rewritten);
         }

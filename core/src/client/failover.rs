@@ -238,8 +238,8 @@ impl Inner {
             let done = board.switchboard.switch_by_hand().ok_or_else(|| {
                 Error::new(
                     ErrorKind::NoAlternate,
-                    "the organization has no alternate, or none is known yet; call discover, or \
-                     set alternate_url",
+                    "the organization has no alternate, says its FailoverPolicy, or that was not \
+                     read yet; call discover, or set alternate_url",
                 )
             })?;
             board.caution.switched(std::time::Instant::now());

@@ -341,7 +341,8 @@ impl Client {
     /// handler.
     ///
     /// # Errors
-    /// [`ErrorKind::NoAlternate`], [`ErrorKind::Closed`], [`ErrorKind::Forked`].
+    /// [`ErrorKind::NoAlternate`], also as long as the FailoverPolicy, where one decides, was not read;
+    /// [`ErrorKind::Closed`], [`ErrorKind::Forked`].
     pub fn switch_endpoint(&self) -> Result<(), Error> {
         self.inner.check_is_usable()?;
         self.inner.switch_by_hand()
@@ -409,9 +410,12 @@ impl Client {
 
     /// How many acknowledged writes went from the record before `replication_window` was over and
     /// before they were verified or resolved, because there were more than `ledger_entries`.
-    #[must_use]
-    pub fn ledger_evicted(&self) -> u64 {
-        self.inner.ledger.evicted()
+    ///
+    /// # Errors
+    /// [`ErrorKind::Forked`].
+    pub fn ledger_evicted(&self) -> Result<u64, Error> {
+        self.inner.check_is_own_process()?;
+        Ok(self.inner.ledger.evicted())
     }
 
     /// Records what the application has found out about a suspect, which is none then any more.

@@ -89,7 +89,7 @@ pub(super) fn operation(method: &[u8], conditions: Conditions) -> Operation {
 /// A service that does not know the header takes a `POST` for what it is, so it counts only where
 /// that would do nothing: at OData v2, which knows it, and at the URL of a row, where nothing can
 /// be created.
-pub(super) fn effective_method<'a>(
+pub(crate) fn effective_method<'a>(
     method: &'a [u8],
     path: &str,
     mut overrides: impl Iterator<Item = &'a [u8]>,
@@ -151,12 +151,14 @@ pub(crate) fn service(path: &str) -> Service {
 
 /// Whether the path ends in a key: it names a row, not a set, a property, or an action.
 pub(crate) fn is_row(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
     path.ends_with(')') || path.ends_with("%29")
 }
 
-/// The URL of the row that a request names, without query.
+/// The URL of the row that a request names, without query, and without a slash at its end.
 pub(crate) fn row(url: &str) -> Option<&str> {
-    Some(without_query(url)).filter(|url| is_row(url))
+    let url = without_query(url).trim_end_matches('/');
+    Some(url).filter(|url| is_row(url))
 }
 
 fn ends_with(text: &[u8], end: &[u8]) -> bool {

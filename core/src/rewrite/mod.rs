@@ -23,17 +23,19 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
-use memchr::memmem;
 
+use crate::operation::web_api::{self, Service};
 use crate::{Organization, Role, content_type};
 
 /// The body as it is to be sent to the endpoint `role`. `None`: as it is.
 ///
-/// Cheap where nothing applies: the Content-Type decides which body is looked into at all. One
-/// with a Content-Encoding is not.
+/// Cheap where nothing applies: the URL and the Content-Type decide which body is looked into at
+/// all. One with a Content-Encoding is not. What looks like a batch or a message, and goes to no
+/// `$batch` or service, is data.
 pub(crate) fn body_for(
     organization: &Organization,
     role: Role,
+    url: &str,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Option<Bytes> {
@@ -43,21 +45,21 @@ pub(crate) fn body_for(
     let content_type = content_type::of(headers)?;
     let media_type = content_type::media_type(content_type);
     let is = |name: &str| media_type.eq_ignore_ascii_case(name);
-    let splices = if is("multipart/mixed") {
-        batch::splices(organization, role, content_type, body)
-    } else if is("application/json") && is_json_batch(body) {
-        json_batch::splices(organization, role, content_type, body)
-    } else if is("text/xml") || is("application/soap+xml") {
+    let path = web_api::path(url);
+    let splices = if web_api::is_batch(path) {
+        if is("multipart/mixed") {
+            batch::splices(organization, role, content_type, body)
+        } else {
+            json_batch::splices(organization, role, content_type, body)
+        }
+    } else if web_api::service(path) == Service::Soap
+        && (is("text/xml") || is("application/soap+xml"))
+    {
         wsa_to::splices(organization, role, body)
     } else {
         return None;
     };
     (!splices.is_empty()).then(|| spliced(body, splices))
-}
-
-/// Whether JSON can be a batch whose requests name an endpoint: most is not, and is not read.
-fn is_json_batch(body: &[u8]) -> bool {
-    memmem::find(body, b"\"requests\"").is_some()
 }
 
 /// A request in the place of another.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::operation::samples::{BATCH_URL, SOAP_URL};
 use crate::{AllowedHost, UrlForm};
 use http::header::CONTENT_TYPE;
 
@@ -25,7 +26,11 @@ fn headers(content_type: &str) -> HeaderMap {
 /// The rewritten body, or the body itself. A body that need not change must not be copied.
 fn rewritten(organization: &Organization, role: Role, content_type: &str, body: &[u8]) -> Vec<u8> {
     let body = Bytes::copy_from_slice(body);
-    let result = body_for(organization, role, &headers(content_type), &body);
+    let is_xml = ["text/xml", "application/soap+xml"]
+        .iter()
+        .any(|known| content_type.to_ascii_lowercase().starts_with(known));
+    let url = if is_xml { SOAP_URL } else { BATCH_URL };
+    let result = body_for(organization, role, url, &headers(content_type), &body);
     if let Some(result) = &result {
         assert_ne!(result, &body);
     }
@@ -474,11 +479,55 @@ fn parts_that_are_no_requests_stay() {
     let mut headers = headers(BATCH);
     headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
     let body = Bytes::from(whole.clone());
-    assert_eq!(body_for(&contoso(), Role::Alternate, &headers, &body), None);
-    assert_eq!(
-        body_for(&contoso(), Role::Alternate, &HeaderMap::new(), &body),
-        None
+    for headers in [headers, HeaderMap::new()] {
+        let got = body_for(&contoso(), Role::Alternate, BATCH_URL, &headers, &body);
+        assert_eq!(got, None);
+    }
+}
+
+/// What an application stores may look like a batch, or like a message.
+#[test]
+fn only_what_goes_to_a_batch_or_a_service_is_rewritten() {
+    let request = "GET https://contoso.crm.test/a HTTP/1.1\r\n\r\n";
+    let json = r#"{"requests":[{"id":"1","method":"GET","url":"https://contoso.crm.test/a"}]}"#;
+    let xml = format!(
+        "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Header>\
+         <a:To xmlns:a=\"http://www.w3.org/2005/08/addressing\">https://contoso.crm.test{SOAP_URL}</a:To>\
+         </s:Header><s:Body/></s:Envelope>"
     );
+    let multipart = part("", request);
+    for (url, is_batch, is_soap) in [
+        (BATCH_URL, true, false),
+        (
+            "https://contoso.crm.test/api/data/v9.2/$batch?x=1",
+            true,
+            false,
+        ),
+        ("/api/data/v9.2/%24batch/", true, false),
+        ("/XRMServices/2011/OrganizationData.svc/$batch", true, false),
+        (SOAP_URL, false, true),
+        ("/api/data/v9.2/new_Store", false, false),
+        ("/api/data/v9.2/accounts", false, false),
+        ("/api/data/v9.2/accounts(1)/new_file", false, false),
+        ("/api/data/v9.2/new_Store?name=$batch", false, false),
+        (
+            "/XRMServices/2011/OrganizationData.svc/AccountSet",
+            false,
+            false,
+        ),
+    ] {
+        for (content_type, body, expected) in [
+            (BATCH, multipart.as_str(), is_batch),
+            ("application/json", json, is_batch),
+            ("text/xml", &xml, is_soap),
+            ("application/soap+xml", &xml, is_soap),
+        ] {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            let headers = headers(content_type);
+            let got = body_for(&contoso(), Role::Alternate, url, &headers, &body);
+            assert_eq!(got.is_some(), expected, "{url} {content_type}");
+        }
+    }
 }
 
 #[test]

@@ -9,19 +9,20 @@ use super::{Splice, spliced};
 use crate::batch::{Batch, PartRequest};
 use crate::content_type;
 use crate::json_batch::{JsonBatch, JsonRequest, is_json};
-use crate::operation::web_api::{self, Service, conditions};
+use crate::operation::web_api::{self, OVERRIDES, Service, conditions, effective_method};
 
-/// Whether a request is a `PATCH` of a row of the Web API without a condition: with `If-Match: *` it
-/// would update the row and never create it.
+/// Whether a request stands for a `PATCH` of a row of the Web API without a condition: with
+/// `If-Match: *` it would update the row and never create it.
 pub(crate) fn wants_update_guard(method: &Method, url: &str, headers: &HeaderMap) -> bool {
-    is_update(method.as_str().as_bytes(), url)
+    is_update(web_api::written_as(method, url, headers), url)
         && !is_conditional(headers, &IF_MATCH)
         && !is_conditional(headers, &IF_NONE_MATCH)
 }
 
-fn is_update(method: &[u8], url: &str) -> bool {
+/// `method`: the one that the request stands for.
+fn is_update(method: Option<&[u8]>, url: &str) -> bool {
     let path = web_api::path(url);
-    method == b"PATCH" && web_api::is_row(path) && web_api::service(path) == Service::WebApi
+    method == Some(b"PATCH") && web_api::is_row(path) && web_api::service(path) == Service::WebApi
 }
 
 /// The body of a `$batch` in which such requests have the condition. `None`: it holds none, or
@@ -47,11 +48,15 @@ pub(crate) fn guard_parts(url: &str, headers: &HeaderMap, body: &Bytes) -> Optio
 }
 
 fn guard_part(batch: &Batch<'_>, request: &PartRequest) -> Vec<Splice> {
-    let is_update = batch
-        .text(&request.target)
-        .is_some_and(|target| is_update(batch.bytes(&request.method), target));
     let (mut places, mut is_conditional) = (Vec::new(), false);
+    let mut overrides = Vec::new();
     batch.fields(request.fields.clone(), |name, value| {
+        if OVERRIDES
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+        {
+            overrides.push(batch.bytes(&value));
+        }
         let is_match = name.eq_ignore_ascii_case(b"if-match");
         if is_match || name.eq_ignore_ascii_case(b"if-none-match") {
             is_conditional |= conditions(batch.bytes(&value)).next().is_some();
@@ -59,6 +64,12 @@ fn guard_part(batch: &Batch<'_>, request: &PartRequest) -> Vec<Splice> {
         if is_match {
             places.push(value);
         }
+    });
+    let is_update = batch.text(&request.target).is_some_and(|target| {
+        let method = batch.bytes(&request.method);
+        let overrides = overrides.into_iter();
+        let method = effective_method(method, web_api::path(target), overrides);
+        is_update(method, target)
     });
     if !is_update || is_conditional {
         return Vec::new();
@@ -81,10 +92,10 @@ fn guard_part(batch: &Batch<'_>, request: &PartRequest) -> Vec<Splice> {
 
 fn guard_json(request: &JsonRequest) -> Vec<Splice> {
     let has = |header| request.values(header).flat_map(conditions).next().is_some();
-    if !is_update(request.method.as_bytes(), &request.url)
-        || has("if-match")
-        || has("if-none-match")
-    {
+    let overrides = OVERRIDES.iter().flat_map(|header| request.values(header));
+    let path = web_api::path(&request.url);
+    let method = effective_method(request.method.as_bytes(), path, overrides);
+    if !is_update(method, &request.url) || has("if-match") || has("if-none-match") {
         return Vec::new();
     }
     let named = request
@@ -153,7 +164,19 @@ mod tests {
             ("PATCH", "/XRMServices/2011/OrganizationData.svc/AccountSet(1)", &[], false),
             ("PUT", ROW, &[], false),
             ("DELETE", ROW, &[], false),
-            ("POST", ROW, &[("x-http-method", "PATCH")], false),
+            ("PATCH", "/api/data/v9.2/accounts(1)/", &[], true),
+            ("PATCH", "/api/data/v9.2/accounts%281%29/?$select=name", &[], true),
+            ("PATCH", "/api/data/v9.2/accounts/", &[], false),
+            ("POST", ROW, &[("x-http-method", "PATCH")], true),
+            ("POST", ROW, &[("x-http-method-override", "PATCH")], true),
+            ("POST", "/api/data/v9.2/accounts(1)/", &[("x-http-method", "PATCH")], true),
+            ("POST", ROW, &[("x-http-method", "PATCH"), ("x-http-method-override", "PATCH")], true),
+            ("POST", ROW, &[("x-http-method", "PATCH"), ("x-http-method-override", "DELETE")], false),
+            ("POST", ROW, &[("x-http-method", "PATCH"), ("if-match", "W/\"1\"")], false),
+            ("POST", ROW, &[("x-http-method", "PUT")], false),
+            ("POST", ROW, &[], false),
+            ("POST", "/api/data/v9.2/accounts", &[("x-http-method", "PATCH")], false),
+            ("PUT", ROW, &[("x-http-method", "PATCH")], false),
             ("GET", ROW, &[], false),
         ];
         for (method, url, list, expected) in table {
@@ -206,6 +229,19 @@ mod tests {
             "PATCH accounts(4) HTTP/1.1\r\nif-match: W/\"1\"\r\n\r\n{}",
         ]);
         assert_eq!(guarded("multipart/mixed; boundary=b", &before), after);
+        let before = whole([
+            "POST accounts(1) HTTP/1.1\r\nX-HTTP-Method: PATCH\r\n\r\n{}",
+            "POST accounts(2)/ HTTP/1.1\r\nx-http-method-override: PATCH\r\nIf-Match: null\r\n\r\n{}",
+            "PATCH accounts(3)/ HTTP/1.1\r\n\r\n{}",
+            "POST accounts(4) HTTP/1.1\r\nX-HTTP-Method: DELETE\r\n\r\n",
+        ]);
+        let after = whole([
+            "POST accounts(1) HTTP/1.1\r\nIf-Match: *\r\nX-HTTP-Method: PATCH\r\n\r\n{}",
+            "POST accounts(2)/ HTTP/1.1\r\nx-http-method-override: PATCH\r\nIf-Match: *\r\n\r\n{}",
+            "PATCH accounts(3)/ HTTP/1.1\r\nIf-Match: *\r\n\r\n{}",
+            "POST accounts(4) HTTP/1.1\r\nX-HTTP-Method: DELETE\r\n\r\n",
+        ]);
+        assert_eq!(guarded("multipart/mixed; boundary=b", &before), after);
         let others = whole([
             "PATCH $1 HTTP/1.1\r\n\r\n{}",
             "PATCH accounts(2)/name HTTP/1.1\r\n\r\n{}",
@@ -232,6 +268,10 @@ mod tests {
              r#"{"method":"patch","url":"accounts(1)","headers":{"If-Match":"*", "If-None-Match":null}}"#),
             (r#"{"method":"patch","url":"accounts(1)","headers":{"if-match":"NULL"}}"#,
              r#"{"method":"patch","url":"accounts(1)","headers":{"if-match":"*"}}"#),
+            (r#"{"method":"PATCH","url":"accounts(1)/","headers":{}}"#,
+             r#"{"method":"PATCH","url":"accounts(1)/","headers":{"If-Match":"*"}}"#),
+            (r#"{"method":"post","url":"accounts(1)","headers":{"X-HTTP-Method":"PATCH"}}"#,
+             r#"{"method":"post","url":"accounts(1)","headers":{"If-Match":"*","X-HTTP-Method":"PATCH"}}"#),
         ];
         for (before, after) in table {
             let batch = |request: &str| {

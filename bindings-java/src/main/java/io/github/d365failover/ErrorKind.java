@@ -28,7 +28,7 @@ public enum ErrorKind {
     WOULD_DEADLOCK(31),
     /** The process was forked after the client was opened. */
     FORKED(32),
-    /** There is no alternate organization, or none is known yet. */
+    /** The organization has no alternate, says its FailoverPolicy; or, of a switch by hand, that was not read yet. */
     NO_ALTERNATE(33),
     /** Nothing came in time. */
     EMPTY(34),

@@ -5,8 +5,9 @@ package io.github.d365failover;
  *
  * <p>It runs on daemon threads of the client's, several at a time if several tokens are wanted; the call that needs the
  * token waits within its own time. For one endpoint it is asked again only when it has returned, or when the calls that
- * waited have given up: then at most three more times at once. Calls of the client that asks fail at once with {@link
- * ErrorKind#WOULD_DEADLOCK}, those that are sent without waiting as well: get tokens with another client.
+ * waited have given up: then at most three more times at once, and later once in a while. Calls of the client that asks
+ * fail at once with {@link ErrorKind#WOULD_DEADLOCK}, those that are sent without waiting as well: get tokens with another
+ * client.
  */
 @FunctionalInterface
 public interface TokenProvider {
