@@ -591,9 +591,10 @@
 #define D365_LEDGER_VERIFIED_MS 13
 
 /**
- * Number field of a write on record: 1 when replication can change no more about what was found. A
- * write that is D365_VERIFIED_MISSING may still come over until the setting `replication_window_ms`
- * has passed since it ended.
+ * Number field of a write on record: 1 when replication can change no more about what was found. Only
+ * when the setting `replication_window_ms` has passed since the write ended are final:
+ * D365_VERIFIED_MISSING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
+ * which an attempt may still come late. Resolve a write when it is 1, whichever verdict it has.
  */
 #define D365_LEDGER_IS_FINAL 14
 
@@ -652,13 +653,13 @@
 
 /**
  * It was executed: the row that it created is there, the one that it deleted is not, the one that it
- * changed has the version that its answer named.
+ * changed has the version that its answer named. Final or not: D365_LEDGER_IS_FINAL.
  */
 #define D365_VERIFIED_PRESENT 1
 
 /**
  * Its effect is not there. Not final until the setting `replication_window_ms` has passed since the
- * write ended (D365_LEDGER_IS_FINAL): it may still come over.
+ * write ended: it may still come over. See D365_LEDGER_IS_FINAL.
  */
 #define D365_VERIFIED_MISSING 2
 
@@ -2435,8 +2436,8 @@ const char *d365_verified_name(int32_t verified);
  * Asks the active endpoint what became of the write `id` (D365_LEDGER_ID), by a read of its row, and
  * waits for the answer: D365_VERIFIED_PRESENT, D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE.
  * Works for every write on record that has ended. The read is no write on record. What was found
- * stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it is the application's:
- * d365_client_resolve().
+ * stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it, when it is final
+ * (D365_LEDGER_IS_FINAL), is the application's: d365_client_resolve().
  *
  * A create is proved by its row, a delete by the row's absence, an update by the version that its
  * answer named. For all else nothing is sent. The read has the provider's token, else the

@@ -89,9 +89,12 @@ public final class Drill {
     private void saySuspects() throws IOException {
         for (LedgerEntry write : client.suspects()) {
             Verified verified = client.verify(write.id());
-            if (verified == Verified.PRESENT) client.resolve(write.id(), Resolution.CONFIRMED);
             say("suspect " + write.id() + " " + write.effect().map(Drill::label).orElse("in_flight") + " "
                     + write.method() + " " + write.url() + " " + label(verified));
+        }
+        for (LedgerEntry write : client.suspects()) {
+            boolean isPresent = write.verified().filter(Verified.PRESENT::equals).isPresent();
+            if (isPresent && write.isFinal()) client.resolve(write.id(), Resolution.CONFIRMED);
         }
     }
 

@@ -43,7 +43,7 @@ public final class Ledger {
             }
             for (LedgerEntry write : client.suspects()) {
                 Verified verified = write.verified().orElseThrow();
-                if (verified == Verified.PRESENT) {
+                if (verified == Verified.PRESENT && write.isFinal()) {
                     client.resolve(write.id(), Resolution.CONFIRMED);
                 } else if (verified == Verified.MISSING && write.isFinal()) {
                     client.resolve(write.id(), Resolution.LOST); // or send it again, and resolve it as REPLAYED

@@ -120,9 +120,10 @@ def main() -> None:
         # still come over, and of what no row can tell a person must look.
         for write in client.ledger(suspects=True):
             verified = client.verify(write)
-            if verified == "present":
-                client.resolve(write.id, "confirmed")
             say("suspect", write.id, write.effect, write.method, write.url, verified)
+        for write in client.ledger(suspects=True):
+            if write.verified == "present" and write.is_final:
+                client.resolve(write.id, "confirmed")
     say("done", calls)
 
 

@@ -40,7 +40,7 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
     for write in client.ledger(suspects=True):
         client.verify(write)
     for write in client.ledger(suspects=True):
-        if write.verified == "present":
+        if write.verified == "present" and write.is_final:
             client.resolve(write.id, "confirmed")
         elif write.verified == "missing" and write.is_final:
             client.resolve(write.id, "lost")  # or send it again, and resolve it as "replayed"

@@ -71,9 +71,9 @@ impl fmt::Debug for LedgerEntry {
 /// What a look at its row says of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verified {
-    /// It was executed.
+    /// It was executed. See [`Verification::is_final`].
     Present = 1,
-    /// Its effect is not there.
+    /// Its effect is not there. See [`Verification::is_final`].
     Missing = 2,
     /// No look at a row could tell.
     Unverifiable = 3,
@@ -96,8 +96,10 @@ impl Verified {
 pub struct Verification {
     /// What.
     pub verdict: Verified,
-    /// Whether replication can change nothing any more about it: `missing` is final when the
-    /// setting `replication_window` has passed since the write ended.
+    /// Whether replication can change nothing any more about it. Only when the setting
+    /// `replication_window` has passed since the write ended are final: `missing`, the `present` of a
+    /// delete, and whatever was found of a write of which an attempt may still come late. Resolve a
+    /// write when it is, whichever verdict it has.
     pub is_final: bool,
     /// When.
     pub time: SystemTime,

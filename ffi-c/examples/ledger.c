@@ -121,7 +121,7 @@ int main(void)
         check(d365_ledger_number(ledger, i, D365_LEDGER_VERIFIED, &verified));
         check(d365_ledger_number(ledger, i, D365_LEDGER_IS_FINAL, &is_final));
         check(d365_ledger_text(ledger, i, D365_LEDGER_TAG, &tag));
-        if (verified == D365_VERIFIED_PRESENT) {
+        if (verified == D365_VERIFIED_PRESENT && is_final) {
             check(d365_client_resolve(client, id, D365_RESOLUTION_CONFIRMED, &error));
         } else if (verified == D365_VERIFIED_MISSING && is_final) {
             /* Or send it again, and resolve it as replayed. */

@@ -51,9 +51,10 @@ pub const D365_LEDGER_VERIFIED: i32 = 12;
 /// Number field of a write on record: when that was, in milliseconds since 1970-01-01 UTC; -1 for
 /// never.
 pub const D365_LEDGER_VERIFIED_MS: i32 = 13;
-/// Number field of a write on record: 1 when replication can change no more about what was found. A
-/// write that is D365_VERIFIED_MISSING may still come over until the setting `replication_window_ms`
-/// has passed since it ended.
+/// Number field of a write on record: 1 when replication can change no more about what was found. Only
+/// when the setting `replication_window_ms` has passed since the write ended are final:
+/// D365_VERIFIED_MISSING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
+/// which an attempt may still come late. Resolve a write when it is 1, whichever verdict it has.
 pub const D365_LEDGER_IS_FINAL: i32 = 14;
 /// Text field of a write on record: the method that it was sent with.
 pub const D365_LEDGER_METHOD: i32 = 20;

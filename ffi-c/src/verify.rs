@@ -20,10 +20,10 @@ use crate::status::{d365_status_t, name_in};
 /// What a look at its row says of a write (int32): nobody has looked.
 pub const D365_VERIFIED_NONE: i32 = 0;
 /// It was executed: the row that it created is there, the one that it deleted is not, the one that it
-/// changed has the version that its answer named.
+/// changed has the version that its answer named. Final or not: D365_LEDGER_IS_FINAL.
 pub const D365_VERIFIED_PRESENT: i32 = 1;
 /// Its effect is not there. Not final until the setting `replication_window_ms` has passed since the
-/// write ended (D365_LEDGER_IS_FINAL): it may still come over.
+/// write ended: it may still come over. See D365_LEDGER_IS_FINAL.
 pub const D365_VERIFIED_MISSING: i32 = 2;
 /// No look at a row could tell: a `$batch`, an action (also by SOAP's Execute), an upload, an update
 /// in doubt, a create in doubt whose row nobody knows. A person has to look.
@@ -59,8 +59,8 @@ fn write_id(id: i64) -> Result<u64, Failure> {
 /// Asks the active endpoint what became of the write `id` (D365_LEDGER_ID), by a read of its row, and
 /// waits for the answer: D365_VERIFIED_PRESENT, D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE.
 /// Works for every write on record that has ended. The read is no write on record. What was found
-/// stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it is the application's:
-/// d365_client_resolve().
+/// stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it, when it is final
+/// (D365_LEDGER_IS_FINAL), is the application's: d365_client_resolve().
 ///
 /// A create is proved by its row, a delete by the row's absence, an update by the version that its
 /// answer named. For all else nothing is sent. The read has the provider's token, else the

@@ -295,7 +295,8 @@ class Client(BaseClient):
         """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
 
         A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
-        `"missing"` is not final until `replication_window` has passed since the write ended: `LedgerEntry.is_final`.
+        Not final until `replication_window` has passed since the write ended: `"missing"`, a delete's `"present"`, all
+        of a write of which an attempt may still come late. `LedgerEntry.is_final` says so: resolve when it is true.
         For all else nothing is sent, and a person has to look: a `$batch`, an action (also by SOAP's Execute), an
         upload, an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 

@@ -63,8 +63,9 @@ class LedgerEntry:
     verified_at: datetime.datetime | None
     """When that was. In UTC."""
     is_final: bool
-    """Whether replication can change no more about what was found: what is missing may still come over until
-    `replication_window` has passed since the write ended."""
+    """Whether replication can change no more about what was found. Only when `replication_window` has passed since the
+    write ended are final: `"missing"`, the `"present"` of a delete, and whatever was found of a write of which an
+    attempt may still come late. Resolve a write when it is, whichever verdict it has."""
 
     def __repr__(self) -> str:
         return shown(self, "url", "row_url")

@@ -23,7 +23,7 @@ pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
 pub(crate) use retry_after::parse as retry_after;
 pub(crate) use soap::{CONTRACTS, DISCOVERY_CONTRACTS, SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
-pub(crate) use success::{Asked, Protocol, is_html};
+pub(crate) use success::{Asked, Protocol, has_service_header, is_html};
 pub(crate) use text::text;
 
 /// What the body of a failure says about itself.

@@ -134,7 +134,7 @@ fn envelope<'a>(headers: &HeaderMap, body: &'a str) -> &'a str {
 }
 
 /// Headers that only a service sends.
-pub(super) fn has_service_header(headers: &HeaderMap) -> bool {
+pub(crate) fn has_service_header(headers: &HeaderMap) -> bool {
     ["odata-version", "odata-entityid", "dataserviceversion"]
         .into_iter()
         .any(|name| headers.contains_key(name))

@@ -1,6 +1,7 @@
 //! Guarded creates: sent with an id of the library's, and read back when a repeat finds its row.
 
 use http::StatusCode;
+use http::header::ACCEPT_ENCODING;
 use uuid::Uuid;
 
 use super::call::{Call, Outcome};
@@ -70,7 +71,9 @@ impl Call<'_> {
         let guard = self.class.guard.clone()?;
         let body = self.request.body.bytes().cloned().unwrap_or_default();
         let headers = self.request.headers.clone();
-        let back = read_back(&guard, &self.request.url, &headers, &body)?;
+        let mut back = read_back(&guard, &self.request.url, &headers, &body)?;
+        // The library reads it, and not each encoding that the application may.
+        back.headers.remove(ACCEPT_ENCODING);
         let request = Request {
             method: back.method,
             url: back.url,
@@ -83,7 +86,8 @@ impl Call<'_> {
         let back = (request, target);
         self.read_back_at = Some(self.attempts.len());
         let looked = self.attempt(place, Some(&back)).await;
-        let (_, row) = looked.answer.filter(|_| looked.fault.is_none())?;
+        let (head, row) = looked.answer.filter(|_| looked.fault.is_none())?;
+        let row = self.client.row_in(guard.row(), &head.headers, &row)?;
         // An id that the library has chosen is nobody else's.
         if !self.is_id_ours && !is_as_sent(&guard, &body, &row) {
             return None;

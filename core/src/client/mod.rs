@@ -377,8 +377,8 @@ impl Client {
     ///
     /// A create is proved by its row, a delete by the row's absence, an update by the version that
     /// its answer named. All else is [`Verified::Unverifiable`](crate::Verified), and nothing is
-    /// sent: a `$batch`, an action (also by SOAP's `Execute`), an upload, an update in doubt. `missing`
-    /// is final only when the setting `replication_window` has passed since the write ended.
+    /// sent: a `$batch`, an action (also by SOAP's `Execute`), an upload, an update in doubt. Resolve a
+    /// write when what was found [is final](Verification::is_final).
     ///
     /// The read has the provider's token, else the `Authorization` that the application sent last to
     /// that endpoint. To set other headers, or a timeout, send a [`Request::verify`].

@@ -1,20 +1,22 @@
 //! Asks the active endpoint what became of a write on record.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue};
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use super::Inner;
 use super::call::Call;
 use super::flights::Flight;
 use crate::body::Body;
-use crate::classify::is_marked_by_service;
-use crate::decide::verify::{Proof, seen, version_in};
+use crate::classify::{decoded, has_service_header, is_marked_by_service};
+use crate::decide::verify::{is_row, seen, version_in};
 use crate::error::Ending;
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
+use crate::resource::ledger::Question;
 use crate::rewrite::read_back::retrieve_nothing;
 use crate::{
     Cause, Effect, Error, Fault, Operation, Request, Response, Verification, Verified, response,
@@ -23,6 +25,8 @@ use crate::{
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// Where SOAP is spoken with a bearer token, and so without a signature.
 const ORGANIZATION_SERVICE: &str = "/XRMServices/2011/Organization.svc/web";
+/// A compressed row that is longer is no proof.
+const LONGEST_ROW: usize = 1 << 24;
 
 impl Inner {
     /// Asks about the write `id`, as `request` says. The response is that of the read; where nothing
@@ -35,12 +39,12 @@ impl Inner {
         flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        let (proof, ended) = self.ledger.question(id)?;
-        let Some(row) = proof.row() else {
-            let found = self.found(id, &proof, Verified::Unverifiable, ended);
+        let question = self.ledger.question(id)?;
+        let Some(row) = question.proof.row() else {
+            let found = self.found(id, &question, Verified::Unverifiable);
             return Ok(Response::new(response::Inner::default()).with_verification(found));
         };
-        let asked = self.asking(row, request);
+        let asked = self.asking(row.clone(), request);
         let target = self.organization.locate(&asked.url)?;
         let call = Call::new(self, &asked, target, desk, flight)?;
         let answer = call.run(cancel).await?;
@@ -50,35 +54,60 @@ impl Inner {
             .headers()
             .get(ETAG)
             .and_then(|etag| etag.to_str().ok());
-        let version = version
-            .map(str::to_owned)
-            .or_else(|| version_in(answer.body()));
-        let is_marked = is_marked_by_service(answer.headers(), answer.body());
+        let body = decoded(answer.headers(), answer.body(), LONGEST_ROW);
+        let version = version.map(str::to_owned).or_else(|| version_in(&body));
+        let is_marked = match answer.status() {
+            200 => self.counts_as_marked(answer.headers()),
+            _ => is_marked_by_service(answer.headers(), answer.body()),
+        };
         let seen = seen(
+            &row,
             answer.status(),
             code,
             is_marked,
-            answer.body(),
+            &body,
             version.as_deref(),
         );
         let Some(seen) = seen else {
             return Err(undecided(id, answer));
         };
-        let found = self.found(id, &proof, proof.verdict(seen), ended);
+        let found = self.found(id, &question, question.proof.verdict(seen));
         Ok(answer.with_verification(found))
     }
 
-    fn found(&self, id: u64, proof: &Proof, verdict: Verified, ended: SystemTime) -> Verification {
+    fn found(&self, id: u64, question: &Question, verdict: Verified) -> Verification {
         let time = SystemTime::now();
-        let ended_ago = time.duration_since(ended).unwrap_or(Duration::ZERO);
-        let window = self.settings.replication_window;
+        let ended_ago = time.duration_since(question.ended);
+        let is_final = question.proof.is_final(
+            verdict,
+            question.may_come_late,
+            ended_ago.unwrap_or(Duration::ZERO),
+            self.settings.replication_window,
+        );
         let found = Verification {
             verdict,
-            is_final: proof.is_final(verdict, ended_ago, window),
+            is_final,
             time,
         };
         self.ledger.verified(id, found);
         found
+    }
+
+    /// The row that an answer to a read of it holds, without its encoding. `None`: it is none, or not
+    /// the service's.
+    pub(super) fn row_in<'a>(
+        &self,
+        asked: &Row,
+        headers: &HeaderMap,
+        body: &'a [u8],
+    ) -> Option<Cow<'a, [u8]>> {
+        let row = decoded(headers, body, LONGEST_ROW);
+        is_row(asked, &row, self.counts_as_marked(headers)).then_some(row)
+    }
+
+    /// Whether what a 200 says needs no mark of the service's besides its headers.
+    fn counts_as_marked(&self, headers: &HeaderMap) -> bool {
+        !self.settings.service_mark || has_service_header(headers)
     }
 
     /// The request that reads a row, or finds none.

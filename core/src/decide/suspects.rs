@@ -3,7 +3,8 @@
 use crate::{Effect, Operation, Role};
 
 /// Whether a write that was executed may be executed once more, late: by an earlier attempt of which
-/// nobody knows what became. It may stall for long, and undo what was written since.
+/// nobody knows what became. It may stall for long, and undo what was written since. Of several
+/// attempts in doubt each may be the one that has executed it.
 ///
 /// `attempts`: where each one went, and what it did, in their order.
 ///
@@ -13,16 +14,17 @@ pub(crate) fn may_come_late(
     operation: Operation,
     attempts: impl Iterator<Item = (Option<Role>, Effect)> + Clone,
 ) -> bool {
+    let mut doubted = attempts
+        .clone()
+        .take_while(|(_, effect)| *effect != Effect::Executed)
+        .filter(|(_, effect)| *effect == Effect::Unknown);
     let executed = attempts
         .clone()
         .find(|(_, effect)| *effect == Effect::Executed);
-    let Some((executed_at, _)) = executed else {
+    let Some((executed_at, _)) = executed.or_else(|| doubted.next()) else {
         return false;
     };
-    attempts
-        .take_while(|(_, effect)| *effect != Effect::Executed)
-        .filter(|(_, effect)| *effect == Effect::Unknown)
-        .any(|(role, _)| operation != Operation::Guarded || role != executed_at)
+    doubted.any(|(role, _)| operation != Operation::Guarded || role != executed_at)
 }
 
 #[cfg(test)]
@@ -37,7 +39,11 @@ mod tests {
         use Operation::{Guarded, Idempotent, Unsafe};
         const HERE: Option<Role> = Some(Role::Primary);
         const THERE: Option<Role> = Some(Role::Alternate);
-        let table: [(Operation, Attempts, bool); 9] = [
+        let table: [(Operation, Attempts, bool); 13] = [
+            (Guarded, &[(HERE, Unknown)], false),
+            (Guarded, &[(HERE, Unknown), (HERE, Unknown)], false),
+            (Guarded, &[(HERE, Unknown), (THERE, Unknown)], true),
+            (Idempotent, &[(HERE, Unknown), (HERE, Unknown)], true),
             (Idempotent, &[(HERE, Executed)], false),
             (Idempotent, &[(HERE, NotExecuted), (THERE, Executed)], false),
             (Idempotent, &[(HERE, Unknown), (THERE, Executed)], true),

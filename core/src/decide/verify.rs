@@ -12,6 +12,7 @@ use crate::operation::{Class, Guard, Row};
 
 const NO_SUCH_ROW: i32 = 0x8004_0217_u32.cast_signed();
 const NO_ROW_OF_THAT_KEY: i32 = 0x8006_0891_u32.cast_signed();
+const ATOM: &str = "http://www.w3.org/2005/Atom";
 
 /// What a row says of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,17 +127,20 @@ impl Proof {
     }
 
     /// Whether replication can change nothing any more about a verdict on a write that ended so long
-    /// ago. A row that is there stays; one that is not there may still come over.
+    /// ago. A row that is there stays, unless an attempt of the write may still come late; one that is
+    /// not there may still come over.
     pub(crate) fn is_final(
         &self,
         verdict: Verified,
+        may_come_late: bool,
         ended_ago: Duration,
         window: Duration,
     ) -> bool {
-        match (self, verdict) {
-            (Proof::Deleted(_), Verified::Present) | (_, Verified::Missing) => ended_ago >= window,
-            _ => true,
-        }
+        let stays = match (self, verdict) {
+            (Proof::Deleted(_), Verified::Present) | (_, Verified::Missing) => false,
+            _ => !may_come_late,
+        };
+        stays || ended_ago >= window
     }
 }
 
@@ -146,22 +150,29 @@ fn may_create(path: &str) -> bool {
     last.is_some_and(|last| !last.starts_with('$') && !last.contains("Microsoft.Dynamics.CRM."))
 }
 
-/// Whether a row is named by its id: nobody else's has the same.
+/// Whether a row is named by its id: nobody else's has the same. Before which column's value a name
+/// stands is not known here: it may be one of the application's.
 fn has_id(row: &Row) -> bool {
     let Row::Url(url) = row else {
         return true;
     };
-    let path = web_api::path(url);
-    let key = path.rsplit('(').next().unwrap_or_default();
-    let key = key.strip_suffix(')').unwrap_or(key);
-    // OData v2 writes guid'…'; either may write the name of the column before it.
-    let key = key.rsplit('=').next().unwrap_or_default();
-    let key = key.strip_prefix("guid").unwrap_or(key);
-    uuid::Uuid::try_parse(key.trim_matches('\'')).is_ok()
+    let last = web_api::path(url).rsplit('/').next().unwrap_or_default();
+    let key = last
+        .split_once('(')
+        .and_then(|(_, key)| key.strip_suffix(')'));
+    key.is_some_and(|key| {
+        // So OData v2 writes it.
+        let v2 = key.strip_prefix("guid'");
+        let id = v2.map_or(Some(key), |key| key.strip_suffix('\''));
+        id.is_some_and(|id| Uuid::try_parse(id).is_ok())
+    })
 }
 
 /// What an answer of the service says of the row that was asked for. `None`: nothing.
+///
+/// `is_marked`: that the service has made it shows outside of the row itself.
 pub(crate) fn seen<'a>(
+    asked: &Row,
     status: u16,
     code: Option<i32>,
     is_marked: bool,
@@ -169,7 +180,7 @@ pub(crate) fn seen<'a>(
     version: Option<&'a str>,
 ) -> Option<Seen<'a>> {
     match (status, code) {
-        (200, _) if is_row(body) => Some(Seen::Row(version)),
+        (200, _) if is_row(asked, body, is_marked) => Some(Seen::Row(version)),
         (_, Some(NO_SUCH_ROW | NO_ROW_OF_THAT_KEY)) => Some(Seen::NoRow),
         // An unknown set is no missing row.
         (404, None | Some(0)) if is_marked && !names_a_segment(body) => Some(Seen::NoRow),
@@ -183,23 +194,29 @@ fn names_a_segment(body: &[u8]) -> bool {
         .contains("segment")
 }
 
-/// Whether a body is one row: no list of them, no error, no page.
-fn is_row(body: &[u8]) -> bool {
+/// Whether a body is the one row that was asked for: no list of them, no error, no page, and nothing
+/// that a gateway says in the service's place.
+pub(crate) fn is_row(asked: &Row, body: &[u8], is_marked: bool) -> bool {
+    if let Row::Soap { .. } = asked {
+        let text = String::from_utf8_lossy(body);
+        return text.contains("Envelope") && text.contains("RetrieveResponse");
+    }
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let body = body.trim_ascii_start();
     if body.starts_with(b"<") {
         let start = String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned();
-        // OData v2's Atom, and SOAP.
-        return start.contains("<entry") || start.contains("RetrieveResponse");
+        return start.contains("<entry") && start.contains(ATOM) && !start.contains("<feed");
     }
     let Ok(Value::Object(row)) = serde_json::from_slice(body) else {
         return false;
     };
-    let row = match row.get("d") {
-        Some(Value::Object(row)) => row,
-        _ => &row,
+    let names_odata = |name: &String| name.starts_with("@odata.") || name.starts_with("odata.");
+    let (row, is_marked) = match row.get("d") {
+        Some(Value::Object(row)) => (row, true),
+        _ => (&row, is_marked || row.keys().any(names_odata)),
     };
-    !row.contains_key("error")
+    is_marked
+        && !row.contains_key("error")
         && !["value", "results"]
             .iter()
             .any(|list| row.get(*list).is_some_and(Value::is_array))
@@ -239,7 +256,22 @@ mod tests {
         let (there, gone) = (Seen::Row(Some("W/\"1\"")), Seen::NoRow);
         use Verified::{Missing, Present, Unverifiable};
         let new = ("if-none-match", "*");
-        let table: [Case<'_>; 15] = [
+        let keyed = |key: &str| format!("/api/data/v9.2/accounts({})", key.replace("ID", ID));
+        let (named, quoted, both, own) = (
+            keyed("cr_extid=ID"),
+            keyed("name='ID'"),
+            keyed("a=1,b=ID"),
+            keyed("accountid=ID"),
+        );
+        let (text, ends_so, v2_named) = (keyed("'ID'"), keyed("name='(ID'"), keyed("a=guid'ID'"));
+        let table: [Case<'_>; 22] = [
+            ("PATCH", &named, &[new], Unverifiable, Missing),
+            ("PATCH", &quoted, &[new], Unverifiable, Missing),
+            ("DELETE", &both, &[], Unverifiable, Present),
+            ("DELETE", &own, &[], Unverifiable, Present),
+            ("DELETE", &text, &[], Unverifiable, Present),
+            ("DELETE", &ends_so, &[], Unverifiable, Present),
+            ("DELETE", &v2_named, &[], Unverifiable, Present),
             ("PATCH", &by_id, &[new], Present, Missing),
             ("PATCH", by_key, &[new], Unverifiable, Missing),
             ("DELETE", &by_id, &[], Missing, Present),
@@ -367,12 +399,30 @@ mod tests {
         let by_id = format!("/api/data/v9.2/accounts({ID})");
         let created = proof("PATCH", &by_id, &[("if-none-match", "*")]);
         let deleted = proof("DELETE", &by_id, &[]);
+        let changed = proof("PATCH", &by_id, &[]).when_executed(None, None, Some("W/\"7\""));
         let just_now = Duration::from_secs(1);
-        assert!(created.is_final(Verified::Present, just_now, WINDOW));
-        assert!(!created.is_final(Verified::Missing, just_now, WINDOW));
-        assert!(created.is_final(Verified::Missing, WINDOW, WINDOW));
-        assert!(created.is_final(Verified::Missing, just_now, NO_WINDOW));
-        assert!(!deleted.is_final(Verified::Present, just_now, WINDOW));
+        use Verified::{Missing, Present, Unverifiable};
+        let table = [
+            (&created, Present, false, just_now, WINDOW, true),
+            (&created, Present, true, just_now, WINDOW, false),
+            (&created, Present, true, WINDOW, WINDOW, true),
+            (&created, Missing, false, just_now, WINDOW, false),
+            (&created, Missing, false, WINDOW, WINDOW, true),
+            (&created, Missing, true, just_now, NO_WINDOW, true),
+            (&deleted, Present, false, just_now, WINDOW, false),
+            (&deleted, Present, false, WINDOW, WINDOW, true),
+            (&changed, Present, false, just_now, WINDOW, true),
+            (&changed, Present, true, just_now, WINDOW, false),
+            (&changed, Present, true, WINDOW, WINDOW, true),
+            (&changed, Unverifiable, true, just_now, WINDOW, false),
+        ];
+        for (proof, verdict, may_come_late, ago, window, expected) in table {
+            let got = proof.is_final(verdict, may_come_late, ago, window);
+            assert_eq!(
+                got, expected,
+                "{proof:?} {verdict:?} {may_come_late} {ago:?}"
+            );
+        }
     }
 
     #[test]
@@ -381,8 +431,26 @@ mod tests {
         let no_such = br#"{"error":{"code":"0x80040217","message":"Does Not Exist"}}"#;
         let no_set =
             br#"{"error":{"code":"","message":"Resource not found for the segment 'x'."}}"#;
-        let table: [Answer<'_>; 11] = [
-            (200, None, true, row, Some(Seen::Row(None))),
+        let there = Some(Seen::Row(None));
+        let atom = br#"<?xml version="1.0"?><entry xmlns="http://www.w3.org/2005/Atom"/>"#;
+        let feed = br#"<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>1</id></entry></feed>"#;
+        let table: [Answer<'_>; 20] = [
+            (200, None, true, row, there),
+            (200, None, false, row, there),
+            (
+                200,
+                None,
+                false,
+                br#"{"odata.metadata":"x","name":"a"}"#,
+                there,
+            ),
+            (200, None, false, br#"{"d":{"AccountId":"1"}}"#, there),
+            (200, None, false, br#"{"status":"maintenance"}"#, None),
+            (200, None, true, br#"{"name":"no metadata"}"#, there),
+            (200, None, false, br#"{"d":"x"}"#, None),
+            (200, None, false, b"{}", None),
+            (200, None, false, atom, there),
+            (200, None, true, feed, None),
             (200, None, true, br#"{"value":[]}"#, None),
             (
                 200,
@@ -413,8 +481,17 @@ mod tests {
             (403, None, true, b"{}", None),
         ];
         for (status, code, is_marked, body, expected) in table {
-            let got = seen(status, code, is_marked, body, None);
+            let asked = Row::Url("/api/data/v9.2/accounts(1)".to_owned());
+            let got = seen(&asked, status, code, is_marked, body, None);
             assert_eq!(got, expected, "{status} {}", String::from_utf8_lossy(body));
+        }
+        let asked = Row::Soap {
+            logical_name: "account".to_owned(),
+            id: ID.parse().unwrap(),
+        };
+        let answer: &[u8] = b"<s:Envelope><s:Body><RetrieveResponse/></s:Body></s:Envelope>";
+        for (body, expected) in [(answer, there), (br#"{"status":"maintenance"}"#, None)] {
+            assert_eq!(seen(&asked, 200, None, true, body, None), expected);
         }
         assert_eq!(version_in(row).as_deref(), Some("W/\"1\""));
     }

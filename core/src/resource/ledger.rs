@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,7 +38,7 @@ struct State {
     /// Executed, while an earlier attempt may still come late; by when.
     repeated: VecDeque<(Instant, u64)>,
     /// Acknowledged, and in question until they are resolved: at most as many.
-    suspected: VecDeque<u64>,
+    suspected: BTreeSet<u64>,
     /// What was sent in an earlier epoch went to an endpoint that was left since.
     first_epoch: u64,
     /// What was begun up to this number may have gone to a side that has lost writes.
@@ -53,6 +53,16 @@ struct State {
 struct Record {
     entry: LedgerEntry,
     proof: Proof,
+    may_come_late: bool,
+}
+
+/// What can be asked about a write that has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) proof: Proof,
+    pub(crate) ended: SystemTime,
+    /// One of its attempts may still be executed.
+    pub(crate) may_come_late: bool,
 }
 
 /// How a write ended.
@@ -101,9 +111,15 @@ impl Ledger {
     pub(crate) fn begin(&self, mut entry: LedgerEntry, proof: Proof) -> u64 {
         let mut state = lock(&self.state);
         state.last_id += 1;
-        entry.id = state.last_id;
-        state.entries.insert(entry.id, Record { entry, proof });
-        state.last_id
+        let id = state.last_id;
+        entry.id = id;
+        let record = Record {
+            entry,
+            proof,
+            may_come_late: false,
+        };
+        state.entries.insert(id, record);
+        id
     }
 
     /// The write has ended. Tells why it is in question, if it is although it was executed.
@@ -125,7 +141,12 @@ impl Ledger {
         let is_late =
             is_executed && (outcome.epoch < state.first_epoch || id <= state.lost_through);
         let is_repeated = is_executed && outcome.may_come_late && !self.window.is_zero();
-        let Record { entry, proof } = state.entries.get_mut(&id)?;
+        let Record {
+            entry,
+            proof,
+            may_come_late,
+        } = state.entries.get_mut(&id)?;
+        *may_come_late = outcome.may_come_late;
         if outcome.effect == Effect::Executed {
             let known = std::mem::replace(proof, Proof::Nothing);
             *proof = known.when_executed(
@@ -145,7 +166,7 @@ impl Ledger {
         }
         entry.is_suspect = outcome.effect == Effect::Unknown || is_late || is_repeated;
         if is_late {
-            state.suspected.push_back(id);
+            state.suspected.insert(id);
             return Some(Suspected::Late);
         }
         if is_repeated {
@@ -212,13 +233,19 @@ impl Ledger {
         entries.filter(|record| record.entry.is_suspect).count()
     }
 
-    /// What can be asked about a write that has ended, and when it has.
-    pub(crate) fn question(&self, id: u64) -> Result<(Proof, SystemTime), Error> {
+    /// What can be asked about a write that has ended.
+    pub(crate) fn question(&self, id: u64) -> Result<Question, Error> {
         let state = lock(&self.state);
         let why = match state.entries.get(&id) {
             None => "it is not on record",
-            Some(Record { entry, proof }) => match entry.ended {
-                Some(ended) => return Ok((proof.clone(), ended)),
+            Some(record) => match record.entry.ended {
+                Some(ended) => {
+                    return Ok(Question {
+                        proof: record.proof.clone(),
+                        ended,
+                        may_come_late: record.may_come_late,
+                    });
+                }
                 None => "it is in flight",
             },
         };
@@ -239,10 +266,16 @@ impl Ledger {
         self.evict(state, now);
         let why = match state.entries.get_mut(&id) {
             None => "it is not on record",
-            Some(Record { entry, .. }) if entry.is_suspect => {
+            Some(Record {
+                entry,
+                may_come_late,
+                ..
+            }) if entry.is_suspect => {
                 entry.is_suspect = false;
                 entry.resolution = Some(found);
-                state.repeated.retain(|(_, other)| *other != id);
+                if !state.suspected.remove(&id) && *may_come_late {
+                    state.repeated.retain(|(_, other)| *other != id);
+                }
                 state.settled.push_back((now, id));
                 return Ok(());
             }
@@ -269,12 +302,10 @@ impl Ledger {
 
     fn evict(&self, state: &mut State, now: Instant) {
         let is_over = |since| now.saturating_duration_since(since) > self.window;
-        while state.suspected.len() > self.most_acknowledged {
-            if let Some(id) = state.suspected.pop_front()
-                && state.entries.get(&id).is_some_and(|it| it.entry.is_suspect)
-            {
-                state.forget(id, true);
-            }
+        while state.suspected.len() > self.most_acknowledged
+            && let Some(id) = state.suspected.pop_first()
+        {
+            state.forget(id, true);
         }
         while let Some(&(since, id)) = state.repeated.front()
             && (state.repeated.len() > self.most_acknowledged || is_over(since))
@@ -299,7 +330,7 @@ impl State {
         let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id) {
             Some(Record { entry, .. }) if entry.resolution.is_none() && is_meant(entry) => {
                 entry.is_suspect = true;
-                suspected.push_back(*id);
+                suspected.insert(*id);
                 count += 1;
                 false
             }

@@ -183,6 +183,34 @@ fn acknowledged_suspects_are_bounded_too() {
 }
 
 #[test]
+fn what_is_resolved_leaves_its_room_to_what_is_in_question() {
+    let now = Instant::now();
+    let ledger = Ledger {
+        most_acknowledged: 2,
+        ..ledger()
+    };
+    let mut all = Vec::new();
+    for epoch in 0..4 {
+        let id = begin(&ledger);
+        let executed = Outcome {
+            epoch,
+            ..outcome(Effect::Executed, Role::Primary)
+        };
+        end(&ledger, id, executed, now);
+        ledger.suspect(Role::Primary, epoch, now);
+        if matches!(epoch, 1 | 2) {
+            ledger.resolve(id, Resolution::Confirmed, now).unwrap();
+        }
+        all.push(id);
+    }
+    assert_eq!(
+        ids(&ledger, LedgerSelection::Suspects, now),
+        [all[0], all[3]]
+    );
+    assert_eq!(ledger.evicted(), 0);
+}
+
+#[test]
 fn nothing_in_question_cannot_be_resolved() {
     let (ledger, now) = (ledger(), Instant::now());
     let id = begin(&ledger);
@@ -222,6 +250,7 @@ fn what_may_come_late_is_in_question_until_the_window_is_over() {
     );
     end_at(&ledger, resolved, repeated(), now, 1);
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id, resolved]);
+    assert!(ledger.question(id).unwrap().may_come_late);
     ledger
         .resolve(resolved, Resolution::Confirmed, now)
         .unwrap();
@@ -317,7 +346,12 @@ fn a_write_is_verified_when_it_has_ended() {
         assert_eq!(error.kind(), ErrorKind::NotAvailable);
     }
     end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
-    assert_eq!(ledger.question(id).unwrap(), (Proof::Nothing, at(1)));
+    let question = Question {
+        proof: Proof::Nothing,
+        ended: at(1),
+        may_come_late: false,
+    };
+    assert_eq!(ledger.question(id).unwrap(), question);
     let found = Verification {
         verdict: Verified::Missing,
         is_final: false,

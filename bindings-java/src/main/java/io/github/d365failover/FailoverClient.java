@@ -343,7 +343,8 @@ public final class FailoverClient implements AutoCloseable {
 
     /**
      * Asks the active endpoint what became of a write on record, by a read of its row, and waits for the answer. What was
-     * found is kept in its {@link LedgerEntry}; to {@link #resolve} it is the application's.
+     * found is kept in its {@link LedgerEntry}; to {@link #resolve} it, when it {@link LedgerEntry#isFinal() is final}, is
+     * the application's.
      *
      * <p>A create is proved by its row, a delete by the row's absence, an update by the version that its answer named. For
      * all else nothing is sent. The read has the provider's token, else the {@code Authorization} that the application

@@ -226,8 +226,9 @@ public final class LedgerEntry {
     }
 
     /**
-     * Whether replication can change no more about what was found. What is missing may still come over until {@code
-     * replicationWindow} has passed since the write ended.
+     * Whether replication can change no more about what was found. Only when {@code replicationWindow} has passed since
+     * the write ended are final: {@code MISSING}, the {@code PRESENT} of a delete, and whatever was found of a write of
+     * which an attempt may still come late. Resolve a write when it is, whichever verdict it has.
      *
      * @return true if so
      */

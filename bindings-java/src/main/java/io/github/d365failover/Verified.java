@@ -4,12 +4,12 @@ package io.github.d365failover;
 public enum Verified {
     /**
      * It was executed: the row that it created is there, the one that it deleted is not, the one that it changed has the
-     * version that its answer named.
+     * version that its answer named. Final or not: {@link LedgerEntry#isFinal()}.
      */
     PRESENT,
     /**
      * Its effect is not there. Not final until {@link FailoverClientBuilder#replicationWindow} has passed since the write
-     * ended: it may still come over.
+     * ended: it may still come over. See {@link LedgerEntry#isFinal()}.
      */
     MISSING,
     /**
