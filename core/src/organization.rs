@@ -87,8 +87,13 @@ impl Target {
 
     /// What is spoken there, if it is a service's of the organization, and not a page's or file's.
     pub(crate) fn protocol(&self) -> Option<Protocol> {
-        let rest = self.rest()?;
-        begins_with_service_root(rest).then(|| match service(without_query(rest)) {
+        self.protocol_of_write()
+            .filter(|_| self.rest().is_some_and(leads_to_a_service))
+    }
+
+    /// What is spoken there, if a service of the organization's is asked.
+    pub(crate) fn protocol_of_write(&self) -> Option<Protocol> {
+        Some(match service(without_query(self.rest()?)) {
             Service::Soap => Protocol::Soap,
             Service::WebApi | Service::OData2 => Protocol::OData,
         })
@@ -538,11 +543,13 @@ fn is_plain(url: &str) -> bool {
             .all(|(at, byte)| byte != b'%' || is_encoding(&query.as_bytes()[at..]))
 }
 
-fn begins_with_service_root(rest: &str) -> bool {
-    rest.trim_start_matches('/')
-        .split(['/', '?'])
-        .next()
-        .is_some_and(is_service_root)
+/// Whether a path holds a service root; the organization's name may stand before it. What is under
+/// `WebResources` is named by the application.
+fn leads_to_a_service(rest: &str) -> bool {
+    without_query(rest)
+        .split('/')
+        .take_while(|segment| !segment.eq_ignore_ascii_case("WebResources"))
+        .any(is_service_root)
 }
 
 /// What follows the base in the path of an organization's URL.

@@ -698,6 +698,29 @@ fn links_of_the_other_side_are_followed_to_the_active_one() {
 }
 
 #[test]
+fn who_is_asked_by_a_path() {
+    let (odata, soap) = (Some(Protocol::OData), Some(Protocol::Soap));
+    for (path, read, write) in [
+        ("/api/data/v9.2/accounts", odata, odata),
+        ("/XRMServices/2011/Organization.svc/web", soap, soap),
+        ("/XRMServices/2011/OrganizationData.svc/Set", odata, odata),
+        // The organization's name stands in the path, and not in the base.
+        ("/Contoso/api/data/v9.2/accounts?a=/b", odata, odata),
+        ("/Contoso/XRMServices/2011/Organization.svc", soap, soap),
+        ("/odata/v4/orders", None, odata),
+        ("/orders.svc", None, soap),
+        ("/", None, odata),
+        ("/main.aspx?a=/api/", None, odata),
+        ("/WebResources/new_/api/index.html", None, odata),
+    ] {
+        let target = organization("https://contoso.crm.test").locate(path);
+        let target = target.unwrap();
+        let got = (target.protocol(), target.protocol_of_write());
+        assert_eq!(got, (read, write), "{path}");
+    }
+}
+
+#[test]
 fn an_allowed_host_is_neither_endpoint() {
     let allowed = AllowedHost::parse_list("files.example.com, contoso.crm.test:8443").unwrap();
     let contoso = organization("https://contoso.crm.test").with_allowed_hosts(allowed.clone());
@@ -709,7 +732,10 @@ fn an_allowed_host_is_neither_endpoint() {
         let target = contoso.locate(url).unwrap();
         let expected = Url::parse(url).unwrap();
         assert_eq!(target.foreign(), Some(&expected));
-        assert_eq!(target.protocol(), None);
+        assert_eq!(
+            (target.protocol(), target.protocol_of_write()),
+            (None, None)
+        );
         for role in [Role::Primary, Role::Alternate] {
             assert_eq!(contoso.url_of(&target, role), expected);
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use http::HeaderValue;
 
-/// A longer URL helps nobody to find the fault.
+/// A longer URL or sentence helps nobody to find the fault.
 const LONGEST: usize = 200;
 /// Words that follow "bearer" in sentences and in challenges, and are no token.
 const NO_TOKENS: [&str; 14] = [
@@ -74,13 +74,18 @@ fn without_user_info(url: &str) -> Cow<'_, str> {
 
 /// A sentence that comes from elsewhere, without the bearers and other tokens in it.
 pub(crate) fn without_tokens(text: &str) -> Cow<'_, str> {
-    let lower = text.to_ascii_lowercase();
     let mut shown = String::new();
-    let mut done = 0;
-    while let Some((start, end)) = next_token(text, &lower, done) {
-        shown.push_str(&text[done..start]);
-        shown.push('…');
-        done = end;
+    let (mut done, mut at) = (0, 0);
+    let mut run = Run::default();
+    while at < text.len() {
+        match token(text, at, &mut run) {
+            Some((start, end)) => {
+                shown.push_str(&text[done..start]);
+                shown.push('…');
+                (done, at) = (end, end);
+            }
+            None => at += 1,
+        }
     }
     if done == 0 {
         return Cow::Borrowed(text);
@@ -89,47 +94,77 @@ pub(crate) fn without_tokens(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Where the next token stands: behind the word `bearer`, or a JSON Web Token anywhere.
-fn next_token(text: &str, lower: &str, from: usize) -> Option<(usize, usize)> {
-    let bearers = lower[from..]
-        .match_indices("bearer")
-        .filter_map(|(at, word)| {
-            let behind = from + at + word.len();
-            let is_between =
-                |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '"' | '\'' | '+');
-            let rest = text[behind..].trim_start_matches("%20");
-            let start = text.len() - rest.trim_start_matches(is_between).len();
-            let end = token_end(text, start);
-            let word = lower[start..end].split(['=', '.']).next();
-            let is_word = word.is_some_and(|word| NO_TOKENS.contains(&word));
-            (start > behind && end > start && !is_word).then_some((start, end))
-        });
-    let web_tokens = lower[from..].match_indices("eyj").filter_map(|(at, _)| {
-        let (start, end) = (from + at, token_end(text, from + at));
-        text[start..end].contains('.').then_some((start, end))
-    });
-    bearers.take(1).chain(web_tokens.take(1)).min()
+/// The token that is known by what stands at `at`: behind the word `bearer`, or a JSON Web Token.
+fn token(text: &str, at: usize, run: &mut Run) -> Option<(usize, usize)> {
+    const BEARER: &str = "bearer";
+    let begins = |word: &str| {
+        let here = text.as_bytes().get(at..at + word.len());
+        here.is_some_and(|here| here.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if begins("eyj") {
+        run.reach(text, at);
+        return run.last_dot.filter(|dot| *dot > at).map(|_| (at, run.end));
+    }
+    if !begins(BEARER) {
+        return None;
+    }
+    let behind = at + BEARER.len();
+    let is_between = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '"' | '\'' | '+');
+    let rest = text[behind..].trim_start_matches("%20");
+    let start = text.len() - rest.trim_start_matches(is_between).len();
+    if start == behind {
+        return None;
+    }
+    run.reach(text, start);
+    let token = &text[start..run.end.max(start)];
+    let word = token.split(['=', '.']).next().unwrap_or_default();
+    let is_word = NO_TOKENS.iter().any(|none| none.eq_ignore_ascii_case(word));
+    (!token.is_empty() && !is_word).then_some((start, run.end))
 }
 
-fn token_end(text: &str, start: usize) -> usize {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=%".contains(c);
-    text[start..]
-        .find(|c| !is_token(c))
-        .map_or(text.len(), |length| start + length)
+/// A run of characters that tokens are made of. It is gone through once, however many tokens may
+/// begin in it: a server may say nothing else.
+#[derive(Default)]
+struct Run {
+    start: usize,
+    end: usize,
+    last_dot: Option<usize>,
+}
+
+impl Run {
+    /// The run from `at` on.
+    fn reach(&mut self, text: &str, at: usize) {
+        if (self.start..self.end).contains(&at) {
+            return;
+        }
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=%".contains(c);
+        let length = text[at..].find(|c| !is_token(c));
+        self.start = at;
+        self.end = length.map_or(text.len(), |length| at + length);
+        self.last_dot = text[at..self.end].rfind('.').map(|dot| at + dot);
+    }
 }
 
 /// As [`without_tokens`], and without the credential that was sent, whatever it looks like.
 pub(crate) fn without_credential(text: &str, sent: Option<&HeaderValue>) -> String {
-    let masked = without_tokens(text);
     let sent = sent.and_then(|sent| sent.to_str().ok()).unwrap_or_default();
     let credential = sent
         .split_once(' ')
         .map_or(sent, |(_, credential)| credential)
         .trim();
     if credential.len() < SHORTEST_CREDENTIAL {
-        return masked.into_owned();
+        return without_tokens(text).into_owned();
     }
-    masked.replace(credential, "…")
+    // First the whole of it: a token may be only a part.
+    without_tokens(&text.replace(credential, "…")).into_owned()
+}
+
+/// What a service says, on one line and cut: longer sentences hold stack traces. Some say the token
+/// that they refuse.
+pub(crate) fn sentence(text: &str, sent: Option<&HeaderValue>) -> String {
+    let masked = without_credential(text, sent);
+    let line = masked.chars().filter(|c| !c.is_control());
+    line.take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -208,6 +243,10 @@ mod tests {
             ("got eyJ0eXAi.eyJhdWQi.x_y-z here", "got … here"),
             ("Bearer eyJ0eXAi.eyJhdWQi.x, eyJ0.eyJ1.y", "Bearer …, …"),
             ("ÄBearer äbc", "ÄBearer äbc"),
+            ("bearer=token=eyJa.b", "bearer=token=…"),
+            ("eyJa eyJb.c eyJd", "eyJa … eyJd"),
+            ("a.eyJb", "a.eyJb"),
+            ("eyJa-eyJb.c", "…"),
         ];
         for (text, expected) in table {
             assert_eq!(without_tokens(text), expected, "{text:?}");
@@ -220,6 +259,38 @@ mod tests {
         let sent = HeaderValue::from_static("Bearer token");
         assert_eq!(without_credential("no token", Some(&sent)), "no token");
         assert_eq!(without_credential("abc", None), "abc");
+        let sent = HeaderValue::from_static("Key one!eyJa.b!two");
+        let text = "one!eyJa.b!two is refused";
+        assert_eq!(without_credential(text, Some(&sent)), "… is refused");
+    }
+
+    #[test]
+    fn a_sentence_is_cut_after_its_credential_is_gone() {
+        let sent = HeaderValue::from_static("Bearer 0123456789");
+        for before in LONGEST - 12..LONGEST + 2 {
+            let text = format!("{}0123456789", "x".repeat(before));
+            let shown = sentence(&text, Some(&sent));
+            assert!(!shown.contains('0'), "{shown}");
+            assert!(shown.chars().count() <= LONGEST);
+        }
+    }
+
+    #[test]
+    fn a_long_sentence_is_gone_through_once() {
+        // A look back or ahead from each would take hours.
+        for unit in [
+            "bearer x ",
+            "eyj",
+            "bearer=token=",
+            "bearer",
+            "bearer%20",
+            "eyj bearer is ",
+        ] {
+            let text = unit.repeat((2 << 20) / unit.len()) + &"eyj".repeat(700_000);
+            let started = std::time::Instant::now();
+            let _ = sentence(&text, None);
+            assert!(started.elapsed().as_secs() < 30, "{unit}");
+        }
     }
 
     proptest::proptest! {

@@ -17,6 +17,8 @@ const BATCH: &str = "/api/data/v9.2/$batch";
 const SOAP: &str = "/XRMServices/2011/Organization.svc/web";
 const NOT_HERE: &str = r#"{"error":{"code":"0x8004B065","message":"not here"}}"#;
 const THROTTLED: &str = r#"{"error":{"code":"0x80072322","message":"less"}}"#;
+const REFUSED: &str = r#"{"error":{"code":"0x80040265","message":"no"}}"#;
+const FAULT: &str = r#"<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode>s:Client</faultcode></s:Fault></s:Body></s:Envelope>"#;
 const POST: &str =
     "POST /api/data/v9.2/accounts HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{}";
 const GET: &str = "GET /api/data/v9.2/accounts HTTP/1.1\r\n\r\n";
@@ -146,6 +148,19 @@ fn a_batch_is_what_its_parts_are() {
         ("another boundary", two, false, answer("200 OK", "multipart/mixed; boundary=x", &multipart(&[One(&made), One(&made)])), Unknown),
         ("not closed", two, false, answer("200 OK", "multipart/mixed; boundary=b", multipart(&[One(&made), One(&made)]).trim_end_matches("--b--\r\n")), Unknown),
         ("no status", two, false, multiparts("200 OK", &[One(&made), One("made")]), Unknown),
+        ("an error under a success", two, false, multiparts("200 OK", &[One(&made), One(&says(200, REFUSED))]), Unknown),
+        ("only its name", two, false, multiparts("200 OK", &[One(&says(201, r#"{"error":"blocked"}"#)), One(&made)]), Unknown),
+        ("not here under a success", two, false, multiparts("200 OK", &[One(&says(200, NOT_HERE))]), NotExecuted),
+        ("throttled under a success", two, false, multiparts("200 OK", &[One(&made), One(&says(200, THROTTLED))]), Executed),
+        ("a SOAP fault under a success", two, false, multiparts("200 OK", &[One(&made), One(&says(200, FAULT))]), Unknown),
+        ("a change set that is an error under a success", &[Set(set)], false, multiparts("200 OK", &[One(&says(200, REFUSED))]), Unknown),
+        ("not modified", two, false, multiparts("200 OK", &[One(&made), One(&says(304, ""))]), Unknown),
+        ("not modified, a read", &[One(GET), One(POST)], false, multiparts("200 OK", &[One(&says(304, "")), One(&made)]), Executed),
+        ("one change set, refused as a whole", &[Set(set)], false, answer("503 Service Unavailable", "application/json", NOT_HERE), NotExecuted),
+        ("one change set, throttled as a whole", &[Set(set)], false, answer("429 Too Many Requests", "application/json", THROTTLED), NotExecuted),
+        ("one change set, unavailable as a whole", &[Set(set)], false, answer("503 Service Unavailable", "application/json", "{}"), Unknown),
+        ("two change sets, refused as a whole", &[Set(set), Set(set)], false, answer("503 Service Unavailable", "application/json", NOT_HERE), Unknown),
+        ("no change set, refused as a whole", two, false, answer("503 Service Unavailable", "application/json", NOT_HERE), Unknown),
         ("not let in", two, false, answer("401 Unauthorized", "application/json", "{}"), NotExecuted),
         ("refused as a whole", two, false, answer("400 Bad Request", "application/json", "{}"), Unknown),
     ];
@@ -204,6 +219,9 @@ fn a_batch_in_json_is_what_its_parts_are() {
         ("a group undone, one told", SET, responses(&[&said("2", 400, "{}")]), NotExecuted),
         ("half a group", SET, responses(&[&first, &said("2", 400, "{}")]), Unknown),
         ("cut", TWO, responses(&[&first, &second]).trim_end_matches('}').to_owned(), Unknown),
+        ("an error under a success", TWO, responses(&[&first, &said("2", 200, REFUSED)]), Unknown),
+        ("not here under a success", TWO, responses(&[&said("1", 200, NOT_HERE)]), NotExecuted),
+        ("not modified", TWO, responses(&[&first, &said("2", 304, "null")]), Unknown),
         ("no status", TWO, responses(&[r#"{"id":"1"}"#, &second]), Unknown),
     ];
     for (what, asks, says, expected) in table {
@@ -296,6 +314,7 @@ fn an_execute_multiple_is_what_its_items_are() {
         ("unclear", two, true, true, vec![item(0, None), item(1, Some(TIMED_OUT))], Unknown),
         ("told twice", two, true, true, vec![item(0, None), item(0, None)], Unknown),
         ("too many", two, true, true, vec![item(0, None), item(2, None)], Unknown),
+        ("an index beyond all", two, true, true, vec![item(0, None), item(usize::MAX, None)], Unknown),
         ("only the read done", &["Retrieve", "Create"], false, true, vec![item(0, None), item(1, Some(DUPLICATE))], NotExecuted),
     ];
     let versions = [
@@ -322,6 +341,67 @@ fn an_execute_multiple_is_what_its_items_are() {
                 whole.trim_end_matches("</s:Envelope>"),
             );
             assert_eq!(effect(&request, says), Unknown, "{what}, cut");
+        }
+    }
+}
+
+#[test]
+fn a_refused_group_is_not_executed_and_others_are_in_doubt() {
+    let json = |groups: [&str; 2]| {
+        let [one, two] = groups;
+        format!(
+            r#"{{"requests":[{{"id":"1","method":"POST","url":"accounts"{one}}},{{"id":"2","method":"POST","url":"accounts"{two}}}]}}"#
+        )
+    };
+    let (a, b) = (r#","atomicityGroup":"a""#, r#","atomicityGroup":"b""#);
+    let multiple = soap(
+        "http://schemas.xmlsoap.org/soap/envelope/",
+        &execute_multiple(&["Create"], false, true),
+    );
+    let transaction = multiple.replace("ExecuteMultiple", "ExecuteTransaction");
+    let refused = answer("503 Service Unavailable", "application/json", NOT_HERE);
+    for (url, content_type, body, expected) in [
+        (BATCH, "application/json", json([a, a]), NotExecuted),
+        (BATCH, "application/json", json([a, b]), Unknown),
+        (BATCH, "application/json", json([a, ""]), Unknown),
+        (BATCH, "application/json", json(["", ""]), Unknown),
+        (SOAP, "text/xml", multiple, Unknown),
+        (SOAP, "text/xml", transaction, NotExecuted),
+    ] {
+        let mut request = Request::new("POST", url).unwrap();
+        request.add_header("Content-Type", content_type).unwrap();
+        request.set_body(body.clone());
+        assert_eq!(effect(&request, refused.clone()), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_a_part_says_holds_no_token_and_is_no_error_of_those_that_were_done() {
+    const OPAQUE: &str = "opaque-and-secret";
+    let made = says(204, "");
+    for before in [0, 190, 400] {
+        let text = NOT_HERE.replace("not here", &format!("{}{OPAQUE}", "x".repeat(before)));
+        let (json, refused) = (says(503, &text), "503 Service Unavailable");
+        for (parts, is_response) in [
+            ([One(&made), One(&json)], true),
+            ([One(&json), One(&json)], false),
+        ] {
+            let says = script(multiparts(refused, &parts));
+            let pair = Pair::start(Script::Answer(says), Script::Close);
+            let client = Client::open(&settings(&pair)).unwrap();
+            for is_streaming in [false, true] {
+                let mut request = batch(&[One(POST), One(POST)]);
+                let authorization = format!("Bearer {OPAQUE}");
+                request.add_header("Authorization", &authorization).unwrap();
+                request.set_streaming(is_streaming);
+                let result = client.send(&request);
+                assert_eq!(result.is_ok(), is_response, "{result:?}");
+                let shown = match &result {
+                    Ok(response) => format!("{:?}", response.attempts()),
+                    Err(error) => format!("{error:?} {error}"),
+                };
+                assert!(!shown.contains("opaq"), "{shown}");
+            }
         }
     }
 }

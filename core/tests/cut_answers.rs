@@ -37,11 +37,55 @@ fn send(pair: &Pair, url: &str) -> Result<Response, Error> {
 #[test]
 fn a_front_ends_page_is_no_success_however_it_ends() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 99\r\n\r\n<html>";
-    let pair = Pair::start(Script::Cut(cut), Script::Answer(CREATED));
-    let error = send(&pair, ACCOUNTS).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::ServerUnavailable));
-    assert_eq!(error.effect(), Effect::Unknown, "{error}");
-    assert_eq!(pair.requests(), (1, 0));
+    let whole =
+        "HTTP/1.1 202 Accepted\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
+    for page in [Script::Cut(cut), Script::Answer(whole)] {
+        for url in [
+            ACCOUNTS,
+            "/Contoso/api/data/v9.2/accounts",
+            "/odata/v4/orders",
+            "/orders.svc",
+        ] {
+            let pair = Pair::start(page.clone(), Script::Answer(CREATED));
+            let error = send(&pair, url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Call(FaultKind::ServerUnavailable));
+            assert_eq!(error.effect(), Effect::Unknown, "{error}");
+            assert_eq!(pair.requests(), (1, 0));
+        }
+    }
+}
+
+#[test]
+fn a_success_that_breaks_off_before_it_says_what_it_is() {
+    const SOAP: &str = "/XRMServices/2011/Organization.svc/web";
+    let (executed, unknown) = (Effect::Executed, Effect::Unknown);
+    #[rustfmt::skip]
+    let table = [
+        (ACCOUNTS, "200 OK", "OData-Version: 4.0\r\nContent-Length: 99\r\n", "{\"er", unknown),
+        (ACCOUNTS, "200 OK", "OData-Version: 4.0\r\nContent-Length: 99\r\n", "", executed),
+        (ACCOUNTS, "200 OK", "REQ_ID: 1\r\nTransfer-Encoding: chunked\r\n", "1\r\n{\r\n", unknown),
+        (ACCOUNTS, "200 OK", "OData-Version: 4.0\r\nContent-Length: 99\r\n", "{\"@odata.context\":\"", executed),
+        (ACCOUNTS, "200 OK", "OData-Version: 4.0\r\nContent-Length: 99\r\n", "{\"value\"", executed),
+        (ACCOUNTS, "201 Created", "OData-EntityId: http://contoso.crm.script.test/x\r\nContent-Length: 99\r\n", "{", executed),
+        (ACCOUNTS, "204 No Content", "OData-Version: 4.0\r\n", "", executed),
+        (ACCOUNTS, "200 OK", "OData-Version: 4.0\r\nContent-Length: 0\r\n", "", executed),
+        (SOAP, "200 OK", "Content-Type: text/xml\r\nContent-Length: 99\r\n", "<s:Env", unknown),
+    ];
+    for (url, status, head, body, expected) in table {
+        let text = format!("HTTP/1.1 {status}\r\n{head}\r\n{body}");
+        let text: &'static str = Box::leak(text.into_boxed_str());
+        for is_streaming in [false, true] {
+            let pair = Pair::start(Script::Cut(text), Script::Answer(CREATED));
+            let client = Client::open(&settings(&pair)).unwrap();
+            let mut request = post(url);
+            request.set_streaming(is_streaming);
+            let effect = match client.send(&request) {
+                Ok(response) => response.effect(),
+                Err(error) => error.effect(),
+            };
+            assert_eq!(effect, expected, "{text} {is_streaming}");
+        }
+    }
 }
 
 #[test]

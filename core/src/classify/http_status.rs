@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::success::{self, Said, has_service_header};
 use super::{
     Addressing, Asked, BodyFault, Protocol, codes, inflate, is_html, read_body, retry_after, text,
 };
-use crate::shown::without_tokens;
+use crate::shown::sentence;
 use crate::{Cause, Fault};
 
 /// Of a compressed body so many bytes are decoded at least, as far as it goes; and never more than
@@ -32,19 +32,26 @@ const DECODED: usize = 64 << 10;
 /// status decides, as in WCF.
 #[must_use]
 pub fn classify_response(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
-    classify(status, headers, body, Asked::read(Some(Protocol::Soap)))
+    classify(
+        status,
+        headers,
+        body,
+        Asked::read(Some(Protocol::Soap)),
+        None,
+    )
 }
 
 /// As [`classify_response`], with what was asked: whoever asks for a page may get HTML, and a write is
-/// answered by its service.
+/// answered by its service. `sent` is the `Authorization` that was sent: no fault tells it.
 pub(crate) fn classify(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
     asked: Asked,
+    sent: Option<&HeaderValue>,
 ) -> Option<Fault> {
     if status < 300 {
-        return of_success(status, headers, body, asked);
+        return of_success(status, headers, body, asked, sent);
     }
     if status == 304 {
         return None;
@@ -52,11 +59,18 @@ pub(crate) fn classify(
     let (body, said) = read(status, headers, body);
     let is_service = asked.protocol.is_some();
     let cause = cause_of(status, headers, &body, said.as_ref(), is_service);
-    Some(fault(cause, status, headers, said.unwrap_or_default()))
+    let said = said.unwrap_or_default();
+    Some(fault(cause, status, headers, said, sent))
 }
 
 /// What a 2xx means.
-fn of_success(status: u16, headers: &HeaderMap, body: &[u8], asked: Asked) -> Option<Fault> {
+fn of_success(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    asked: Asked,
+    sent: Option<&HeaderValue>,
+) -> Option<Fault> {
     let protocol = asked.protocol?;
     let decoded = decoded(headers, body);
     let said = if asked.is_write {
@@ -69,7 +83,7 @@ fn of_success(status: u16, headers: &HeaderMap, body: &[u8], asked: Asked) -> Op
         Said::Unmarked if !asked.needs_mark => return None,
         Said::Refused(said) => {
             let cause = cause_of(status, headers, &[], Some(&said), false);
-            return Some(fault(cause, status, headers, said));
+            return Some(fault(cause, status, headers, said, sent));
         }
         Said::Page => (
             Cause::HtmlPage,
@@ -100,14 +114,33 @@ pub(crate) fn is_told(status: u16, headers: &HeaderMap, body: &[u8], asked: Aske
     }
 }
 
-fn fault(cause: Cause, status: u16, headers: &HeaderMap, said: BodyFault) -> Fault {
+/// Whether an answer to a write that broke off is taken for what its head says.
+pub(crate) fn is_told_in_spite_of_its_end(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    asked: Asked,
+) -> bool {
+    // No error names the row that was written.
+    body.is_empty()
+        || headers.contains_key("odata-entityid")
+        || is_told(status, headers, body, asked)
+}
+
+fn fault(
+    cause: Cause,
+    status: u16,
+    headers: &HeaderMap,
+    said: BodyFault,
+    sent: Option<&HeaderValue>,
+) -> Fault {
     let in_body = |text: &String| retry_after::parse(text, headers);
     Fault {
         http_status: Some(status),
         code: said.code,
         retry_after: retry_after::from_headers(headers)
             .or_else(|| said.retry_after.as_ref().and_then(in_body)),
-        ..Fault::new(cause, message(status, &said))
+        ..Fault::new(cause, message(status, &said, sent))
     }
 }
 
@@ -191,18 +224,14 @@ fn is_invalid_hostname(headers: &HeaderMap, body: &[u8]) -> bool {
     is_html(headers) && text(body).contains("Invalid Hostname")
 }
 
-fn message(status: u16, said: &BodyFault) -> String {
-    /// Longer sentences hold stack traces.
-    const LONGEST: usize = 200;
+fn message(status: u16, said: &BodyFault, sent: Option<&HeaderValue>) -> String {
     let mut message = format!("HTTP {status}");
     if let Some(code) = said.code {
         message.push_str(&format!(" with code 0x{code:08X}"));
     }
     if let Some(text) = said.message.as_deref().filter(|text| !text.is_empty()) {
         message.push_str(": ");
-        // Some services say the token that they refuse.
-        let text = without_tokens(text);
-        message.extend(text.chars().filter(|c| !c.is_control()).take(LONGEST));
+        message.push_str(&sentence(text, sent));
     }
     message
 }

@@ -15,7 +15,9 @@ pub(crate) use codes::{
     DATACENTER_NOT_AVAILABLE, cause_of, is_already_there, leaves_doubt, parse as parse_code,
 };
 pub use http_status::classify_response;
-pub(crate) use http_status::{classify, is_marked_by_service, is_told};
+pub(crate) use http_status::{
+    classify, is_marked_by_service, is_told, is_told_in_spite_of_its_end,
+};
 #[cfg(fuzzing)]
 pub(crate) use inflate::prefix as inflate;
 pub(crate) use inflate::prefix as decoded;
@@ -23,7 +25,7 @@ pub use policy::{FailoverPolicy, read_failover_policy};
 pub(crate) use policy::{PolicyDocument, read_policy_document};
 pub(crate) use retry_after::parse as retry_after;
 pub(crate) use soap::{CONTRACTS, DISCOVERY_CONTRACTS, SOAP_1_1, SOAP_1_2, WS_ADDRESSING};
-pub(crate) use success::{Asked, Protocol, has_service_header, is_html};
+pub(crate) use success::{Asked, Protocol, error_in_success, has_service_header, is_html};
 pub(crate) use text::text;
 
 /// What the body of a failure says about itself.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 
-use super::{BodyFault, odata, soap};
+use super::{BodyFault, odata, soap, text};
 use crate::content_type::{self, media_type};
 
 /// What a service speaks.
@@ -117,6 +117,17 @@ pub(super) fn is_told(headers: &HeaderMap, body: &str, protocol: Protocol) -> bo
             opening(headers, body, protocol),
             Opening::Error(_) | Opening::Unfinished
         )
+}
+
+/// The error that a body is, under a status of success, in any protocol.
+pub(crate) fn error_in_success(body: &[u8]) -> Option<BodyFault> {
+    let (headers, body) = (HeaderMap::new(), text(body));
+    let protocols = [Protocol::OData, Protocol::Soap].into_iter();
+    let mut openings = protocols.map(|protocol| opening(&headers, &body, protocol));
+    openings.find_map(|opening| match opening {
+        Opening::Error(said) => Some(said.unwrap_or_default()),
+        _ => None,
+    })
 }
 
 fn opening(headers: &HeaderMap, body: &str, protocol: Protocol) -> Opening {

@@ -19,7 +19,7 @@ use super::reading::Reading;
 use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
 use crate::body::{Taken, lock};
-use crate::classify::Asked;
+use crate::classify::{Asked, is_told_in_spite_of_its_end};
 use crate::decide::backoff::{backoff, throttled};
 use crate::decide::call::{Next, Resent, after_dotnet_attempt, after_safe_attempt};
 use crate::decide::redirect::keeps_the_request;
@@ -106,6 +106,8 @@ pub(super) struct Outcome {
     pub(super) fault: Option<Fault>,
     /// What its answer says of the requests inside of it.
     pub(super) tally: Option<Tally>,
+    /// The `Authorization` that was sent.
+    pub(super) sent: Option<HeaderValue>,
     /// Why the call was not sent again, if it was asked.
     pub(super) stayed: Option<&'static str>,
 }
@@ -476,6 +478,7 @@ impl<'a> Call<'a> {
                 rest,
                 fault: broken,
                 tally: None,
+                sent: None,
                 stayed: None,
             };
         };
@@ -483,12 +486,18 @@ impl<'a> Call<'a> {
         let judged = answer
             .as_ref()
             .and_then(|(head, body)| self.client.judge(&running, head, body));
+        let sent = running.authorization.get().cloned();
+        let is_whole = broken.is_none() && rest.is_none();
+        let is_told = |head: &Parts, body: &[u8]| {
+            let status = head.status.as_u16();
+            is_whole || is_told_in_spite_of_its_end(status, &head.headers, body, running.asked)
+        };
         let is_acknowledged = judged.is_none()
             && answer
                 .as_ref()
-                .is_some_and(|(head, _)| head.status.is_success());
+                .is_some_and(|(head, body)| head.status.is_success() && is_told(head, body));
         let told = answer.as_ref().filter(|_| rest.is_none());
-        let tally = told.and_then(|(head, body)| self.tally(head, body));
+        let tally = told.and_then(|(head, body)| self.tally(head, body, sent.as_ref()));
         let judged = self.judged(judged, tally.as_ref());
         let fault = match (broken, judged) {
             (None, judged) => judged,
@@ -508,7 +517,7 @@ impl<'a> Call<'a> {
         };
         // Some front ends say what they refuse.
         let fault = fault.map(|fault| Fault {
-            message: without_credential(&fault.message, running.authorization.get()),
+            message: without_credential(&fault.message, sent.as_ref()),
             ..fault
         });
         let off = self.client.settings.rules_off;
@@ -521,12 +530,17 @@ impl<'a> Call<'a> {
             }
             _ => {}
         }
-        self.record(running, is_acknowledged, fault.clone(), tally.as_ref());
+        let parts_effect = match &tally {
+            Some(tally) => Some(tally.effect),
+            None => self.refused_whole(fault.as_ref()),
+        };
+        self.record(running, is_acknowledged, fault.clone(), parts_effect);
         Outcome {
             answer,
             rest,
             fault,
             tally,
+            sent,
             stayed: None,
         }
     }
@@ -536,7 +550,7 @@ impl<'a> Call<'a> {
         running: Running,
         is_acknowledged: bool,
         fault: Option<Fault>,
-        tally: Option<&Tally>,
+        parts_effect: Option<Effect>,
     ) {
         self.attempts.push(Attempt {
             role: running.role(),
@@ -549,7 +563,7 @@ impl<'a> Call<'a> {
             fault,
             started: running.started,
             took: running.since.elapsed(),
-            parts_effect: tally.map(|tally| tally.effect),
+            parts_effect,
         });
     }
 
@@ -586,8 +600,10 @@ impl<'a> Call<'a> {
     fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
         let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         // Some of its parts were done: that is the application's to know.
-        let is_of_parts =
-            |fault: &Fault, tally: &Tally| tally.is_answered && tally.fault.as_ref() == Some(fault);
+        let is_of_parts = |fault: &Fault, tally: &Tally| {
+            let of_parts = tally.fault.as_ref().map(|fault| fault.cause);
+            tally.is_answered && of_parts == Some(fault.cause)
+        };
         let tally = outcome.tally;
         let fault = fault.filter(|fault| {
             !tally
@@ -595,7 +611,7 @@ impl<'a> Call<'a> {
                 .is_some_and(|tally| is_of_parts(fault, tally))
         });
         let is_read_later = outcome.rest.is_some() && fault.is_none();
-        let streamed = self.streamed(outcome.answer.as_ref(), is_read_later);
+        let streamed = self.streamed(outcome.answer.as_ref(), is_read_later, outcome.sent);
         let effect = match &streamed {
             Some(streamed) => streamed.effect(),
             None => self.settle(outcome.answer.as_ref()),
@@ -692,6 +708,7 @@ impl Outcome {
             rest: None,
             fault: Some(fault),
             tally: None,
+            sent: None,
             stayed: None,
         }
     }

@@ -112,10 +112,17 @@ impl Inner {
 
     /// What a request to `target` asks.
     pub(super) fn asked(&self, target: &Target, operation: Operation) -> Asked {
+        let is_write = operation != Operation::Read;
+        let needs_mark = self.settings.service_mark;
+        // Whatever the path looks like, who has executed a write is a service.
+        let protocol = match is_write && needs_mark {
+            true => target.protocol_of_write(),
+            false => target.protocol(),
+        };
         Asked {
-            protocol: target.protocol(),
-            is_write: operation != Operation::Read,
-            needs_mark: self.settings.service_mark,
+            protocol,
+            is_write,
+            needs_mark,
         }
     }
 
@@ -123,6 +130,12 @@ impl Inner {
         // What another host answers is an answer, whatever it says.
         running.role()?;
         let prefix = &body[..body.len().min(self.settings.error_prefix)];
-        classify(head.status.as_u16(), &head.headers, prefix, running.asked)
+        classify(
+            head.status.as_u16(),
+            &head.headers,
+            prefix,
+            running.asked,
+            running.authorization.get(),
+        )
     }
 }

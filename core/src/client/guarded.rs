@@ -100,6 +100,7 @@ impl Call<'_> {
             rest: None,
             fault: None,
             tally: None,
+            sent: None,
             stayed: None,
         })
     }

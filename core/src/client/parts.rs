@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use http::Method;
 use http::response::Parts;
+use http::{HeaderValue, Method};
 use tokio::time::Instant;
 
 use super::Inner;
@@ -23,12 +23,29 @@ use crate::{Attempt, Cause, Effect, Fault, Operation, Preset};
 
 impl Call<'_> {
     /// Reads the parts of an answer. `None`: there are none.
-    pub(super) fn tally(&self, head: &Parts, body: &[u8]) -> Option<Tally> {
+    pub(super) fn tally(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        sent: Option<&HeaderValue>,
+    ) -> Option<Tally> {
         if !self.class.is_compound {
             return None;
         }
         self.asked()
-            .tally(head.status.as_u16(), &head.headers, body)
+            .tally(head.status.as_u16(), &head.headers, body, sent)
+    }
+
+    /// What is known of a request that was refused as a whole: of all or nothing, nothing was done.
+    pub(super) fn refused_whole(&self, fault: Option<&Fault>) -> Option<Effect> {
+        let is_refusal = |fault: &Fault| {
+            matches!(
+                fault.cause,
+                Cause::DatacenterNotAvailable | Cause::Throttled
+            )
+        };
+        let is_refused = self.class.is_compound && fault.is_some_and(is_refusal);
+        (is_refused && self.asked().is_atomic).then_some(Effect::NotExecuted)
     }
 
     fn asked(&self) -> Asked {
@@ -60,6 +77,7 @@ impl Call<'_> {
         &mut self,
         answer: Option<&(Parts, Bytes)>,
         is_read_later: bool,
+        sent: Option<HeaderValue>,
     ) -> Option<Streamed> {
         let (head, _) = answer.filter(|_| is_read_later)?;
         if !self.class.is_compound {
@@ -68,6 +86,7 @@ impl Call<'_> {
         Some(Streamed {
             client: Arc::clone(self.client),
             asked: self.asked(),
+            sent,
             kept: Mutex::new(Some(Vec::new())),
             told: OnceLock::new(),
             on_record: self.on_record.take(),
@@ -85,6 +104,8 @@ impl Call<'_> {
 pub(super) struct Streamed {
     client: Arc<Inner>,
     asked: Asked,
+    /// The `Authorization` that was sent.
+    sent: Option<HeaderValue>,
     /// What was read. `None`: too much to look through.
     kept: Mutex<Option<Vec<u8>>>,
     told: OnceLock<Told>,
@@ -120,7 +141,8 @@ impl Streamed {
             let kept = lock(&self.kept).take();
             let tally = kept.and_then(|body| {
                 let head = &self.head;
-                self.asked.tally(head.status.as_u16(), &head.headers, &body)
+                let (status, sent) = (head.status.as_u16(), self.sent.as_ref());
+                self.asked.tally(status, &head.headers, &body, sent)
             });
             let mut attempts = self.attempts.clone();
             let fault = tally.as_ref().and_then(|tally| tally.fault.clone());

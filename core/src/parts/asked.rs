@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(super) goes_on: bool,
     /// What was done is not told.
     pub(super) is_silent: bool,
+    /// All or nothing: one change set, or a transaction.
+    pub(crate) is_atomic: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,12 @@ impl Asked {
         };
         if json_batch::is_json(content_type) {
             asked.requests = JsonBatch::read(content_type, body).map(|batch| {
+                let mut groups = batch
+                    .requests
+                    .iter()
+                    .map(|request| request.group.as_deref());
+                let first = groups.next().flatten();
+                asked.is_atomic = first.is_some() && groups.all(|group| group == first);
                 let requests = batch.requests.into_iter();
                 let inside = requests.map(|request| Inside {
                     is_read: of_json(&request) == Operation::Read,
@@ -87,7 +95,14 @@ impl Asked {
             goes_on: multiple.goes_on,
             // A transaction that is no fault was done.
             is_silent: !multiple.tells_all || multiple.is_transaction,
+            is_atomic: multiple.is_transaction,
         }
+    }
+
+    /// Whether a request inside is known to change nothing.
+    pub(super) fn is_read(&self, index: usize) -> bool {
+        let requests = self.requests.as_deref().unwrap_or_default();
+        requests.get(index).is_some_and(|request| request.is_read)
     }
 
     fn read_multipart(&mut self, batch: &Batch<'_>) {
@@ -114,6 +129,8 @@ impl Asked {
             }
         }
         if !batch.parts.is_empty() {
+            let is_set = |part: &Part| matches!(part.content, Content::ChangeSet);
+            self.is_atomic = self.groups.len() == 1 && batch.parts.iter().any(is_set);
             self.requests = Some(requests);
         }
     }

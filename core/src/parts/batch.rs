@@ -60,7 +60,9 @@ pub(super) fn multipart(asked: &Asked, headers: &HeaderMap, body: &[u8]) -> Opti
             } else {
                 at.clone()
             };
-            match read(&batch, said, one, headers) {
+            let is_read = asked.is_read(one.start);
+            let part = read(&batch, said, one, headers);
+            match part.map(|part| Part { is_read, ..part }) {
                 // Only of a failure one answer speaks for a whole change set.
                 Some(part)
                     if told.len() == at.len()
@@ -133,6 +135,7 @@ pub(super) fn json(asked: &Asked, body: &[u8]) -> Option<Answered> {
         match index.filter(|index| seen.insert(*index)) {
             Some(index) => answered.parts.push(Part {
                 at: index..index + 1,
+                is_read: asked.is_read(index),
                 ..part
             }),
             None => answered.is_whole = false,

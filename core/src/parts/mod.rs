@@ -8,14 +8,16 @@ mod soap;
 use std::ops::Range;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 pub(crate) use asked::Asked;
 use asked::Inside;
 
 use crate::classify::{
-    BodyFault, DATACENTER_NOT_AVAILABLE, cause_of, decoded, leaves_doubt, read_body, retry_after,
+    BodyFault, DATACENTER_NOT_AVAILABLE, cause_of, decoded, error_in_success, leaves_doubt,
+    read_body, retry_after,
 };
+use crate::shown::sentence;
 use crate::{Cause, Effect, Fault};
 
 /// An answer that is longer is not looked through.
@@ -62,6 +64,8 @@ enum Did {
 struct Part {
     /// The requests that it speaks for.
     at: Range<usize>,
+    /// What it speaks for is known to change nothing.
+    is_read: bool,
     status: Option<u16>,
     fault: Option<BodyFault>,
     retry_after: Option<Duration>,
@@ -83,8 +87,10 @@ impl Part {
     fn did(&self) -> Did {
         let code = self.fault.as_ref().and_then(|fault| fault.code);
         match (self.status, code) {
-            (Some(200..=299 | 304), _) => Did::Done,
             (_, Some(code)) if is_refusal(code) => Did::Refused,
+            (Some(200..=299), _) if self.fault.is_none() => Did::Done,
+            // 304 answers no write.
+            (Some(304), _) if self.is_read => Did::Done,
             (Some(408 | 444 | 460 | 499), _) => Did::Unclear,
             (Some(400..=499), _) => Did::Refused,
             (Some(_), _) => Did::Unclear,
@@ -117,7 +123,14 @@ fn is_refusal(code: i32) -> bool {
 
 impl Asked {
     /// Reads the answer. `None`: it tells of no parts.
-    pub(crate) fn tally(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Tally> {
+    /// `sent` is the `Authorization` that was sent: no fault tells it.
+    pub(crate) fn tally(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        sent: Option<&HeaderValue>,
+    ) -> Option<Tally> {
         if body.len() > MOST_BYTES {
             return None;
         }
@@ -135,7 +148,7 @@ impl Asked {
         let dones = answered.parts.iter().filter(|part| part.did() == Did::Done);
         Some(Tally {
             effect,
-            fault: self.fault(&answered, effect, status),
+            fault: self.fault(&answered, effect, status, sent),
             is_answered: dones.count() > 0,
             parts: answered.parts.iter().map(Part::shown).collect(),
         })
@@ -202,7 +215,13 @@ impl Asked {
         }
     }
 
-    fn fault(&self, answered: &Answered, effect: Effect, status: u16) -> Option<Fault> {
+    fn fault(
+        &self,
+        answered: &Answered,
+        effect: Effect,
+        status: u16,
+        sent: Option<&HeaderValue>,
+    ) -> Option<Fault> {
         let parts = answered.parts.iter();
         let failed: Vec<&Part> = parts.filter(|part| part.did() != Did::Done).collect();
         let is_code = |part: &&&Part| part.shown().code == Some(DATACENTER_NOT_AVAILABLE);
@@ -226,12 +245,12 @@ impl Asked {
             http_status: Some(status),
             code,
             retry_after: part.and_then(|part| part.retry_after),
-            ..Fault::new(cause, message(status, part))
+            ..Fault::new(cause, message(status, part, sent))
         })
     }
 }
 
-fn message(status: u16, part: Option<&Part>) -> String {
+fn message(status: u16, part: Option<&Part>, sent: Option<&HeaderValue>) -> String {
     let mut message = format!("HTTP {status}");
     let Some(part) = part else {
         message.push_str(", and not all of its parts are told");
@@ -250,7 +269,7 @@ fn message(status: u16, part: Option<&Part>) -> String {
         .and_then(|fault| fault.message.as_deref());
     if let Some(text) = text.filter(|text| !text.is_empty()) {
         message.push_str(": ");
-        message.extend(text.chars().filter(|c| !c.is_control()).take(200));
+        message.push_str(&sentence(text, sent));
     }
     message
 }
@@ -265,8 +284,13 @@ fn part(
 ) -> Part {
     Part {
         at,
+        is_read: false,
         status: Some(status),
-        fault: (status >= 400).then(|| read_body(body)).flatten(),
+        fault: match status {
+            200..=299 => error_in_success(body),
+            400.. => read_body(body),
+            _ => None,
+        },
         retry_after: retry.and_then(|text| retry_after(text, headers)),
     }
 }

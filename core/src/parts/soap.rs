@@ -109,6 +109,7 @@ pub(super) fn read(asked: &Asked, body: &[u8]) -> Option<Answered> {
 fn done(index: usize) -> Part {
     Part {
         at: index..index + 1,
+        is_read: false,
         status: None,
         fault: None,
         retry_after: None,
@@ -118,7 +119,9 @@ fn done(index: usize) -> Part {
 impl Item {
     fn read(&mut self, path: &[&str], visit: &Visit<'_>) {
         match (path, visit) {
-            (["RequestIndex"], Visit::End(ended)) => self.index = ended.text.parse().ok(),
+            (["RequestIndex"], Visit::End(ended)) => {
+                self.index = ended.text.parse().ok().filter(|index| *index < MOST_PARTS);
+            }
             (["Fault"], Visit::Start(start, scope)) => {
                 let nil = scope.attribute(start, INSTANCE, "nil");
                 let is_nil = nil.is_some_and(|nil| matches!(nil.trim(), "true" | "1"));

@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 use super::race::{First, race};
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{Asked, Protocol, classify, is_marked_by_service};
-use crate::shown::without_credential;
 use crate::{Cause, Fault, Probed};
 
 /// A service's answer to a probe is a few hundred bytes.
@@ -59,13 +58,15 @@ pub(crate) async fn probe(
     let (head, body) = progress
         .take_answer()
         .ok_or_else(|| Fault::new(Cause::BadMessage, "no answer to a probe"))?;
-    judge(&head, &body, protocol).map_err(|fault| Fault {
-        message: without_credential(&fault.message, authorization.as_ref()),
-        ..fault
-    })
+    judge(&head, &body, protocol, authorization.as_ref())
 }
 
-fn judge(head: &Parts, body: &[u8], protocol: Protocol) -> Result<Probed, Fault> {
+fn judge(
+    head: &Parts,
+    body: &[u8],
+    protocol: Protocol,
+    sent: Option<&HeaderValue>,
+) -> Result<Probed, Fault> {
     let status = head.status.as_u16();
     // An error, or a page, under a status of success is judged as it is of a write.
     let asked = Asked {
@@ -73,7 +74,7 @@ fn judge(head: &Parts, body: &[u8], protocol: Protocol) -> Result<Probed, Fault>
         is_write: true,
         needs_mark: false,
     };
-    let fault = classify(status, &head.headers, body, asked);
+    let fault = classify(status, &head.headers, body, asked, sent);
     match status {
         200 if fault.is_none() && is_data(&head.headers) => return Ok(Probed::Serves),
         401 | 403 if is_marked_by_service(&head.headers, body) || names_its_authority(head) => {
@@ -128,7 +129,7 @@ mod tests {
             answer = answer.header(*name, *value);
         }
         let (head, ()) = answer.body(()).unwrap().into_parts();
-        judge(&head, body.as_bytes(), Protocol::OData).map_err(|fault| fault.cause)
+        judge(&head, body.as_bytes(), Protocol::OData, None).map_err(|fault| fault.cause)
     }
 
     #[test]

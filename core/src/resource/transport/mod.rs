@@ -592,15 +592,33 @@ async fn begin(
     progress: &Progress,
     is_told: impl Fn() -> bool,
 ) -> Result<bool, BodyFailure> {
-    while !is_told() {
+    let (mut length, mut look_at) = (0, 0);
+    loop {
+        if length >= look_at {
+            if is_told() {
+                return Ok(false);
+            }
+            look_at = next_look(length);
+        }
         let Some(piece) = body.next().await else {
             return Ok(true);
         };
-        if progress.received(piece?) > most {
-            break;
+        length = progress.received(piece?);
+        if length > most {
+            return Ok(false);
         }
     }
-    Ok(false)
+}
+
+/// How long a body must be before it is looked at again, from its beginning: a long one must have
+/// doubled, in however small pieces it comes.
+fn next_look(length: usize) -> usize {
+    const SHORT: usize = 4 << 10;
+    if length < SHORT {
+        length + 1
+    } else {
+        length * 2
+    }
 }
 
 /// Reads a body, at most so many bytes. `false`: there is more.
@@ -615,4 +633,24 @@ async fn collect(
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_single_bytes_is_looked_at_no_more_than_it_is_long() {
+        let (mut looked_at, mut looks, mut at) = (0_u64, 0, 0);
+        while at <= 16 << 20 {
+            looked_at += at as u64;
+            looks += 1;
+            let next = next_look(at);
+            assert!(next > at);
+            at = next;
+        }
+        assert!(looked_at < 64 << 20, "{looks} looks at {looked_at} bytes");
+        // What says soon what it is waits for nothing.
+        assert_eq!(next_look(700), 701);
+    }
 }

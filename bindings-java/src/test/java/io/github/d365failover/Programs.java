@@ -169,6 +169,7 @@ public final class Programs {
                 } catch (InterruptedException e) {
                     throw new InterruptedIOException();
                 }
+                exchange.getResponseHeaders().set("OData-Version", "4.0");
                 exchange.sendResponseHeaders(200, -1);
                 exchange.close();
             });
