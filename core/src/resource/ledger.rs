@@ -330,6 +330,10 @@ impl State {
         let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id) {
             Some(Record { entry, .. }) if entry.resolution.is_none() && is_meant(entry) => {
                 entry.is_suspect = true;
+                // The look was at what was there before.
+                if let Some(found) = &mut entry.verification {
+                    found.is_final = false;
+                }
                 suspected.insert(*id);
                 count += 1;
                 false

@@ -362,3 +362,23 @@ fn a_write_is_verified_when_it_has_ended() {
     assert_eq!(list[0].verification, Some(found));
     assert_eq!(ledger.count_suspects(now), 1);
 }
+
+#[test]
+fn what_was_found_before_a_switch_is_not_final_after_it() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let id = begin(&ledger);
+    end(&ledger, id, outcome(Effect::Executed, Role::Primary), now);
+    let found = Verification {
+        verdict: Verified::Present,
+        is_final: true,
+        time: at(2),
+    };
+    ledger.verified(id, found);
+    ledger.suspect(Role::Primary, 0, now);
+    let before = Verification {
+        is_final: false,
+        ..found
+    };
+    let list = ledger.list(LedgerSelection::Suspects, now);
+    assert_eq!(list[0].verification, Some(before));
+}
