@@ -175,45 +175,6 @@ mod tests {
     use super::*;
     use crate::{Attempt, Fault, Role};
 
-    const CAUSES: [Cause; 36] = [
-        Cause::NoSuchName,
-        Cause::NameTryAgain,
-        Cause::Refused,
-        Cause::Unreachable,
-        Cause::ConnectTimeout,
-        Cause::NotFound,
-        Cause::Gone,
-        Cause::InvalidHostname,
-        Cause::DestinationUnreachable,
-        Cause::DatacenterNotAvailable,
-        Cause::AttemptTimeout,
-        Cause::Deadline,
-        Cause::GatewayTimeout,
-        Cause::BadGateway,
-        Cause::Unavailable,
-        Cause::HtmlPage,
-        Cause::NoServiceMark,
-        Cause::OrganizationOff,
-        Cause::Reset,
-        Cause::Closed,
-        Cause::ClosedUnsent,
-        Cause::Unprocessed,
-        Cause::LocalFailure,
-        Cause::Proxy,
-        Cause::Tls,
-        Cause::TlsAlert,
-        Cause::Unauthorized,
-        Cause::Forbidden,
-        Cause::NoToken,
-        Cause::BadMessage,
-        Cause::Malformed,
-        Cause::Cancelled,
-        Cause::Throttled,
-        Cause::DatabaseMoving,
-        Cause::ServiceFault,
-        Cause::EndpointLeft,
-    ];
-
     #[test]
     fn what_would_be_done_twice_is_sent_again_only_where_nothing_was_executed() {
         let phases = [
@@ -225,7 +186,7 @@ mod tests {
             (Phase::Responded, Some(500)),
             (Phase::Responded, Some(503)),
         ];
-        for cause in CAUSES {
+        for cause in Cause::ALL {
             for (phase, http_status) in phases {
                 for (is_compound, is_acknowledged) in
                     [(false, false), (false, true), (true, false), (true, true)]
