@@ -4,6 +4,8 @@
 mod asked;
 mod batch;
 mod soap;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::time::Duration;
