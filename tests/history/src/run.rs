@@ -38,8 +38,9 @@ const HOLD_DOWN: Duration = Duration::from_millis(500);
 const MAX_ATTEMPTS: usize = 4;
 /// How long an application thinks about a call that has failed at once.
 const THOUGHT: Duration = Duration::from_millis(40);
-/// How long what a probe has found is no question again.
-const BELIEVED: Duration = Duration::from_millis(1100);
+/// How long what a probe has found is no question again: a second, and before it the two probes of a
+/// look that began as the storm ended.
+const BELIEVED: Duration = Duration::from_millis(2100);
 
 /// Whose rules the clients follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
