@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use d365_failover_core::{BodySource, Client, Effect, ErrorKind, FaultKind, Request, Settings};
 use support::contoso::get;
-use support::script::URL;
+use support::script::{URL, certified};
 
 /// More than any socket takes before its peer reads.
 const LARGE: usize = 12 << 20;
@@ -32,21 +32,6 @@ enum End {
     Close,
     /// Keeps the connection, and reads no more of it.
     Stay,
-}
-
-fn tls(protocol: &[u8]) -> Arc<rustls::ServerConfig> {
-    let key =
-        rcgen::generate_simple_self_signed(vec!["contoso.crm.script.test".to_owned()]).unwrap();
-    let der = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![key.cert.der().clone()], der)
-        .unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    Arc::new(config)
 }
 
 /// Waits until the peer's kernel has all that was sent: a close that leaves something unread sends
@@ -102,7 +87,7 @@ fn answer(mut stream: impl Read + Write, socket: &TcpStream, text: &[u8], end: E
 fn serve(way: Way, text: String, end: End) -> Settings {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let config = tls(b"http/1.1");
+    let config = Arc::clone(certified(&[b"http/1.1"]).config());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // What is not out before the closing would never leave.
@@ -140,7 +125,7 @@ fn settings(way: Way, port: u16) -> Settings {
 fn serve_http2(status: u16, text: &'static str, ends_all: bool) -> Settings {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let config = tls(b"h2");
+    let config = Arc::clone(certified(&[b"h2"]).config());
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let config = Arc::clone(&config);

@@ -127,6 +127,27 @@ pub unsafe extern "C" fn d365_client_send(
     unsafe { guard_with(error, body) }
 }
 
+/// Submits a request, and hands out what it can be cancelled by.
+///
+/// # Safety
+/// `pending` is NULL or the caller's variable.
+pub(crate) unsafe fn submit(
+    client: &ClientObject,
+    request: &core::Request,
+    user_data: *mut c_void,
+    pending: *mut *mut d365_pending_t,
+) -> Result<(), Failure> {
+    let submitted = client.core.submit(request, to_core(user_data))?;
+    if !pending.is_null() {
+        // Without a handle the call is under way all the same, and can just not be cancelled:
+        // NULL then.
+        let handle = handle::insert::<d365_pending_t>(submitted);
+        // SAFETY: not NULL, thus the caller's variable.
+        unsafe { pending.write(handle.unwrap_or(std::ptr::null_mut())) };
+    }
+    Ok(())
+}
+
 /// Sends a request without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with
 /// `user_data` comes through the client's queue, whatever becomes of the call; what is wrong before
 /// that is this function's status, and no item comes.
@@ -147,15 +168,8 @@ pub unsafe extern "C" fn d365_client_submit(
     let body = || {
         let client = handle::get(client)?;
         let (request, _) = handle::get(request)?.snapshot();
-        let submitted = client.core.submit(&request, to_core(user_data))?;
-        if !pending.is_null() {
-            // Without a handle the call is under way all the same, and can just not be cancelled:
-            // NULL then.
-            let handle = handle::insert::<d365_pending_t>(submitted);
-            // SAFETY: not NULL, thus the caller's variable.
-            unsafe { pending.write(handle.unwrap_or(std::ptr::null_mut())) };
-        }
-        Ok(())
+        // SAFETY: NULL or the caller's variable.
+        unsafe { submit(&client, &request, user_data, pending) }
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

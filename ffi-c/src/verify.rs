@@ -5,9 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use d365_failover_core as core;
 
-use crate::argument::{out, to_core};
+use crate::argument::out;
 use crate::attempts::unix_ms;
-use crate::client::d365_client_t;
+use crate::client::{d365_client_t, submit};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle;
@@ -109,13 +109,8 @@ pub unsafe extern "C" fn d365_client_submit_verify(
     let body = || {
         let client = handle::get(client)?;
         let request = core::Request::verify(write_id(id)?);
-        let submitted = client.core.submit(&request, to_core(user_data))?;
-        if !pending.is_null() {
-            let handle = handle::insert::<d365_pending_t>(submitted);
-            // SAFETY: not NULL, thus the caller's variable.
-            unsafe { pending.write(handle.unwrap_or(std::ptr::null_mut())) };
-        }
-        Ok(())
+        // SAFETY: NULL or the caller's variable.
+        unsafe { submit(&client, &request, user_data, pending) }
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
