@@ -12,6 +12,7 @@
 #   make jar        the Java jar into dist/
 #   make install    the C library: PREFIX=/usr/local DESTDIR=
 #   make header     regenerates include/d365_failover.h
+#   make suffixes   rewrites core/src/public_suffixes.txt after an update of the crate psl
 #   make deny       licences and advisories of the dependencies
 
 PRESET  ?= safe
@@ -39,7 +40,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak test bench fuzz wheel jar install header header-check deny \
+.PHONY: drill soak test bench fuzz wheel jar install header header-check suffixes deny \
         machine machine-test venv c c-programs c-test c-memory java java-test python twin scenarios-crossing
 .NOTPARALLEL:
 
@@ -199,6 +200,10 @@ scenarios-crossing: c java python
 	    --subject java="java -Xcheck:jni -cp $(JAVA_CP) io.github.d365failover.agent.Agent" \
 	    --subject python="$(VENV)/bin/python -X dev $(PY)/tests/agent.py" \
 	    --subject python-async="$(VENV)/bin/python -X dev $(PY)/tests/agent.py --async"
+
+# The Public Suffix List as the crate psl has it.
+suffixes:
+	$(PYTHON) tools/suffixes.py
 
 deny:
 	$(CARGO) install -q cargo-deny --locked --root $(T)/tools
