@@ -17,5 +17,7 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
         headers = {"Content-Type": "application/octet-stream", "x-ms-file-name": "file.bin"}
         print("uploaded:", client.patch(column, headers=headers, content=source).raise_for_status().status_code)
 
-    with client.stream("GET", f"{column}/$value") as response, open(sys.argv[3], "wb") as target:
-        print("downloaded:", sum(target.write(piece) for piece in response.iter_bytes()), "bytes")
+    with client.stream("GET", f"{column}/$value") as response:
+        response.raise_for_status()
+        with open(sys.argv[3], "wb") as target:
+            print("downloaded:", sum(target.write(piece) for piece in response.iter_bytes()), "bytes")

@@ -21,6 +21,25 @@ static void check(d365_status_t status)
     exit(1);
 }
 
+/* What the service refuses is an answer as well; it says why. */
+static void check_answer(const d365_response_t *response)
+{
+    d365_attempts_t *attempts;
+    d365_str_t why = {"", 0};
+    size_t count;
+    int32_t status;
+    check(d365_response_status(response, &status));
+    if (status < 400)
+        return;
+    check(d365_response_attempts(response, &attempts));
+    check(d365_attempts_count(attempts, &count));
+    d365_attempts_text(attempts, count - 1, D365_ATTEMPT_MESSAGE, &why);
+    fprintf(stderr, "the service answered %d: %s\n", (int)status, why.data);
+    if (status == 401)
+        fprintf(stderr, "it wants a token, and this program has none: token.c shows how to give one\n");
+    exit(1);
+}
+
 /* Both on the thread that sends. */
 static int64_t read_file(void *file, uint8_t *buffer, size_t capacity)
 {
@@ -31,6 +50,16 @@ static int64_t read_file(void *file, uint8_t *buffer, size_t capacity)
 static int32_t rewind_file(void *file)
 {
     return fseek(file, 0, SEEK_SET);
+}
+
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL) {
+        fprintf(stderr, "%s is not set\n", variable);
+        exit(2);
+    }
+    return value;
 }
 
 static void set(d365_settings_t *settings, const char *key, const char *variable)
@@ -66,7 +95,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: files accounts(ID)/COLUMN FROM TO\n");
         return 2;
     }
-    check(d365_settings_new(getenv("D365_URL"), D365_NTS, &settings, &error));
+    check(d365_settings_new(wanted("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
     check(d365_client_open(settings, &client, &error));
@@ -79,17 +108,19 @@ int main(int argc, char **argv)
     check(d365_request_add_header(upload, "x-ms-file-name", D365_NTS, "file.bin", D365_NTS, &error));
     check(d365_request_set_body_reader(upload, read_file, rewind_file, -1, from, NULL, &error));
     check(d365_client_send(client, upload, &response, &error));
+    check_answer(response);
     check(d365_response_status(response, &status));
     d365_response_free(response);
     d365_request_free(upload);
     fclose(from);
     printf("uploaded: %d\n", (int)status);
 
-    to = must_open(argv[3], "wb");
     snprintf(url, sizeof url, "/api/data/v9.2/%s/$value", argv[1]);
     check(d365_request_new("GET", D365_NTS, url, D365_NTS, &download, &error));
     check(d365_request_set_streaming(download, 1, &error));
     check(d365_client_send(client, download, &response, &error));
+    check_answer(response);
+    to = must_open(argv[3], "wb");
     do {
         check(d365_response_read(response, piece, sizeof piece, &len, &error));
         total += fwrite(piece, 1, len, to);

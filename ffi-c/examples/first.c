@@ -20,6 +20,25 @@ static void check(d365_status_t status)
     exit(1);
 }
 
+/* What the service refuses is an answer as well; it says why. */
+static void check_answer(const d365_response_t *response)
+{
+    d365_attempts_t *attempts;
+    d365_str_t why = {"", 0};
+    size_t count;
+    int32_t status;
+    check(d365_response_status(response, &status));
+    if (status < 400)
+        return;
+    check(d365_response_attempts(response, &attempts));
+    check(d365_attempts_count(attempts, &count));
+    d365_attempts_text(attempts, count - 1, D365_ATTEMPT_MESSAGE, &why);
+    fprintf(stderr, "the service answered %d: %s\n", (int)status, why.data);
+    if (status == 401)
+        fprintf(stderr, "it wants a token, and this program has none: token.c shows how to give one\n");
+    exit(1);
+}
+
 /* Runs on a thread of the library. The calls go on when the item is freed. */
 static void on_event(void *user_data, d365_item_t *item)
 {
@@ -33,6 +52,16 @@ static void on_event(void *user_data, d365_item_t *item)
     d365_item_free(item);
 }
 
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL) {
+        fprintf(stderr, "%s is not set\n", variable);
+        exit(2);
+    }
+    return value;
+}
+
 static void set(d365_settings_t *settings, const char *key, const char *variable)
 {
     const char *value = getenv(variable);
@@ -43,7 +72,6 @@ static void set(d365_settings_t *settings, const char *key, const char *variable
 int main(void)
 {
     static const char account[] = "{\"name\":\"Fabrikam\"}";
-    const char *url = getenv("D365_URL");
     d365_settings_t *settings;
     d365_queue_t *queue;
     d365_client_t *client;
@@ -53,7 +81,7 @@ int main(void)
     const uint8_t *body;
     size_t len;
 
-    check(d365_settings_new(url, D365_NTS, &settings, &error));
+    check(d365_settings_new(wanted("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
     set(settings, "preset", "D365_PRESET");
@@ -69,15 +97,14 @@ int main(void)
                                   &error));
     check(d365_request_set_body(create, (const uint8_t *)account, sizeof account - 1, &error));
     check(d365_client_send(client, create, &created, &error));
-    if (d365_response_header(created, "OData-EntityId", D365_NTS, &id) != D365_OK) {
-        fprintf(stderr, "no account was created\n");
-        return 1;
-    }
+    check_answer(created);
+    check(d365_response_header(created, "OData-EntityId", D365_NTS, &id));
     printf("created %s\n", id.data);
 
     /* The URL names the endpoint that answered; it is followed to whichever is active now. */
     check(d365_request_new("GET", D365_NTS, id.data, id.len, &read, &error));
     check(d365_client_send(client, read, &row, &error));
+    check_answer(row);
     check(d365_response_body(row, &body, &len));
     printf("%.*s\n", (int)len, (const char *)body);
 

@@ -25,6 +25,25 @@ static void check(d365_status_t status)
     exit(1);
 }
 
+/* What the service refuses is an answer as well; it says why. */
+static void check_answer(const d365_response_t *response)
+{
+    d365_attempts_t *attempts;
+    d365_str_t why = {"", 0};
+    size_t count;
+    int32_t status;
+    check(d365_response_status(response, &status));
+    if (status < 400)
+        return;
+    check(d365_response_attempts(response, &attempts));
+    check(d365_attempts_count(attempts, &count));
+    d365_attempts_text(attempts, count - 1, D365_ATTEMPT_MESSAGE, &why);
+    fprintf(stderr, "the service answered %d: %s\n", (int)status, why.data);
+    if (status == 401)
+        fprintf(stderr, "it wants a token, and this program has none: token.c shows how to give one\n");
+    exit(1);
+}
+
 /* Runs on a thread of the library. */
 static void on_event(void *user_data, d365_item_t *item)
 {
@@ -36,6 +55,16 @@ static void on_event(void *user_data, d365_item_t *item)
         && d365_item_text(item, D365_ITEM_URL, &url) == D365_OK)
         printf("in doubt: write %ld, %s %s\n", (long)id, method.data, url.data);
     d365_item_free(item);
+}
+
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL) {
+        fprintf(stderr, "%s is not set\n", variable);
+        exit(2);
+    }
+    return value;
 }
 
 static void set(d365_settings_t *settings, const char *name, const char *variable)
@@ -88,7 +117,7 @@ int main(void)
     int64_t id, verified, is_final;
     size_t count, i, left = 0;
 
-    check(d365_settings_new(getenv("D365_URL"), D365_NTS, &settings, &error));
+    check(d365_settings_new(wanted("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
     check(d365_queue_new(0, &queue, &error));
@@ -99,13 +128,15 @@ int main(void)
 
     /* The library chooses the row's id, so the service detects a repeat, and the create may be sent again. */
     check(create("{\"name\":\"Contoso Ltd.\",\"accountnumber\":\"c-1\"}", 1, "account c-1", &created));
-    if (d365_response_header(created, "OData-EntityId", D365_NTS, &row) == D365_OK)
-        printf("created %s\n", row.data);
+    check_answer(created);
+    check(d365_response_header(created, "OData-EntityId", D365_NTS, &row));
+    printf("created %s\n", row.data);
     d365_response_free(created);
 
     /* A repeat of a plain create makes a second row: if its answer is lost, it is not sent again. */
     status = create("{\"name\":\"Fabrikam\",\"accountnumber\":\"c-2\"}", 0, "account c-2", &created);
     if (status == D365_OK) {
+        check_answer(created);
         d365_response_free(created);
     } else {
         check(d365_error_effect(error, &effect) == D365_OK && effect == D365_EFFECT_UNKNOWN ? D365_OK : status);

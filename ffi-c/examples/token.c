@@ -23,6 +23,25 @@ static void check(d365_status_t status)
     exit(1);
 }
 
+/* What the service refuses is an answer as well; it says why. */
+static void check_answer(const d365_response_t *response)
+{
+    d365_attempts_t *attempts;
+    d365_str_t why = {"", 0};
+    size_t count;
+    int32_t status;
+    check(d365_response_status(response, &status));
+    if (status < 400)
+        return;
+    check(d365_response_attempts(response, &attempts));
+    check(d365_attempts_count(attempts, &count));
+    d365_attempts_text(attempts, count - 1, D365_ATTEMPT_MESSAGE, &why);
+    fprintf(stderr, "the service answered %d: %s\n", (int)status, why.data);
+    if (status == 401)
+        fprintf(stderr, "the token of D365_TOKEN_COMMAND is not one for this endpoint, or is over\n");
+    exit(1);
+}
+
 /* On a thread of the library's. The command's last argument is the origin of the endpoint that the token
  * is for. The Azure CLI's tokens are good for five minutes at least; the library keeps one for four. */
 static void provide_token(void *command, d365_token_request_t *request)
@@ -35,10 +54,21 @@ static void provide_token(void *command, d365_token_request_t *request)
     answer = popen(line, "r");
     if (answer != NULL && fgets(token, sizeof token, answer) != NULL)
         token[strcspn(token, "\r\n")] = '\0';
-    if (answer == NULL || pclose(answer) != 0
-        || d365_token_request_reply(request, token, D365_NTS, 240000, NULL) != D365_OK)
-        d365_token_request_fail(request, "the command gave no token", D365_NTS, NULL);
+    if (answer == NULL || pclose(answer) != 0)
+        d365_token_request_fail(request, "D365_TOKEN_COMMAND has failed", D365_NTS, NULL);
+    else if (d365_token_request_reply(request, token, D365_NTS, 240000, NULL) != D365_OK)
+        d365_token_request_fail(request, "what D365_TOKEN_COMMAND printed is no token", D365_NTS, NULL);
     d365_token_request_free(request);
+}
+
+static const char *wanted(const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL) {
+        fprintf(stderr, "%s is not set\n", variable);
+        exit(2);
+    }
+    return value;
 }
 
 static void set(d365_settings_t *settings, const char *key, const char *variable)
@@ -57,20 +87,17 @@ int main(void)
     const uint8_t *body;
     size_t len;
     int32_t status;
-    char *command = getenv("D365_TOKEN_COMMAND");
+    const char *command = wanted("D365_TOKEN_COMMAND");
 
-    if (command == NULL) {
-        fprintf(stderr, "D365_TOKEN_COMMAND is not set\n");
-        return 2;
-    }
-    check(d365_settings_new(getenv("D365_URL"), D365_NTS, &settings, &error));
+    check(d365_settings_new(wanted("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
-    check(d365_settings_set_token_provider(settings, provide_token, command, NULL, &error));
+    check(d365_settings_set_token_provider(settings, provide_token, (void *)command, NULL, &error));
     check(d365_client_open(settings, &client, &error));
 
     check(d365_request_new("GET", D365_NTS, "/api/data/v9.2/WhoAmI", D365_NTS, &request, &error));
     check(d365_client_send(client, request, &response, &error));
+    check_answer(response);
     check(d365_response_status(response, &status));
     check(d365_response_body(response, &body, &len));
     printf("%d %.*s\n", (int)status, (int)len, (const char *)body);

@@ -53,6 +53,31 @@ for side in primary alternate; do
     tell faults '{"org":"contoso","side":"primary","kind":"refuse"}'
 done
 tell clear '{"org":"contoso"}'
+
+# Without a token, with a wrong one, with what is none: the program says what is the matter, and fails.
+refused() {
+    local says=$1 output
+    shift
+    if output=$("$@" 2>&1); then echo "$1 ended well, without a token: $output"; exit 1; fi
+    grep -q "$says" <<<"$output" || { echo "$1 does not say '$says': $output"; exit 1; }
+    [ ! -e "$files/refused" ] || { echo "$1 has taken the refusal for the file"; exit 1; }
+}
+
+for program in first ledger "files accounts($id)/new_contract $files/from $files/refused"; do
+    # shellcheck disable=SC2086
+    refused 'answered 401.*' "$root/target/c/"$program
+    # shellcheck disable=SC2086
+    refused 'it wants a token' "$root/target/c/"$program
+    # shellcheck disable=SC2086
+    set -- $program
+    refused '401' "$root/target/venv/bin/python" "$root/bindings-python/examples/$1.py" "${@:2}"
+done
+refused 'answered 401' env D365_TOKEN_COMMAND='echo wrong #' "$root/target/c/token"
+refused 'is no token' env D365_TOKEN_COMMAND='echo no token' "$root/target/c/token"
+refused 'has failed' env D365_TOKEN_COMMAND=false "$root/target/c/token"
+refused 'D365_URL is not set' env -u D365_URL "$root/target/c/first"
+nowhere='contoso.crm.twin.test:443:127.0.0.1:1,contoso--s.crm.twin.test:443:127.0.0.1:1'
+refused 'endpoint_not_found' env D365_CONNECT_TO="$nowhere" "$root/target/c/first"
 tell tokens '{"org":"contoso","tokens":"off"}'
 
 # Executes the next request with this method, and closes the connection without an answer.
