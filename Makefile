@@ -10,7 +10,7 @@
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make wheel      the Python wheel into dist/
 #   make jar        the Java jar into dist/
-#   make install    the C library: PREFIX=/usr/local DESTDIR=
+#   make install    the C library, for pkg-config and CMake: PREFIX=/usr/local DESTDIR=
 #   make header     regenerates include/d365_failover.h
 #   make suffixes   rewrites core/src/public_suffixes.txt after an update of the crate psl
 #   make deny       licences and advisories of the dependencies
@@ -104,7 +104,7 @@ machine:
 	    venv:python3-venv
 
 machine-test:
-	@tests/tools/need.sh g++:g++ nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev \
+	@tests/tools/need.sh g++:g++ cmake:cmake nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev \
 	    valgrind:valgrind strace:strace curl-config:libcurl4-openssl-dev unshare:util-linux mount:mount \
 	    ip:iproute2 nft:nftables
 
@@ -147,15 +147,28 @@ header: $(CBINDGEN)
 header-check: $(CBINDGEN)
 	$(CBINDGEN_RUN) --verify
 
+INSTALLED       := $(DESTDIR)$(PREFIX)
+INSTALL_PROFILE ?= dist
+VERSION         := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+# What rustc says with --print native-static-libs.
+LIBS_PRIVATE    := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+FILL_IN         := sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|'
+
 install:
-	$(C_BUILD) --profile dist $(C_LINK)
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(T)/dist/libd365_failover.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libd365_failover.so
-	install -m 644 $(T)/dist/libd365_failover.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 include/d365_failover.h $(DESTDIR)$(PREFIX)/include/
-	sed 's|@PREFIX@|$(PREFIX)|' ffi-c/d365_failover.pc.in \
-	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/d365_failover.pc
+	$(C_BUILD) --profile $(INSTALL_PROFILE) $(C_LINK)
+	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
+	install -m 755 $(T)/$(INSTALL_PROFILE)/libd365_failover.so $(INSTALLED)/lib/$(SONAME)
+	ln -sf $(SONAME) $(INSTALLED)/lib/libd365_failover.so
+	install -m 644 $(T)/$(INSTALL_PROFILE)/libd365_failover.a $(INSTALLED)/lib/
+	install -m 644 include/d365_failover.h $(INSTALLED)/include/
+	install -D -m 644 ffi-c/d365_failover.supp $(INSTALLED)/share/d365_failover/valgrind.supp
+	$(FILL_IN) -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' ffi-c/d365_failover.pc.in \
+	    > $(INSTALLED)/lib/pkgconfig/d365_failover.pc
+	for file in config config-version; do \
+	    $(FILL_IN) -e 's|@LIBS_PRIVATE@|$(subst $(eval ) ,;,$(LIBS_PRIVATE))|' \
+	        ffi-c/d365_failover-$$file.cmake.in \
+	        > $(INSTALLED)/lib/cmake/d365_failover/d365_failover-$$file.cmake || exit 1; \
+	done
 
 # ---- Java -------------------------------------------------------------------------------------------
 

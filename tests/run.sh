@@ -43,6 +43,7 @@ step twin make -s twin
 step c-build make -s c
 step c make -s c-test
 step c-memory make -s c-memory
+step install tests/tools/with_twin.sh tests/tools/install.sh
 
 step python-build make -s python
 step python-style "$VENV/bin/ruff" check bindings-python tests
