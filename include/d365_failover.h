@@ -39,7 +39,37 @@
  * Threads. Every function may be called on every handle by every thread at any time. Callbacks come
  * on threads of the library, except those that belong to one call: d365_check_fn, and for
  * d365_client_send() d365_body_read_fn, d365_body_rewind_fn and d365_prepare_fn, come on the thread
- * that is inside of it. A callback must not leave by longjmp() or by a C++ exception.
+ * that is inside of it.
+ *
+ * Callbacks return. pthread_exit(), a C++ exception, longjmp(): nothing of these may leave a callback.
+ * The first two end the process by abort(); what longjmp() leaves behind, locks among it, is undefined.
+ * A C++ callback catches what it may throw. To end a thread, or to jump, let the callback note it and
+ * answer what ends the call (d365_check_fn: 1), and do it when the function has returned.
+ *
+ * Cancellation. pthread_cancel() of a thread that is inside of a function is held back until the
+ * function has returned: it acts at the thread's next cancellation point. What ends a call early is
+ * d365_check_fn, d365_pending_cancel(), d365_client_shutdown(). With PTHREAD_CANCEL_ASYNCHRONOUS no
+ * function may be called.
+ *
+ * Signals. Threads of the library block all signals but those of a fault of their own (SIGBUS, SIGFPE,
+ * SIGILL, SIGSEGV, SIGSYS, SIGTRAP): what is sent to the process comes to the application's threads, or
+ * to its signalfd() or sigwait(). A process that a callback starts there inherits that:
+ * posix_spawnattr_setsigmask(), or pthread_sigmask() before exec(), undoes it. A signal that arrives
+ * while a thread is inside of a function breaks off nothing (EINTR is the library's to bear); to end
+ * the call, let the handler set a flag for d365_check_fn. SIGPIPE is never raised. No function may be
+ * called in a signal handler.
+ *
+ * Stack. d365_client_send(), d365_client_discover(), d365_client_verify() and d365_response_read() work
+ * on the calling thread and need 192 kB of its stack, and what the application's callbacks take: give
+ * threads 256 kB or more. With less they answer D365_NO_RESOURCES, where the stack is the thread's own
+ * and can be measured (Linux, not the main thread). d365_client_submit() and its like need 96 kB, the
+ * others 16 kB. Callbacks on threads of the library have 1 MB and more.
+ *
+ * Want. Without a thread or a descriptor, or without memory for a body: D365_NO_RESOURCES; of a call
+ * that was under way, D365_LOCAL with D365_CAUSE_NO_RESOURCES. Try again when there is some. A client
+ * is opened without a thread, and calls are sent that need none: d365_client_send() to an address, on
+ * which no policy is to be read. Where malloc() gives nothing for what is small, the process is ended
+ * by abort(), with a line on standard error.
  *
  * user_data. Pointers of the application's that the library hands back and does nothing else with.
  * Where a d365_destroy_fn is given with one, it is called exactly once.
@@ -47,8 +77,9 @@
  * fork(). The child's handles of the parent answer D365_FORKED, freeing them included; the child makes
  * its own objects. exec() needs no care.
  *
- * Process. The library installs no signal handler, writes nothing to standard output or error, and
- * stays loaded after dlclose(). A defect in it that would be a crash elsewhere gives D365_INTERNAL.
+ * Process. The library installs no signal handler, writes nothing to standard output or error but the
+ * line before an abort(), and stays loaded after dlclose(). A defect in it that would be a crash
+ * elsewhere gives D365_INTERNAL.
  *
  * ABI. Compare d365_abi_version() with D365_ABI_VERSION before anything else when the library is
  * loaded at run time. The shared library is libd365_failover.so.0. Names that begin with d365_ and
@@ -61,16 +92,19 @@
  *     d365_request_new("GET", D365_NTS, "/api/data/v9.2/WhoAmI", D365_NTS, &request, &error);
  *     d365_client_send(client, request, &response, &error);
  */
-
-
 #ifndef D365_FAILOVER_H
 #define D365_FAILOVER_H
+
 
 #include <stddef.h>
 #include <stdint.h>
 
 /** As the length of a string that comes in: it ends at its NUL. */
 #define D365_NTS ((size_t)-1)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /**
  * Fault kinds (int32): no fault.
@@ -406,6 +440,11 @@
  * The service's database was not to be had for a moment: it moves to another server.
  */
 #define D365_CAUSE_DATABASE_MOVING 36
+
+/**
+ * This machine has no thread, no descriptor, no memory for it.
+ */
+#define D365_CAUSE_NO_RESOURCES 37
 
 /**
  * The number of the ABI that this header describes. See d365_abi_version().
@@ -1136,6 +1175,13 @@ typedef struct d365_header_t {
 #define D365_NO_QUEUE 38
 
 /**
+ * This machine has no thread, no descriptor, no memory for it, or the calling thread no stack; the
+ * message says which. Try again later. A call that lacked something under way ends with D365_LOCAL and
+ * D365_CAUSE_NO_RESOURCES.
+ */
+#define D365_NO_RESOURCES 39
+
+/**
  * A call ended without a usable response: no such name, refused, unreachable, connect timeout.
  * Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
  * write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
@@ -1163,7 +1209,8 @@ typedef struct d365_header_t {
 #define D365_CONNECTION_LOST 105
 
 /**
- * This machine could not do it: no descriptors, no ports.
+ * This machine could not do it: D365_CAUSE_NO_RESOURCES, no ports, the application's own code for
+ * the call.
  */
 #define D365_LOCAL 106
 
@@ -1200,9 +1247,7 @@ typedef struct d365_header_t {
  */
 #define D365_INTERNAL 200
 
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
+extern int pthread_setcancelstate(int state, int *before);
 
 /**
  * The name of a status: `"endpoint_not_found"`; `"unknown"` for a number that the library does not
@@ -1769,8 +1814,8 @@ d365_status_t d365_request_add_header(struct d365_request_t *request,
  * Sets the body: `len` bytes at `data`, copied, sent again with each attempt. `(NULL, 0)` is an
  * empty body.
  *
- * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
- * d365_request_set_body_reader().
+ * Errors: D365_NO_RESOURCES without memory for it; D365_NULL_POINTER, and what can be wrong with a
+ * handle. See also d365_request_set_body_reader().
  */
 d365_status_t d365_request_set_body(struct d365_request_t *request,
                                     const uint8_t *data,
@@ -1985,8 +2030,9 @@ d365_status_t d365_response_body(const struct d365_response_t *response,
  * is a `$batch` or an ExecuteMultiple. Nothing is sent again.
  *
  * Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
- * way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
- * D365_NULL_POINTER, and what can be wrong with a handle. See also d365_response_submit_read().
+ * way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK and D365_NO_RESOURCES,
+ * as d365_client_send(); D365_NULL_POINTER, and what can be wrong with a handle. See also
+ * d365_response_submit_read().
  */
 d365_status_t d365_response_read(struct d365_response_t *response,
                                  uint8_t *buffer,
@@ -2002,7 +2048,7 @@ d365_status_t d365_response_read(struct d365_response_t *response,
  *
  * Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
  * the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
- * D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+ * D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
  */
 d365_status_t d365_response_submit_read(struct d365_response_t *response,
                                         size_t most,
@@ -2150,7 +2196,7 @@ d365_status_t d365_parts_free(struct d365_parts_t *parts);
  *
  * Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
  * D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
- * D365_NULL_POINTER, and what can be wrong with a handle.
+ * D365_NO_RESOURCES without descriptors for it; D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_client_open(const struct d365_settings_t *settings,
                                struct d365_client_t **client,
@@ -2168,9 +2214,10 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  * object says what is known: d365_error_effect(), d365_error_attempts(). D365_WRITE_IN_DOUBT is the
  * one of a write that may have been executed, whatever it failed with. D365_CLOSED, D365_FORKED,
  * D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
- * `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
- * that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
- * also d365_client_submit(), d365_request_set_check().
+ * `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads
+ * the request's body, D365_INVALID_ARGUMENT when that can be read only once and was;
+ * D365_NO_RESOURCES on a thread with too little stack; D365_NULL_POINTER, and what can be wrong with a
+ * handle. See also d365_client_submit(), d365_request_set_check().
  */
 d365_status_t d365_client_send(struct d365_client_t *client,
                                const struct d365_request_t *request,
@@ -2185,8 +2232,9 @@ d365_status_t d365_client_send(struct d365_client_t *client,
  * `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
  * d365_pending_cancel(). The request stays the caller's and may be freed at once.
  *
- * Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_WOULD_DEADLOCK from the
- * client's own token provider, and what can be wrong with a handle. See also d365_item_result().
+ * Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_NO_RESOURCES without a
+ * thread to send with, D365_WOULD_DEADLOCK from the client's own token provider, and what can be
+ * wrong with a handle. See also d365_item_result().
  */
 d365_status_t d365_client_submit(struct d365_client_t *client,
                                  const struct d365_request_t *request,
@@ -2461,7 +2509,7 @@ d365_status_t d365_client_verify(struct d365_client_t *client,
  * `pending` may be NULL; else it is the caller's, freed by d365_pending_free().
  *
  * Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight; D365_NO_QUEUE,
- * D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
+ * D365_NO_RESOURCES, D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
  */
 d365_status_t d365_client_submit_verify(struct d365_client_t *client,
                                         int64_t id,
@@ -2559,8 +2607,8 @@ d365_status_t d365_queue_next(struct d365_queue_t *queue,
  * d365_queue_next() with a timeout of 0 until D365_EMPTY. It is never read, written or closed by
  * the application, and lives as long as the queue.
  *
- * Errors: D365_NOT_AVAILABLE on platforms without; D365_NULL_POINTER, and what can be wrong with a
- * handle.
+ * Errors: D365_NOT_AVAILABLE on platforms without; D365_NO_RESOURCES when the process has none left;
+ * D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_queue_descriptor(const struct d365_queue_t *queue,
                                     int32_t *descriptor,
@@ -2577,7 +2625,7 @@ d365_status_t d365_queue_descriptor(const struct d365_queue_t *queue,
  * d365_queue_free() work there, and take effect when it returns.
  *
  * Errors: D365_BUSY when it runs already or a thread is inside d365_queue_next(); D365_CLOSED;
- * D365_NULL_POINTER, and what can be wrong with a handle.
+ * D365_NO_RESOURCES without a thread; D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_queue_run(struct d365_queue_t *queue,
                              d365_item_fn callback,
@@ -2829,7 +2877,7 @@ d365_status_t d365_fault_starts_failover(const struct d365_fault_t *fault,
 d365_status_t d365_fault_free(struct d365_fault_t *fault);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} /* extern "C" */
+#endif
 
-#endif  /* D365_FAILOVER_H */
+#endif /* D365_FAILOVER_H */

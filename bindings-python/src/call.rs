@@ -8,12 +8,11 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use d365_failover::{
-    D365_FORKED, D365_LATE, D365_LOCAL, d365_client_send, d365_client_t, d365_outgoing_t,
-    d365_request_set_check, d365_request_t, d365_response_t,
+    D365_FORKED, D365_LATE, D365_NO_RESOURCES, d365_client_send, d365_client_t, d365_outgoing_t,
+    d365_request_set_check, d365_request_t, d365_response_t, spawn,
 };
 use pyo3::prelude::*;
 
@@ -233,10 +232,7 @@ impl Call {
             drop((request, client));
             theirs.end(outcome);
         };
-        thread::Builder::new()
-            .name("d365-call".to_owned())
-            .spawn(send)
-            .map_err(|_| Failure::of(D365_LOCAL))?;
+        spawn("d365-call", send).map_err(|_| Failure::of(D365_NO_RESOURCES))?;
         Ok(Self {
             talk,
             generation: gate::generation(),

@@ -3,6 +3,8 @@
 //! Everything that a Python user sees is in `python/d365_failover`; this only carries arguments and results across,
 //! releases the interpreter while the library waits, and keeps exit, fork and Ctrl-C safe.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod abi;
 mod answer;
 mod attempts;

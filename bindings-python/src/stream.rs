@@ -3,13 +3,12 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use d365_failover::{
-    D365_BUSY, D365_CANCELLED, D365_EFFECT_UNKNOWN, D365_FORKED, D365_LOCAL, d365_response_cancel,
-    d365_response_effect, d365_response_free, d365_response_read, d365_response_submit_read,
-    d365_response_t,
+    D365_BUSY, D365_CANCELLED, D365_EFFECT_UNKNOWN, D365_FORKED, D365_NO_RESOURCES,
+    d365_response_cancel, d365_response_effect, d365_response_free, d365_response_read,
+    d365_response_submit_read, d365_response_t, spawn,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -179,10 +178,8 @@ impl Reader {
             changed: Condvar::new(),
         });
         let (own, response) = (Arc::clone(&reader), Arc::clone(response));
-        thread::Builder::new()
-            .name("d365-read".to_owned())
-            .spawn(move || own.run(&response))
-            .map_err(|_| Failure::of(D365_LOCAL))?;
+        spawn("d365-read", move || own.run(&response))
+            .map_err(|_| Failure::of(D365_NO_RESOURCES))?;
         Ok(reader)
     }
 

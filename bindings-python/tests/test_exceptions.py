@@ -17,6 +17,7 @@ BUILT_IN: dict[str, type[Exception]] = {
     "connection_lost": ConnectionError,
     "tls": ConnectionError,
     "local": OSError,
+    "no_resources": OSError,
     "no_ca_store": OSError,
     "invalid_url": ValueError,
     "invalid_argument": ValueError,

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import d365_failover
 import pytest
 from twin import Organization
 
@@ -114,6 +116,59 @@ with new() as client:
         assert process.stdout.readline() == "signal\n"
         org._twin.ask("DELETE", f"/faults/{stall}")
         assert ended(process) == (0, "200\n", "")
+
+
+def test_a_signal_that_is_waited_for_comes_to_who_waits(org: Organization) -> None:
+    """The threads of the library are there before the application blocks the signal."""
+    program = """
+from pathlib import Path
+asked, given, read = threading.Event(), threading.Event(), threading.Event()
+def provide(url):
+    asked.set()
+    given.wait()
+    return "x"
+def body():
+    read.set()
+    given.wait()
+    yield b"{}"
+def blocks(task):
+    lines = Path(f"/proc/self/task/{task}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
+    return mask >> (signal.SIGTERM - 1) & 1
+def call(client):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    client.post(ACCOUNTS, content=body())
+with new(token_provider=provide) as first, new() as second:
+    first.on_endpoint_switched(print)
+    calls = [threading.Thread(target=call, args=(client,)) for client in (first, second)]
+    for thread in calls:
+        thread.start()
+    asked.wait()
+    read.wait()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    tasks = os.listdir("/proc/self/task")
+    print({Path(f"/proc/self/task/{task}/comm").read_text() for task in tasks if not blocks(task)})
+    os.kill(os.getpid(), signal.SIGTERM)
+    print(signal.sigwait({signal.SIGTERM}).name)
+    given.set()
+    for thread in calls:
+        thread.join()
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "set()\nSIGTERM\n", "")
+
+
+def test_no_thread_for_events_is_a_want_of_this_machine(org: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with org.client() as client:
+        with monkeypatch.context() as no_threads:
+            no_threads.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(d365_failover.LocalError, match="can't start new thread") as caught:
+                client.on_endpoint_switched(print)
+            assert caught.value.kind == "no_resources"
+        client.on_endpoint_switched(print)
 
 
 EXITS = {

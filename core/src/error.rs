@@ -38,6 +38,10 @@ pub enum ErrorKind {
     NoCaStore,
     /// The client has no queue.
     NoQueue,
+    /// This machine has no thread, no descriptor, no memory for it; the message says which. Of a call
+    /// that lacked something under way: [`Call`](ErrorKind::Call) with `local`, and
+    /// [`Cause::NoResources`](crate::Cause::NoResources).
+    NoResources,
     /// A defect of the library.
     Internal,
     /// A call ended without a response that can be used.

@@ -81,7 +81,12 @@ const TABLE: [Row; 10] = [
     Row {
         rule: Rule::Local,
         evidence: Evidence::Never,
-        causes: &[Cause::LocalFailure, Cause::NameTryAgain, Cause::Proxy],
+        causes: &[
+            Cause::LocalFailure,
+            Cause::NoResources,
+            Cause::NameTryAgain,
+            Cause::Proxy,
+        ],
     },
     // `EndpointLeft` says what was decided already.
     Row {

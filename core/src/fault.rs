@@ -127,8 +127,10 @@ pub enum Cause {
     /// before a byte of the request had left, and of its body, which the application gives, something
     /// was read already.
     Unprocessed = 22,
-    /// Something on this machine failed.
+    /// Something on this machine failed: the application's own code for the call, say.
     LocalFailure = 23,
+    /// This machine has no thread, no descriptor, no memory for it.
+    NoResources = 37,
     /// The proxy failed, or refused.
     Proxy = 24,
     /// The TLS handshake or a TLS record failed: a certificate that was refused, say.
@@ -158,7 +160,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of their numbers.
-    pub const ALL: [Cause; 36] = [
+    pub const ALL: [Cause; 37] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -195,6 +197,7 @@ impl Cause {
         Cause::ServiceFault,
         Cause::NoServiceMark,
         Cause::DatabaseMoving,
+        Cause::NoResources,
     ];
 
     /// The name in lower case with underscores, as in every binding: `no_such_name`.
@@ -224,6 +227,7 @@ impl Cause {
             Cause::ClosedUnsent => "closed_unsent",
             Cause::Unprocessed => "unprocessed",
             Cause::LocalFailure => "local_failure",
+            Cause::NoResources => "no_resources",
             Cause::Proxy => "proxy",
             Cause::Tls => "tls",
             Cause::TlsAlert => "tls_alert",
@@ -265,7 +269,9 @@ impl Cause {
             Cause::Reset | Cause::Closed | Cause::ClosedUnsent | Cause::Unprocessed => {
                 FaultKind::ConnectionLost
             }
-            Cause::NameTryAgain | Cause::LocalFailure | Cause::Proxy => FaultKind::Local,
+            Cause::NameTryAgain | Cause::LocalFailure | Cause::NoResources | Cause::Proxy => {
+                FaultKind::Local
+            }
             Cause::Tls | Cause::TlsAlert => FaultKind::Tls,
             Cause::Unauthorized | Cause::Forbidden | Cause::NoToken => FaultKind::Authentication,
             Cause::BadMessage | Cause::Malformed => FaultKind::Protocol,

@@ -12,6 +12,7 @@
 //!
 //! Applications use it through the C ABI, the JNI library or the Python module.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod allowed_host;
 mod alternate;
@@ -76,6 +77,8 @@ pub use request::Request;
 pub use resolve::{Resolve, ResolveError};
 pub use resource::item::Item;
 pub use resource::queue::Queue;
+#[doc(hidden)]
+pub use resource::thread::spawn;
 pub use resource::token::{TokenProvider, TokenRequest};
 pub use response::Response;
 pub use role::Role;

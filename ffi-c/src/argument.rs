@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::d365_destroy_fn;
 use crate::guard::Failure;
 use crate::text::D365_NTS;
@@ -37,6 +39,15 @@ pub(crate) unsafe fn bytes<'a>(
 ) -> Result<&'a [u8], Failure> {
     // SAFETY: the caller's contract is that of `slice`.
     unsafe { slice(data, len, what) }
+}
+
+/// A copy, however much it is: as much as an application may have is more than the machine may have left.
+pub(crate) fn copied(bytes: &[u8]) -> Result<Bytes, Failure> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len())
+        .map_err(|_| Failure::lacking(format!("no memory for a body of {} bytes", bytes.len())))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy.into())
 }
 
 /// An array; `(NULL, 0)` is empty.

@@ -84,6 +84,8 @@ pub const D365_CAUSE_SERVICE_FAULT: i32 = 34;
 pub const D365_CAUSE_NO_SERVICE_MARK: i32 = 35;
 /// The service's database was not to be had for a moment: it moves to another server.
 pub const D365_CAUSE_DATABASE_MOVING: i32 = 36;
+/// This machine has no thread, no descriptor, no memory for it.
+pub const D365_CAUSE_NO_RESOURCES: i32 = 37;
 
 pub(crate) fn of(fault: Option<&core::Fault>) -> i32 {
     fault.map_or(D365_CAUSE_NONE, |fault| fault.cause as i32)
@@ -133,6 +135,7 @@ const CAUSE_NAMES: &[(i32, &CStr)] = &[
     (D365_CAUSE_SERVICE_FAULT, c"service_fault"),
     (D365_CAUSE_NO_SERVICE_MARK, c"no_service_mark"),
     (D365_CAUSE_DATABASE_MOVING, c"database_moving"),
+    (D365_CAUSE_NO_RESOURCES, c"no_resources"),
 ];
 
 /// The name of a cause: `"no_such_name"`; `"none"` for 0; `"unknown"` for a number that the library

@@ -15,6 +15,7 @@ use crate::pending::d365_pending_t;
 use crate::request::d365_request_t;
 use crate::response::{ResponseObject, d365_response_t};
 use crate::settings::d365_settings_t;
+use crate::stack;
 use crate::status::{D365_NO_ALTERNATE, d365_status_t};
 use crate::text::{Text, d365_str_t};
 
@@ -63,7 +64,7 @@ impl Noun for d365_client_t {
 ///
 /// Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
 /// D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
-/// D365_NULL_POINTER, and what can be wrong with a handle.
+/// D365_NO_RESOURCES without descriptors for it; D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_open(
     settings: *const d365_settings_t,
@@ -99,9 +100,10 @@ pub unsafe extern "C" fn d365_client_open(
 /// object says what is known: d365_error_effect(), d365_error_attempts(). D365_WRITE_IN_DOUBT is the
 /// one of a write that may have been executed, whatever it failed with. D365_CLOSED, D365_FORKED,
 /// D365_WOULD_DEADLOCK; D365_INVALID_URL for a URL of another origin that is not in the setting
-/// `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads the request's body, D365_INVALID_ARGUMENT when
-/// that can be read only once and was; D365_NULL_POINTER, and what can be wrong with a handle. See
-/// also d365_client_submit(), d365_request_set_check().
+/// `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads
+/// the request's body, D365_INVALID_ARGUMENT when that can be read only once and was;
+/// D365_NO_RESOURCES on a thread with too little stack; D365_NULL_POINTER, and what can be wrong with a
+/// handle. See also d365_client_submit(), d365_request_set_check().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_send(
     client: *mut d365_client_t,
@@ -112,6 +114,7 @@ pub unsafe extern "C" fn d365_client_send(
     let body = || {
         let client = handle::get(client)?;
         let (request, check) = handle::get(request)?.snapshot();
+        stack::check()?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(response, "response") }?;
         let response = match check {
@@ -155,8 +158,9 @@ pub(crate) unsafe fn submit(
 /// `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
 /// d365_pending_cancel(). The request stays the caller's and may be freed at once.
 ///
-/// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_WOULD_DEADLOCK from the
-/// client's own token provider, and what can be wrong with a handle. See also d365_item_result().
+/// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_NO_RESOURCES without a
+/// thread to send with, D365_WOULD_DEADLOCK from the client's own token provider, and what can be
+/// wrong with a handle. See also d365_item_result().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_submit(
     client: *mut d365_client_t,
@@ -376,7 +380,11 @@ pub unsafe extern "C" fn d365_client_discover(
     client: *mut d365_client_t,
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
-    let body = || handle::get(client)?.core.discover().map_err(Failure::from);
+    let body = || {
+        let client = handle::get(client)?;
+        stack::check()?;
+        client.core.discover().map_err(Failure::from)
+    };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
 }

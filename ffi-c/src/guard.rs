@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use d365_failover_core as core;
 
+use crate::cancel::Uncancelled;
 use crate::error::{ErrorObject, d365_error_t};
 use crate::handle;
 use crate::status::{
@@ -49,6 +50,10 @@ impl Failure {
 
     pub(crate) fn absent(what: &str) -> Failure {
         Failure::new(D365_NOT_AVAILABLE, format!("{what}: there is none"))
+    }
+
+    pub(crate) fn lacking(message: impl Into<String>) -> Failure {
+        core::Error::new(core::ErrorKind::NoResources, message).into()
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Failure {
@@ -94,6 +99,7 @@ fn keep_panics_quiet() {
 /// Runs `body`; a panic becomes a failure.
 pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     keep_panics_quiet();
+    let _uncancelled = Uncancelled::new();
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let caught = catch_unwind(AssertUnwindSafe(body));
     DEPTH.with(|depth| depth.set(depth.get() - 1));

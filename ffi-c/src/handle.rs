@@ -302,7 +302,7 @@ impl Refusal {
 pub(crate) fn insert<N: Noun>(object: N::Object) -> Result<*mut N, Failure> {
     let value = table_or_new()
         .insert(N::TAG, era(), Arc::new(object))
-        .ok_or_else(|| Failure::internal(format!("{}: too many handles", N::NAME)))?;
+        .ok_or_else(|| Failure::lacking(format!("{}: too many handles", N::NAME)))?;
     Ok(ptr::without_provenance_mut(value))
 }
 

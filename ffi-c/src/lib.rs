@@ -20,10 +20,13 @@
     clippy::missing_safety_doc,
     reason = "one contract for all functions, in the crate's documentation"
 )]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod argument;
+mod cancel;
 mod guard;
 mod handle;
+mod stack;
 
 // One a paragraph, so that they stay in this order, which is that of the header.
 mod status;
@@ -89,6 +92,10 @@ pub use token::*;
 pub use url::*;
 pub use verify::*;
 pub use version::*;
+
+/// The threads of the Python layer are the library's too. No part of the ABI.
+#[doc(hidden)]
+pub use d365_failover_core::spawn;
 
 use std::ffi::c_void;
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use d365_failover_core as core;
 
-use crate::argument::{Owned, bytes, out, text};
+use crate::argument::{Owned, bytes, copied, out, text};
 use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, catch, guard, guard_with};
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn d365_outgoing_set_body(
     let body = || {
         let outgoing = handle::get(outgoing)?;
         // SAFETY: bytes of the caller's that are valid during the call.
-        let data = Bytes::copy_from_slice(unsafe { bytes(data, len, "data") }?);
+        let data = copied(unsafe { bytes(data, len, "data") }?)?;
         outgoing.lock().outgoing()?.set_body(data);
         Ok(())
     };

@@ -231,8 +231,8 @@ pub unsafe extern "C" fn d365_queue_next(
 /// d365_queue_next() with a timeout of 0 until D365_EMPTY. It is never read, written or closed by
 /// the application, and lives as long as the queue.
 ///
-/// Errors: D365_NOT_AVAILABLE on platforms without; D365_NULL_POINTER, and what can be wrong with a
-/// handle.
+/// Errors: D365_NOT_AVAILABLE on platforms without; D365_NO_RESOURCES when the process has none left;
+/// D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_queue_descriptor(
     queue: *const d365_queue_t,
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn d365_queue_descriptor(
 /// d365_queue_free() work there, and take effect when it returns.
 ///
 /// Errors: D365_BUSY when it runs already or a thread is inside d365_queue_next(); D365_CLOSED;
-/// D365_NULL_POINTER, and what can be wrong with a handle.
+/// D365_NO_RESOURCES without a thread; D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_queue_run(
     queue: *mut d365_queue_t,
@@ -297,12 +297,9 @@ pub unsafe extern "C" fn d365_queue_run(
                 Ok(())
             });
         };
-        let thread = thread::Builder::new()
-            .name("d365-queue".to_owned())
-            .spawn(body);
-        let thread =
-            thread.map_err(|e| Failure::internal(format!("no thread for the queue: {e}")))?;
-        *taken = Taken::Run(thread.thread().id());
+        let thread = core::spawn("d365-queue", body)
+            .map_err(|error| Failure::lacking(format!("no thread for the queue: {error}")))?;
+        *taken = Taken::Run(thread.id());
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -4,10 +4,9 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use d365_failover_core as core;
 
-use crate::argument::{Owned, UserData, bytes, out, text};
+use crate::argument::{Owned, UserData, bytes, copied, out, text};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
@@ -174,8 +173,8 @@ pub unsafe extern "C" fn d365_request_add_header(
 /// Sets the body: `len` bytes at `data`, copied, sent again with each attempt. `(NULL, 0)` is an
 /// empty body.
 ///
-/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
-/// d365_request_set_body_reader().
+/// Errors: D365_NO_RESOURCES without memory for it; D365_NULL_POINTER, and what can be wrong with a
+/// handle. See also d365_request_set_body_reader().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_request_set_body(
     request: *mut d365_request_t,
@@ -186,7 +185,7 @@ pub unsafe extern "C" fn d365_request_set_body(
     let body = || {
         let request = handle::get(request)?;
         // SAFETY: bytes of the caller's that are valid during the call.
-        let data = Bytes::copy_from_slice(unsafe { bytes(data, len, "data") }?);
+        let data = copied(unsafe { bytes(data, len, "data") }?)?;
         request.set_body(None, |request| request.set_body(data));
         Ok(())
     };

@@ -12,6 +12,7 @@ use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
 use crate::parts::{PartList, d365_parts_t};
+use crate::stack;
 use crate::status::{self, d365_status_t};
 use crate::text::{Text, d365_str_t};
 
@@ -211,8 +212,9 @@ pub unsafe extern "C" fn d365_response_body(
 /// is a `$batch` or an ExecuteMultiple. Nothing is sent again.
 ///
 /// Errors: besides the read's own, D365_BUSY while another thread reads or a submitted read is under
-/// way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK, as d365_client_send();
-/// D365_NULL_POINTER, and what can be wrong with a handle. See also d365_response_submit_read().
+/// way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK and D365_NO_RESOURCES,
+/// as d365_client_send(); D365_NULL_POINTER, and what can be wrong with a handle. See also
+/// d365_response_submit_read().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_response_read(
     response: *mut d365_response_t,
@@ -227,6 +229,7 @@ pub unsafe extern "C" fn d365_response_read(
         let buffer = unsafe { room(buffer, capacity, "buffer") }?;
         // SAFETY: NULL or the caller's variable.
         let len = unsafe { out(len, "len") }?;
+        stack::check()?;
         len.set(response.response.read(buffer)?);
         Ok(())
     };
@@ -241,7 +244,7 @@ pub unsafe extern "C" fn d365_response_read(
 ///
 /// Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
 /// the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
-/// D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+/// D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_response_submit_read(
     response: *mut d365_response_t,

@@ -48,6 +48,10 @@ pub const D365_LATE: d365_status_t = 36;
 pub const D365_NO_CA_STORE: d365_status_t = 37;
 /// The client has no queue; d365_settings_set_queue() gives it one.
 pub const D365_NO_QUEUE: d365_status_t = 38;
+/// This machine has no thread, no descriptor, no memory for it, or the calling thread no stack; the
+/// message says which. Try again later. A call that lacked something under way ends with D365_LOCAL and
+/// D365_CAUSE_NO_RESOURCES.
+pub const D365_NO_RESOURCES: d365_status_t = 39;
 /// A call ended without a usable response: no such name, refused, unreachable, connect timeout.
 /// Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
 /// write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
@@ -60,7 +64,8 @@ pub const D365_TIMEOUT: d365_status_t = 103;
 pub const D365_SERVER_UNAVAILABLE: d365_status_t = 104;
 /// The connection ended after the request was sent.
 pub const D365_CONNECTION_LOST: d365_status_t = 105;
-/// This machine could not do it: no descriptors, no ports.
+/// This machine could not do it: D365_CAUSE_NO_RESOURCES, no ports, the application's own code for
+/// the call.
 pub const D365_LOCAL: d365_status_t = 106;
 /// TLS failed, or the certificate is not trusted.
 pub const D365_TLS: d365_status_t = 107;
@@ -160,6 +165,7 @@ fn status_of(kind: core::ErrorKind) -> d365_status_t {
         ErrorKind::Late => D365_LATE,
         ErrorKind::NoCaStore => D365_NO_CA_STORE,
         ErrorKind::NoQueue => D365_NO_QUEUE,
+        ErrorKind::NoResources => D365_NO_RESOURCES,
         ErrorKind::Call(kind) => 100 + fault_kind(kind),
         _ => D365_INTERNAL,
     }
@@ -244,6 +250,7 @@ const STATUS_NAMES: &[(d365_status_t, &CStr)] = &[
     (D365_LATE, c"late"),
     (D365_NO_CA_STORE, c"no_ca_store"),
     (D365_NO_QUEUE, c"no_queue"),
+    (D365_NO_RESOURCES, c"no_resources"),
     (D365_WRITE_IN_DOUBT, c"write_in_doubt"),
     (D365_INTERNAL, c"internal"),
 ];
@@ -344,6 +351,7 @@ mod tests {
             (K::Late, 36),
             (K::NoCaStore, 37),
             (K::NoQueue, 38),
+            (K::NoResources, 39),
             (K::Internal, 200),
         ];
         for (kind, status) in states {

@@ -15,6 +15,7 @@ use crate::ledger::clamp;
 use crate::pending::d365_pending_t;
 use crate::request::{RequestObject, d365_request_t};
 use crate::response::d365_response_t;
+use crate::stack;
 use crate::status::{d365_status_t, name_in};
 
 /// What a look at its row says of a write (int32): nobody has looked.
@@ -82,6 +83,7 @@ pub unsafe extern "C" fn d365_client_verify(
         let id = write_id(id)?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(verified, "verified") }?;
+        stack::check()?;
         let found = client.core.verify(id)?;
         place.set(found.verdict as i32);
         Ok(())
@@ -97,7 +99,7 @@ pub unsafe extern "C" fn d365_client_verify(
 /// `pending` may be NULL; else it is the caller's, freed by d365_pending_free().
 ///
 /// Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight; D365_NO_QUEUE,
-/// D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
+/// D365_NO_RESOURCES, D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_submit_verify(
     client: *mut d365_client_t,

@@ -454,6 +454,32 @@ static void freed_with_a_decision(int is_taken)
     OK(d365_client_free(client));
 }
 
+static void *send_over_tls(void *client)
+{
+    d365_response_t *response = NULL;
+    OK(call(client, "POST", accounts, "{\"name\":\"a small stack\"}", &response, NULL));
+    OK(d365_response_free(response));
+    OK(call(client, "GET", whoami, NULL, &response, NULL));
+    OK(d365_response_free(response));
+    return NULL;
+}
+
+/* What the header says a thread must have, it has enough of. */
+static void a_small_stack(void)
+{
+    d365_client_t *client = open_client(&contoso, NULL, "on");
+    pthread_attr_t small;
+    pthread_t thread;
+    MUST(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 256 << 10) == 0);
+    MUST(pthread_create(&thread, &small, send_over_tls, client) == 0 && pthread_join(thread, NULL) == 0);
+    /* And through a switch. */
+    fault(&contoso, "primary", "\"kind\":\"refuse\"");
+    MUST(pthread_create(&thread, &small, send_over_tls, client) == 0 && pthread_join(thread, NULL) == 0);
+    control("/clear", "{}");
+    MUST(pthread_attr_destroy(&small) == 0);
+    OK(d365_client_free(client));
+}
+
 int main(int argc, char **argv)
 {
     alarm(240); /* a hang is a failure */
@@ -468,6 +494,7 @@ int main(int argc, char **argv)
     a_switch();
     a_veto();
     nobody_listens();
+    a_small_stack();
     freed_with_a_decision(0);
     freed_with_a_decision(1);
     FINISH();

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._events import DROPPED, EVENTS, LEVEL, LOG, MESSAGE, REQUIRED, Event, Handler, event_of
 from ._exceptions import InvalidArgumentError, of_kind
 from ._log import report, say
+from ._threads import LibraryThread
 
 if TYPE_CHECKING:
     from ._native import Item, Queue
@@ -113,10 +114,9 @@ class Dispatcher:
         if self.thread is None:
             # A call that ends meanwhile must not take what the thread is to have.
             self._queue.leave_to_thread()
-            self.thread = threading.Thread(
-                target=_pump, args=(self._queue, weakref.ref(self)), name="d365_failover-events", daemon=True
-            )
-            self.thread.start()
+            thread = LibraryThread("d365_failover-events", _pump, self._queue, weakref.ref(self))
+            thread.start()
+            self.thread = thread
 
     def drain(self) -> None:
         """Hands out what is there, unless the event thread does that."""

@@ -208,7 +208,8 @@ class ConnectionLostError(FailoverError, ConnectionError):
 
 
 class LocalError(FailoverError, OSError):
-    """This machine's own trouble: no descriptors, no ports, no name service."""
+    """This machine's own trouble: no threads, no descriptors, no ports, no name service. `kind` is `no_resources` where
+    that was outside of a call."""
 
 
 class TlsError(FailoverError, ConnectionError):
@@ -263,6 +264,7 @@ _BY_NAME: dict[str, type[FailoverError]] = {
     "server_unavailable": ServerUnavailableError,
     "connection_lost": ConnectionLostError,
     "local": LocalError,
+    "no_resources": LocalError,
     "tls": TlsError,
     "authentication": AuthenticationError,
     "protocol": ProtocolError,
@@ -275,6 +277,7 @@ _MESSAGES = {
     "forked": "this client was opened before a fork: open one of its own in the child",
     "invalid_handle": "this event was handled already",
     "late": "the decision was already taken",
+    "no_resources": "this machine has no thread for it",
 }
 
 

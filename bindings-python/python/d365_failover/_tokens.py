@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ._exceptions import ProviderFailure, raising, told
 from ._log import say
+from ._threads import LibraryThread
 
 if TYPE_CHECKING:
     from ._native import TokenQueue, TokenRequest
@@ -112,9 +113,7 @@ class TokenSource:
         return question is not None and question.is_open and question.source() is self
 
     def _start(self) -> None:
-        thread = threading.Thread(
-            target=_serve, args=(self._queue, weakref.ref(self)), name="d365_failover-tokens", daemon=True
-        )
+        thread = LibraryThread("d365_failover-tokens", _serve, self._queue, weakref.ref(self))
         with self._lock:
             self._threads.add(thread)
             self._waiting += 1

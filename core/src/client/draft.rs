@@ -67,7 +67,9 @@ impl Draft {
     pub(super) fn body_failure(&self) -> Option<Fault> {
         match &self.body {
             DraftBody::Bytes(_) => None,
-            DraftBody::Reader(reader, ..) => reader.failure().map(local),
+            DraftBody::Reader(reader, _, desk) => {
+                lacked(desk).or_else(|| reader.failure().map(local))
+            }
         }
     }
 
@@ -239,10 +241,7 @@ async fn at_desk<T: Send + 'static>(
     let done = timeout_at(time.deadline, desk.run(job)).await;
     let done = done.map_err(|_| local("the application's code took all of the call's time"))?;
     done.ok_or_else(|| {
-        Fault::new(
-            Cause::LocalFailure,
-            "the application's code for the attempt has panicked",
-        )
+        lacked(desk).unwrap_or_else(|| local("the application's code for the attempt has panicked"))
     })
 }
 
@@ -274,6 +273,11 @@ async fn rewind(
 
 fn local(message: impl Into<String>) -> Fault {
     Fault::new(Cause::LocalFailure, message)
+}
+
+fn lacked(desk: &Desk) -> Option<Fault> {
+    let lacked = desk.lacked()?;
+    Some(Fault::new(Cause::NoResources, lacked))
 }
 
 fn no_desk() -> Fault {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant as Clock};
 
 use tokio::time::{Instant, timeout_at};
 
+use super::Inner;
 use super::safe::Question;
-use super::{Inner, local};
 use crate::decide::caution::{Caution, Stay};
 use crate::decide::switchboard::{Decided, Place, Switch, Switchboard, Verdict};
 use crate::error::Ending;
@@ -425,8 +425,8 @@ impl Inner {
                 }
             })
             .map_err(|error| {
-                let error = local("no thread to read the WSDL with", &error);
-                Fault::new(Cause::LocalFailure, error.message())
+                let message = format!("no thread to read the WSDL with: {error}");
+                Fault::new(Cause::NoResources, message)
             })?;
         board.reading = Some(awaited.clone());
         Ok(awaited)

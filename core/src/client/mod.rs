@@ -48,8 +48,8 @@ use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, FaultKind, LedgerEntry, LedgerSelection, Level, Organization,
-    Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
+    AutoSwitch, Error, ErrorKind, LedgerEntry, LedgerSelection, Level, Organization, Request,
+    Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled.
@@ -163,7 +163,7 @@ impl Client {
             })
         };
         let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
-        let engine = Engine::new().map_err(|error| local("no reactor for the client", &error))?;
+        let engine = Engine::new().map_err(|error| lacking("no reactor for the client", &error))?;
         let transport = Transport::new(settings, &organization, &engine)?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
@@ -244,8 +244,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::NoQueue`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
-    /// [`ErrorKind::InvalidUrl`], and [`ErrorKind::WouldDeadlock`] from the token provider: then no
-    /// completion comes.
+    /// [`ErrorKind::InvalidUrl`], [`ErrorKind::NoResources`] without a thread to send with, and
+    /// [`ErrorKind::WouldDeadlock`] from the token provider: then no completion comes.
     pub fn submit(&self, request: &Request, user_data: usize) -> Result<Pending, Error> {
         self.inner.check_is_usable()?;
         self.inner.check_may_call()?;
@@ -253,7 +253,7 @@ impl Client {
         self.inner.check_request(request)?;
         // Before there is a completion, because one that was made is given.
         let task = self.inner.engine.reserve();
-        let task = task.map_err(|error| local("no thread to submit to", &error))?;
+        let task = task.map_err(|error| lacking("no thread to submit to", &error))?;
         let cancel = Arc::new(Cancel::default());
         let mut completion = Completion {
             flight: self.inner.flights.enter()?,
@@ -268,14 +268,15 @@ impl Client {
             let is_given_up = move || cancel.is_cancelled() || flights.are_cancelled();
             Desk::away(&self.inner.threads, is_given_up)
         });
-        self.inner.engine.run(task, async move {
+        let call = async move {
             let (inner, flight) = (&completion.inner, &completion.flight);
             let result = inner.run(&request, desk.as_ref(), flight, &cancelled).await;
             if let Some(desk) = &desk {
                 desk.close().await;
             }
             completion.give(result);
-        });
+        };
+        self.inner.engine.run(task, Box::pin(call));
         Ok(Pending(cancel))
     }
 
@@ -701,9 +702,6 @@ fn switchboard(settings: &Settings, organization: &Organization) -> Switchboard 
     }
 }
 
-fn local(what: &str, error: &io::Error) -> Error {
-    Error::new(
-        ErrorKind::Call(FaultKind::Local),
-        format!("{what}: {error}"),
-    )
+fn lacking(what: &str, error: &io::Error) -> Error {
+    Error::new(ErrorKind::NoResources, format!("{what}: {error}"))
 }

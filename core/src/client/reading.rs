@@ -10,7 +10,7 @@ use url::Url;
 use super::flights::Flight;
 use super::message::message;
 use super::parts::Streamed;
-use super::{Inner, local};
+use super::{Inner, lacking};
 use crate::error::Ending;
 use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
@@ -119,14 +119,14 @@ impl ReadBody for Reading {
         client.check_is_own_process()?;
         client.outlet.check_can_complete()?;
         let task = client.engine.reserve();
-        let task = task.map_err(|error| local("no thread to read with", &error))?;
+        let task = task.map_err(|error| lacking("no thread to read with", &error))?;
         let open = shared.take()?;
         let mut item = Item {
             shared: Arc::clone(&shared),
             user_data,
             is_due: true,
         };
-        client.engine.run(task, async move {
+        let reading = async move {
             // The response is what closes the connection when it is dropped: it is not, while it
             // is read.
             let _rest = rest;
@@ -135,7 +135,8 @@ impl ReadBody for Reading {
                 None => Ok(Bytes::new()),
             };
             item.give(result);
-        });
+        };
+        self.0.client.engine.run(task, Box::pin(reading));
         Ok(())
     }
 }

@@ -76,6 +76,14 @@ impl Desk {
         result.await.ok()
     }
 
+    /// Why a job was not done, if there was no thread for it.
+    pub(crate) fn lacked(&self) -> Option<String> {
+        match self {
+            Desk::Here(_) => None,
+            Desk::Away(away) => lock(&away.state).lacked.clone(),
+        }
+    }
+
     /// The call has ended: no further job is begun, and one under way is waited for, because the
     /// application may take away what it works on as soon as it hears of the end.
     pub(crate) async fn close(&self) {
@@ -99,6 +107,7 @@ struct State {
     waiting: VecDeque<Job>,
     running: usize,
     is_over: bool,
+    lacked: Option<String>,
 }
 
 impl Away {
@@ -114,8 +123,11 @@ impl Away {
             state.waiting.push_back(job);
         }
         let away = Arc::clone(self);
-        if self.threads.run(move || away.work()).is_err() {
-            let job = lock(&self.state).waiting.pop_back();
+        if let Err(error) = self.threads.run(move || away.work()) {
+            let mut state = lock(&self.state);
+            state.lacked = Some(format!("no thread for the application's code: {error}"));
+            let job = state.waiting.pop_back();
+            drop(state);
             drop(job);
         }
     }

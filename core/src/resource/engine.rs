@@ -10,6 +10,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::race::race;
+use super::thread;
 
 /// How long the driver thread that has stepped aside waits for a further blocking call before it
 /// takes over again. So late may submitted work be, once, after a burst of blocking calls.
@@ -106,7 +108,7 @@ impl Engine {
         future: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let task = self.reserve()?;
-        self.run(task, future);
+        self.run(task, Box::pin(future));
         Ok(())
     }
 
@@ -124,9 +126,7 @@ impl Engine {
     fn have_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if !state.has_thread {
             let engine = Arc::clone(self);
-            std::thread::Builder::new()
-                .name("d365-failover".to_owned())
-                .spawn(move || engine.drive())?;
+            thread::spawn("d365-failover", move || engine.drive())?;
             state.has_thread = true;
         }
         Ok(())
@@ -171,8 +171,9 @@ impl Engine {
         state
     }
 
-    /// Runs a future as the task that was reserved.
-    pub(crate) fn run(&self, task: Task, future: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a future as the task that was reserved. In a box, because a call's is large, and each move
+    /// on its way would take as much of the caller's stack.
+    pub(crate) fn run(&self, task: Task, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.runtime().spawn(async move {
             let _task = task;
             future.await;
@@ -183,10 +184,7 @@ impl Engine {
     /// when no thread can be had; and not by a bounded one, where a resolver that hangs would take
     /// a place from the others.
     pub(crate) fn spawn_blocking(function: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        std::thread::Builder::new()
-            .name("d365-blocking".to_owned())
-            .spawn(function)
-            .map(drop)
+        thread::spawn("d365-blocking", function).map(drop)
     }
 
     /// Lets the driver thread end when its work is done.

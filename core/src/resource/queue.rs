@@ -94,14 +94,14 @@ impl Queue {
     /// stays the queue's: wait for it, do not read from it or close it.
     ///
     /// # Errors
-    /// [`ErrorKind::Call`] with `local` when the process has no descriptor left.
+    /// [`ErrorKind::NoResources`] when the process has no descriptor left.
     pub fn descriptor(&self) -> Result<i32, Error> {
         let mut state = self.state();
         if state.descriptor.is_none() {
             let descriptor =
                 eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
                     Error::new(
-                        ErrorKind::Call(crate::FaultKind::Local),
+                        ErrorKind::NoResources,
                         format!("no descriptor for the queue: {error}"),
                     )
                 })?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::desk::Job;
+use super::thread;
 use crate::body::lock;
 use crate::fork;
 
@@ -54,10 +55,7 @@ impl Threads {
             return Ok(());
         }
         let threads = Arc::clone(self);
-        let spawned = std::thread::Builder::new()
-            .name(self.name.to_owned())
-            .spawn(move || threads.work());
-        match spawned {
+        match thread::spawn(self.name, move || threads.work()) {
             Ok(_) => state.threads += 1,
             Err(error) if state.threads == 0 => {
                 let job = state.waiting.pop_back();

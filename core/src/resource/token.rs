@@ -313,7 +313,7 @@ impl Tokens {
             .run(move || inside.ask(request))
             .map_err(|error| {
                 let message = format!("no thread for the token provider: {error}");
-                Fault::new(Cause::LocalFailure, message)
+                Fault::new(Cause::NoResources, message)
             })
     }
 

@@ -36,6 +36,7 @@ pub(crate) enum BodyFailure {
     /// Its stream has ended without saying that the body has.
     Cut,
     Undecodable(io::Error),
+    NoMemory,
 }
 
 impl fmt::Display for BodyFailure {
@@ -44,6 +45,7 @@ impl fmt::Display for BodyFailure {
             BodyFailure::Broken(error) => error.fmt(f),
             BodyFailure::Cut => f.write_str("the body has ended before its end"),
             BodyFailure::Undecodable(error) => error.fmt(f),
+            BodyFailure::NoMemory => f.write_str("no memory for the body"),
         }
     }
 }

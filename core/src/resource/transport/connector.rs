@@ -1,7 +1,6 @@
 //! From an origin to a connection: names, addresses, proxies, TLS.
 
 use std::future::{Future, pending, poll_fn};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -223,27 +222,20 @@ impl Connector {
         }
     }
 
-    async fn connect_address(
-        &self,
-        address: SocketAddr,
-    ) -> Result<(TcpStream, IpAddr), (io::Error, Fault)> {
+    async fn connect_address(&self, address: SocketAddr) -> Result<(TcpStream, IpAddr), Fault> {
         match timeout(self.connect_timeout, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => {
                 // A request is written in one piece; waiting to fill a packet only delays it.
                 let _ = tcp.set_nodelay(true);
                 Ok((tcp, address.ip()))
             }
-            Ok(Err(error)) => {
-                let fault = failure::of_connect(&address.to_string(), &error);
-                Err((error, fault))
-            }
+            Ok(Err(error)) => Err(failure::of_connect(&address.to_string(), &error)),
             Err(_) => {
                 let message = format!(
                     "connect to {address}: not established within {} ms",
                     self.connect_timeout.as_millis()
                 );
-                let fault = Fault::new(Cause::ConnectTimeout, message);
-                Err((io::ErrorKind::TimedOut.into(), fault))
+                Err(Fault::new(Cause::ConnectTimeout, message))
             }
         }
     }

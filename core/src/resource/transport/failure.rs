@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::head::HeadError;
 use super::send_body::BodyError;
+use crate::resource::scarce::is_exhausted;
 use crate::{Cause, Fault, ResolveError};
 
 /// A connection could not be established.
@@ -19,7 +20,8 @@ pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
         Some(Errno::TIMEDOUT) => Cause::ConnectTimeout,
         Some(Errno::CONNREFUSED) => Cause::Refused,
         Some(Errno::CONNRESET | Errno::CONNABORTED) => Cause::Reset,
-        // No descriptors, no ports, no memory, not permitted: this machine's doing.
+        _ if is_exhausted(error) => Cause::NoResources,
+        // No ports, not permitted: this machine's doing.
         _ => Cause::LocalFailure,
     };
     Fault::new(cause, format!("connect to {address}: {error}"))
@@ -27,10 +29,10 @@ pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
 
 /// None of a name's addresses could be connected to. What counts is what says most of the endpoint,
 /// unless this machine has lacked something: then the addresses say nothing.
-pub(super) fn of_addresses(mut failures: Vec<(io::Error, Fault)>) -> Option<Fault> {
+pub(super) fn of_addresses(mut failures: Vec<Fault>) -> Option<Fault> {
     const MOST_TOLD: usize = 6;
-    let weight = |(error, fault): &(io::Error, Fault)| match fault.cause {
-        Cause::LocalFailure if is_exhausted(error) => 0,
+    let weight = |fault: &Fault| match fault.cause {
+        Cause::NoResources => 0,
         Cause::Refused => 1,
         Cause::ConnectTimeout => 2,
         Cause::Reset => 3,
@@ -41,25 +43,16 @@ pub(super) fn of_addresses(mut failures: Vec<(io::Error, Fault)>) -> Option<Faul
     let mut told: Vec<String> = failures
         .iter()
         .take(MOST_TOLD)
-        .map(|(_, fault)| fault.message.clone())
+        .map(|fault| fault.message.clone())
         .collect();
     if failures.len() > MOST_TOLD {
         told.push(format!("and {} more", failures.len() - MOST_TOLD));
     }
-    let (_, fault) = failures.swap_remove(index);
+    let fault = failures.swap_remove(index);
     Some(Fault {
         message: told.join("; "),
         ..fault
     })
-}
-
-/// Whether a connection failed for something that this machine has run out of, whatever the
-/// address.
-fn is_exhausted(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw_os_error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
 }
 
 /// A name was not resolved.
@@ -209,6 +202,7 @@ fn of_io(error: &io::Error) -> Cause {
         }
         _ => match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::TIMEDOUT | Errno::NETUNREACH | Errno::HOSTUNREACH) => Cause::Reset,
+            _ if is_exhausted(error) => Cause::NoResources,
             _ => Cause::LocalFailure,
         },
     }

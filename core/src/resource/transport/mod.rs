@@ -462,6 +462,10 @@ pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
             Cause::Closed,
             format!("the body from {host} has ended before its end"),
         ),
+        BodyFailure::NoMemory => Fault::new(
+            Cause::NoResources,
+            format!("no memory for the body from {host}; read it in pieces (streaming)"),
+        ),
         BodyFailure::Undecodable(error) => Fault::new(
             Cause::BadMessage,
             format!("the body from {host} cannot be decoded: {error}"),
@@ -603,7 +607,7 @@ async fn begin(
         let Some(piece) = body.next().await else {
             return Ok(true);
         };
-        length = progress.received(piece?);
+        length = progress.received(piece?).ok_or(BodyFailure::NoMemory)?;
         if length > most {
             return Ok(false);
         }
@@ -628,7 +632,7 @@ async fn collect(
     progress: &Progress,
 ) -> Result<bool, BodyFailure> {
     while let Some(piece) = body.next().await {
-        if progress.received(piece?) > most {
+        if progress.received(piece?).ok_or(BodyFailure::NoMemory)? > most {
             return Ok(false);
         }
     }

@@ -1,6 +1,7 @@
 //! How far an attempt has got, told from outside of its future: the future of an attempt that
 //! ran out of time is dropped, and its phase and what it has received must be known all the same.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,17 +95,19 @@ impl Progress {
         self.state().head = Some(head);
     }
 
-    /// More of the body has come. Tells how much there is by now, in bytes.
-    pub(super) fn received(&self, data: Bytes) -> usize {
+    /// More of the body has come. Tells how much there is by now, in bytes. `None`: there is no memory
+    /// for it, and it is dropped.
+    pub(super) fn received(&self, data: Bytes) -> Option<usize> {
         let mut state = self.state();
         if state.first.is_empty() && state.rest.is_empty() {
             state.first = data;
         } else {
+            has_room(&state.rest, state.first.len() + data.len()).then_some(())?;
             let first = std::mem::take(&mut state.first);
             state.rest.extend_from_slice(&first);
             state.rest.extend_from_slice(&data);
         }
-        state.first.len() + state.rest.len()
+        Some(state.first.len() + state.rest.len())
     }
 
     /// Looks at the answer as far as it has come.
@@ -165,4 +168,17 @@ impl Progress {
             _ => Phase::NotSent,
         }
     }
+}
+
+/// Whether a buffer can take so much more. Growing one without memory aborts the process; what is
+/// large enough to be refused alone is tried first.
+fn has_room(buffer: &BytesMut, more: usize) -> bool {
+    const LARGE: usize = 1 << 20;
+    let wanted = (buffer.len() + more).max(buffer.capacity() * 2);
+    if wanted < LARGE || buffer.capacity() - buffer.len() >= more {
+        return true;
+    }
+    let mut tried = Vec::<u8>::new();
+    // What nobody looks at, the compiler does not allocate.
+    tried.try_reserve_exact(wanted).is_ok() && black_box(tried).is_empty()
 }

@@ -75,7 +75,7 @@ impl Resolver {
         };
         Engine::spawn_blocking(answer).map_err(|error| {
             Fault::new(
-                Cause::LocalFailure,
+                Cause::NoResources,
                 format!("resolve {host}: no thread for it: {error}"),
             )
         })?;
@@ -108,7 +108,7 @@ fn look_up(host: &str) -> Found {
     let found = dns_lookup::getaddrinfo(Some(host), None, Some(hints)).map_err(|error| {
         // glibc says "no such name" also where it had no descriptor to ask with.
         if let Err(error) = Socket::new(Domain::IPV4, Type::DGRAM, None) {
-            return Fault::new(Cause::LocalFailure, format!("resolve {host}: {error}"));
+            return Fault::new(Cause::NoResources, format!("resolve {host}: {error}"));
         }
         let kind = error.kind();
         super::failure::of_lookup(host, kind, &io::Error::from(error))

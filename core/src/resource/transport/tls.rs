@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
+use crate::resource::scarce::is_exhausted;
 use crate::{Error, ErrorKind, Settings};
 
 /// The machine's certificate store, read once.
@@ -85,6 +86,17 @@ fn client_config(settings: &Settings, certificate: Option<&Path>) -> Result<Clie
     }
 }
 
+/// What a setting's file holds. That this machine has no descriptor for it is not the setting's fault.
+fn read_file(key: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| {
+        let mut refused = refuse(key, path, &error.to_string());
+        if is_exhausted(&error) {
+            refused = Error::new(ErrorKind::NoResources, refused.message());
+        }
+        refused
+    })
+}
+
 fn refuse(key: &str, path: &Path, why: &str) -> Error {
     let message = format!("{key} = {}: {why}", path.display());
     Error::new(ErrorKind::InvalidSetting, message)
@@ -95,7 +107,7 @@ fn read_identity(
     path: &Path,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
     let refuse = |why: &str| refuse("client_certificate", path, why);
-    let text = std::fs::read(path).map_err(|error| refuse(&error.to_string()))?;
+    let text = read_file("client_certificate", path)?;
     let chain = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| refuse(&error.to_string()))?;
@@ -111,9 +123,8 @@ fn read_identity(
 fn read_bundle(path: &Path) -> Result<RootCertStore, Error> {
     let refuse = |why: String| refuse("ca_bundle", path, &why);
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
-    for certificate in certificates {
+    let text = read_file("ca_bundle", path)?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
         roots
             .add(certificate)
@@ -127,6 +138,15 @@ fn read_bundle(path: &Path) -> Result<RootCertStore, Error> {
 
 fn read_system_store() -> Result<Arc<RootCertStore>, Error> {
     let found = rustls_native_certs::load_native_certs();
+    // What was not read for want of a descriptor would be missing as long as the process lives.
+    for error in &found.errors {
+        if let rustls_native_certs::ErrorKind::Io { inner, path } = &error.kind
+            && is_exhausted(inner)
+        {
+            let message = format!("the certificate store: {}: {inner}", path.display());
+            return Err(Error::new(ErrorKind::NoResources, message));
+        }
+    }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {

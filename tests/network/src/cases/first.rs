@@ -5,12 +5,12 @@ use std::sync::mpsc;
 
 use d365_failover_core::AutoSwitch;
 
-use super::machine::{LOCAL, goes_on};
+use super::machine::{NO_RESOURCES, goes_on};
 use crate::machine::{NoDescriptors, NoThreads};
 use crate::stage::{LONG, Stage, create};
 
 pub(super) fn no_thread_to_look_up_with(stage: &Stage) {
-    LOCAL.is_shown_with(AutoSwitch::On, stage, |_, client, _| {
+    NO_RESOURCES.is_shown_with(AutoSwitch::On, stage, |_, client, _| {
         // Of no capacity: who sends knows that the thread runs.
         let (begin, begins) = mpsc::sync_channel(0);
         let (end, ends) = mpsc::channel();
@@ -33,7 +33,7 @@ pub(super) fn no_thread_to_look_up_with(stage: &Stage) {
 }
 
 pub(super) fn no_descriptor_to_look_up_the_first_name_with(stage: &Stage) {
-    LOCAL.is_shown_with(AutoSwitch::On, stage, |_, client, request| {
+    NO_RESOURCES.is_shown_with(AutoSwitch::On, stage, |_, client, request| {
         let _none = NoDescriptors::new();
         client.send(request)
     });

@@ -9,8 +9,8 @@ use crate::failure::{Failure, Switches};
 use crate::machine::{NoDescriptors, NoNetwork, NoPorts};
 use crate::stage::{Scene, Stage, set, who};
 
-pub(super) const LOCAL: Failure =
-    Failure::unsent(FaultKind::Local, Cause::LocalFailure, Switches::No);
+pub(super) const NO_RESOURCES: Failure =
+    Failure::unsent(FaultKind::Local, Cause::NoResources, Switches::No);
 
 /// The primary by its address, so that no name is looked up.
 fn by_address(scene: &Scene<'_>, settings: &mut Settings) {
@@ -26,7 +26,7 @@ pub(super) fn goes_on(client: &Client) {
 }
 
 pub(super) fn no_descriptor_to_connect_with(stage: &Stage) {
-    LOCAL
+    NO_RESOURCES
         .with(by_address)
         .is_shown(stage, |_, client, request| {
             let none = NoDescriptors::new();
@@ -38,7 +38,7 @@ pub(super) fn no_descriptor_to_connect_with(stage: &Stage) {
 }
 
 pub(super) fn no_descriptor_to_look_up_with(stage: &Stage) {
-    LOCAL.is_shown(stage, |scene, client, request| {
+    NO_RESOURCES.is_shown(stage, |scene, client, request| {
         // So that the resolver has read its files; the case `first` is the one where it has not.
         let name = (scene.org.primary.host(), scene.port());
         name.to_socket_addrs().unwrap();
@@ -56,7 +56,7 @@ pub(super) fn no_descriptor_to_open_a_client_with(stage: &Stage) {
     let none = NoDescriptors::new();
     let error = Client::open(&settings).err();
     drop(none);
-    assert_eq!(error.unwrap().kind(), ErrorKind::Call(FaultKind::Local));
+    assert_eq!(error.unwrap().kind(), ErrorKind::NoResources);
     assert_eq!(
         Client::open(&settings)
             .unwrap()
@@ -68,7 +68,8 @@ pub(super) fn no_descriptor_to_open_a_client_with(stage: &Stage) {
 }
 
 pub(super) fn no_port_to_connect_from(stage: &Stage) {
-    LOCAL.is_shown(stage, |scene, client, request| {
+    let failure = Failure::unsent(FaultKind::Local, Cause::LocalFailure, Switches::No);
+    failure.is_shown(stage, |scene, client, request| {
         let none = NoPorts::to(scene.port());
         let result = client.send(request);
         drop(none);

@@ -143,6 +143,7 @@ pub(super) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Late => "late",
         ErrorKind::NoCaStore => "no_ca_store",
         ErrorKind::NoQueue => "no_queue",
+        ErrorKind::NoResources => "no_resources",
         ErrorKind::Internal => "internal",
         ErrorKind::Call(fault) => fault.name(),
         _ => "a kind that this subject does not know",

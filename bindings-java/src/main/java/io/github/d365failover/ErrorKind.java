@@ -40,6 +40,8 @@ public enum ErrorKind {
     NO_CA_STORE(37),
     /** The client has no queue. */
     NO_QUEUE(38),
+    /** This machine has no thread, no descriptor, no memory for it; the message says which. */
+    NO_RESOURCES(39),
     /** See {@link FaultKind#ENDPOINT_NOT_FOUND}. */
     ENDPOINT_NOT_FOUND(101),
     /** See {@link FaultKind#DATACENTER_NOT_AVAILABLE}. */
