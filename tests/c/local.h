@@ -11,7 +11,7 @@
 
 /* A port that is bound: without listening it refuses, with it connects succeed and nothing is ever answered. It stays
  * bound as long as the program lives, so that nobody else gets it. */
-static inline int local_port(int is_listening)
+static inline int local_socket(int is_listening, int *port)
 {
     struct sockaddr_in address;
     socklen_t len = sizeof address;
@@ -22,7 +22,15 @@ static inline int local_port(int is_listening)
     MUST(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
     MUST(!is_listening || listen(fd, 64) == 0);
     MUST(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-    return ntohs(address.sin_port);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static inline int local_port(int is_listening)
+{
+    int port;
+    local_socket(is_listening, &port);
+    return port;
 }
 
 /* Both endpoints go to the port; faults are returned, not acted on. */

@@ -4,6 +4,8 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "children.h"
 #include "raw.h"
@@ -250,6 +252,104 @@ static void signals_during_calls(void)
     OK(d365_queue_free(queue));
 }
 
+static int hangs_up; /* a listening socket */
+static int comes_late;
+
+/* In the place of the C library's: nothing is sent before the other side has hung up. */
+static void be_late(int fd)
+{
+    struct pollfd hung_up;
+    hung_up.fd = fd;
+    hung_up.events = 0; /* a reset is told in any case */
+    if (comes_late)
+        MUST(poll(&hung_up, 1, LONGEST) == 1);
+}
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    be_late(fd);
+    return syscall(SYS_writev, fd, pieces, count);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    be_late(fd);
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+    be_late(fd);
+    return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
+}
+
+/* An end, and a reset after it: what is written then is EPIPE. */
+static void *hang_up(void *nothing)
+{
+    static const struct linger at_once = {1, 0};
+    int fd;
+    while ((fd = accept(hangs_up, NULL, NULL)) >= 0) {
+        shutdown(fd, SHUT_WR);
+        MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+        close(fd);
+    }
+    return nothing;
+}
+
+/* Whoever is talked to hangs up at once: a server, a server by TLS, a proxy that is asked for a way to one. Whether the
+ * library sees that before it writes is chance: often. SIGPIPE would end the process. */
+static void no_sigpipe(void)
+{
+    static const struct {
+        const char *url, *port;
+        int is_proxied;
+    } table[] = {
+        {"http://contoso.crm.twin.test", "80", 0},
+        {"https://contoso.crm.twin.test", "443", 0},
+        {"http://contoso.crm.twin.test", "80", 1},
+        {"https://contoso.crm.twin.test", "443", 1},
+    };
+    const int often = 100;
+    d365_request_t *get = local_request("GET", ACCOUNTS);
+    char proxy[64], connect_to[128];
+    pthread_t thread;
+    size_t i;
+    int port, k;
+    hangs_up = local_socket(1, &port);
+    MUST(pthread_create(&thread, NULL, hang_up, NULL) == 0);
+    comes_late = 1;
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", port);
+    for (i = 0; i < sizeof table / sizeof *table; i++) {
+        d365_settings_t *settings = NULL;
+        d365_client_t *client = NULL;
+        d365_response_t *response = NULL;
+        d365_status_t status = D365_OK;
+        OK(d365_settings_new(table[i].url, D365_NTS, &settings, NULL));
+        OK(d365_settings_set(settings, "tls_verify", D365_NTS, "off", D365_NTS, NULL));
+        OK(d365_settings_set(settings, "preset", D365_NTS, "dotnet", D365_NTS, NULL));
+        OK(d365_settings_set(settings, "auto_switch", D365_NTS, "off", D365_NTS, NULL));
+        OK(d365_settings_set(settings, "max_attempts", D365_NTS, "1", D365_NTS, NULL));
+        snprintf(connect_to, sizeof connect_to, "contoso.crm.twin.test:%s:127.0.0.1:%d",
+                 table[i].port, port);
+        if (table[i].is_proxied)
+            OK(d365_settings_set(settings, "proxy", D365_NTS, proxy, D365_NTS, NULL));
+        else
+            OK(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL));
+        OK(d365_client_open(settings, &client, NULL));
+        for (k = 0; k < often; k++) {
+            status = d365_client_send(client, get, &response, NULL);
+            /* It is the other side's doing, and not this machine's; of a proxy it says nothing of the endpoint. */
+            MUST(status == D365_CONNECTION_LOST || (table[i].is_proxied && status == D365_LOCAL));
+        }
+        printf("     %s%s: %s\n", table[i].url, table[i].is_proxied ? " by a proxy" : "", d365_status_name(status));
+        OK(d365_client_free(client));
+        OK(d365_settings_free(settings));
+    }
+    OK(d365_request_free(get));
+    shutdown(hangs_up, SHUT_RDWR);
+    MUST(pthread_join(thread, NULL) == 0);
+}
+
 /* What a thread waits in that is cancelled. It prints nothing: that could be where it ends. */
 static d365_client_t *client;
 static d365_queue_t *queue;
@@ -405,6 +505,7 @@ int main(int argc, char **argv)
         {"every_thread_blocks_every_signal", every_thread_blocks_every_signal, 0},
         {"a_signal_for_signalfd", a_signal_for_signalfd, 0},
         {"signals_during_calls", signals_during_calls, 0},
+        {"no_sigpipe", no_sigpipe, 0},
         {"cancelled_threads", cancelled_threads, 0},
         {"a_thread_that_ends_after_its_call", a_thread_that_ends_after_its_call, 0},
         /* What no library can bear is over at once: the header says so. */

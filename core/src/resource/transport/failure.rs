@@ -19,7 +19,8 @@ pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
         }
         Some(Errno::TIMEDOUT) => Cause::ConnectTimeout,
         Some(Errno::CONNREFUSED) => Cause::Refused,
-        Some(Errno::CONNRESET | Errno::CONNABORTED) => Cause::Reset,
+        // The last one: the peer has taken the connection, ended it, and reset it.
+        Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE) => Cause::Reset,
         _ if is_exhausted(error) => Cause::NoResources,
         // No ports, not permitted: this machine's doing.
         _ => Cause::LocalFailure,

@@ -41,6 +41,11 @@ impl Wire {
         })
     }
 
+    /// The socket, of which no more is to be told.
+    pub(super) fn into_tcp(self) -> TcpStream {
+        self.tcp
+    }
+
     /// An exchange begins that has the socket to itself. Tells what had left before it.
     pub(super) fn begin(&self) -> u64 {
         let written = self.written();

@@ -1,6 +1,7 @@
 //! A way through a proxy to a server that it cannot read the talk with (RFC 9110, 9.3.6).
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::route::{Via, authority};
+use super::socket::{Socket, Wire};
 use crate::Fault;
 
 /// Asks the proxy at the other end of `tcp` for a way to `host`. What comes out is the same socket.
@@ -36,7 +38,9 @@ pub(super) async fn open(
             .headers_mut()
             .insert(PROXY_AUTHORIZATION, authorization.clone());
     }
-    let (mut sender, mut connection) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(tcp))
+    // As everywhere: writing to a proxy that has hung up must not raise SIGPIPE.
+    let socket = TokioIo::new(Socket(Wire::new(tcp)));
+    let (mut sender, mut connection) = http1::handshake::<_, Empty<Bytes>>(socket)
         .await
         .map_err(|error| failed(&error))?;
     let mut answer = std::pin::pin!(sender.send_request(request));
@@ -63,5 +67,8 @@ pub(super) async fn open(
     if !parts.read_buf.is_empty() {
         return Err(failed(&"it sent more than its answer"));
     }
-    Ok(parts.io.into_inner())
+    let Socket(wire) = parts.io.into_inner();
+    Arc::into_inner(wire)
+        .map(Wire::into_tcp)
+        .ok_or_else(|| failed(&"its socket is in use: a defect of this library"))
 }
