@@ -62,8 +62,8 @@
  * Stack. d365_client_send(), d365_client_discover(), d365_client_verify() and d365_response_read() work
  * on the calling thread and need 192 kB of its stack, and what the application's callbacks take: give
  * threads 256 kB or more. With less they answer D365_NO_RESOURCES, where the stack is the thread's own
- * and can be measured (Linux, not the main thread). d365_client_submit() and its like need 96 kB, the
- * others 16 kB. Callbacks on threads of the library have 1 MB and more.
+ * and can be measured (Linux, not the main thread). All others need 32 kB: a small thread calls
+ * d365_client_submit(). Callbacks on threads of the library have 1 MB and more.
  *
  * Want. Without a thread or a descriptor, or without memory for a body: D365_NO_RESOURCES; of a call
  * that was under way, D365_LOCAL with D365_CAUSE_NO_RESOURCES. Try again when there is some. A client
