@@ -41,7 +41,8 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill soak test bench fuzz wheel jar install header header-check suffixes deny \
-        machine machine-test venv c c-programs c-test c-memory java java-test python twin scenarios-crossing
+        machine machine-test venv c c-programs c-test c-memory java java-licences java-test python \
+        python-licences licences twin scenarios-crossing
 .NOTPARALLEL:
 
 # ---- the main job ---------------------------------------------------------------------------------
@@ -114,6 +115,9 @@ $(VENV)/.ready: $(PY)/requirements-dev.txt
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $<
 	touch $@
 
+# LICENSE-MIT, LICENSE-APACHE and THIRD-PARTY-LICENSES.txt of a package, into a folder.
+LICENCES := $(PYTHON) $(ROOT)/tests/tools/third_party.py
+
 $(CBINDGEN):
 	$(CARGO) install -q cbindgen --version $(CBINDGEN_VERSION) --locked --root $(T)/tools
 
@@ -155,12 +159,14 @@ LIBS_PRIVATE    := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 FILL_IN         := sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|'
 
 install:
+	@tests/tools/need.sh cargo: gcc:gcc $(PYTHON):python3
 	$(C_BUILD) --profile $(INSTALL_PROFILE) $(C_LINK)
 	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
 	install -m 755 $(T)/$(INSTALL_PROFILE)/libd365_failover.so $(INSTALLED)/lib/$(SONAME)
 	ln -sf $(SONAME) $(INSTALLED)/lib/libd365_failover.so
 	install -m 644 $(T)/$(INSTALL_PROFILE)/libd365_failover.a $(INSTALLED)/lib/
 	install -m 644 include/d365_failover.h $(INSTALLED)/include/
+	$(LICENCES) d365-failover-c $(INSTALLED)/share/doc/d365-failover
 	install -D -m 644 ffi-c/d365_failover.supp $(INSTALLED)/share/d365_failover/valgrind.supp
 	$(FILL_IN) -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' ffi-c/d365_failover.pc.in \
 	    > $(INSTALLED)/lib/pkgconfig/d365_failover.pc
@@ -172,7 +178,7 @@ install:
 
 # ---- Java -------------------------------------------------------------------------------------------
 
-java:
+java: java-licences
 	$(CARGO) build -q --release -p d365-failover-jni
 	$(MVN_RUN) -Dnative.build=release test-compile
 
@@ -181,7 +187,10 @@ java-test: java twin
 	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin package
 	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
 
-jar: machine
+java-licences:
+	$(LICENCES) d365-failover-jni $(T)/licences/java
+
+jar: machine java-licences
 	$(CARGO) build --profile dist-binding -p d365-failover-jni
 	$(MVN_RUN) -Dnative.build=dist-binding -DskipTests package
 	mkdir -p dist && cp $(JAVA)/target/d365-failover-*.jar dist/
@@ -189,14 +198,17 @@ jar: machine
 # ---- Python -----------------------------------------------------------------------------------------
 
 # The wheel of the tests is built with the release profile: the same link, less waiting.
-python: venv
+python: venv python-licences
 	rm -rf $(T)/wheels
 	cd $(PY) && $(VENV)/bin/maturin build -q --profile release --interpreter $(VENV)/bin/python \
 	    --out $(T)/wheels
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps \
 	    $(T)/wheels/*.whl
 
-wheel: machine venv
+python-licences:
+	$(LICENCES) d365-failover-python $(PY)
+
+wheel: machine venv python-licences
 	cd $(PY) && $(VENV)/bin/maturin build --profile dist-binding \
 	    --interpreter $(VENV)/bin/python --out $(ROOT)/dist
 
@@ -217,6 +229,13 @@ scenarios-crossing: c java python
 # The Public Suffix List as the crate psl has it.
 suffixes:
 	$(PYTHON) tools/suffixes.py
+
+# What ships has the licences of all that is in it: the wheel of `make python`, the jar of
+# `make java-test`, and a tree of `make install`.
+licences:
+	$(MAKE) -s install INSTALL_PROFILE=release PREFIX=/usr DESTDIR=$(T)/licences/c
+	$(PYTHON) tests/tools/shipped_licences.py $(T)/wheels/*.whl $(JAVA)/target/d365-failover-*[0-9].jar \
+	    $(T)/licences/c/usr
 
 deny:
 	$(CARGO) install -q cargo-deny --locked --root $(T)/tools

@@ -59,6 +59,7 @@ step bench tests/bench/run.sh --quick
 step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$T/bench/venv/bin/python" driver python
 
 step exports tests/tools/exports.sh
+step licences make -s licences
 step scenarios-crossing make -s scenarios-crossing
 step docs "$VENV/bin/python" tests/tools/docs.py
 step soak env SOAK_SECONDS=15 make -s soak
