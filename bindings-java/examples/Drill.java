@@ -13,6 +13,7 @@ import io.github.d365failover.Token;
 import io.github.d365failover.Verified;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -52,9 +53,11 @@ public final class Drill {
     public static void main(String[] args) throws Exception {
         Map<String, String> env = System.getenv();
         FailoverClientBuilder builder = FailoverClient.builder(env.get("D365_URL"));
-        if (env.containsKey("D365_PRESET")) builder.setting("preset", env.get("D365_PRESET"));
         if (env.containsKey("D365_CA_BUNDLE")) builder.caBundle(Path.of(env.get("D365_CA_BUNDLE")));
-        if (env.containsKey("D365_CONNECT_TO")) builder.setting("connect_to", env.get("D365_CONNECT_TO"));
+        for (String key : List.of("preset", "connect_to", "attempt_timeout_ms", "write_grace_ms")) {
+            String value = env.get("D365_" + key.toUpperCase(Locale.ROOT));
+            if (value != null) builder.setting(key, value);
+        }
         String prefix = env.get("D365_TOKEN_PREFIX");
         if (prefix != null) builder.tokenProvider(request -> Token.of(prefix + request.uri().getHost()));
 

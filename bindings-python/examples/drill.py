@@ -44,6 +44,9 @@ def say(*words: object) -> None:
 def settings() -> dict[str, Any]:
     found: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE"), "preset": os.environ.get("D365_PRESET")}
     found["connect_to"] = os.environ.get("D365_CONNECT_TO")
+    for name in ("attempt_timeout", "write_grace"):
+        milliseconds = os.environ.get(f"D365_{name.upper()}_MS")
+        found[name] = milliseconds and int(milliseconds) / 1000
     prefix = os.environ.get("D365_TOKEN_PREFIX")
     if prefix is not None:
         found["token_provider"] = lambda url: prefix + url.partition("://")[2]

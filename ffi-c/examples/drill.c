@@ -3,7 +3,8 @@
  * end the writes that the ledger wants to be verified.
  *
  * Environment: D365_URL, D365_APP; optional D365_CA_BUNDLE, D365_CONNECT_TO, D365_PRESET,
- * D365_TOKEN_PREFIX (tokens are then this prefix and the endpoint's host).
+ * D365_ATTEMPT_TIMEOUT_MS, D365_WRITE_GRACE_MS, D365_TOKEN_PREFIX (tokens are then this prefix and the
+ * endpoint's host).
  *
  * cc -std=c99 drill.c -ld365_failover -o drill
  */
@@ -276,6 +277,8 @@ int main(void)
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
     set(settings, "preset", "D365_PRESET");
+    set(settings, "attempt_timeout_ms", "D365_ATTEMPT_TIMEOUT_MS");
+    set(settings, "write_grace_ms", "D365_WRITE_GRACE_MS");
     if (prefix)
         check(d365_settings_set_token_provider(settings, provide_token, prefix, NULL, &error), error);
     check(d365_queue_new(0, &queue, &error), error);

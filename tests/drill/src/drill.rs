@@ -1,4 +1,4 @@
-//! The story of a drill.
+//! The story of a round.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ use d365_twin::{
 };
 
 use crate::application::{Application, Heard, Stream};
-use crate::record::{Record, ms_since, rounds};
+use crate::line::Line;
+use crate::record::{Record, errors, ms_since, rounds};
 use crate::report::{ApplicationReport, Evidence, OrganizationReport, Report};
+use crate::round::Round;
 use crate::timeline::{Entry, entries, sorted};
 use crate::verdict::{Rules, judge};
 
@@ -31,15 +33,14 @@ pub(crate) struct Language {
     pub(crate) command: Command,
 }
 
-/// A drill to be made.
+/// How a round is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Drill {
-    pub(crate) preset: String,
-    pub(crate) fault: FaultKind,
-    /// Rounds, each with one success of each call, that every application makes before anything
+    pub(crate) round: Round,
+    /// Turns, each with one success of each call, that every application makes before anything
     /// happens.
     pub(crate) rounds_before: usize,
-    /// Rounds that every application must make after its switch.
+    /// Turns that every application must make after its switch.
     pub(crate) rounds_after: usize,
     /// How long each of these, and the end, may take.
     pub(crate) timeout: Duration,
@@ -58,6 +59,9 @@ pub(crate) enum DrillError {
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
+
+/// What the twin did, before all times count from the fault.
+type Timeline = Vec<(Duration, &'static str, &'static str, String)>;
 
 struct Member {
     language: String,
@@ -78,7 +82,7 @@ impl Drill {
     pub(crate) fn run(
         &self,
         languages: Vec<Language>,
-        progress: &mut dyn FnMut(&str),
+        progress: &dyn Fn(&str),
     ) -> Result<Report, DrillError> {
         let mut config = TwinConfig::new([OrganizationConfig {
             tokens: Tokens::Check,
@@ -106,7 +110,7 @@ impl Drill {
             |record: &Record| record.is_ready() && rounds(&record.said) >= self.rounds_before;
         let broken = |record: &Record| record.broken;
         let met = cast.wait(self.timeout, |cast| cast.any(broken) || cast.all(ready));
-        let mut timeline = Vec::new();
+        let mut timeline = Timeline::new();
         let mut lost_answers = None;
         let mut undone = (!met).then(|| self.too_slow(&cast));
         if undone.is_none() && !cast.any(broken) {
@@ -120,30 +124,13 @@ impl Drill {
         let zero = if undone.is_some() {
             cast.now()
         } else {
-            progress(&format!("DISASTER: {} on the primary", self.fault.name()));
-            // What has not crossed now stays on the primary: it is dead.
-            org.set_replication(Replication::lag(LAG_MS).partitioned());
-            let made = cast.now();
-            org.primary.fault(self.fault.clone())?;
-            let detail = format!("{}, replication stops", org.primary.url());
-            timeline.push((made, "primary", self.fault.name(), detail));
-            made
+            progress(&format!("DISASTER: {}", self.round.words()));
+            self.make_disaster(&mut cast, &org, &mut timeline, progress)?
         };
-        if undone.is_none() {
-            progress(&format!(
-                "waiting for {} rounds of each at the alternate",
-                self.rounds_after
-            ));
-            let enough = |record: &Record| rounds(record.after_switch()) >= self.rounds_after;
-            // Whatever is lacking after that time, the verdict finds and names.
-            cast.wait(self.timeout, |cast| {
-                cast.all(|record| record.broken || enough(record))
-            });
-        }
         progress("closing the applications' standard input");
         cast.end(self.timeout);
 
-        if undone.is_some() {
+        if undone.is_some() || !self.round.is_left() {
             // Nothing has parted the sides.
             org.replicate()?;
         }
@@ -174,14 +161,67 @@ impl Drill {
         ))
     }
 
+    /// Makes it, and waits until every application has got over it, or, where the preset stays at
+    /// the primary, has met it and goes on after it; when it was made.
+    fn make_disaster(
+        &self,
+        cast: &mut Cast,
+        org: &OrgHandle,
+        timeline: &mut Timeline,
+        progress: &dyn Fn(&str),
+    ) -> Result<Duration, TwinError> {
+        let fault = &self.round.fault;
+        let wanted = self.rounds_after;
+        // Whatever is lacking when the time is over, the verdict finds and names.
+        if self.round.is_left() {
+            // What has not crossed now stays on the primary: it is dead.
+            org.set_replication(Replication::lag(LAG_MS).partitioned());
+            let made = cast.now();
+            org.primary.fault(fault.clone())?;
+            let detail = format!("{}, replication stops", org.primary.url());
+            timeline.push((made, "primary", fault.name(), detail));
+            progress(&format!(
+                "waiting for {wanted} rounds of each at the alternate"
+            ));
+            let enough = |record: &Record| rounds(record.after_switch()) >= wanted;
+            cast.wait(self.timeout, |cast| {
+                cast.all(|record| record.broken || enough(record))
+            });
+            return Ok(made);
+        }
+        let lines = cast.lines();
+        let made = cast.now();
+        let fault_id = org.primary.fault(fault.clone())?;
+        timeline.push((made, "primary", fault.name(), org.primary.url()));
+        progress(&format!(
+            "waiting for {wanted} errors of each: {} stays",
+            self.round.preset
+        ));
+        cast.wait(self.timeout, |cast| {
+            cast.all_since(&lines, |record, said| {
+                record.broken || !record.after_switch().is_empty() || errors(said) >= wanted
+            })
+        });
+        org.primary.clear_fault(fault_id)?;
+        timeline.push((cast.now(), "primary", "answers again", String::new()));
+        let lines = cast.lines();
+        cast.wait(self.timeout, |cast| {
+            cast.all_since(&lines, |record, said| {
+                record.broken || rounds(said) >= wanted
+            })
+        });
+        Ok(made)
+    }
+
     /// Lets creates be executed whose answers do not arrive: the connection is cut, then a gateway
-    /// gives up waiting. Each until every application has met it; why not, if not.
+    /// gives up waiting where the round says so. Each until every application has met it; why not, if
+    /// not.
     fn lose_answers(
         &self,
         cast: &mut Cast,
         org: &OrgHandle,
-        timeline: &mut Vec<(Duration, &'static str, &'static str, String)>,
-        progress: &mut dyn FnMut(&str),
+        timeline: &mut Timeline,
+        progress: &dyn Fn(&str),
     ) -> Result<Option<String>, TwinError> {
         let given_up = FaultKind::Status {
             status: 504,
@@ -189,16 +229,13 @@ impl Drill {
             body: String::new(),
             commit: true,
         };
-        for (what, kind) in [
+        let losses = [
             ("commit, then reset", FaultKind::CommitThenReset),
             ("commit, then 504", given_up),
-        ] {
+        ];
+        for (what, kind) in losses.into_iter().take(1 + usize::from(self.round.gateway)) {
             progress(&format!("creates at the primary: {what}"));
-            let lines: Vec<usize> = cast
-                .members
-                .iter()
-                .map(|one| one.record.said.len())
-                .collect();
+            let lines = cast.lines();
             timeline.push((cast.now(), "primary", what, format!("POST {ACCOUNTS}")));
             let fault = Fault::from(kind).method("POST").path(ACCOUNTS);
             let fault = org.primary.fault(fault)?;
@@ -234,7 +271,8 @@ impl Drill {
             .env("D365_URL", org.primary.url())
             .env("D365_CA_BUNDLE", twin.ca_file())
             .env("D365_CONNECT_TO", ways.join(","))
-            .env("D365_PRESET", &self.preset)
+            .env("D365_PRESET", &self.round.preset)
+            .envs(self.round.settings())
             .env("D365_TOKEN_PREFIX", "twin-token-for-")
             .env("D365_APP", name);
     }
@@ -279,13 +317,20 @@ impl Drill {
         let rules = Rules {
             organization: &organization,
             rounds_after: self.rounds_after,
-            is_blind: self.preset == "dotnet",
-            lost_answers_ms,
+            is_blind: self.round.is_blind(),
+            is_left: self.round.is_left(),
+            // Before that nobody may switch.
+            earliest_ms: match self.round.is_blind() && self.round.gateway {
+                true => lost_answers_ms.unwrap_or(0.0),
+                false => 0.0,
+            },
         };
         Report {
             verdict: judge(&applications, rules, undone),
-            preset: self.preset.clone(),
-            fault: self.fault.name().to_owned(),
+            round: self.round.name(),
+            words: self.round.words(),
+            preset: self.round.preset.clone(),
+            fault: self.round.fault.name().to_owned(),
             disaster: undone.is_none(),
             lost_answers_ms,
             organization,
@@ -338,6 +383,22 @@ impl Cast {
 
     fn any(&self, is: impl Fn(&Record) -> bool) -> bool {
         self.members.iter().any(|member| is(&member.record))
+    }
+
+    /// How much each has said.
+    fn lines(&self) -> Vec<usize> {
+        let members = self.members.iter();
+        members.map(|one| one.record.said.len()).collect()
+    }
+
+    /// As `all`, with what each has said since then.
+    fn all_since(
+        &self,
+        lines: &[usize],
+        are: impl Fn(&Record, &[(Duration, Line)]) -> bool,
+    ) -> bool {
+        let mut members = self.members.iter().zip(lines);
+        members.all(|(member, from)| are(&member.record, &member.record.said[*from..]))
     }
 
     fn all(&self, are: impl Fn(&Record) -> bool) -> bool {

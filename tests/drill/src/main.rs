@@ -6,28 +6,36 @@ mod drill;
 mod line;
 mod record;
 mod report;
+mod round;
 mod rows;
 mod table;
 mod timeline;
 mod verdict;
 mod writes;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
 use d365_twin::FaultKind;
 
 use crate::drill::{Drill, Language};
-use crate::report::Report;
+use crate::report::{DrillReport, Report};
+use crate::round::{PRESETS, Round};
 use crate::verdict::Outcome;
 
 /// The disaster drill: a C, a Java and a Python application work against the twin datacenter, answers
-/// of creates are lost, then the primary dies, and what each was told is compared with what there is.
+/// of creates are lost, then a disaster befalls the primary, and what each was told is compared with
+/// what there is. A round for each disaster under each preset.
 ///
-/// Exits 0 for PASS, 1 for FAIL, 2 for INCONCLUSIVE, 3 when it could not begin.
+/// Exits 0 for PASS, 1 for FAIL (a write lost in silence, or doubled under a preset that rules that
+/// out, or anything else that is wrong), 2 for INCONCLUSIVE, 3 when it could not begin.
 #[derive(Debug, Parser)]
 #[command(name = "d365-drill", version, args_override_self = true)]
 struct Arguments {
@@ -43,19 +51,24 @@ struct Arguments {
     #[arg(long, value_name = "COMMAND LINE")]
     python: String,
 
-    /// The preset of every client.
-    #[arg(long, default_value = "safe")]
-    preset: String,
+    /// The preset of every client. Repeatable; safe and dotnet if none is given.
+    #[arg(long = "preset", value_name = "PRESET")]
+    presets: Vec<String>,
 
-    /// What happens to the primary: a kind of the twin's faults that needs nothing else to be set.
-    #[arg(long, default_value = "refuse", value_parser = fault)]
-    fault: FaultKind,
+    /// What happens to the primary: the kind of one of the twin's faults, or a fault in JSON.
+    /// Repeatable; if none is given: refuse, black_hole, a page with 503, datacenter_not_available.
+    #[arg(long = "fault", value_name = "FAULT", value_parser = round::fault)]
+    faults: Vec<FaultKind>,
 
-    /// Rounds (each call once) that every application makes before anything happens.
+    /// How many rounds are made at once, each with a twin and applications of its own.
+    #[arg(long, default_value_t = 2)]
+    at_once: usize,
+
+    /// Turns (each call once) that every application makes before anything happens.
     #[arg(long, default_value_t = 10)]
     rounds_before: usize,
 
-    /// Rounds that every application must make after its switch.
+    /// Turns that every application must make after its switch.
     #[arg(long, default_value_t = 10)]
     rounds_after: usize,
 
@@ -67,14 +80,10 @@ struct Arguments {
     #[arg(long, default_value = "target/drill/report.json")]
     report: PathBuf,
 
-    /// Keeps the twin's CA, and what each application wrote (<LANGUAGE>.log), in this folder.
+    /// Keeps the twin's CA, and what each application wrote (<LANGUAGE>.log), in a folder for each
+    /// round in this one.
     #[arg(long)]
     dir: Option<PathBuf>,
-}
-
-fn fault(kind: &str) -> Result<FaultKind, String> {
-    let text = serde_json::json!({ "kind": kind });
-    serde_json::from_value(text).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -98,6 +107,55 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<Outcome, String> {
+    let presets = match arguments.presets.is_empty() {
+        true => PRESETS.map(str::to_owned).to_vec(),
+        false => arguments.presets.clone(),
+    };
+    let faults = match arguments.faults.is_empty() {
+        true => round::disasters(),
+        false => arguments.faults.clone(),
+    };
+    let report = DrillReport::new(play(&arguments, &round::rounds(&presets, &faults))?);
+    write(&report, &arguments.report)
+        .map_err(|error| format!("cannot write {}: {error}", arguments.report.display()))?;
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = write!(io::stdout(), "\n{}", table::show(&report, colour));
+    progress("report", &arguments.report.display().to_string());
+    Ok(report.verdict)
+}
+
+fn progress(who: &str, text: &str) {
+    let _ = writeln!(io::stderr(), "drill: {who}: {text}");
+}
+
+/// Makes the rounds, some at once; their reports in their order.
+fn play(arguments: &Arguments, rounds: &[Round]) -> Result<Vec<Report>, String> {
+    let next = AtomicUsize::new(0);
+    let made = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..arguments.at_once.clamp(1, rounds.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(round) = rounds.get(number) else {
+                        return;
+                    };
+                    let report = play_one(arguments, round);
+                    if report.is_err() {
+                        // The others would not begin either.
+                        next.store(rounds.len(), Ordering::Relaxed);
+                    }
+                    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+                    made.insert(number, report);
+                }
+            });
+        }
+    });
+    let made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    made.into_values().collect()
+}
+
+fn play_one(arguments: &Arguments, round: &Round) -> Result<Report, String> {
     let language = |name: &str, command| Language {
         name: name.to_owned(),
         command,
@@ -107,26 +165,16 @@ fn run(arguments: Arguments) -> Result<Outcome, String> {
         language("java", shell(&arguments.java)),
         language("python", shell(&arguments.python)),
     ];
+    let name = round.name();
     let drill = Drill {
-        preset: arguments.preset,
-        fault: arguments.fault,
+        round: round.clone(),
         rounds_before: arguments.rounds_before,
         rounds_after: arguments.rounds_after,
         timeout: Duration::from_secs(arguments.timeout),
-        dir: arguments.dir,
+        dir: arguments.dir.as_ref().map(|dir| dir.join(&name)),
     };
-    let mut progress = |text: &str| {
-        let _ = writeln!(io::stderr(), "drill: {text}");
-    };
-    let report = drill
-        .run(languages, &mut progress)
-        .map_err(|error| error.to_string())?;
-    write(&report, &arguments.report)
-        .map_err(|error| format!("cannot write {}: {error}", arguments.report.display()))?;
-    progress(&format!("report: {}", arguments.report.display()));
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let _ = write!(io::stdout(), "\n{}", table::show(&report, colour));
-    Ok(report.verdict.outcome)
+    let made = drill.run(languages, &|text: &str| progress(&name, text));
+    made.map_err(|error| error.to_string())
 }
 
 fn shell(command_line: &str) -> Command {
@@ -135,7 +183,7 @@ fn shell(command_line: &str) -> Command {
     command
 }
 
-fn write(report: &Report, path: &Path) -> io::Result<()> {
+fn write(report: &DrillReport, path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
     }

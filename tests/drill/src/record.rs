@@ -96,6 +96,14 @@ pub(crate) fn rounds(said: &[(Duration, Line)]) -> usize {
     CALLS.into_iter().map(successes).min().unwrap_or(0)
 }
 
+/// Calls of these that failed.
+pub(crate) fn errors(said: &[(Duration, Line)]) -> usize {
+    let errors = said
+        .iter()
+        .filter(|(_, line)| matches!(line, Line::Error { .. }));
+    errors.count()
+}
+
 /// Milliseconds from `zero` to `at`, negative before it.
 pub(crate) fn ms_since(zero: Duration, at: Duration) -> f64 {
     (at.as_micros() as f64 - zero.as_micros() as f64) / 1000.0

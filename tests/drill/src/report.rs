@@ -1,4 +1,4 @@
-//! The report: what the terminal shows, as JSON.
+//! The report: what the terminal shows, and more, as JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,18 +10,39 @@ use crate::line::{Line, SwitchEvent};
 use crate::record::{Record, ms_since};
 use crate::rows::{Comparison, DuplicateRows, Row};
 use crate::timeline::{Entry, first_success};
-use crate::verdict::Verdict;
+use crate::verdict::{Outcome, Verdict};
 use crate::writes::Writes;
 
 /// A whole drill.
 #[derive(Clone, Debug, Serialize)]
+pub(crate) struct DrillReport {
+    /// The worst of the rounds.
+    pub(crate) verdict: Outcome,
+    pub(crate) rounds: Vec<Report>,
+}
+
+impl DrillReport {
+    pub(crate) fn new(rounds: Vec<Report>) -> DrillReport {
+        DrillReport {
+            verdict: Outcome::of(rounds.iter().map(|round| round.verdict.outcome)),
+            rounds,
+        }
+    }
+}
+
+/// A round.
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     pub(crate) verdict: Verdict,
+    /// Its name: preset and fault.
+    pub(crate) round: String,
+    /// What happens in it, for people.
+    pub(crate) words: String,
     pub(crate) preset: String,
     /// The fault that the primary had.
     pub(crate) fault: String,
-    /// Whether it was made. If not, all times count from when the drill was given up.
+    /// Whether it was made. If not, all times count from when the round was given up.
     pub(crate) disaster: bool,
     /// When answers of executed creates began to be lost, in milliseconds since the fault.
     pub(crate) lost_answers_ms: Option<f64>,
@@ -70,6 +91,10 @@ pub(crate) struct ApplicationReport {
     /// Calls that failed.
     pub(crate) errors: u64,
     pub(crate) errors_by_kind: BTreeMap<String, u64>,
+    /// Calls that failed since the fault.
+    pub(crate) errors_after_fault: u64,
+    /// A call succeeded after the last that failed.
+    pub(crate) goes_on: bool,
     /// The events that it saw, in its order.
     pub(crate) events: Vec<EventReport>,
     /// From the fault to the first success after EndpointSwitched; none if that came before.
@@ -120,7 +145,7 @@ pub(crate) struct ApplicationReport {
 /// What the twin has to say, once the applications have ended.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    /// When the fault was made, or the drill given up; from the drill's start.
+    /// When the fault was made, or the round given up; from the round's start.
     pub(crate) zero: Duration,
     /// When answers began to be lost, likewise.
     pub(crate) lost_answers: Option<Duration>,
@@ -143,6 +168,7 @@ impl ApplicationReport {
                 .map(|at| ms_since(zero, at))
                 .filter(|ms| *ms >= 0.0),
             longest_gap_ms: longest_gap(record),
+            goes_on: goes_on(record),
             rows_told: rows.told as u64,
             rows_found: (rows.told - rows.missing.len()) as u64,
             rows_missing: rows.missing,
@@ -195,6 +221,11 @@ impl ApplicationReport {
         count.copied().unwrap_or(0)
     }
 
+    /// Writes that it was told of and that are gone, or may be without anybody's knowing.
+    pub(crate) fn lost(&self) -> usize {
+        self.rows_missing.len() + self.rows_lost_in_silence.len()
+    }
+
     fn count(&mut self, ms: f64, line: &Line) {
         match line {
             Line::Ok(_) => self.calls += 1,
@@ -202,6 +233,7 @@ impl ApplicationReport {
             Line::Error { kind, what, .. } => {
                 self.calls += 1;
                 self.errors += 1;
+                self.errors_after_fault += u64::from(ms >= 0.0);
                 *self.errors_by_kind.entry(kind.clone()).or_default() += 1;
                 self.creates_failed += u64::from(what.starts_with("create"));
             }
@@ -218,6 +250,16 @@ impl ApplicationReport {
             | Line::Done(_) => {}
         }
     }
+}
+
+fn goes_on(record: &Record) -> bool {
+    let mut last = record.said.iter().rev();
+    last.find_map(|(_, line)| match line {
+        Line::Ok(_) => Some(true),
+        Line::Error { .. } => Some(false),
+        _ => None,
+    })
+    .unwrap_or(false)
 }
 
 fn longest_gap(record: &Record) -> Option<f64> {

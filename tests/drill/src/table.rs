@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::report::{ApplicationReport, Report};
+use crate::report::{ApplicationReport, DrillReport, Report};
 use crate::timeline::Entry;
 use crate::verdict::Outcome;
 
@@ -13,22 +13,77 @@ const LABEL: usize = 44;
 /// As many lines of errors the timeline has for one application; the table counts them all.
 const SHOWN_ERRORS: usize = 6;
 
-/// The whole report; `colour` paints the verdict.
-pub(crate) fn show(report: &Report, colour: bool) -> String {
-    let zero = ["the drill was given up", "the fault"][usize::from(report.disaster)];
-    let mut out = format!("TIMELINE (milliseconds since {zero})\n");
-    timeline(&mut out, report);
-    out.push_str("\nAPPLICATIONS\n");
+/// What the words of the tables mean, for who sees them for the first time.
+const WORDS: &str = "  lost           rows that an application was told of and that are nowhere; or that the alternate
+                 lacks and the library names no suspects. None may be.
+  doubled        creates that were executed more than once. Under safe none may be; dotnet sends
+                 again what may have been executed, as the .NET SDK did, and its doubles are
+                 counted only.
+  in doubt       creates that ended without an answer of the service. The library cannot know
+                 whether they were executed, says so, and keeps them on record.
+  suspects       writes on record that somebody should look at after the disaster: those in doubt,
+                 and those that the primary had acknowledged so shortly before it died that they
+                 may not have reached the alternate. A list of work, and no losses: where nothing
+                 is lost, each row that an application was told of was found in the end.
+  never told of  rows that are there although their create ended without an answer: executed, but
+                 in doubt for the application. Copies count here as well.
+";
+
+/// Each round's table, what all came to, and what its words mean; `colour` paints the verdicts.
+pub(crate) fn show(report: &DrillReport, colour: bool) -> String {
+    let mut out = String::new();
+    for round in &report.rounds {
+        show_round(&mut out, round, colour);
+        out.push('\n');
+    }
+    out.push_str("ALL ROUNDS\n");
+    let heads = ["lost", "doubled", "in doubt", "suspects"];
+    let heads = heads.map(|head| format!("{head:>9}")).concat();
+    line(
+        &mut out,
+        &format!(
+            "  {:<14}{:<46}{heads}",
+            "", "of C, Java and Python together"
+        ),
+    );
+    for round in &report.rounds {
+        let sum =
+            |of: fn(&ApplicationReport) -> u64| round.applications.iter().map(of).sum::<u64>();
+        let sums = [
+            sum(|app| app.lost() as u64),
+            sum(|app| app.duplicates),
+            sum(|app| app.creates_in_doubt),
+            sum(|app| app.suspects),
+        ];
+        let sums = sums.map(|sum| format!("{sum:>9}")).concat();
+        let name = paint(round.verdict.outcome, colour);
+        let pad = " ".repeat(14 - round.verdict.outcome.name().len());
+        let what = format!("{}: {}", round.preset, round.words);
+        // Its colour takes no room.
+        let _ = writeln!(out, "  {name}{pad}{what:<46}{sums}");
+    }
+    let _ = write!(out, "\n{WORDS}\n{}\n", paint(report.verdict, colour));
+    out
+}
+
+fn show_round(out: &mut String, report: &Report, colour: bool) {
+    line(out, &format!("ROUND {}: {}", report.round, report.words));
+    // When all is well, the times of each call say little; the report has them.
+    if report.verdict.outcome != Outcome::Pass {
+        let zero = ["the round was given up", "the fault"][usize::from(report.disaster)];
+        let _ = writeln!(out, "\nTIMELINE (milliseconds since {zero})");
+        timeline(out, report);
+        out.push('\n');
+    }
     for (label, cell) in rows(&report.applications) {
         let mut text = format!("  {label:<LABEL$}");
         for application in &report.applications {
             // Writing to a String cannot fail.
             let _ = write!(text, "{:>10}", cell(application));
         }
-        line(&mut out, &text);
+        line(out, &text);
     }
-    verdict(&mut out, report, colour);
-    out
+    verdict(out, report, colour);
 }
 
 fn timeline(out: &mut String, report: &Report) {
@@ -143,18 +198,21 @@ fn ms(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
 
-fn verdict(out: &mut String, report: &Report, colour: bool) {
-    let verdict = &report.verdict;
-    let paint = match verdict.outcome {
+fn paint(outcome: Outcome, colour: bool) -> String {
+    let code = match outcome {
         Outcome::Pass => "\x1b[1;32m",
         Outcome::Fail => "\x1b[1;31m",
         Outcome::Inconclusive => "\x1b[1;33m",
     };
-    let name = verdict.outcome.name();
     match colour {
-        true => line(out, &format!("\n{paint}{name}\x1b[0m")),
-        false => line(out, &format!("\n{name}")),
+        true => format!("{code}{}\x1b[0m", outcome.name()),
+        false => outcome.name().to_owned(),
     }
+}
+
+fn verdict(out: &mut String, report: &Report, colour: bool) {
+    let verdict = &report.verdict;
+    let _ = writeln!(out, "  {}", paint(verdict.outcome, colour));
     for reason in &verdict.reasons {
         // Whole, however long: the terminal wraps it.
         out.push_str(&format!("  {reason}\n"));

@@ -6,18 +6,23 @@ use crate::line::{CALLS, REQUIRED, SWITCHED};
 use crate::report::{ApplicationReport, EventReport, OrganizationReport};
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Outcome {
     /// Each application went on, and nothing that it was told of is lost.
     Pass,
-    /// Something is wrong.
-    Fail,
     /// The disaster was never made, so nothing is known.
     Inconclusive,
+    /// Something is wrong.
+    Fail,
 }
 
 impl Outcome {
+    /// Of all rounds: the worst.
+    pub(crate) fn of(rounds: impl Iterator<Item = Outcome>) -> Outcome {
+        rounds.max().unwrap_or(Outcome::Inconclusive)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Outcome::Pass => "PASS",
@@ -44,11 +49,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) organization: &'a OrganizationReport,
     /// Rounds that each must have made after its switch.
     pub(crate) rounds_after: usize,
-    /// A preset that switches on a doubt and resends unsafe writes blindly, as .NET, may switch when
-    /// answers are lost, and double rows. Another one must do neither.
+    /// The preset resends unsafe writes blindly, as .NET, and may double rows.
     pub(crate) is_blind: bool,
-    /// When answers began to be lost, in milliseconds since the fault.
-    pub(crate) lost_answers_ms: Option<f64>,
+    /// Whether the preset leaves the primary for this disaster. If not, calls fail until it is over.
+    pub(crate) is_left: bool,
+    /// Nobody may switch before that, in milliseconds since the fault.
+    pub(crate) earliest_ms: f64,
 }
 
 /// Judges. `undone` says why the disaster was not made, if it was not.
@@ -60,9 +66,13 @@ pub(crate) fn judge(
     let mut reasons = Vec::new();
     for application in applications {
         let mut against = application.troubles.clone();
-        if undone.is_none() {
-            against.extend(events(application, rules));
-            against.extend(progress(application, rules));
+        match (undone, rules.is_left) {
+            (None, true) => {
+                against.extend(events(application, rules));
+                against.extend(progress(application, rules));
+            }
+            (None, false) => against.extend(stay(application)),
+            (Some(_), _) => {}
         }
         against.extend(rows(application, rules));
         let named = against.into_iter();
@@ -91,11 +101,6 @@ pub(crate) fn judge(
 fn events(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
     let mut against = Vec::new();
     let organization = rules.organization;
-    let earliest = if rules.is_blind {
-        rules.lost_answers_ms.unwrap_or(0.0)
-    } else {
-        0.0
-    };
     let all = &application.events;
     for name in [REQUIRED, SWITCHED] {
         let count = all.iter().filter(|seen| seen.event.event == name).count();
@@ -108,7 +113,7 @@ fn events(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
     }
     for EventReport { ms, event } in all {
         let (name, from, to) = (event.event, &event.previous_url, &event.new_url);
-        if *ms < earliest {
+        if *ms < rules.earliest_ms {
             against.push(format!("saw {name} {:.1} ms before the fault", -ms));
         }
         if !organization.is_primary(from) || !organization.is_alternate(to) {
@@ -116,6 +121,21 @@ fn events(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
                 "{name} leads from {from} to {to}, not from the primary to the alternate"
             ));
         }
+    }
+    against
+}
+
+/// Where the preset does not leave the primary.
+fn stay(application: &ApplicationReport) -> Vec<String> {
+    let mut against = Vec::new();
+    if let Some(seen) = application.events.first() {
+        against.push(format!("saw {}, where nothing moves", seen.event.event));
+    }
+    if application.errors_after_fault == 0 {
+        against.push("no call of it has met the disaster".into());
+    }
+    if !application.goes_on {
+        against.push("no call succeeded after the disaster was over".into());
     }
     against
 }
@@ -208,7 +228,8 @@ mod tests {
             organization: &organization,
             rounds_after: 5,
             is_blind,
-            lost_answers_ms: Some(-5.0),
+            is_left: true,
+            earliest_ms: if is_blind { -5.0 } else { 0.0 },
         };
         judge(&[good(), application], rules, undone)
     }
@@ -265,6 +286,34 @@ mod tests {
         application.creates_failed = 1;
         application.rows_untold = vec![row()];
         assert_eq!(judged(application, false, None).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn where_a_preset_stays_calls_fail_and_go_on() {
+        let judged = |spoil: fn(&mut ApplicationReport)| {
+            let mut application = good();
+            application.events.clear();
+            application.errors_after_fault = 3;
+            application.goes_on = true;
+            spoil(&mut application);
+            let organization = OrganizationReport {
+                primary_url: "https://a.test".into(),
+                alternate_url: "https://b.test".into(),
+            };
+            let rules = Rules {
+                organization: &organization,
+                rounds_after: 5,
+                is_blind: true,
+                is_left: false,
+                earliest_ms: 0.0,
+            };
+            judge(&[application], rules, None).reasons
+        };
+        assert_eq!(judged(|_| ()), Vec::<String>::new());
+        assert!(judged(|app| app.events = good().events)[0].contains("where nothing moves"));
+        assert!(judged(|app| app.errors_after_fault = 0)[0].contains("has met the disaster"));
+        assert!(judged(|app| app.goes_on = false)[0].contains("was over"));
+        assert!(judged(|app| app.rows_missing = vec![row()])[0].contains("is nowhere"));
     }
 
     #[test]

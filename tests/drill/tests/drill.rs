@@ -9,7 +9,9 @@ const STANDIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/standin.sh");
 struct Run {
     code: Option<i32>,
     out: String,
+    /// Of the first round.
     report: Value,
+    rounds: Vec<Value>,
 }
 
 impl Run {
@@ -29,6 +31,7 @@ impl Run {
     }
 }
 
+/// One round, unless the arguments ask for more.
 fn drill(modes: &[(&str, &str)], arguments: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deep/report.json");
@@ -42,12 +45,20 @@ fn drill(modes: &[(&str, &str)], arguments: &[&str]) -> Run {
     for (application, mode) in modes {
         command.env(format!("STANDIN_{application}"), mode);
     }
+    for (name, default) in [("--preset", "safe"), ("--fault", "refuse")] {
+        if !arguments.contains(&name) {
+            command.args([name, default]);
+        }
+    }
     let output = command.output().unwrap();
     let report = std::fs::read(&path).map(|text| serde_json::from_slice(&text).unwrap());
+    let report: Value = report.unwrap_or_default();
+    let rounds = report["rounds"].as_array().cloned().unwrap_or_default();
     Run {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
-        report: report.unwrap_or_default(),
+        report: rounds.first().cloned().unwrap_or_default(),
+        rounds,
     }
 }
 
@@ -98,6 +109,9 @@ fn honest_applications_pass_and_the_report_has_it_all() {
         assert_eq!(told, order);
     }
     assert!(run.out.ends_with("\nPASS\n"), "{}", run.out);
+    for word in ["lost", "doubled", "in doubt", "suspects", "never told of"] {
+        assert!(run.out.contains(&format!("\n  {word:<13}  ")), "{word}");
+    }
     assert!(
         run.out
             .lines()
@@ -105,6 +119,43 @@ fn honest_applications_pass_and_the_report_has_it_all() {
         "{}",
         run.out
     );
+}
+
+const PAGE: &str = r#"{"kind": "html_page", "status": 503}"#;
+
+#[test]
+fn a_drill_is_as_good_as_its_worst_round() {
+    let presets = ["--preset", "dotnet", "--preset", "safe"];
+    let run = drill(&[("java", "doubler")], &presets);
+    let outcomes: Vec<(&Value, &Value)> = run
+        .rounds
+        .iter()
+        .map(|round| (&round["round"], &round["verdict"]))
+        .collect();
+    let expected = json!([
+        ["dotnet-refuse", "PASS"],
+        ["dotnet-refuse-504", "PASS"],
+        ["safe-refuse", "FAIL"]
+    ]);
+    assert_eq!(json!(outcomes), expected, "{}", run.out);
+    assert_eq!(run.code, Some(1));
+    assert!(run.out.ends_with("\nFAIL\n"), "{}", run.out);
+    assert!(run.out.contains("\nTIMELINE"), "of the one that failed");
+}
+
+#[test]
+fn where_a_preset_stays_an_application_that_leaves_comes_to_light() {
+    let page = ["--preset", "dotnet", "--fault", PAGE];
+    let honest = drill(&[], &page);
+    assert_eq!(honest.code, Some(0), "{}", honest.out);
+    let c = honest.application("c");
+    assert_eq!(c["events"], json!([]));
+    assert!(c["errors_after_fault"].as_u64() >= Some(2), "{c}");
+
+    let run = drill(&[("python", "hasty")], &page);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("python: saw EndpointSwitchRequired, where nothing moves"));
+    assert!(!run.has_reason("java: "), "{:?}", run.reasons());
 }
 
 #[test]

@@ -48,6 +48,7 @@ call() { # what, then as request
     attempts=1
     answer=$(request "$@")
     status=$?
+    [ "$mode" != hasty ] || [ $status != 22 ] || status=7
     if [ $status = 7 ] && [ "$active" = "$primary" ]; then
         case $mode in
         backwards) event EndpointSwitched && event EndpointSwitchRequired ;;

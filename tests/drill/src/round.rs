@@ -1,0 +1,157 @@
+//! The rounds of a drill: each is one disaster under one preset.
+
+use d365_twin::FaultKind;
+use serde_json::json;
+
+/// The presets of a drill that names none.
+pub(crate) const PRESETS: [&str; 2] = ["safe", "dotnet"];
+
+/// A round to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Round {
+    /// The preset of every client.
+    pub(crate) preset: String,
+    /// What happens to the primary.
+    pub(crate) fault: FaultKind,
+    /// Whether a gateway gives up on creates before that: they are executed and answered with 504.
+    pub(crate) gateway: bool,
+}
+
+/// The disasters of a drill that names none.
+pub(crate) fn disasters() -> Vec<FaultKind> {
+    vec![
+        FaultKind::Refuse {
+            keep_existing: false,
+        },
+        FaultKind::BlackHole,
+        FaultKind::HtmlPage {
+            status: 503,
+            commit: false,
+        },
+        FaultKind::DatacenterNotAvailable { status: 503 },
+    ]
+}
+
+/// All rounds: each disaster under each preset.
+pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
+    let mut rounds = Vec::new();
+    for preset in presets {
+        for (number, fault) in faults.iter().enumerate() {
+            let round = |gateway| Round {
+                preset: preset.clone(),
+                fault: fault.clone(),
+                gateway,
+            };
+            // After a 504 `dotnet` has left the primary before it dies: that has a round of its own.
+            let is_blind = round(false).is_blind();
+            rounds.push(round(!is_blind));
+            if is_blind && number == 0 {
+                rounds.push(round(true));
+            }
+        }
+    }
+    rounds
+}
+
+/// A kind of the twin's faults by its name, or a fault in JSON.
+pub(crate) fn fault(text: &str) -> Result<FaultKind, String> {
+    let value = match text.starts_with('{') {
+        true => serde_json::from_str(text).map_err(|error| error.to_string())?,
+        false => json!({ "kind": text }),
+    };
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+impl Round {
+    /// Its name as a folder's: `safe-refuse`.
+    pub(crate) fn name(&self) -> String {
+        let gateway = if self.is_blind() && self.gateway {
+            "-504"
+        } else {
+            ""
+        };
+        format!("{}-{}{gateway}", self.preset, self.fault.name())
+    }
+
+    /// What happens, in a few words.
+    pub(crate) fn words(&self) -> String {
+        let words = match &self.fault {
+            FaultKind::Refuse { .. } => "connections refused",
+            FaultKind::BlackHole => "silence, a black hole",
+            FaultKind::HtmlPage { status, .. } => {
+                return format!("a page with {status}");
+            }
+            FaultKind::DatacenterNotAvailable { .. } => "the fault 0x8004B065",
+            other => other.name(),
+        };
+        match self.is_blind() && self.gateway {
+            true => format!("504 after creates, {words}"),
+            false => words.to_owned(),
+        }
+    }
+
+    /// A preset that switches on a doubt and resends unsafe writes blindly, as .NET, may switch when
+    /// a gateway gives up, and double rows. Another one must do neither.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.preset == "dotnet"
+    }
+
+    /// Whether the primary is left for this disaster: .NET took a page of a front end for an error
+    /// of the call.
+    pub(crate) fn is_left(&self) -> bool {
+        !(self.is_blind() && matches!(self.fault, FaultKind::HtmlPage { .. }))
+    }
+
+    /// Settings of the applications, by their variables: what is long by default and would be waited
+    /// for.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str)> {
+        match (&self.fault, self.is_blind()) {
+            (FaultKind::BlackHole, true) => vec![("D365_ATTEMPT_TIMEOUT_MS", "2000")],
+            (FaultKind::BlackHole, false) => vec![("D365_WRITE_GRACE_MS", "2000")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_disaster_has_a_round_under_each_preset() {
+        let all = rounds(&PRESETS.map(str::to_owned), &disasters());
+        let names: Vec<String> = all.iter().map(Round::name).collect();
+        assert_eq!(
+            names,
+            [
+                "safe-refuse",
+                "safe-black_hole",
+                "safe-html_page",
+                "safe-datacenter_not_available",
+                "dotnet-refuse",
+                "dotnet-refuse-504",
+                "dotnet-black_hole",
+                "dotnet-html_page",
+                "dotnet-datacenter_not_available",
+            ]
+        );
+        let stay = all.iter().filter(|round| !round.is_left());
+        assert_eq!(
+            stay.map(Round::name).collect::<Vec<_>>(),
+            ["dotnet-html_page"]
+        );
+        for round in &all {
+            // The table of all rounds has as much room.
+            assert!(round.words().len() <= 38, "{}", round.words());
+        }
+    }
+
+    #[test]
+    fn a_fault_is_named_or_written_out() {
+        assert_eq!(fault("refuse").unwrap().name(), "refuse");
+        let page = fault(r#"{"kind": "html_page", "status": 502}"#).unwrap();
+        assert!(matches!(page, FaultKind::HtmlPage { status: 502, .. }));
+        assert!(fault("earthquake").is_err());
+        assert!(fault("{").is_err());
+    }
+}
