@@ -1,8 +1,8 @@
 # The commands that people and machines rely on. Each installs what it lacks: Debian's packages by
 # apt, crates by cargo, wheels by pip into target/venv, jars by Maven.
 #
-#   make drill      the disaster drill that a C, a Java and a Python application survive; PRESET=dotnet
-#                   shows what the .NET SDK would have done
+#   make drill      the disaster drills that a C, a Java and a Python application survive: four disasters
+#                   under both presets, or under PRESET=safe or PRESET=dotnet alone
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
@@ -15,7 +15,7 @@
 #   make suffixes   rewrites core/src/public_suffixes.txt after an update of the crate psl
 #   make deny       licences and advisories of the dependencies
 
-PRESET  ?= safe
+PRESET  ?=
 PREFIX  ?= /usr/local
 DESTDIR ?=
 # What `make deny` looks at; the advisories come from a database on the network.
@@ -23,6 +23,9 @@ DENY    ?= advisories bans licenses sources
 CARGO   ?= cargo
 MVN     ?= mvn
 PYTHON  ?= python3
+
+# What need not be built again: `make test` builds each of these once, and with the features of all.
+BUILT   ?=
 
 ROOT    := $(CURDIR)
 T       := $(ROOT)/target
@@ -36,29 +39,32 @@ CBINDGEN := $(T)/tools/bin/cbindgen
 CBINDGEN_RUN := $(CBINDGEN) --config ffi-c/cbindgen.toml --crate d365-failover-c \
                 --output include/d365_failover.h ffi-c
 # The jar of the tests carries the library that cargo's release profile built.
-MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
+MVN_RUN := $(MVN) -q -B -Dstyle.color=never -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill soak test bench fuzz wheel jar install header header-check suffixes deny \
         machine machine-test venv c c-programs c-test c-memory java java-licences java-test python \
-        python-licences licences twin scenarios-crossing
+        python-licences licences twin scenarios scenarios-crossing
 .NOTPARALLEL:
 
 # ---- the main job ---------------------------------------------------------------------------------
 
 # Java's own logging goes to standard error, where the drill wants to see nothing else.
 JAVA_LOG := -Djava.util.logging.SimpleFormatter.format='log: %5\$$s%n'
-drill: machine c-programs java python
-	$(CARGO) build -q --release -p d365-drill
-	$(RELEASE)/d365-drill --preset $(PRESET) --dir $(T)/drill --report $(T)/drill/report.json \
+drill: machine
+	@echo "drill: building the library, the applications and the twin; the first time that takes minutes" >&2
+	@$(MAKE) -s c-programs java python
+	@$(CARGO) build -q -p d365-drill
+	@rm -rf $(T)/drill
+	@$(T)/debug/d365-drill $(addprefix --preset ,$(PRESET)) --dir $(T)/drill --report $(T)/drill/report.json \
 	    --c $(C_OUT)/drill \
 	    --java "java $(JAVA_LOG) -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
 	    --python "$(VENV)/bin/python $(PY)/examples/drill.py"
 
 # ---- the same work for long, under everything ------------------------------------------------------
 
-soak: machine c-programs java python twin
+soak: machine c-programs $(filter-out $(BUILT),java python twin)
 	$(VENV)/bin/python -m pytest -q tests/soak
 	$(VENV)/bin/python tests/soak/soak.py $(T)/debug/d365-twin $(C_OUT)/drill \
 	    "java $(JAVA_LOG) -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" $(T)/soak
@@ -119,7 +125,7 @@ $(VENV)/.ready: $(PY)/requirements-dev.txt
 LICENCES := $(PYTHON) $(ROOT)/tests/tools/third_party.py
 
 $(CBINDGEN):
-	$(CARGO) install -q cbindgen --version $(CBINDGEN_VERSION) --locked --root $(T)/tools
+	$(CARGO) install -q --debug cbindgen --version $(CBINDGEN_VERSION) --locked --root $(T)/tools
 
 # ---- the C library ---------------------------------------------------------------------------------
 
@@ -136,13 +142,13 @@ c:
 	mkdir -p $(C_LIB)
 	cp -p $(RELEASE)/libd365_failover.so $(C_LIB)/$(SONAME)
 
-c-programs: c
+c-programs: $(filter-out $(BUILT),c)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) examples
 
-c-test: c
+c-test: $(filter-out $(BUILT),c)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) check
 
-c-memory: c twin
+c-memory: $(filter-out $(BUILT),c twin)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) memory
 
 header: $(CBINDGEN)
@@ -183,7 +189,7 @@ java: java-licences
 	$(MVN_RUN) -Dnative.build=release test-compile
 
 # -Xcheck:jni only prints; its word in a test's output is a failure.
-java-test: java twin
+java-test: $(filter-out $(BUILT),java twin)
 	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin package
 	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
 
@@ -200,8 +206,8 @@ jar: machine java-licences
 # The wheel of the tests is built with the release profile: the same link, less waiting.
 python: venv python-licences
 	rm -rf $(T)/wheels
-	cd $(PY) && $(VENV)/bin/maturin build -q --profile release --interpreter $(VENV)/bin/python \
-	    --out $(T)/wheels
+	cd $(PY) && $(ROOT)/tests/tools/quietly.sh $(VENV)/bin/maturin build -q --profile release \
+	    --interpreter $(VENV)/bin/python --out $(T)/wheels
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps \
 	    $(T)/wheels/*.whl
 
@@ -217,10 +223,12 @@ wheel: machine venv python-licences
 twin:
 	$(CARGO) build -q -p d365-twin
 
-scenarios-crossing: c java python
+scenarios:
 	$(CARGO) build -q -p d365-scenarios
+
+scenarios-crossing: $(filter-out $(BUILT),c java python scenarios)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) programs
-	$(T)/debug/scenarios tests/scenarios \
+	$(T)/debug/scenarios tests/scenarios --at-once 4 \
 	    --subject c=$(C_OUT)/agent \
 	    --subject java="java -Xcheck:jni -cp $(JAVA_CP) io.github.d365failover.agent.Agent" \
 	    --subject python="$(VENV)/bin/python -X dev $(PY)/tests/agent.py" \

@@ -1,26 +1,34 @@
 #!/bin/bash
 # Runs every check, each as a step of its own, and counts. A step's whole output is in target/test/.
+# Steps that mostly wait run beside those that mostly compute, as lanes; within a lane one after the other.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 T=$PWD/target
 LOGS=$T/test
 VENV=$T/venv
+RESULTS=$LOGS/results
 mkdir -p "$LOGS"
-passed=0
-failed=()
+rm -f "$LOGS"/*.built
+: >"$RESULTS"
+# Each is built by a step of its own, and by no other: features that differ would build it anew.
+export BUILT="c java python scenarios twin"
+TIMEFORMAT='%R %U %S'
 
 step() {
-    local name=$1 start=$SECONDS
+    local name=$1 log=$LOGS/$1.log time=$LOGS/$1.time
     shift
-    if "$@" >"$LOGS/$name.log" 2>&1; then
-        passed=$((passed + 1))
-        printf 'ok    %-22s %4ds  %s\n' "$name" $((SECONDS - start)) "$(summary "$LOGS/$name.log")"
+    if { time "$@" >"$log" 2>&1; } 2>"$time"; then
+        printf 'ok    %-22s %s  %s\n' "$name" "$(spent "$time")" "$(summary "$log")"
+        echo "ok $name" >>"$RESULTS"
     else
-        failed+=("$name")
-        printf 'FAIL  %-22s %4ds\n' "$name" $((SECONDS - start))
-        tail -n 60 "$LOGS/$name.log" | sed 's/^/      | /'
+        # In one piece: another lane may speak as well.
+        printf 'FAIL  %-22s %s\n%s\n' "$name" "$(spent "$time")" "$(tail -n 60 "$log" | sed 's/^/      | /')"
+        echo "failed $name" >>"$RESULTS"
     fi
 }
+
+# The seconds that it took, and those of all processors.
+spent() { awk '{ printf "%4.0fs  %4.0fs cpu", $1, $2 + $3 }' "$1"; }
 
 # What a step's own runner says of its counts.
 summary() {
@@ -32,39 +40,62 @@ summary() {
                if (line) print line; if (java) print java }' "$1" | tail -n 1
 }
 
-step format cargo fmt --all --check
-step clippy cargo clippy -q --workspace --all-targets -- -D warnings
-step rustdoc env RUSTDOCFLAGS='-D warnings' cargo doc -q --no-deps \
-    -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios -p d365-network
-step rust cargo test --workspace --exclude d365-failover-jni --exclude d365-failover-python
-step header make -s header-check
-step twin make -s twin
+# A lane says that something is built, well or not; another waits for it.
+built() { touch "$LOGS/$1.built"; }
+wait_for() { until [ -e "$LOGS/$1.built" ]; do sleep 1; done; }
 
-step c-build make -s c
-step c make -s c-test
-step c-memory make -s c-memory
-step install tests/tools/with_twin.sh tests/tools/install.sh
+lanes() {
+    local lane
+    for lane in "$@"; do "$lane" & done
+    wait
+}
 
-step python-build make -s python
-step python-style "$VENV/bin/ruff" check bindings-python tests
-step python-format "$VENV/bin/ruff" format --check bindings-python tests
-step python-types env --chdir=bindings-python "$VENV/bin/mypy"
-step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
-step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests
+RUST=(--workspace --exclude d365-failover-jni --exclude d365-failover-python)
 
-step java-build make -s java
-step java make -s java-test
+workspace() {
+    step format cargo fmt --all --check
+    # With the programs: the twin, the player of scenarios, the bench's server.
+    step rust-build cargo build -q --all-targets "${RUST[@]}"
+    built workspace
+    step clippy cargo clippy -q --workspace --all-targets -- -D warnings
+    step rustdoc env RUSTDOCFLAGS='-D warnings' cargo doc -q --no-deps \
+        -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios -p d365-network
+    step header make -s header-check
+    # Tests wait more than they compute.
+    step rust env RUST_TEST_THREADS=4 cargo test "${RUST[@]}"
+}
 
-step bench tests/bench/run.sh --quick
-step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$T/bench/venv/bin/python" driver python
+libraries() {
+    step c-build make -s c
+    step python-build make -s python
+    step java-build make -s java
+    wait_for workspace
+    step c make -s c-test
+    step c-memory make -s c-memory
+    step install tests/tools/with_twin.sh tests/tools/install.sh
+    step python-style "$VENV/bin/ruff" check bindings-python tests
+    step python-format "$VENV/bin/ruff" format --check bindings-python tests
+    step python-types env --chdir=bindings-python "$VENV/bin/mypy"
+    step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
+    step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests
+    step java make -s java-test
+}
 
-step exports tests/tools/exports.sh
-step licences make -s licences
-step scenarios-crossing make -s scenarios-crossing
-step docs "$VENV/bin/python" tests/tools/docs.py
+shipped() {
+    step bench tests/bench/run.sh --quick
+    step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$T/bench/venv/bin/python" driver python
+    step exports tests/tools/exports.sh
+    step licences make -s licences
+    step docs "$VENV/bin/python" tests/tools/docs.py
+    step first-programs tests/tools/with_twin.sh tests/tools/first_programs.sh
+}
+
+crossing() { step scenarios-crossing make -s scenarios-crossing; }
+
+lanes workspace libraries
+lanes shipped crossing
 step soak env SOAK_SECONDS=15 make -s soak
-step first-programs tests/tools/with_twin.sh tests/tools/first_programs.sh
 
-for name in "${failed[@]}"; do echo "failed: $name (target/test/$name.log)"; done
-echo "$passed passed, ${#failed[@]} failed"
-[ ${#failed[@]} -eq 0 ]
+sed -n 's|^failed \(.*\)|failed: \1 (target/test/\1.log)|p' "$RESULTS"
+echo "$(grep -c '^ok' "$RESULTS") passed, $(grep -c '^failed' "$RESULTS") failed"
+! grep -q '^failed' "$RESULTS"

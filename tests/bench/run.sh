@@ -10,7 +10,7 @@ OUT=$T/bench
 VENV=$T/bench/venv
 PROFILE=dist-binding
 case " $* " in *" --quick "*) OUT=$T/bench/quick PROFILE=release ;; esac
-BUILT=$T/$PROFILE
+JNI=$T/$PROFILE/libd365_failover_jni.so
 
 tests/tools/need.sh cargo: gcc:gcc javac:default-jdk-headless python3:python3 venv:python3-venv make:make \
     curl-config:libcurl4-openssl-dev strace:strace valgrind:valgrind
@@ -18,26 +18,35 @@ make -s venv
 mkdir -p "$OUT/c" "$OUT/java"
 
 # ---- what is measured: the C library as `make install` installs it, the bindings as they are in jar and wheel ----
+WHEELS=$OUT/wheels
 if [ $PROFILE = release ]; then
-    make -s c
+    # `make test` has built them.
+    [ -n "${BUILT:-}" ] || make -s c java python
     LIB=$T/c-library/libd365_failover.so.0
+    WHEELS=$T/wheels
 else
     make -s install PREFIX=/usr DESTDIR="$OUT/stage"
     LIB=$OUT/stage/usr/lib/libd365_failover.so.0
+    cargo build -q --profile $PROFILE -p d365-failover-jni
+    make -s python-licences
+    rm -rf "$WHEELS"
+    (cd bindings-python && "$T/venv/bin/maturin" build -q --profile $PROFILE --interpreter "$T/venv/bin/python" \
+        --out "$WHEELS")
 fi
-cargo build -q --profile $PROFILE -p d365-failover-jni
-rm -rf "$OUT/wheels"
-(cd bindings-python && "$T/venv/bin/maturin" build -q --profile $PROFILE --interpreter "$T/venv/bin/python" \
-    --out "$OUT/wheels")
 if [ ! -e "$VENV/.ready" ] || [ tests/bench/requirements.txt -nt "$VENV/.ready" ]; then
     python3 -m venv "$VENV"
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check -r tests/bench/requirements.txt
     touch "$VENV/.ready"
 fi
-"$VENV/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps "$OUT"/wheels/*.whl
+"$VENV/bin/python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps "$WHEELS"/*.whl
 
 # ---- who measures ----
-cargo build -q --release -p d365-bench-server
+SERVER=$T/release/d365-bench-server
+if [ -n "${BUILT:-}" ]; then
+    SERVER=$T/debug/d365-bench-server
+else
+    cargo build -q --release -p d365-bench-server
+fi
 cc="gcc -std=c11 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror -O2 -I$ROOT/include"
 here="-Wl,-rpath,$(dirname "$LIB") $LIB"
 $cc tests/bench/c/{client,libcurl,d365}.c -o "$OUT/c/client" $here $(curl-config --libs) -pthread
@@ -47,6 +56,6 @@ find bindings-java/src/main/java tests/bench/java -name '*.java' >"$OUT/java.sou
 javac -Xlint:all -Werror -d "$OUT/java" "@$OUT/java.sources"
 
 PYTHONPATH=tests/bench exec "$VENV/bin/python" -m driver "$@" --out "$OUT" \
-    --server "$T/release/d365-bench-server" --client "$OUT/c/client" --switch "$OUT/c/switch" \
-    --allocations "$OUT/c/liballocations.so" --java "$OUT/java" --jni "$BUILT/libd365_failover_jni.so" \
+    --server "$SERVER" --client "$OUT/c/client" --switch "$OUT/c/switch" \
+    --allocations "$OUT/c/liballocations.so" --java "$OUT/java" --jni "$JNI" \
     --python "$VENV/bin/python"

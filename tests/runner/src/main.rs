@@ -25,6 +25,10 @@ struct Arguments {
     #[arg(long)]
     filter: Option<String>,
 
+    /// How many are played at once.
+    #[arg(long, default_value_t = 1)]
+    at_once: usize,
+
     /// Only lists what would be played.
     #[arg(long)]
     list: bool,
@@ -80,6 +84,7 @@ fn run(arguments: Arguments) -> Result<bool, String> {
     let run = Run {
         scenarios,
         subjects,
+        at_once: arguments.at_once,
     };
     let mut out = io::stdout();
     if arguments.list {

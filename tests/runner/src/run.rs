@@ -1,10 +1,13 @@
 //! Plays scenarios with subjects, and counts.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SendError, Sender, channel};
+use std::thread;
 
 use crate::file::{Runs, Scenario};
 use crate::play::play;
-use crate::subject::{Subject, SubjectKind};
+use crate::subject::{Broken, Subject, SubjectKind};
 
 /// What is played with whom.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub struct Run {
     pub scenarios: Vec<Scenario>,
     /// The subjects.
     pub subjects: Vec<SubjectKind>,
+    /// How many are played at once, each with a twin and a subject of its own: mostly they wait.
+    pub at_once: usize,
 }
 
 /// How it went.
@@ -41,12 +46,12 @@ impl Run {
         })
     }
 
-    /// Plays everything; a line for each scenario and subject, what failed in detail, and the
-    /// counts in the last line.
+    /// Plays everything; a line for each scenario and subject in the order in which they end, what
+    /// failed in detail, and the counts in the last line.
     pub fn play(&self, out: &mut dyn Write) -> io::Result<Report> {
         let mut report = Report::default();
-        for subject in &self.subjects {
-            self.play_with(subject, out, &mut report)?;
+        for kind in &self.subjects {
+            self.play_with(kind, out, &mut report)?;
         }
         writeln!(out, "{} passed, {} failed", report.passed, report.failed)?;
         Ok(report)
@@ -58,54 +63,96 @@ impl Run {
         out: &mut dyn Write,
         report: &mut Report,
     ) -> io::Result<()> {
-        let mut running: Option<Box<dyn Subject>> = None;
-        for scenario in self.of(kind) {
-            let mut subject = match running.take().map_or_else(|| kind.start(), Ok) {
-                Ok(subject) => subject,
-                Err(broken) => {
-                    report.failed += 1;
-                    writeln!(
-                        out,
-                        "FAILED {}: {}\n  {broken}",
-                        kind.name(),
-                        scenario.title()
-                    )?;
-                    continue;
-                }
-            };
-            match play(scenario, &mut *subject) {
-                Ok(()) => {
-                    report.passed += 1;
-                    writeln!(out, "ok {}: {}", kind.name(), scenario.title())?;
-                    running = Some(subject);
-                }
-                Err(failure) => {
-                    report.failed += 1;
-                    writeln!(out, "FAILED {}: {}", kind.name(), scenario.title())?;
-                    write!(out, "  rule: {}\n{failure}", scenario.rule)?;
-                    // One that failed may hold what belongs to no later scenario.
-                    if !failure.broken {
-                        finish(&mut *subject, kind, out, report)?;
-                    }
-                }
+        let scenarios: Vec<&Scenario> = self.of(kind).collect();
+        let next = AtomicUsize::new(0);
+        let (told, ear) = channel();
+        // All are started before one plays: a process that is being started has for a moment the
+        // twins' listeners open, and a side that refuses would not refuse.
+        let many = self.at_once.clamp(1, scenarios.len().max(1));
+        let players: Vec<Player<'_>> = (0..many)
+            .map(|_| Player {
+                kind,
+                running: Some(kind.start()),
+                told: told.clone(),
+            })
+            .collect();
+        drop(told);
+        thread::scope(|scope| {
+            for player in players {
+                scope.spawn(|| player.play(&scenarios, &next));
             }
-        }
-        match running {
-            Some(mut subject) => finish(&mut *subject, kind, out, report),
-            None => Ok(()),
-        }
+            for Told { passed, text } in ear {
+                match passed {
+                    true => report.passed += 1,
+                    false => report.failed += 1,
+                }
+                out.write_all(text.as_bytes())?;
+            }
+            Ok(())
+        })
     }
 }
 
-fn finish(
-    subject: &mut dyn Subject,
-    kind: &SubjectKind,
-    out: &mut dyn Write,
-    report: &mut Report,
-) -> io::Result<()> {
-    if let Err(broken) = subject.finish() {
-        report.failed += 1;
-        writeln!(out, "FAILED {}: its end: {broken}", kind.name())?;
+/// How a scenario went, or a subject's end.
+struct Told {
+    passed: bool,
+    text: String,
+}
+
+/// Plays one scenario after the other, with one subject as long as it does well.
+struct Player<'a> {
+    kind: &'a SubjectKind,
+    running: Option<Result<Box<dyn Subject>, Broken>>,
+    told: Sender<Told>,
+}
+
+impl Player<'_> {
+    /// Nobody listens any more when nothing can be written.
+    fn play(mut self, scenarios: &[&Scenario], next: &AtomicUsize) -> Result<(), SendError<Told>> {
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            self.play_one(scenario)?;
+        }
+        match self.running.take() {
+            Some(Ok(subject)) => self.finish(subject),
+            _ => Ok(()),
+        }
     }
-    Ok(())
+
+    fn play_one(&mut self, scenario: &Scenario) -> Result<(), SendError<Told>> {
+        let title = format!("{}: {}", self.kind.name(), scenario.title());
+        let running = self.running.take().unwrap_or_else(|| self.kind.start());
+        let mut subject = match running {
+            Ok(subject) => subject,
+            Err(broken) => return self.tell(false, format!("FAILED {title}\n  {broken}\n")),
+        };
+        match play(scenario, &mut *subject) {
+            Ok(()) => {
+                self.running = Some(Ok(subject));
+                self.tell(true, format!("ok {title}\n"))
+            }
+            Err(failure) => {
+                let rule = &scenario.rule;
+                self.tell(false, format!("FAILED {title}\n  rule: {rule}\n{failure}"))?;
+                // One that failed may hold what belongs to no later scenario.
+                match failure.broken {
+                    true => Ok(()),
+                    false => self.finish(subject),
+                }
+            }
+        }
+    }
+
+    fn finish(&self, mut subject: Box<dyn Subject>) -> Result<(), SendError<Told>> {
+        match subject.finish() {
+            Ok(()) => Ok(()),
+            Err(broken) => {
+                let name = self.kind.name();
+                self.tell(false, format!("FAILED {name}: its end: {broken}\n"))
+            }
+        }
+    }
+
+    fn tell(&self, passed: bool, text: String) -> Result<(), SendError<Told>> {
+        self.told.send(Told { passed, text })
+    }
 }

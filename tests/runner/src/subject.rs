@@ -12,7 +12,7 @@ pub use agent::Agent;
 pub use rust::Rust;
 
 /// One way to the product: the Rust client, or a binding.
-pub trait Subject {
+pub trait Subject: Send {
     /// Does what is asked, and answers; waits as long as that takes.
     fn ask(&mut self, request: &Request) -> Result<Answer, Broken>;
 

@@ -132,6 +132,7 @@ fn play(scenario: &Scenario, subject: SubjectKind) -> (bool, String) {
     let run = Run {
         scenarios: vec![scenario.clone()],
         subjects: vec![subject],
+        at_once: 1,
     };
     let mut out = Vec::new();
     let report = run.play(&mut out).unwrap();

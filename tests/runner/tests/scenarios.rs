@@ -33,28 +33,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Half of them each, so that the tests that play them run beside each other.
-fn rust_passes(is_safe: bool) {
-    let mut scenarios = load(&root()).unwrap();
-    scenarios.retain(|scenario| scenario.file.starts_with("safe/") == is_safe);
+#[test]
+fn the_rust_client_passes_every_scenario() {
     let run = Run {
-        scenarios,
+        scenarios: load(&root()).unwrap(),
         subjects: vec![SubjectKind::Rust],
+        at_once: 4,
     };
     let mut out = Vec::new();
     let report = run.play(&mut out).unwrap();
     assert_eq!(report.passed + report.failed, run.scenarios.len());
     assert!(report.is_good(), "{}", String::from_utf8_lossy(&out));
-}
-
-#[test]
-fn the_rust_client_passes_every_scenario_of_safe() {
-    rust_passes(true);
-}
-
-#[test]
-fn the_rust_client_passes_every_other_scenario() {
-    rust_passes(false);
 }
 
 #[test]

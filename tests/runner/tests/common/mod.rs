@@ -26,6 +26,7 @@ pub fn play(steps: &[Value], subject: SubjectKind) -> (usize, String) {
     let run = Run {
         scenarios: load(folder.path()).unwrap(),
         subjects: vec![subject],
+        at_once: 1,
     };
     let mut out = Vec::new();
     let report = run.play(&mut out).unwrap();
