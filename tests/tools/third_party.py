@@ -5,8 +5,8 @@
 
 FOLDER then has LICENSE-MIT and LICENSE-APACHE, and THIRD-PARTY-LICENSES.txt: each linked crate and each part of Rust's
 standard library with the texts that it brings; with several targets what is linked for any of them. What a crate does
-not bring stands in `licences/<crate>.txt` beside this program, as does what is in the crates of our own. It needs what a build needs: cargo, the crates' sources,
-rustc and its documents; no network.
+not bring stands in `licences/<crate>.txt` beside this program, as does what our own crates have of others. It needs
+what a build needs: cargo, the crates' sources, rustc and its documents; no network.
 """
 
 import argparse
