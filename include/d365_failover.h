@@ -1033,7 +1033,8 @@ typedef void (*d365_destroy_fn)(void *user_data);
 typedef int32_t (*d365_prepare_fn)(void *user_data, struct d365_outgoing_t *outgoing);
 
 /**
- * Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call.
+ * Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call; and
+ * during d365_response_read_checked(), where it ends the read.
  */
 typedef int32_t (*d365_check_fn)(void *user_data);
 
@@ -1519,8 +1520,9 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | that are read for its code                   |
  * | `user_agent`            | the library's   | text that a header can hold                  |
  *
- * Errors: D365_UNKNOWN_SETTING for a key that this library does not have; D365_INVALID_SETTING for
- * a value that the key does not take; D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
+ * Errors: D365_UNKNOWN_SETTING for a key that this library does not have (the message says which was
+ * meant, by a slip or by another client's word for it: `timeout`, `verify`); D365_INVALID_SETTING for
+ * a value that the key does not take (the message says which it takes); D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
  * what can be wrong with a handle.
  */
 d365_status_t d365_settings_set(struct d365_settings_t *settings,
@@ -1965,6 +1967,25 @@ d365_status_t d365_request_set_body_reader(struct d365_request_t *request,
 d365_status_t d365_response_status(const struct d365_response_t *response, int32_t *status);
 
 /**
+ * What the status is called: as it came over HTTP/1.1 where the answer says anything, on one line
+ * and cut to 200 characters, without the credential that was sent; else as the standard has it
+ * ("Not Found"), and empty for a status that it does not know. The view is valid until the response
+ * is freed.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_response_reason_phrase(const struct d365_response_t *response,
+                                          struct d365_str_t *reason);
+
+/**
+ * How long the call took, in microseconds, with all attempts and pauses: to its end; where its body
+ * is not collected, to the end of its head.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also D365_ATTEMPT_TOOK_US.
+ */
+d365_status_t d365_response_elapsed_us(const struct d365_response_t *response, int64_t *elapsed_us);
+
+/**
  * The URL that answered, on the endpoint that answered. The view is valid until the response is
  * freed.
  *
@@ -1980,8 +2001,9 @@ d365_status_t d365_response_url(const struct d365_response_t *response, struct d
 d365_status_t d365_response_header_count(const struct d365_response_t *response, size_t *count);
 
 /**
- * Header `index`, counted from 0: its name in lower case, and its value. A value that is not UTF-8
- * is read as Latin-1. The views are valid until the response is freed.
+ * Header `index`, counted from 0, in the order in which they came: its name as it came, over
+ * HTTP/1.1 in any case and over HTTP/2 in lower case, and its value. A value that is not UTF-8 is
+ * read as Latin-1. The views are valid until the response is freed.
  *
  * Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be
  * wrong with a handle.
@@ -2024,7 +2046,7 @@ d365_status_t d365_response_body(const struct d365_response_t *response,
  *
  * A body that breaks off gives the status of its fault, the first time and each time after that:
  * D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);
- * D365_CANCELLED after the client was shut down or freed.
+ * D365_CANCELLED after the client was shut down or freed, but for what had come by then.
  * The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
  * call: a write that was answered with 200 was executed, though its answer is not whole, unless it
  * is a `$batch` or an ExecuteMultiple. Nothing is sent again.
@@ -2041,6 +2063,38 @@ d365_status_t d365_response_read(struct d365_response_t *response,
                                  struct d365_error_t **error);
 
 /**
+ * As d365_response_read(), and asks `check` with `user_data` about every 100 ms of waiting, on this
+ * thread, whether to go on: for interpreters that have signals to look at. When it answers other
+ * than 0, the status is D365_CANCELLED (or D365_WRITE_IN_DOUBT), and what would have come is the
+ * next read's. `check` may call the library; NULL is asked nothing.
+ *
+ * Errors: as d365_response_read(). See also d365_request_set_check().
+ */
+d365_status_t d365_response_read_checked(struct d365_response_t *response,
+                                         uint8_t *buffer,
+                                         size_t capacity,
+                                         size_t *len,
+                                         d365_check_fn check,
+                                         void *user_data,
+                                         struct d365_error_t **error);
+
+/**
+ * Reads what is here already of the body, without waiting: at most `capacity` bytes, which is above
+ * 0, into `buffer`. `len` is how many came, and `has_ended` 1 if they are the last, else 0. 0 and 0:
+ * the next ones have to be waited for, with d365_response_read() or d365_response_submit_read(). As
+ * much as 64 kB of a body that is not collected comes with its head, if it is there by then: a small
+ * one mostly whole.
+ *
+ * Errors: as d365_response_read(), without D365_WOULD_DEADLOCK and D365_NO_RESOURCES.
+ */
+d365_status_t d365_response_read_ready(struct d365_response_t *response,
+                                       uint8_t *buffer,
+                                       size_t capacity,
+                                       size_t *len,
+                                       int32_t *has_ended,
+                                       struct d365_error_t **error);
+
+/**
  * Reads the next bytes of a body that is not collected, at most `most`, without waiting. After
  * D365_OK exactly one item D365_ITEM_BODY with `user_data` comes through the client's queue,
  * whatever becomes of the read; what is wrong before that is this function's status, and no item
@@ -2048,7 +2102,8 @@ d365_status_t d365_response_read(struct d365_response_t *response,
  *
  * Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
  * the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
- * D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+ * D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle.
+ * See also d365_item_body().
  */
 d365_status_t d365_response_submit_read(struct d365_response_t *response,
                                         size_t most,

@@ -45,6 +45,9 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
     // SAFETY: every output is a local variable, every view is of `response`, which lives until the end.
     unsafe {
         packet.int(value(0, |out, _| c::d365_response_status(handle, out)).unwrap_or(0));
+        let reason = view(|out| c::d365_response_reason_phrase(handle, out)).ok();
+        text(packet, reason);
+        packet.long(value(0, |out, _| c::d365_response_elapsed_us(handle, out)).unwrap_or(0));
         text(packet, view(|out| c::d365_response_url(handle, out)).ok());
         let count = value(0, |out, _| c::d365_response_header_count(handle, out)).unwrap_or(0);
         packet.int(count as i32);

@@ -34,6 +34,7 @@ mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod head_text;
 mod json_batch;
 mod ledger_entry;
 mod operation;
@@ -53,6 +54,7 @@ mod settings;
 mod shown;
 mod soap_answer;
 mod soap_request;
+mod unknown_setting;
 mod url_text;
 
 pub use allowed_host::AllowedHost;
@@ -66,6 +68,7 @@ pub use error::{Error, ErrorKind};
 pub use event::{Decision, Event, ItemKind, Level, Probed};
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
+pub use head_text::readable;
 pub use ledger_entry::{
     LedgerEntry, LedgerSelection, Resolution, SuspectedSince, Verification, Verified,
 };

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::head_text::HeadText;
 use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, Verification};
 
 /// The answer to a call, with the story of how it was got. Cheap to clone.
@@ -22,7 +24,13 @@ struct Shared {
 /// A body that was not read when its call ended.
 pub(crate) trait ReadBody: Send + Sync {
     /// See [`Response::read`].
-    fn read(&self, buffer: &mut [u8]) -> Result<usize, Error>;
+    fn read(
+        &self,
+        buffer: &mut [u8],
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<usize, Error>;
+    /// See [`Response::read_ready`].
+    fn read_ready(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error>;
     /// See [`Response::cancel`].
     fn cancel(&self);
     /// What its end has told of a write that holds several.
@@ -41,11 +49,16 @@ pub(crate) struct Told {
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) status: u16,
+    /// `None`: the standard's.
+    pub(crate) reason: Option<Box<str>>,
     pub(crate) headers: HeaderMap,
+    pub(crate) head_text: HeadText,
     pub(crate) body: Bytes,
     pub(crate) effect: Effect,
     pub(crate) switched: bool,
     pub(crate) attempts: Vec<Attempt>,
+    /// How long the call took.
+    pub(crate) elapsed: Duration,
     /// The write on record.
     pub(crate) ledger_id: Option<u64>,
     /// Of the request.
@@ -99,16 +112,44 @@ impl Response {
         self.0.inner.status
     }
 
+    /// What the status is called: as it came over HTTP/1.1, where the answer says anything, else as
+    /// the standard has it. Empty for a status that it does not know.
+    #[must_use]
+    pub fn reason_phrase(&self) -> &str {
+        let standard = || {
+            StatusCode::from_u16(self.0.inner.status)
+                .ok()?
+                .canonical_reason()
+        };
+        let reason = self.0.inner.reason.as_deref();
+        reason.or_else(standard).unwrap_or_default()
+    }
+
+    /// How long the call took, with all attempts and pauses: to its end, of a streaming one to its
+    /// head.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.inner.elapsed
+    }
+
     /// The URL that answered.
     #[must_use]
     pub fn url(&self) -> &str {
         self.0.inner.url()
     }
 
-    /// The headers, as they came.
+    /// The headers, to be looked up in any case.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.0.inner.headers
+    }
+
+    /// The headers, each one that came, in the order in which they came, with their names as they
+    /// came: over HTTP/1.1 in any case, over HTTP/2 in lower case, and there the values of one name
+    /// together.
+    #[must_use]
+    pub fn header_lines(&self) -> Vec<(&str, &HeaderValue)> {
+        self.0.inner.head_text.spell(&self.0.inner.headers)
     }
 
     /// The body: bodies are never rewritten. Without a content coding that the library asked for.
@@ -132,14 +173,45 @@ impl Response {
     /// [`ErrorKind::Busy`] while another thread reads, [`ErrorKind::InvalidArgument`] for an empty
     /// buffer, [`ErrorKind::WouldDeadlock`], [`ErrorKind::Forked`].
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
-        if buffer.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "there is no room in the buffer to read into",
-            ));
-        }
+        self.read_on(buffer, None)
+    }
+
+    /// As [`read`](Response::read), and asks `check` on this thread about every 100 ms of waiting
+    /// whether to give it up: it then fails with `cancelled`, and what it would have brought is the
+    /// next read's. `check` may call the client.
+    ///
+    /// # Errors
+    /// As [`read`](Response::read).
+    pub fn read_with_check(
+        &self,
+        buffer: &mut [u8],
+        check: &mut dyn FnMut() -> bool,
+    ) -> Result<usize, Error> {
+        self.read_on(buffer, Some(check))
+    }
+
+    fn read_on(
+        &self,
+        buffer: &mut [u8],
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<usize, Error> {
+        check_room(buffer)?;
         match &self.0.inner.rest {
-            Some(rest) => rest.read(buffer),
+            Some(rest) => rest.read(buffer, check),
+            None => Ok(self.read_collected(buffer).0),
+        }
+    }
+
+    /// Reads what is here already of the body, without waiting: how many bytes, and whether the
+    /// body has ended with them. None and `false`: the next ones are waited for. A small body mostly
+    /// comes with its head, and then whole.
+    ///
+    /// # Errors
+    /// As [`read`](Response::read), without [`ErrorKind::WouldDeadlock`].
+    pub fn read_ready(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error> {
+        check_room(buffer)?;
+        match &self.0.inner.rest {
+            Some(rest) => rest.read_ready(buffer),
             None => Ok(self.read_collected(buffer)),
         }
     }
@@ -175,7 +247,8 @@ impl Response {
         }
     }
 
-    fn read_collected(&self, buffer: &mut [u8]) -> usize {
+    /// How many bytes, and whether they are the last.
+    fn read_collected(&self, buffer: &mut [u8]) -> (usize, bool) {
         let body = &self.0.inner.body;
         let count = |read: usize| buffer.len().min(body.len() - read);
         let taken = self
@@ -187,7 +260,7 @@ impl Response {
         let begin = taken.unwrap_or(body.len());
         let count = count(begin);
         buffer[..count].copy_from_slice(&body[begin..begin + count]);
-        count
+        (count, begin + count == body.len())
     }
 
     /// What is known of the write. Of a `$batch` or an ExecuteMultiple whose body is streaming:
@@ -235,6 +308,16 @@ impl Response {
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.inner.attempts
     }
+}
+
+fn check_room(buffer: &[u8]) -> Result<(), Error> {
+    if buffer.is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "there is no room in the buffer to read into",
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Response {

@@ -11,6 +11,7 @@ use crate::allowed_host::{self, AllowedHost};
 use crate::connect_to::{self, ConnectTo};
 use crate::proxy::Proxy;
 use crate::rule::RulesOff;
+use crate::unknown_setting::meant;
 use crate::url_text::parse_request;
 use crate::{
     Error, ErrorKind, Organization, Prepare, Queue, Resolve, Rule, TokenProvider, UrlForm, VERSION,
@@ -321,10 +322,10 @@ impl Settings {
             "idle_timeout_ms" => self.idle_timeout = duration(key, value)?,
             "max_connection_age_ms" => self.max_connection_age = duration(key, value)?,
             "max_response_headers" => {
-                self.max_response_headers = number(key, value, 8 << 10, 1 << 20)?;
+                self.max_response_headers = bytes(key, value, 8 << 10, 1 << 20)?;
             }
-            "max_response_body" => self.max_response_body = number(key, value, 1, 1 << 40)?,
-            "error_prefix" => self.error_prefix = number(key, value, 1 << 10, 16 << 20)?,
+            "max_response_body" => self.max_response_body = bytes(key, value, 1, 1 << 40)?,
+            "error_prefix" => self.error_prefix = bytes(key, value, 1 << 10, 16 << 20)?,
             "user_agent" => {
                 if http::HeaderValue::from_str(value).is_err() {
                     return Err(invalid(key, value, "printable ASCII"));
@@ -332,13 +333,8 @@ impl Settings {
                 value.clone_into(&mut self.user_agent);
             }
             _ => {
-                return Err(Error::new(
-                    ErrorKind::UnknownSetting,
-                    format!(
-                        "there is no setting {key:?}; there are: {}",
-                        Settings::NAMES.join(", ")
-                    ),
-                ));
+                let message = format!("there is no setting {:?}{}", cut(key), meant(key));
+                return Err(Error::new(ErrorKind::UnknownSetting, message));
             }
         }
         Ok(())
@@ -383,10 +379,22 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// As much of a text as helps whoever wrote it.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 fn invalid(key: &str, value: &str, expected: &str) -> Error {
     Error::new(
         ErrorKind::InvalidSetting,
-        format!("{key} = {value:?} cannot be used; it takes {expected}"),
+        format!(
+            "{key} = {:?} cannot be used; it takes {expected}",
+            cut(value)
+        ),
     )
 }
 
@@ -402,6 +410,14 @@ fn word<T: Copy>(key: &str, value: &str, words: &[(&str, T)]) -> Result<T, Error
 }
 
 fn number(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Error> {
+    amount(key, value, "", least, most)
+}
+
+fn bytes(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Error> {
+    amount(key, value, " of bytes", least, most)
+}
+
+fn amount(key: &str, value: &str, of: &str, least: usize, most: usize) -> Result<usize, Error> {
     value
         .parse()
         .ok()
@@ -410,7 +426,7 @@ fn number(key: &str, value: &str, least: usize, most: usize) -> Result<usize, Er
             invalid(
                 key,
                 value,
-                &format!("a whole number from {least} to {most}"),
+                &format!("a whole number{of} from {least} to {most}"),
             )
         })
 }
@@ -420,12 +436,16 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// A time that may be none.
 fn pause(key: &str, value: &str) -> Result<Duration, Error> {
-    let milliseconds = number(key, value, 0, LONGEST_WAIT.as_millis() as usize)?;
-    Ok(Duration::from_millis(milliseconds as u64))
+    wait(key, value, 0)
 }
 
 fn duration(key: &str, value: &str) -> Result<Duration, Error> {
-    let milliseconds = number(key, value, 1, LONGEST_WAIT.as_millis() as usize)?;
+    wait(key, value, 1)
+}
+
+fn wait(key: &str, value: &str, least: usize) -> Result<Duration, Error> {
+    let most = LONGEST_WAIT.as_millis() as usize;
+    let milliseconds = amount(key, value, " of milliseconds", least, most)?;
     Ok(Duration::from_millis(milliseconds as u64))
 }
 
@@ -446,9 +466,17 @@ mod tests {
                 "{name}"
             );
         }
-        for name in ["", "Preset", "attempt_timeout", "hold_down"] {
+        for name in [
+            "",
+            "Preset",
+            "attempt_timeout",
+            "hold_down",
+            &"é".repeat(300),
+        ] {
             let error = settings().set(name, "1").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnknownSetting, "{name:?}");
+            assert!(error.message().contains("; there are: "), "{error}");
+            assert!(error.message().len() < 2000, "{error}");
         }
     }
 

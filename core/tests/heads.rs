@@ -4,10 +4,12 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
-use d365_failover_core::{Client, Effect, Error, ErrorKind, FaultKind, Phase, Request, Settings};
+use d365_failover_core::{
+    Client, Effect, Error, ErrorKind, FaultKind, Phase, Request, Response, Settings,
+};
 use support::contoso::{ACCOUNTS, LONG, get};
 use support::script::URL;
 
@@ -600,6 +602,179 @@ fn a_connection_goes_on_where_a_body_can_be_none() {
             assert_eq!(connections, if goes_on { 1 } else { 3 }, "{case}");
         }
     }
+}
+
+#[test]
+fn headers_and_reason_are_told_as_they_came() {
+    let lines = |response: &Response| -> Vec<String> {
+        let lines = response.header_lines().into_iter();
+        lines
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect()
+    };
+    let secret = "Bearer c2VjcmV0LXNlY3JldC1zZWNyZXQ";
+    for (head, reason, expected) in [
+        (
+            "HTTP/1.1 409 No Such Thing\r\nZ-Last: 1\r\nset-cookie: a\r\nContent-LENGTH: 0\r\nSet-Cookie: b\r\nA: 2\r\n\r\n",
+            "No Such Thing",
+            "Z-Last=1 set-cookie=a Content-LENGTH=0 Set-Cookie=b A=2",
+        ),
+        // What hyper does not read.
+        (
+            "HTTP/1.1 200 Fine\r\nZ-Last: 1\r\n folded\r\nContent-Length : 0\r\nBad Name: x\r\nA: \u{1}2\r\n\r\n",
+            "Fine",
+            "Z-Last=1 folded Content-Length=0 A=2",
+        ),
+        (
+            "HTTP/1.1 409 \r\nContent-Length: 0\r\n\r\n",
+            "Conflict",
+            "Content-Length=0",
+        ),
+        (
+            "HTTP/1.1 799\r\nContent-Length: 0\r\n\r\n",
+            "",
+            "Content-Length=0",
+        ),
+        (
+            "HTTP/1.1 200 who is Bearer c2VjcmV0LXNlY3JldC1zZWNyZXQ?\r\nContent-Length: 0\r\n\r\n",
+            "who is Bearer …?",
+            "Content-Length=0",
+        ),
+        // An interim answer's head is another one.
+        (
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "OK",
+            "Content-Length=0",
+        ),
+    ] {
+        for answer in [whole(head), dripping(head)] {
+            let server = serve("dotnet", vec![answer]);
+            let mut request = read();
+            request.add_header("Authorization", secret).unwrap();
+            let response = Client::open(&server.settings).unwrap().send(&request);
+            let response = response.unwrap_or_else(|error| panic!("{head:?}: {error}"));
+            assert_eq!(response.reason_phrase(), reason, "{head:?}");
+            assert_eq!(lines(&response).join(" "), expected, "{head:?}");
+            assert_eq!(response.headers().len(), response.header_lines().len());
+            assert!(
+                response.elapsed() >= response.attempts()[0].took,
+                "{head:?}"
+            );
+        }
+    }
+}
+
+/// What is here with the head needs no waiting, and its connection is free before it is read.
+#[test]
+fn a_small_streamed_body_comes_with_its_head() {
+    let small = with("Content-Length: 2");
+    let chunked =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n";
+    for answer in [whole(small.clone()), whole(chunked), dripping(small)] {
+        let is_at_once = answer.pieces.len() == 1;
+        let server = serve("safe", vec![answer]);
+        let client = Client::open(&server.settings).unwrap();
+        let mut request = read();
+        request.set_streaming(true);
+        for number in 1..4 {
+            let response = client.send(&request).unwrap();
+            assert!(response.is_streaming() && response.body().is_empty());
+            if is_at_once {
+                client.send(&read()).unwrap();
+                assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+            }
+            let (mut body, mut buffer) = (Vec::new(), [0; 1]);
+            let mut waits = 0;
+            loop {
+                let (mut count, mut is_end) = response.read_ready(&mut buffer).unwrap();
+                if (count, is_end) == (0, false) {
+                    waits += 1;
+                    count = response.read(&mut buffer).unwrap();
+                    is_end = count == 0;
+                }
+                body.extend_from_slice(&buffer[..count]);
+                if is_end {
+                    break;
+                }
+            }
+            assert_eq!(body, b"{}", "{number}");
+            assert!(waits == 0 || !is_at_once);
+            assert_eq!(response.read(&mut buffer).unwrap(), 0);
+            assert_eq!(response.read_ready(&mut buffer).unwrap(), (0, true));
+        }
+    }
+}
+
+/// However soon it breaks off: the head was an answer.
+#[test]
+fn a_streamed_body_that_breaks_off_with_its_head_is_told_to_who_reads() {
+    let server = serve("safe", vec![cut(with("Content-Length: 5"))]);
+    let client = Client::open(&server.settings).unwrap();
+    let mut request = read();
+    request.set_streaming(true);
+    let response = client.send(&request).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(response.read(&mut buffer).unwrap(), 2);
+    for _ in 0..2 {
+        let error = response.read(&mut buffer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::ConnectionLost));
+        assert!(error.attempts()[0].fault.is_some());
+    }
+    // What is given up is given up, also what has come.
+    let response = client.send(&request).unwrap();
+    response.cancel();
+    for error in [
+        response.read(&mut buffer).unwrap_err(),
+        response.read_ready(&mut buffer).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Cancelled));
+    }
+}
+
+/// Of a read that is given up by who is asked meanwhile, nothing is lost.
+#[test]
+fn a_read_goes_on_after_its_check_has_ended_one() {
+    let (pieces, more) = mpsc::channel::<&str>();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_request(&mut stream);
+        for piece in more {
+            stream.write_all(piece.as_bytes()).unwrap();
+        }
+    });
+    let mut settings = Settings::new(URL).unwrap();
+    let rule = format!("contoso.crm.script.test:80:127.0.0.1:{port}");
+    for (key, value) in [("connect_to", &rule[..]), ("auto_switch", "off")] {
+        settings.set(key, value).unwrap();
+    }
+    let client = Client::open(&settings).unwrap();
+    let mut request = read();
+    request.set_streaming(true);
+    pieces
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        .unwrap();
+    let response = client.send(&request).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(response.read(&mut buffer).unwrap(), 2);
+    for _ in 0..2 {
+        let error = response.read_with_check(&mut buffer, &mut || true);
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Cancelled));
+        assert_eq!(response.read_ready(&mut buffer).unwrap(), (0, false));
+    }
+    let mut asked = 0;
+    let count = response.read_with_check(&mut buffer, &mut || {
+        asked += 1;
+        if asked == 2 {
+            pieces.send("cd").unwrap();
+        }
+        false
+    });
+    assert_eq!((count.unwrap(), &buffer[..2]), (2, &b"cd"[..]));
+    assert!(asked >= 2);
+    assert_eq!(response.read(&mut buffer).unwrap(), 0);
 }
 
 #[test]

@@ -12,7 +12,6 @@ use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
 use crate::guard::{Failure, catch, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
-use crate::response::readable;
 use crate::status::{D365_INVALID_HANDLE, d365_status_t, role};
 use crate::text::{Text, d365_str_t};
 
@@ -267,7 +266,7 @@ pub unsafe extern "C" fn d365_outgoing_header(
             .headers()
             .get(name)
             .ok_or_else(|| Failure::absent(name))?;
-        let value = Text::new(readable(value.as_bytes()));
+        let value = Text::new(core::readable(value.as_bytes()));
         place.set(value.view());
         state.texts.push(value);
         Ok(())

@@ -22,7 +22,8 @@ pub struct d365_request_t {
     _opaque: (),
 }
 
-/// Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call.
+/// Asked during d365_client_send() whether to go on: 0 goes on, anything else cancels the call; and
+/// during d365_response_read_checked(), where it ends the read.
 pub type d365_check_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> i32>;
 
 /// A check with what it is asked with.
@@ -33,9 +34,16 @@ pub(crate) struct Check {
 }
 
 impl Check {
+    pub(crate) fn new(check: d365_check_fn, user_data: *mut c_void) -> Option<Check> {
+        check.map(|function| Check {
+            function,
+            user_data: UserData::new(user_data),
+        })
+    }
+
     pub(crate) fn cancels(self) -> bool {
         // SAFETY: the application gave this function and this pointer for each other, for the
-        // thread that sends.
+        // thread that sends, or reads.
         unsafe { (self.function)(self.user_data.pointer()) != 0 }
     }
 }
@@ -356,11 +364,7 @@ pub unsafe extern "C" fn d365_request_set_check(
 ) -> d365_status_t {
     let body = || {
         let request = handle::get(request)?;
-        let user_data = UserData::new(user_data);
-        request.lock().check = check.map(|function| Check {
-            function,
-            user_data,
-        });
+        request.lock().check = Check::new(check, user_data);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -12,6 +12,7 @@ use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
 use crate::parts::{PartList, d365_parts_t};
+use crate::request::{Check, d365_check_fn};
 use crate::stack;
 use crate::status::{self, d365_status_t};
 use crate::text::{Text, d365_str_t};
@@ -26,6 +27,7 @@ pub(crate) struct ResponseObject {
     pub(crate) response: core::Response,
     url: OnceLock<Text>,
     tag: Option<Text>,
+    reason: OnceLock<Text>,
     /// Copied when first asked for: many applications read nothing but the body.
     headers: OnceLock<Box<[(Text, Text)]>>,
 }
@@ -36,6 +38,7 @@ impl ResponseObject {
             tag: response.tag().map(Text::new),
             response,
             url: OnceLock::new(),
+            reason: OnceLock::new(),
             headers: OnceLock::new(),
         }
     }
@@ -46,22 +49,12 @@ impl ResponseObject {
 
     fn headers(&self) -> &[(Text, Text)] {
         self.headers.get_or_init(|| {
-            let pair = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-                (
-                    Text::new(name.as_str()),
-                    Text::new(readable(value.as_bytes())),
-                )
+            let pair = |(name, value): (&str, &http::HeaderValue)| {
+                let value = core::readable(value.as_bytes());
+                (Text::new(name), Text::new(value))
             };
-            self.response.headers().iter().map(pair).collect()
+            self.response.header_lines().into_iter().map(pair).collect()
         })
-    }
-}
-
-/// Text out is UTF-8; a header that is not is read as Latin-1, which HTTP once meant.
-pub(crate) fn readable(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(text) => text.to_owned(),
-        Err(_) => value.iter().map(|&byte| char::from(byte)).collect(),
     }
 }
 
@@ -84,6 +77,47 @@ pub unsafe extern "C" fn d365_response_status(
         let response = handle::get(response)?;
         // SAFETY: NULL or the caller's variable.
         unsafe { out(status, "status") }?.set(response.response.status().into());
+        Ok(())
+    })
+}
+
+/// What the status is called: as it came over HTTP/1.1 where the answer says anything, on one line
+/// and cut to 200 characters, without the credential that was sent; else as the standard has it
+/// ("Not Found"), and empty for a status that it does not know. The view is valid until the response
+/// is freed.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_reason_phrase(
+    response: *const d365_response_t,
+    reason: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(reason, "reason") }?;
+        let reason = response
+            .reason
+            .get_or_init(|| Text::new(response.response.reason_phrase()));
+        place.set(reason.view());
+        Ok(())
+    })
+}
+
+/// How long the call took, in microseconds, with all attempts and pauses: to its end; where its body
+/// is not collected, to the end of its head.
+///
+/// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also D365_ATTEMPT_TOOK_US.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_elapsed_us(
+    response: *const d365_response_t,
+    elapsed_us: *mut i64,
+) -> d365_status_t {
+    guard(|| {
+        let response = handle::get(response)?;
+        let elapsed = response.response.elapsed().as_micros();
+        // SAFETY: NULL or the caller's variable.
+        unsafe { out(elapsed_us, "elapsed_us") }?.set(elapsed.try_into().unwrap_or(i64::MAX));
         Ok(())
     })
 }
@@ -121,8 +155,9 @@ pub unsafe extern "C" fn d365_response_header_count(
     })
 }
 
-/// Header `index`, counted from 0: its name in lower case, and its value. A value that is not UTF-8
-/// is read as Latin-1. The views are valid until the response is freed.
+/// Header `index`, counted from 0, in the order in which they came: its name as it came, over
+/// HTTP/1.1 in any case and over HTTP/2 in lower case, and its value. A value that is not UTF-8 is
+/// read as Latin-1. The views are valid until the response is freed.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be
 /// wrong with a handle.
@@ -206,7 +241,7 @@ pub unsafe extern "C" fn d365_response_body(
 ///
 /// A body that breaks off gives the status of its fault, the first time and each time after that:
 /// D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);
-/// D365_CANCELLED after the client was shut down or freed.
+/// D365_CANCELLED after the client was shut down or freed, but for what had come by then.
 /// The error then has the attempts of the call, the phase D365_PHASE_RESPONDED and the effect of the
 /// call: a write that was answered with 200 was executed, though its answer is not whole, unless it
 /// is a `$batch` or an ExecuteMultiple. Nothing is sent again.
@@ -237,6 +272,71 @@ pub unsafe extern "C" fn d365_response_read(
     unsafe { guard_with(error, body) }
 }
 
+/// As d365_response_read(), and asks `check` with `user_data` about every 100 ms of waiting, on this
+/// thread, whether to go on: for interpreters that have signals to look at. When it answers other
+/// than 0, the status is D365_CANCELLED (or D365_WRITE_IN_DOUBT), and what would have come is the
+/// next read's. `check` may call the library; NULL is asked nothing.
+///
+/// Errors: as d365_response_read(). See also d365_request_set_check().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_read_checked(
+    response: *mut d365_response_t,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    check: d365_check_fn,
+    user_data: *mut c_void,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let response = &handle::get(response)?.response;
+        // SAFETY: memory of the caller's that nobody else uses during the call.
+        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+        // SAFETY: NULL or the caller's variable.
+        let len = unsafe { out(len, "len") }?;
+        stack::check()?;
+        let count = match Check::new(check, user_data) {
+            Some(check) => response.read_with_check(buffer, &mut || check.cancels())?,
+            None => response.read(buffer)?,
+        };
+        len.set(count);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Reads what is here already of the body, without waiting: at most `capacity` bytes, which is above
+/// 0, into `buffer`. `len` is how many came, and `has_ended` 1 if they are the last, else 0. 0 and 0:
+/// the next ones have to be waited for, with d365_response_read() or d365_response_submit_read(). As
+/// much as 64 kB of a body that is not collected comes with its head, if it is there by then: a small
+/// one mostly whole.
+///
+/// Errors: as d365_response_read(), without D365_WOULD_DEADLOCK and D365_NO_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_response_read_ready(
+    response: *mut d365_response_t,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    has_ended: *mut i32,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let response = handle::get(response)?;
+        // SAFETY: memory of the caller's that nobody else uses during the call.
+        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+        // SAFETY: NULL or the caller's variables.
+        let (len, has_ended) = unsafe { (out(len, "len")?, out(has_ended, "has_ended")?) };
+        let (count, is_end) = response.response.read_ready(buffer)?;
+        len.set(count);
+        has_ended.set(is_end.into());
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// Reads the next bytes of a body that is not collected, at most `most`, without waiting. After
 /// D365_OK exactly one item D365_ITEM_BODY with `user_data` comes through the client's queue,
 /// whatever becomes of the read; what is wrong before that is this function's status, and no item
@@ -244,7 +344,8 @@ pub unsafe extern "C" fn d365_response_read(
 ///
 /// Errors: D365_NOT_AVAILABLE for a collected body; D365_BUSY while another read is under way;
 /// the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
-/// D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle. See also d365_item_body().
+/// D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle.
+/// See also d365_item_body().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_response_submit_read(
     response: *mut d365_response_t,
@@ -401,15 +502,4 @@ pub unsafe extern "C" fn d365_response_tag(
 #[unsafe(no_mangle)]
 pub extern "C" fn d365_response_free(response: *mut d365_response_t) -> d365_status_t {
     guard(|| handle::remove(response).map(drop))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable;
-
-    #[test]
-    fn a_header_is_utf8_or_latin1() {
-        assert_eq!(readable("grün".as_bytes()), "grün");
-        assert_eq!(readable(b"gr\xfcn"), "grün");
-    }
 }

@@ -151,8 +151,9 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | that are read for its code                   |
 /// | `user_agent`            | the library's   | text that a header can hold                  |
 ///
-/// Errors: D365_UNKNOWN_SETTING for a key that this library does not have; D365_INVALID_SETTING for
-/// a value that the key does not take; D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
+/// Errors: D365_UNKNOWN_SETTING for a key that this library does not have (the message says which was
+/// meant, by a slip or by another client's word for it: `timeout`, `verify`); D365_INVALID_SETTING for
+/// a value that the key does not take (the message says which it takes); D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
 /// what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_settings_set(

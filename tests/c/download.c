@@ -160,6 +160,68 @@ static void freed_early(const struct org *org)
     free(url);
 }
 
+static int32_t after_two(void *asked)
+{
+    return ++*(int *)asked > 1;
+}
+
+/* What has come with the head is read without waiting; and a read that waits can be given up and gone on with. */
+static void what_is_here(const struct org *org)
+{
+    d365_client_t *client = open_client(org, NULL, "on");
+    d365_response_t *collected = NULL, *response = stream(client, whoami);
+    const uint8_t *body = NULL;
+    uint8_t buffer[4096];
+    size_t len = 0, got = 0, total = 0;
+    int32_t has_ended = 0;
+    int asked = 0;
+    char *url = new_row(client);
+    OK(call(client, "GET", whoami, NULL, &collected, NULL));
+    OK(d365_response_body(collected, &body, &len));
+    STATUS(D365_INVALID_ARGUMENT, d365_response_read_ready(response, buffer, 0, &got, &has_ended, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read_ready(response, NULL, 1, &got, &has_ended, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read_ready(response, buffer, 1, NULL, &has_ended, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read_ready(response, buffer, 1, &got, NULL, NULL));
+    while (!has_ended) {
+        OK(d365_response_read_ready(response, buffer + total, sizeof buffer - total, &got, &has_ended, NULL));
+        if (got == 0 && !has_ended) {
+            OK(d365_response_read(response, buffer + total, sizeof buffer - total, &got, NULL));
+            has_ended = got == 0;
+        }
+        total += got;
+        MUST(total < sizeof buffer);
+    }
+    CHECK(total == len && memcmp(buffer, body, len) == 0);
+    OK(d365_response_read_ready(response, buffer, sizeof buffer, &got, &has_ended, NULL));
+    CHECK(got == 0 && has_ended == 1);
+    OK(d365_response_free(response));
+    STATUS(D365_INVALID_HANDLE, d365_response_read_ready(response, buffer, 1, &got, &has_ended, NULL));
+
+    OK(d365_response_read_ready(collected, buffer, 1, &got, &has_ended, NULL));
+    CHECK(got == 1 && has_ended == 0);
+    OK(d365_response_read_checked(collected, buffer, sizeof buffer, &got, after_two, &asked, NULL));
+    CHECK(got == len - 1 && asked == 0);
+    OK(d365_response_free(collected));
+
+    fault(org, "primary", "\"kind\":\"stall_body\"");
+    response = stream(client, url);
+    do
+        OK(d365_response_read_ready(response, buffer, sizeof buffer, &got, &has_ended, NULL));
+    while (got > 0);
+    CHECK(has_ended == 0);
+    while (d365_response_read_checked(response, buffer, sizeof buffer, &got, after_two, &asked, NULL) == D365_OK)
+        MUST(got > 0);
+    CHECK(asked == 2);
+    STATUS(D365_CANCELLED, d365_response_read_checked(response, buffer, 1, &got, after_two, &asked, NULL));
+    CHECK(asked == 3);
+    OK(d365_response_read_ready(response, buffer, 1, &got, &has_ended, NULL)); /* not broken: only waited for no more */
+    CHECK(got == 0 && has_ended == 0);
+    control("/clear", "{}");
+    OK(d365_response_free(response));
+    OK(d365_client_free(client));
+    free(url);
+}
+
 struct reading {
     d365_response_t *response;
     d365_status_t status;
@@ -601,6 +663,7 @@ static void over(const struct org *org)
 {
     printf("     -- %s\n", org->primary_url);
     in_small_pieces(org);
+    what_is_here(org);
     freed_early(org);
     one_read_at_a_time(org);
     after_the_client(org);

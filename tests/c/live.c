@@ -13,11 +13,18 @@ static void calls(void)
     const uint8_t *body = NULL;
     size_t len = 99, count = 0, i;
     int32_t n = -1;
+    int64_t elapsed_us = 0;
     int found = 0;
 
     OK(call(client, "POST", accounts, "{\"name\":\"live\"}", &created, NULL));
     OK(d365_response_status(created, &n));
     CHECK(n == 204);
+    OK(d365_response_reason_phrase(created, &value));
+    CHECK(strcmp(value.data, "No Content") == 0);
+    STATUS(D365_NULL_POINTER, d365_response_reason_phrase(created, NULL));
+    OK(d365_response_elapsed_us(created, &elapsed_us));
+    CHECK(elapsed_us > 0);
+    STATUS(D365_NULL_POINTER, d365_response_elapsed_us(created, NULL));
     OK(d365_response_effect(created, &n));
     CHECK(n == D365_EFFECT_EXECUTED);
     OK(d365_response_switched(created, &n));

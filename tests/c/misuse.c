@@ -59,6 +59,10 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER, d365_request_set_body_reader(NULL, NULL, NULL, -1, NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_request_set_streaming(NULL, 1, NULL));
     STATUS(D365_NULL_POINTER, d365_response_read(NULL, NULL, 1, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read_ready(NULL, NULL, 1, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_read_checked(NULL, NULL, 1, NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_reason_phrase(NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_response_elapsed_us(NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_response_submit_read(NULL, 1, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_item_body(NULL, NULL, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_open(NULL, NULL, NULL));

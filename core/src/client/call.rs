@@ -27,6 +27,7 @@ use crate::decide::resend::{Failed, Resend};
 use crate::decide::switchboard::Place;
 use crate::error::Ending;
 use crate::evidence::Evidence;
+use crate::head_text::{HeadText, readable};
 use crate::operation::Class;
 use crate::parts::Tally;
 use crate::resource::cancel::Cancel;
@@ -34,7 +35,7 @@ use crate::resource::desk::Desk;
 use crate::resource::gate::Pass;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Progress};
-use crate::shown::without_credential;
+use crate::shown::{sentence, without_credential};
 use crate::url_text::is_relative;
 use crate::{
     Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Phase, Preset,
@@ -51,6 +52,7 @@ pub(super) struct Call<'a> {
     /// Where what needs the application's code is handed in. `None`: nothing does.
     desk: Option<&'a Desk>,
     pub(super) target: Target,
+    began: Instant,
     deadline: Instant,
     redirects_left: usize,
     pub(super) attempts: Vec<Attempt>,
@@ -76,6 +78,8 @@ pub(super) struct Running {
     pub(super) place: Place,
     /// It goes to a host of `allowed_hosts`.
     is_foreign: bool,
+    /// It holds several requests.
+    pub(super) is_compound: bool,
     pub(super) asked: Asked,
     pub(super) number: usize,
     pub(super) address: Address,
@@ -163,13 +167,15 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
+        let began = Instant::now();
         let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
         Ok(Call {
             client,
             request,
             desk,
             target,
-            deadline: Instant::now() + timeout,
+            began,
+            deadline: began + timeout,
             redirects_left: client.settings.max_redirects,
             attempts: Vec::with_capacity(1),
             was_switched: false,
@@ -436,14 +442,19 @@ impl<'a> Call<'a> {
         back: Option<&(Request, Target)>,
     ) -> Outcome {
         let client = self.client;
-        let (request, target, operation) = match back {
-            Some((request, target)) => (request, target, Operation::Read),
-            None => (&*self.request, &self.target, self.class.operation),
+        let (request, target, operation, is_compound) = match back {
+            Some((request, target)) => (request, target, Operation::Read, false),
+            None => {
+                let class = &self.class;
+                let is_compound = class.is_compound;
+                (&*self.request, &self.target, class.operation, is_compound)
+            }
         };
         let address = client.address(target, place.role);
         let running = self.running.insert(Running {
             place,
             is_foreign: target.foreign().is_some(),
+            is_compound,
             asked: client.asked(target, operation),
             number: self.attempts.len() + 1,
             address,
@@ -611,6 +622,19 @@ impl<'a> Call<'a> {
                 .is_some_and(|tally| is_of_parts(fault, tally))
         });
         let is_read_later = outcome.rest.is_some() && fault.is_none();
+        let head_text = outcome
+            .answer
+            .as_ref()
+            .and_then(|(head, _)| head.extensions.get::<HeadText>().cloned())
+            .unwrap_or_default();
+        let standard = outcome
+            .answer
+            .as_ref()
+            .and_then(|(head, _)| head.status.canonical_reason());
+        let reason = head_text
+            .reason()
+            .filter(|reason| standard.is_none_or(|standard| standard.as_bytes() != *reason))
+            .map(|reason| sentence(&readable(reason), outcome.sent.as_ref()).into());
         let streamed = self.streamed(outcome.answer.as_ref(), is_read_later, outcome.sent);
         let effect = match &streamed {
             Some(streamed) => streamed.effect(),
@@ -624,13 +648,16 @@ impl<'a> Call<'a> {
             Some((head, body)) => {
                 let mut response = response::Inner {
                     status: head.status.as_u16(),
+                    reason,
                     headers: head.headers,
+                    head_text,
                     body,
                     effect,
                     switched,
                     ledger_id: self.ledger_id,
                     tag: self.request.tag.clone(),
                     parts: tally.map_or(Vec::new(), |tally| tally.parts),
+                    elapsed: self.began.elapsed(),
                     attempts: match fault {
                         None => std::mem::take(&mut self.attempts),
                         Some(_) => self.attempts.clone(),

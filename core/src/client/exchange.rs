@@ -19,6 +19,9 @@ use crate::{Cause, Fault, Operation, Preset, Request, Target};
 /// after seconds.
 const JUST_USED: Duration = Duration::from_secs(1);
 
+/// How much of a streaming body comes with its head, if it is here by then: a small one whole.
+const ALONG: usize = 64 << 10;
+
 impl Inner {
     /// Sends the request to one endpoint. What is not read of the answer is handed out.
     pub(super) async fn exchange(
@@ -62,7 +65,10 @@ impl Inner {
             is_told(head.status.as_u16(), &head.headers, body, running.asked)
         };
         let reads = if request.is_streaming {
-            Reads::Beginning(self.settings.error_prefix, &is_told)
+            // Whether it has ended tells nothing before its reader has seen it, where only the parts
+            // inside tell what was done.
+            let along = if running.is_compound { 0 } else { ALONG };
+            Reads::Beginning(self.settings.error_prefix, &is_told, along)
         } else {
             Reads::All(self.settings.max_response_body, &is_enough)
         };

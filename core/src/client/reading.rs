@@ -1,16 +1,17 @@
 //! The body of a streaming call, read after the call has ended.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::Method;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::flights::Flight;
 use super::message::message;
 use super::parts::Streamed;
-use super::{Inner, lacking};
+use super::{CHECK_INTERVAL, Inner, lacking};
 use crate::error::Ending;
 use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
@@ -43,6 +44,13 @@ enum State {
     Busy,
     End,
     Broken(Error),
+}
+
+/// What a read finds without waiting.
+enum Here {
+    /// None: the end.
+    Piece(Bytes),
+    Later(Box<Open>),
 }
 
 struct Open {
@@ -90,19 +98,47 @@ impl Reading {
 }
 
 impl ReadBody for Reading {
-    fn read(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+    fn read(
+        &self,
+        buffer: &mut [u8],
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<usize, Error> {
         let shared = &self.0;
         shared.client.check_is_own_process()?;
         let _waiting = shared.client.outlet.begin_waiting()?;
         let Some(open) = shared.take()? else {
             return Ok(0);
         };
-        let piece = shared
-            .client
-            .engine
-            .block_on(shared.next(open, buffer.len()))?;
+        let piece = match shared.here(open, buffer.len())? {
+            Here::Piece(piece) => piece,
+            Here::Later(open) => {
+                let next = shared.next(open, buffer.len());
+                match check {
+                    Some(check) => shared.wait(Box::pin(next), check)?,
+                    None => shared.client.engine.block_on(next)?,
+                }
+            }
+        };
         buffer[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
+    }
+
+    fn read_ready(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error> {
+        let shared = &self.0;
+        shared.client.check_is_own_process()?;
+        let Some(open) = shared.take()? else {
+            return Ok((0, true));
+        };
+        match shared.here(open, buffer.len())? {
+            Here::Piece(piece) => {
+                buffer[..piece.len()].copy_from_slice(&piece);
+                Ok((piece.len(), piece.is_empty() || shared.end_if_over()))
+            }
+            Here::Later(open) => {
+                *shared.state() = State::Open(open);
+                Ok((0, false))
+            }
+        }
     }
 
     fn cancel(&self) {
@@ -166,29 +202,106 @@ impl Shared {
         }
     }
 
+    /// The next bytes if they are here, at most so many; none at the end.
+    fn here(&self, open: Box<Open>, most: usize) -> Result<Here, Error> {
+        if self.cancel.is_cancelled() {
+            return Err(self.broken(cancelled()));
+        }
+        if !open.piece.is_empty() {
+            return Ok(Here::Piece(self.give(open, most)));
+        }
+        if open.body.is_some() {
+            return Ok(Here::Later(open));
+        }
+        self.ended();
+        Ok(Here::Piece(Bytes::new()))
+    }
+
     /// The next bytes, at most so many; none at the end.
-    async fn next(&self, mut open: Box<Open>, most: usize) -> Result<Bytes, Error> {
-        if open.piece.is_empty() {
-            match self.piece(&mut open).await {
-                Ok(Some(piece)) => open.piece = piece,
-                Ok(None) => {
-                    if let Some(streamed) = &self.streamed {
-                        streamed.end(None);
-                    }
-                    *self.state() = State::End;
-                    return Ok(Bytes::new());
-                }
-                Err(fault) => {
-                    let error = self.error(fault);
-                    *self.state() = State::Broken(error.clone());
-                    return Err(error);
-                }
+    async fn next(&self, open: Box<Open>, most: usize) -> Result<Bytes, Error> {
+        let open = match self.here(open, most)? {
+            Here::Piece(piece) => return Ok(piece),
+            Here::Later(open) => open,
+        };
+        let mut held = Held {
+            shared: self,
+            open: Some(open),
+        };
+        let piece = match &mut held.open {
+            Some(open) => self.piece(open).await,
+            None => Ok(None),
+        };
+        match (held.open.take(), piece) {
+            (Some(mut open), Ok(Some(piece))) => {
+                open.piece = piece;
+                Ok(self.give(open, most))
+            }
+            (_, Ok(_)) => {
+                self.ended();
+                Ok(Bytes::new())
+            }
+            (_, Err(fault)) => Err(self.broken(fault)),
+        }
+    }
+
+    /// Waits for the next bytes on this thread, and asks there about every 100 ms whether to go on.
+    fn wait(
+        &self,
+        mut next: Pin<Box<impl Future<Output = Result<Bytes, Error>>>>,
+        check: &mut dyn FnMut() -> bool,
+    ) -> Result<Bytes, Error> {
+        loop {
+            // Begun inside of the runtime, where the timer is.
+            let turn = async { race(next.as_mut(), sleep(CHECK_INTERVAL)).await };
+            if let First::Left(piece) = self.client.engine.block_on(turn) {
+                return piece;
+            }
+            let is_over = check();
+            if let Err(forked) = self.client.check_is_own_process() {
+                // The check has forked, and this is the child: the body is the parent's.
+                std::mem::forget(next);
+                return Err(forked);
+            }
+            if is_over {
+                let effect = match &self.streamed {
+                    Some(streamed) => streamed.effect(),
+                    None => self.effect,
+                };
+                return Err(self.ending(cancelled(), effect));
             }
         }
+    }
+
+    fn give(&self, mut open: Box<Open>, most: usize) -> Bytes {
         let count = most.min(open.piece.len());
         let piece = open.piece.split_to(count);
         *self.state() = State::Open(open);
-        Ok(piece)
+        piece
+    }
+
+    fn ended(&self) {
+        if let Some(streamed) = &self.streamed {
+            streamed.end(None);
+        }
+        *self.state() = State::End;
+    }
+
+    /// Whether all was given, and it is known that nothing follows.
+    fn end_if_over(&self) -> bool {
+        let is_over = match &*self.state() {
+            State::Open(open) => open.piece.is_empty() && open.body.is_none(),
+            _ => false,
+        };
+        if is_over {
+            self.ended();
+        }
+        is_over
+    }
+
+    fn broken(&self, fault: Fault) -> Error {
+        let error = self.error(fault);
+        *self.state() = State::Broken(error.clone());
+        error
     }
 
     async fn piece(&self, open: &mut Open) -> Result<Option<Bytes>, Fault> {
@@ -199,10 +312,7 @@ impl Shared {
         let next = timeout(limit, body.next());
         let stop = race(self.cancel.cancelled(), self.client.flights.cancelled());
         match race(stop, next).await {
-            First::Left(First::Left(())) => Err(Fault::new(
-                Cause::Cancelled,
-                "the application cancelled the reading of the body",
-            )),
+            First::Left(First::Left(())) => Err(cancelled()),
             First::Left(First::Right(())) => {
                 Err(Fault::new(Cause::Cancelled, "the client was closed"))
             }
@@ -238,14 +348,18 @@ impl Shared {
     /// beginning already.
     fn error(&self, mut fault: Fault) -> Error {
         fault.http_status = Some(self.status);
-        let mut attempts = self.attempts.clone();
-        if let Some(last) = attempts.last_mut() {
-            last.fault = Some(fault.clone());
-        }
         let effect = match &self.streamed {
             Some(streamed) => streamed.end(Some(&fault)).effect,
             None => self.effect,
         };
+        self.ending(fault, effect)
+    }
+
+    fn ending(&self, fault: Fault, effect: Effect) -> Error {
+        let mut attempts = self.attempts.clone();
+        if let Some(last) = attempts.last_mut() {
+            last.fault = Some(fault.clone());
+        }
         let message = message(
             &self.method,
             &self.asked_for,
@@ -267,6 +381,27 @@ impl Shared {
             },
         )
     }
+}
+
+/// A body that is waited for. Nothing of it is lost when the waiting is given up.
+struct Held<'a> {
+    shared: &'a Shared,
+    open: Option<Box<Open>>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            *self.shared.state() = State::Open(open);
+        }
+    }
+}
+
+fn cancelled() -> Fault {
+    Fault::new(
+        Cause::Cancelled,
+        "the application cancelled the reading of the body",
+    )
 }
 
 impl Drop for Shared {

@@ -70,8 +70,14 @@ impl Coding {
             _ => Coding::Identity,
         };
         if coding != Coding::Identity {
-            head.headers.remove(CONTENT_ENCODING);
-            head.headers.remove(CONTENT_LENGTH);
+            // One by one, because taking a header out of the map moves another one to its place.
+            let mut kept = HeaderMap::with_capacity(head.headers.len());
+            for (name, value) in &head.headers {
+                if name != CONTENT_ENCODING && name != CONTENT_LENGTH {
+                    kept.append(name.clone(), value.clone());
+                }
+            }
+            head.headers = kept;
         }
         coding
     }
@@ -105,6 +111,8 @@ enum State {
     Member(Box<Answer>, BytesMut),
     /// Decoded to its end; the connection has not said so yet.
     Rest(Box<Answer>, usize),
+    /// It is broken off, and nobody was told yet.
+    Broken(Box<BodyFailure>),
     End,
 }
 
@@ -126,7 +134,7 @@ impl Decoded {
         match &self.0 {
             State::Plain(answer) => answer.is_empty(),
             State::Begin(answer, _) => answer.is_empty(),
-            State::Coded(_) | State::Member(..) | State::Rest(..) => false,
+            State::Coded(_) | State::Member(..) | State::Rest(..) | State::Broken(_) => false,
             State::End => true,
         }
     }
@@ -136,12 +144,20 @@ impl Decoded {
         matches!(&self.0, State::Plain(answer) if answer.is_longer_than(most))
     }
 
+    /// Has the next one who reads on be told.
+    pub(super) fn break_off(&mut self, failure: BodyFailure) {
+        self.0 = State::Broken(Box::new(failure));
+    }
+
     /// The next piece; `None` at the end. Nothing is lost when the waiting is given up.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFailure>> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
         loop {
             match &mut self.0 {
                 State::Plain(answer) => return answer.poll_piece(context),
@@ -183,6 +199,12 @@ impl Decoded {
                     }
                     other => return Poll::Ready(other),
                 },
+                State::Broken(_) => {
+                    let State::Broken(failure) = std::mem::replace(&mut self.0, State::End) else {
+                        return Poll::Ready(None);
+                    };
+                    return Poll::Ready(Some(Err(*failure)));
+                }
                 State::End => return Poll::Ready(None),
             }
         }

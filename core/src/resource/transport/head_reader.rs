@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::response::Parts;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -25,8 +26,16 @@ const DUE_WITHOUT_BODY: u8 = 2;
 #[derive(Default)]
 pub(super) struct Heads {
     due: AtomicU8,
+    seen: Mutex<Seen>,
+}
+
+/// What hyper does not tell of an answer's head.
+#[derive(Default)]
+pub(super) struct Seen {
     /// The head that was read here, in the place of the one that hyper has seen.
-    read: Mutex<Option<Parts>>,
+    pub(super) read: Option<Parts>,
+    /// As it came: hyper forgets how names were spelled, and in which order they stood.
+    pub(super) text: Bytes,
 }
 
 impl Heads {
@@ -36,9 +45,9 @@ impl Heads {
         self.due.store(due, Ordering::Relaxed);
     }
 
-    /// The head of the answer, if it was read here: of one that was refused what could be read.
-    pub(super) fn take(&self) -> Option<Parts> {
-        lock(&self.read).take()
+    /// What was seen of the answer's head: of one that was refused what could be read.
+    pub(super) fn take(&self) -> Seen {
+        std::mem::take(&mut *lock(&self.seen))
     }
 }
 
@@ -116,13 +125,14 @@ impl HeadReader {
                     let status = head.parts.status.as_u16();
                     let for_hyper = head.for_hyper();
                     if is_last(status) {
-                        *lock(&self.heads.read) = Some(head.parts);
+                        lock(&self.heads.seen).read = Some(head.parts);
                     }
                     self.ready.extend_from_slice(&for_hyper?);
                     status
                 }
             };
             if is_last(status) {
+                lock(&self.heads.seen).text = text.into();
                 self.ready.append(&mut self.head);
                 self.head = Vec::new();
                 self.heads.due.store(NOT_DUE, Ordering::Relaxed);
@@ -136,7 +146,7 @@ impl HeadReader {
         if let Ok(head) = Head::read(&self.head, is_head)
             && is_last(head.parts.status.as_u16())
         {
-            *lock(&self.heads.read) = Some(head.parts);
+            lock(&self.heads.seen).read = Some(head.parts);
         }
     }
 }
@@ -173,6 +183,7 @@ impl AsyncRead for HeadReader {
                 && let Some(end) = head::end(new, 0).filter(|end| *end <= this.most)
                 && head::plain(&new[..end]).is_some_and(is_last)
             {
+                lock(&this.heads.seen).text = Bytes::copy_from_slice(&new[..end]);
                 this.heads.due.store(NOT_DUE, Ordering::Relaxed);
                 return Poll::Ready(Ok(()));
             }

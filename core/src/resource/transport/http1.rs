@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::send_body::SendBody;
 use super::socket::Wire;
 use super::stream::Stream;
+use crate::head_text::HeadText;
 
 type Driver = http1::Connection<TokioIo<HeadReader>, SendBody>;
 
@@ -92,12 +93,17 @@ impl Http1 {
         self.heads.expect(request.method() == Method::HEAD);
         let answer = self.sender.try_send_request(request);
         let answer = drive(&mut self.driver, answer).await;
-        match (answer, self.heads.take()) {
-            (Ok(answer), None) => Ok(answer),
-            (Ok(answer), Some(head)) => Ok(Response::from_parts(head, answer.into_body())),
-            (Err(mut error), head) => {
+        let seen = self.heads.take();
+        match answer {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let mut head = seen.read.unwrap_or(head);
+                head.extensions.insert(HeadText(seen.text));
+                Ok(Response::from_parts(head, body))
+            }
+            Err(mut error) => {
                 // Its status is known, although it was refused.
-                if let Some(head) = head {
+                if let Some(head) = seen.read {
                     progress.responded(head);
                 }
                 if error.take_message().is_some() {

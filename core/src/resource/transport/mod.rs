@@ -21,8 +21,10 @@ mod stream;
 mod tls;
 mod tunnel;
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -90,8 +92,9 @@ pub(crate) enum Reads<'a> {
     /// All of it, at most so many bytes. What is told of a failure may be enough before the end:
     /// its head, and what has come of its body.
     All(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
-    /// At most so many bytes of a failure; of a success what is needed to know what it says.
-    Beginning(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
+    /// At most so many bytes of a failure; of a success what is needed to know what it says, and of
+    /// what is here by then at most so many more.
+    Beginning(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync), usize),
 }
 
 impl<'a> Exchange<'a> {
@@ -380,10 +383,10 @@ impl Transport {
         let is_failure = progress.status().is_some_and(|status| status >= 400);
         let most = match exchange.reads {
             Reads::All(most, _) => most,
-            Reads::Beginning(most, _) if is_failure => most,
+            Reads::Beginning(most, ..) if is_failure => most,
             // Nothing is left to be read: what carried it need not wait for the application.
             Reads::Beginning(..) if body.is_empty() => usize::MAX,
-            Reads::Beginning(most, is_told) => {
+            Reads::Beginning(most, is_told, along) => {
                 let is_told = || progress.look(is_told) != Some(false);
                 let reading = begin(&mut body, most, progress, is_told);
                 let has_ended = match race(pin!(reading), sleep(FAILURE_BODY_TIME)).await {
@@ -392,6 +395,7 @@ impl Transport {
                     }
                     First::Right(()) => false,
                 };
+                let has_ended = has_ended || take_along(&mut body, along, progress).await;
                 return Ok((!has_ended).then_some(body));
             }
         };
@@ -623,6 +627,30 @@ fn next_look(length: usize) -> usize {
     } else {
         length * 2
     }
+}
+
+/// Reads what is here of a body without waiting for more, at most so many bytes and the piece that
+/// they end in. `true`: it has ended. What breaks it off is for who reads on.
+async fn take_along(body: &mut Decoded, most: usize, progress: &Progress) -> bool {
+    let mut taken = 0;
+    poll_fn(|context| {
+        while taken < most {
+            match body.poll_next(context) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    taken += piece.len();
+                    progress.received(piece);
+                }
+                Poll::Ready(Some(Err(failure))) => {
+                    body.break_off(failure);
+                    break;
+                }
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(false)
+    })
+    .await
 }
 
 /// Reads a body, at most so many bytes. `false`: there is more.

@@ -1,6 +1,7 @@
 package io.github.d365failover;
 
 import java.net.URI;
+import java.time.Duration;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,25 @@ public final class FailoverResponse {
     }
 
     /**
+     * What the status is called: as it came over HTTP/1.1 where the answer says anything, on one line and cut to 200
+     * characters; else as the standard has it.
+     *
+     * @return {@code "Not Found"} and so on; empty for a status that the standard does not know
+     */
+    public String reasonPhrase() {
+        return head.reasonPhrase;
+    }
+
+    /**
+     * How long the call took, with all attempts and pauses, to its end.
+     *
+     * @return in whole microseconds
+     */
+    public Duration elapsed() {
+        return head.elapsed;
+    }
+
+    /**
      * Where the answer came from.
      *
      * @return the absolute URL on the endpoint that answered
@@ -38,7 +58,8 @@ public final class FailoverResponse {
     /**
      * The headers.
      *
-     * @return an unmodifiable map whose keys are found in any case; values in the order in which they came
+     * @return an unmodifiable map whose keys are found in any case and spelled as they came first, over HTTP/2 in lower
+     *     case; values in the order in which they came
      */
     public Map<String, List<String>> headers() {
         return head.headers;

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -47,6 +48,25 @@ public final class FailoverStreamingResponse implements AutoCloseable {
     }
 
     /**
+     * What the status is called: as it came over HTTP/1.1 where the answer says anything, on one line and cut to 200
+     * characters; else as the standard has it.
+     *
+     * @return {@code "Not Found"} and so on; empty for a status that the standard does not know
+     */
+    public String reasonPhrase() {
+        return head.reasonPhrase;
+    }
+
+    /**
+     * How long the call took, with all attempts and pauses, to the end of its head.
+     *
+     * @return in whole microseconds
+     */
+    public Duration elapsed() {
+        return head.elapsed;
+    }
+
+    /**
      * Where the answer came from.
      *
      * @return the absolute URL on the endpoint that answered
@@ -58,7 +78,8 @@ public final class FailoverStreamingResponse implements AutoCloseable {
     /**
      * The headers.
      *
-     * @return an unmodifiable map whose keys are found in any case; values in the order in which they came
+     * @return an unmodifiable map whose keys are found in any case and spelled as they came first, over HTTP/2 in lower
+     *     case; values in the order in which they came
      */
     public Map<String, List<String>> headers() {
         return head.headers;

@@ -2,6 +2,8 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.PacketReader;
 import java.net.URI;
+import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -13,6 +15,8 @@ import java.util.TreeMap;
 /** What all kinds of response have. Immutable. */
 final class ResponseHead {
     final int status;
+    final String reasonPhrase;
+    final Duration elapsed;
     final String url;
     final Map<String, List<String>> headers;
     final Effect effect;
@@ -26,6 +30,8 @@ final class ResponseHead {
 
     ResponseHead(PacketReader in) {
         status = in.int32();
+        reasonPhrase = in.text();
+        elapsed = Duration.of(in.int64(), ChronoUnit.MICROS);
         url = in.text();
         headers = headers(in);
         effect = Effect.ofNumber(in.int32());
@@ -48,7 +54,7 @@ final class ResponseHead {
 
     @Override
     public String toString() {
-        return "HTTP " + status + " from " + OrganizationUrls.shown(url);
+        return "HTTP " + (status + " " + reasonPhrase).trim() + " from " + OrganizationUrls.shown(url);
     }
 
     private static Map<String, List<String>> headers(PacketReader in) {

@@ -54,6 +54,9 @@ class SendTest {
         try (FailoverClient client = twin.client().build()) {
             FailoverResponse created = client.send(create("{\"name\":\"Grüße 𝄞😀 \\u0000 end\"}"));
             assertEquals(204, created.status());
+            assertEquals("No Content", created.reasonPhrase());
+            assertTrue(created.elapsed().compareTo(created.attempts().get(0).took()) >= 0, created.elapsed()::toString);
+            assertTrue(created.toString().startsWith("HTTP 204 No Content from "), created.toString());
             assertEquals(Effect.EXECUTED, created.effect());
             assertEquals(0, created.body().length);
             String row = created.header("odata-entityid").orElseThrow();

@@ -92,6 +92,8 @@ class StreamingResponseTest {
         try (FailoverClient client = twin.client().build();
                 FailoverStreamingResponse response = client.sendStreaming(nothing)) {
             assertEquals(404, response.status());
+            assertEquals("Not Found", response.reasonPhrase());
+            assertTrue(response.elapsed().compareTo(Duration.ZERO) > 0);
             String body = new String(response.body().readAllBytes(), StandardCharsets.UTF_8);
             assertEquals(
                     "0x80040217",
