@@ -7,17 +7,17 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
-    d365_response_attempts, d365_response_body, d365_response_effect, d365_response_header_at,
-    d365_response_header_count, d365_response_ledger_id, d365_response_status,
-    d365_response_switched, d365_response_t, d365_response_tag, d365_response_url,
-    d365_response_verified,
+    d365_response_attempts, d365_response_body, d365_response_effect, d365_response_elapsed_us,
+    d365_response_header_at, d365_response_header_count, d365_response_ledger_id,
+    d365_response_reason_phrase, d365_response_status, d365_response_switched, d365_response_t,
+    d365_response_tag, d365_response_url, d365_response_verified,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 
 use crate::abi::{Handle, OK, get, get_object, get_text, no_text, octets, text};
-use crate::stream::Stream;
+use crate::stream::{Begun, Stream};
 use crate::{attempts, names, parts};
 
 /// A body that is longer is not kept twice: as Python's bytes, and by the library.
@@ -30,6 +30,8 @@ struct Told {
     switched: bool,
     ledger_id: Option<i64>,
     verified: Option<&'static str>,
+    reason: String,
+    elapsed_us: i64,
 }
 
 /// What is converted when it is asked for.
@@ -113,6 +115,9 @@ impl Lazy {
                     ledger_id: get(|out| d365_response_ledger_id(raw, out)),
                     verified: get::<i32>(|out| d365_response_verified(raw, out))
                         .and_then(|verified| names::verified(verified.into())),
+                    reason: get_text(|out| d365_response_reason_phrase(raw, out))
+                        .unwrap_or_default(),
+                    elapsed_us: get(|out| d365_response_elapsed_us(raw, out)).unwrap_or_default(),
                 }
             }
         })
@@ -207,14 +212,15 @@ impl Answer {
             let bytes = collected.then(|| PyBytes::new(py, octets(data, len)).unbind());
             (status, bytes)
         };
-        let is_stream = content.is_none();
+        let begun = content.is_none().then(|| Begun::of(&response));
+        let is_read_later = begun.as_ref().is_some_and(|begun| !begun.has_ended);
         let mut lazy = Lazy::new(Some(response));
-        let mut stream = None;
-        if is_stream || len > MOST_KEPT {
+        let mut rest = None;
+        if is_read_later || len > MOST_KEPT {
             lazy.convert(py)?;
-            let response = lazy.response.take();
-            stream = response.filter(|_| is_stream).map(Stream::new);
+            rest = lazy.response.take().filter(|_| is_read_later);
         }
+        let stream = begun.map(|begun| Stream::new(begun, rest));
         let lazy = Arc::new(lazy);
         let place = lazy.response.is_some().then(|| Place::take(&lazy));
         Ok(Self {
@@ -244,6 +250,8 @@ impl Answer {
         ledger_id: Option<i64>,
         parts: Py<PyList>,
         tag: Option<String>,
+        reason: String,
+        elapsed_us: i64,
     ) -> Self {
         let lazy = Lazy::new(None);
         let told = Told {
@@ -252,6 +260,8 @@ impl Answer {
             switched,
             ledger_id,
             verified: None,
+            reason,
+            elapsed_us,
         };
         // They are empty as yet.
         let _ = lazy.url.set(py, url);
@@ -299,6 +309,16 @@ impl Answer {
         self.lazy.told(py).tag.as_deref()
     }
 
+    #[getter]
+    fn reason(&self, py: Python<'_>) -> &str {
+        &self.lazy.told(py).reason
+    }
+
+    #[getter]
+    fn elapsed_us(&self, py: Python<'_>) -> i64 {
+        self.lazy.told(py).elapsed_us
+    }
+
     /// What was found out about the write that was asked about.
     #[getter]
     fn verified(&self, py: Python<'_>) -> Option<&'static str> {
@@ -339,6 +359,8 @@ impl Answer {
             told.ledger_id,
             this.lazy.parts(py)?,
             &told.tag,
+            &told.reason,
+            told.elapsed_us,
         );
         Ok((slf.get_type(), parts.into_pyobject(py)?))
     }

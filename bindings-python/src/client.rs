@@ -23,6 +23,7 @@ use crate::abi::{Failure, Handle, chars, get, make, no_text, read, run, text};
 use crate::answer::Answer;
 use crate::bell::Bell;
 use crate::call::{self, Call};
+use crate::gate::Interrupt;
 use crate::queue::Queue;
 use crate::request::{self, Request};
 use crate::tokens::{Channel, TokenQueue};
@@ -143,12 +144,12 @@ impl Client {
     fn send<'py>(&self, py: Python<'py>, request: Request<'py>, check: bool) -> PyResult<Answer> {
         self.raw(py)?;
         let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
-        let mut interrupt = Interrupt { error: None };
+        let mut interrupt = Interrupt::default();
         if check {
             let data = (&raw mut interrupt).cast::<c_void>();
             // SAFETY: asked only during the send below, which `interrupt` outlives.
             run(|error| unsafe {
-                d365_request_set_check(built.raw(), Some(check_signals), data, error)
+                d365_request_set_check(built.raw(), Some(gate::check_signals), data, error)
             })
             .map_err(|failure| failure.into_exception(py))?;
         }
@@ -368,28 +369,6 @@ impl Drop for Client {
         if self.client.is_of_this_process() {
             self.end_queues();
         }
-    }
-}
-
-struct Interrupt {
-    error: Option<PyErr>,
-}
-
-/// Asked by the library on the calling thread, about every 100 ms.
-extern "C" fn check_signals(user_data: *mut c_void) -> i32 {
-    if gate::exiting() {
-        return 1;
-    }
-    // SAFETY: `send` handed in its own `Interrupt` and does not touch it before the library is done with it.
-    let interrupt = unsafe { &mut *user_data.cast::<Interrupt>() };
-    let checked = Python::try_attach(|py| py.check_signals());
-    match checked {
-        Some(Ok(())) => 0,
-        Some(Err(error)) => {
-            interrupt.error = Some(error);
-            1
-        }
-        None => 1,
     }
 }
 

@@ -4,6 +4,7 @@
 //! has; Rust frames abort the process then. So every wait is counted, exit lets nobody in any more and gives the counted
 //! ones time to come back, and one that comes later never returns.
 
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -111,4 +112,28 @@ pub(crate) fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::SeqCst);
     // The threads that were waiting exist only in the parent.
     WAITING.store(0, Ordering::SeqCst);
+}
+
+/// What a signal's handler has raised while the library was waiting.
+#[derive(Default)]
+pub(crate) struct Interrupt {
+    pub(crate) error: Option<PyErr>,
+}
+
+/// Asked by the library on the thread that waits, about every 100 ms, with an `Interrupt`.
+pub(crate) extern "C" fn check_signals(user_data: *mut c_void) -> i32 {
+    if exiting() {
+        return 1;
+    }
+    // SAFETY: who waits handed in its own `Interrupt` and does not touch it before the library is done with it.
+    let interrupt = unsafe { &mut *user_data.cast::<Interrupt>() };
+    let checked = Python::try_attach(|py| py.check_signals());
+    match checked {
+        Some(Ok(())) => 0,
+        Some(Err(error)) => {
+            interrupt.error = Some(error);
+            1
+        }
+        None => 1,
+    }
 }

@@ -1,29 +1,73 @@
 //! The body of a response that is read after its call has ended.
 
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
-    D365_BUSY, D365_CANCELLED, D365_EFFECT_UNKNOWN, D365_FORKED, D365_NO_RESOURCES,
-    d365_response_cancel, d365_response_effect, d365_response_free, d365_response_read,
-    d365_response_submit_read, d365_response_t, spawn,
+    D365_BUSY, D365_EFFECT_UNKNOWN, D365_FORKED, d365_response_cancel, d365_response_effect,
+    d365_response_free, d365_response_read_checked, d365_response_read_ready,
+    d365_response_submit_read, d365_response_t,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, get, run};
+use crate::abi::{Failure, Handle, OK, get, run};
+use crate::gate::Interrupt;
 use crate::{gate, names, parts};
 
-/// How long a signal may wait to be looked at.
-const SLICE: Duration = Duration::from_millis(100);
+/// How much is asked for at a time of what has come with the head: most small answers at once.
+const HERE: usize = 8 << 10;
+
+/// What has come of a body with its head.
+pub(crate) struct Begun {
+    bytes: Vec<u8>,
+    pub(crate) has_ended: bool,
+}
+
+impl Begun {
+    pub(crate) fn of(response: &Handle<d365_response_t>) -> Self {
+        let mut begun = Self {
+            bytes: Vec::new(),
+            has_ended: false,
+        };
+        let mut buffer = [0; HERE];
+        loop {
+            let (mut len, mut has_ended) = (0, 0);
+            // SAFETY: buffer and outputs are local variables.
+            let status = unsafe {
+                d365_response_read_ready(
+                    response.raw(),
+                    buffer.as_mut_ptr(),
+                    buffer.len(),
+                    &raw mut len,
+                    &raw mut has_ended,
+                    ptr::null_mut(),
+                )
+            };
+            begun.bytes.extend_from_slice(&buffer[..len]);
+            begun.has_ended = has_ended != 0;
+            // What is wrong with the body is told to whoever reads on.
+            if status != OK || len == 0 || begun.has_ended {
+                return begun;
+            }
+        }
+    }
+
+    fn take(&mut self, most: usize) -> Vec<u8> {
+        let rest = self.bytes.split_off(most.min(self.bytes.len()));
+        std::mem::replace(&mut self.bytes, rest)
+    }
+}
 
 /// A body that is not read yet. Closed or forgotten before its end, it takes its connection with it.
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Stream {
-    response: Arc<Handle<d365_response_t>>,
-    reader: Mutex<Option<Arc<Reader>>>,
+    begun: Mutex<Begun>,
+    /// `None`: all of it has come with the head.
+    response: Option<Arc<Handle<d365_response_t>>>,
+    generation: u64,
     is_being_read: AtomicBool,
 }
 
@@ -46,34 +90,41 @@ impl Drop for Turn<'_> {
 }
 
 impl Stream {
-    pub(crate) fn new(response: Handle<d365_response_t>) -> Self {
+    pub(crate) fn new(begun: Begun, response: Option<Handle<d365_response_t>>) -> Self {
         Self {
-            response: Arc::new(response),
-            reader: Mutex::default(),
+            begun: Mutex::new(begun),
+            response: response.map(Arc::new),
+            generation: gate::generation(),
             is_being_read: AtomicBool::new(false),
         }
     }
 
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        if self.response.is_of_this_process() {
+        if self.generation == gate::generation() {
             Ok(())
         } else {
             Err(Failure::of(D365_FORKED).into_exception(py))
         }
     }
 
-    /// The thread that reads for one that has signals to look at. Once there is one, it reads for all.
-    fn reader(&self, is_wanted: bool) -> Result<Option<Arc<Reader>>, Failure> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if reader.is_none() && is_wanted {
-            *reader = Some(Reader::start(&self.response)?);
-        }
-        Ok(reader.clone())
+    fn begun(&self) -> MutexGuard<'_, Begun> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[pymethods]
 impl Stream {
+    /// The next bytes, at most `most`, as far as they have come with the head; none at the end. `None`: they are waited
+    /// for.
+    fn ready<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.check(py)?;
+        let mut begun = self.begun();
+        if begun.bytes.is_empty() && self.response.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(PyBytes::new(py, &begun.take(most))))
+    }
+
     /// Waits for the next bytes, at most `most`; none at the end. With `check`, signals are handled meanwhile; what comes
     /// after one of them has raised is the next read's.
     fn read<'py>(
@@ -82,53 +133,56 @@ impl Stream {
         most: usize,
         check: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        self.check(py)?;
-        let begun =
-            Turn::take(&self.is_being_read).and_then(|turn| Ok((turn, self.reader(check)?)));
-        let (_turn, reader) = begun.map_err(|failure| failure.into_exception(py))?;
-        let Some(reader) = reader else {
-            let read = gate::wait(py, || read(&self.response, most));
-            let piece = read.map_err(|failure| failure.into_exception(py))?;
-            return Ok(PyBytes::new(py, &piece));
+        if let Some(piece) = self.ready(py, most)? {
+            return Ok(piece);
+        }
+        let Some(response) = &self.response else {
+            return Ok(PyBytes::new(py, &[]));
         };
-        loop {
-            let waited = gate::wait(py, || reader.wait(most).transpose());
-            match waited.map_err(|failure| failure.into_exception(py))? {
-                Some(piece) => return Ok(PyBytes::new(py, &piece)),
-                None if check => py.check_signals()?,
-                None => {}
-            }
+        let turn = Turn::take(&self.is_being_read);
+        let _turn = turn.map_err(|failure| failure.into_exception(py))?;
+        let mut interrupt = Interrupt::default();
+        let asked = check.then_some(&mut interrupt);
+        let got = gate::wait(py, || read(response, most, asked));
+        match (got, interrupt.error) {
+            (Ok(piece), None) => Ok(PyBytes::new(py, &piece)),
+            (Err(failure), None) => Err(failure.into_exception(py)),
+            (_, Some(interrupted)) => Err(interrupted),
         }
     }
 
     /// Reads without waiting: one piece of the body with `key` comes in the client's queue.
     fn submit(&self, py: Python<'_>, most: usize, key: usize) -> PyResult<()> {
         self.check(py)?;
+        let response = self.response.as_ref();
+        let raw = response.map_or(ptr::null_mut(), |response| response.raw());
         let data = ptr::without_provenance_mut(key);
-        // SAFETY: the response is alive; `data` is a number that only comes back.
-        run(|error| unsafe { d365_response_submit_read(self.response.raw(), most, data, error) })
+        // SAFETY: the handle may be any; `data` is a number that only comes back.
+        run(|error| unsafe { d365_response_submit_read(raw, most, data, error) })
             .map_err(|failure| failure.into_exception(py))
     }
 
-    /// What the response is known for by now: its effect and its parts.
-    fn told<'py>(&self, py: Python<'py>) -> PyResult<(&'static str, Bound<'py, PyList>)> {
-        let raw = self.response.raw();
+    /// What the response is known for by now: its effect and its parts. `None`: all was known with the head.
+    fn told<'py>(&self, py: Python<'py>) -> PyResult<Option<(&'static str, Bound<'py, PyList>)>> {
+        let Some(response) = &self.response else {
+            return Ok(None);
+        };
+        let raw = response.raw();
         // SAFETY: the handle may be any; the output is the getter's own.
         let effect = get(|out| unsafe { d365_response_effect(raw, out) });
         let effect = names::effect(effect.unwrap_or(D365_EFFECT_UNKNOWN));
-        Ok((effect, parts::rows(py, raw)?))
+        Ok(Some((effect, parts::rows(py, raw)?)))
     }
 
     /// Ends a read that waits, too. Idempotent.
     fn close(&self) {
-        if self.response.is_of_this_process() {
+        if let Some(response) = &self.response
+            && response.is_of_this_process()
+        {
             // Here and not with the last owner, one of which may be reading. A second time both only give a status.
             // SAFETY: the handle may be any.
-            unsafe { d365_response_cancel(self.response.raw(), ptr::null_mut()) };
-            d365_response_free(self.response.raw());
-            if let Ok(Some(reader)) = self.reader(false) {
-                reader.close();
-            }
+            unsafe { d365_response_cancel(response.raw(), ptr::null_mut()) };
+            d365_response_free(response.raw());
         }
     }
 }
@@ -139,104 +193,29 @@ impl Drop for Stream {
     }
 }
 
-fn read(response: &Handle<d365_response_t>, most: usize) -> Result<Vec<u8>, Failure> {
+fn read(
+    response: &Handle<d365_response_t>,
+    most: usize,
+    interrupt: Option<&mut Interrupt>,
+) -> Result<Vec<u8>, Failure> {
     let mut buffer = vec![0; most];
     let mut len = 0;
-    // SAFETY: buffer and length live through the call.
+    let check = interrupt.is_some().then_some(gate::check_signals as _);
+    let data = interrupt.map_or(ptr::null_mut(), |interrupt| {
+        ptr::from_mut(interrupt).cast::<c_void>()
+    });
+    // SAFETY: buffer and length live through the call, and so does what the check is asked with.
     run(|error| unsafe {
-        d365_response_read(
+        d365_response_read_checked(
             response.raw(),
             buffer.as_mut_ptr(),
             buffer.len(),
             &raw mut len,
+            check,
+            data,
             error,
         )
     })?;
     buffer.truncate(len);
     Ok(buffer)
-}
-
-/// Reads on a thread of its own, so that another one can wait in slices.
-struct Reader {
-    state: Mutex<Reading>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Reading {
-    wanted: Option<usize>,
-    /// From when bytes are wanted until they are handed out.
-    is_begun: bool,
-    got: Option<Result<Vec<u8>, Failure>>,
-    is_closed: bool,
-}
-
-impl Reader {
-    fn start(response: &Arc<Handle<d365_response_t>>) -> Result<Arc<Self>, Failure> {
-        let reader = Arc::new(Self {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
-        let (own, response) = (Arc::clone(&reader), Arc::clone(response));
-        spawn("d365-read", move || own.run(&response))
-            .map_err(|_| Failure::of(D365_NO_RESOURCES))?;
-        Ok(reader)
-    }
-
-    fn state(&self) -> MutexGuard<'_, Reading> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, response: &Handle<d365_response_t>) {
-        let mut state = self.state();
-        loop {
-            let Some(most) = state.wanted.take() else {
-                if state.is_closed {
-                    return;
-                }
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            drop(state);
-            let got = read(response, most);
-            state = self.state();
-            state.got = Some(got);
-            self.changed.notify_all();
-        }
-    }
-
-    /// Waits a while for a piece, at most `most` bytes.
-    fn wait(&self, most: usize) -> Option<Result<Vec<u8>, Failure>> {
-        let mut state = self.state();
-        if !state.is_begun {
-            state.is_begun = true;
-            state.wanted = Some(most);
-            self.changed.notify_all();
-        }
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(state, SLICE, |state| state.got.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(mut got) = state.got.take() else {
-            // The thread may have left before it saw what is wanted.
-            return state.is_closed.then(|| Err(Failure::of(D365_CANCELLED)));
-        };
-        state.is_begun = false;
-        if let Ok(piece) = &mut got
-            && piece.len() > most
-        {
-            // Wanted by a read that was interrupted and had more room.
-            state.got = Some(Ok(piece.split_off(most)));
-            state.is_begun = true;
-        }
-        Some(got)
-    }
-
-    fn close(&self) {
-        self.state().is_closed = true;
-        self.changed.notify_all();
-    }
 }

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from d365_failover import AsyncClient, Client
+from scripted import Scripted
 from twin import Organization
 
 PATIENCE = 60
@@ -29,7 +30,7 @@ class _Subject:
 class Blocking(_Subject):
     """A `Client`. Handlers run on its event thread."""
 
-    def __init__(self, org: Organization, **settings: Any) -> None:
+    def __init__(self, org: Organization | Scripted, **settings: Any) -> None:
         self.client: Client | AsyncClient = org.client(**settings)
 
     def __enter__(self) -> Blocking:
@@ -68,7 +69,7 @@ class Blocking(_Subject):
 class OnLoop(_Subject):
     """An `AsyncClient` on an event loop of its own thread. Handlers are coroutines."""
 
-    def __init__(self, org: Organization, **settings: Any) -> None:
+    def __init__(self, org: Organization | Scripted, **settings: Any) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()

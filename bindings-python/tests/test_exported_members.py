@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +14,37 @@ import pytest
 PACKAGE = Path(d365_failover.__file__).parent
 
 
+def exported() -> set[str]:
+    return {name for name in vars(d365_failover) if not name.startswith("_")}
+
+
 def test_all_that_modules_declare_public_is_exported() -> None:
     for module in pkgutil.iter_modules([str(PACKAGE)]):
         if module.name == "_native":
             continue
         declared = getattr(importlib.import_module(f"d365_failover.{module.name}"), "__all__", [])
-        types = {"AsyncContent", "AsyncSettings", "BinaryFile", "Content"}
-        helpers = {"AccessToken", "Settings", "TokenCredential", "TokenProvider", *types}
-        assert set(declared) - helpers <= set(d365_failover.__all__)
+        helpers = {"AccessToken", "AsyncContent", "BinaryFile", "Content", "TokenCredential", "TokenProvider"}
+        assert set(declared) - helpers <= exported()
 
 
-def test_public_names_say_where_they_are_public() -> None:
-    for name in d365_failover.__all__:
-        public = getattr(d365_failover, name)
-        assert getattr(public, "__module__", "d365_failover") == "d365_failover"
+def test_a_star_imports_what_is_exported() -> None:
+    names: dict[str, object] = {}
+    exec("from d365_failover import *", names)
+    assert set(names) - {"__builtins__"} == exported()
+
+
+def test_help_of_the_package_is_a_page_that_names_everything() -> None:
+    text = pydoc.plain(pydoc.render_doc(d365_failover))
+    assert len(text.splitlines()) <= 160
+    for name in exported():
+        assert re.search(rf"\b{name}\b", text), name
+
+
+@pytest.mark.parametrize("client", [d365_failover.Client, d365_failover.AsyncClient])
+def test_help_of_a_client_has_its_settings(client: type) -> None:
+    text = pydoc.plain(pydoc.render_doc(client))
+    assert len(text.splitlines()) <= 400
+    assert re.search(r"deadline +seconds, 0.001 to 86400: .* Default: 300", text)
 
 
 def test_the_package_is_typed() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from typing import Any
 
 import pytest
-from d365_failover import InvalidArgumentError
+from d365_failover import AsyncClient, Client, InvalidArgumentError
 from d365_failover._request import build, milliseconds, with_params
 from d365_failover._types import GUARDED_CREATE, STREAMING, UPSERT
 
@@ -83,3 +85,67 @@ def test_operation() -> None:
     assert [built(operation=name)[5] for name in (None, "read", "idempotent", "guarded", "unsafe")] == [0, 1, 2, 3, 4]
     with pytest.raises(InvalidArgumentError, match="unsafe"):
         built(operation="write")
+
+
+@pytest.mark.parametrize(
+    ("method", "unknown", "said"),
+    [
+        ("post", "data", "there is content: "),
+        ("get", "data", 'client.request("GET", url, content=…)'),
+        ("get", "json", 'client.request("GET", url, json=…)'),
+        ("delete", "content", 'client.request("DELETE", url, content=…)'),
+        ("post", "files", "there is content: "),
+        ("get", "allow_redirects", "there is the client's setting max_redirects"),
+        ("request", "follow_redirects", "there is the client's setting max_redirects"),
+        ("get", "verify", "there is the client's setting tls_verify"),
+        ("get", "cert", "there is the client's setting client_certificate"),
+        ("get", "proxies", "there is the client's setting proxy"),
+        ("get", "auth", "token_provider"),
+        ("get", "cookies", 'headers={"Cookie": …}'),
+        ("get", "stream", "client.stream(method, url)"),
+        ("get", "deadline", "there is timeout"),
+        ("get", "max_retries", "max_attempts"),
+        ("get", "header", "the nearest is headers"),
+        ("get", "param", "the nearest is params"),
+        ("stream", "tiemout", "the nearest is timeout"),
+        ("put", "guarded_create", "client.post(…)"),
+        ("post", "upsert", "client.patch(…)"),
+        ("patch", "no_such_thing", "there are headers, params, "),
+    ],
+)
+def test_an_unknown_keyword_says_what_was_meant(method: str, unknown: str, said: str) -> None:
+    url = "https://contoso.crm.dynamics.com"
+    given = ("GET", "/x") if method in ("request", "stream") else ("/x",)
+    message = rf"Client.{method}\(\) got an unexpected keyword argument '{unknown}': "
+
+    def check(told: pytest.ExceptionInfo[TypeError]) -> None:
+        assert said in str(told.value)
+
+    with Client(url, tls_verify=False) as client, pytest.raises(TypeError, match=f"^{message}") as caught:
+        getattr(client, method)(*given, **{unknown: 1})
+    check(caught)
+
+    async def main() -> None:
+        async with AsyncClient(url, tls_verify=False) as client:
+            await getattr(client, method)(*given, **{unknown: 1})
+
+    with pytest.raises(TypeError, match=f"^Async{message}") as caught:
+        asyncio.run(main())
+    check(caught)
+
+
+def test_a_body_by_its_place_is_told_its_name() -> None:
+    with Client("https://contoso.crm.dynamics.com", tls_verify=False) as client:
+        with pytest.raises(
+            TypeError, match=r"positional arguments.*: what follows the URL is given by name, headers, "
+        ):
+            client.post("/x", {"name": "a"})  # type: ignore[call-arg]
+        # What is raised inside of a call is its own.
+        with pytest.raises(TypeError, match=r"^content and json exclude each other$"):
+            client.post("/x", content=b"", json={})
+
+
+def test_methods_are_what_they_look_like() -> None:
+    for name in ("request", "get", "post", "patch", "put", "delete"):
+        assert inspect.iscoroutinefunction(getattr(AsyncClient, name))
+        assert not inspect.iscoroutinefunction(getattr(Client, name))

@@ -4,8 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from d365_failover import InvalidSettingError, UnknownSettingError
-from d365_failover._settings import _DURATIONS, AsyncSettings, Settings, to_native
+from d365_failover import (
+    AsyncClient,
+    AsyncSettings,
+    Client,
+    InvalidArgumentError,
+    InvalidSettingError,
+    Settings,
+    UnknownSettingError,
+)
+from d365_failover._settings import _DURATIONS, HELP, to_native
+
+URL = "https://contoso.crm.dynamics.com"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +84,128 @@ def test_a_name_with_ms_is_refused_with_the_right_one() -> None:
 def test_wrong_types(name: str, value: Any) -> None:
     with pytest.raises(TypeError):
         to_native({name: value})
+
+
+@pytest.fixture(params=[Client, AsyncClient])
+def opened(request: pytest.FixtureRequest) -> Any:
+    """What opens a client."""
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        # What users of other clients type.
+        *(({name: 30}, ['"deadline"', '"attempt_timeout"']) for name in ("timeout", "timeout_ms", "request_timeout")),
+        *(({name: False}, ['"tls_verify"', '"ca_bundle"']) for name in ("verify", "verify_ssl", "ssl")),
+        ({"cert": "a.pem"}, ['"client_certificate"']),
+        ({"proxies": {"https": "http://p"}}, ['"proxy"']),
+        ({"trust_env": True}, ['"proxy"']),
+        ({"retries": 3}, ['"max_attempts"']),
+        ({"max_retries": 3}, ['"max_attempts"']),
+        ({"connect": 3}, ['"connect_timeout"']),
+        ({"read_timeout": 3}, ['"attempt_timeout"']),
+        ({"follow_redirects": True}, ['"max_redirects"']),
+        ({"limits": object()}, ['"max_connections"']),
+        ({"auth": ("a", "b")}, ['"token_provider"']),
+        ({"headers": {}}, ["each request", '"prepare"']),
+        ({"base_url": URL}, ["opened with"]),
+        # Slips, also of what is Python's alone.
+        ({"deadlin": 3}, ['"deadline"']),
+        ({"deadlin_ms": 3}, ['"deadline"']),
+        ({"tiemout": None}, ['"deadline"']),
+        ({"maxAttempts": 3}, ['"max_attempts"']),
+        ({"token_provder": print}, ['"token_provider"']),
+        ({"prepar": print}, ['"prepare"']),
+        ({"idle_time_out": 1}, ['"idle_timeout"']),
+    ],
+)
+def test_an_unknown_setting_says_what_was_meant(opened: Any, settings: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(UnknownSettingError) as caught:
+        opened(URL, **settings)
+    (name,) = settings
+    message, _, known = str(caught.value).partition("; there are: ")
+    assert message.startswith(f'there is no setting "{name}"; ')
+    for part in said:
+        assert part in message
+    assert known.split(", ") == sorted(Settings.__annotations__)
+    assert "_ms" not in message.replace(name, "")
+
+
+@pytest.mark.parametrize("name", ["x", "no_such_setting", "a" * 1000, "\u00fc", "\0", " ", "__init__"])
+def test_an_unknown_setting_that_is_like_none(opened: Any, name: str) -> None:
+    for value in (None, 1, object()):
+        with pytest.raises(UnknownSettingError) as caught:
+            opened(URL, **{name: value})
+        assert "there are: allowed_host_headers, " in str(caught.value)
+        assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        *(
+            ({name: value}, f"{name} = {value!r} cannot be used; it takes seconds from {least} to 86400")
+            for name in sorted(_DURATIONS)
+            for least in ["0" if name in ("probe_after", "write_grace", "hold_down", "replication_window") else "0.001"]
+            for value in (-1, 86_401.5, float("nan"), float("inf"), 1e300, *([0] if least != "0" else []))
+        ),
+        ({"tls_verify": "perhaps"}, "tls_verify = 'perhaps' cannot be used; it takes True or False"),
+        ({"auto_switch": "yes"}, "auto_switch = 'yes' cannot be used; it takes \"auto\", True or False"),
+        ({"max_attempts": 0}, "max_attempts = 0 cannot be used; it takes a whole number from 1 to 100"),
+        (
+            {"max_response_headers": 1},
+            "max_response_headers = 1 cannot be used; it takes a whole number of bytes from 8192 to 1048576",
+        ),
+        ({"retry_budget": 2}, "retry_budget = 2 cannot be used; it takes a number from 0 to 1"),
+        ({"preset": "bold"}, "preset = 'bold' cannot be used; it takes safe or dotnet"),
+    ],
+)
+def test_a_value_out_of_range_is_told_in_pythons_units(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSettingError) as caught:
+        Client(URL, **settings)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["deadline", "max_connections", "max_response_body"])
+def test_a_number_that_python_does_not_write(name: str) -> None:
+    huge: dict[str, Any] = {name: 10**5000}
+    with pytest.raises(InvalidSettingError, match=name):
+        Client(URL, **huge)
+
+
+def test_a_time_that_python_does_not_write() -> None:
+    with Client(URL, tls_verify=False) as client, pytest.raises(InvalidArgumentError, match="timeout"):
+        client.get("/", timeout=10**5000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"deadline": "1"}, "deadline is a number of seconds, not str"),
+        ({"deadline": True}, "deadline is a number of seconds, not bool"),
+        ({"max_attempts": 1.5}, "max_attempts is a whole number, not float"),
+        ({"tls_verify": None.__class__}, "tls_verify is True or False, not type"),
+        ({"ca_bundle": b"x"}, "ca_bundle is a path, not bytes"),
+        ({"allowed_hosts": [1]}, "allowed_hosts is a sequence of texts, not list"),
+        ({"preset": 1.5}, "preset is text, not float"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_told_the_right_one(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        Client(URL, **settings)
+    assert str(caught.value) == message
+
+
+def test_help_shows_each_setting() -> None:
+    for client in (Client, AsyncClient):
+        assert client.__doc__ is not None
+        assert client.__doc__.endswith(HELP)
+    lines = dict(line.split(maxsplit=1) for line in HELP.splitlines() if line.startswith("    "))
+    assert set(lines) == set(Settings.__annotations__)
+    for name, told in lines.items():
+        assert "Default: " in told
+        assert told.startswith("seconds, ") == (name in _DURATIONS)
 
 
 def test_connect_to_needs_ports() -> None:

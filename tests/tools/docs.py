@@ -253,14 +253,21 @@ def settings() -> list[str]:
 
 
 def spellings(key: str, default: str) -> dict[str, list[str]]:
-    """How a default may stand in the header's table, a docstring, and the Javadoc; nothing where there is none."""
+    """How a default may stand in the header's table, a docstring, what help() shows, and the Javadoc; nothing where there
+    is none."""
     if default == "on":
-        return {"header": ["`on`"], "python": ["True"], "java": ["default true"]}
+        return {
+            "header": ["`on`"],
+            "python": ["Default: True"],
+            "help": ["Default: True"],
+            "java": ["default true"],
+        }
     if re.fullmatch(r"[a-z]+", default) and default not in ("none", "store"):
         constant = f"#{default.upper()}}}"
         return {
             "header": [f"`{default}`"],
-            "python": [f'"{default}"'],
+            "python": [f'`"{default}"` (default)', f'Default: `"{default}"`'],
+            "help": [f'Default: "{default}"'],
             "java": [constant],
         }
     if not re.fullmatch(r"[\d.]+", default):
@@ -273,7 +280,8 @@ def spellings(key: str, default: str) -> dict[str, list[str]]:
     plain = default if not key.endswith("_ms") else f"{number:g}"
     return {
         "header": [default],
-        "python": [plain],
+        "python": [f"Default: {plain}"],
+        "help": [f"Default: {plain}"],
         "java": [f"default {one}" for one in java],
     }
 
@@ -314,6 +322,15 @@ def same_everywhere() -> list[str]:
             re.MULTILINE | re.DOTALL,
         )
     )
+    shown = dict(
+        re.findall(
+            r"^    (\w+)  +(.*)$",
+            read("bindings-python/python/d365_failover/_settings.py").partition(
+                "HELP = "
+            )[2],
+            re.MULTILINE,
+        )
+    )
     builder = read(
         "bindings-java/src/main/java/io/github/d365failover/FailoverClientBuilder.java"
     )
@@ -333,6 +350,7 @@ def same_everywhere() -> list[str]:
         texts = {
             "header": header.get(key),
             "python": python.get(name),
+            "help": shown.get(name),
             "java": java.get(camel(name)),
         }
         for where, forms in spellings(key, default).items():
@@ -344,8 +362,8 @@ def same_everywhere() -> list[str]:
                 for form in forms
             ):
                 faults.append(f"{where}: {key} is said to be other than {default}")
-        if key not in header or name not in python and key != "user_agent":
-            faults.append(f"{key} is missing in the header or in Python")
+        if key not in header or name not in python or name not in shown:
+            faults.append(f"{key} is missing in the header, in Python or in its help")
     return faults
 
 

@@ -18,11 +18,13 @@ from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import AsyncContent, AsyncSource, async_source_of
 from ._dispatch import log, running_loop
 from ._events import LOG, Handler
-from ._exceptions import FailoverError, completed, of_entry, of_failure, of_kind, raising
+from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
+from ._keywords import advised
 from ._log import report
 from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, is_read, milliseconds, verifying
+from ._settings import described
 from ._stream import AsyncStreamedResponse
 from ._work import AsyncWork, Turns, is_working, unknown
 
@@ -56,6 +58,7 @@ def _unsent(kind: str, message: str, request: RawRequest) -> FailoverError:
     return error
 
 
+@described
 class AsyncClient(BaseClient):
     """A client of one organization for the tasks of one event loop: the one that uses it first.
 
@@ -94,6 +97,7 @@ class AsyncClient(BaseClient):
             with contextlib.suppress(RuntimeError):  # closed just now
                 loop.call_soon_threadsafe(_forget, loop, self._descriptor, self._queue)
 
+    @advised
     async def request(
         self,
         method: str,
@@ -132,9 +136,10 @@ class AsyncClient(BaseClient):
             upsert=upsert,
             tag=tag,
         )
-        return Response(await self._send(request, source))
+        return Response(await self._send(request, source), request)
 
     @contextlib.asynccontextmanager
+    @advised
     async def stream(
         self,
         method: str,
@@ -171,7 +176,7 @@ class AsyncClient(BaseClient):
             tag=tag,
             streaming=True,
         )
-        response = AsyncStreamedResponse(await self._send(request, source), self._read)
+        response = AsyncStreamedResponse(await self._send(request, source), request, self._read)
         try:
             yield response
         finally:
@@ -201,6 +206,9 @@ class AsyncClient(BaseClient):
                 self._turns.forget(key)
                 raise
             return await AsyncWork(source, self._hook, request).finish(call, self._turns, key)
+        except BaseException as error:
+            asked_with(error, request)
+            raise
         finally:
             lanes.release()
 
@@ -264,6 +272,9 @@ class AsyncClient(BaseClient):
                 cancelled.__cause__ = await self._cancelled(pending, future, request)
                 raise
             return _result(future, request, pending)
+        except BaseException as error:
+            asked_with(error, request)
+            raise
         finally:
             self._futures.pop(key, None)
 
@@ -284,6 +295,7 @@ class AsyncClient(BaseClient):
         except BaseException as error:
             return error
 
+    @advised
     async def get(
         self,
         url: str,
@@ -299,6 +311,7 @@ class AsyncClient(BaseClient):
             "GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
         )
 
+    @advised
     async def post(
         self,
         url: str,
@@ -326,6 +339,7 @@ class AsyncClient(BaseClient):
             tag=tag,
         )
 
+    @advised
     async def patch(
         self,
         url: str,
@@ -353,6 +367,7 @@ class AsyncClient(BaseClient):
             tag=tag,
         )
 
+    @advised
     async def put(
         self,
         url: str,
@@ -378,6 +393,7 @@ class AsyncClient(BaseClient):
             tag=tag,
         )
 
+    @advised
     async def delete(
         self,
         url: str,

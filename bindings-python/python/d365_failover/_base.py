@@ -30,7 +30,7 @@ from ._exceptions import of_entry, of_failure, of_kind, raising
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
 from ._native import NativeFailure
 from ._outgoing import check_prepare
-from ._settings import to_native
+from ._settings import in_python, to_native
 from ._tokens import TokenSource
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
@@ -55,7 +55,10 @@ class BaseClient:
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)
         check_prepare(self._hook, awaits=self._awaits)
-        self._native = _native.Client(url, to_native(settings), provider is not None, self._hook is not None)
+        try:
+            self._native = _native.Client(url, to_native(settings), provider is not None, self._hook is not None)
+        except NativeFailure as failure:
+            raise in_python(of_failure(failure), settings) from None
         self._queue = self._native.queue
         self._handlers = Handlers()
         patience = settings.get("handler_timeout")

@@ -14,10 +14,12 @@ from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
-from ._exceptions import FailoverError, completed, of_entry, of_failure, of_kind, raising
+from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
+from ._keywords import advised
 from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
+from ._settings import described
 from ._stream import StreamedResponse
 from ._work import Work
 
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
+@described
 class Client(BaseClient):
     """A client of one organization, for any number of threads.
 
     `url` is the organization's base URL, of the primary or of the alternate. Opening does no network traffic.
-    Handlers run on one thread of the client's.
+    Handlers run on one thread of the client's. Close it, or use it as a context manager.
     """
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
@@ -51,6 +54,7 @@ class Client(BaseClient):
     ) -> None:
         self.close()
 
+    @advised
     def request(
         self,
         method: str,
@@ -102,9 +106,10 @@ class Client(BaseClient):
             upsert=upsert,
             tag=tag,
         )
-        return Response(self._send(request, source))
+        return Response(self._send(request, source), request)
 
     @contextlib.contextmanager
+    @advised
     def stream(
         self,
         method: str,
@@ -142,7 +147,7 @@ class Client(BaseClient):
             tag=tag,
             streaming=True,
         )
-        response = StreamedResponse(self._send(request, source))
+        response = StreamedResponse(self._send(request, source), request)
         try:
             yield response
         finally:
@@ -159,11 +164,13 @@ class Client(BaseClient):
                 raw = Work(source, self._hook).finish(self._native.begin(request), check)
         except NativeFailure as failure:
             error = of_failure(failure)
+            asked_with(error, request)
             self._drain_after(error)
             raise error from error.__cause__
         except BaseException as interruption:
             if isinstance(interruption.__cause__, NativeFailure):
                 interruption.__cause__ = of_failure(interruption.__cause__)
+            asked_with(interruption, request)
             self._drain_after(interruption.__cause__)
             raise
         self._drain_after(raw)
@@ -178,6 +185,7 @@ class Client(BaseClient):
                 interruption.__cause__ = outcome if isinstance(outcome, BaseException) else completed(outcome)
             raise
 
+    @advised
     def get(
         self,
         url: str,
@@ -191,6 +199,7 @@ class Client(BaseClient):
         """GET. See `request`."""
         return self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
 
+    @advised
     def post(
         self,
         url: str,
@@ -218,6 +227,7 @@ class Client(BaseClient):
             tag=tag,
         )
 
+    @advised
     def patch(
         self,
         url: str,
@@ -245,6 +255,7 @@ class Client(BaseClient):
             tag=tag,
         )
 
+    @advised
     def put(
         self,
         url: str,
@@ -270,6 +281,7 @@ class Client(BaseClient):
             tag=tag,
         )
 
+    @advised
     def delete(
         self,
         url: str,

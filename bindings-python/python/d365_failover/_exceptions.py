@@ -13,6 +13,7 @@ from ._native import NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Answer
+    from ._types import RawRequest
 
 __all__ = [
     "AuthenticationError",
@@ -319,6 +320,13 @@ def in_doubt(error: FailoverError) -> WriteInDoubtError:
     doubt.__dict__.update(error.__dict__)
     doubt.__cause__ = error
     return doubt
+
+
+def asked_with(error: BaseException, request: RawRequest) -> None:
+    """Has the response that an error tells of say what it was asked with."""
+    failed = error_of(error)
+    if failed is not None and failed.response is not None:
+        failed.response._asked = request[:3]
 
 
 def error_of(exception: BaseException) -> FailoverError | None:

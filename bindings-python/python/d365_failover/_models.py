@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._charset import charset_of, decoded
 
 if TYPE_CHECKING:
     from ._native import Answer
-    from ._types import RawAttempt
+    from ._types import RawAttempt, RawRequest
 
-__all__ = ["Attempt", "BatchPart", "Headers", "Response"]
+__all__ = ["Attempt", "BatchPart", "Headers", "Request", "Response"]
 
-_CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^"';\s]+)""", re.IGNORECASE)
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
 _BEARER = re.compile(r"""(bearer[\s:="']+)[^\s,;"']+""", re.IGNORECASE)
 
@@ -33,28 +33,51 @@ def shown(record: Any, *urls: str) -> str:
 
 
 class Headers(Mapping[str, str]):
-    """Response headers: names in any case, several values of one name joined by a comma."""
+    """Headers, looked up by their names in any case. Several values of one name are joined by `", "`.
 
-    __slots__ = ("_pairs", "_values")
+    They are listed in the order in which they came, with their names as they came: over HTTP/1.1 as the server spells
+    them, over HTTP/2 in lower case. Two are equal if they have the same values, however their names are spelled.
+    """
+
+    __slots__ = ("_names", "_pairs", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._pairs = tuple(pairs)
         values: dict[str, list[str]] = {}
+        names: dict[str, str] = {}
         for name, value in self._pairs:
-            values.setdefault(name.lower(), []).append(value)
+            lower = name.lower()
+            names.setdefault(lower, name)
+            values.setdefault(lower, []).append(value)
+        self._names = names
         self._values = values
 
     def __getitem__(self, name: str) -> str:
-        return ", ".join(self._values[name.lower()])
+        if not isinstance(name, str):
+            raise KeyError(name)
+        try:
+            return ", ".join(self._values[name.lower()])
+        except KeyError:
+            raise KeyError(name) from None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._values
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._names.values())
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return self._values == other._values
+        if isinstance(other, Mapping):
+            mine = {name.lower(): value for name, value in self.items()}
+            return mine == {name.lower() if isinstance(name, str) else name: value for name, value in other.items()}
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         pairs = [
@@ -63,12 +86,41 @@ class Headers(Mapping[str, str]):
         return f"Headers({pairs!r})"
 
     def get_list(self, name: str) -> list[str]:
-        """Every value of `name`, in the order in which they came."""
+        """Every value of `name`, in the order in which they came. Empty where there is none."""
         return list(self._values.get(name.lower(), ()))
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """Every header as it came."""
+        """Every header as it came, each value with its name, in the order in which they came."""
         return list(self._pairs)
+
+
+_STANDARD = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+
+
+@dataclass(frozen=True, repr=False)
+class Request:
+    """What a response was asked with."""
+
+    method: str
+    """`"GET"`, …"""
+    url: str
+    """As it was asked for, with the `params`: absolute, or a path. `Response.url` says where the answer came from."""
+    headers: Headers
+    """Those that the call was given, and the `Content-Type` of its `json`. What the library adds is not among them: the
+    provider's token, what the `prepare` hook sets. Copies by `copy` and `pickle` are without credentials."""
+
+    @classmethod
+    def _of(cls, raw: tuple[str, str, list[tuple[str, str]]]) -> Request:
+        method, url, headers = raw
+        upper = method.upper()
+        return cls(upper if upper in _STANDARD else method, url, Headers(headers))
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {_native.url_shown(self.url)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        pairs = [(name, value) for name, value in self.headers.multi_items() if name.lower() not in _CREDENTIALS]
+        return (Request._of, ((self.method, self.url, pairs),))
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,21 +174,67 @@ class BatchPart:
 
 
 class Response:
-    """A response, whatever its status. Read whole, unless `stream` gave it."""
+    """A response, whatever its status. Read whole, unless `stream` gave it.
 
-    __slots__ = ("_attempts", "_headers", "_raw")
+    It outlives its client and may be read by any thread, and by the child of a fork. It can be copied and pickled; a
+    streamed one, once it was read.
+    """
 
-    def __init__(self, raw: Answer) -> None:
+    __slots__ = ("_asked", "_attempts", "_headers", "_raw", "_request")
+
+    def __init__(self, raw: Answer, request: RawRequest | None = None) -> None:
         self._raw = raw
+        # Not the body: it may be large, and the call is over.
+        self._asked: tuple[str, str, list[tuple[str, str]]] | None = None if request is None else request[:3]
+        self._request: Request | None = None
         self._headers: Headers | None = None
         self._attempts: tuple[Attempt, ...] | None = None
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        slots = [name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())]
+        state = {name: getattr(self, name) for name in slots}
+        if self._asked is not None:
+            state["_request"] = self.request
+            state["_asked"] = None  # which has credentials
+        return (None, state)
+
     def __repr__(self) -> str:
-        return f"<Response [{self.status_code}]>"
+        return f"<Response [{self._status_text()}]>"
+
+    def _status_text(self) -> str:
+        return f"{self.status_code} {self.reason_phrase}".rstrip()
 
     @property
     def status_code(self) -> int:
+        """The HTTP status, 100 to 999."""
         return self._raw.status
+
+    @property
+    def reason_phrase(self) -> str:
+        """What the status is called: as it came, or where nothing came, as over HTTP/2, as the standard has it.
+
+        `""` for a status without a name.
+        """
+        return self._raw.reason
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400. The opposite of `is_error`."""
+        return not self.is_error
+
+    @property
+    def request(self) -> Request:
+        """What it was asked with: method, URL, headers."""
+        if self._request is None:
+            if self._asked is None:
+                raise RuntimeError("this response was made by hand: it has no request")
+            self._request = Request._of(self._asked)
+        return self._request
+
+    @property
+    def elapsed(self) -> datetime.timedelta:
+        """How long the call took, with all attempts and pauses: to its end; of a streamed response, to its head."""
+        return datetime.timedelta(microseconds=self._raw.elapsed_us)
 
     @property
     def url(self) -> str:
@@ -145,12 +243,17 @@ class Response:
 
     @property
     def headers(self) -> Headers:
+        """The headers, in any case, in the order in which they came."""
         if self._headers is None:
             self._headers = Headers(self._raw.headers)
         return self._headers
 
     @property
     def content(self) -> bytes:
+        """The body, decoded from a content coding that the library asked for.
+
+        Raises `ResponseNotReadError` for a streamed response that was not read.
+        """
         content = self._known_content()
         if content is None:
             from ._exceptions import ResponseNotReadError
@@ -166,21 +269,22 @@ class Response:
     @property
     def charset(self) -> str:
         """The text encoding that the response names, where Python knows it as one; else `"utf-8"`."""
-        named = _CHARSET.search(self.headers.get("content-type", ""))
-        try:
-            b"".decode(named[1] if named else "utf-8")
-        except LookupError:
-            return "utf-8"
-        return named[1] if named else "utf-8"
+        return charset_of(self.headers.get("content-type", ""))
 
     @property
     def text(self) -> str:
-        """The content, decoded by `charset`. Never fails."""
-        return self.content.decode(self.charset, "replace")
+        """The content, decoded by `charset`, with U+FFFD for what is no text. Whatever it is, this never fails."""
+        return decoded(self.content, self.charset)
 
     def json(self, **kwargs: Any) -> Any:
-        """The content as JSON; `json.loads` gets the keywords, and raises ValueError."""
-        return json.loads(self.content, **kwargs)
+        """The content as JSON: UTF-8, UTF-16 or UTF-32, with a byte order mark or without, whatever `charset` is.
+
+        `json.loads` gets the keywords. Raises `ValueError` for what is no JSON.
+        """
+        try:
+            return json.loads(self.content, **kwargs)
+        except RecursionError as error:
+            raise ValueError("the JSON is nested too deeply") from error
 
     @property
     def effect(self) -> str:
@@ -207,6 +311,7 @@ class Response:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
+        """What was tried, in order. The last one is this response's."""
         if self._attempts is None:
             self._attempts = tuple(map(Attempt._of, self._raw.attempts))
         return self._attempts
@@ -223,7 +328,7 @@ class Response:
 
     @property
     def is_error(self) -> bool:
-        """Whether the status is 400 or more."""
+        """Whether the status is 400 or more. The opposite of `ok`."""
         return self.status_code >= 400
 
     def raise_for_status(self) -> Response:
@@ -251,7 +356,7 @@ class Response:
             kind, code, message, cause = last.fault or kind, last.code, last.message, last.cause
         said = f": {message}" if message else ""
         error = HTTPStatusError(
-            f"HTTP status {self.status_code} from {_native.url_shown(self.url)}{said}",
+            f"HTTP status {self._status_text()} from {_native.url_shown(self.url)}{said}",
             kind=kind,
             effect=self.effect,
             switched=self.switched,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as _json
 import math
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
@@ -130,11 +131,19 @@ def _param(value: Any) -> str | bytes:
     return "" if value is None else str(value)
 
 
+def brief(value: Any) -> str:
+    """A value in a message: cut, and also if it is a number of more digits than Python writes."""
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return f"this {type(value).__name__}"
+
+
 def milliseconds(seconds: float, what: str, *, least: int = 1) -> int:
     """Float seconds as the C ABI has them, rounded up."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
-    if math.isnan(seconds) or seconds < 0 or (least and seconds == 0) or seconds * 1000 > _MAX_MS:
+    if not 0 <= seconds <= _MAX_MS / 1000 or (least and seconds == 0):
         bound = "a finite number of seconds above 0" if least else "a finite number of seconds, 0 or more"
-        raise InvalidArgumentError(f"{what} is {bound}, not {seconds}", kind="invalid_argument")
+        raise InvalidArgumentError(f"{what} is {bound}, not {brief(seconds)}", kind="invalid_argument")
     return max(least, math.ceil(seconds * 1000))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from ._exceptions import InvalidSettingError, UnknownSettingError
-from ._request import milliseconds
+from ._exceptions import FailoverError, InvalidSettingError, UnknownSettingError
+from ._request import brief
 
 if TYPE_CHECKING:
     from ._outgoing import AsyncPrepare, Prepare
@@ -17,67 +20,74 @@ __all__ = ["AsyncSettings", "Settings"]
 
 
 class _Settings(TypedDict, total=False):
-    """What `Client` and `AsyncClient` take by keyword. A setting that is None is not set."""
+    """What `Client` and `AsyncClient` take by keyword. A setting that is None is not set: it has its default.
+
+    A value of a wrong type raises `TypeError`, one out of range `InvalidSettingError`, a keyword that is none of these
+    `UnknownSettingError`.
+    """
 
     alternate_url: str | None
-    """The other endpoint, where the `--s` rule does not tell it."""
+    """The other endpoint's base URL, where the `--s` rule does not tell it. Default: none, by the rule."""
     url_form: str | None
-    """`"host"` or `"path"`: where the organization's name is. None: the host, where that is not ambiguous."""
+    """`"host"` or `"path"`: where the organization's name is. Default: none; the host, where that is not ambiguous."""
     preset: str | None
     """`"safe"` (default): no switch without proof, and no write sent twice that could be executed twice. `"dotnet"`:
     switch and retry as the .NET SDK did."""
     auto_switch: str | bool | None
-    """`"auto"` (default), on or off."""
+    """Whether a fault switches the endpoint: `"auto"` (default), where there is an alternate, on (`True`) or off
+    (`False`): a switch is only called for."""
     connect_timeout: float | None
-    """Seconds for one address. 10."""
+    """Seconds for one address, 0.001 to 86400. Default: 10. The next address is tried after 0.25 s beside it."""
     attempt_timeout: float | None
-    """Seconds for one attempt, whole. 120."""
+    """Seconds for one attempt, whole, 0.001 to 86400. Default: 120."""
     deadline: float | None
-    """Seconds for a call with all attempts and pauses. 300."""
+    """Seconds for a call with all attempts and pauses, 0.001 to 86400. Default: 300. `timeout` of a request is this."""
     handler_timeout: float | None
-    """Seconds that a call waits for handlers. 5."""
+    """Seconds that a call waits for handlers, 0.001 to 86400. Default: 5."""
     probe_after: float | None
-    """Seconds of silence, while a call waits, after which its endpoint is probed. 0 to 86400; 0: never. 1."""
+    """Seconds of silence, while a call waits, after which its endpoint is probed, 0 to 86400; 0: never. Default: 1."""
     probe_timeout: float | None
-    """Seconds for one probe, whole. 0.001 to 86400. 1."""
+    """Seconds for one probe, whole, 0.001 to 86400. Default: 1."""
     probe_path: str | None
-    """What a probe reads with GET: a path from the base URL on. `"/api/data/v9.2/WhoAmI"`."""
+    """What a probe reads with GET: a path from the base URL on, with `/` before it. Default:
+    `"/api/data/v9.2/WhoAmI"`."""
     write_grace: float | None
-    """Seconds that the answer to a write is still waited for when its endpoint was left. 0 to 86400. 10."""
+    """Seconds that the answer to a write is still waited for when its endpoint was left, 0 to 86400. Default: 10."""
     hold_down: float | None
-    """Seconds after a switch or a veto in which another one needs more proof. 0 to 86400; 0: none. 30."""
+    """Seconds after a switch or a veto in which another one needs more proof, 0 to 86400; 0: none. Default: 30."""
     max_attempts: int | None
-    """Of one call. 1 to 100. 4."""
+    """How many attempts a call may take, the first one too, 1 to 100. Default: 4."""
     retry_budget: float | None
-    """Repeats at one endpoint as a share of recent calls, at least 10 a second. 0 to 1. 0.2."""
+    """Repeats at one endpoint as a share of recent calls, 0 to 1, at least 10 a second; 0: none. Default: 0.2."""
     replication_window: float | None
     """Seconds before and after a switch for which rows may be missing at the new endpoint: for so long acknowledged
-    writes are suspects. 0 to 86400; 0: none. 900."""
+    writes are suspects. 0 to 86400; 0: none. Default: 900."""
     ledger_entries: int | None
-    """How many acknowledged writes are on record, and as many of those to verify. 1 to 10000000. 100000."""
+    """How many acknowledged writes are on record, and as many of those to verify, 1 to 10000000. Default: 100000."""
     update_guard: bool | None
-    """Whether for that time after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a fragment of a
-    row that has not arrived yet. True. See `upsert` of `request`."""
+    """Whether for `replication_window` after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a
+    fragment of a row that has not arrived yet. Default: True. See `upsert` of `request`."""
     service_mark: str | None
     """`"required"` (default): a 2xx to a write that bears no mark of its service (`OData-Version` or its like, an OData
     body, a SOAP envelope without a fault) is nobody's answer, and the effect is unknown; `"any"`: for gateways that
     take the marks off."""
     ca_bundle: str | os.PathLike[str] | None
-    """A PEM file with the authorities to trust instead of the system's."""
+    """A PEM file with the authorities to trust, read when the client is opened. Default: the system's."""
     tls_verify: bool | None
-    """True."""
+    """Whether the server's certificate and name are checked. Default: True."""
     client_certificate: str | os.PathLike[str] | None
     """A PEM file with the certificate's chain and its private key, to show to the organization's two
-    endpoints if they ask for one; never to `allowed_hosts`."""
+    endpoints if they ask for one; never to `allowed_hosts`. Default: none."""
     http2: bool | None
-    """Whether HTTP/2 is spoken where the server offers it over TLS. True."""
+    """Whether HTTP/2 is spoken where the server offers it over TLS. Default: True."""
     decompress: bool | None
     """Whether a request that has no Accept-Encoding of its own asks for gzip and brotli, and the body is decoded.
-    True."""
+    Default: True."""
     proxy: str | None
-    """`"http://[user:password@]host:port"`, or `"system"`: as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say."""
+    """`"http://[user:password@]host:port"`, or `"system"`: as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
+    Default: none, whatever the environment says."""
     max_redirects: int | None
-    """How many redirects a call follows, 0 to 20. 0: a redirect is the response. Each one is an attempt.
+    """How many redirects a call follows, 0 to 20. Default: 0, a redirect is the response. Each one is an attempt.
 
     Only to the organization's endpoints and `allowed_hosts`, never from https to http. GET and HEAD follow 301, 302,
     303, 307 and 308; others follow 307 and 308, with method and body.
@@ -85,27 +95,30 @@ class _Settings(TypedDict, total=False):
     allowed_hosts: Sequence[str] | str | None
     """Other hosts, `"host"` or `"host:port"`, that requests and redirects may go to: with HTTP's and OData's own
     headers, without the application's (`allowed_host_headers`), and without failover. A string has commas between
-    them."""
+    them. Default: none."""
     allowed_host_headers: Sequence[str] | str | None
     """Names of the application's headers that go to `allowed_hosts`. Never Authorization, Cookie and
-    Proxy-Authorization."""
+    Proxy-Authorization. Default: none."""
     connect_to: Mapping[str, str] | str | None
-    """`{"host:port": "address:port"}`: where to connect instead. Or curl's form, `"host:port:address:port,…"`."""
+    """`{"host:port": "address:port"}`: where to connect instead. Or curl's form, `"host:port:address:port,…"`.
+    Default: none."""
     max_connections: int | None
-    """An endpoint. 256."""
+    """How many connections there are to an endpoint, over HTTP/2 streams, 1 to 65536. Default: 256."""
     idle_timeout: float | None
-    """Seconds after which an unused connection is closed. 20."""
+    """Seconds after which an unused connection is closed, 0.001 to 86400. Default: 20."""
     max_connection_age: float | None
-    """Seconds. 600, ± 20 %."""
+    """Seconds after which a connection is used no more, ± 20 %, 0.001 to 86400. Default: 600."""
     max_response_headers: int | None
-    """Octets. 65536."""
+    """How large the head of a response may be, in bytes, 8192 to 1048576. Default: 65536."""
     max_response_body: int | None
-    """Octets. 268435456."""
+    """How large a body that is read whole may be, in bytes, 1 to 2**40. Default: 268435456. Streams have no limit."""
     error_prefix: int | None
-    """Octets of an error's body that are read to classify it. 65536."""
+    """How much of an error's body is read to classify it, in bytes, 1024 to 16777216. Default: 65536."""
     user_agent: str | None
+    """What stands in the User-Agent header: printable ASCII. Default: `"d365-failover/VERSION"`."""
     token_provider: TokenProvider | None
-    """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`."""
+    """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`. Default: none, requests bring
+    their Authorization themselves."""
     token_precedence: str | None
     """`"application"` (default): a request's own Authorization goes before the provider's token. `"provider"`: it is
     replaced, as is good where an SDK knows only one of the two endpoints."""
@@ -117,14 +130,15 @@ class Settings(_Settings, total=False):
     prepare: Prepare | None
     """Called with an `Outgoing` for each attempt before it is sent, when its endpoint and token are known: for
     signatures, and whatever else depends on the endpoint. On the thread that sends; it may block and may call the
-    client. What it raises ends the call, without failover, and is what the call raises."""
+    client. What it raises ends the call, without failover, and is what the call raises. Default: none."""
 
 
 class AsyncSettings(_Settings, total=False):
     """The keywords of `AsyncClient`."""
 
     prepare: AsyncPrepare | None
-    """As the blocking client's; a plain function or a coroutine function, which run in the task that sends."""
+    """As the blocking client's; a plain function or a coroutine function, which run in the task that sends. Default:
+    none."""
 
 
 _DURATIONS = frozenset(
@@ -142,25 +156,86 @@ _DURATIONS = frozenset(
         "max_connection_age",
     )
 )
-_FRACTIONS = frozenset(("retry_budget",))
+_TAKES = {
+    **dict.fromkeys(_DURATIONS, "a number of seconds"),
+    **dict.fromkeys(
+        (
+            "max_attempts",
+            "ledger_entries",
+            "max_redirects",
+            "max_connections",
+            "max_response_headers",
+            "max_response_body",
+            "error_prefix",
+        ),
+        "a whole number",
+    ),
+    **dict.fromkeys(("update_guard", "tls_verify", "http2", "decompress"), "True or False"),
+    **dict.fromkeys(("ca_bundle", "client_certificate"), "a path"),
+    **dict.fromkeys(("allowed_hosts", "allowed_host_headers"), "a sequence of texts"),
+    "auto_switch": '"auto", True or False',
+    "retry_budget": "a number from 0 to 1",
+    "connect_to": 'a mapping of "host:port" to "address:port"',
+}
 _LISTS = frozenset(("allowed_hosts", "allowed_host_headers"))
+_LARGEST = 10**18
+_UNIT = re.compile(rf"\b({'|'.join(sorted(_DURATIONS))})_ms\b")
+_REFUSED = re.compile(r'(\w+) = ".*" cannot be used; it takes (.*)', re.DOTALL)
+_RANGE = re.compile(r"a whole number of milliseconds from (\d+) to (\d+)")
 
 
 def to_native(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The pairs of key and text that the C ABI takes. An unknown key goes through: the library knows them all."""
+    """The pairs of key and text that the C ABI takes. An unknown key goes through: the library says what was meant."""
     pairs = []
     for name, value in settings.items():
-        if value is None:
-            continue
-        if name.endswith("_ms"):
+        if name.endswith("_ms") and name[:-3] in _DURATIONS:
             raise UnknownSettingError(
                 f"{name}: durations are seconds here, and the setting is {name[:-3]}", kind="unknown_setting"
             )
-        if name in _DURATIONS:
-            pairs.append((f"{name}_ms", str(milliseconds(value, name, least=0))))
+        if name not in Settings.__annotations__:
+            pairs.append((name, value if isinstance(value, str) else ""))
+        elif value is None:
+            continue
+        elif name in _DURATIONS:
+            pairs.append((f"{name}_ms", _milliseconds(name, value)))
         else:
             pairs.append((name, _text(name, value)))
     return pairs
+
+
+def in_python(error: FailoverError, settings: Mapping[str, Any]) -> FailoverError:
+    """What the library says of settings, with their names and units here."""
+    text = str(error)
+    if isinstance(error, UnknownSettingError):
+        said, _, _ = text.partition("; there are: ")
+        error.args = (f"{_UNIT.sub(_bare, said)}; there are: {', '.join(sorted(Settings.__annotations__))}",)
+    elif isinstance(error, InvalidSettingError) and (refused := _REFUSED.fullmatch(text)) is not None:
+        name, takes = _UNIT.sub(_bare, refused[1]), _RANGE.sub(_seconds, refused[2])
+        takes = takes.replace("auto or on or off", '"auto", True or False').replace("on or off", "True or False")
+        error.args = (f"{name} = {brief(settings.get(name))} cannot be used; it takes {takes}",)
+    return error
+
+
+def _bare(found: re.Match[str]) -> str:
+    return found[1]
+
+
+def _seconds(found: re.Match[str]) -> str:
+    least, most = (int(bound) / 1000 for bound in found.groups())
+    return f"seconds from {least:g} to {most:g}"
+
+
+def _milliseconds(name: str, seconds: Any) -> str:
+    """As whole milliseconds, rounded up; what is no time in the library's range is its to refuse."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise _wrong(name, seconds)
+    if isinstance(seconds, float) and not math.isfinite(seconds * 1000):
+        return str(seconds)
+    return _whole(math.ceil(seconds * 1000))
+
+
+def _whole(number: int) -> str:
+    return str(max(-_LARGEST, min(number, _LARGEST)))
 
 
 def _text(name: str, value: Any) -> str:
@@ -169,8 +244,8 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float) and name in _FRACTIONS:
+        return _whole(value)
+    if isinstance(value, float) and name == "retry_budget":
         return format(value, "f")
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
@@ -180,7 +255,11 @@ def _text(name: str, value: Any) -> str:
         return ",".join(value)
     if name == "connect_to" and isinstance(value, Mapping):
         return ",".join(f"{_end(name, origin)}:{_end(name, target)}" for origin, target in value.items())
-    raise TypeError(f"{name}: {type(value).__name__} is not a type that a setting has")
+    raise _wrong(name, value)
+
+
+def _wrong(name: str, value: Any) -> TypeError:
+    return TypeError(f"{name} is {_TAKES.get(name, 'text')}, not {type(value).__name__}")
 
 
 def _end(name: str, end: Any) -> str:
@@ -189,3 +268,64 @@ def _end(name: str, end: Any) -> str:
     if not end.rpartition(":")[2].isdigit():
         raise InvalidSettingError(f'{name}: {end!r} is not "host:port"', kind="invalid_setting")
     return end
+
+
+HELP = """
+Settings, by keyword. One that is None has its default. Durations are seconds, int or float.
+
+    alternate_url         the other endpoint's URL. Default: none, by the `--s` rule
+    url_form              "host" or "path". Default: none, the host
+    preset                "safe" or "dotnet". Default: "safe"
+    auto_switch           "auto", True or False. Default: "auto"
+    connect_timeout       seconds, 0.001 to 86400: one address. Default: 10
+    attempt_timeout       seconds, 0.001 to 86400: one attempt. Default: 120
+    deadline              seconds, 0.001 to 86400: the call with all attempts. Default: 300
+    handler_timeout       seconds, 0.001 to 86400: how long handlers are waited for. Default: 5
+    probe_after           seconds, 0 to 86400: silence before a probe; 0: never. Default: 1
+    probe_timeout         seconds, 0.001 to 86400: one probe. Default: 1
+    probe_path            a path from the base URL on. Default: "/api/data/v9.2/WhoAmI"
+    write_grace           seconds, 0 to 86400: for a write whose endpoint was left. Default: 10
+    hold_down             seconds, 0 to 86400: more proof for another switch; 0: none. Default: 30
+    max_attempts          1 to 100, of one call. Default: 4
+    retry_budget          0 to 1, repeats as a share of recent calls. Default: 0.2
+    replication_window    seconds, 0 to 86400: how long rows may be missing; 0: none. Default: 900
+    ledger_entries        1 to 10000000 writes. Default: 100000
+    update_guard          True or False: `If-Match: *` for that time. Default: True
+    service_mark          "required" or "any". Default: "required"
+    ca_bundle             a PEM file. Default: the system's authorities
+    tls_verify            True or False. Default: True
+    client_certificate    a PEM file with chain and key. Default: none
+    http2                 True or False. Default: True
+    decompress            True or False: gzip and brotli. Default: True
+    proxy                 "http://[user:password@]host:port" or "system". Default: none
+    max_redirects         0 to 20. Default: 0
+    allowed_hosts         other hosts that may be asked. Default: none
+    allowed_host_headers  headers of the application's that go there. Default: none
+    connect_to            {"host:port": "address:port"}. Default: none
+    max_connections       1 to 65536, an endpoint. Default: 256
+    idle_timeout          seconds, 0.001 to 86400. Default: 20
+    max_connection_age    seconds, 0.001 to 86400, ± 20 %. Default: 600
+    max_response_headers  bytes, 8192 to 1048576. Default: 65536
+    max_response_body     bytes, 1 to 2**40. Default: 268435456
+    error_prefix          bytes, 1024 to 16777216. Default: 65536
+    user_agent            text. Default: "d365-failover/VERSION"
+    token_provider        a callable, or azure-core's `get_token`. Default: none
+    token_precedence      "application" or "provider". Default: "application"
+    prepare               a callable, asked for each attempt. Default: none
+
+`d365_failover.Settings` says what they do.
+
+Raises `TypeError` for a value of a wrong type, `InvalidSettingError` for one out of range, `UnknownSettingError` for a
+keyword that is none of these, `InvalidUrlError` for a URL from which no pair of endpoints can be made, `CaStoreError`
+where there are no authorities to check servers by.
+"""
+"""What `help()` shows of the settings, of both clients."""
+
+Described = TypeVar("Described", bound=type)
+
+
+def described(client: Described) -> Described:
+    """Adds the settings to what `help()` shows of a client."""
+    if client.__doc__ is not None:  # as with python -OO
+        client.__doc__ = f"{inspect.cleandoc(client.__doc__)}\n{HELP}"
+    return client

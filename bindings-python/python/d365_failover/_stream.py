@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import io
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
+from ._charset import decoder
 from ._exceptions import CallCancelledError, FailoverError, StreamClosedError, StreamConsumedError, in_doubt, of_failure
 from ._models import BatchPart, Response
 from ._native import NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Answer, Stream
+    from ._types import RawRequest
 
 __all__ = ["AsyncStreamedResponse", "StreamedResponse"]
 
@@ -28,8 +29,8 @@ class _Streamed(Response):
 
     __slots__ = ("_content", "_is_begun", "_stream", "_told")
 
-    def __init__(self, raw: Answer) -> None:
-        super().__init__(raw)
+    def __init__(self, raw: Answer, request: RawRequest) -> None:
+        super().__init__(raw, request)
         self._content = raw.content
         self._is_begun = False
         self._stream = raw.take_stream()
@@ -164,9 +165,15 @@ class AsyncStreamedResponse(_Streamed):
 
     __slots__ = ("_read",)
 
-    def __init__(self, raw: Answer, read: Callable[[Stream, int], Awaitable[bytes | None]]) -> None:
-        super().__init__(raw)
+    def __init__(
+        self, raw: Answer, request: RawRequest, read: Callable[[Stream, int], Awaitable[bytes | None]]
+    ) -> None:
+        super().__init__(raw, request)
         self._read = read
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        _, state = super().__getstate__()
+        return (None, {**state, "_read": None})  # which is its client's
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """As `StreamedResponse.iter_bytes`."""
@@ -185,12 +192,18 @@ class AsyncStreamedResponse(_Streamed):
 
     async def _next(self) -> bytes:
         try:
-            piece = await self._read(self._going_on(), _PIECE)
+            stream = self._going_on()
+            piece = stream.ready(_PIECE)
+            if piece is None:
+                piece = await self._read(stream, _PIECE)
         except asyncio.CancelledError as cancelled:
             # What this read would have brought is lost; what is known by now is not.
             self._end()
             self._interrupted(cancelled)
             raise
+        except NativeFailure as failure:
+            failed = self._failed(of_failure(failure))
+            raise failed from failed.__cause__
         except FailoverError as error:
             failed = self._failed(error)
             raise failed from failed.__cause__
@@ -249,8 +262,7 @@ class _Lines:
     """Pieces of text, made into lines. A line ends with `\\n`, `\\r\\n` or `\\r`."""
 
     def __init__(self, charset: str) -> None:
-        decoder = codecs.getincrementaldecoder(charset)("replace")
-        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+        self._decoder = io.IncrementalNewlineDecoder(decoder(charset), translate=True)
         self._rest: list[str] = []
 
     def feed(self, piece: bytes, *, final: bool = False) -> Iterator[str]:

@@ -1,0 +1,101 @@
+"""What somebody meant who gives a request a keyword that it does not have."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+__all__: list[str] = []
+
+_BODY = "content: bytes, text, a file, an iterable of bytes; or json"
+_CLIENT = "the client's setting"
+_ELSEWHERE = {
+    "data": _BODY,
+    "body": _BODY,
+    "form": _BODY,
+    "files": _BODY,
+    "query": "params",
+    "allow_redirects": f"{_CLIENT} max_redirects",
+    "follow_redirects": f"{_CLIENT} max_redirects",
+    "max_redirects": f"{_CLIENT} max_redirects",
+    "verify": f"{_CLIENT} tls_verify, or ca_bundle for a file",
+    "ssl": f"{_CLIENT} tls_verify, or ca_bundle for a file",
+    "verify_ssl": f"{_CLIENT} tls_verify, or ca_bundle for a file",
+    "cert": f"{_CLIENT} client_certificate",
+    "proxy": f"{_CLIENT} proxy",
+    "proxies": f"{_CLIENT} proxy",
+    "auth": f'{_CLIENT} token_provider, or headers={{"Authorization": …}}',
+    "token": f'{_CLIENT} token_provider, or headers={{"Authorization": …}}',
+    "token_provider": f'{_CLIENT} token_provider, or headers={{"Authorization": …}}',
+    "cookies": 'headers={"Cookie": …}',
+    "stream": "client.stream(method, url), with a block",
+    "deadline": "timeout: seconds for the whole call",
+    "read_timeout": "timeout: seconds for the whole call",
+    "retries": f"{_CLIENT} max_attempts",
+    "max_retries": f"{_CLIENT} max_attempts",
+    "max_attempts": f"{_CLIENT} max_attempts",
+    "raise_for_status": "response.raise_for_status()",
+    "hooks": f"{_CLIENT} prepare, and client.on_…(handler)",
+    "prepare": f"{_CLIENT} prepare",
+    "if_match": 'headers={"If-Match": …}',
+    "etag": 'headers={"If-Match": …}',
+}
+_NO_BODY = ("content", "json")
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def advised(method: Method) -> Method:
+    """Has a call that Python refuses, because of its arguments, say what was perhaps meant."""
+    if inspect.iscoroutinefunction(method):
+
+        async def later(*args: Any, **keywords: Any) -> Any:
+            try:
+                coroutine = method(*args, **keywords)
+            except TypeError as error:
+                raise _explained(method, error, keywords) from None
+            return await coroutine
+
+        return cast(Method, functools.wraps(method)(later))
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        try:
+            return method(*args, **keywords)
+        except TypeError as error:
+            trace = error.__traceback__
+            if trace is None or trace.tb_next is not None:
+                raise  # from inside
+            raise _explained(method, error, keywords) from None
+
+    return cast(Method, functools.wraps(method)(call))
+
+
+def _explained(method: Callable[..., Any], error: TypeError, given: Iterable[str]) -> TypeError:
+    parameters = inspect.signature(method).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    named = {parameter.name for parameter in parameters}
+    for name in given:
+        if name not in named:
+            return TypeError(f"{error}: {_meant(method.__name__, name, known)}")
+    return TypeError(f"{error}: what follows the URL is given by name, {', '.join(known)}")
+
+
+def _meant(verb: str, name: str, known: list[str]) -> str:
+    if name in _NO_BODY and name not in known:
+        return f'client.request("{verb.upper()}", url, {name}=…) sends a {verb.upper()} with a body'
+    advice = _ELSEWHERE.get(name)
+    if name == "guarded_create":
+        advice = "it is for client.post(…) and client.request(…)"
+    elif name == "upsert":
+        advice = "it is for client.patch(…) and client.request(…)"
+    elif advice is not None and "json" not in known and advice is _BODY:
+        advice = f'client.request("{verb.upper()}", url, content=…) sends a {verb.upper()} with a body'
+    if advice is not None:
+        return advice if advice.startswith(("client", "it is")) else f"there is {advice}"
+    near = difflib.get_close_matches(name, known, 1)
+    there_are = f"there are {', '.join(known)}"
+    return f"the nearest is {near[0]}; {there_are}" if near else there_are
