@@ -39,7 +39,7 @@ CBINDGEN := $(T)/tools/bin/cbindgen
 CBINDGEN_RUN := $(CBINDGEN) --config ffi-c/cbindgen.toml --crate d365-failover-c \
                 --output include/d365_failover.h ffi-c
 # The jar of the tests carries the library that cargo's release profile built.
-MVN_RUN := $(MVN) -q -B -Dstyle.color=never -f $(JAVA)/pom.xml -Dcargo.target=$(T)
+MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
@@ -186,7 +186,7 @@ install:
 
 java: java-licences
 	$(CARGO) build -q --release -p d365-failover-jni
-	$(MVN_RUN) -Dnative.build=release test-compile
+	tests/tools/quietly.sh $(MVN_RUN) -Dnative.build=release test-compile
 
 # -Xcheck:jni only prints; its word in a test's output is a failure.
 java-test: $(filter-out $(BUILT),java twin)
