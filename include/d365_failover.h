@@ -952,7 +952,8 @@ typedef struct d365_outgoing_t d365_outgoing_t;
 typedef struct d365_parts_t d365_parts_t;
 
 /**
- * A call that d365_client_submit() took.
+ * A call that any thread can cancel: one that d365_client_submit() took, or one that a thread waits
+ * for in d365_client_send_cancellable().
  */
 typedef struct d365_pending_t d365_pending_t;
 
@@ -1900,10 +1901,11 @@ d365_status_t d365_request_set_tag(struct d365_request_t *request,
                                    struct d365_error_t **error);
 
 /**
- * Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
+ * Sets a function that d365_client_send() asks about every 20 ms, on the thread that called it,
  * whether to go on: for interpreters that have signals to look at. When it answers other than 0,
  * the call ends with D365_CANCELLED, or D365_WRITE_IN_DOUBT. NULL takes it away.
- * d365_client_submit() does not use it.
+ * d365_client_submit() does not use it. Where another thread is to end the call, that is
+ * d365_client_send_cancellable(), which asks nobody.
  * `user_data` must live as long as calls with this request.
  *
  * Errors: what can be wrong with a handle.
@@ -2063,7 +2065,7 @@ d365_status_t d365_response_read(struct d365_response_t *response,
                                  struct d365_error_t **error);
 
 /**
- * As d365_response_read(), and asks `check` with `user_data` about every 100 ms of waiting, on this
+ * As d365_response_read(), and asks `check` with `user_data` about every 20 ms of waiting, on this
  * thread, whether to go on: for interpreters that have signals to look at. When it answers other
  * than 0, the status is D365_CANCELLED (or D365_WRITE_IN_DOUBT), and what would have come is the
  * next read's. `check` may call the library; NULL is asked nothing.
@@ -2112,8 +2114,8 @@ d365_status_t d365_response_submit_read(struct d365_response_t *response,
 
 /**
  * Ends the reading of a body that is not collected, from any thread: a read that waits, a submitted
- * one too, and every further one give D365_CANCELLED, and the connection is closed when the response
- * is freed. Bytes that have come already are still given first. Does nothing to a collected body.
+ * one too, and every further one give D365_CANCELLED. The connection is closed, or its stream reset,
+ * at once. Does nothing to a collected body.
  *
  * Errors: what can be wrong with a handle. See also d365_response_free(), which does not end a read
  * that waits.
@@ -2272,12 +2274,26 @@ d365_status_t d365_client_open(const struct d365_settings_t *settings,
  * `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads
  * the request's body, D365_INVALID_ARGUMENT when that can be read only once and was;
  * D365_NO_RESOURCES on a thread with too little stack; D365_NULL_POINTER, and what can be wrong with a
- * handle. See also d365_client_submit(), d365_request_set_check().
+ * handle. See also d365_client_submit(), d365_client_send_cancellable(), d365_request_set_check().
  */
 d365_status_t d365_client_send(struct d365_client_t *client,
                                const struct d365_request_t *request,
                                struct d365_response_t **response,
                                struct d365_error_t **error);
+
+/**
+ * As d365_client_send(), for a call that another thread can cancel while this one waits:
+ * d365_pending_cancel() ends it at once, d365_pending_ledger_id() says which write it is. `pending` is
+ * one of d365_pending_new(), for this one call, and stays the caller's; it must not be freed before
+ * this has returned, if it is to be of use. d365_request_set_check() works as well.
+ *
+ * Errors: as d365_client_send(), and D365_INVALID_ARGUMENT where another call had `pending`.
+ */
+d365_status_t d365_client_send_cancellable(struct d365_client_t *client,
+                                           const struct d365_request_t *request,
+                                           const struct d365_pending_t *pending,
+                                           struct d365_response_t **response,
+                                           struct d365_error_t **error);
 
 /**
  * Sends a request without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with
@@ -2397,12 +2413,26 @@ d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
  * Reads the organization's failover policy now, from the WSDL, and waits for it, unless it said that
  * there is an alternate. Without this call the policy is read in the background at the first call,
  * where the settings leave it open. Before the first call a policy that disables the active endpoint
- * says where calls start; after it a switch is tried, with its events, and waited for.
+ * says where calls start; after it a switch is tried, with its events, and waited for. A request of
+ * d365_request_new_discover() does the same, and can be cancelled, or submitted.
  *
  * Errors: as d365_client_send().
  */
 d365_status_t d365_client_discover(struct d365_client_t *client,
                                    struct d365_error_t **error);
+
+/**
+ * Makes the request that reads the organization's failover policy as d365_client_discover() does, for
+ * d365_client_send(), d365_client_send_cancellable() and d365_client_submit(). A timeout can be set.
+ * Its response has the status 0 and no attempts. It joins a reading under way, which goes on for
+ * others when this call is cancelled.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_NULL_POINTER.
+ */
+d365_status_t d365_request_new_discover(struct d365_request_t **request,
+                                        struct d365_error_t **error);
 
 /**
  * Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
@@ -2505,20 +2535,33 @@ d365_status_t d365_ledger_text(const struct d365_ledger_t *ledger,
 d365_status_t d365_ledger_free(struct d365_ledger_t *ledger);
 
 /**
+ * Makes what one call of d365_client_send_cancellable() can be cancelled by.
+ *
+ * `pending` is the caller's, freed by d365_pending_free().
+ *
+ * Errors: D365_NULL_POINTER.
+ */
+d365_status_t d365_pending_new(struct d365_pending_t **pending, struct d365_error_t **error);
+
+/**
  * Cancels the call: its completion says D365_CANCELLED, or D365_WRITE_IN_DOUBT of a write that may
- * have been executed, unless it was already done. Does not wait
- * for it; the completion comes through the queue in every case. May be called again.
+ * have been executed, unless it was already done; d365_client_send_cancellable() returns with the same, and sends
+ * nothing where it was not called yet. Whatever the call waits for, its connection is closed, or its
+ * stream reset, at once. Does not wait
+ * for it; the completion of a submitted call comes through the queue in every case. May be called
+ * again. Any thread.
  *
  * Errors: what can be wrong with a handle.
  */
-d365_status_t d365_pending_cancel(struct d365_pending_t *pending, struct d365_error_t **error);
+d365_status_t d365_pending_cancel(struct d365_pending_t *pending,
+                                  struct d365_error_t **error);
 
 /**
  * The number of the call's write in its client's ledger, from before it is sent: for who does not
- * wait for the completion. Works after the call has ended.
+ * wait for its end. Works after the call has ended.
  *
- * Errors: D365_NOT_AVAILABLE for a read, and for a moment after d365_client_submit(), until the
- * write is on record; D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NOT_AVAILABLE for a read, and until the write is on record, for a moment after
+ * d365_client_submit(); D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_pending_ledger_id(const struct d365_pending_t *pending, int64_t *id);
 

@@ -4,6 +4,7 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverStreamingResponse;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Objects;
 
 /** Uploads a file into a file column and downloads it again; neither way has it in memory. */
 public final class Files {
@@ -11,7 +12,8 @@ public final class Files {
 
     public static void main(String[] args) throws Exception {
         String column = "/api/data/v9.2/" + args[0];
-        FailoverClientBuilder builder = FailoverClient.builder(System.getenv("D365_URL"));
+        String url = Objects.requireNonNull(System.getenv("D365_URL"), "the environment has no D365_URL");
+        FailoverClientBuilder builder = FailoverClient.builder(url);
         if (System.getenv("D365_CA_BUNDLE") != null) builder.caBundle(Path.of(System.getenv("D365_CA_BUNDLE")));
         if (System.getenv("D365_CONNECT_TO") != null) builder.setting("connect_to", System.getenv("D365_CONNECT_TO"));
 

@@ -8,6 +8,7 @@ import io.github.d365failover.LedgerEntry;
 import io.github.d365failover.Resolution;
 import io.github.d365failover.Verified;
 import java.nio.file.Path;
+import java.util.Objects;
 
 /** Creates accounts so that none is doubled, and settles what can be settled of the writes in question. */
 public final class Ledger {
@@ -16,7 +17,8 @@ public final class Ledger {
     private Ledger() {}
 
     public static void main(String[] args) throws Exception {
-        FailoverClientBuilder builder = FailoverClient.builder(System.getenv("D365_URL"));
+        String url = Objects.requireNonNull(System.getenv("D365_URL"), "the environment has no D365_URL");
+        FailoverClientBuilder builder = FailoverClient.builder(url);
         if (System.getenv("D365_CA_BUNDLE") != null) builder.caBundle(Path.of(System.getenv("D365_CA_BUNDLE")));
         if (System.getenv("D365_CONNECT_TO") != null) builder.setting("connect_to", System.getenv("D365_CONNECT_TO"));
 
@@ -27,7 +29,8 @@ public final class Ledger {
             // The library chooses the row's id, so the service detects a repeat, and the create may be sent again.
             String account = "{\"name\":\"Contoso Ltd.\",\"accountnumber\":\"java-1\"}";
             FailoverResponse created = client.send(create(account).guardedCreate().build());
-            System.out.println("created " + created.header("OData-EntityId").orElseThrow());
+            System.out.println("created " + created.header("OData-EntityId")
+                    .orElseThrow(() -> new IllegalStateException(created + ": " + created.bodyString())));
 
             // A repeat of a plain create makes a second row: if its answer is lost, it is not sent again.
             try {

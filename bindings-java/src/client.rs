@@ -8,7 +8,7 @@ use jni::objects::{JByteArray, JClass, JLongArray, JObject};
 use jni::sys::{jboolean, jint, jlong};
 
 use crate::failure::{check, owned, value};
-use crate::jvm::{answer, bytes, interrupted, optional_bytes, quietly};
+use crate::jvm::{answer, bytes, number, optional_bytes, quietly};
 use crate::owned::{Owned, from_long};
 use crate::packet::{Reader, Writer};
 use crate::result::text;
@@ -79,7 +79,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_open<'local>(
     })
 }
 
-/// Sends and waits; an interrupt of the calling thread cancels the call. `upcalls` (may be null) is asked for the body
+/// Sends and waits; `pending` is what another thread cancels the call by. `upcalls` (may be null) is asked for the body
 /// and to prepare attempts. With `place` the body is not collected: what it then gets is in [`response::hand_over`].
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
@@ -89,6 +89,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
     head: JByteArray<'local>,
     body: JByteArray<'local>,
     upcalls: JObject<'local>,
+    pending: jlong,
     place: JLongArray<'local>,
 ) -> JByteArray<'local> {
     answer(env, |env| {
@@ -96,16 +97,25 @@ extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
         let body = optional_bytes(env, &body)?;
         let request = request::unpack(&head, body.as_deref(), !place.is_null())?;
         let _inside = Inside::enter(&upcalls);
-        // SAFETY: outputs are local variables; the check takes no user data.
-        unsafe {
-            check(|error| {
-                c::d365_request_set_check(request.get(), Some(interrupted), ptr::null_mut(), error)
-            })?;
-            let response = owned(|out, error| {
-                c::d365_client_send(from_long(client), request.get(), out, error)
-            })?;
-            response::hand_over(env, response, &place)
-        }
+        // SAFETY: outputs are local variables; any value is allowed for a handle.
+        let response = owned(|out, error| unsafe {
+            let (client, pending) = (from_long(client), from_long::<c::d365_pending_t>(pending));
+            c::d365_client_send_cancellable(client, request.get(), pending, out, error)
+        })?;
+        response::hand_over(env, response, &place)
+    })
+}
+
+/// What one call can be cancelled by while its thread waits.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_pendingNew<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+) -> jlong {
+    number(env, || {
+        // SAFETY: the output is a local variable.
+        let pending = owned(|out, error| unsafe { c::d365_pending_new(out, error) })?;
+        Ok(Owned::<c::d365_pending_t>::into_long(pending))
     })
 }
 
@@ -134,7 +144,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_submit<'local>(
     })
 }
 
-/// Cancels a submitted call.
+/// Cancels a call.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_pendingCancel<'local>(
     env: EnvUnowned<'local>,
@@ -285,20 +295,6 @@ extern "system" fn Java_io_github_d365failover_impl_Native_switchEndpoint<'local
     answer(env, |_| {
         // SAFETY: the error pointer is a local variable.
         check(|error| unsafe { c::d365_client_switch_endpoint(from_long(client), error) })?;
-        Ok(Writer::ok())
-    })
-}
-
-/// Reads the WSDL policy; blocks.
-#[unsafe(no_mangle)]
-extern "system" fn Java_io_github_d365failover_impl_Native_discover<'local>(
-    env: EnvUnowned<'local>,
-    _class: JClass<'local>,
-    client: jlong,
-) -> JByteArray<'local> {
-    answer(env, |_| {
-        // SAFETY: the error pointer is a local variable.
-        check(|error| unsafe { c::d365_client_discover(from_long(client), error) })?;
         Ok(Writer::ok())
     })
 }

@@ -1,11 +1,8 @@
 //! What stands round every native method.
 
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use jni::errors::{JniError, ThrowRuntimeExAndDefault};
-use jni::objects::{JByteArray, JThread};
-use jni::{Env, EnvUnowned, JavaVM, jni_sig, jni_str};
+use jni::objects::JByteArray;
+use jni::{Env, EnvUnowned, jni_str};
 
 use crate::failure::Failure;
 use crate::packet::Writer;
@@ -97,17 +94,4 @@ pub(crate) fn optional_bytes(
     } else {
         bytes(env, array).map(Some)
     }
-}
-
-/// A `d365_check_fn` for calls that block a Java thread: has it been interrupted? The flag stays set.
-pub(crate) extern "C" fn interrupted(_user_data: *mut c_void) -> i32 {
-    let asked = catch_unwind(AssertUnwindSafe(|| {
-        JavaVM::singleton()?.with_local_frame(4, |env| {
-            let thread = JThread::current_thread(env)?;
-            env.call_method(&thread, jni_str!("isInterrupted"), jni_sig!("()Z"), &[])?
-                .z()
-        })
-    }));
-    // A JVM that cannot say is no reason to cancel a call.
-    i32::from(matches!(asked, Ok(Ok(true))))
 }

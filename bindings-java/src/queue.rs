@@ -6,7 +6,7 @@ use jni::objects::{JByteArray, JClass, JLongArray};
 use jni::sys::{jint, jlong};
 
 use crate::failure::{check, owned, value};
-use crate::jvm::{answer, number, quietly};
+use crate::jvm::{Stop, answer, number, quietly};
 use crate::owned::{Owned, from_long, to_long};
 use crate::packet::Writer;
 use crate::response;
@@ -54,7 +54,8 @@ extern "system" fn Java_io_github_d365failover_impl_Native_itemCall<'local>(
     })
 }
 
-/// How a completion's call ended, once. Out: the call's own packet, and see [`response::hand_over`].
+/// How a completion's call ended, once. Out: the call's own packet, and see [`response::hand_over`]; of a read that was
+/// submitted, its bytes.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_itemResult<'local>(
     env: EnvUnowned<'local>,
@@ -64,10 +65,34 @@ extern "system" fn Java_io_github_d365failover_impl_Native_itemResult<'local>(
 ) -> JByteArray<'local> {
     answer(env, |env| {
         // SAFETY: outputs are local variables.
+        let kind = value(0, |out, _| unsafe {
+            c::d365_item_kind(from_long(item), out)
+        })?;
+        if kind == c::D365_ITEM_BODY {
+            return piece(item);
+        }
+        // SAFETY: outputs are local variables.
         let response =
             owned(|out, error| unsafe { c::d365_item_result(from_long(item), out, error) })?;
         response::hand_over(env, response, &place)
     })
+}
+
+fn piece(item: jlong) -> Result<Writer, Stop> {
+    let (mut data, mut len) = (std::ptr::null(), 0);
+    // SAFETY: outputs are local variables.
+    check(|error| unsafe {
+        c::d365_item_body(from_long(item), &raw mut data, &raw mut len, error)
+    })?;
+    let mut packet = Writer::ok();
+    packet.bytes(if len == 0 {
+        &[]
+    } else {
+        // SAFETY: the view is as long as is said, and lives as long as the item, which Java frees when this has
+        // returned.
+        unsafe { std::slice::from_raw_parts(data, len) }
+    });
+    Ok(packet)
 }
 
 /// What an event says. Out: kind and fields, in the order in which `EventItem.java` reads them.

@@ -10,10 +10,12 @@ use crate::owned::Owned;
 use crate::packet::Reader;
 use crate::upcall;
 
+const VERIFIES: i32 = 1;
+const DISCOVERS: i32 = 2;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// Whether it asks about a write, and which, tag, method, URL, headers, timeout (ms; negative: none of
+/// What it asks (0: it is sent; 1: about a write, 2: for the failover policy), which write, tag, method, URL, headers, timeout (ms; negative: none of
 /// its own), operation, guarded create, upsert, how the body is read (0: not), its length then
 /// (negative: unknown). A body that is read is asked for on the thread that sends.
 pub(crate) fn unpack(
@@ -22,23 +24,22 @@ pub(crate) fn unpack(
     streaming: bool,
 ) -> Result<Owned<c::d365_request_t>, Stop> {
     let mut head = Reader::new(head);
-    let (is_question, verifies) = (head.int()? != 0, head.long()?);
+    let (question, verifies) = (head.int()?, head.long()?);
     let tag = head.bytes()?;
     let (method, url) = (head.bytes()?, head.bytes()?);
     // SAFETY: every pointer is that of a slice with its length; outputs are local variables.
     unsafe {
-        let request = owned(|out, error| {
-            if is_question {
-                return c::d365_request_new_verify(verifies, out, error);
-            }
-            c::d365_request_new(
+        let request = owned(|out, error| match question {
+            VERIFIES => c::d365_request_new_verify(verifies, out, error),
+            DISCOVERS => c::d365_request_new_discover(out, error),
+            _ => c::d365_request_new(
                 method.as_ptr().cast(),
                 method.len(),
                 url.as_ptr().cast(),
                 url.len(),
                 out,
                 error,
-            )
+            ),
         })?;
         let tag = (tag.as_ptr().cast(), tag.len());
         check(|error| c::d365_request_set_tag(request.get(), tag.0, tag.1, error))?;

@@ -34,8 +34,7 @@ pub(crate) fn hand_over(
     Ok(packet)
 }
 
-/// Waits for the next bytes of the body. Out: how many there are in `buffer` from `offset` on; 0 at the end, and
-/// then what the response is known for by now: its effect and its parts.
+/// Waits for the next bytes of the body. Out: how many there are in `buffer` from `offset` on; 0 at the end.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
     env: EnvUnowned<'local>,
@@ -62,15 +61,45 @@ extern "system" fn Java_io_github_d365failover_impl_Native_responseRead<'local>(
         buffer.set_region(env, offset, &piece[..count])?;
         let mut packet = Writer::ok();
         packet.int(count as i32);
-        if count == 0 {
-            let response = from_long(response);
-            // SAFETY: any value is allowed for a handle; the output is a local variable.
-            let effect = value(0, |out, _| unsafe {
-                c::d365_response_effect(response, out)
-            });
-            packet.int(effect.unwrap_or(c::D365_EFFECT_UNKNOWN));
-            result::parts(&mut packet, response);
-        }
+        Ok(packet)
+    })
+}
+
+/// Reads without waiting: a body item with the number `id` comes in the queue of the response's client.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_responseSubmitRead<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    response: jlong,
+    most: jint,
+    id: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let most = usize::try_from(most).map_err(|_| Stop::Malformed)?;
+        // SAFETY: any value is allowed for a handle; `id` is a number that the C ABI only hands back.
+        check(|error| unsafe {
+            c::d365_response_submit_read(from_long(response), most, from_long(id), error)
+        })?;
+        Ok(Writer::ok())
+    })
+}
+
+/// What the response is known for when its body was read: its effect and its parts.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_responseTold<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    response: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let response = from_long(response);
+        // SAFETY: any value is allowed for a handle; the output is a local variable.
+        let effect = value(0, |out, _| unsafe {
+            c::d365_response_effect(response, out)
+        });
+        let mut packet = Writer::ok();
+        packet.int(effect.unwrap_or(c::D365_EFFECT_UNKNOWN));
+        result::parts(&mut packet, response);
         Ok(packet)
     })
 }

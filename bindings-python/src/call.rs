@@ -11,18 +11,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use d365_failover::{
-    D365_FORKED, D365_LATE, D365_NO_RESOURCES, d365_client_send, d365_client_t, d365_outgoing_t,
-    d365_request_set_check, d365_request_t, d365_response_t, spawn,
+    D365_FORKED, D365_LATE, D365_NO_RESOURCES, d365_client_send_cancellable, d365_client_t,
+    d365_outgoing_t, d365_pending_cancel, d365_pending_new, d365_pending_t, d365_request_t,
+    d365_response_t, spawn,
 };
 use pyo3::prelude::*;
 
-use crate::abi::{Failure, Handle, make, run};
+use crate::abi::{Failure, Handle, make};
 use crate::bell::Bell;
 use crate::outgoing::{self, Lent, Outgoing};
 use crate::{answer, gate};
 
 /// How long a signal may wait to be looked at.
-const SLICE: Duration = Duration::from_millis(100);
+const SLICE: Duration = Duration::from_millis(20);
 /// A piece of the body that is asked for, where the library wants less: each one is a change of threads.
 const PIECE: usize = 256 << 10;
 
@@ -32,6 +33,8 @@ struct Talk {
     changed: Condvar,
     /// Rung, with this number, where nobody waits for `changed`.
     bell: Option<(Bell, usize)>,
+    /// What it is cancelled by.
+    pending: Handle<d365_pending_t>,
 }
 
 #[derive(Default)]
@@ -39,7 +42,6 @@ struct State {
     asked: Option<Wish>,
     answered: Option<Answer>,
     outcome: Option<Result<Handle<d365_response_t>, Failure>>,
-    is_cancelled: bool,
     /// Nobody waits for the call any more.
     is_forgotten: bool,
 }
@@ -118,9 +120,10 @@ impl Talk {
     }
 
     fn cancel(&self, is_forgotten: bool) {
-        let mut state = self.state();
-        state.is_cancelled = true;
+        // SAFETY: the handle is alive as long as `self`, and NULL is allowed for the error.
+        unsafe { d365_pending_cancel(self.pending.raw(), ptr::null_mut()) };
         if is_forgotten {
+            let mut state = self.state();
             state.is_forgotten = true;
             let dropped = state.outcome.take();
             drop(state);
@@ -189,11 +192,6 @@ pub(crate) unsafe extern "C" fn prepare(_: *mut c_void, outgoing: *mut d365_outg
     }
 }
 
-extern "C" fn check(_: *mut c_void) -> i32 {
-    let cancelled = with_current(|current| current.talk.state().is_cancelled);
-    i32::from(cancelled.unwrap_or(true))
-}
-
 /// A call that is under way. Forgotten, it is cancelled.
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Call {
@@ -208,11 +206,9 @@ impl Call {
         request: Handle<d365_request_t>,
         bell: Option<(Bell, usize)>,
     ) -> Result<Self, Failure> {
-        // SAFETY: the request is alive, and the check needs nothing.
-        run(|error| unsafe {
-            d365_request_set_check(request.raw(), Some(check), ptr::null_mut(), error)
-        })?;
         let talk = Arc::new(Talk {
+            // SAFETY: the outputs are `make`'s own.
+            pending: make(|out, error| unsafe { d365_pending_new(out, error) })?,
             state: Mutex::default(),
             changed: Condvar::new(),
             bell,
@@ -225,9 +221,10 @@ impl Call {
                 given: 0,
             };
             CURRENT.set(Some(current));
-            // SAFETY: client and request are this thread's until the call has ended.
+            // SAFETY: client and request are this thread's until the call has ended, and `theirs` lives longer.
             let outcome = make(|out, error| unsafe {
-                d365_client_send(client.raw(), request.raw(), out, error)
+                let pending = theirs.pending.raw();
+                d365_client_send_cancellable(client.raw(), request.raw(), pending, out, error)
             });
             drop((request, client));
             theirs.end(outcome);
@@ -285,7 +282,7 @@ impl Call {
         turn.map(|turn| self.hand_out(py, turn)).transpose()
     }
 
-    /// Ends the call, within about 100 ms, unless a job of it is open. Its end is to be waited for.
+    /// Ends the call at once, unless a job of it is open. Its end is to be waited for.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         self.check(py)?;
         self.talk.cancel(false);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use d365_failover::{
     D365_FORKED, D365_LEDGER_ALL, D365_LEDGER_SUSPECTS, D365_NO_ALTERNATE, d365_client_active_url,
-    d365_client_alternate_url, d365_client_discover, d365_client_endpoint_auto_switch_enabled,
-    d365_client_epoch, d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
-    d365_client_open, d365_client_primary_url, d365_client_resolve, d365_client_send,
+    d365_client_alternate_url, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
+    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted, d365_client_open,
+    d365_client_primary_url, d365_client_resolve, d365_client_send,
     d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
     d365_client_subscribe, d365_client_suspect_since, d365_client_switch_endpoint, d365_client_t,
     d365_error_t, d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close,
@@ -318,13 +318,6 @@ impl Client {
         self.waiting(py, |client, error| {
             // SAFETY: the client lives through the call.
             unsafe { d365_client_switch_endpoint(client, error) }
-        })
-    }
-
-    fn discover(&self, py: Python<'_>) -> PyResult<()> {
-        self.waiting(py, |client, error| {
-            // SAFETY: the client lives through the call.
-            unsafe { d365_client_discover(client, error) }
         })
     }
 

@@ -120,7 +120,7 @@ pub(crate) struct Interrupt {
     pub(crate) error: Option<PyErr>,
 }
 
-/// Asked by the library on the thread that waits, about every 100 ms, with an `Interrupt`.
+/// Asked by the library on the thread that waits, about every 20 ms, with an `Interrupt`.
 pub(crate) extern "C" fn check_signals(user_data: *mut c_void) -> i32 {
     if exiting() {
         return 1;

@@ -3,10 +3,10 @@
 use std::ptr;
 
 use d365_failover::{
-    d365_request_add_header, d365_request_new, d365_request_new_verify, d365_request_set_body,
-    d365_request_set_body_reader, d365_request_set_guarded_create, d365_request_set_operation,
-    d365_request_set_streaming, d365_request_set_tag, d365_request_set_timeout_ms,
-    d365_request_set_upsert, d365_request_t,
+    d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_verify,
+    d365_request_set_body, d365_request_set_body_reader, d365_request_set_guarded_create,
+    d365_request_set_operation, d365_request_set_streaming, d365_request_set_tag,
+    d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -25,9 +25,10 @@ pub(crate) enum Body<'py> {
 const STREAMING: u32 = 1;
 const GUARDED_CREATE: u32 = 2;
 const UPSERT: u32 = 4;
+const DISCOVERS: u32 = 8;
 
-/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies)`; one that verifies a write has only
-/// headers and a timeout besides.
+/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies)`; one that verifies a write, or
+/// discovers, has only headers and a timeout besides.
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -45,6 +46,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
         let request = make(|out, error| match *verifies {
+            _ if flags & DISCOVERS != 0 => d365_request_new_discover(out, error),
             Some(id) => d365_request_new_verify(id, out, error),
             None => d365_request_new(
                 chars(method),

@@ -199,6 +199,21 @@ def test_cancelling_the_task_cancels_the_call(org: Organization) -> None:
     run(main())
 
 
+def test_cancelling_the_task_ends_a_discovery(org: Organization) -> None:
+    """No thread of the loop's is left behind, for which the loop would wait when it is closed."""
+    org.fault("primary", "accept_never_answer")
+
+    async def main() -> None:
+        async with org.async_client(auto_switch="auto") as client:
+            task = asyncio.create_task(client.discover())
+            await asyncio.to_thread(org.wait, "primary", in_flight_at_least=1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    run(main())
+
+
 def test_a_cancellation_in_the_turn_of_the_completion(org: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with org.async_client() as client:

@@ -57,19 +57,26 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_ctrl_c_ends_a_waiting_call(org: Organization) -> None:
+@pytest.mark.parametrize(
+    ("settings", "waits", "said"),
+    [
+        ("", 'client.post(ACCOUNTS, json={"name": "x"})', "WriteInDoubtError unknown"),
+        ('auto_switch="auto"', "client.discover()", "CallCancelledError none"),
+    ],
+)
+def test_ctrl_c_ends_a_waiting_call(org: Organization, settings: str, waits: str, said: str) -> None:
     org.fault("primary", "accept_never_answer")
-    program = """
+    program = f"""
 try:
-    with new() as client:
-        client.post(ACCOUNTS, json={"name": "x"})
+    with new({settings}) as client:
+        {waits}
 except KeyboardInterrupt as interrupt:
     print(type(interrupt.__cause__).__name__, interrupt.__cause__.effect)
 """
     with child(org, program) as process:
         org.wait("primary", in_flight_at_least=1)
         process.send_signal(signal.SIGINT)
-        assert ended(process) == (0, "WriteInDoubtError unknown\n", "")
+        assert ended(process) == (0, f"{said}\n", "")
 
 
 def test_ctrl_c_that_nobody_catches_ends_the_script(org: Organization) -> None:

@@ -57,6 +57,8 @@ pub struct Request {
     pub(crate) tag: Option<Arc<str>>,
     /// It asks about this write on record; method, URL and body are the library's.
     pub(crate) verifies: Option<u64>,
+    /// It asks what the organization's WSDL says about failover.
+    pub(crate) discovers: bool,
 }
 
 impl Request {
@@ -101,6 +103,7 @@ impl Request {
             is_upsert: false,
             tag: None,
             verifies: None,
+            discovers: false,
         }
     }
 
@@ -110,6 +113,17 @@ impl Request {
     pub fn verify(id: u64) -> Request {
         Request {
             verifies: Some(id),
+            ..Request::plain(Method::GET, "")
+        }
+    }
+
+    /// The request that reads the organization's failover policy
+    /// ([`Client::discover`](crate::Client::discover)); its response has the status 0 and no attempts. A
+    /// timeout can be set. It joins a reading under way, which goes on when the call is cancelled.
+    #[must_use]
+    pub fn discover() -> Request {
+        Request {
+            discovers: true,
             ..Request::plain(Method::GET, "")
         }
     }

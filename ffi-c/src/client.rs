@@ -12,7 +12,7 @@ use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::{self, LedgerList, d365_ledger_t};
 use crate::pending::d365_pending_t;
-use crate::request::d365_request_t;
+use crate::request::{Check, RequestObject, d365_request_t};
 use crate::response::{ResponseObject, d365_response_t};
 use crate::settings::d365_settings_t;
 use crate::stack;
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn d365_client_open(
 /// `allowed_hosts`, and one that would not be sent as it is given; D365_BUSY when another call reads
 /// the request's body, D365_INVALID_ARGUMENT when that can be read only once and was;
 /// D365_NO_RESOURCES on a thread with too little stack; D365_NULL_POINTER, and what can be wrong with a
-/// handle. See also d365_client_submit(), d365_request_set_check().
+/// handle. See also d365_client_submit(), d365_client_send_cancellable(), d365_request_set_check().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_client_send(
     client: *mut d365_client_t,
@@ -111,17 +111,52 @@ pub unsafe extern "C" fn d365_client_send(
     response: *mut *mut d365_response_t,
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
+    // SAFETY: NULL or the caller's variables.
+    unsafe { send(client, request, None, response, error) }
+}
+
+/// As d365_client_send(), for a call that another thread can cancel while this one waits:
+/// d365_pending_cancel() ends it at once, d365_pending_ledger_id() says which write it is. `pending` is
+/// one of d365_pending_new(), for this one call, and stays the caller's; it must not be freed before
+/// this has returned, if it is to be of use. d365_request_set_check() works as well.
+///
+/// Errors: as d365_client_send(), and D365_INVALID_ARGUMENT where another call had `pending`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_client_send_cancellable(
+    client: *mut d365_client_t,
+    request: *const d365_request_t,
+    pending: *const d365_pending_t,
+    response: *mut *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    // SAFETY: NULL or the caller's variables.
+    unsafe { send(client, request, Some(pending), response, error) }
+}
+
+/// # Safety
+/// `response` and `error` are NULL or the caller's variables.
+unsafe fn send(
+    client: *mut d365_client_t,
+    request: *const d365_request_t,
+    pending: Option<*const d365_pending_t>,
+    response: *mut *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
     let body = || {
         let client = handle::get(client)?;
         let (request, check) = handle::get(request)?.snapshot();
+        let pending = pending.map(handle::get).transpose()?;
         stack::check()?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(response, "response") }?;
-        let response = match check {
-            None => client.core.send(&request)?,
-            Some(check) => client
-                .core
-                .send_with_check(&request, &mut || check.cancels())?,
+        let mut cancels = || check.is_some_and(Check::cancels);
+        let response = match (pending, check) {
+            (Some(pending), check) => {
+                let check = check.map(|_| &mut cancels as &mut dyn FnMut() -> bool);
+                client.core.send_cancellable(&request, &pending, check)?
+            }
+            (None, Some(_)) => client.core.send_with_check(&request, &mut cancels)?,
+            (None, None) => client.core.send(&request)?,
         };
         place.set(handle::insert(ResponseObject::new(response))?);
         Ok(())
@@ -372,7 +407,8 @@ pub unsafe extern "C" fn d365_client_switch_endpoint(
 /// Reads the organization's failover policy now, from the WSDL, and waits for it, unless it said that
 /// there is an alternate. Without this call the policy is read in the background at the first call,
 /// where the settings leave it open. Before the first call a policy that disables the active endpoint
-/// says where calls start; after it a switch is tried, with its events, and waited for.
+/// says where calls start; after it a switch is tried, with its events, and waited for. A request of
+/// d365_request_new_discover() does the same, and can be cancelled, or submitted.
 ///
 /// Errors: as d365_client_send().
 #[unsafe(no_mangle)]
@@ -384,6 +420,30 @@ pub unsafe extern "C" fn d365_client_discover(
         let client = handle::get(client)?;
         stack::check()?;
         client.core.discover().map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Makes the request that reads the organization's failover policy as d365_client_discover() does, for
+/// d365_client_send(), d365_client_send_cancellable() and d365_client_submit(). A timeout can be set.
+/// Its response has the status 0 and no attempts. It joins a reading under way, which goes on for
+/// others when this call is cancelled.
+///
+/// `request` is the caller's, freed by d365_request_free().
+///
+/// Errors: D365_NULL_POINTER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_new_discover(
+    request: *mut *mut d365_request_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(request, "request") }?;
+        let request = RequestObject::new(core::Request::discover());
+        place.set(handle::insert(request)?);
+        Ok(())
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

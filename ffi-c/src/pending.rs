@@ -1,4 +1,4 @@
-//! A submitted call that can still be cancelled.
+//! A call that can still be cancelled from elsewhere.
 
 use d365_failover_core as core;
 
@@ -9,7 +9,8 @@ use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
 use crate::status::d365_status_t;
 
-/// A call that d365_client_submit() took.
+/// A call that any thread can cancel: one that d365_client_submit() took, or one that a thread waits
+/// for in d365_client_send_cancellable().
 pub struct d365_pending_t {
     _opaque: (),
 }
@@ -20,9 +21,32 @@ impl Noun for d365_pending_t {
     const NAME: &'static str = "d365_pending_t";
 }
 
+/// Makes what one call of d365_client_send_cancellable() can be cancelled by.
+///
+/// `pending` is the caller's, freed by d365_pending_free().
+///
+/// Errors: D365_NULL_POINTER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_pending_new(
+    pending: *mut *mut d365_pending_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(pending, "pending") }?;
+        place.set(handle::insert(core::Pending::new())?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// Cancels the call: its completion says D365_CANCELLED, or D365_WRITE_IN_DOUBT of a write that may
-/// have been executed, unless it was already done. Does not wait
-/// for it; the completion comes through the queue in every case. May be called again.
+/// have been executed, unless it was already done; d365_client_send_cancellable() returns with the same, and sends
+/// nothing where it was not called yet. Whatever the call waits for, its connection is closed, or its
+/// stream reset, at once. Does not wait
+/// for it; the completion of a submitted call comes through the queue in every case. May be called
+/// again. Any thread.
 ///
 /// Errors: what can be wrong with a handle.
 #[unsafe(no_mangle)]
@@ -39,10 +63,10 @@ pub unsafe extern "C" fn d365_pending_cancel(
 }
 
 /// The number of the call's write in its client's ledger, from before it is sent: for who does not
-/// wait for the completion. Works after the call has ended.
+/// wait for its end. Works after the call has ended.
 ///
-/// Errors: D365_NOT_AVAILABLE for a read, and for a moment after d365_client_submit(), until the
-/// write is on record; D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NOT_AVAILABLE for a read, and until the write is on record, for a moment after
+/// d365_client_submit(); D365_NULL_POINTER, and what can be wrong with a handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn d365_pending_ledger_id(
     pending: *const d365_pending_t,

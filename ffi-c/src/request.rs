@@ -348,10 +348,11 @@ pub unsafe extern "C" fn d365_request_set_tag(
     unsafe { guard_with(error, body) }
 }
 
-/// Sets a function that d365_client_send() asks about every 100 ms, on the thread that called it,
+/// Sets a function that d365_client_send() asks about every 20 ms, on the thread that called it,
 /// whether to go on: for interpreters that have signals to look at. When it answers other than 0,
 /// the call ends with D365_CANCELLED, or D365_WRITE_IN_DOUBT. NULL takes it away.
-/// d365_client_submit() does not use it.
+/// d365_client_submit() does not use it. Where another thread is to end the call, that is
+/// d365_client_send_cancellable(), which asks nobody.
 /// `user_data` must live as long as calls with this request.
 ///
 /// Errors: what can be wrong with a handle.

@@ -272,7 +272,7 @@ pub unsafe extern "C" fn d365_response_read(
     unsafe { guard_with(error, body) }
 }
 
-/// As d365_response_read(), and asks `check` with `user_data` about every 100 ms of waiting, on this
+/// As d365_response_read(), and asks `check` with `user_data` about every 20 ms of waiting, on this
 /// thread, whether to go on: for interpreters that have signals to look at. When it answers other
 /// than 0, the status is D365_CANCELLED (or D365_WRITE_IN_DOUBT), and what would have come is the
 /// next read's. `check` may call the library; NULL is asked nothing.
@@ -365,8 +365,8 @@ pub unsafe extern "C" fn d365_response_submit_read(
 }
 
 /// Ends the reading of a body that is not collected, from any thread: a read that waits, a submitted
-/// one too, and every further one give D365_CANCELLED, and the connection is closed when the response
-/// is freed. Bytes that have come already are still given first. Does nothing to a collected body.
+/// one too, and every further one give D365_CANCELLED. The connection is closed, or its stream reset,
+/// at once. Does nothing to a collected body.
 ///
 /// Errors: what can be wrong with a handle. See also d365_response_free(), which does not end a read
 /// that waits.

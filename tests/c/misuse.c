@@ -87,6 +87,9 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER, d365_fault_from_response(500, NULL, 1, NULL, 0, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_fault_from_response(500, NULL, 0, NULL, 1, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_pending_cancel(NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_pending_new(NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_new_discover(NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_send_cancellable(NULL, NULL, NULL, NULL, NULL));
 
     OK(d365_settings_new(url, D365_NTS, &settings, NULL));
     STATUS(D365_NULL_POINTER, d365_settings_set_queue(settings, NULL, NULL, NULL));

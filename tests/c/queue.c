@@ -123,6 +123,60 @@ static void polled(void)
     OK(d365_queue_free(queue));
 }
 
+struct waiting {
+    d365_client_t *client;
+    d365_request_t *request;
+    d365_pending_t *pending;
+    d365_status_t status;
+};
+
+static void *wait_for_answer(void *of)
+{
+    struct waiting *waiting = of;
+    d365_response_t *response = NULL;
+    waiting->status = d365_client_send_cancellable(waiting->client, waiting->request, waiting->pending, &response, NULL);
+    CHECK(response == NULL);
+    return NULL;
+}
+
+/* A call that a thread waits for is ended by another thread, whether it has begun or not. */
+static void cancelled_by_another_thread(void)
+{
+    struct waiting waiting;
+    d365_response_t *response = NULL;
+    pthread_t thread;
+    int32_t http_status = -1;
+    int64_t id = -1;
+    int round;
+    waiting.client = local_client(silent, NULL, NULL);
+    waiting.request = local_request("GET", "/api/data/v9.2/WhoAmI");
+    for (round = 0; round < 2; round++) {
+        OK(d365_pending_new(&waiting.pending, NULL));
+        if (round == 1)
+            OK(d365_pending_cancel(waiting.pending, NULL));
+        MUST(pthread_create(&thread, NULL, wait_for_answer, &waiting) == 0);
+        OK(d365_pending_cancel(waiting.pending, NULL));
+        MUST(pthread_join(thread, NULL) == 0);
+        STATUS(D365_CANCELLED, waiting.status);
+        STATUS(D365_NOT_AVAILABLE, d365_pending_ledger_id(waiting.pending, &id));
+        STATUS(D365_INVALID_ARGUMENT, d365_client_send_cancellable(waiting.client, waiting.request, waiting.pending,
+                                                                   &response, NULL));
+        OK(d365_pending_free(waiting.pending));
+        STATUS(D365_INVALID_HANDLE, d365_client_send_cancellable(waiting.client, waiting.request, waiting.pending,
+                                                                 &response, NULL));
+    }
+    OK(d365_request_free(waiting.request));
+
+    /* With `auto_switch` off there is no policy to wait for. */
+    OK(d365_request_new_discover(&waiting.request, NULL));
+    OK(d365_client_send(waiting.client, waiting.request, &response, NULL));
+    OK(d365_response_status(response, &http_status));
+    CHECK(http_status == 0);
+    OK(d365_response_free(response));
+    OK(d365_request_free(waiting.request));
+    OK(d365_client_free(waiting.client));
+}
+
 /* A call that never ends by itself ends once, however it is ended. */
 static void ended_from_outside(void)
 {
@@ -403,6 +457,7 @@ int main(void)
     silent = local_port(1);
     polled();
     ended_from_outside();
+    cancelled_by_another_thread();
     shutdown_waits_for_what_was_submitted();
     blocking_calls_end_too();
     by_descriptor();

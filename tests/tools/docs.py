@@ -245,8 +245,6 @@ def settings() -> list[str]:
             faults.append(f"says {default} of {name}; the code says {defaults[name]}")
         if python != name.removesuffix("_ms") or f"    {python}: " not in keywords:
             faults.append(f"says {python} of {name} in Python")
-        if java == "" and f" {camel(name.removesuffix('_ms'))}(" not in builder:
-            continue
         if java != camel(name.removesuffix("_ms")) or f" {java}(" not in builder:
             faults.append(f"says {java} of {name} in Java")
     return [f"docs/reference/settings.md {fault}" for fault in faults]

@@ -15,9 +15,23 @@ run() {
     grep -qE 'Fabrikam|Contoso Ltd\.|first' <<<"$output" || { echo "$language read nothing back"; exit 1; }
 }
 
-run c "$root/target/c/first"
-run java java -cp "$java/test-classes:$java/classes" First
-run python "$root/target/venv/bin/python" "$root/bindings-python/examples/first.py"
+# Fails, and says what there is to do.
+refuses() {
+    local language=$1 word=$2 output
+    shift 2
+    if output=$("$@" 2>&1); then echo "$language went on: $output"; exit 1; fi
+    grep -qF "$word" <<<"$output" || { echo "$language does not say $word: $output"; exit 1; }
+    ! grep -qE 'Exception|Traceback' <<<"$output" || { echo "$language is not clear: $output"; exit 1; }
+}
+
+first_c() { "$root/target/c/first"; }
+first_java() { java -cp "$java/test-classes:$java/classes" First; }
+first_python() { "$root/target/venv/bin/python" "$root/bindings-python/examples/first.py"; }
+
+for language in c java python; do
+    run $language first_$language
+    (unset D365_URL; refuses $language D365_URL first_$language)
+done
 
 files=$(mktemp -d)
 trap 'rm -rf "$files"' EXIT
@@ -46,6 +60,9 @@ tell() {
 # Each side takes the token of its own host only.
 echo 'printf "twin-token-for-%s\n" "${1#https://}"' >"$files/token"
 tell tokens '{"org":"contoso","tokens":"check"}'
+for language in c java python; do
+    refuses $language 'wants a token' first_$language
+done
 for side in primary alternate; do
     output=$(D365_TOKEN_COMMAND="sh $files/token" "$root/target/c/token")
     echo "c with tokens: $output"

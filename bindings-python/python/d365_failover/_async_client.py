@@ -23,7 +23,7 @@ from ._keywords import advised
 from ._log import report
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, is_read, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, discovering, is_read, milliseconds, verifying
 from ._settings import described
 from ._stream import AsyncStreamedResponse
 from ._work import AsyncWork, Turns, is_working, unknown
@@ -443,9 +443,7 @@ class AsyncClient(BaseClient):
 
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover. As `Client.discover`."""
-        self._dispatcher.begin_waiting()
-        self._refuse_in_provider()
-        await self._attached().run_in_executor(None, raising(self._native.discover))
+        await self._send(discovering(), None)
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.

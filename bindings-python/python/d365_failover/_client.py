@@ -18,7 +18,7 @@ from ._exceptions import FailoverError, asked_with, completed, of_entry, of_fail
 from ._keywords import advised
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, discovering, milliseconds, verifying
 from ._settings import described
 from ._stream import StreamedResponse
 from ._work import Work
@@ -335,8 +335,7 @@ class Client(BaseClient):
 
         Where it disables the active endpoint and calls were sent there, a switch is tried and waited for.
         """
-        self._refuse_in_provider()
-        self._native.discover()
+        self._send(discovering(), None)
 
     @raising
     def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:

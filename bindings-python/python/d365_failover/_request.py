@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from ._exceptions import InvalidArgumentError
-from ._types import GUARDED_CREATE, STREAMING, UPSERT
+from ._types import DISCOVERS, GUARDED_CREATE, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
@@ -68,6 +68,11 @@ def verifying(write: LedgerEntry | int, headers: HeaderTypes | None, timeout: fl
     pairs = [] if headers is None else header_pairs(headers)
     timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
     return ("GET", "", pairs, None, timeout_ms, 0, 0, None, ledger_id)
+
+
+def discovering() -> RawRequest:
+    """The request that asks what the organization's WSDL says about failover."""
+    return ("GET", "", [], None, None, 0, DISCOVERS, None, None)
 
 
 def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:

@@ -18,7 +18,7 @@ RawRequest: TypeAlias = tuple[
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
 flags, tag, the write that it asks about"""
 
-STREAMING, GUARDED_CREATE, UPSERT = 1, 2, 4
+STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS = 1, 2, 4, 8
 """Flags of a request. The first: its response's body is read by and by."""
 
 RawAttempt: TypeAlias = tuple[

@@ -101,6 +101,18 @@ impl Running {
     }
 }
 
+/// Whether an exchange with this end was broken off on this side, perhaps in the middle of the answer.
+fn gives_up(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Cancelled
+            | Cause::AttemptTimeout
+            | Cause::Deadline
+            | Cause::EndpointLeft
+            | Cause::BadMessage
+    )
+}
+
 /// How an attempt ended.
 pub(super) struct Outcome {
     /// Status and headers, if any came, and the body as far as it was read.
@@ -688,9 +700,8 @@ impl<'a> Call<'a> {
             });
         };
         let last = self.attempts.last();
-        if fault.http_status.is_none()
-            && last.is_some_and(|last| last.http_version == Some(HttpVersion::Http2))
-        {
+        let is_given_up = fault.http_status.is_none() || gives_up(fault.cause);
+        if is_given_up && last.is_some_and(|last| last.http_version == Some(HttpVersion::Http2)) {
             self.client.nudge();
         }
         let message = message(

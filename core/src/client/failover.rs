@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Inner;
 use super::safe::Question;
@@ -11,6 +11,7 @@ use crate::decide::caution::{Caution, Stay};
 use crate::decide::switchboard::{Decided, Place, Switch, Switchboard, Verdict};
 use crate::error::Ending;
 use crate::evidence::Evidence;
+use crate::resource::cancel::Cancel;
 use crate::resource::discovery;
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
@@ -18,7 +19,7 @@ use crate::resource::settled::{Awaited, pair, settled};
 use crate::settings::LONGEST_WAIT;
 use crate::{
     Attempt, Cause, Decision, Effect, Error, ErrorKind, Event, Fault, FaultKind, ItemKind, Level,
-    Organization, Preset, Probed, Request, Role,
+    Organization, Preset, Probed, Request, Response, Role, response,
 };
 
 /// The switchboard, and what is under way to change it.
@@ -364,24 +365,37 @@ impl Inner {
         board.switchboard.begin()
     }
 
-    pub(super) async fn discover(self: &Arc<Self>) -> Result<(), Error> {
-        let _flight = self.flights.enter()?;
-        match race(self.read_policy(true), self.flights.cancelled()).await {
-            First::Left(Ok(())) => Ok(()),
-            First::Left(Err(fault)) => Err(Error::of_call(
-                format!("the FailoverPolicy could not be read: {}", fault.message),
-                Ending {
-                    fault,
-                    effect: Effect::None,
-                    switched: false,
-                    ledger_id: None,
-                    tag: None,
-                    attempts: Vec::new(),
-                    response: None,
-                },
-            )),
-            First::Right(()) => Err(Error::new(ErrorKind::Closed, "the client was closed")),
-        }
+    /// As `request` says, whose response is empty.
+    pub(super) async fn discover(
+        self: &Arc<Self>,
+        request: &Request,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        let limit = request.timeout.unwrap_or(self.settings.deadline);
+        let stop = race(cancel.cancelled(), self.flights.cancelled());
+        let fault = match race(stop, timeout(limit, self.read_policy(true))).await {
+            First::Right(Ok(Ok(()))) => return Ok(Response::new(response::Inner::default())),
+            First::Right(Ok(Err(fault))) => fault,
+            First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
+            First::Left(First::Left(())) => {
+                Fault::new(Cause::Cancelled, "the application cancelled the call")
+            }
+            First::Left(First::Right(())) => {
+                return Err(Error::new(ErrorKind::Closed, "the client was closed"));
+            }
+        };
+        Err(Error::of_call(
+            format!("the FailoverPolicy could not be read: {}", fault.message),
+            Ending {
+                fault,
+                effect: Effect::None,
+                switched: false,
+                ledger_id: None,
+                tag: request.tag.clone(),
+                attempts: Vec::new(),
+                response: None,
+            },
+        ))
     }
 
     /// Waits until the policy is known, and what follows from it was done. Joins a reading under

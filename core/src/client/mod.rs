@@ -10,6 +10,7 @@ mod guarded;
 mod look;
 mod message;
 mod parts;
+mod pending;
 mod reading;
 mod record;
 mod safe;
@@ -33,6 +34,7 @@ use self::call::Call;
 use self::chance::Chance;
 use self::failover::Board;
 use self::flights::{Flight, Flights};
+pub use self::pending::Pending;
 use crate::body::lock;
 use crate::decide::budget::Budget;
 use crate::decide::caution::Caution;
@@ -52,8 +54,12 @@ use crate::{
     Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
 };
 
-/// How often a blocking call asks whether it is to be cancelled.
-const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
+/// within 50 ms.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What is cancelled ends at once, unless a check function holds its thread.
+const LANDING: Duration = Duration::from_secs(1);
 
 /// So many submitted calls have the application's code run at once.
 const MOST_THREADS: usize = 64;
@@ -115,24 +121,6 @@ struct Inner {
     /// What the application itself has sent as `Authorization` last, to the primary and to the
     /// alternate: a probe says the same.
     authorizations: [Mutex<Option<HeaderValue>>; 2],
-}
-
-/// A submitted call.
-#[derive(Clone)]
-pub struct Pending(Arc<Cancel>);
-
-impl Pending {
-    /// Cancels the call, if it has not ended. Its completion comes in either case.
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
-
-    /// The number of its write in the client's ledger, from before it is sent. `None` of a read,
-    /// and until it is on record.
-    #[must_use]
-    pub fn ledger_id(&self) -> Option<u64> {
-        self.0.write.get().copied()
-    }
 }
 
 impl Client {
@@ -204,17 +192,10 @@ impl Client {
     /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
     /// [`ErrorKind::WouldDeadlock`] when it was not begun.
     pub fn send(&self, request: &Request) -> Result<Response, Error> {
-        if self.inner.needs_its_thread(request) {
-            return self.send_from_here(request, None);
-        }
-        let _waiting = self.inner.begin_waiting()?;
-        let cancel = Cancel::default();
-        // Pinned here: handed over by value it would be copied on its way into the runtime.
-        let call = pin!(self.inner.call(request, None, &cancel));
-        self.inner.engine.block_on(call)
+        self.send_until(request, &Cancel::default(), None)
     }
 
-    /// As [`send`](Client::send), and asks `check` on this thread about every 100 ms whether the
+    /// As [`send`](Client::send), and asks `check` on this thread about every 20 ms whether the
     /// call is to be cancelled. `check` may call the client.
     ///
     /// # Errors
@@ -224,17 +205,36 @@ impl Client {
         request: &Request,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
-        self.send_from_here(request, Some(check))
+        self.send_until(request, &Cancel::default(), Some(check))
     }
 
-    fn send_from_here(
+    /// As [`send`](Client::send), or, with `check`, as [`send_with_check`](Client::send_with_check);
+    /// and any thread cancels the call at once by `pending`, which is for this one call.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send); [`ErrorKind::InvalidArgument`] where `pending` is another call's.
+    pub fn send_cancellable(
         &self,
         request: &Request,
+        pending: &Pending,
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        self.send_until(request, pending.take()?, check)
+    }
+
+    fn send_until(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
         let waiting = self.inner.begin_waiting()?;
-        self.inner
-            .run_here(request, &Cancel::default(), waiting, check)
+        if check.is_some() || self.inner.needs_its_thread(request) {
+            return self.inner.run_here(request, cancel, waiting, check);
+        }
+        // Pinned here: handed over by value it would be copied on its way into the runtime.
+        let call = pin!(self.inner.call(request, None, cancel));
+        self.inner.engine.block_on(call)
     }
 
     /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
@@ -277,7 +277,7 @@ impl Client {
             completion.give(result);
         };
         self.inner.engine.run(task, Box::pin(call));
-        Ok(Pending(cancel))
+        Ok(Pending::of(cancel))
     }
 
     /// Sets which events come in the queue: bits of [`ItemKind::bit`](crate::ItemKind::bit).
@@ -355,10 +355,10 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Call`] when it cannot be read at the primary, and, where .NET tries it, at the
-    /// alternate. Others as [`send`](Client::send).
+    /// alternate. Others as [`send`](Client::send). To cancel it, or not to wait for it, send a
+    /// [`Request::discover`].
     pub fn discover(&self) -> Result<(), Error> {
-        let _waiting = self.inner.begin_waiting()?;
-        self.inner.engine.block_on(self.inner.discover())
+        self.send(&Request::discover()).map(drop)
     }
 
     /// The writes on record, the oldest first: those in flight, those in doubt until they are
@@ -447,8 +447,7 @@ impl Client {
         let landed = self.inner.flights.wait(timeout);
         self.inner.flights.cancel_all();
         if !landed {
-            // What is cancelled ends at once, unless a check function holds its thread.
-            self.inner.flights.wait(timeout.min(CHECK_INTERVAL * 10));
+            self.inner.flights.wait(timeout.min(LANDING));
         }
         self.inner.tell_what_is_left();
         if self.inner.transport.close_idle() {
@@ -482,6 +481,9 @@ impl Inner {
             // Apart, so that it does not make other calls larger.
             return Box::pin(self.verify(id, request, desk, flight, cancel)).await;
         }
+        if request.discovers {
+            return Box::pin(self.discover(request, cancel)).await;
+        }
         let target = self.organization.locate(&request.url)?;
         Call::new(self, request, target, desk, flight)?
             .run(cancel)
@@ -492,6 +494,7 @@ impl Inner {
     fn check_request(&self, request: &Request) -> Result<(), Error> {
         match request.verifies {
             Some(id) => self.ledger.question(id).map(drop),
+            None if request.discovers => Ok(()),
             None => self.organization.locate(&request.url).map(drop),
         }
     }

@@ -136,6 +136,9 @@ impl ReadBody for Reading {
             }
             Here::Later(open) => {
                 *shared.state() = State::Open(open);
+                if shared.cancel.is_cancelled() {
+                    shared.cut();
+                }
                 Ok((0, false))
             }
         }
@@ -143,6 +146,7 @@ impl ReadBody for Reading {
 
     fn cancel(&self) {
         self.0.cancel.cancel();
+        self.0.cut();
     }
 
     fn told(&self) -> Option<&Told> {
@@ -244,7 +248,7 @@ impl Shared {
         }
     }
 
-    /// Waits for the next bytes on this thread, and asks there about every 100 ms whether to go on.
+    /// Waits for the next bytes on this thread, and asks there about every 20 ms whether to go on.
     fn wait(
         &self,
         mut next: Pin<Box<impl Future<Output = Result<Bytes, Error>>>>,
@@ -276,6 +280,9 @@ impl Shared {
         let count = most.min(open.piece.len());
         let piece = open.piece.split_to(count);
         *self.state() = State::Open(open);
+        if self.cancel.is_cancelled() {
+            self.cut();
+        }
         piece
     }
 
@@ -289,7 +296,9 @@ impl Shared {
     /// Whether all was given, and it is known that nothing follows.
     fn end_if_over(&self) -> bool {
         let is_over = match &*self.state() {
-            State::Open(open) => open.piece.is_empty() && open.body.is_none(),
+            State::Open(open) => {
+                open.piece.is_empty() && open.body.is_none() && !self.cancel.is_cancelled()
+            }
             _ => false,
         };
         if is_over {
@@ -302,6 +311,24 @@ impl Shared {
         let error = self.error(fault);
         *self.state() = State::Broken(error.clone());
         error
+    }
+
+    /// Lets the connection of a body go that was cancelled while nobody reads.
+    fn cut(&self) {
+        let rest = match &mut *self.state() {
+            State::Open(open) if open.body.is_some() => (open.body.take(), open._flight.take()),
+            _ => return,
+        };
+        drop(rest);
+        self.nudge();
+    }
+
+    /// A shared connection that perhaps nobody drives now tells its peer of the stream's end.
+    fn nudge(&self) {
+        let version = self.attempts.last().and_then(|last| last.http_version);
+        if version == Some(HttpVersion::Http2) {
+            self.client.nudge();
+        }
     }
 
     async fn piece(&self, open: &mut Open) -> Result<Option<Bytes>, Fault> {
@@ -409,9 +436,8 @@ impl Drop for Shared {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_given_up = matches!(state, State::Open(open) if open.body.is_some());
         *state = State::End;
-        let version = self.attempts.last().and_then(|last| last.http_version);
-        if is_given_up && version == Some(HttpVersion::Http2) {
-            self.client.nudge();
+        if is_given_up {
+            self.nudge();
         }
     }
 }

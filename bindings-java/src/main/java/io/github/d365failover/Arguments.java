@@ -4,15 +4,17 @@ import io.github.d365failover.impl.PacketWriter;
 import io.github.d365failover.impl.Utf8;
 import java.nio.charset.CharacterCodingException;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Optional;
 
 /** Arguments, on their way to the native library. */
 final class Arguments {
     private Arguments() {}
 
-    static byte[] utf8(String text) {
+    /** {@code name}: the parameter's. */
+    static byte[] utf8(String text, String name) {
         try {
-            return Utf8.encode(text);
+            return Utf8.encode(Objects.requireNonNull(text, name));
         } catch (CharacterCodingException e) {
             throw notUtf8();
         }
@@ -31,9 +33,17 @@ final class Arguments {
         }
     }
 
+    /** Its elements, none of which may be null, with commas between. */
+    static String list(String[] elements, String name) {
+        for (String element : Objects.requireNonNull(elements, name)) {
+            Objects.requireNonNull(element, () -> name + ": a null in it");
+        }
+        return String.join(",", elements);
+    }
+
     /** Whole milliseconds, rounded up, so that a short time does not become none. */
-    static long millis(Duration duration) {
-        if (duration.isNegative()) {
+    static long millis(Duration duration, String name) {
+        if (Objects.requireNonNull(duration, name).isNegative()) {
             throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a negative duration: " + duration);
         }
         try {

@@ -17,8 +17,12 @@ class ClientFuture<T> extends FailoverFuture<T> {
         this.unsent = unsent;
     }
 
+    final Effect effectUnsent() {
+        return unsent;
+    }
+
     /** What is known of a call of which nothing is heard. */
-    final Effect untold() {
+    private Effect untold() {
         return unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
     }
 

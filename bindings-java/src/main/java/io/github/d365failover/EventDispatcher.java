@@ -43,7 +43,8 @@ final class EventDispatcher {
     private final SerialExecutor notifications;
     private volatile Thread deciding;
 
-    /** Threads that run a listener now; guarded by this, as is {@code closed}. */
+    private final Guard guard = new Guard();
+    /** Threads that run a listener now; guarded, as is {@code closed}. */
     private final Set<Thread> running = new HashSet<>();
 
     private boolean closed;
@@ -115,28 +116,19 @@ final class EventDispatcher {
     }
 
     /** From now on no listener starts. */
-    synchronized void close() {
-        closed = true;
+    void close() {
+        guard.change(() -> closed = true);
         eventThread.shutdown();
     }
 
     /** Waits until no other thread runs a listener; false if one still does. */
-    synchronized boolean awaitIdle(long nanos) throws InterruptedException {
-        long deadline = System.nanoTime() + nanos;
-        while (!othersIdle()) {
-            long left = deadline - System.nanoTime();
-            if (left <= 0) {
-                return false;
-            }
-            // Rounded up: a wait of zero would be for ever.
-            wait(TimeUnit.NANOSECONDS.toMillis(left) + 1);
-        }
-        return true;
+    boolean awaitIdle(long nanos) throws InterruptedException {
+        return guard.await(nanos, this::othersIdle);
     }
 
     /** Whether no other thread runs a listener now. */
-    synchronized boolean isIdle() {
-        return othersIdle();
+    boolean isIdle() {
+        return guard.get(this::othersIdle);
     }
 
     private boolean othersIdle() {
@@ -210,13 +202,12 @@ final class EventDispatcher {
         }
     }
 
-    private synchronized boolean begin() {
-        return !closed && running.add(Thread.currentThread());
+    private boolean begin() {
+        return guard.get(() -> !closed && running.add(Thread.currentThread()));
     }
 
-    private synchronized void end() {
-        running.remove(Thread.currentThread());
-        notifyAll();
+    private void end() {
+        guard.change(() -> running.remove(Thread.currentThread()));
     }
 
     private void decide(EventItem item) {

@@ -1,5 +1,6 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.ClientHandles;
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
@@ -17,7 +18,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 
@@ -45,30 +45,16 @@ public final class FailoverClient implements AutoCloseable {
     static final Cleaner CLEANER = Cleaner.create();
 
     private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
-    /** Calls have ended and what is left is in memory: it takes longer only on a machine that is standing still. */
-    private static final long DRAIN_NANOS = TimeUnit.SECONDS.toNanos(5);
-    /** What was interrupted ends at once, unless it does not listen. */
-    private static final long INTERRUPTED_NANOS = TimeUnit.SECONDS.toNanos(1);
-
-    private static final int PRIMARY_URL = 0;
-    private static final int ALTERNATE_URL = 1;
-    private static final int ACTIVE_URL = 2;
-    private static final int IS_PRIMARY = 0;
-    private static final int EPOCH = 1;
-    private static final int AUTO_SWITCH = 2;
-    private static final int EVICTED = 3;
-    private static final int LEDGER_ALL = 0;
-    private static final int LEDGER_SUSPECTS = 1;
 
     private final ClientHandles handles;
-    private final Cleaner.Cleanable cleanable;
     private final EventDispatcher events;
     private final PendingCalls calls;
     private final QueuePump pump;
-    private final ThreadCalls threads;
     private final Providing providing = new Providing();
     private final Sender sender;
     private final Subscriptions subscriptions;
+    private final ClientState state = new ClientState(this);
+    private final Closing closing;
 
     private FailoverClient(
             ClientHandles handles, String name, AttemptPreparer preparer, Executor executor, long deadlineMillis) {
@@ -76,10 +62,11 @@ public final class FailoverClient implements AutoCloseable {
         this.events = new EventDispatcher(name + "-events", executor);
         this.calls = new PendingCalls(executor);
         this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
-        this.threads = new ThreadCalls(name + "-calls");
+        ThreadCalls threads = new ThreadCalls(name + "-calls");
         this.subscriptions = new Subscriptions(handles.client(), pump, events);
         this.sender = new Sender(this, preparer, executor, events, providing, pump, calls, threads, deadlineMillis);
-        this.cleanable = CLEANER.register(this, handles);
+        Cleaner.Cleanable cleanable = CLEANER.register(this, handles);
+        this.closing = new Closing(name, this, handles, cleanable, events, calls, pump, threads);
     }
 
     /**
@@ -99,7 +86,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return a builder
      */
     public static FailoverClientBuilder builder(URI url) {
-        return new FailoverClientBuilder(url.toString());
+        return new FailoverClientBuilder(Objects.requireNonNull(url, "url").toString());
     }
 
     /**
@@ -141,10 +128,12 @@ public final class FailoverClient implements AutoCloseable {
     /**
      * Sends a request and waits for the response, over a switch if need be.
      *
-     * <p>An interrupt of the thread cancels the call within about 100 ms: it fails with {@link ErrorKind#CANCELLED}, and
-     * the interrupt flag stays set.
+     * <p>An interrupt of the thread cancels the call at once, whatever it waits for, but for code of the application's,
+     * which hears of it itself: it fails with {@link ErrorKind#CANCELLED}, and the interrupt flag stays set.
      *
-     * <p>The request's body and the client's {@link AttemptPreparer} are asked on this thread.
+     * <p>The request's body and the client's {@link AttemptPreparer} are asked on this thread. A virtual thread parks,
+     * and leaves its carrier to others; where there is something to ask, one of at most 64 threads of the client's waits
+     * in its place.
      *
      * @param request what to send
      * @return the service's answer, which may be an error status that is not a reason to switch
@@ -219,7 +208,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return without a slash at its end
      */
     public URI primaryUrl() {
-        return URI.create(text(PRIMARY_URL));
+        return state.primaryUrl();
     }
 
     /**
@@ -228,15 +217,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return without a slash at its end; empty when the FailoverPolicy has said that there is none
      */
     public Optional<URI> alternateUrl() {
-        PacketReader in = new PacketReader(local(client -> Native.clientText(client, ALTERNATE_URL)));
-        Failure failure = Outcome.failure(in);
-        if (failure == null) {
-            return Optional.of(URI.create(in.text()));
-        }
-        if (failure.kind() == ErrorKind.NO_ALTERNATE) {
-            return Optional.empty();
-        }
-        throw failure.unchecked();
+        return state.alternateUrl();
     }
 
     /**
@@ -245,7 +226,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return without a slash at its end
      */
     public URI activeUrl() {
-        return URI.create(text(ACTIVE_URL));
+        return state.activeUrl();
     }
 
     /**
@@ -254,7 +235,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return false if they go to the alternate
      */
     public boolean isPrimary() {
-        return number(IS_PRIMARY) != 0;
+        return state.isPrimary();
     }
 
     /**
@@ -263,7 +244,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return from 0
      */
     public long epoch() {
-        return number(EPOCH);
+        return state.epoch();
     }
 
     /**
@@ -272,7 +253,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return false if it only raises {@code EndpointSwitchRequired}
      */
     public boolean isEndpointAutoSwitchEnabled() {
-        return number(AUTO_SWITCH) != 0;
+        return state.isAutoSwitchEnabled();
     }
 
     /**
@@ -282,7 +263,7 @@ public final class FailoverClient implements AutoCloseable {
      * @param enabled false: it only raises {@code EndpointSwitchRequired}
      */
     public void setEndpointAutoSwitchEnabled(boolean enabled) {
-        Outcome.unchecked(local(client -> Native.setAutoSwitch(client, enabled)));
+        state.of(client -> Native.setAutoSwitch(client, enabled));
     }
 
     /**
@@ -291,23 +272,22 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverException there is no alternate, or the client is closed
      */
     public void switchEndpoint() throws FailoverException {
-        io(Native::switchEndpoint);
+        byte[] packet = use(Native::switchEndpoint);
+        if (packet == null) {
+            throw Failure.closed(Effect.NONE).checked();
+        }
+        Outcome.checked(packet);
     }
 
     /**
      * Reads the organization's policy from its WSDL now, and waits for it, unless it said that there is an alternate. Where
-     * it disables the active endpoint and calls were sent there, a switch is tried and waited for.
+     * it disables the active endpoint and calls were sent there, a switch is tried and waited for. An interrupt of the
+     * thread ends the waiting, as that of {@link #send}; the reading, which others may wait for too, goes on.
      *
      * @throws FailoverException it cannot be read, or the client is closed
      */
     public void discover() throws IOException {
-        if (events.isDeciding()) {
-            throw Failure.wouldDeadlock(Effect.NONE).checked();
-        }
-        if (providing.isHere()) {
-            throw Failure.inProvider(Effect.NONE).checked();
-        }
-        io(Native::discover);
+        sender.send(FailoverRequest.discovering(), ResponseKind.NOTHING);
     }
 
     /**
@@ -322,7 +302,7 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverStateException the client is closed
      */
     public List<LedgerEntry> ledger() {
-        return entries(LEDGER_ALL);
+        return state.ledger();
     }
 
     /**
@@ -334,11 +314,7 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverStateException the client is closed
      */
     public List<LedgerEntry> suspects() {
-        return entries(LEDGER_SUSPECTS);
-    }
-
-    private List<LedgerEntry> entries(int selection) {
-        return LedgerEntry.list(Outcome.unchecked(local(client -> Native.ledger(client, selection))));
+        return state.suspects();
     }
 
     /**
@@ -389,11 +365,11 @@ public final class FailoverClient implements AutoCloseable {
     public SuspectedSince suspectSince(Instant since) {
         long millis;
         try {
-            millis = since.toEpochMilli();
+            millis = Objects.requireNonNull(since, "since").toEpochMilli();
         } catch (ArithmeticException e) {
             throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a time out of range: " + since);
         }
-        PacketReader in = Outcome.unchecked(local(client -> Native.suspectSince(client, millis)));
+        PacketReader in = state.of(client -> Native.suspectSince(client, millis));
         return new SuspectedSince(in.int64(), Instant.ofEpochMilli(in.int64()));
     }
 
@@ -405,7 +381,7 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverStateException the client is closed
      */
     public long ledgerEvicted() {
-        return number(EVICTED);
+        return state.evicted();
     }
 
     /**
@@ -420,8 +396,8 @@ public final class FailoverClient implements AutoCloseable {
      * @throws FailoverStateException the client is closed
      */
     public void resolve(long id, Resolution resolution) {
-        int number = resolution.number();
-        Outcome.unchecked(local(client -> Native.resolve(client, id, number)));
+        int number = Objects.requireNonNull(resolution, "resolution").number();
+        state.of(client -> Native.resolve(client, id, number));
     }
 
     /**
@@ -519,53 +495,11 @@ public final class FailoverClient implements AutoCloseable {
      *     listener that a switch waits for
      */
     public boolean close(Duration timeout) {
-        long millis = Arguments.millis(timeout);
+        long millis = Arguments.millis(timeout, "timeout");
         if (millis > 0 && events.isDeciding()) {
             throw Failure.wouldDeadlock(Effect.NONE).unchecked();
         }
-        // A thread that was told to stop often closes its client: that must not lose what is known of its calls.
-        boolean interrupted = Thread.interrupted();
-        try {
-            return closeWithin(millis);
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-    }
-
-    private boolean closeWithin(long millis) {
-        long timeout = TimeUnit.MILLISECONDS.toNanos(millis);
-        long deadline = System.nanoTime() + timeout;
-        long client = handles.client().acquire();
-        if (client != Handle.GONE) {
-            try {
-                Outcome.unchecked(Native.shutdown(client, millis));
-            } finally {
-                handles.client().release();
-            }
-        }
-        events.close();
-        try {
-            // A call that has ended has its completion on the way: with the queue closed it would be lost.
-            boolean canWait = !pump.isCurrent();
-            threads.close();
-            if (canWait) {
-                calls.awaitNone(DRAIN_NANOS);
-                // They complete without the queue, and may be held up by the application's own code.
-                threads.awaitNone(Math.max(deadline - System.nanoTime(), Math.min(timeout, INTERRUPTED_NANOS)));
-            }
-            handles.closeQueue();
-            if (canWait) {
-                pump.join(DRAIN_NANOS);
-            }
-            return events.awaitIdle(deadline - System.nanoTime());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return events.isIdle();
-        } finally {
-            cleanable.clean();
-        }
+        return closing.within(millis);
     }
 
     private <E> Subscription subscribe(Audience<E> audience, Consumer<E> listener) {
@@ -577,28 +511,22 @@ public final class FailoverClient implements AutoCloseable {
         };
     }
 
-    private String text(int which) {
-        return Outcome.unchecked(local(client -> Native.clientText(client, which))).text();
-    }
-
-    private long number(int which) {
-        return Outcome.unchecked(local(client -> Native.clientNumber(client, which))).int64();
-    }
-
-    private PacketReader io(LongFunction<byte[]> call) throws FailoverException {
-        byte[] packet = use(call);
-        if (packet == null) {
-            throw Failure.closed(Effect.NONE).checked();
+    /**
+     * Parks this thread, a virtual one, until what it has submitted has ended.
+     *
+     * @param submit gets the number that comes back with the end
+     * @param cancel what an interrupt does
+     * @return null if the client is closed
+     */
+    Answer park(LongFunction<byte[]> submit, Runnable cancel) throws FailoverException {
+        pump.start();
+        ParkedCall call = new ParkedCall();
+        byte[] packet = calls.submit(call, submit);
+        Failure failure = packet == null ? Failure.closed(Effect.NONE) : Outcome.failure(new PacketReader(packet));
+        if (failure != null && failure.kind() != ErrorKind.CLOSED) {
+            throw failure.checked();
         }
-        return Outcome.checked(packet);
-    }
-
-    private byte[] local(LongFunction<byte[]> call) {
-        byte[] packet = use(call);
-        if (packet == null) {
-            throw Failure.closed(Effect.NONE).unchecked();
-        }
-        return packet;
+        return failure == null ? call.await(cancel) : null;
     }
 
     /** Null if the client is closed. */

@@ -5,12 +5,11 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.StringJoiner;
 import java.util.concurrent.Executor;
-import java.util.stream.Collectors;
 
 /**
  * Makes a {@link FailoverClient}. Not for use by several threads at a time.
@@ -50,7 +49,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder alternateUrl(String url) {
-        return setting("alternate_url", url);
+        return setting("alternate_url", Objects.requireNonNull(url, "url"));
     }
 
     /**
@@ -60,7 +59,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder alternateUrl(URI url) {
-        return alternateUrl(url.toString());
+        return alternateUrl(Objects.requireNonNull(url, "url").toString());
     }
 
     /**
@@ -70,7 +69,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder urlForm(UrlForm form) {
-        return setting("url_form", form.label());
+        return setting("url_form", Objects.requireNonNull(form, "form").label());
     }
 
     /**
@@ -80,7 +79,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder preset(Preset preset) {
-        return setting("preset", preset.label());
+        return setting("preset", Objects.requireNonNull(preset, "preset").label());
     }
 
     /**
@@ -90,7 +89,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder autoSwitch(AutoSwitch autoSwitch) {
-        return setting("auto_switch", autoSwitch.label());
+        return setting("auto_switch", Objects.requireNonNull(autoSwitch, "autoSwitch").label());
     }
 
     /**
@@ -100,7 +99,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder connectTimeout(Duration timeout) {
-        return millis("connect_timeout_ms", timeout);
+        return millis("connect_timeout_ms", timeout, "timeout");
     }
 
     /**
@@ -110,7 +109,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder attemptTimeout(Duration timeout) {
-        return millis("attempt_timeout_ms", timeout);
+        return millis("attempt_timeout_ms", timeout, "timeout");
     }
 
     /**
@@ -120,7 +119,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder deadline(Duration deadline) {
-        return millis("deadline_ms", deadline);
+        return millis("deadline_ms", deadline, "deadline");
     }
 
     /**
@@ -130,7 +129,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder handlerTimeout(Duration timeout) {
-        return millis("handler_timeout_ms", timeout);
+        return millis("handler_timeout_ms", timeout, "timeout");
     }
 
     /**
@@ -141,7 +140,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder probeAfter(Duration silence) {
-        return millis("probe_after_ms", silence);
+        return millis("probe_after_ms", silence, "silence");
     }
 
     /**
@@ -151,7 +150,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder probeTimeout(Duration timeout) {
-        return millis("probe_timeout_ms", timeout);
+        return millis("probe_timeout_ms", timeout, "timeout");
     }
 
     /**
@@ -161,7 +160,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder probePath(String path) {
-        return setting("probe_path", path);
+        return setting("probe_path", Objects.requireNonNull(path, "path"));
     }
 
     /**
@@ -172,7 +171,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder writeGrace(Duration grace) {
-        return millis("write_grace_ms", grace);
+        return millis("write_grace_ms", grace, "grace");
     }
 
     /**
@@ -183,7 +182,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder holdDown(Duration time) {
-        return millis("hold_down_ms", time);
+        return millis("hold_down_ms", time, "time");
     }
 
     /**
@@ -215,7 +214,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder replicationWindow(Duration window) {
-        return millis("replication_window_ms", window);
+        return millis("replication_window_ms", window, "window");
     }
 
     /**
@@ -249,7 +248,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder tokenPrecedence(TokenPrecedence precedence) {
-        return setting("token_precedence", precedence.label());
+        return setting("token_precedence", Objects.requireNonNull(precedence, "precedence").label());
     }
 
     /**
@@ -261,7 +260,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder serviceMark(ServiceMark mark) {
-        return setting("service_mark", mark.label());
+        return setting("service_mark", Objects.requireNonNull(mark, "mark").label());
     }
 
     /**
@@ -271,7 +270,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder caBundle(Path pemFile) {
-        return setting("ca_bundle", pemFile.toString());
+        return setting("ca_bundle", Objects.requireNonNull(pemFile, "pemFile").toString());
     }
 
     /**
@@ -293,7 +292,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder clientCertificate(Path pemFile) {
-        return setting("client_certificate", pemFile.toString());
+        return setting("client_certificate", Objects.requireNonNull(pemFile, "pemFile").toString());
     }
 
     /**
@@ -326,7 +325,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder proxy(String url) {
-        return setting("proxy", url);
+        return setting("proxy", Objects.requireNonNull(url, "url"));
     }
 
     /**
@@ -361,12 +360,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder allowedHosts(String... hosts) {
-        if (hosts.length == 0) {
-            settings.remove("allowed_hosts");
-            return this;
-        }
-        // String.join would make a host of a null.
-        return setting("allowed_hosts", String.join(",", List.of(hosts)));
+        return list("allowed_hosts", Arguments.list(hosts, "hosts"));
     }
 
     /**
@@ -377,11 +371,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder allowedHostHeaders(String... names) {
-        if (names.length == 0) {
-            settings.remove("allowed_host_headers");
-            return this;
-        }
-        return setting("allowed_host_headers", String.join(",", List.of(names)));
+        return list("allowed_host_headers", Arguments.list(names, "names"));
     }
 
     /**
@@ -391,11 +381,11 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder connectTo(Map<String, String> targets) {
-        return setting(
-                "connect_to",
-                targets.entrySet().stream()
-                        .map(target -> target.getKey() + ":" + target.getValue())
-                        .collect(Collectors.joining(",")));
+        StringJoiner all = new StringJoiner(",");
+        Objects.requireNonNull(targets, "targets").forEach((from, to) -> all.add(
+                Objects.requireNonNull(from, "targets: a null in it")
+                        + ":" + Objects.requireNonNull(to, "targets: a null in it")));
+        return setting("connect_to", all.toString());
     }
 
     /**
@@ -415,7 +405,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder idleTimeout(Duration timeout) {
-        return millis("idle_timeout_ms", timeout);
+        return millis("idle_timeout_ms", timeout, "timeout");
     }
 
     /**
@@ -425,7 +415,19 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder maxConnectionAge(Duration age) {
-        return millis("max_connection_age_ms", age);
+        return millis("max_connection_age_ms", age, "age");
+    }
+
+    /**
+     * How large the body of a response may be, decoded, that is collected; default 268 435 456 (256 MiB). One that is
+     * larger fails its call with {@link ErrorKind#PROTOCOL}: read it with {@link FailoverClient#sendStreaming}, which has no
+     * limit.
+     *
+     * @param bytes 1 to 2<sup>40</sup>
+     * @return this builder
+     */
+    public FailoverClientBuilder maxResponseBody(long bytes) {
+        return number("max_response_body", bytes);
     }
 
     /**
@@ -455,7 +457,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder userAgent(String userAgent) {
-        return setting("user_agent", userAgent);
+        return setting("user_agent", Objects.requireNonNull(userAgent, "userAgent"));
     }
 
     /**
@@ -528,8 +530,16 @@ public final class FailoverClientBuilder {
         }
     }
 
-    private FailoverClientBuilder millis(String key, Duration duration) {
-        return number(key, Arguments.millis(duration));
+    private FailoverClientBuilder millis(String key, Duration duration, String name) {
+        return number(key, Arguments.millis(duration, name));
+    }
+
+    private FailoverClientBuilder list(String key, String elements) {
+        if (elements.isEmpty()) {
+            settings.remove(key);
+            return this;
+        }
+        return setting(key, elements);
     }
 
     private FailoverClientBuilder number(String key, long value) {

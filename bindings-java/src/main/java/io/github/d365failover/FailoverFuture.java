@@ -5,7 +5,8 @@ import java.util.concurrent.CompletableFuture;
 
 /**
  * The future of a call. Completing it from outside, by {@code cancel}, {@code orTimeout} or {@code complete}, cancels the
- * call; what became of it is then told here, because the future's own exception cannot.
+ * call at once, whatever it waits for; what became of it is then told here, because the future's own exception cannot. So
+ * does {@code cancel(true)} of what depends on it.
  *
  * @param <T> the response
  */
@@ -34,6 +35,15 @@ public abstract class FailoverFuture<T> extends CompletableFuture<T> {
      */
     public CompletableFuture<Effect> end() {
         return end.copy();
+    }
+
+    /**
+     * What depends on this future, such as what {@link #thenApply} gives. Cancelling that with {@code true} cancels the
+     * call too, as with {@code java.net.http}: whoever has wrapped the call has nothing else of it.
+     */
+    @Override
+    public <U> CompletableFuture<U> newIncompleteFuture() {
+        return new DependentFuture<>(this);
     }
 
     final void recorded(OptionalLong id) {

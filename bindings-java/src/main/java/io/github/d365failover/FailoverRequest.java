@@ -19,6 +19,9 @@ import java.util.Optional;
  */
 public final class FailoverRequest {
     private static final long NO_TIMEOUT = -1;
+    private static final int SENDS = 0;
+    private static final int VERIFIES = 1;
+    private static final int DISCOVERS = 2;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
     private static final int READ_AGAIN = 2;
@@ -42,8 +45,7 @@ public final class FailoverRequest {
         this.body = builder.body;
         this.streamed = builder.streamed;
         PacketWriter packet = new PacketWriter();
-        boolean isQuestion = builder.verifies != null;
-        packet.int32(isQuestion ? 1 : 0).int64(isQuestion ? builder.verifies : 0);
+        packet.int32(builder.question).int64(builder.verifies);
         Arguments.pack(packet, builder.tag);
         Arguments.pack(packet, method);
         Arguments.pack(packet, url);
@@ -84,7 +86,7 @@ public final class FailoverRequest {
      * @return a builder
      */
     public static Builder builder(String method, URI uri) {
-        return new Builder(method, uri.toString());
+        return new Builder(method, Objects.requireNonNull(uri, "uri").toString());
     }
 
     /**
@@ -100,7 +102,15 @@ public final class FailoverRequest {
     /** Asks about a write on record; method and URL are the library's. */
     static FailoverRequest verifying(long id) {
         Builder builder = builder("GET", "");
+        builder.question = VERIFIES;
         builder.verifies = id;
+        return builder.build();
+    }
+
+    /** Asks for the organization's failover policy. */
+    static FailoverRequest discovering() {
+        Builder builder = builder("GET", "");
+        builder.question = DISCOVERS;
         return builder.build();
     }
 
@@ -170,7 +180,8 @@ public final class FailoverRequest {
         private boolean guardedCreate;
         private boolean upsert;
         private String tag = "";
-        private Long verifies;
+        private int question = SENDS;
+        private long verifies;
 
         private Builder(String method, String url) {
             this.method = Objects.requireNonNull(method, "method");
@@ -199,7 +210,7 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder body(byte[] body) {
-            return bytes(body.clone());
+            return bytes(Objects.requireNonNull(body, "body").clone());
         }
 
         /**
@@ -209,7 +220,7 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder body(String body) {
-            return bytes(Arguments.utf8(body));
+            return bytes(Arguments.utf8(body, "body"));
         }
 
         /**
@@ -304,7 +315,7 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder timeout(Duration timeout) {
-            long millis = Arguments.millis(timeout);
+            long millis = Arguments.millis(timeout, "timeout");
             if (millis == 0) {
                 throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a timeout of zero");
             }

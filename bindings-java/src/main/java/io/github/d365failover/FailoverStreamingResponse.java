@@ -105,10 +105,10 @@ public final class FailoverStreamingResponse implements AutoCloseable {
      * unless it is a {@code $batch} or an ExecuteMultiple.
      * Nothing is sent again. After {@link FailoverClient#close()} the kind is {@link ErrorKind#CANCELLED}.
      *
-     * <p>A read on a thread that is interrupted throws one with {@link ErrorKind#CANCELLED}; the interrupt flag stays
-     * set, and the stream can be read on when it is cleared. A close on another thread ends a read that waits, with
-     * {@link ErrorKind#CANCELLED}; an interrupt does not: that read ends with the next bytes, or with
-     * {@code attemptTimeout}. To be read by one thread at a time.
+     * <p>An interrupt of the thread that waits in a read, or a close on another thread, ends the read at once, and with
+     * it the body: this read and each further one throw with {@link ErrorKind#CANCELLED}, and the interrupt flag stays
+     * set. A read that begins on a thread whose flag is set throws the same, and the stream can be read on when it is
+     * cleared. A virtual thread parks in a read. To be read by one thread at a time.
      *
      * @return the same stream each time; not a copy
      */

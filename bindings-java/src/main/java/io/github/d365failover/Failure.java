@@ -1,5 +1,7 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -66,6 +68,21 @@ final class Failure {
 
     static Failure closed(Effect effect) {
         return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
+    }
+
+    /**
+     * Of a submitted call whose end was not brought.
+     *
+     * @param unsent what was known of it before it was sent
+     * @param pending its handle; 0: it has none yet
+     */
+    static Failure lost(Effect unsent, long pending) {
+        Effect untold = unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
+        Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", untold);
+        if (pending != 0) {
+            failure.details.ledgerId = Outcome.ledgerId(new PacketReader(Native.pendingLedgerId(pending)));
+        }
+        return failure;
     }
 
     /** The same, known to be that of a call with this request. */

@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 
 /** The rule by which the URL of an organization's alternate is made: {@code --s} on the first label of the host. */
 public final class OrganizationUrls {
@@ -19,7 +20,7 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it has none; the message says what to do
      */
     public static String alternate(String url) {
-        return Outcome.unchecked(Native.url(Arguments.utf8(url), ALTERNATE)).text();
+        return Outcome.unchecked(Native.url(Arguments.utf8(url, "url"), ALTERNATE)).text();
     }
 
     /**
@@ -30,7 +31,7 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it has none; the message says what to do
      */
     public static String primary(String url) {
-        return Outcome.unchecked(Native.url(Arguments.utf8(url), PRIMARY)).text();
+        return Outcome.unchecked(Native.url(Arguments.utf8(url, "url"), PRIMARY)).text();
     }
 
     /**
@@ -41,7 +42,8 @@ public final class OrganizationUrls {
      * @return what may be shown of it
      */
     public static String shown(String url) {
-        return Outcome.unchecked(Native.url(url.getBytes(StandardCharsets.UTF_8), SHOWN)).text();
+        byte[] any = Objects.requireNonNull(url, "url").getBytes(StandardCharsets.UTF_8);
+        return Outcome.unchecked(Native.url(any, SHOWN)).text();
     }
 
     /**
@@ -52,6 +54,6 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it is no URL of an organization
      */
     public static boolean isAlternate(String url) {
-        return Outcome.unchecked(Native.urlIsAlternate(Arguments.utf8(url))).flag();
+        return Outcome.unchecked(Native.urlIsAlternate(Arguments.utf8(url, "url"))).flag();
     }
 }

@@ -100,7 +100,7 @@ public final class OutgoingAttempt {
      * @return its value; empty if it is not sent
      */
     public Optional<String> header(String name) {
-        byte[] utf8 = Arguments.utf8(name);
+        byte[] utf8 = Arguments.utf8(name, "name");
         PacketReader in = call(attempt -> Native.outgoingHeader(attempt, utf8));
         return in.present() ? Optional.of(in.text()) : Optional.empty();
     }
@@ -113,8 +113,8 @@ public final class OutgoingAttempt {
      * @throws FailoverUsageException one that HTTP does not allow, or that the library sets itself, such as {@code Host}
      */
     public void setHeader(String name, String value) {
-        byte[] utf8 = Arguments.utf8(name);
-        byte[] content = Arguments.utf8(value);
+        byte[] utf8 = Arguments.utf8(name, "name");
+        byte[] content = Arguments.utf8(value, "value");
         call(attempt -> Native.outgoingSetHeader(attempt, utf8, content));
     }
 
@@ -125,7 +125,7 @@ public final class OutgoingAttempt {
      * @throws FailoverUsageException one that HTTP does not allow, or that the library sets itself, such as {@code Host}
      */
     public void removeHeader(String name) {
-        byte[] utf8 = Arguments.utf8(name);
+        byte[] utf8 = Arguments.utf8(name, "name");
         call(attempt -> Native.outgoingRemoveHeader(attempt, utf8));
     }
 

@@ -8,7 +8,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.Executor;
 
 /** A call that was submitted. Completing it from outside, by {@code cancel} or a timeout, cancels the call. */
-final class PendingCall<T> extends ClientFuture<T> {
+final class PendingCall<T> extends ClientFuture<T> implements PendingCalls.Submitted {
     /** Keeps the client from being collected while the call is under way. */
     private FailoverClient client;
 
@@ -42,8 +42,8 @@ final class PendingCall<T> extends ClientFuture<T> {
         }
     }
 
-    /** The library is done with the call. */
-    void ended(Answer answer, Executor executor) {
+    @Override
+    public void ended(Answer answer, Executor executor) {
         FailoverClient of = release();
         later(executor, () -> {
             PacketReader in = answer.packet();
@@ -56,19 +56,23 @@ final class PendingCall<T> extends ClientFuture<T> {
         });
     }
 
-    /** The library is done with the call, and its answer could not be had. */
-    void failed(Throwable reason, Executor executor) {
+    @Override
+    public void failed(Throwable reason, Executor executor) {
         release();
         later(executor, () -> fail(reason));
     }
 
-    /** There will be no completion. */
-    void lost(Executor executor) {
-        Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", untold());
-        failure.details().ledgerId = ledgerId();
-        failure.details().tag = tag;
+    @Override
+    public void lost(Executor executor) {
+        Failure failure = lost();
         release();
         later(executor, () -> fail(failure));
+    }
+
+    private synchronized Failure lost() {
+        Failure failure = Failure.lost(effectUnsent(), handle);
+        failure.details().tag = tag;
+        return failure;
     }
 
     @Override

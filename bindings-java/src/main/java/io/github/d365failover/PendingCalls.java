@@ -1,16 +1,34 @@
 package io.github.d365failover;
 
 import io.github.d365failover.impl.Answer;
+import io.github.d365failover.impl.PacketReader;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.LongFunction;
 
 /** The submitted calls of a client, by the number that comes back with their completion. */
 final class PendingCalls {
+    /** One of them. It hears of one end, of whichever kind. */
+    interface Submitted {
+        /** The library is done with it. */
+        void ended(Answer answer, Executor executor);
+
+        /** The library is done with it, and its answer could not be had. */
+        void failed(Throwable reason, Executor executor);
+
+        /** There will be no completion. */
+        void lost(Executor executor);
+    }
+
+    private static final long NONE = 0;
+
     private final Executor executor;
-    private final Map<Long, PendingCall<?>> calls = new HashMap<>();
+    private final Guard guard = new Guard();
+    private final Map<Long, Submitted> calls = new HashMap<>();
     private long last;
     private boolean closed;
 
@@ -19,36 +37,45 @@ final class PendingCalls {
         this.executor = executor;
     }
 
-    /** A number for the call; 0 if nobody will bring completions any more. */
-    synchronized long add(PendingCall<?> call) {
-        if (closed) {
-            return 0;
+    /**
+     * Has it submitted. Where that fails, by the packet or by a throw, it hears of no end.
+     *
+     * @param submit gets its number; gives the packet, or null where the client is closed
+     * @return the packet; null where the client is closed
+     */
+    byte[] submit(Submitted call, LongFunction<byte[]> submit) {
+        long id = add(call);
+        if (id == NONE) {
+            return null;
         }
-        calls.put(++last, call);
-        return last;
+        byte[] packet = null;
+        try {
+            packet = submit.apply(id);
+        } finally {
+            if (packet == null || Outcome.failure(new PacketReader(packet)) != null) {
+                take(id);
+            }
+        }
+        return packet;
     }
 
-    synchronized void remove(long id) {
-        calls.remove(id);
-        notifyAll();
+    private long add(Submitted call) {
+        return guard.get(() -> {
+            if (closed) {
+                return NONE;
+            }
+            calls.put(++last, call);
+            return last;
+        });
     }
 
     /** Waits for the completions of all calls; false if that took longer. */
-    synchronized boolean awaitNone(long nanos) throws InterruptedException {
-        long deadline = System.nanoTime() + nanos;
-        while (!calls.isEmpty()) {
-            long left = deadline - System.nanoTime();
-            if (left <= 0) {
-                return false;
-            }
-            // Rounded up: a wait of zero would be for ever.
-            wait(TimeUnit.NANOSECONDS.toMillis(left) + 1);
-        }
-        return true;
+    boolean awaitNone(long nanos) throws InterruptedException {
+        return guard.await(nanos, calls::isEmpty);
     }
 
     void ended(long id, Answer answer) {
-        PendingCall<?> call = take(id);
+        Submitted call = take(id);
         if (call == null) {
             answer.discard();
         } else {
@@ -58,28 +85,27 @@ final class PendingCalls {
 
     /** The call has ended, and how cannot be said in this JVM. */
     void failed(long id, Throwable reason) {
-        PendingCall<?> call = take(id);
+        Submitted call = take(id);
         if (call != null) {
             call.failed(reason, executor);
         }
     }
 
-    private synchronized PendingCall<?> take(long id) {
-        PendingCall<?> call = calls.remove(id);
-        notifyAll();
-        return call;
+    private Submitted take(long id) {
+        AtomicReference<Submitted> taken = new AtomicReference<>();
+        guard.change(() -> taken.set(calls.remove(id)));
+        return taken.get();
     }
 
     /** Nobody will bring completions any more. */
     void close() {
-        List<PendingCall<?>> left;
-        synchronized (this) {
+        List<Submitted> left = new ArrayList<>();
+        guard.change(() -> {
             closed = true;
-            left = List.copyOf(calls.values());
+            left.addAll(calls.values());
             calls.clear();
-            notifyAll();
-        }
-        for (PendingCall<?> call : left) {
+        });
+        for (Submitted call : left) {
             call.lost(executor);
         }
     }

@@ -4,6 +4,7 @@ import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
 import java.lang.System.Logger.Level;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -18,6 +19,7 @@ final class QueuePump implements Runnable {
     private final Handle queue;
     private final PendingCalls calls;
     private final EventDispatcher events;
+    private final CountDownLatch ended = new CountDownLatch(1);
     private Thread thread;
     private boolean closed;
 
@@ -53,7 +55,7 @@ final class QueuePump implements Runnable {
         if (started == null) {
             calls.close();
         } else {
-            TimeUnit.NANOSECONDS.timedJoin(started, nanos);
+            ended.await(nanos, TimeUnit.NANOSECONDS);
         }
     }
 
@@ -67,6 +69,7 @@ final class QueuePump implements Runnable {
             Complaint.log(Level.ERROR, "the client's queue is not read any more", e);
         } finally {
             calls.close();
+            ended.countDown();
         }
     }
 

@@ -1,5 +1,6 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
@@ -12,6 +13,9 @@ import java.util.Objects;
 
 /** The body of a response, from the connection. It owns the native response, and gives it back when it is collected. */
 final class ResponseBody extends InputStream {
+    /** What is read at a time: the library has no larger pieces. */
+    private static final int MOST = 1 << 16;
+
     private final Handle response;
     private final ResponseHead head;
     /** A client that is collected cancels what is read from it. */
@@ -65,18 +69,43 @@ final class ResponseBody extends InputStream {
             throw new IOException("the response is closed");
         }
         try {
-            PacketReader in = Outcome.checked(Native.responseRead(handle, buffer, offset, length));
-            int count = in.int32();
+            int count = VirtualThreads.isHere()
+                    ? readParked(handle, buffer, offset, length)
+                    : readHere(handle, buffer, offset, length);
             if (count > 0) {
                 return count;
             }
-            told = new Told(in);
+            told = new Told(Outcome.checked(Native.responseTold(handle)));
             return -1;
         } finally {
             response.release();
             Reference.reachabilityFence(client);
             Reference.reachabilityFence(this);
         }
+    }
+
+    private int readHere(long handle, byte[] buffer, int offset, int length) throws FailoverException {
+        Interruptible thread = new Interruptible(() -> Native.responseCancel(handle));
+        byte[] packet = thread.during(() -> Native.responseRead(handle, buffer, offset, length));
+        return Outcome.checked(packet).int32();
+    }
+
+    private int readParked(long handle, byte[] buffer, int offset, int length) throws FailoverException {
+        int most = Math.min(length, MOST);
+        Answer answer = client.park(
+                id -> Native.responseSubmitRead(handle, most, id), () -> Native.responseCancel(handle));
+        if (answer == null) {
+            // The client is closed: there is nothing to wait for.
+            return readHere(handle, buffer, offset, length);
+        }
+        PacketReader in = answer.packet();
+        Failure failure = Outcome.failure(in);
+        if (failure != null) {
+            throw failure.checked();
+        }
+        byte[] piece = in.bytes();
+        System.arraycopy(piece, 0, buffer, offset, piece.length);
+        return piece.length;
     }
 
     private FailoverException interrupted() {

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
@@ -48,7 +49,7 @@ final class ResponseHead {
     }
 
     Optional<String> header(String name) {
-        List<String> values = headers.get(name);
+        List<String> values = headers.get(Objects.requireNonNull(name, "name"));
         return values == null ? Optional.empty() : Optional.of(values.get(0));
     }
 

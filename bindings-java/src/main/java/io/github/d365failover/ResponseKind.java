@@ -89,6 +89,34 @@ abstract class ResponseKind<T> {
         }
     };
 
+    /** Of a request that only waits for something. */
+    static final ResponseKind<Void> NOTHING = new ResponseKind<>() {
+        @Override
+        boolean isStreaming() {
+            return false;
+        }
+
+        @Override
+        Void make(PacketReader in, Answer answer, FailoverClient client) {
+            return null;
+        }
+
+        @Override
+        Effect effect(Void response) {
+            return Effect.NONE;
+        }
+
+        @Override
+        OptionalLong ledgerId(Void response) {
+            return OptionalLong.empty();
+        }
+
+        @Override
+        void discard(Void response) {
+            // There is nothing.
+        }
+    };
+
     private ResponseKind() {}
 
     abstract boolean isStreaming();

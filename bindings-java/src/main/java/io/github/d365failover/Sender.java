@@ -3,13 +3,15 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
+import io.github.d365failover.impl.Upcalls;
 import java.io.IOException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
 
 /**
  * Sends the requests of a client: on the caller's thread, submitted to the library, or, where the application is asked
- * for something meanwhile, on a thread of the call's own. For no thread of the library's enters the JVM.
+ * for something meanwhile, on a thread of the call's own. For no thread of the library's enters the JVM. What a virtual
+ * thread waits for is never sent on that: it would hold its carrier.
  */
 final class Sender {
     /** Of its time a call has used nothing yet. */
@@ -57,7 +59,8 @@ final class Sender {
             Failure failure = Failure.inProvider(request.effectUnsent()).of(request);
             return ClientFuture.failed(kind, failure.checked());
         }
-        return preparer == null && request.streamed() == null ? submit(request, kind) : sendOnThread(request, kind);
+        boolean asksNothing = preparer == null && request.streamed() == null;
+        return asksNothing ? submitFuture(request, kind) : sendOnThread(request, kind);
     }
 
     /** From here on a stream that can be read once is this call's, which closes it. */
@@ -88,17 +91,11 @@ final class Sender {
                 throw Failure.inProvider(unsent).of(request).checked();
             }
             if (Thread.currentThread().isInterrupted()) {
-                throw new Failure(
-                                ErrorKind.CANCELLED, "the thread was interrupted before " + request + " was sent", unsent)
-                        .of(request)
-                        .checked();
+                throw interrupted(request).checked();
             }
-            byte[] head = head(request, leftMillis);
-            Answer answer = client.use(handle -> Answer.of(response ->
-                    Native.send(handle, head, request.body(), asked, kind.isStreaming() ? response : null)));
-            if (answer == null) {
-                throw Failure.closed(unsent).of(request).checked();
-            }
+            Answer answer = !VirtualThreads.isHere()
+                    ? sendHere(request, kind, asked, leftMillis)
+                    : asked == null ? sendParked(request, kind) : sendRelayed(request, kind, asked);
             PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
             if (failure != null) {
@@ -107,6 +104,60 @@ final class Sender {
             }
             return kind.of(in, answer, client);
         }
+    }
+
+    private Answer sendHere(FailoverRequest request, ResponseKind<?> kind, Upcalls asked, long leftMillis)
+            throws FailoverException {
+        byte[] head = head(request, leftMillis);
+        try (BlockingCall call = new BlockingCall(asked)) {
+            Answer answer = client.use(handle -> call.send(handle, head, request.body(), kind.isStreaming()));
+            if (answer == null) {
+                throw Failure.closed(request.effectUnsent()).of(request).checked();
+            }
+            return answer;
+        }
+    }
+
+    private Answer sendParked(FailoverRequest request, ResponseKind<?> kind) throws FailoverException {
+        ParkedCall call = new ParkedCall();
+        long pending = submit(call, request, kind);
+        try {
+            Answer answer = call.await(() -> Native.pendingCancel(pending));
+            if (answer == null) {
+                throw Failure.lost(request.effectUnsent(), pending).of(request).checked();
+            }
+            return answer;
+        } finally {
+            Native.pendingFree(pending);
+        }
+    }
+
+    private Answer sendRelayed(FailoverRequest request, ResponseKind<?> kind, Asked asked) throws FailoverException {
+        RelayedCall call = new RelayedCall(
+                asked,
+                request.timeoutMillis(deadlineMillis),
+                (upcalls, left) -> sendHere(request, kind, upcalls, left));
+        try {
+            threads.start(call);
+        } catch (RejectedExecutionException e) {
+            throw Failure.closed(request.effectUnsent()).of(request).checked();
+        }
+        Answer answer = call.await();
+        if (answer == null) {
+            boolean isInterrupted = Thread.currentThread().isInterrupted();
+            throw (isInterrupted ? interrupted(request) : late(request)).checked();
+        }
+        return answer;
+    }
+
+    private static Failure interrupted(FailoverRequest request) {
+        String message = "the thread was interrupted before " + request + " was sent";
+        return new Failure(ErrorKind.CANCELLED, message, request.effectUnsent()).of(request);
+    }
+
+    private static Failure late(FailoverRequest request) {
+        String message = "the call's time was over before a thread was free for it";
+        return new Failure(ErrorKind.TIMEOUT, message, request.effectUnsent()).of(request);
     }
 
     private static byte[] head(FailoverRequest request, long leftMillis) throws FailoverException {
@@ -120,43 +171,38 @@ final class Sender {
         }
     }
 
-    private <T> FailoverFuture<T> submit(FailoverRequest request, ResponseKind<T> kind) {
+    private <T> FailoverFuture<T> submitFuture(FailoverRequest request, ResponseKind<T> kind) {
         PendingCall<T> call = new PendingCall<>(client, providing, kind, request);
-        pump.start();
-        long id = submitted.add(call);
         try {
-            if (id == 0) {
-                throw Failure.closed(request.effectUnsent()).of(request).checked();
-            }
-            byte[] head = head(request, WHOLE);
-            byte[] packet =
-                    client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id));
-            if (packet == null) {
-                throw Failure.closed(request.effectUnsent()).of(request).checked();
-            }
-            call.submitted(Outcome.checked(packet).int64());
+            call.submitted(submit(call, request, kind));
             return call;
         } catch (FailoverException e) {
-            submitted.remove(id);
             return ClientFuture.failed(kind, e);
-        } catch (RuntimeException | Error e) {
-            submitted.remove(id);
-            throw e;
         }
+    }
+
+    /** The pending call's handle, to be freed. */
+    private long submit(PendingCalls.Submitted call, FailoverRequest request, ResponseKind<?> kind)
+            throws FailoverException {
+        pump.start();
+        byte[] head = head(request, WHOLE);
+        byte[] packet = submitted.submit(
+                call,
+                id -> client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id)));
+        if (packet == null) {
+            throw Failure.closed(request.effectUnsent()).of(request).checked();
+        }
+        return Outcome.checked(packet).int64();
     }
 
     private <T> FailoverFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
         take(request);
         long timeout = request.timeoutMillis(deadlineMillis);
-        ThreadCall<T> call =
-                new ThreadCall<>(kind, request.effectUnsent(), timeout, left -> sendTaken(request, kind, left));
+        ThreadCall<T> call = new ThreadCall<>(
+                kind, request.effectUnsent(), timeout, executor, left -> sendTaken(request, kind, left));
         try {
-            threads.start(call, executor);
-            call.await(new Failure(
-                            ErrorKind.TIMEOUT,
-                            "the call's time was over before a thread was free for it",
-                            request.effectUnsent())
-                    .of(request));
+            threads.start(call);
+            call.await(late(request));
             return call;
         } catch (Throwable e) {
             // Never null here: the call would not need a thread.

@@ -40,16 +40,21 @@ public final class ServiceFault {
      * @return the fault; empty if it is none
      */
     public static Optional<ServiceFault> classify(int status, Map<String, List<String>> headers, byte[] body) {
+        Objects.requireNonNull(headers, "headers");
         Objects.requireNonNull(body, "body");
         PacketWriter packet = new PacketWriter();
-        packet.int32(headers.values().stream().mapToInt(List::size).sum());
+        packet.int32(headers.values().stream().mapToInt(ServiceFault::count).sum());
         headers.forEach((name, values) -> values.forEach(value -> {
-            Arguments.pack(packet, name);
-            Arguments.pack(packet, value);
+            Arguments.pack(packet, Objects.requireNonNull(name, "headers: a null in it"));
+            Arguments.pack(packet, Objects.requireNonNull(value, "headers: a null in it"));
         }));
         PacketReader in = Outcome.unchecked(Native.classify(status, packet.toBytes(), body));
         int kind = in.int32();
         return kind == 0 ? Optional.empty() : Optional.of(new ServiceFault(FaultKind.ofNumber(kind), in));
+    }
+
+    private static int count(List<String> values) {
+        return Objects.requireNonNull(values, "headers: a null in it").size();
     }
 
     /**
@@ -105,7 +110,7 @@ public final class ServiceFault {
      * @return true if so
      */
     public boolean startsFailover(Preset preset) {
-        return startsFailover[preset.ordinal()];
+        return startsFailover[Objects.requireNonNull(preset, "preset").ordinal()];
     }
 
     @Override

@@ -1,13 +1,14 @@
 package io.github.d365failover;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
 /**
  * A call that asks the application for something while it runs, and so has a thread of its own. Completing it from
  * outside, by {@code cancel} or a timeout, interrupts that thread, which cancels the call.
  */
-final class ThreadCall<T> extends ClientFuture<T> {
+final class ThreadCall<T> extends ClientFuture<T> implements ThreadCalls.Threaded {
     /** What sends the call, within the milliseconds that are left of its time. */
     @FunctionalInterface
     interface Work<T> {
@@ -16,6 +17,9 @@ final class ThreadCall<T> extends ClientFuture<T> {
 
     private final long begun = System.nanoTime();
     private final long timeoutMillis;
+    /** Where it completes; null without one of the application's. */
+    private final Executor executor;
+
     private Work<T> work;
     private Thread thread;
     /** Ends the call when its time is over before it has a thread; null where it has one at once. */
@@ -23,9 +27,10 @@ final class ThreadCall<T> extends ClientFuture<T> {
     /** What the call ends with, unsent, because its time was over first; null while it was not. */
     private Failure late;
 
-    ThreadCall(ResponseKind<T> kind, Effect unsent, long timeoutMillis, Work<T> work) {
+    ThreadCall(ResponseKind<T> kind, Effect unsent, long timeoutMillis, Executor executor, Work<T> work) {
         super(kind, unsent);
         this.timeoutMillis = timeoutMillis;
+        this.executor = executor;
         this.work = work;
         whenComplete((response, failure) -> interrupt());
     }
@@ -59,23 +64,20 @@ final class ThreadCall<T> extends ClientFuture<T> {
     }
 
     /** The thread is this call's until {@link #leave}: no other call hears the interrupt. */
-    synchronized void interrupt() {
+    @Override
+    public synchronized void interrupt() {
         if (thread != null) {
             thread.interrupt();
         }
     }
 
-    synchronized boolean isCurrent() {
+    @Override
+    public synchronized boolean isCurrent() {
         return thread == Thread.currentThread();
     }
 
-    /**
-     * On a thread of the client's; also if it was cancelled meanwhile, or is late, because there may be a stream to be
-     * closed.
-     *
-     * @return what completes it
-     */
-    Runnable run() {
+    @Override
+    public Runnable run() {
         enter();
         Runnable completion;
         try {
@@ -86,7 +88,8 @@ final class ThreadCall<T> extends ClientFuture<T> {
             completion = () -> end(e);
         }
         leave();
-        return completion;
+        Runnable last = completion;
+        return () -> later(executor, last);
     }
 
     private void end(Throwable e) {

@@ -16,9 +16,26 @@ final class ThreadCalls {
     private static final long KEEP_THREAD_SECONDS = 10;
     private static final int MOST = 64;
 
+    /** One of them. */
+    interface Threaded {
+        /**
+         * On the call's thread; also if nobody wants it any more, because there may be a stream to be closed.
+         *
+         * @return what tells of its end
+         */
+        Runnable run();
+
+        /** The client is closed: it is to end. */
+        void interrupt();
+
+        /** Whether this thread runs the call, or the application's code for it. */
+        boolean isCurrent();
+    }
+
     private final String name;
     private final ThreadPoolExecutor threads;
-    private final Set<ThreadCall<?>> calls = new HashSet<>();
+    private final Guard guard = new Guard();
+    private final Set<Threaded> calls = new HashSet<>();
 
     ThreadCalls(String name) {
         this.name = name;
@@ -32,21 +49,17 @@ final class ThreadCalls {
         threads.allowCoreThreadTimeOut(true);
     }
 
-    /**
-     * Runs the call; throws what keeps a thread from being started, such as that the client is closed.
-     *
-     * @param executor where it completes; null without one of the application's
-     */
-    void start(ThreadCall<?> call, Executor executor) {
+    /** Runs the call; throws what keeps a thread from being started, such as that the client is closed. */
+    void start(Threaded call) {
         // What a call's own code sends is not held back: that call has a thread already, and may wait for it.
         Executor where = isHere() ? task -> DaemonThreads.make(name, task).start() : threads;
-        add(call);
+        guard.change(() -> calls.add(call));
         try {
             where.execute(() -> {
                 Runnable completion = call.run();
                 // Before what depends on it, which may close the client.
                 remove(call);
-                call.later(executor, completion);
+                completion.run();
             });
         } catch (Throwable e) {
             remove(call);
@@ -55,27 +68,18 @@ final class ThreadCalls {
     }
 
     /** Whether this thread is one of a call's. */
-    private synchronized boolean isHere() {
-        return calls.stream().anyMatch(ThreadCall::isCurrent);
+    private boolean isHere() {
+        return guard.get(() -> calls.stream().anyMatch(Threaded::isCurrent));
     }
 
-    private synchronized void add(ThreadCall<?> call) {
-        calls.add(call);
-    }
-
-    private synchronized void remove(ThreadCall<?> call) {
-        calls.remove(call);
-        notifyAll();
+    private void remove(Threaded call) {
+        guard.change(() -> calls.remove(call));
     }
 
     /** Starts no further call, and tells those that still run that their client is closed. */
     void close() {
         threads.shutdown();
-        List<ThreadCall<?>> left;
-        synchronized (this) {
-            left = List.copyOf(calls);
-        }
-        for (ThreadCall<?> call : left) {
+        for (Threaded call : guard.get(() -> List.copyOf(calls))) {
             if (!call.isCurrent()) {
                 call.interrupt();
             }
@@ -83,16 +87,7 @@ final class ThreadCalls {
     }
 
     /** Waits until no call runs but the one that asks; false if that took longer. */
-    synchronized boolean awaitNone(long nanos) throws InterruptedException {
-        long deadline = System.nanoTime() + nanos;
-        while (!calls.stream().allMatch(ThreadCall::isCurrent)) {
-            long left = deadline - System.nanoTime();
-            if (left <= 0) {
-                return false;
-            }
-            // Rounded up: a wait of zero would be for ever.
-            wait(TimeUnit.NANOSECONDS.toMillis(left) + 1);
-        }
-        return true;
+    boolean awaitNone(long nanos) throws InterruptedException {
+        return guard.await(nanos, () -> calls.stream().allMatch(Threaded::isCurrent));
     }
 }

@@ -31,7 +31,7 @@ public final class Token {
      * @return the token
      */
     public static Token of(String value, Duration validFor) {
-        long millis = Arguments.millis(validFor);
+        long millis = Arguments.millis(validFor, "validFor");
         // Zero, to the library, says that nobody knows.
         return new Token(value, millis == 0 ? -1 : millis);
     }

@@ -4,6 +4,7 @@ import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -74,7 +75,7 @@ final class TokenPump implements Runnable {
         try {
             PacketReader in = Outcome.unchecked(Native.tokenRequest(request));
             Token token = providing.ask(provider, new TokenRequest(in.text(), Role.ofNumber(in.int32())));
-            reply(request, token);
+            reply(request, Objects.requireNonNull(token, "the token provider has given no token"));
             Native.tokenFree(request);
         } catch (Throwable e) {
             fail(request, e);
@@ -82,7 +83,7 @@ final class TokenPump implements Runnable {
     }
 
     private static void reply(long request, Token token) {
-        byte[] packet = Native.tokenReply(request, Arguments.utf8(token.value()), token.validMillis());
+        byte[] packet = Native.tokenReply(request, Arguments.utf8(token.value(), "value"), token.validMillis());
         Failure refused = Outcome.failure(new PacketReader(packet));
         // Too late is no fault of the token's: nobody waits for it any more.
         if (refused != null && refused.kind().isUsage()) {

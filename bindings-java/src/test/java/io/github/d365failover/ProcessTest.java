@@ -1,15 +1,11 @@
 package io.github.d365failover;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.d365failover.support.ChildJvm;
 import io.github.d365failover.support.Twin;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -43,26 +39,6 @@ class ProcessTest {
     }
 
     @Test
-    void classLoadersThatDoNotAskTheirParentHaveALibraryEach() throws Exception {
-        String said = child().run(Programs.TwoLoaders.class);
-        assertTrue(said.contains("2 loaders, 2 classes, 2 calls"), said);
-        assertEquals(List.of(), leftovers());
-    }
-
-    @Test
-    void classLoadersShareANamedFile() throws Exception {
-        Path library = temporary.resolve("a library.so");
-        try (var in = Programs.class.getResourceAsStream(resource())) {
-            Files.copy(in, library);
-        }
-        String said = child()
-                .option("-Dd365failover.library.path=" + library)
-                .run(Programs.TwoLoaders.class);
-        assertTrue(said.contains("2 loaders, 2 classes, 2 calls"), said);
-        assertEquals(List.of(library), leftovers());
-    }
-
-    @Test
     void javaLibraryPathIsLookedAt() throws Exception {
         Path library = temporary.resolve(System.mapLibraryName("d365_failover_jni"));
         Files.writeString(library, "no library");
@@ -89,18 +65,5 @@ class ProcessTest {
     void theJvmHasNothingToComplainOf() throws Exception {
         String said = child().run(Programs.Everything.class);
         assertTrue(said.contains("everything done"), said);
-    }
-
-    private List<Path> leftovers() throws Exception {
-        try (Stream<Path> files = Files.list(temporary)) {
-            // The JVM's own performance data.
-            return files.filter(file -> !file.getFileName().toString().startsWith("hsperfdata"))
-                    .collect(Collectors.toList());
-        }
-    }
-
-    private static String resource() {
-        String arch = System.getProperty("os.arch").equals("amd64") ? "x86_64" : System.getProperty("os.arch");
-        return "/io/github/d365failover/native/linux-" + arch + "/libd365_failover_jni.so";
     }
 }

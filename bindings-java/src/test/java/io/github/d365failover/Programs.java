@@ -81,23 +81,30 @@ public final class Programs {
         }
     }
 
-    /** One program in two class loaders at the same time. */
-    public static final class TwoLoaders {
-        private TwoLoaders() {}
+    /** An application that is deployed again and again, in class loaders that are all at work. */
+    public static final class Redeploys {
+        private Redeploys() {}
 
         public static void main(String[] args) throws Exception {
+            int times = Integer.parseInt(args[0]);
             Set<Class<?>> classes = new HashSet<>();
             List<Object> answers = new ArrayList<>();
-            for (int i = 0; i < 2; i++) {
-                // Not closed: both are at work at the same time.
+            for (int i = 0; i < times; i++) {
+                // Not closed: all are at work at the same time.
                 Class<?> main = new ChildFirst().loadClass(One.class.getName());
                 classes.add(main);
                 answers.add(main.getMethod("call").invoke(null));
             }
-            if (!answers.equals(List.of(200, 200))) {
+            if (!answers.stream().allMatch(Integer.valueOf(200)::equals)) {
                 throw new AssertionError(answers.toString());
             }
-            System.out.println("2 loaders, " + classes.size() + " classes, " + answers.size() + " calls");
+            // Device and inode of what is mapped.
+            long files = Files.readAllLines(Path.of("/proc/self/maps")).stream()
+                    .filter(line -> line.contains("d365_failover_jni") || line.contains("a library.so"))
+                    .map(line -> line.split(" +")[3] + " " + line.split(" +")[4])
+                    .distinct()
+                    .count();
+            System.out.println(classes.size() + " classes, " + answers.size() + " calls, " + files + " files mapped");
         }
     }
 

@@ -196,7 +196,7 @@ class SendAsyncTest {
             return null;
         };
         ThreadCall<FailoverResponse> late =
-                new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, work);
+                new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, null, work);
         late.await(failure);
         assertTrue(late.expire(failure));
         late.run().run();
@@ -207,7 +207,7 @@ class SendAsyncTest {
 
         AtomicBoolean expired = new AtomicBoolean(true);
         List<ThreadCall<FailoverResponse>> begun = new ArrayList<>();
-        begun.add(new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, left -> {
+        begun.add(new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, null, left -> {
             begun.get(0).await(failure);
             expired.set(begun.get(0).expire(failure));
             return work.send(left);

@@ -62,13 +62,15 @@ class TokenPumpTest {
 
     private static String message(ClientHandles handles) {
         long client = handles.client().acquire();
+        long pending = Native.pendingNew();
         try {
             FailoverException e = assertThrows(
                     FailoverException.class,
-                    () -> Outcome.checked(Native.send(client, REQUEST.head(), REQUEST.body(), null, null)));
+                    () -> Outcome.checked(Native.send(client, REQUEST.head(), REQUEST.body(), null, pending, null)));
             assertEquals(ErrorKind.AUTHENTICATION, e.kind());
             return e.getMessage();
         } finally {
+            Native.pendingFree(pending);
             handles.client().release();
         }
     }

@@ -36,9 +36,14 @@ public final class Native {
      * Sends.
      *
      * @param upcalls asked while this runs; null: there is nothing to ask
+     * @param pending what another thread cancels the call by; of {@link #pendingNew}
      * @param response where the handle of the response is put, whose body is then read; null: the body is collected
      */
-    public static native byte[] send(long client, byte[] head, byte[] body, Upcalls upcalls, long[] response);
+    public static native byte[] send(
+            long client, byte[] head, byte[] body, Upcalls upcalls, long pending, long[] response);
+
+    /** What one call of {@link #send} can be cancelled by; to be freed. */
+    public static native long pendingNew();
 
     public static native byte[] submit(long client, byte[] head, byte[] body, boolean streaming, long id);
 
@@ -57,8 +62,6 @@ public final class Native {
     public static native byte[] setAutoSwitch(long client, boolean enabled);
 
     public static native byte[] switchEndpoint(long client);
-
-    public static native byte[] discover(long client);
 
     public static native byte[] ledger(long client, int selection);
 
@@ -93,8 +96,14 @@ public final class Native {
 
     public static native void itemFree(long item);
 
-    /** How many bytes are in the buffer now, from the offset on; 0 at the end, then effect and parts. */
+    /** How many bytes are in the buffer now, from the offset on; 0 at the end. */
     public static native byte[] responseRead(long response, byte[] buffer, int offset, int length);
+
+    /** The bytes, at most so many, come as the result of an item that is of this number; none at the end. */
+    public static native byte[] responseSubmitRead(long response, int most, long id);
+
+    /** Effect and parts, when the body was read. */
+    public static native byte[] responseTold(long response);
 
     /** Ends a read that waits. */
     public static native void responseCancel(long response);

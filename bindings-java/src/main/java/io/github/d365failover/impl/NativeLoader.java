@@ -28,16 +28,7 @@ final class NativeLoader {
                 return;
             }
         }
-        String resource = resource(System.getProperty("os.name"), System.getProperty("os.arch"), file);
-        try (InputStream in = NativeLoader.class.getResourceAsStream(resource)) {
-            if (in == null) {
-                throw new UnsatisfiedLinkError("the jar has no " + resource + ", and neither the system property "
-                        + PROPERTY + " nor java.library.path leads to " + file);
-            }
-            loadCopy(in, file);
-        } catch (IOException e) {
-            throw unsatisfied("cannot copy " + resource, e);
-        }
+        loadResource(resource(System.getProperty("os.name"), System.getProperty("os.arch"), file), file);
     }
 
     /** {@code /io/github/d365failover/native/linux-x86_64/libd365_failover_jni.so}. */
@@ -49,50 +40,59 @@ final class NativeLoader {
         return "/io/github/d365failover/native/" + os + "-" + arch + "/" + file;
     }
 
+    private static void loadResource(String resource, String file) {
+        byte[] content;
+        try (InputStream in = NativeLoader.class.getResourceAsStream(resource)) {
+            if (in == null) {
+                throw new UnsatisfiedLinkError("the jar has no " + resource + ", and neither the system property "
+                        + PROPERTY + " nor java.library.path leads to " + file);
+            }
+            content = in.readAllBytes();
+        } catch (IOException e) {
+            throw unsatisfied("cannot read " + resource + " of the jar", e);
+        }
+        loadCopy(content, file, "of the jar");
+    }
+
     private static void loadFile(Path file) {
         try {
             System.load(file.toString());
         } catch (UnsatisfiedLinkError e) {
-            // The JVM lets one class loader have a file; the next gets a copy. That it says so in words only is the
-            // reason for comparing words: a file that cannot be loaded fails again as a copy.
+            // The JVM lets one class loader have a file; the next gets another name of it. That it says so in words
+            // only is the reason for comparing words: a file that cannot be loaded fails again as a copy.
             if (e.getMessage() == null || !e.getMessage().contains("already loaded")) {
                 throw e;
             }
-            try (InputStream in = Files.newInputStream(file)) {
-                loadCopy(in, file.getFileName().toString());
+            byte[] content;
+            try {
+                content = Files.readAllBytes(file);
             } catch (IOException io) {
-                throw unsatisfied("cannot copy " + file, io);
+                throw unsatisfied("cannot read " + file, io);
             }
+            loadCopy(content, file.getFileName().toString(), "of " + file + ", which another class loader has");
         }
     }
 
-    /** A directory of its own, so that no two loaders or processes ever share a file. */
-    private static void loadCopy(InputStream in, String name) throws IOException {
-        Path directory = Files.createTempDirectory("d365failover");
-        Path copy = directory.resolve(name);
+    private static void loadCopy(byte[] content, String name, String whose) {
+        Path root = NativeFolder.root();
         try {
-            Files.copy(in, copy);
-            System.load(copy.toString());
-        } catch (UnsatisfiedLinkError e) {
-            throw unsatisfied("cannot load the library from " + directory.getParent()
-                    + " (if that may not hold executable code, set " + PROPERTY + " or java.io.tmpdir)", e);
-        } finally {
-            delete(copy);
-            delete(directory);
-        }
-    }
-
-    /** A loaded library needs its file no more, but not every system lets it go before the end. */
-    private static void delete(Path path) {
-        try {
-            Files.deleteIfExists(path);
+            NativeFolder.use(root, content, name, copy -> System.load(copy.toString()));
         } catch (IOException e) {
-            path.toFile().deleteOnExit();
+            throw unsatisfied("cannot put the native library " + whose + " into " + root + "; " + advice(), e);
+        } catch (UnsatisfiedLinkError e) {
+            throw unsatisfied("cannot load the native library " + whose + " from " + root + "; " + advice(), e);
         }
+    }
+
+    private static String advice() {
+        return "set the system property " + NativeFolder.PROPERTY + " to a folder that this user can write to, with room"
+                + " for some megabytes, on a file system that is not mounted noexec; or take the library out of the jar"
+                + " and set " + PROPERTY + " to it";
     }
 
     private static UnsatisfiedLinkError unsatisfied(String message, Throwable cause) {
-        UnsatisfiedLinkError error = new UnsatisfiedLinkError(message + ": " + cause.getMessage());
+        // An exception of a file system may say nothing but the path, and its class the rest.
+        UnsatisfiedLinkError error = new UnsatisfiedLinkError(message + ": " + cause);
         error.initCause(cause);
         return error;
     }

@@ -13,9 +13,23 @@ import java.util.concurrent.TimeUnit;
 public final class ChildJvm {
     private final List<String> options = new ArrayList<>(List.of("-Xcheck:jni"));
     private final Map<String, String> environment;
+    private final List<String> before = new ArrayList<>();
+    private Path java = Path.of(System.getProperty("java.home"), "bin", "java");
 
     public ChildJvm(Map<String, String> environment) {
         this.environment = environment;
+    }
+
+    /** Another JVM than this one. */
+    public ChildJvm java(Path other) {
+        java = other;
+        return this;
+    }
+
+    /** What starts the JVM, such as {@code unshare}. */
+    public ChildJvm within(String... command) {
+        before.addAll(Arrays.asList(command));
+        return this;
     }
 
     public ChildJvm option(String option) {
@@ -25,8 +39,8 @@ public final class ChildJvm {
 
     /** What it wrote to standard output and error. It must exit with 0, in time, and without a complaint of the JVM's. */
     public String run(Class<?> main, String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        List<String> command = new ArrayList<>(before);
+        command.add(java.toString());
         command.addAll(options);
         command.addAll(List.of("-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))));
         command.add(main.getName());

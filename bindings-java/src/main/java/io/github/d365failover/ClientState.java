@@ -1,0 +1,96 @@
+package io.github.d365failover;
+
+import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.PacketReader;
+import java.net.URI;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.LongFunction;
+
+/** What a client says of itself, without I/O. */
+final class ClientState {
+    private static final int PRIMARY_URL = 0;
+    private static final int ALTERNATE_URL = 1;
+    private static final int ACTIVE_URL = 2;
+    private static final int IS_PRIMARY = 0;
+    private static final int EPOCH = 1;
+    private static final int AUTO_SWITCH = 2;
+    private static final int EVICTED = 3;
+    private static final int LEDGER_ALL = 0;
+    private static final int LEDGER_SUSPECTS = 1;
+
+    private final FailoverClient client;
+
+    ClientState(FailoverClient client) {
+        this.client = client;
+    }
+
+    URI primaryUrl() {
+        return URI.create(text(PRIMARY_URL));
+    }
+
+    URI activeUrl() {
+        return URI.create(text(ACTIVE_URL));
+    }
+
+    Optional<URI> alternateUrl() {
+        PacketReader in = new PacketReader(packet(handle -> Native.clientText(handle, ALTERNATE_URL)));
+        Failure failure = Outcome.failure(in);
+        if (failure == null) {
+            return Optional.of(URI.create(in.text()));
+        }
+        if (failure.kind() == ErrorKind.NO_ALTERNATE) {
+            return Optional.empty();
+        }
+        throw failure.unchecked();
+    }
+
+    boolean isPrimary() {
+        return number(IS_PRIMARY) != 0;
+    }
+
+    long epoch() {
+        return number(EPOCH);
+    }
+
+    boolean isAutoSwitchEnabled() {
+        return number(AUTO_SWITCH) != 0;
+    }
+
+    long evicted() {
+        return number(EVICTED);
+    }
+
+    List<LedgerEntry> ledger() {
+        return entries(LEDGER_ALL);
+    }
+
+    List<LedgerEntry> suspects() {
+        return entries(LEDGER_SUSPECTS);
+    }
+
+    /** What a method of the library answers that does not wait. */
+    PacketReader of(LongFunction<byte[]> call) {
+        return Outcome.unchecked(packet(call));
+    }
+
+    private List<LedgerEntry> entries(int selection) {
+        return LedgerEntry.list(of(handle -> Native.ledger(handle, selection)));
+    }
+
+    private String text(int which) {
+        return of(handle -> Native.clientText(handle, which)).text();
+    }
+
+    private long number(int which) {
+        return of(handle -> Native.clientNumber(handle, which)).int64();
+    }
+
+    private byte[] packet(LongFunction<byte[]> call) {
+        byte[] packet = client.use(call);
+        if (packet == null) {
+            throw Failure.closed(Effect.NONE).unchecked();
+        }
+        return packet;
+    }
+}

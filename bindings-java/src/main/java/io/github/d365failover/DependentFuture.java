@@ -1,0 +1,27 @@
+package io.github.d365failover;
+
+import java.util.concurrent.CompletableFuture;
+
+/** What depends on a call's future, directly or not. */
+final class DependentFuture<T> extends CompletableFuture<T> {
+    private final FailoverFuture<?> call;
+
+    DependentFuture(FailoverFuture<?> call) {
+        this.call = call;
+    }
+
+    @Override
+    public <U> CompletableFuture<U> newIncompleteFuture() {
+        return new DependentFuture<>(call);
+    }
+
+    @Override
+    public boolean cancel(boolean mayInterruptIfRunning) {
+        boolean isCancelled = super.cancel(mayInterruptIfRunning);
+        if (isCancelled && mayInterruptIfRunning) {
+            // After this one, so that it tells of the cancellation, and not of what became of the call.
+            call.cancel(true);
+        }
+        return isCancelled;
+    }
+}
