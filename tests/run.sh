@@ -73,8 +73,8 @@ libraries() {
     step c make -s c-test
     step c-memory make -s c-memory
     step install tests/tools/with_twin.sh tests/tools/install.sh
-    step python-style "$VENV/bin/ruff" check bindings-python tests
-    step python-format "$VENV/bin/ruff" format --check bindings-python tests
+    step python-style "$VENV/bin/ruff" check bindings-python tests tools
+    step python-format "$VENV/bin/ruff" format --check bindings-python tests tools
     step python-types env --chdir=bindings-python "$VENV/bin/mypy"
     step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
     step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests

@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = """\
-The Public Suffix List (https://publicsuffix.org/list/), in ASCII: a line for each name that rules stand beneath, then the
-labels of these rules. The line that begins with a space has the rules of one label. Written by `make suffixes`.
+The Public Suffix List (https://publicsuffix.org/list/), in ASCII: a line for each name that rules stand beneath, with
+the labels of these rules. The line that begins with a space has the rules of one label. Written by `make suffixes`.
 This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0.
 If a copy of the MPL was not distributed with this file, You can obtain one at https://mozilla.org/MPL/2.0/.
 

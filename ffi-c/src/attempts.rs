@@ -90,7 +90,7 @@ pub(crate) fn unix_ms(time: SystemTime) -> i64 {
 /// How many attempts there are. 0 when the call failed before the first one.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_attempts_count(
     attempts: *const d365_attempts_t,
     count: *mut usize,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn d365_attempts_count(
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_attempts_number(
     attempts: *const d365_attempts_t,
     index: usize,
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn d365_attempts_number(
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_attempts_text(
     attempts: *const d365_attempts_t,
     index: usize,
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn d365_attempts_text(
 
 /// Frees the attempts and ends their views; the response or error that they were asked of stays.
 /// NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_attempts_free(attempts: *mut d365_attempts_t) -> d365_status_t {
     guard(|| handle::remove(attempts).map(drop))
 }

@@ -99,7 +99,7 @@ fn counted(answer: i64, capacity: usize) -> Result<usize, String> {
 ///
 /// Errors: D365_INVALID_ARGUMENT for a length below -1; D365_NULL_POINTER, and what can be wrong
 /// with a handle. See also d365_request_set_body().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_body_reader(
     request: *mut d365_request_t,
     read: d365_body_read_fn,

@@ -142,7 +142,7 @@ const CAUSE_NAMES: &[(i32, &CStr)] = &[
 /// does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread. See also d365_error_cause().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_cause_name(cause: i32) -> *const c_char {
     name_in(CAUSE_NAMES, cause).unwrap_or(c"unknown").as_ptr()
 }

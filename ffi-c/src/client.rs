@@ -65,7 +65,7 @@ impl Noun for d365_client_t {
 /// Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
 /// D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
 /// D365_NO_RESOURCES without descriptors for it; D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_open(
     settings: *const d365_settings_t,
     client: *mut *mut d365_client_t,
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn d365_client_open(
 /// the request's body, D365_INVALID_ARGUMENT when that can be read only once and was;
 /// D365_NO_RESOURCES on a thread with too little stack; D365_NULL_POINTER, and what can be wrong with a
 /// handle. See also d365_client_submit(), d365_client_send_cancellable(), d365_request_set_check().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_send(
     client: *mut d365_client_t,
     request: *const d365_request_t,
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn d365_client_send(
 /// this has returned, if it is to be of use. d365_request_set_check() works as well.
 ///
 /// Errors: as d365_client_send(), and D365_INVALID_ARGUMENT where another call had `pending`.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_send_cancellable(
     client: *mut d365_client_t,
     request: *const d365_request_t,
@@ -196,7 +196,7 @@ pub(crate) unsafe fn submit(
 /// Errors: D365_NO_QUEUE, D365_CLOSED, D365_FORKED, D365_INVALID_URL, D365_NO_RESOURCES without a
 /// thread to send with, D365_WOULD_DEADLOCK from the client's own token provider, and what can be
 /// wrong with a handle. See also d365_item_result().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_submit(
     client: *mut d365_client_t,
     request: *const d365_request_t,
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn d365_client_submit(
 /// and in memory, until they are taken. Only D365_EVENT_ENDPOINT_SWITCH_REQUIRED is a decision.
 ///
 /// Errors: D365_NO_QUEUE, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_subscribe(
     client: *mut d365_client_t,
     event_mask: u64,
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn d365_client_subscribe(
 /// is valid until the client is freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_primary_url(
     client: *const d365_client_t,
     url: *mut d365_str_t,
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn d365_client_primary_url(
 /// The alternate endpoint, known from the start. The view is valid until the client is freed.
 ///
 /// Errors: D365_NO_ALTERNATE when the FailoverPolicy has said that there is none; D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_alternate_url(
     client: *const d365_client_t,
     url: *mut d365_str_t,
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn d365_client_alternate_url(
 /// was active when it was asked.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_active_url(
     client: *const d365_client_t,
     url: *mut d365_str_t,
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn d365_client_active_url(
 /// 1 while calls go to the primary, else 0.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_is_primary(
     client: *const d365_client_t,
     is_primary: *mut i32,
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn d365_client_is_primary(
 /// How often the client has switched endpoints, 0 at first.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_epoch(
     client: *const d365_client_t,
     epoch: *mut u64,
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn d365_client_epoch(
 /// says.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_endpoint_auto_switch_enabled(
     client: *const d365_client_t,
     enabled: *mut i32,
@@ -366,7 +366,7 @@ pub unsafe extern "C" fn d365_client_endpoint_auto_switch_enabled(
 /// D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET.
 ///
 /// Errors: what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_set_endpoint_auto_switch_enabled(
     client: *mut d365_client_t,
     enabled: i32,
@@ -389,7 +389,7 @@ pub unsafe extern "C" fn d365_client_set_endpoint_auto_switch_enabled(
 ///
 /// Errors: D365_NO_ALTERNATE, also as long as the FailoverPolicy, where one decides, was not read
 /// (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_switch_endpoint(
     client: *mut d365_client_t,
     error: *mut *mut d365_error_t,
@@ -411,7 +411,7 @@ pub unsafe extern "C" fn d365_client_switch_endpoint(
 /// d365_request_new_discover() does the same, and can be cancelled, or submitted.
 ///
 /// Errors: as d365_client_send().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_discover(
     client: *mut d365_client_t,
     error: *mut *mut d365_error_t,
@@ -433,7 +433,7 @@ pub unsafe extern "C" fn d365_client_discover(
 /// `request` is the caller's, freed by d365_request_free().
 ///
 /// Errors: D365_NULL_POINTER.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_new_discover(
     request: *mut *mut d365_request_t,
     error: *mut *mut d365_error_t,
@@ -461,7 +461,7 @@ pub unsafe extern "C" fn d365_request_new_discover(
 /// Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
 /// a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
 /// d365_error_ledger_id().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_ledger(
     client: *const d365_client_t,
     selection: i32,
@@ -489,7 +489,7 @@ pub unsafe extern "C" fn d365_client_ledger(
 /// Errors: D365_NOT_AVAILABLE for a number that is not on record, and for a write that is no suspect,
 /// so also the second time; D365_INVALID_ARGUMENT for another resolution; what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_resolve(
     client: *mut d365_client_t,
     id: i64,
@@ -515,7 +515,7 @@ pub unsafe extern "C" fn d365_client_resolve(
 ///
 /// Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;
 /// D365_INVALID_ARGUMENT, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_shutdown(
     client: *mut d365_client_t,
     timeout_ms: i64,
@@ -535,7 +535,7 @@ pub unsafe extern "C" fn d365_client_shutdown(
 /// Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
 /// calls on other threads return D365_CANCELLED, or D365_WRITE_IN_DOUBT; submitted ones get their
 /// completion. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_client_free(client: *mut d365_client_t) -> d365_status_t {
     guard(|| {
         if let Some(client) = handle::remove(client)? {

@@ -46,7 +46,7 @@ impl Noun for d365_error_t {
 /// The status that the failed function returned.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_status(
     error: *const d365_error_t,
     status: *mut d365_status_t,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn d365_error_status(
 /// status and kind.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_message(
     error: *const d365_error_t,
     message: *mut d365_str_t,
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn d365_error_message(
 /// D365_WRITE_IN_DOUBT; D365_FAULT_NONE for errors of usage and of state.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_kind(
     error: *const d365_error_t,
     fault_kind: *mut i32,
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn d365_error_kind(
 /// of state.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_cause(
     error: *const d365_error_t,
     cause: *mut i32,
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn d365_error_cause(
 ///
 /// Errors: D365_NOT_AVAILABLE when there was no attempt; D365_NULL_POINTER, and what can be wrong
 /// with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_phase(
     error: *const d365_error_t,
     phase: *mut i32,
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn d365_error_phase(
 /// the write is in doubt, the status is D365_WRITE_IN_DOUBT, and sending it again may do it twice.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_effect(
     error: *const d365_error_t,
     effect: *mut i32,
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn d365_error_effect(
 /// 1 if the call met a switch of endpoints, else 0.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_switched(
     error: *const d365_error_t,
     switched: *mut i32,
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn d365_error_switched(
 ///
 /// Errors: D365_NOT_AVAILABLE when no answer came; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_http_status(
     error: *const d365_error_t,
     status: *mut i32,
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn d365_error_http_status(
 ///
 /// Errors: D365_NOT_AVAILABLE when the service named none; D365_NULL_POINTER, and what can be wrong
 /// with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_service_code(
     error: *const d365_error_t,
     code: *mut i32,
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn d365_error_service_code(
 ///
 /// Errors: D365_NOT_AVAILABLE when it did not ask; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_retry_after_ms(
     error: *const d365_error_t,
     ms: *mut i64,
@@ -239,7 +239,7 @@ pub unsafe extern "C" fn d365_error_retry_after_ms(
 ///
 /// Errors: D365_NOT_AVAILABLE when no response came; D365_NULL_POINTER, and what can be wrong with
 /// a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_response(
     error: *const d365_error_t,
     response: *mut *mut d365_response_t,
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn d365_error_response(
 /// The attempts of the call, none for errors of usage: a new handle, freed by d365_attempts_free().
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_attempts(
     error: *const d365_error_t,
     attempts: *mut *mut d365_attempts_t,
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn d365_error_attempts(
 ///
 /// Errors: D365_NOT_AVAILABLE for a read, and for a call that was not begun; D365_NULL_POINTER, and
 /// what can be wrong with a handle. See also d365_client_ledger().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_ledger_id(
     error: *const d365_error_t,
     id: *mut i64,
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn d365_error_ledger_id(
 ///
 /// Errors: D365_NOT_AVAILABLE for every other error; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_provider_data(
     error: *const d365_error_t,
     data: *mut i64,
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn d365_error_provider_data(
 ///
 /// Errors: D365_NOT_AVAILABLE for a request without one, and for a call that was not begun;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_tag(
     error: *const d365_error_t,
     tag: *mut d365_str_t,
@@ -335,7 +335,7 @@ pub unsafe extern "C" fn d365_error_tag(
 }
 
 /// Frees an error and ends its views. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_error_free(error: *mut d365_error_t) -> d365_status_t {
     guard(|| handle::remove(error).map(drop))
 }

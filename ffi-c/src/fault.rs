@@ -76,7 +76,7 @@ unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failu
 ///
 /// Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have;
 /// D365_NULL_POINTER, D365_INVALID_UTF8.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_from_response(
     http_status: i32,
     headers: *const d365_header_t,
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn d365_fault_from_response(
 /// The kind (D365_FAULT_...); D365_FAULT_NONE for a response that is no fault.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_kind(
     fault: *const d365_fault_t,
     kind: *mut i32,
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn d365_fault_kind(
 /// fault.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_cause_name().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_cause(
     fault: *const d365_fault_t,
     cause: *mut i32,
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn d365_fault_cause(
 ///
 /// Errors: D365_NOT_AVAILABLE when it named none; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_service_code(
     fault: *const d365_fault_t,
     code: *mut i32,
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn d365_fault_service_code(
 ///
 /// Errors: D365_NOT_AVAILABLE when it did not ask; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_retry_after_ms(
     fault: *const d365_fault_t,
     ms: *mut i64,
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn d365_fault_retry_after_ms(
 /// fault is freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_message(
     fault: *const d365_fault_t,
     message: *mut d365_str_t,
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn d365_fault_message(
 ///
 /// Errors: D365_INVALID_ARGUMENT for another preset; D365_NULL_POINTER, and what can be wrong with
 /// a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_starts_failover(
     fault: *const d365_fault_t,
     preset: i32,
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn d365_fault_starts_failover(
 }
 
 /// Frees a fault and ends its views. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_fault_free(fault: *mut d365_fault_t) -> d365_status_t {
     guard(|| handle::remove(fault).map(drop))
 }

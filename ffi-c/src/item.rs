@@ -127,7 +127,7 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
 /// library does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_event_kind_name(kind: i32) -> *const c_char {
     name_in(EVENT_KIND_NAMES, kind)
         .unwrap_or(c"unknown")
@@ -144,7 +144,7 @@ const PROBED_NAMES: &[(i32, &CStr)] = &[
 /// a number that the library does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_probed_name(probed: i32) -> *const c_char {
     name_in(PROBED_NAMES, probed).unwrap_or(c"unknown").as_ptr()
 }
@@ -265,7 +265,7 @@ impl Noun for d365_item_t {
 /// others.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_kind(item: *const d365_item_t, kind: *mut i32) -> d365_status_t {
     guard(|| {
         let item = handle::get(item)?;
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn d365_item_kind(item: *const d365_item_t, kind: *mut i32
 /// The pointer that d365_settings_set_queue() was given for the client that the item is from.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_client_data(
     item: *const d365_item_t,
     user_data: *mut *mut c_void,
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn d365_item_client_data(
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_text(
     item: *const d365_item_t,
     field: i32,
@@ -317,7 +317,7 @@ pub unsafe extern "C" fn d365_item_text(
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_number(
     item: *const d365_item_t,
     field: i32,
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn d365_item_number(
 /// Errors: D365_LATE when the decision was taken before, by a reply or because its time was over;
 /// D365_NOT_AVAILABLE for an item that is no decision; D365_INVALID_ARGUMENT for another number;
 /// what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_reply(
     item: *mut d365_item_t,
     decision: i32,
@@ -360,7 +360,7 @@ pub unsafe extern "C" fn d365_item_reply(
 /// The pointer that d365_client_submit() or d365_response_submit_read() was given.
 ///
 /// Errors: D365_NOT_AVAILABLE for an event; D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_user_data(
     item: *const d365_item_t,
     user_data: *mut *mut c_void,
@@ -383,7 +383,7 @@ pub unsafe extern "C" fn d365_item_user_data(
 ///
 /// Errors: besides the call's own, D365_NOT_AVAILABLE the second time and for an item that is no
 /// completion; D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_result(
     item: *mut d365_item_t,
     response: *mut *mut d365_response_t,
@@ -411,7 +411,7 @@ pub unsafe extern "C" fn d365_item_result(
 ///
 /// Errors: besides the read's own, D365_NOT_AVAILABLE for an item that is no D365_ITEM_BODY;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_item_body(
     item: *const d365_item_t,
     data: *mut *const u8,
@@ -435,7 +435,7 @@ pub unsafe extern "C" fn d365_item_body(
 
 /// Frees an item and ends its views: the acknowledgement. A decision that was not answered
 /// proceeds. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_item_free(item: *mut d365_item_t) -> d365_status_t {
     guard(|| handle::remove(item).map(drop))
 }

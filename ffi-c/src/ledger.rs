@@ -90,7 +90,7 @@ const RESOLUTION_NAMES: &[(i32, &CStr)] = &[
 /// does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread. See also d365_client_resolve().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_resolution_name(resolution: i32) -> *const c_char {
     name_in(RESOLUTION_NAMES, resolution)
         .unwrap_or(c"unknown")
@@ -210,7 +210,7 @@ pub(crate) fn resolution(number: i32) -> Result<core::Resolution, Failure> {
 /// How many writes the list has.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_ledger_count(
     ledger: *const d365_ledger_t,
     count: *mut usize,
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn d365_ledger_count(
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_ledger_number(
     ledger: *const d365_ledger_t,
     index: usize,
@@ -252,7 +252,7 @@ pub unsafe extern "C" fn d365_ledger_number(
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_ledger_text(
     ledger: *const d365_ledger_t,
     index: usize,
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn d365_ledger_text(
 }
 
 /// Frees the list and ends its views; the client keeps its records. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_ledger_free(ledger: *mut d365_ledger_t) -> d365_status_t {
     guard(|| handle::remove(ledger).map(drop))
 }

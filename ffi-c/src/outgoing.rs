@@ -164,7 +164,7 @@ impl Noun for d365_outgoing_t {
 /// The whole URL that the attempt goes to.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_url(
     outgoing: *const d365_outgoing_t,
     url: *mut d365_str_t,
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn d365_outgoing_url(
 ///
 /// Errors: D365_NOT_AVAILABLE for a host of the setting `allowed_hosts`, which is neither endpoint;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_endpoint_url(
     outgoing: *const d365_outgoing_t,
     url: *mut d365_str_t,
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn d365_outgoing_endpoint_url(
 /// The method: `POST`.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_method(
     outgoing: *const d365_outgoing_t,
     method: *mut d365_str_t,
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn d365_outgoing_method(
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that there is not; D365_NULL_POINTER, and what can be
 /// wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_number(
     outgoing: *const d365_outgoing_t,
     field: i32,
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn d365_outgoing_number(
 ///
 /// Errors: D365_NOT_AVAILABLE when there is no such header; D365_NULL_POINTER, D365_INVALID_UTF8,
 /// and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_header(
     outgoing: *const d365_outgoing_t,
     name: *const c_char,
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn d365_outgoing_header(
 /// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for a header
 /// that the library sets itself (`Host`, `Content-Length`, ...), as in d365_request_add_header();
 /// D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_set_header(
     outgoing: *mut d365_outgoing_t,
     name: *const c_char,
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn d365_outgoing_set_header(
 /// Takes all headers of that name away from this attempt; there may be none.
 ///
 /// Errors: as d365_outgoing_set_header().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_remove_header(
     outgoing: *mut d365_outgoing_t,
     name: *const c_char,
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn d365_outgoing_remove_header(
 ///
 /// Errors: D365_NOT_AVAILABLE for a body that is read while it is sent
 /// (d365_request_set_body_reader()); D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_body(
     outgoing: *const d365_outgoing_t,
     data: *mut *const u8,
@@ -353,7 +353,7 @@ pub unsafe extern "C" fn d365_outgoing_body(
 /// would be read. `(NULL, 0)` is an empty body.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_set_body(
     outgoing: *mut d365_outgoing_t,
     data: *const u8,
@@ -375,7 +375,7 @@ pub unsafe extern "C" fn d365_outgoing_set_body(
 /// prepare function then answers other than 0.
 ///
 /// Errors: D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_outgoing_fail(
     outgoing: *mut d365_outgoing_t,
     message: *const c_char,

@@ -38,7 +38,7 @@ impl Noun for d365_parts_t {
 /// How many parts were answered. 0 for what is no `$batch` and no ExecuteMultiple.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_parts_count(
     parts: *const d365_parts_t,
     count: *mut usize,
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn d365_parts_count(
 ///
 /// Errors: D365_NOT_AVAILABLE for a part or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_parts_number(
     parts: *const d365_parts_t,
     i: usize,
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn d365_parts_number(
 }
 
 /// Frees the parts; the response that they were asked of stays. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_parts_free(parts: *mut d365_parts_t) -> d365_status_t {
     guard(|| handle::remove(parts).map(drop))
 }

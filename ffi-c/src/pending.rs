@@ -26,7 +26,7 @@ impl Noun for d365_pending_t {
 /// `pending` is the caller's, freed by d365_pending_free().
 ///
 /// Errors: D365_NULL_POINTER.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_pending_new(
     pending: *mut *mut d365_pending_t,
     error: *mut *mut d365_error_t,
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn d365_pending_new(
 /// again. Any thread.
 ///
 /// Errors: what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_pending_cancel(
     pending: *mut d365_pending_t,
     error: *mut *mut d365_error_t,
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn d365_pending_cancel(
 ///
 /// Errors: D365_NOT_AVAILABLE for a read, and until the write is on record, for a moment after
 /// d365_client_submit(); D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_pending_ledger_id(
     pending: *const d365_pending_t,
     id: *mut i64,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn d365_pending_ledger_id(
 }
 
 /// Frees the handle; the call goes on. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_pending_free(pending: *mut d365_pending_t) -> d365_status_t {
     guard(|| handle::remove(pending).map(drop))
 }

@@ -171,7 +171,7 @@ fn run(queue: &core::Queue, end: End) {
 /// `queue` is the caller's, freed by d365_queue_free(), best after its clients.
 ///
 /// Errors: D365_NULL_POINTER; D365_INVALID_ARGUMENT for a capacity beyond reason.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_new(
     capacity: usize,
     queue: *mut *mut d365_queue_t,
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn d365_queue_new(
 /// Errors: D365_EMPTY when nothing came in time; D365_CLOSED when the queue is closed and nothing
 /// is left; D365_BUSY while d365_queue_run() takes the items; D365_NULL_POINTER, and what can be
 /// wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_next(
     queue: *mut d365_queue_t,
     timeout_ms: i64,
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn d365_queue_next(
 ///
 /// Errors: D365_NOT_AVAILABLE on platforms without; D365_NO_RESOURCES when the process has none left;
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_descriptor(
     queue: *const d365_queue_t,
     descriptor: *mut i32,
@@ -261,7 +261,7 @@ pub unsafe extern "C" fn d365_queue_descriptor(
 ///
 /// Errors: D365_BUSY when it runs already or a thread is inside d365_queue_next(); D365_CLOSED;
 /// D365_NO_RESOURCES without a thread; D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_run(
     queue: *mut d365_queue_t,
     callback: d365_item_fn,
@@ -314,7 +314,7 @@ pub unsafe extern "C" fn d365_queue_run(
 ///
 /// Errors: D365_BUSY when the thread has not ended in time (the queue is closed all the same; call
 /// again to wait more); D365_INVALID_ARGUMENT, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_close(
     queue: *mut d365_queue_t,
     timeout_ms: i64,
@@ -333,7 +333,7 @@ pub unsafe extern "C" fn d365_queue_close(
 /// Frees a queue: closes it without waiting, and drops the items that are left, decisions with
 /// their default. A callback that is running comes to its end, no other begins, then `destroy`
 /// runs. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_queue_free(queue: *mut d365_queue_t) -> d365_status_t {
     guard(|| {
         let Some(queue) = handle::remove(queue)? else {

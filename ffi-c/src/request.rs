@@ -117,7 +117,7 @@ impl Noun for d365_request_t {
 /// Errors: D365_INVALID_ARGUMENT for what is no method; D365_INVALID_URL; D365_NULL_POINTER,
 /// D365_INVALID_UTF8. A URL of another origin that is not in the setting `allowed_hosts` is refused
 /// by d365_client_send().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_new(
     method: *const c_char,
     method_len: usize,
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn d365_request_new(
 /// the library sets itself (`Host`, `Transfer-Encoding`, ...); D365_NULL_POINTER,
 /// D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
 /// with the body is D365_INVALID_ARGUMENT when the request is sent.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_add_header(
     request: *mut d365_request_t,
     name: *const c_char,
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn d365_request_add_header(
 ///
 /// Errors: D365_NO_RESOURCES without memory for it; D365_NULL_POINTER, and what can be wrong with a
 /// handle. See also d365_request_set_body_reader().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_body(
     request: *mut d365_request_t,
     data: *const u8,
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn d365_request_set_body(
 /// them all the same. The call's deadline ends with the call.
 ///
 /// Errors: what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_streaming(
     request: *mut d365_request_t,
     streaming: i32,
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn d365_request_set_streaming(
 /// the call is not sent again.
 ///
 /// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_timeout_ms(
     request: *mut d365_request_t,
     ms: i64,
@@ -256,7 +256,7 @@ pub unsafe extern "C" fn d365_request_set_timeout_ms(
 /// default, the library tells by method and headers.
 ///
 /// Errors: D365_INVALID_ARGUMENT for another number, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_operation(
     request: *mut d365_request_t,
     operation: i32,
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn d365_request_set_operation(
 /// Errors: what can be wrong with a handle. Whether the request is such a create is only known when
 /// it is sent: d365_client_send() and the completion of d365_client_submit() give
 /// D365_INVALID_ARGUMENT where it is not.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_guarded_create(
     request: *mut d365_request_t,
     is_guarded: i32,
@@ -307,7 +307,7 @@ pub unsafe extern "C" fn d365_request_set_guarded_create(
 /// `If-Match: *`, because the row may not have arrived at the new endpoint yet.
 ///
 /// Errors: what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_upsert(
     request: *mut d365_request_t,
     is_upsert: i32,
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn d365_request_set_upsert(
 ///
 /// Errors: D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_tag(
     request: *mut d365_request_t,
     tag: *const c_char,
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn d365_request_set_tag(
 /// `user_data` must live as long as calls with this request.
 ///
 /// Errors: what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_check(
     request: *mut d365_request_t,
     check: d365_check_fn,
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn d365_request_set_check(
 }
 
 /// Frees a request. Calls under way with it go on. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_request_free(request: *mut d365_request_t) -> d365_status_t {
     guard(|| handle::remove(request).map(drop))
 }

@@ -68,7 +68,7 @@ impl Noun for d365_response_t {
 /// starts a failover.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_status(
     response: *const d365_response_t,
     status: *mut i32,
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn d365_response_status(
 /// is freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_reason_phrase(
     response: *const d365_response_t,
     reason: *mut d365_str_t,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn d365_response_reason_phrase(
 /// is not collected, to the end of its head.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also D365_ATTEMPT_TOOK_US.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_elapsed_us(
     response: *const d365_response_t,
     elapsed_us: *mut i64,
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn d365_response_elapsed_us(
 /// freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_url(
     response: *const d365_response_t,
     url: *mut d365_str_t,
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn d365_response_url(
 /// How many headers there are; one that came twice counts twice.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_header_count(
     response: *const d365_response_t,
     count: *mut usize,
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn d365_response_header_count(
 ///
 /// Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be
 /// wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_header_at(
     response: *const d365_response_t,
     index: usize,
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn d365_response_header_at(
 ///
 /// Errors: D365_NOT_AVAILABLE when the response has no such header; D365_NULL_POINTER,
 /// D365_INVALID_UTF8, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_header(
     response: *const d365_response_t,
     name: *const c_char,
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn d365_response_header(
 ///
 /// Errors: D365_NOT_AVAILABLE for a body that is read (d365_request_set_streaming());
 /// D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_body(
     response: *const d365_response_t,
     data: *mut *const u8,
@@ -250,7 +250,7 @@ pub unsafe extern "C" fn d365_response_body(
 /// way; D365_INVALID_ARGUMENT for a capacity of 0; D365_WOULD_DEADLOCK and D365_NO_RESOURCES,
 /// as d365_client_send(); D365_NULL_POINTER, and what can be wrong with a handle. See also
 /// d365_response_submit_read().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_read(
     response: *mut d365_response_t,
     buffer: *mut u8,
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn d365_response_read(
 /// next read's. `check` may call the library; NULL is asked nothing.
 ///
 /// Errors: as d365_response_read(). See also d365_request_set_check().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_read_checked(
     response: *mut d365_response_t,
     buffer: *mut u8,
@@ -313,7 +313,7 @@ pub unsafe extern "C" fn d365_response_read_checked(
 /// one mostly whole.
 ///
 /// Errors: as d365_response_read(), without D365_WOULD_DEADLOCK and D365_NO_RESOURCES.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_read_ready(
     response: *mut d365_response_t,
     buffer: *mut u8,
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn d365_response_read_ready(
 /// the status of a body that broke off before; D365_INVALID_ARGUMENT for 0; D365_NO_QUEUE,
 /// D365_NO_RESOURCES without a thread to read with, D365_CLOSED, and what can be wrong with a handle.
 /// See also d365_item_body().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_submit_read(
     response: *mut d365_response_t,
     most: usize,
@@ -370,7 +370,7 @@ pub unsafe extern "C" fn d365_response_submit_read(
 ///
 /// Errors: what can be wrong with a handle. See also d365_response_free(), which does not end a read
 /// that waits.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_cancel(
     response: *mut d365_response_t,
     error: *mut *mut d365_error_t,
@@ -388,7 +388,7 @@ pub unsafe extern "C" fn d365_response_cancel(
 /// because only its parts tell.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_effect(
     response: *const d365_response_t,
     effect: *mut i32,
@@ -404,7 +404,7 @@ pub unsafe extern "C" fn d365_response_effect(
 /// 1 if the call met a switch of endpoints, else 0.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_switched(
     response: *const d365_response_t,
     switched: *mut i32,
@@ -421,7 +421,7 @@ pub unsafe extern "C" fn d365_response_switched(
 /// d365_attempts_free().
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_attempts(
     response: *const d365_response_t,
     attempts: *mut *mut d365_attempts_t,
@@ -444,7 +444,7 @@ pub unsafe extern "C" fn d365_response_attempts(
 /// was, where an ExecuteMultiple asked for no responses.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_parts(
     response: *const d365_response_t,
     parts: *mut *mut d365_parts_t,
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn d365_response_parts(
 ///
 /// Errors: D365_NOT_AVAILABLE for a read; D365_NULL_POINTER, and what can be wrong with a handle. See
 /// also d365_client_ledger().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_ledger_id(
     response: *const d365_response_t,
     id: *mut i64,
@@ -482,7 +482,7 @@ pub unsafe extern "C" fn d365_response_ledger_id(
 ///
 /// Errors: D365_NOT_AVAILABLE for a request without one; D365_NULL_POINTER, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_tag(
     response: *const d365_response_t,
     tag: *mut d365_str_t,
@@ -499,7 +499,7 @@ pub unsafe extern "C" fn d365_response_tag(
 
 /// Frees a response and ends its views. The connection of a body that was not read to its end is
 /// closed. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_response_free(response: *mut d365_response_t) -> d365_status_t {
     guard(|| handle::remove(response).map(drop))
 }

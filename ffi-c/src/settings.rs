@@ -54,7 +54,7 @@ impl Noun for d365_settings_t {
 ///
 /// Errors: D365_INVALID_URL for one that no organization can have (the message says what to do);
 /// D365_NULL_POINTER, D365_INVALID_UTF8. See also d365_settings_set(), d365_client_open().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_settings_new(
     url: *const c_char,
     url_len: usize,
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn d365_settings_new(
 /// meant, by a slip or by another client's word for it: `timeout`, `verify`); D365_INVALID_SETTING for
 /// a value that the key does not take (the message says which it takes); D365_INVALID_URL; D365_NULL_POINTER, D365_INVALID_UTF8, and
 /// what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_settings_set(
     settings: *mut d365_settings_t,
     key: *const c_char,
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn d365_settings_set(
 /// handle stays the caller's.
 ///
 /// Errors: what can be wrong with a handle. See also d365_client_subscribe().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_settings_set_queue(
     settings: *mut d365_settings_t,
     queue: *mut d365_queue_t,
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn d365_settings_set_queue(
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also
 /// d365_token_request_reply().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_settings_set_token_provider(
     settings: *mut d365_settings_t,
     provider: d365_token_provider_fn,
@@ -258,7 +258,7 @@ pub unsafe extern "C" fn d365_settings_set_token_provider(
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle. See also d365_outgoing_url(),
 /// d365_outgoing_set_header().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_settings_set_prepare(
     settings: *mut d365_settings_t,
     prepare: d365_prepare_fn,
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn d365_settings_set_prepare(
 }
 
 /// Frees settings. Clients that were opened with them live on. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_settings_free(settings: *mut d365_settings_t) -> d365_status_t {
     guard(|| handle::remove(settings).map(drop))
 }

@@ -45,7 +45,7 @@ fn bounds() -> Option<(usize, usize)> {
     use std::mem::MaybeUninit;
 
     // SAFETY: no arguments; they tell who asks.
-    if unsafe { libc::gettid() == libc::getpid() } {
+    if unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) } {
         return None;
     }
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();

@@ -290,7 +290,7 @@ const UNKNOWN: &CStr = c"unknown";
 /// have.
 ///
 /// Never NULL; static, not to be freed. Any thread. See also d365_fault_kind_name().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_status_name(status: d365_status_t) -> *const c_char {
     let name = name_in(STATUS_NAMES, status);
     let of_call = || name_in(&FAULT_KIND_NAMES[1..], status.wrapping_sub(100));
@@ -301,7 +301,7 @@ pub extern "C" fn d365_status_name(status: d365_status_t) -> *const c_char {
 /// does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_fault_kind_name(kind: i32) -> *const c_char {
     name_in(FAULT_KIND_NAMES, kind).unwrap_or(UNKNOWN).as_ptr()
 }

@@ -61,7 +61,7 @@ impl Noun for d365_text_t {
 /// The text itself. The view is valid until the text is freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_text_view(
     text: *const d365_text_t,
     view: *mut d365_str_t,
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn d365_text_view(
 }
 
 /// Frees a text and ends its view. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_text_free(text: *mut d365_text_t) -> d365_status_t {
     guard(|| handle::remove(text).map(drop))
 }

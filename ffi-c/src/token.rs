@@ -94,7 +94,7 @@ impl Noun for d365_token_request_t {
 /// of the other endpoint is refused by the service. The view is valid until the request is freed.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_token_request_url(
     request: *const d365_token_request_t,
     url: *mut d365_str_t,
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn d365_token_request_url(
 /// The role of that endpoint: D365_ROLE_PRIMARY or D365_ROLE_ALTERNATE.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_token_request_role(
     request: *const d365_token_request_t,
     role: *mut i32,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn d365_token_request_role(
 /// empty, begins with the word Bearer, or holds white space or other characters that no token has:
 /// the request stays open; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a
 /// handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_token_request_reply(
     request: *mut d365_token_request_t,
     token: *const c_char,
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn d365_token_request_reply(
 ///
 /// Errors: D365_LATE when the request was answered before; D365_NULL_POINTER, D365_INVALID_UTF8,
 /// and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_token_request_fail(
     request: *mut d365_token_request_t,
     message: *const c_char,
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn d365_token_request_fail(
 /// d365_error_provider_data(): so the application finds the failure that they come from.
 ///
 /// Errors: as d365_token_request_fail().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_token_request_fail_with(
     request: *mut d365_token_request_t,
     message: *const c_char,
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn d365_token_request_fail_with(
 
 /// Frees a token request and ends its views. One that was not answered fails its call with
 /// D365_AUTHENTICATION. NULL is fine.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_token_request_free(request: *mut d365_token_request_t) -> d365_status_t {
     guard(|| handle::remove(request).map(drop))
 }

@@ -19,7 +19,7 @@ use crate::text::{Text, d365_text_t};
 /// Errors: D365_INVALID_URL for a URL that the rule does not cover, and where `--s` would be put on a
 /// name that anybody can register (`contoso.com`, by the Public Suffix List); D365_NULL_POINTER,
 /// D365_INVALID_UTF8.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_url_alternate(
     url: *const c_char,
     url_len: usize,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn d365_url_alternate(
 /// The reverse of d365_url_alternate(): an alternate gives its primary; a primary gives itself.
 ///
 /// Errors: as d365_url_alternate().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_url_primary(
     url: *const c_char,
     url_len: usize,
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn d365_url_primary(
 /// caller's, freed by d365_text_free().
 ///
 /// Errors: D365_NULL_POINTER, D365_INVALID_UTF8.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_url_shown(
     url: *const c_char,
     url_len: usize,
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn d365_url_shown(
 /// 1 if the URL is that of an alternate by the rule of the product, else 0.
 ///
 /// Errors: as d365_url_alternate().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_url_is_alternate(
     url: *const c_char,
     url_len: usize,

@@ -41,7 +41,7 @@ const VERIFIED_NAMES: &[(i32, &CStr)] = &[
 /// number that the library does not have.
 ///
 /// Never NULL; static, not to be freed. Any thread. See also d365_client_verify().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_verified_name(verified: i32) -> *const c_char {
     name_in(VERIFIED_NAMES, verified)
         .unwrap_or(c"unknown")
@@ -71,7 +71,7 @@ fn write_id(id: i64) -> Result<u64, Failure> {
 /// Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight. As d365_client_send();
 /// and the status of the answer's fault for one that says neither that the row is there nor that it is
 /// not (401, 403, a front end's 404, 5xx): the entry stays as it is then.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_verify(
     client: *mut d365_client_t,
     id: i64,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn d365_client_verify(
 ///
 /// Errors: D365_NOT_AVAILABLE for a number that is not on record, or in flight; D365_NO_QUEUE,
 /// D365_NO_RESOURCES, D365_CLOSED, D365_FORKED, and what can be wrong with a handle. Then no item comes.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_submit_verify(
     client: *mut d365_client_t,
     id: i64,
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn d365_client_submit_verify(
 ///
 /// Errors: D365_NOT_AVAILABLE for a negative number; D365_NULL_POINTER. One that is not on record, or
 /// in flight, is told when it is sent.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_new_verify(
     id: i64,
     request: *mut *mut d365_request_t,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn d365_request_new_verify(
 ///
 /// Errors: D365_NOT_AVAILABLE for the response to any other request; D365_NULL_POINTER, and what can
 /// be wrong with a handle. See also d365_client_submit_verify().
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_response_verified(
     response: *const d365_response_t,
     verified: *mut i32,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn d365_response_verified(
 /// Either may be NULL.
 ///
 /// Errors: D365_INVALID_ARGUMENT for a time in the future; what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_suspect_since(
     client: *mut d365_client_t,
     since_ms: i64,
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn d365_client_suspect_since(
 /// `ledger_entries` says. A log record tells of it, with the first and with each tenfold.
 ///
 /// Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_ledger_evicted(
     client: *const d365_client_t,
     evicted: *mut i64,

@@ -13,13 +13,13 @@ const VERSION: &CStr =
 
 /// The number of the ABI that the library at hand speaks. A program that finds another number than
 /// the D365_ABI_VERSION of its header must not go on.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_abi_version() -> u32 {
     D365_ABI_VERSION
 }
 
 /// The version of the library, `"0.1.0"`. Never NULL; static, not to be freed.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_version() -> *const c_char {
     VERSION.as_ptr()
 }

@@ -8,7 +8,7 @@ ROOT=$PWD
 T=$ROOT/target
 OUT=$T/bench
 VENV=$T/bench/venv
-PROFILE=dist-binding
+PROFILE=dist
 case " $* " in *" --quick "*) OUT=$T/bench/quick PROFILE=release ;; esac
 JNI=$T/$PROFILE/libd365_failover_jni.so
 

@@ -5,7 +5,7 @@ each name must exist: Python's is read by mypy, C's and Java's are looked up in 
 `diff` the lines that are added stand in a program; those that are taken away are another program's. The programs
 themselves are compiled and run by other steps; here it is made sure that what a reader copies is what was run.
 Tables of settings, errors and events have every name that the code has, and a setting has one default in the code,
-the header, the docstrings, the Javadoc and the documents. Links lead somewhere.
+the header, the docstrings, the Javadoc and the documents. Links lead somewhere. A version is Cargo's.
 """
 
 import re
@@ -22,7 +22,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "bindings-python/README.md"] + sorted(
     for path in (ROOT / "docs").rglob("*.md")
     if path.name != "decisions.md"
 )
-LINKED = [*PAGES, "docs/decisions.md"] + sorted(
+LINKED = [*PAGES, "docs/decisions.md", "CHANGELOG.md"] + sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("*/README.md")
 )
 MOST_LINES = {"README.md": 200}
@@ -416,6 +416,29 @@ def references() -> list[str]:
     ]
 
 
+def versions() -> list[str]:
+    """Whoever writes a version by hand means the workspace's; the others are made of it."""
+    version = re.findall(r'^version = "(.*)"$', read("Cargo.toml"), re.MULTILINE)
+    named = {
+        "CHANGELOG.md": r"\A.*?^## \[(.*?)\]",
+        "bindings-java/pom.xml": r"<artifactId>d365-failover</artifactId>\s*<version>(.*?)</version>",
+        "ffi-c/src/version.rs": r'"(\d+\.\d+\.\d+)"',
+    }
+    anywhere = r"d365.failover-(\d+\.\d+\.\d+)|<artifactId>d365-failover</artifactId>\s*<version>(.*?)</version>"
+    faults = []
+    for page, pattern in [*named.items(), *((page, anywhere) for page in PAGES)]:
+        found = re.findall(pattern, read(page), re.MULTILINE | re.DOTALL)
+        told = ["".join(one) for one in found]
+        if page in named and not told:
+            faults.append(f"{page} names no version")
+        faults += [
+            f"{page} has {one}, Cargo.toml {version}"
+            for one in told
+            if [one] != version
+        ]
+    return faults
+
+
 def main() -> int:
     faults: list[str] = []
     pieces: dict[str, str] = {}
@@ -431,6 +454,7 @@ def main() -> int:
     for page in LINKED:
         faults.extend(f"{page} {fault}" for fault in links(page, read(page)))
     faults.extend(references())
+    faults.extend(versions())
     faults.extend(misread_python(pieces))
     for fault in faults:
         print(fault)

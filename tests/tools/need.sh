@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the machine lacks: need.sh COMMAND:PACKAGE …, by apt. A package left out is
+# Installs what the machine lacks: need.sh COMMAND:PACKAGE …, by apt; a path instead of a command
+# must be there. A package left out is
 # something that apt does not have in the version needed; then it says where it comes from.
 set -eu
 
@@ -7,6 +8,7 @@ has() {
     case $1 in
         venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         cjson) pkg-config --exists libcjson 2>/dev/null ;;
+        /*) [ -e "$1" ] ;;
         *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

@@ -41,7 +41,7 @@ class NativeFolderTest {
     void find() throws Exception {
         folder = temporary.resolve("d365-failover-" + System.getProperty("user.name"));
         String arch = System.getProperty("os.arch").equals("amd64") ? "x86_64" : System.getProperty("os.arch");
-        try (InputStream in = FailoverClient.class.getResourceAsStream("native/linux-" + arch + "/" + NAME)) {
+        try (InputStream in = FailoverClient.class.getResourceAsStream("native/linux-" + arch + "-gnu/" + NAME)) {
             library = in.readAllBytes();
         }
     }

@@ -27,7 +27,7 @@ class NativeLibraryTest {
         String arch = System.getProperty("os.arch").equals("amd64") ? "x86_64" : System.getProperty("os.arch");
         library = temporary.resolve("library.so");
         try (InputStream in = FailoverClient.class.getResourceAsStream(
-                "native/linux-" + arch + "/libd365_failover_jni.so")) {
+                "native/linux-" + arch + "-gnu/libd365_failover_jni.so")) {
             Files.copy(in, library);
         }
     }

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
+import java.util.List;
 
 /** Finds and loads the native library, and does nothing else. */
 final class NativeLoader {
@@ -28,24 +28,21 @@ final class NativeLoader {
                 return;
             }
         }
-        loadResource(resource(System.getProperty("os.name"), System.getProperty("os.arch"), file), file);
+        loadResource(NativePlatform.ofThisProcess(), file);
     }
 
-    /** {@code /io/github/d365failover/native/linux-x86_64/libd365_failover_jni.so}. */
-    static String resource(String osName, String osArch, String file) {
-        String os = osName.toLowerCase(Locale.ROOT);
-        os = os.startsWith("windows") ? "windows" : os.startsWith("mac") ? "macos" : os.replace(' ', '_');
-        String arch = osArch.toLowerCase(Locale.ROOT);
-        arch = arch.equals("amd64") || arch.equals("x86-64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch;
-        return "/io/github/d365failover/native/" + os + "-" + arch + "/" + file;
+    static String missing(String platform, List<String> inTheJar, String file) {
+        return "the jar has no native library for " + platform + " (" + NativePlatform.resource(platform)
+                + "), only for " + (inTheJar.isEmpty() ? "nothing" : String.join(", ", inTheJar))
+                + "; and neither the system property " + PROPERTY + " nor java.library.path leads to " + file;
     }
 
-    private static void loadResource(String resource, String file) {
+    private static void loadResource(String platform, String file) {
+        String resource = NativePlatform.resource(platform);
         byte[] content;
         try (InputStream in = NativeLoader.class.getResourceAsStream(resource)) {
             if (in == null) {
-                throw new UnsatisfiedLinkError("the jar has no " + resource + ", and neither the system property "
-                        + PROPERTY + " nor java.library.path leads to " + file);
+                throw new UnsatisfiedLinkError(missing(platform, NativePlatform.inTheJar(), file));
             }
             content = in.readAllBytes();
         } catch (IOException e) {

@@ -1,29 +1,19 @@
 package io.github.d365failover.impl;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 
 class NativeLoaderTest {
-    @ParameterizedTest
-    @CsvSource({
-        "Linux, amd64, linux-x86_64", "Linux, aarch64, linux-aarch64", "Mac OS X, aarch64, macos-aarch64",
-        "Windows 11, amd64, windows-x86_64",
-    })
-    void theResourceOfAPlatform(String os, String arch, String platform) {
-        assertEquals(
-                "/io/github/d365failover/native/" + platform + "/x.so", NativeLoader.resource(os, arch, "x.so"));
-    }
-
     @Test
-    void theBuildPutsTheLibraryWhereItIsLookedFor() {
-        String resource = NativeLoader.resource(
-                System.getProperty("os.name"),
-                System.getProperty("os.arch"),
-                System.mapLibraryName("d365_failover_jni"));
-        assertNotNull(NativeLoader.class.getResource(resource), resource);
+    void whatIsMissingIsSaidWithWhatIsThere() {
+        assertEquals(
+                "the jar has no native library for linux-riscv64-gnu"
+                        + " (/io/github/d365failover/native/linux-riscv64-gnu/libd365_failover_jni.so), only for"
+                        + " linux-x86_64-gnu, windows-x86_64; and neither the system property d365failover.library.path"
+                        + " nor java.library.path leads to libx.so",
+                NativeLoader.missing(
+                        "linux-riscv64-gnu", List.of("linux-x86_64-gnu", "windows-x86_64"), "libx.so"));
     }
 }

@@ -1,0 +1,166 @@
+"""make dist: everything that ships, for one target or for all, into dist/.
+
+Of each target: the C library as an archive, the wheel, the native library of the jar. Of all: the jar. Then what is
+linked into them (CycloneDX), and the checksums of everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import re
+import shutil
+import tarfile
+import tomllib
+from pathlib import Path
+
+import check
+from targets import TARGETS, Target, chosen
+from toolchain import BIN, ROOT, command, environment, run, told
+
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+C_NAMES = re.compile("|".join((ROOT / "tests/c/symbols.txt").read_text().split()))
+JNI_NAMES = re.compile(r"Java_io_github_d365failover_\w+|JNI_OnLoad|JNI_OnUnload")
+MODULE_NAMES = re.compile(r"PyInit__native")
+
+
+class Build:
+    def __init__(self, work: Path, dist: Path) -> None:
+        self.work = work
+        self.dist = dist
+        self.cargo_target = work / "cross"
+
+    def target(self, target: Target) -> None:
+        print(f"== {target.triple}", flush=True)
+        found = environment(target, self.cargo_target)
+        built = self.cargo_target / target.triple / "dist"
+        variables = [
+            f"T={self.work}",
+            f"CROSS={command(found, 'cargo-zigbuild')}",
+            f"MATURIN={command(found, 'maturin')}",
+            f"RESULTS={built.parent}",
+            f"TARGET_ARGS=--target {target.linked_for}",
+            f"LICENCES_FOR=--target {target.triple}",
+        ]
+        self.c(target, variables)
+        self.jni(target, variables, built)
+        self.wheel(target, variables)
+
+    def c(self, target: Target, variables: list[str]) -> None:
+        name = f"d365-failover-{VERSION}-{target.triple}"
+        stage = self.work / "stage" / target.triple
+        shutil.rmtree(stage, ignore_errors=True)
+        run("make", "-s", "install", f"DESTDIR={stage}/{name}", "PREFIX=", "PC_PREFIX=$${pcfiledir}/../..", *variables)
+        [soname] = [path.name for path in (stage / name / "lib").glob("*.so.*")]
+        library = stage / name / "lib" / soname
+        settle(library, target)
+        print(check.library(library, target, soname, C_NAMES), flush=True)
+        archive(stage / name, self.dist / f"{name}.tar.gz")
+
+    def jni(self, target: Target, variables: list[str], built: Path) -> None:
+        run("make", "-s", "jni", *variables)
+        library = self.native(target)
+        library.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(built / target.jni, library)
+        settle(library, target)
+        print(check.library(library, target, target.jni, JNI_NAMES), flush=True)
+
+    def native(self, target: Target) -> Path:
+        return self.work / "natives" / target.platform / target.jni
+
+    def wheel(self, target: Target, variables: list[str]) -> None:
+        folder = self.work / "wheels-dist" / target.triple
+        shutil.rmtree(folder, ignore_errors=True)
+        arguments = f"--target {target.triple} --zig --compatibility {target.compatibility}"
+        run("make", "-s", "wheel", f"WHEELS={folder}", f"WHEEL_ARGS={arguments}", *variables)
+        [wheel] = folder.glob("*.whl")
+        run(BIN / "wheel", "unpack", "--dest", folder / "unpacked", wheel)
+        [unpacked] = (folder / "unpacked").iterdir()
+        [module] = unpacked.rglob("*.so")
+        if settle(module, target):
+            run(BIN / "wheel", "pack", "--dest-dir", folder, unpacked)
+        print(check.library(module, target, "d365_failover._native", MODULE_NAMES), flush=True)
+        check.wheel(wheel, target)
+        shutil.copy2(wheel, self.dist)
+
+    def jar(self, targets: list[Target]) -> None:
+        missing = [target.triple for target in targets if not self.native(target).exists()]
+        if missing:
+            raise SystemExit(f"no native library yet of {', '.join(missing)}")
+        run(
+            "make",
+            "-s",
+            "jar-of",
+            f"T={self.work}",
+            f"NATIVES={self.work}/natives",
+            f"JARS={self.dist}",
+            "LICENCES_FOR=" + " ".join(f"--target {target.triple}" for target in targets),
+        )
+
+    def bills(self) -> None:
+        """What is linked, by package, whatever the target."""
+        for package, folder in (("c", "ffi-c"), ("java", "bindings-java"), ("python", "bindings-python")):
+            name = f"d365-failover-{package}-{VERSION}.cdx"
+            run(
+                self.work / "tools" / "bin" / "cargo-cyclonedx",
+                *("cyclonedx", "-q", "--format", "json", "--spec-version", "1.5", "--no-build-deps"),
+                *("--all", "--target", "all", "--override-filename", name),
+                *("--manifest-path", f"{folder}/Cargo.toml"),
+            )
+            shutil.move(ROOT / folder / f"{name}.json", self.dist / f"{name}.json")
+
+    def checksums(self) -> None:
+        lines = [
+            f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+            for path in sorted(self.dist.iterdir())
+            if path.name != "SHA256SUMS"
+        ]
+        (self.dist / "SHA256SUMS").write_text("".join(lines))
+
+
+def settle(library: Path, target: Target) -> bool:
+    """zig's musl calls itself `libc.so`; every musl system, and packaging's rules, call it by its processor."""
+    if target.is_musl:
+        name = f"libc.musl-{target.processor}.so.1"
+        run(BIN / "patchelf", "--replace-needed", "libc.so", name, library)
+    return target.is_musl
+
+
+def archive(folder: Path, path: Path) -> None:
+    """The same bytes whenever and by whomever it is made."""
+    moment = int(told("git", "log", "-1", "--format=%ct").strip())
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = moment
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        return member
+
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, moment) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
+        for member in sorted(folder.rglob("*")):
+            tar.add(member, member.relative_to(folder.parent), recursive=False, filter=plain)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--dist", type=Path, required=True)
+    parser.add_argument("targets", nargs="*")
+    arguments = parser.parse_args()
+    build = Build(arguments.work, arguments.dist)
+    build.dist.mkdir(parents=True, exist_ok=True)
+    for target in chosen(arguments.targets):
+        build.target(target)
+    if not arguments.targets:
+        build.jar(list(TARGETS.values()))
+    build.bills()
+    build.checksums()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Systems of other kinds, as far as they can be imitated here.
+
+A processor: by qemu's user mode, above the packages that this machine's distribution has for it. musl: its loader
+beside this machine's own, and for Python an interpreter built from the distribution's source.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from targets import Target
+from toolchain import need, run, told
+
+DEBIAN = {"aarch64": "arm64"}
+
+
+class Guest:
+    """Where programs of one target run."""
+
+    def __init__(self, target: Target, work: Path) -> None:
+        self.target = target
+        self.work = work / "guests"
+        self.folder = self.work / target.triple
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.foreign = target.processor != os.uname().machine
+
+    def prepare(self) -> None:
+        if self.foreign:
+            need(f"qemu-{self.target.processor}:qemu-user")
+            packages = ["libc6", "musl"]
+            if not self.target.is_musl:
+                packages += ["python3.11", "openjdk-17-jre-headless"]
+            self._unpack(packages)
+        elif self.target.is_musl:
+            need(f"/lib/ld-musl-{self.target.processor}.so.1:musl")
+        self._json()
+
+    # ---- programs ----
+
+    @property
+    def run(self) -> str:
+        """What stands before a program's name."""
+        return f"qemu-{self.target.processor} -L {self.root}" if self.foreign else ""
+
+    @property
+    def root(self) -> Path:
+        return self.work / self.target.processor / "root"
+
+    def compiler(self, language: str) -> Path:
+        """A script: recipes take a compiler for one word."""
+        libc = "musl" if self.target.is_musl else f"gnu.{self.target.glibc}"
+        dynamic = "-dynamic " if self.target.is_musl else ""
+        # zig gives -c with each source, and is warned by -Werror of what it does not use then.
+        arguments = f"{dynamic}-target {self.target.processor}-linux-{libc} -Wno-unused-command-line-argument"
+        return self._script(language, f"{sys.executable} -m ziglang {language} {arguments}")
+
+    @property
+    def json(self) -> Path:
+        """cJSON, as an object to link with; its header is this machine's."""
+        return self.folder / "cJSON.o"
+
+    def _json(self) -> None:
+        if not self.json.exists():
+            source = self._source("cjson") / "cJSON.c"
+            run(self.compiler("cc"), "-O1", "-c", source, "-o", self.json)
+
+    # ---- interpreters ----
+
+    def python(self) -> Path:
+        if not self.foreign and not self.target.is_musl:
+            return Path(sys.executable)
+        if not self.target.is_musl:
+            return self._wrapper("python3", self.root / "usr/bin/python3.11", "PYTHONHOME=/usr")
+        built = self.folder / "python"
+        if not (built / "bin" / "python3.11").exists():
+            self._build_python(built)
+        if not self.foreign:
+            return built / "bin" / "python3.11"
+        return self._wrapper("python3", built / "bin" / "python3.11", f"PYTHONHOME={built}")
+
+    def java(self) -> Path | None:
+        if self.target.is_musl:
+            return None
+        if not self.foreign:
+            return Path(shutil.which("java") or "java")
+        home = self.root / f"usr/lib/jvm/java-17-openjdk-{DEBIAN[self.target.processor]}"
+        return self._wrapper("java", home / "bin/java")
+
+    def _wrapper(self, name: str, program: Path, environment: str = "") -> Path:
+        """A program that the kernel can start: tests start the interpreter that they run in."""
+        return self._script(name, f"{self.run} -0 {self.folder / name} {program}", environment)
+
+    def _script(self, name: str, command: str, environment: str = "") -> Path:
+        path = self.folder / name
+        path.write_text(f'#!/bin/sh\n{environment} exec {command} "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    # ---- what the distribution has ----
+
+    def _apt(self, tool: str, *arguments: str) -> None:
+        """apt for another processor or for sources, with a state of its own: this machine's stays as it is."""
+        processor = DEBIAN.get(self.target.processor, "amd64")
+        state = self.work / f"apt-{processor}"
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (state / folder).mkdir(parents=True, exist_ok=True)
+        (state / "status").touch()
+        options = {
+            "Dir::Etc::SourceList": state / "sources.list",
+            "Dir::Etc::SourceParts": "-",
+            "Dir::State::Lists": state / "lists",
+            "Dir::State::status": state / "status",
+            "Dir::Cache": state / "cache",
+            "APT::Architecture": processor,
+            "APT::Architectures::": processor,
+            "Acquire::Languages": "none",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        if not (state / ".ready").exists():
+            form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+            targets = told("apt-get", "indextargets", "--format", form, "Created-By: Packages", "Label: Debian")
+            sources = sorted(set(targets.splitlines()))
+            text = "".join(f"{kind} {source}\n" for kind in ("deb", "deb-src") for source in sources)
+            (state / "sources.list").write_text(text)
+            run("apt-get", "-qq", *words, "update")
+            (state / ".ready").touch()
+        subprocess.run([tool, "-qq", *words, *arguments], check=True, cwd=self.work, stdout=subprocess.DEVNULL)
+
+    def _unpack(self, packages: list[str]) -> None:
+        ready = self.root / ".ready"
+        if ready.exists() and set(packages) <= set(ready.read_text().split()):
+            return
+        archives = self.work / f"apt-{DEBIAN[self.target.processor]}" / "cache" / "archives"
+        self._apt("apt-get", "install", "-y", "--no-install-recommends", "--download-only", *packages)
+        self.root.mkdir(parents=True, exist_ok=True)
+        for archive in sorted(archives.glob("*.deb")):
+            run("dpkg-deb", "-x", archive, self.root)
+        ready.write_text(" ".join(packages))
+
+    def _source(self, package: str) -> Path:
+        need("/usr/bin/dpkg-source:dpkg-dev")
+        folder = self.work / "source" / package
+        if not folder.exists():
+            self._apt("apt-get", "source", "--download-only", package)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            [description] = self.work.glob(f"{package}_*.dsc")
+            run("dpkg-source", "--no-check", "-x", description, folder)
+        return folder
+
+    def _build_python(self, prefix: Path) -> None:
+        """CPython with what the tests of the wheel import, cross-compiled with this machine's of the same version."""
+        triple = f"{self.target.processor}-linux-musl"
+        compiled = self.folder / "compiled"
+        shutil.rmtree(compiled, ignore_errors=True)
+        zlib = compiled / "zlib"
+        shutil.copytree(self._source("zlib"), zlib)
+        environment = {
+            "CC": str(self.compiler("cc")),
+            "AR": f"{sys.executable} -m ziglang ar",
+            "CFLAGS": "-O1 -fPIC -Wno-date-time",
+        }
+        environment["READELF"] = "/usr/bin/readelf"
+        environment["RANLIB"] = f"{sys.executable} -m ziglang ranlib"
+
+        def make(folder: Path, *command: str) -> None:
+            with (compiled / "log").open("ab") as log:
+                subprocess.run(
+                    command, cwd=folder, check=True, stdout=log, stderr=log, env={**os.environ, **environment}
+                )
+
+        make(zlib, "./configure", "--static")
+        make(zlib, "make", "libz.a")
+        python = compiled / "python"
+        shutil.copytree(self._source("python3.11"), python)
+        (python / "Modules" / "Setup.local").write_text(
+            f"zlib zlibmodule.c -I{zlib} {zlib}/libz.a\nbinascii binascii.c -DUSE_ZLIB_CRC32 -I{zlib} {zlib}/libz.a\n"
+        )
+        make(
+            python,
+            *("./configure", f"--prefix={prefix}", "--without-ensurepip", "--disable-test-modules"),
+            *(f"--host={triple}", "--build=x86_64-linux-gnu", "--with-build-python=/usr/bin/python3.11"),
+            *(
+                "ac_cv_buggy_getaddrinfo=no",
+                "ac_cv_func_preadv2=no",
+                "ac_cv_func_pwritev2=no",
+                "ac_cv_file__dev_ptmx=no",
+                "ac_cv_file__dev_ptc=no",
+                "MACHDEP=linux",
+            ),
+        )
+        make(python, "make", f"-j{os.cpu_count()}")
+        # Debian's Python writes the file under one name, and the source installs it from another.
+        [written] = python.glob("build/lib.*/_sysconfigdata__linux_*.py")
+        shutil.copyfile(written, written.with_name(written.name.replace("__linux_", "__")))
+        make(python, "make", "install")
