@@ -1484,10 +1484,11 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | a fault) is nobody's answer: its effect is   |
  * |                         |                 | unknown; `any`: for gateways that take the   |
  * |                         |                 | marks off                                    |
- * | `ca_bundle`             | system store    | path of a PEM file, read by open             |
- * | `client_certificate`    | none            | path of a PEM file with the certificate's    |
- * |                         |                 | chain and its key, read by open; shown to    |
- * |                         |                 | the two endpoints alone                      |
+ * | `ca_bundle`             | system store    | path of a PEM file, read by open; what in it |
+ * |                         |                 | is broken is left out, and told in the log   |
+ * | `client_certificate`    | none            | path of a PEM file with the certificate, its |
+ * |                         |                 | chain and its key, not encrypted, read by    |
+ * |                         |                 | open; shown to the two endpoints alone       |
  * | `tls_verify`            | `on`            | `on`, `off`                                  |
  * | `token_precedence`      | `application`   | `application`: a request's own Authorization |
  * |                         |                 | goes before the token provider's;            |
@@ -1498,8 +1499,9 @@ d365_status_t d365_settings_new(const char *url,
  * | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
  * |                         |                 | request says nothing of it, and decodes;     |
  * |                         |                 | `off`: bodies as they come                   |
- * | `proxy`                 | none            | `system`: as HTTPS_PROXY, HTTP_PROXY,        |
- * |                         |                 | ALL_PROXY and NO_PROXY say, or               |
+ * | `proxy`                 | none            | `system`: as HTTPS_PROXY, http_proxy,        |
+ * |                         |                 | ALL_PROXY and NO_PROXY say, read by open as  |
+ * |                         |                 | curl reads them; or                          |
  * |                         |                 | `http://[user:password@]host:port`           |
  * | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
  * | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |
@@ -1852,6 +1854,31 @@ d365_status_t d365_request_set_timeout_ms(struct d365_request_t *request,
                                           struct d365_error_t **error);
 
 /**
+ * Sets in milliseconds, 1 to 86400000, how long the call waits for a connection in one attempt: for
+ * the name, all addresses, the proxy, TLS, and for a connection that other calls wait for as well,
+ * which goes on without it. Without it each address has the setting `connect_timeout_ms`. A
+ * connection that is there already is used whatever this says; deadline and attempt timeout hold
+ * besides. What it ends has the cause D365_CAUSE_CONNECT_TIMEOUT, nothing was sent, and the endpoint
+ * is not left without being probed (with the preset `dotnet` it is).
+ *
+ * Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+ */
+d365_status_t d365_request_set_connect_timeout_ms(struct d365_request_t *request,
+                                                  int64_t ms,
+                                                  struct d365_error_t **error);
+
+/**
+ * Sets in milliseconds, 1 to 86400000, how long one attempt of the call may take, whole; with
+ * d365_request_set_streaming(), until the call ends, and then for each read of the body. Without it
+ * the setting `attempt_timeout_ms` holds. The deadline holds besides.
+ *
+ * Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+ */
+d365_status_t d365_request_set_attempt_timeout_ms(struct d365_request_t *request,
+                                                  int64_t ms,
+                                                  struct d365_error_t **error);
+
+/**
  * Says what a repeat of this request does (D365_OPERATION_...). With D365_OPERATION_AUTO, the
  * default, the library tells by method and headers.
  *
@@ -2043,8 +2070,8 @@ d365_status_t d365_response_body(const struct d365_response_t *response,
 /**
  * Reads the next bytes of the body: at most `capacity`, which is above 0, into `buffer`. `len` is
  * how many came, 0 only at the end, and then again each time. Of a body that is not collected it
- * waits for the next byte, at most the setting `attempt_timeout_ms` and for as long as the client
- * is open; a collected one is read from its first byte on, and d365_response_body() stays.
+ * waits for the next byte, at most the request's attempt timeout, or that of the setting
+ * `attempt_timeout_ms`, and for as long as the client is open; a collected one is read from its first byte on, and d365_response_body() stays.
  *
  * A body that breaks off gives the status of its fault, the first time and each time after that:
  * D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);

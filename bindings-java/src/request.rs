@@ -15,8 +15,9 @@ const DISCOVERS: i32 = 2;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// What it asks (0: it is sent; 1: about a write, 2: for the failover policy), which write, tag, method, URL, headers, timeout (ms; negative: none of
-/// its own), operation, guarded create, upsert, how the body is read (0: not), its length then
+/// What it asks (0: it is sent; 1: about a write, 2: for the failover policy), which write, tag, method,
+/// URL, headers, timeout (ms; negative: none of its own), connect timeout and attempt timeout likewise,
+/// operation, guarded create, upsert, how the body is read (0: not), its length then
 /// (negative: unknown). A body that is read is asked for on the thread that sends.
 pub(crate) fn unpack(
     head: &[u8],
@@ -59,6 +60,13 @@ pub(crate) fn unpack(
         let timeout = head.long()?;
         if timeout >= 0 {
             check(|error| c::d365_request_set_timeout_ms(request.get(), timeout, error))?;
+        }
+        let (connect, attempt) = (head.long()?, head.long()?);
+        if connect >= 0 {
+            check(|error| c::d365_request_set_connect_timeout_ms(request.get(), connect, error))?;
+        }
+        if attempt >= 0 {
+            check(|error| c::d365_request_set_attempt_timeout_ms(request.get(), attempt, error))?;
         }
         let operation = head.int()?;
         check(|error| c::d365_request_set_operation(request.get(), operation, error))?;

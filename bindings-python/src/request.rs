@@ -4,7 +4,8 @@ use std::ptr;
 
 use d365_failover::{
     d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_verify,
-    d365_request_set_body, d365_request_set_body_reader, d365_request_set_guarded_create,
+    d365_request_set_attempt_timeout_ms, d365_request_set_body, d365_request_set_body_reader,
+    d365_request_set_connect_timeout_ms, d365_request_set_guarded_create,
     d365_request_set_operation, d365_request_set_streaming, d365_request_set_tag,
     d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
 };
@@ -27,8 +28,8 @@ const GUARDED_CREATE: u32 = 2;
 const UPSERT: u32 = 4;
 const DISCOVERS: u32 = 8;
 
-/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies)`; one that verifies a write, or
-/// discovers, has only headers and a timeout besides.
+/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies, connect_timeout_ms, attempt_timeout_ms)`;
+/// one that verifies a write, or discovers, has only headers and times besides.
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -39,10 +40,13 @@ pub(crate) type Request<'py> = (
     u32,
     Option<PyBackedStr>,
     Option<i64>,
+    Option<i64>,
+    Option<i64>,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout_ms, operation, flags, tag, verifies) = request;
+    let (method, url, headers, body, timeout, operation, flags, tag, verifies, connect, attempt) =
+        request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
         let request = make(|out, error| match *verifies {
@@ -101,8 +105,14 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
         if flags & UPSERT != 0 {
             run(|error| d365_request_set_upsert(raw, 1, error))?;
         }
-        if let Some(timeout_ms) = *timeout_ms {
-            run(|error| d365_request_set_timeout_ms(raw, timeout_ms, error))?;
+        if let Some(ms) = *timeout {
+            run(|error| d365_request_set_timeout_ms(raw, ms, error))?;
+        }
+        if let Some(ms) = *connect {
+            run(|error| d365_request_set_connect_timeout_ms(raw, ms, error))?;
+        }
+        if let Some(ms) = *attempt {
+            run(|error| d365_request_set_attempt_timeout_ms(raw, ms, error))?;
         }
         if let Some(tag) = tag {
             run(|error| d365_request_set_tag(raw, chars(tag), tag.len(), error))?;

@@ -448,7 +448,10 @@ class Agent:
             self._subjects[client] = Submitting(self._loop, url, keywords, on_required, on_switched, events)
 
     def _start(self, client: str, call: Json) -> Started:
-        timeout_ms = call.get("timeout_ms")
+        def seconds(name: str) -> float | None:
+            ms = call.get(name)
+            return None if ms is None else ms / 1000
+
         subject = self._subjects[client]
         body, content, headers = None, call.get("body"), call.get("headers") or {}
         if "body_reader" in call:
@@ -460,7 +463,9 @@ class Agent:
             "url": call["url"],
             "headers": headers,
             "content": content,
-            "timeout": None if timeout_ms is None else timeout_ms / 1000,
+            "timeout": seconds("timeout_ms"),
+            "connect_timeout": seconds("connect_timeout_ms"),
+            "attempt_timeout": seconds("attempt_timeout_ms"),
             "operation": call.get("operation"),
             "guarded_create": call.get("guarded_create", False),
             "upsert": call.get("upsert", False),

@@ -42,6 +42,7 @@ mod organization;
 mod outgoing;
 mod parts;
 mod proxy;
+mod proxy_environment;
 mod registrable;
 mod request;
 mod resolve;

@@ -12,7 +12,7 @@ use crate::body::{Body, BodyReader};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
-use crate::{BodySource, Error, ErrorKind, Operation};
+use crate::{BodySource, Error, ErrorKind, Operation, Settings};
 
 /// Headers that belong to the connection or to the endpoint, and therefore to the library.
 const OURS: [&str; 6] = [
@@ -51,6 +51,8 @@ pub struct Request {
     pub(crate) content_length: Option<u64>,
     pub(crate) is_streaming: bool,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) operation: Option<Operation>,
     pub(crate) is_guarded_create: bool,
     pub(crate) is_upsert: bool,
@@ -98,6 +100,8 @@ impl Request {
             content_length: None,
             is_streaming: false,
             timeout: None,
+            connect_timeout: None,
+            attempt_timeout: None,
             operation: None,
             is_guarded_create: false,
             is_upsert: false,
@@ -212,13 +216,30 @@ impl Request {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
-        if timeout.is_zero() || timeout > LONGEST_WAIT {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a call's timeout is more than zero, and at most a day",
-            ));
-        }
-        self.timeout = Some(timeout);
+        self.timeout = Some(time("timeout", timeout)?);
+        Ok(())
+    }
+
+    /// Sets how long the call waits for a connection in one attempt: for the name, all addresses, the
+    /// proxy, TLS, and for a connection that other calls wait for as well, which goes on without it.
+    /// Default: each address has the client's setting `connect_timeout`. What it ends has the cause
+    /// [`Cause::ConnectTimeout`](crate::Cause::ConnectTimeout), and is weak evidence under `safe`: the
+    /// application may be in a hurry, and the endpoint well.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.
+    pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.connect_timeout = Some(time("connect_timeout", timeout)?);
+        Ok(())
+    }
+
+    /// Sets how long one attempt may take, whole; with streaming, until the call ends, and then for
+    /// each read of the body. Default: the client's setting `attempt_timeout`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.
+    pub fn set_attempt_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.attempt_timeout = Some(time("attempt_timeout", timeout)?);
         Ok(())
     }
 
@@ -259,6 +280,11 @@ impl Request {
         Ok(())
     }
 
+    /// How long an attempt may take.
+    pub(crate) fn attempt_time(&self, settings: &Settings) -> Duration {
+        self.attempt_timeout.unwrap_or(settings.attempt_timeout)
+    }
+
     /// What a repeat of it does: as the application says, or as it can be read from it.
     pub(crate) fn class(&self) -> Class {
         let body = self.body.bytes().map(|body| &body[..]);
@@ -266,6 +292,17 @@ impl Request {
         class.operation = self.operation.unwrap_or(class.operation);
         class
     }
+}
+
+/// A time of one call.
+fn time(what: &str, time: Duration) -> Result<Duration, Error> {
+    if time.is_zero() || time > LONGEST_WAIT {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the {what} of a call is more than zero, and at most a day"),
+        ));
+    }
+    Ok(time)
 }
 
 /// A header of the application's.
@@ -330,8 +367,14 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name:?}");
         }
         for timeout in [Duration::ZERO, Duration::MAX] {
-            let error = request.set_timeout(timeout).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            for set in [
+                Request::set_timeout,
+                Request::set_connect_timeout,
+                Request::set_attempt_timeout,
+            ] {
+                let error = set(&mut request, timeout).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            }
         }
     }
 

@@ -217,13 +217,13 @@ impl Settings {
     /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
-    /// | `ca_bundle` | system store | path of a PEM file |
-    /// | `client_certificate` | none | path of a PEM file with the certificate's chain and its key, shown to the two endpoints alone |
+    /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
+    /// | `client_certificate` | none | path of a PEM file with the certificate, its chain and its key, shown to the two endpoints alone |
     /// | `tls_verify` | `on` | `on`, `off` |
     /// | `token_precedence` | `application` | `application`: a request's own `Authorization` goes before the token provider's; `provider`: it is replaced by the token of the endpoint that the attempt goes to |
     /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
     /// | `decompress` | `on` | `on`: asks for gzip and brotli where the request says nothing of it, and decodes; `off` |
-    /// | `proxy` | none | `system` (the environment's), `http://[user:password@]host:port` |
+    /// | `proxy` | none | `system` (the environment's, as curl reads it), `http://[user:password@]host:port` |
     /// | `max_redirects` | 0 | 0 to 20 |
     /// | `allowed_hosts` | none | `host` or `host:port`, separated by commas: requests and redirects may go there as well, without failover, and without the application's own headers |
     /// | `allowed_host_headers` | none | names, separated by commas: headers of the application's that go to `allowed_hosts` with those of HTTP and OData themselves (`Content-Type`, `Accept`, `If-Match`, `Range`, `Prefer`, `OData-Version`, …); `Authorization`, `Cookie` and `Proxy-Authorization` never do |

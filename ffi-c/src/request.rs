@@ -236,19 +236,61 @@ pub unsafe extern "C" fn d365_request_set_timeout_ms(
     ms: i64,
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
+    // SAFETY: NULL or the caller's variable.
+    unsafe { set_time(request, ms, core::Request::set_timeout, error) }
+}
+
+/// Sets in milliseconds, 1 to 86400000, how long the call waits for a connection in one attempt: for
+/// the name, all addresses, the proxy, TLS, and for a connection that other calls wait for as well,
+/// which goes on without it. Without it each address has the setting `connect_timeout_ms`. A
+/// connection that is there already is used whatever this says; deadline and attempt timeout hold
+/// besides. What it ends has the cause D365_CAUSE_CONNECT_TIMEOUT, nothing was sent, and the endpoint
+/// is not left without being probed (with the preset `dotnet` it is).
+///
+/// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_connect_timeout_ms(
+    request: *mut d365_request_t,
+    ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    // SAFETY: NULL or the caller's variable.
+    unsafe { set_time(request, ms, core::Request::set_connect_timeout, error) }
+}
+
+/// Sets in milliseconds, 1 to 86400000, how long one attempt of the call may take, whole; with
+/// d365_request_set_streaming(), until the call ends, and then for each read of the body. Without it
+/// the setting `attempt_timeout_ms` holds. The deadline holds besides.
+///
+/// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn d365_request_set_attempt_timeout_ms(
+    request: *mut d365_request_t,
+    ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    // SAFETY: NULL or the caller's variable.
+    unsafe { set_time(request, ms, core::Request::set_attempt_timeout, error) }
+}
+
+/// # Safety
+/// `error` is NULL or the caller's variable.
+unsafe fn set_time(
+    request: *mut d365_request_t,
+    ms: i64,
+    set: fn(&mut core::Request, Duration) -> Result<(), core::Error>,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
     let body = || {
         let request = handle::get(request)?;
-        let timeout = u64::try_from(ms)
-            .ok()
-            .filter(|&ms| ms > 0)
-            .map(Duration::from_millis);
-        let timeout =
-            timeout.ok_or_else(|| Failure::argument(format!("ms: {ms} is not above 0")))?;
+        let time = u64::try_from(ms).ok().filter(|&ms| ms > 0);
+        let time = time.map(Duration::from_millis);
+        let time = time.ok_or_else(|| Failure::argument(format!("ms: {ms} is not above 0")))?;
         request
-            .change(|request| request.set_timeout(timeout))
+            .change(|request| set(request, time))
             .map_err(Failure::from)
     };
-    // SAFETY: NULL or the caller's variable.
+    // SAFETY: the caller's.
     unsafe { guard_with(error, body) }
 }
 

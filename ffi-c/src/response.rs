@@ -236,8 +236,8 @@ pub unsafe extern "C" fn d365_response_body(
 
 /// Reads the next bytes of the body: at most `capacity`, which is above 0, into `buffer`. `len` is
 /// how many came, 0 only at the end, and then again each time. Of a body that is not collected it
-/// waits for the next byte, at most the setting `attempt_timeout_ms` and for as long as the client
-/// is open; a collected one is read from its first byte on, and d365_response_body() stays.
+/// waits for the next byte, at most the request's attempt timeout, or that of the setting
+/// `attempt_timeout_ms`, and for as long as the client is open; a collected one is read from its first byte on, and d365_response_body() stays.
 ///
 /// A body that breaks off gives the status of its fault, the first time and each time after that:
 /// D365_CONNECTION_LOST, D365_TIMEOUT, ... (D365_WRITE_IN_DOUBT where it leaves a write in doubt);

@@ -114,10 +114,11 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | a fault) is nobody's answer: its effect is   |
 /// |                         |                 | unknown; `any`: for gateways that take the   |
 /// |                         |                 | marks off                                    |
-/// | `ca_bundle`             | system store    | path of a PEM file, read by open             |
-/// | `client_certificate`    | none            | path of a PEM file with the certificate's    |
-/// |                         |                 | chain and its key, read by open; shown to    |
-/// |                         |                 | the two endpoints alone                      |
+/// | `ca_bundle`             | system store    | path of a PEM file, read by open; what in it |
+/// |                         |                 | is broken is left out, and told in the log   |
+/// | `client_certificate`    | none            | path of a PEM file with the certificate, its |
+/// |                         |                 | chain and its key, not encrypted, read by    |
+/// |                         |                 | open; shown to the two endpoints alone       |
 /// | `tls_verify`            | `on`            | `on`, `off`                                  |
 /// | `token_precedence`      | `application`   | `application`: a request's own Authorization |
 /// |                         |                 | goes before the token provider's;            |
@@ -128,8 +129,9 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `decompress`            | `on`            | `on`: asks for gzip and brotli where the     |
 /// |                         |                 | request says nothing of it, and decodes;     |
 /// |                         |                 | `off`: bodies as they come                   |
-/// | `proxy`                 | none            | `system`: as HTTPS_PROXY, HTTP_PROXY,        |
-/// |                         |                 | ALL_PROXY and NO_PROXY say, or               |
+/// | `proxy`                 | none            | `system`: as HTTPS_PROXY, http_proxy,        |
+/// |                         |                 | ALL_PROXY and NO_PROXY say, read by open as  |
+/// |                         |                 | curl reads them; or                          |
 /// |                         |                 | `http://[user:password@]host:port`           |
 /// | `max_redirects`         | 0               | 0 to 20; each is an attempt                  |
 /// | `allowed_hosts`         | none            | `host` or `host:port`, comma between:        |

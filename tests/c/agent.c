@@ -246,7 +246,9 @@ static struct call *find_call(const cJSON *request)
 static d365_status_t build(const cJSON *json, d365_request_t **request, struct flow *flow, d365_error_t **error)
 {
     const char *body = text_of(json, "body"), *operation = text_of(json, "operation");
-    const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(json, "timeout_ms"), *header;
+    const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(json, "timeout_ms");
+    const cJSON *connect = cJSON_GetObjectItemCaseSensitive(json, "connect_timeout_ms");
+    const cJSON *attempt = cJSON_GetObjectItemCaseSensitive(json, "attempt_timeout_ms"), *header;
     d365_status_t status;
     int32_t number = 0;
 
@@ -260,6 +262,10 @@ static d365_status_t build(const cJSON *json, d365_request_t **request, struct f
         status = d365_request_set_body(*request, (const uint8_t *)body, strlen(body), error);
     if (status == D365_OK && cJSON_IsNumber(timeout))
         status = d365_request_set_timeout_ms(*request, (int64_t)timeout->valuedouble, error);
+    if (status == D365_OK && cJSON_IsNumber(connect))
+        status = d365_request_set_connect_timeout_ms(*request, (int64_t)connect->valuedouble, error);
+    if (status == D365_OK && cJSON_IsNumber(attempt))
+        status = d365_request_set_attempt_timeout_ms(*request, (int64_t)attempt->valuedouble, error);
     if (status == D365_OK && operation) {
         while (number <= D365_OPERATION_UNSAFE && strcmp(operation_name(number), operation) != 0)
             number++;

@@ -297,6 +297,12 @@ static void numbers(void)
     int32_t starts = 7;
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, 0, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_timeout_ms(request, -5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_connect_timeout_ms(request, 0, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_connect_timeout_ms(request, -5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_connect_timeout_ms(request, 86400001, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, 0, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, -5, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, 86400001, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_body_reader(request, read_nothing, NULL, -2, NULL, NULL, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_body_reader(request, read_nothing, NULL, INT64_MIN, NULL, NULL, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_operation(request, 5, NULL));

@@ -108,6 +108,8 @@ class AsyncClient(BaseClient):
         content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -132,6 +134,8 @@ class AsyncClient(BaseClient):
             timeout,
             operation,
             source,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -150,6 +154,8 @@ class AsyncClient(BaseClient):
         content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -171,6 +177,8 @@ class AsyncClient(BaseClient):
             timeout,
             operation,
             source,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -303,12 +311,22 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
         return await self.request(
-            "GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+            "GET",
+            url,
+            headers=headers,
+            params=params,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
+            operation=operation,
+            tag=tag,
         )
 
     @advised
@@ -321,6 +339,8 @@ class AsyncClient(BaseClient):
         content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         tag: str | None = None,
@@ -334,6 +354,8 @@ class AsyncClient(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             guarded_create=guarded_create,
             tag=tag,
@@ -349,6 +371,8 @@ class AsyncClient(BaseClient):
         content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         upsert: bool = False,
         tag: str | None = None,
@@ -362,6 +386,8 @@ class AsyncClient(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             upsert=upsert,
             tag=tag,
@@ -377,6 +403,8 @@ class AsyncClient(BaseClient):
         content: AsyncContent | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
@@ -389,6 +417,8 @@ class AsyncClient(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             tag=tag,
         )
@@ -401,12 +431,22 @@ class AsyncClient(BaseClient):
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
         return await self.request(
-            "DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+            "DELETE",
+            url,
+            headers=headers,
+            params=params,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
+            operation=operation,
+            tag=tag,
         )
 
     async def verify(
@@ -415,6 +455,8 @@ class AsyncClient(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
     ) -> str:
         """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
 
@@ -425,12 +467,12 @@ class AsyncClient(BaseClient):
         upload, an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
-        `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
-        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a
-        front end, 5xx.
+        `headers` and times are its own, as those of `request`. Raises `LedgerEntryError` for a number that is not on
+        record or in flight, and `FailoverError` for an answer that says neither that the row is there nor that it is
+        not: 401, 403, 404 of a front end, 5xx.
         """
         try:
-            answer = await self._send(verifying(write, headers, timeout), None)
+            answer = await self._send(verifying(write, headers, timeout, connect_timeout, attempt_timeout), None)
         except FailoverError as error:
             raise of_entry(error) from error.__cause__
         assert answer.verified is not None

@@ -65,6 +65,8 @@ class Client(BaseClient):
         content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -77,9 +79,14 @@ class Client(BaseClient):
         a `#` is refused (`%23`). `params` are appended to its query. A standard method is sent in upper case.
         `content` is the body: bytes, text, a binary file, an iterable of bytes, or a function that gives one; `json` is
         encoded as one. A file that can seek and a function's body are sent again after a switch; an iterable is read
-        once, and a call that has begun to read it is not sent again. Both are read on this thread. `timeout` is seconds
-        for the whole call with all attempts, `deadline` by default. `operation` says what a repeat does, where the
-        request does not tell: `"read"`, `"idempotent"`, `"guarded"`, `"unsafe"`.
+        once, and a call that has begun to read it is not sent again. Both are read on this thread. `operation` says
+        what a repeat does, where the request does not tell: `"read"`, `"idempotent"`, `"guarded"`, `"unsafe"`.
+
+        Times are seconds, up to 24 h. `timeout` is for the whole call with all attempts, `deadline` by default.
+        `attempt_timeout` is for one attempt, the client's by default; each further read of a streamed answer waits that
+        long. `connect_timeout` is for all of this call's connecting in one attempt (name, addresses, proxy, TLS, and
+        waiting for a connection that others open as well); by default each address has the client's. It cuts off no
+        other call, and what it ends is only a reason to probe the endpoint (with the preset `dotnet`, to leave it).
 
         With `guarded_create` a create is sent with an id that the library chooses, so that a repeat is detected: a POST
         of one row to an entity set goes out as PATCH of the row with `If-None-Match: *`, a SOAP `Create` of an entity
@@ -102,6 +109,8 @@ class Client(BaseClient):
             timeout,
             operation,
             source,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -120,6 +129,8 @@ class Client(BaseClient):
         content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -142,6 +153,8 @@ class Client(BaseClient):
             timeout,
             operation,
             source,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -193,11 +206,23 @@ class Client(BaseClient):
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return self.request("GET", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag)
+        return self.request(
+            "GET",
+            url,
+            headers=headers,
+            params=params,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
+            operation=operation,
+            tag=tag,
+        )
 
     @advised
     def post(
@@ -209,6 +234,8 @@ class Client(BaseClient):
         content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         tag: str | None = None,
@@ -222,6 +249,8 @@ class Client(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             guarded_create=guarded_create,
             tag=tag,
@@ -237,6 +266,8 @@ class Client(BaseClient):
         content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         upsert: bool = False,
         tag: str | None = None,
@@ -250,6 +281,8 @@ class Client(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             upsert=upsert,
             tag=tag,
@@ -265,6 +298,8 @@ class Client(BaseClient):
         content: Content | None = None,
         json: Any = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
@@ -277,6 +312,8 @@ class Client(BaseClient):
             content=content,
             json=json,
             timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
             operation=operation,
             tag=tag,
         )
@@ -289,12 +326,22 @@ class Client(BaseClient):
         headers: HeaderTypes | None = None,
         params: ParamTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
         return self.request(
-            "DELETE", url, headers=headers, params=params, timeout=timeout, operation=operation, tag=tag
+            "DELETE",
+            url,
+            headers=headers,
+            params=params,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            attempt_timeout=attempt_timeout,
+            operation=operation,
+            tag=tag,
         )
 
     def verify(
@@ -303,6 +350,8 @@ class Client(BaseClient):
         *,
         headers: HeaderTypes | None = None,
         timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
     ) -> str:
         """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
 
@@ -313,12 +362,12 @@ class Client(BaseClient):
         upload, an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
-        `headers` are its own. Raises `LedgerEntryError` for a number that is not on record or in flight, and
-        `FailoverError` for an answer that says neither that the row is there nor that it is not: 401, 403, 404 of a
-        front end, 5xx.
+        `headers` and times are its own, as those of `request`. Raises `LedgerEntryError` for a number that is not on
+        record or in flight, and `FailoverError` for an answer that says neither that the row is there nor that it is
+        not: 401, 403, 404 of a front end, 5xx.
         """
         try:
-            answer = self._send(verifying(write, headers, timeout), None)
+            answer = self._send(verifying(write, headers, timeout, connect_timeout, attempt_timeout), None)
         except FailoverError as error:
             raise of_entry(error) from error.__cause__
         assert answer.verified is not None

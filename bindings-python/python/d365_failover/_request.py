@@ -35,6 +35,8 @@ def build(
     operation: str | None,
     source: Source | AsyncSource | None = None,
     *,
+    connect_timeout: float | None = None,
+    attempt_timeout: float | None = None,
     guarded_create: bool = False,
     upsert: bool = False,
     tag: str | None = None,
@@ -57,22 +59,41 @@ def build(
         body = content.encode() if isinstance(content, str) else bytes(memoryview(content))
     if params is not None:
         url = with_params(url, params)
-    timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
-    return (method, url, pairs, body, timeout_ms, _class(operation), flags, tag, None)
+    whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
+    return (method, url, pairs, body, whole, _class(operation), flags, tag, None, connect, attempt)
 
 
-def verifying(write: LedgerEntry | int, headers: HeaderTypes | None, timeout: float | None) -> RawRequest:
+def verifying(
+    write: LedgerEntry | int,
+    headers: HeaderTypes | None,
+    timeout: float | None,
+    connect_timeout: float | None,
+    attempt_timeout: float | None,
+) -> RawRequest:
     """The request that asks what became of a write; method and URL are the library's."""
     ledger_id = write if isinstance(write, int) else write.id
     pairs = [] if headers is None else header_pairs(headers)
-    timeout_ms = None if timeout is None else milliseconds(timeout, "timeout")
-    return ("GET", "", pairs, None, timeout_ms, 0, 0, None, ledger_id)
+    whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
+    return ("GET", "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt)
+
+
+def _times(
+    timeout: float | None, connect_timeout: float | None, attempt_timeout: float | None
+) -> tuple[int | None, int | None, int | None]:
+    def given(seconds: float | None, what: str) -> int | None:
+        return None if seconds is None else milliseconds(seconds, what)
+
+    return (
+        given(timeout, "timeout"),
+        given(connect_timeout, "connect_timeout"),
+        given(attempt_timeout, "attempt_timeout"),
+    )
 
 
 def discovering() -> RawRequest:
     """The request that asks what the organization's WSDL says about failover."""
-    return ("GET", "", [], None, None, 0, DISCOVERS, None, None)
+    return ("GET", "", [], None, None, 0, DISCOVERS, None, None, None, None)
 
 
 def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:

@@ -72,11 +72,12 @@ class _Settings(TypedDict, total=False):
     body, a SOAP envelope without a fault) is nobody's answer, and the effect is unknown; `"any"`: for gateways that
     take the marks off."""
     ca_bundle: str | os.PathLike[str] | None
-    """A PEM file with the authorities to trust, read when the client is opened. Default: the system's."""
+    """A PEM file with the authorities to trust, read when the client is opened. Broken certificates in it are left out,
+    with a warning in the log; a file with none that can be used raises `InvalidSettingError`. Default: the system's."""
     tls_verify: bool | None
     """Whether the server's certificate and name are checked. Default: True."""
     client_certificate: str | os.PathLike[str] | None
-    """A PEM file with the certificate's chain and its private key, to show to the organization's two
+    """A PEM file with the certificate, its chain and its private key, not encrypted, to show to the organization's two
     endpoints if they ask for one; never to `allowed_hosts`. Default: none."""
     http2: bool | None
     """Whether HTTP/2 is spoken where the server offers it over TLS. Default: True."""
@@ -84,7 +85,7 @@ class _Settings(TypedDict, total=False):
     """Whether a request that has no Accept-Encoding of its own asks for gzip and brotli, and the body is decoded.
     Default: True."""
     proxy: str | None
-    """`"http://[user:password@]host:port"`, or `"system"`: as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
+    """`"http://[user:password@]host:port"`, or `"system"`: as HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY say.
     Default: none, whatever the environment says."""
     max_redirects: int | None
     """How many redirects a call follows, 0 to 20. Default: 0, a redirect is the response. Each one is an attempt.

@@ -108,7 +108,8 @@ class StreamedResponse(_Streamed):
     """A response of `Client.stream`: status and headers are there, the body is read.
 
     One thread reads at a time. A body that breaks off raises a `FailoverError` with the attempts and the effect of the
-    call; nothing is sent again. Each read waits for a next byte at most `attempt_timeout`.
+    call; nothing is sent again. Each read waits for a next byte at most `attempt_timeout`, the request's or the
+    client's.
     """
 
     __slots__ = ()

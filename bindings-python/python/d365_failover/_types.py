@@ -14,9 +14,11 @@ RawRequest: TypeAlias = tuple[
     int,
     "str | None",
     "int | None",
+    "int | None",
+    "int | None",
 ]
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
-flags, tag, the write that it asks about"""
+flags, tag, the write that it asks about, connect timeout and attempt timeout in ms"""
 
 STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS = 1, 2, 4, 8
 """Flags of a request. The first: its response's body is read by and by."""

@@ -326,8 +326,11 @@ impl<'a> Call<'a> {
                     parts_effect: last.parts_effect,
                 };
                 match after_safe_attempt(&failed, resent, settings.rules_off) {
-                    // What a sibling host does is not what the endpoint's does.
-                    Next::Report(evidence, resend) if self.target.is_at_sibling() => {
+                    // What a sibling host does is not what the endpoint's does, and who was in a hurry
+                    // does not know.
+                    Next::Report(evidence, resend)
+                        if self.target.is_at_sibling() || self.was_in_a_hurry(fault) =>
+                    {
                         let resend = if self.is_last_attempt() {
                             Resend::No
                         } else {
@@ -346,6 +349,11 @@ impl<'a> Call<'a> {
             (Preset::Safe, None) => Next::End,
             (Preset::Dotnet, _) => after_dotnet_attempt(resent, fault),
         }
+    }
+
+    /// Whether it was the request's own time for connecting that was over.
+    fn was_in_a_hurry(&self, fault: &Fault) -> bool {
+        fault.cause == Cause::ConnectTimeout && self.request.connect_timeout.is_some()
     }
 
     fn is_last_attempt(&self) -> bool {
@@ -477,8 +485,10 @@ impl<'a> Call<'a> {
             authorization: OnceLock::new(),
             pass: OnceLock::new(),
         });
+        // What reads the row back belongs to the call as well.
         let time = Time {
-            attempt: client.settings.attempt_timeout,
+            attempt: self.request.attempt_time(&client.settings),
+            connect: self.request.connect_timeout,
             deadline: self.deadline,
         };
         let exchange = client.exchange(request, operation, self.desk, running, time);

@@ -86,6 +86,7 @@ impl Inner {
             headers: &draft.headers,
             body: &|| draft.body(),
             is_read_while_sent: draft.is_read_while_sent(),
+            connect_timeout: time.connect,
             is_whole: &|| draft.is_whole(),
             gate: draft.gate.as_ref(),
             decodes: draft.decodes,

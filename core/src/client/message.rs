@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::shown::shown_url;
-use crate::{Attempt, Cause, Effect, Fault, FaultKind};
+use crate::{Attempt, Cause, Effect, Fault};
 
 pub(super) fn message(
     method: &Method,
@@ -40,14 +40,13 @@ pub(super) fn message(
         message.push_str("; not sent again: ");
         message.push_str(why);
     }
-    message.push_str(match (effect, fault.kind) {
-        (Effect::Unknown, _) => {
+    message.push_str(match effect {
+        Effect::Unknown => {
             "; the write is in doubt: look whether it was executed before sending it again"
         }
-        (Effect::Executed, _) => "; the write was executed, do not send it again",
-        (Effect::NotExecuted, _) => "; the write was not executed",
-        (Effect::None, FaultKind::Tls) => "; check ca_bundle and the server's certificate",
-        (Effect::None, _) => "",
+        Effect::Executed => "; the write was executed, do not send it again",
+        Effect::NotExecuted => "; the write was not executed",
+        Effect::None => "",
     });
     message
 }

@@ -50,8 +50,8 @@ use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, LedgerEntry, LedgerSelection, Level, Organization, Request,
-    Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
+    AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Organization,
+    Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -112,6 +112,8 @@ struct Inner {
     ledger: Ledger,
     /// Whether the log says how many suspects there were when the client was closed.
     told_suspects: AtomicBool,
+    /// Whether the log says what of the settings could not be used.
+    told_settings: AtomicBool,
     gate: Gate,
     budget: Mutex<Budget>,
     chance: Chance,
@@ -171,6 +173,7 @@ impl Client {
             flights: Arc::default(),
             ledger: Ledger::new(settings.replication_window, settings.ledger_entries),
             told_suspects: AtomicBool::new(false),
+            told_settings: AtomicBool::new(false),
             gate: Gate::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),
@@ -286,7 +289,15 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::NoQueue`].
     pub fn subscribe(&self, mask: u64) -> Result<(), Error> {
-        self.inner.outlet.subscribe(mask)
+        let inner = &self.inner;
+        inner.outlet.subscribe(mask)?;
+        // What there was to say when the client was opened is said to the first who listens.
+        if inner.outlet.wants(ItemKind::Log) && !inner.told_settings.swap(true, Ordering::Relaxed) {
+            for told in inner.transport.told() {
+                inner.log(Level::Warn, || told.clone());
+            }
+        }
+        Ok(())
     }
 
     /// The primary's base URL.

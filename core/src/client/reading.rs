@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -25,6 +26,8 @@ struct Shared {
     client: Arc<Inner>,
     state: Mutex<State>,
     cancel: Cancel,
+    /// For each next piece.
+    limit: Duration,
     // What an error tells.
     method: Method,
     asked_for: String,
@@ -75,6 +78,7 @@ impl Reading {
         if let Some(streamed) = &streamed {
             streamed.read(&beginning);
         }
+        let limit = request.attempt_time(&client.settings);
         let open = Open {
             piece: beginning,
             _flight: body.is_some().then(|| flight.again()),
@@ -86,6 +90,7 @@ impl Reading {
             method: request.method.clone(),
             asked_for: request.url.clone(),
             cancel: Cancel::default(),
+            limit,
             status: response.status,
             effect: response.effect,
             switched: response.switched,
@@ -335,7 +340,7 @@ impl Shared {
         let Some(body) = &mut open.body else {
             return Ok(None);
         };
-        let limit = self.client.settings.attempt_timeout;
+        let limit = self.limit;
         let next = timeout(limit, body.next());
         let stop = race(self.cancel.cancelled(), self.client.flights.cancelled());
         match race(stop, next).await {

@@ -12,6 +12,8 @@ use crate::{Cause, Fault};
 #[derive(Clone, Copy)]
 pub(super) struct Time {
     pub(super) attempt: Duration,
+    /// For connecting, if the request has a time of its own for that.
+    pub(super) connect: Option<Duration>,
     pub(super) deadline: Instant,
 }
 

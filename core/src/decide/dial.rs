@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305, 8: Connection
 /// Attempt Delay).
-pub(crate) const HEAD_START: Duration = Duration::from_millis(250);
+const HEAD_START: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(crate) struct Dial {
     waiting: VecDeque<SocketAddr>,
     under_way: usize,
+    /// How long an address is tried before the next one is tried beside it.
+    head_start: Duration,
     /// Until when the last one is tried before the next one joins it.
     ahead_until: Option<Instant>,
     head_starts: Duration,
@@ -29,10 +31,13 @@ pub(crate) enum Step {
 }
 
 impl Dial {
-    /// The addresses in the order of the resolver, which knows of routes and preferences.
-    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Dial {
+    /// The addresses in the order of the resolver, which knows of routes and preferences. Where there
+    /// is a time for all of them, each gets its turn within it.
+    pub(crate) fn new(addresses: Vec<SocketAddr>, time: Option<Duration>) -> Dial {
+        let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         Dial {
             waiting: interleaved(addresses),
+            head_start: time.map_or(HEAD_START, |time| HEAD_START.min(time / count)),
             under_way: 0,
             ahead_until: None,
             head_starts: Duration::ZERO,
@@ -50,9 +55,9 @@ impl Dial {
             if now < until {
                 return Step::Wait(Some(until));
             }
-            self.head_starts += HEAD_START;
+            self.head_starts += self.head_start;
         }
-        self.ahead_until = Some(now + HEAD_START);
+        self.ahead_until = Some(now + self.head_start);
         self.under_way += 1;
         match self.waiting.pop_front() {
             Some(address) => Step::Try(address),
@@ -95,7 +100,10 @@ mod tests {
     use super::*;
 
     fn dial(addresses: &[&str]) -> Dial {
-        Dial::new(addresses.iter().map(|text| text.parse().unwrap()).collect())
+        Dial::new(
+            addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            None,
+        )
     }
 
     fn tried(step: Step) -> String {
@@ -143,6 +151,18 @@ mod tests {
         dial.failed();
         dial.failed();
         assert_eq!(dial.step(later), Step::Over);
+    }
+
+    #[test]
+    fn in_a_short_time_each_has_its_turn() {
+        let now = Instant::now();
+        let addresses = ["[::1]:1", "1.1.1.1:1"].map(|text| text.parse().unwrap());
+        let short = Duration::from_millis(100);
+        let mut dial = Dial::new(addresses.to_vec(), Some(short));
+        assert_eq!(tried(dial.step(now)), "[::1]:1");
+        assert_eq!(dial.step(now), Step::Wait(Some(now + short / 2)));
+        assert_eq!(tried(dial.step(now + short / 2)), "1.1.1.1:1");
+        assert_eq!(dial.head_starts(), short / 2);
     }
 
     #[test]

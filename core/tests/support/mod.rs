@@ -3,6 +3,7 @@
 
 pub(crate) mod contoso;
 pub(crate) mod script;
+pub(crate) mod secure;
 pub(crate) mod serve;
 pub(crate) mod strict;
 

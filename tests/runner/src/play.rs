@@ -189,6 +189,8 @@ impl Player<'_> {
                 client,
                 request,
                 timeout_ms,
+                connect_timeout_ms,
+                attempt_timeout_ms,
                 operation,
                 guarded_create,
                 upsert,
@@ -199,6 +201,8 @@ impl Player<'_> {
             } => {
                 let call = Call {
                     timeout_ms,
+                    connect_timeout_ms,
+                    attempt_timeout_ms,
                     operation,
                     guarded_create,
                     upsert,
@@ -215,6 +219,8 @@ impl Player<'_> {
                 request,
                 submit,
                 timeout_ms,
+                connect_timeout_ms,
+                attempt_timeout_ms,
                 operation,
                 guarded_create,
                 upsert,
@@ -223,6 +229,8 @@ impl Player<'_> {
             } => {
                 let request = Call {
                     timeout_ms,
+                    connect_timeout_ms,
+                    attempt_timeout_ms,
                     operation,
                     guarded_create,
                     upsert,

@@ -285,6 +285,12 @@ pub struct Call {
     pub body_reader: Option<BodyReader>,
     /// The call's deadline with all its attempts, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Its time for connecting, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
+    /// Its time for one attempt, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout_ms: Option<u64>,
     /// The operation class, where the application names it.
     pub operation: Option<String>,
     /// The answer's body is read after the call.

@@ -124,6 +124,8 @@ fn call(client: &str, method: &str, url: &str) -> Call {
         body: None,
         body_reader: None,
         timeout_ms: None,
+        connect_timeout_ms: None,
+        attempt_timeout_ms: None,
         operation: None,
         stream: None,
         guarded_create: false,

@@ -48,6 +48,8 @@ pub(crate) enum Step {
         client: String,
         request: ScenarioRequest,
         timeout_ms: Option<u64>,
+        connect_timeout_ms: Option<u64>,
+        attempt_timeout_ms: Option<u64>,
         operation: Option<String>,
         #[serde(default)]
         guarded_create: bool,
@@ -68,6 +70,8 @@ pub(crate) enum Step {
         #[serde(default)]
         submit: bool,
         timeout_ms: Option<u64>,
+        connect_timeout_ms: Option<u64>,
+        attempt_timeout_ms: Option<u64>,
         operation: Option<String>,
         #[serde(default)]
         guarded_create: bool,

@@ -26,7 +26,7 @@ use crate::body::lock;
 use crate::connect_to::{ConnectTo, address_of};
 use crate::decide::dial::{Dial, Step};
 use crate::resource::race::{First, race};
-use crate::{Cause, Fault, Organization, Role, Settings};
+use crate::{Cause, Error, Fault, FaultKind, Organization, Role, Settings};
 
 /// Scheme, host and port: what a connection is made to, and kept for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +64,8 @@ pub(super) struct Manner<'a> {
     pub(super) may_be_http2: bool,
     /// Is told how long silent addresses hold others up.
     pub(super) progress: Option<&'a Progress>,
+    /// The request's own time for connecting, which it keeps to itself: others may wait as well.
+    pub(super) connect_timeout: Option<Duration>,
 }
 
 /// What a name leads to.
@@ -96,18 +98,23 @@ impl Connector {
         settings: &Settings,
         organization: &Organization,
         tls: Option<Tls>,
-    ) -> Connector {
+    ) -> Result<Connector, Error> {
         let own = [Role::Primary, Role::Alternate].map(|role| organization.origins(role));
-        Connector {
+        let own: Vec<Origin> = own.iter().flatten().filter_map(Origin::of).collect();
+        Ok(Connector {
             resolver: Resolver::new(settings.resolver.clone()),
-            router: Router::new(settings.proxy.as_ref()),
+            router: Router::new(settings.proxy.as_ref(), &own)?,
             tls,
-            own: own.iter().flatten().filter_map(Origin::of).collect(),
+            own,
             connect_to: settings.connect_to.clone(),
             connect_timeout: settings.connect_timeout,
             max_headers: settings.max_response_headers,
             best: Mutex::default(),
-        }
+        })
+    }
+
+    pub(super) fn told(&self) -> &[String] {
+        self.tls.as_ref().map_or(&[], Tls::told)
     }
 
     /// Opens a connection, and tells the addresses that the name leads to now. No byte of a request
@@ -145,50 +152,54 @@ impl Connector {
     ) -> Result<(Opened, Found, Duration), Fault> {
         // TLS and the `Host` header keep the origin's name, wherever the connection really goes.
         let (host, port) = address_of(&self.connect_to, &origin.host, origin.port);
-        let route = self.router.route(origin, host, port)?;
-        let (reached, forward, is_tunnel) = match route {
-            Route::Direct => (self.reach(host, port, manner.progress).await?, None, false),
+        let route = self.router.route(origin);
+        let route = route.map_err(|why| Fault::new(Cause::Proxy, why))?;
+        let (reached, forward, tunnel) = match route {
+            Route::Direct => (self.reach(host, port, manner).await?, None, None),
             Route::Proxy(proxy) => {
-                let reached = self.reach(&proxy.host, proxy.port, manner.progress).await;
+                let reached = self.reach(&proxy.host, proxy.port, manner).await;
                 // Whatever a proxy fails with says nothing of what is behind it.
                 let reached = reached.map_err(|fault| proxy.fault(&fault.message))?;
                 if origin.is_https {
                     let opening = tunnel::open(reached.tcp, host, port, &proxy);
-                    let tcp = timeout(self.connect_timeout, opening)
+                    let tcp = timeout(self.patience(manner), opening)
                         .await
                         .unwrap_or_else(|_| Err(proxy.fault("no answer to CONNECT in time")))?;
-                    (Reached { tcp, ..reached }, None, true)
+                    (Reached { tcp, ..reached }, None, Some(proxy))
                 } else {
                     let authorization = proxy.authorization;
-                    (reached, Some(Forward { authorization }), false)
+                    (reached, Some(Forward { authorization }), None)
                 }
             }
         };
         // Where a tunnel leads the proxy alone knows.
-        let peer = (!is_tunnel).then_some(reached.peer);
+        let peer = tunnel.is_none().then_some(reached.peer);
         let opened = self.handshake(origin, reached.tcp, peer, forward, manner);
-        Ok((opened.await?, reached.found, reached.head_starts))
+        let opened = opened.await.map_err(|fault| match &tunnel {
+            Some(proxy) if fault.kind == FaultKind::Tls => Fault {
+                message: format!("{} ({})", fault.message, proxy.may_have_answered()),
+                ..fault
+            },
+            _ => fault,
+        });
+        Ok((opened?, reached.found, reached.head_starts))
     }
 
     /// Connects to one of a name's addresses. Those that are still being tried then are given up.
-    async fn reach(
-        &self,
-        host: &str,
-        port: u16,
-        progress: Option<&Progress>,
-    ) -> Result<Reached, Fault> {
+    async fn reach(&self, host: &str, port: u16, manner: Manner<'_>) -> Result<Reached, Fault> {
         let addresses = self.resolver.resolve(host, port).await?;
         let found: Found = addresses.iter().map(SocketAddr::ip).collect();
-        let mut dial = Dial::new(addresses);
+        let mut dial = Dial::new(addresses, manner.connect_timeout);
+        let patience = self.patience(manner);
         let mut under_way = Vec::new();
         let mut failures = Vec::new();
         loop {
             let pause = match dial.step(Instant::now()) {
                 Step::Try(address) => {
-                    if let Some(progress) = progress {
+                    if let Some(progress) = manner.progress {
                         progress.waited(dial.head_starts());
                     }
-                    under_way.push(Box::pin(self.connect_address(address)));
+                    under_way.push(Box::pin(connect_address(address, patience)));
                     continue;
                 }
                 Step::Wait(pause) => pause,
@@ -222,22 +233,10 @@ impl Connector {
         }
     }
 
-    async fn connect_address(&self, address: SocketAddr) -> Result<(TcpStream, IpAddr), Fault> {
-        match timeout(self.connect_timeout, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // A request is written in one piece; waiting to fill a packet only delays it.
-                let _ = tcp.set_nodelay(true);
-                Ok((tcp, address.ip()))
-            }
-            Ok(Err(error)) => Err(failure::of_connect(&address.to_string(), &error)),
-            Err(_) => {
-                let message = format!(
-                    "connect to {address}: not established within {} ms",
-                    self.connect_timeout.as_millis()
-                );
-                Err(Fault::new(Cause::ConnectTimeout, message))
-            }
-        }
+    /// How long one address has, or a proxy for its answer.
+    fn patience(&self, manner: Manner<'_>) -> Duration {
+        let own = manner.connect_timeout.unwrap_or_default();
+        self.connect_timeout.max(own)
     }
 
     async fn handshake(
@@ -282,6 +281,27 @@ impl Connector {
             opening.await.map(Opened::Http1)
         };
         opened.map_err(|error| failure::of_exchange(&origin.host, &error))
+    }
+}
+
+async fn connect_address(
+    address: SocketAddr,
+    patience: Duration,
+) -> Result<(TcpStream, IpAddr), Fault> {
+    match timeout(patience, TcpStream::connect(address)).await {
+        Ok(Ok(tcp)) => {
+            // A request is written in one piece; waiting to fill a packet only delays it.
+            let _ = tcp.set_nodelay(true);
+            Ok((tcp, address.ip()))
+        }
+        Ok(Err(error)) => Err(failure::of_connect(&address.to_string(), &error)),
+        Err(_) => {
+            let message = format!(
+                "connect to {address}: not established within {} ms",
+                patience.as_millis()
+            );
+            Err(Fault::new(Cause::ConnectTimeout, message))
+        }
     }
 }
 

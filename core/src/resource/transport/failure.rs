@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::head::HeadError;
 use super::send_body::BodyError;
+use super::tls::told;
 use crate::resource::scarce::is_exhausted;
 use crate::{Cause, Fault, ResolveError};
 
@@ -82,7 +83,8 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Fault {
         Cause::Closed => Cause::ClosedUnsent,
         cause => cause,
     };
-    Fault::new(cause, format!("TLS with {host}: {error}"))
+    let why = told(error).unwrap_or_else(|| error.to_string());
+    Fault::new(cause, format!("TLS with {host}: {why}"))
 }
 
 /// An exchange over a connection failed.
@@ -109,6 +111,7 @@ pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault
         }
         next = error.source();
     }
+    let text = told(error).unwrap_or(text);
     Fault::new(
         cause.unwrap_or(Cause::BadMessage),
         format!("exchange with {host}: {text}"),

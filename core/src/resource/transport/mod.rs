@@ -32,7 +32,7 @@ use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING}
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::Body as _;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 pub(crate) use self::address::Address;
@@ -75,6 +75,8 @@ pub(crate) struct Exchange<'a> {
     /// How long a connection may have been idle that it goes out on. One that has grown stale loses
     /// the request, and leaves in doubt whether it was executed.
     pub(crate) max_idle: Duration,
+    /// How long a connection is waited for, if the request has a time of its own for that.
+    pub(crate) connect_timeout: Option<Duration>,
     /// Whether the body can still be sent from its beginning.
     pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
     /// Opened by `100 Continue`.
@@ -112,6 +114,7 @@ impl<'a> Exchange<'a> {
             body: &|| SendBody::bytes(Bytes::new()),
             is_read_while_sent: false,
             max_idle: Duration::MAX,
+            connect_timeout: None,
             is_whole: &|| true,
             gate: None,
             decodes: false,
@@ -131,9 +134,14 @@ impl Transport {
         let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
         let tls = needs_tls.then(|| Tls::new(settings)).transpose()?;
         Ok(Transport {
-            connector: Arc::new(Connector::new(settings, organization, tls)),
+            connector: Arc::new(Connector::new(settings, organization, tls)?),
             pool: Pool::new(settings, engine),
         })
+    }
+
+    /// What of the settings could not be used, one sentence each.
+    pub(crate) fn told(&self) -> &[String] {
+        self.connector.told()
     }
 
     /// Waits until one of the endpoint's connections may be used.
@@ -185,7 +193,7 @@ impl Transport {
             let is_kept = kept.is_some();
             let carrier = match kept.take() {
                 Some(kept) => kept,
-                None => match self.fresh(origin, exchange.max_idle, is_doubted).await {
+                None => match self.fresh_in_time(origin, exchange, is_doubted).await {
                     Ok(fresh) => fresh,
                     // Whatever is wrong with its name now, what was connected before may serve.
                     Err(fault) if is_doubted => match self.kept(origin, exchange).await {
@@ -223,7 +231,10 @@ impl Transport {
         let origin = exchange.address.origin();
         let mut version_changes = 0;
         loop {
-            let carrier = match self.connect(origin, true, Some(exchange.progress)).await? {
+            let carrier = match self
+                .connect(origin, true, Some(exchange.progress), None)
+                .await?
+            {
                 Opened::Http1(connection) => Carrier::Http1(connection),
                 Opened::Http2(connection) => {
                     Carrier::Http2(only_lease(&Arc::new(connection), origin).await?)
@@ -248,8 +259,10 @@ impl Transport {
         origin: &Origin,
         is_doubted: bool,
         progress: Option<&Progress>,
+        own: Option<Duration>,
     ) -> Result<Opened, Fault> {
-        connect(&self.connector, &self.pool, origin, is_doubted, progress).await
+        let (connector, pool) = (&self.connector, &self.pool);
+        connect(connector, pool, origin, is_doubted, progress, own).await
     }
 
     /// How long the fastest opening of a connection to an endpoint has taken, if there was one.
@@ -272,12 +285,37 @@ impl Transport {
         kept.map(Carrier::Http1)
     }
 
-    /// A connection that was not there before, or room on one that others opened just now.
+    /// A connection that was not there before, within the request's own time for it. One that others
+    /// wait for as well goes on without the request.
+    async fn fresh_in_time(
+        &self,
+        origin: &Arc<Origin>,
+        exchange: &Exchange<'_>,
+        is_doubted: bool,
+    ) -> Result<Carrier, Fault> {
+        let own = exchange.connect_timeout;
+        let fresh = self.fresh(origin, exchange.max_idle, is_doubted, own);
+        let Some(own) = own else {
+            return fresh.await;
+        };
+        timeout(own, fresh).await.unwrap_or_else(|_| {
+            let message = format!(
+                "connect to {}: not connected within the request's connect_timeout ({} ms)",
+                origin.host,
+                own.as_millis()
+            );
+            Err(Fault::new(Cause::ConnectTimeout, message))
+        })
+    }
+
+    /// A connection that was not there before, or room on one that others opened just now. `own`: how
+    /// long the request waits for it.
     async fn fresh(
         &self,
         origin: &Arc<Origin>,
         max_idle: Duration,
         is_doubted: bool,
+        own: Option<Duration>,
     ) -> Result<Carrier, Fault> {
         while self.pool.speaks_http2(origin) {
             // How much a new one may carry is known once its peer has spoken.
@@ -297,19 +335,24 @@ impl Transport {
                     let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
                     let origin = Arc::clone(origin);
                     tokio::spawn(async move {
-                        let opened = connect(&connector, &pool, &origin, is_doubted, None).await;
+                        let opened =
+                            connect(&connector, &pool, &origin, is_doubted, None, own).await;
                         let opened = opened.map(|opened| keep(&pool, &origin, opened));
                         maker.send_replace(Some(opened));
                     });
                     awaited
                 }
             };
-            settled(awaited).await.unwrap_or(Ok(()))?;
+            match settled(awaited).await.unwrap_or(Ok(())) {
+                // The others' time was over, and not that of a request with more of it.
+                Err(fault) if fault.cause == Cause::ConnectTimeout && own.is_some() => continue,
+                opened => opened?,
+            }
             if let Some(lease) = self.pool.lease(origin, max_idle, Instant::now()) {
                 return Ok(Carrier::Http2(lease));
             }
         }
-        Ok(match self.connect(origin, is_doubted, None).await? {
+        Ok(match self.connect(origin, is_doubted, None, own).await? {
             Opened::Http1(connection) => Carrier::Http1(connection),
             Opened::Http2(connection) => {
                 let connection = Arc::new(connection);
@@ -500,10 +543,12 @@ async fn connect(
     origin: &Origin,
     is_doubted: bool,
     progress: Option<&Progress>,
+    own: Option<Duration>,
 ) -> Result<Opened, Fault> {
     let manner = Manner {
         may_be_http2: pool.may_be_http2(origin),
         progress,
+        connect_timeout: own,
     };
     let (opened, found) = connector.connect(origin, manner).await?;
     if is_doubted {

@@ -1,13 +1,18 @@
 //! Which way connections go: straight, or through a proxy.
 
-use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http::HeaderValue;
 
 use super::connector::Origin;
-use crate::proxy::Proxy;
-use crate::{Cause, Fault};
+use crate::proxy::{Proxy, ProxyAddress};
+use crate::proxy_environment::ProxyEnvironment;
+use crate::{Cause, Error, ErrorKind, Fault};
 
-pub(super) struct Router(Option<Matcher>);
+pub(super) enum Router {
+    Direct,
+    One(ProxyAddress),
+    System(ProxyEnvironment),
+}
 
 pub(super) enum Route {
     Direct,
@@ -22,48 +27,73 @@ pub(super) struct Via {
 }
 
 impl Router {
-    pub(super) fn new(proxy: Option<&Proxy>) -> Router {
-        Router(proxy.map(|proxy| match proxy {
-            Proxy::System => Matcher::from_env(),
-            Proxy::Url(url) => Matcher::builder().all(url.as_str()).build(),
-        }))
+    /// # Errors
+    /// When the environment names a proxy for one of these that cannot be used.
+    pub(super) fn new(proxy: Option<&Proxy>, own: &[Origin]) -> Result<Router, Error> {
+        let router = match proxy {
+            None => Router::Direct,
+            Some(Proxy::One(address)) => Router::One(address.clone()),
+            Some(Proxy::System) => {
+                let get = |name: &str| {
+                    let value = std::env::var_os(name)?;
+                    Some(value.to_string_lossy().into_owned())
+                };
+                Router::System(ProxyEnvironment::read(get))
+            }
+        };
+        for origin in own {
+            let routed = router.route(origin);
+            routed.map_err(|why| Error::new(ErrorKind::InvalidSetting, why))?;
+        }
+        Ok(router)
     }
 
-    /// The way to an origin whose connections go to `host` and `port`.
-    pub(super) fn route(&self, origin: &Origin, host: &str, port: u16) -> Result<Route, Fault> {
-        let Some(matcher) = &self.0 else {
-            return Ok(Route::Direct);
+    /// The way to an origin. An exception is written for the name that the application knows,
+    /// wherever `connect_to` leads.
+    pub(super) fn route(&self, origin: &Origin) -> Result<Route, String> {
+        let address = match self {
+            Router::Direct => return Ok(Route::Direct),
+            Router::One(address) => address.clone(),
+            Router::System(environment) => {
+                let Some(named) = environment.proxy_for(origin.is_https, &origin.host) else {
+                    return Ok(Route::Direct);
+                };
+                // The value may hold a password.
+                ProxyAddress::of_variable(&named.value).map_err(|why| {
+                    format!(
+                        "proxy = system: the proxy of the variable {} cannot be used for {}: {why}",
+                        named.variable, origin.host
+                    )
+                })?
+            }
         };
-        let scheme = if origin.is_https { "https" } else { "http" };
-        // An exception is written for the name that the application knows.
-        let name = authority(&origin.host, origin.port);
-        let Some(uri) = format!("{scheme}://{name}/").parse::<Uri>().ok() else {
-            return Ok(Route::Direct);
-        };
-        let Some(found) = matcher.intercept(&uri) else {
-            return Ok(Route::Direct);
-        };
-        let proxy = found.uri();
-        let via = Via {
-            host: proxy
-                .host()
-                .unwrap_or_default()
-                .trim_matches(['[', ']'])
-                .to_owned(),
-            port: proxy.port_u16().unwrap_or(80),
-            authorization: found.basic_auth().cloned(),
-        };
-        if proxy.scheme_str() != Some("http") || via.host.is_empty() {
-            return Err(via.fault(&format!(
-                "the environment names a proxy for {}:{} that is not spoken to over http",
-                host, port
-            )));
-        }
-        Ok(Route::Proxy(via))
+        Ok(Route::Proxy(Via {
+            authorization: address.user.as_ref().and_then(basic),
+            host: address.host,
+            port: address.port,
+        }))
     }
 }
 
+/// RFC 7617.
+fn basic((name, password): &(Vec<u8>, Vec<u8>)) -> Option<HeaderValue> {
+    let both = [name, &b":"[..], password].concat();
+    let text = format!("Basic {}", BASE64_STANDARD.encode(both));
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 impl Via {
+    /// Whose certificate may have been seen instead of the server's, for a sentence.
+    pub(super) fn may_have_answered(&self) -> String {
+        format!(
+            "through the proxy {}: one that looks into TLS shows a certificate of its own, whose \
+             issuer has to be in ca_bundle",
+            authority(&self.host, self.port)
+        )
+    }
+
     /// A failure of the proxy's: this network's, and not the endpoint's.
     pub(super) fn fault(&self, why: &str) -> Fault {
         let message = format!("the proxy {}: {why}", authority(&self.host, self.port));

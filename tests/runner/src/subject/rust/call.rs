@@ -83,6 +83,12 @@ fn request(call: &Call) -> Result<Request, Error> {
     if let Some(ms) = call.timeout_ms {
         request.set_timeout(Duration::from_millis(ms))?;
     }
+    if let Some(ms) = call.connect_timeout_ms {
+        request.set_connect_timeout(Duration::from_millis(ms))?;
+    }
+    if let Some(ms) = call.attempt_timeout_ms {
+        request.set_attempt_timeout(Duration::from_millis(ms))?;
+    }
     if let Some(operation) = &call.operation {
         request.set_operation(Some(operation_of(operation)?));
     }

@@ -266,7 +266,8 @@ public final class FailoverClientBuilder {
     /**
      * The certificates that are trusted, instead of the system's.
      *
-     * @param pemFile a file of certificates in PEM form, read by {@link #build()}
+     * @param pemFile a file of certificates in PEM form, read by {@link #build()}; broken ones are left out with a
+     *     warning in the log, and none that can be used is refused
      * @return this builder
      */
     public FailoverClientBuilder caBundle(Path pemFile) {
@@ -288,7 +289,7 @@ public final class FailoverClientBuilder {
      * organization's two endpoints alone, and never to a host of {@link #allowedHosts}.
      *
      * @param pemFile a file with the certificate, its chain and its private key in PEM form, read by {@link #build()},
-     *     which refuses one that is not there or has not both
+     *     which refuses one that is not there or has not both, and a key that is encrypted
      * @return this builder
      */
     public FailoverClientBuilder clientCertificate(Path pemFile) {
@@ -329,8 +330,10 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * The proxy that the environment names: {@code HTTPS_PROXY}, {@code HTTP_PROXY} and {@code ALL_PROXY}, but for the
-     * hosts in {@code NO_PROXY}, in upper or lower case. Java's system properties are not looked at. Default: none.
+     * The proxy that the environment names, as curl reads it: {@code HTTPS_PROXY} for https, {@code http_proxy} (in lower
+     * case only) for http, else {@code ALL_PROXY}, but for the hosts in {@code NO_PROXY}; the others in upper or lower
+     * case, of which the latter goes first. {@link #build()} refuses a proxy that is not spoken to over http. Java's
+     * system properties are not looked at. Default: none.
      *
      * @return this builder
      */

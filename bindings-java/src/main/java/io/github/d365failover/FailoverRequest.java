@@ -55,7 +55,7 @@ public final class FailoverRequest {
         }
         this.timeoutAt = packet.toBytes().length;
         this.timeoutMillis = builder.timeoutMillis;
-        packet.int64(timeoutMillis);
+        packet.int64(timeoutMillis).int64(builder.connectMillis).int64(builder.attemptMillis);
         packet.int32(operation.ordinal());
         packet.int32(builder.guardedCreate ? 1 : 0);
         packet.int32(builder.upsert ? 1 : 0);
@@ -176,6 +176,8 @@ public final class FailoverRequest {
         private byte[] body;
         private StreamedBody streamed;
         private long timeoutMillis = NO_TIMEOUT;
+        private long connectMillis = NO_TIMEOUT;
+        private long attemptMillis = NO_TIMEOUT;
         private Operation operation = Operation.AUTO;
         private boolean guardedCreate;
         private boolean upsert;
@@ -315,12 +317,42 @@ public final class FailoverRequest {
          * @return this builder
          */
         public Builder timeout(Duration timeout) {
-            long millis = Arguments.millis(timeout, "timeout");
-            if (millis == 0) {
-                throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a timeout of zero");
-            }
-            this.timeoutMillis = millis;
+            this.timeoutMillis = positive(timeout, "timeout");
             return this;
+        }
+
+        /**
+         * How long this call waits for a connection in one attempt: for the name, all addresses, the proxy, TLS, and for
+         * a connection that other calls wait for as well, which goes on without it. Without it, each address has the
+         * client's {@link FailoverClientBuilder#connectTimeout}. What it ends has the cause {@code connect_timeout}, and
+         * is only a reason to probe the endpoint; with {@link Preset#DOTNET}, to leave it.
+         *
+         * @param timeout more than zero and at most 24 h, in milliseconds
+         * @return this builder
+         */
+        public Builder connectTimeout(Duration timeout) {
+            this.connectMillis = positive(timeout, "connectTimeout");
+            return this;
+        }
+
+        /**
+         * How long one attempt of this call may take, until the head of the answer where the body is streamed; each
+         * further read of that waits as long. Without it, the client's {@link FailoverClientBuilder#attemptTimeout}.
+         *
+         * @param timeout more than zero and at most 24 h, in milliseconds
+         * @return this builder
+         */
+        public Builder attemptTimeout(Duration timeout) {
+            this.attemptMillis = positive(timeout, "attemptTimeout");
+            return this;
+        }
+
+        private static long positive(Duration timeout, String what) {
+            long millis = Arguments.millis(timeout, what);
+            if (millis == 0) {
+                throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a " + what + " of zero");
+            }
+            return millis;
         }
 
         /**

@@ -98,7 +98,7 @@ public final class FailoverStreamingResponse implements AutoCloseable {
     /**
      * The body, decoded as {@link FailoverClientBuilder#decompress} says. Closing it closes the response.
      *
-     * <p>A read waits for the next byte for at most the client's {@code attemptTimeout}; the call's deadline has ended
+     * <p>A read waits for the next byte for at most the {@code attemptTimeout} of request or client; the call's deadline has ended
      * with the call. What breaks off throws a {@link FailoverException}, now and with each further read: with the kind
      * of its fault, such as {@link ErrorKind#CONNECTION_LOST} or {@link ErrorKind#TIMEOUT}, the attempts of the call,
      * and its {@link #effect()}, for a write that was answered with 200 was executed, though its answer is not whole,

@@ -43,6 +43,12 @@ final class Call {
         if (Agent.present(call, "timeout_ms")) {
             builder.timeout(Duration.ofMillis(call.get("timeout_ms").getAsLong()));
         }
+        if (Agent.present(call, "connect_timeout_ms")) {
+            builder.connectTimeout(Duration.ofMillis(call.get("connect_timeout_ms").getAsLong()));
+        }
+        if (Agent.present(call, "attempt_timeout_ms")) {
+            builder.attemptTimeout(Duration.ofMillis(call.get("attempt_timeout_ms").getAsLong()));
+        }
         if (Agent.present(call, "operation")) {
             builder.operation(Operation.valueOf(call.get("operation").getAsString().toUpperCase(Locale.ROOT)));
         }

@@ -1,0 +1,218 @@
+//! A request's own times: what they end, what they leave to others, and what they say of an endpoint.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use d365_failover_core::{
+    Cause, Client, Error, FaultKind, HttpVersion, Request, Response, Settings,
+};
+use d365_twin::{OrganizationConfig, Twin, TwinConfig};
+
+use self::support::contoso;
+use self::support::script::HTTPS;
+
+const WHO: &str = "/api/data/v9.2/WhoAmI";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+OData-Version: 4.0\r\nContent-Length: 2\r\n\r\n{}";
+
+fn request(connect_timeout: Option<u64>) -> Request {
+    let mut request = Request::new("GET", WHO).unwrap();
+    if let Some(ms) = connect_timeout {
+        let time = Duration::from_millis(ms);
+        request.set_connect_timeout(time).unwrap();
+    }
+    request
+}
+
+/// A server that lets connections hang, before it has said a word, until it is told not to.
+struct Gated {
+    port: u16,
+    open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gated {
+    /// `hang`: how many do.
+    fn start(hang: usize) -> Gated {
+        let made = rcgen::generate_simple_self_signed(vec!["contoso.crm.script.test".to_owned()]);
+        let made = made.unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.unwrap())
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gated = Gated {
+            port: listener.local_addr().unwrap().port(),
+            open: Arc::default(),
+        };
+        let (hang, open) = (AtomicUsize::new(hang), Arc::clone(&gated.open));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let less = |left: usize| left.checked_sub(1);
+                let hangs = hang
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+                    .is_ok();
+                let (config, open) = (Arc::clone(&config), Arc::clone(&open));
+                std::thread::spawn(move || {
+                    if hangs {
+                        let is_open = open.0.lock().unwrap();
+                        drop(open.1.wait_while(is_open, |is_open| !*is_open).unwrap());
+                    }
+                    let connection = rustls::ServerConnection::new(config).unwrap();
+                    let mut stream = rustls::StreamOwned::new(connection, stream);
+                    while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                        let _ = stream.write_all(ANSWER);
+                        let _ = stream.flush();
+                    }
+                });
+            }
+        });
+        gated
+    }
+
+    fn open(&self) {
+        *self.open.0.lock().unwrap() = true;
+        self.open.1.notify_all();
+    }
+
+    fn client(&self, other: &Gated, pairs: &[(&str, &str)]) -> Client {
+        let mut settings = Settings::new(HTTPS).unwrap();
+        let to = format!(
+            "contoso.crm.script.test:443:127.0.0.1:{},contoso--s.crm.script.test:443:127.0.0.1:{}",
+            self.port, other.port
+        );
+        let fixed = [
+            ("connect_to", &*to),
+            ("auto_switch", "on"),
+            ("tls_verify", "off"),
+        ];
+        for (key, value) in fixed.iter().chain(pairs) {
+            settings.set(key, value).unwrap();
+        }
+        Client::open(&settings).unwrap()
+    }
+}
+
+fn causes(attempts: &[d365_failover_core::Attempt]) -> Vec<Cause> {
+    let faults = attempts.iter().filter_map(|attempt| attempt.fault.as_ref());
+    faults.map(|fault| fault.cause).collect()
+}
+
+/// A handshake that hangs is connecting as well. Its end says nothing of the endpoint that a probe
+/// would not say.
+#[test]
+fn a_hurried_request_leaves_no_living_endpoint() {
+    let (primary, alternate) = (Gated::start(1), Gated::start(0));
+    let client = primary.client(
+        &alternate,
+        &[("probe_after_ms", "0"), ("connect_timeout_ms", "60000")],
+    );
+    let response = client.send(&request(Some(300))).unwrap();
+    assert_eq!(causes(response.attempts()), [Cause::ConnectTimeout]);
+    assert_eq!(response.attempts().len(), 2);
+    assert!(!response.switched() && client.is_primary(), "{response:?}");
+    primary.open();
+
+    // Under `dotnet` it is a timeout as any.
+    let (primary, alternate) = (Gated::start(1), Gated::start(0));
+    let client = primary.client(&alternate, &[("preset", "dotnet")]);
+    let response = client.send(&request(Some(300))).unwrap();
+    assert_eq!(causes(response.attempts()), [Cause::ConnectTimeout]);
+    assert!(response.switched() && !client.is_primary(), "{response:?}");
+    primary.open();
+}
+
+#[test]
+fn its_error_says_whose_time_it_was() {
+    let (primary, alternate) = (Gated::start(usize::MAX), Gated::start(usize::MAX));
+    let pairs = [
+        ("max_attempts", "1"),
+        ("auto_switch", "off"),
+        ("probe_after_ms", "0"),
+    ];
+    let client = primary.client(&alternate, &pairs);
+    let error = client.send(&request(Some(200))).unwrap_err();
+    let fault = error.fault().unwrap();
+    assert_eq!(
+        (fault.cause, fault.kind),
+        (Cause::ConnectTimeout, FaultKind::EndpointNotFound)
+    );
+    assert!(
+        error
+            .message()
+            .contains("the request's connect_timeout (200 ms)"),
+        "{error}"
+    );
+    assert!(error.attempts()[0].took < Duration::from_secs(30));
+    // The call's own deadline and attempt go before.
+    let mut late = request(Some(60_000));
+    late.set_attempt_timeout(Duration::from_millis(200))
+        .unwrap();
+    let error = client.send(&late).unwrap_err();
+    assert_eq!(
+        error.fault().unwrap().cause,
+        Cause::AttemptTimeout,
+        "{error}"
+    );
+    late.set_timeout(Duration::from_millis(100)).unwrap();
+    let error = client.send(&late).unwrap_err();
+    assert_eq!(error.fault().unwrap().cause, Cause::Deadline, "{error}");
+    primary.open();
+    alternate.open();
+}
+
+/// One connection for all over HTTP/2: who has less time leaves, and the others get it.
+#[test]
+fn a_connection_that_others_wait_for_goes_on() {
+    let mut contoso = OrganizationConfig::new("contoso");
+    contoso.http2 = true;
+    let twin = Twin::start(TwinConfig::new([contoso])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    let mut settings = contoso::settings(&twin);
+    for (key, value) in [
+        ("auto_switch", "off"),
+        ("preset", "safe"),
+        ("probe_after_ms", "0"),
+        ("max_attempts", "1"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    let client = Client::open(&settings).unwrap();
+    // From here on it is known that one is enough.
+    let first = client.send(&request(None)).unwrap();
+    assert_eq!(first.attempts()[0].http_version, Some(HttpVersion::Http2));
+    // Left and come back to: nothing is kept of it.
+    client.switch_endpoint().unwrap();
+    client.switch_endpoint().unwrap();
+    let hole = serde_json::from_str::<d365_twin::Fault>(r#"{"kind":"black_hole"}"#).unwrap();
+    org.primary.fault(hole).unwrap();
+    let patient = {
+        let client = client.clone();
+        std::thread::spawn(move || -> Result<Response, Error> { client.send(&request(None)) })
+    };
+    let hurried: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || client.send(&request(Some(300))))
+        })
+        .collect();
+    for hurried in hurried {
+        let error = hurried.join().unwrap().unwrap_err();
+        assert_eq!(
+            error.fault().unwrap().cause,
+            Cause::ConnectTimeout,
+            "{error}"
+        );
+    }
+    org.primary.clear().unwrap();
+    assert_eq!(patient.join().unwrap().unwrap().status(), 200);
+}
