@@ -45,7 +45,8 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill soak test bench fuzz dist test-targets wheel jar jar-of jni install header header-check \
-        header-source suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences java-test python \
+        header-source suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences \
+        java-test python \
         python-licences licences twin scenarios scenarios-crossing
 .NOTPARALLEL:
 
@@ -183,8 +184,10 @@ c-test: $(filter-out $(BUILT),c)
 c-memory: $(filter-out $(BUILT),c twin)
 	$(MAKE) -s -C tests/c LIB=$(C_LIB)/$(SONAME) OUT=$(C_OUT) memory
 
-# cbindgen takes the functions that are no_mangle outright; ours are so by a feature. So it reads a copy.
+# cbindgen takes the functions that are no_mangle outright; ours are so by a feature, or the bindings would export them.
+# So it reads a copy.
 header-source:
+	! grep -rnF '#[unsafe(no_mangle)]' ffi-c/src
 	rm -rf $(T)/header && mkdir -p $(T)/header && cp -r ffi-c/src $(T)/header
 	grep -rl no_mangle $(T)/header | xargs sed -i 's/cfg_attr(feature = "exports", unsafe(no_mangle))/unsafe(no_mangle)/'
 	printf '[workspace]\n[package]\nname = "d365-failover-c"\nversion = "0.0.0"\nedition = "2024"\n' \

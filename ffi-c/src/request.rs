@@ -248,7 +248,7 @@ pub unsafe extern "C" fn d365_request_set_timeout_ms(
 /// is not left without being probed (with the preset `dotnet` it is).
 ///
 /// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_connect_timeout_ms(
     request: *mut d365_request_t,
     ms: i64,
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn d365_request_set_connect_timeout_ms(
 /// the setting `attempt_timeout_ms` holds. The deadline holds besides.
 ///
 /// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
-#[unsafe(no_mangle)]
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_request_set_attempt_timeout_ms(
     request: *mut d365_request_t,
     ms: i64,

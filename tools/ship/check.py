@@ -13,7 +13,7 @@ from elftools.elf.sections import SymbolTableSection
 from targets import Target
 from toolchain import BIN, ROOT
 
-LARGEST = 4_900_000
+LARGEST = 5_000_000
 """Bytes of a stripped library: docs/platforms.md says what they are, and that 4 MB was the aim."""
 LIBRARIES = re.compile(r"lib(c|m|dl|rt|pthread|util)\.so\.\d+|ld-linux-.*\.so\.\d+")
 """What glibc consists of."""

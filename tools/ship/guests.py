@@ -59,14 +59,16 @@ class Guest:
         return self._script(language, f"{sys.executable} -m ziglang {language} {arguments}")
 
     @property
-    def json(self) -> Path:
-        """cJSON, as an object to link with; its header is this machine's."""
-        return self.folder / "cJSON.o"
+    def json(self) -> str:
+        """cJSON, as a compiler takes it."""
+        return f"-I{self.folder}/include {self.folder}/cJSON.o"
 
     def _json(self) -> None:
-        if not self.json.exists():
-            source = self._source("cjson") / "cJSON.c"
-            run(self.compiler("cc"), "-O1", "-c", source, "-o", self.json)
+        source = self._source("cjson")
+        include = self.folder / "include" / "cjson"
+        include.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / "cJSON.h", include)
+        run(self.compiler("cc"), "-O1", "-c", source / "cJSON.c", "-o", self.folder / "cJSON.o")
 
     # ---- interpreters ----
 

@@ -25,17 +25,13 @@ class Target:
         return self.triple.endswith("-musl")
 
     @property
-    def is_windows(self) -> bool:
-        return "-windows-" in self.triple
-
-    @property
     def linked_for(self) -> str:
         """As zig's linker driver is told."""
         return f"{self.triple}.{self.glibc}" if self.glibc else self.triple
 
     @property
     def jni(self) -> str:
-        return "d365_failover_jni.dll" if self.is_windows else "libd365_failover_jni.so"
+        return "libd365_failover_jni.so"
 
 
 TARGETS = {
