@@ -196,10 +196,13 @@ fn a_ca_bundle_is_taken_as_it_is_found() {
     // of emailProtection alone.
     let server_auth = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1];
     let email = [0x06, 8, 0x2b, 6, 1, 5, 5, 7, 3, 4];
-    let trusted = |tag: u8, oid: &[u8]| {
-        let aux = [&[0x30, 12, tag, 10][..], oid].concat();
-        pem("TRUSTED CERTIFICATE", &[der, &aux].concat())
+    let with = |aux: &[u8]| pem("TRUSTED CERTIFICATE", &[der, aux].concat());
+    let trusted = |tag: u8, oid: &[u8]| with(&[&[0x30, 12, tag, 10][..], oid].concat());
+    let rejected_within = |tag: u8, length: u8| {
+        let head = [0x30, 12, tag, length];
+        [&head[..], &server_auth].concat()
     };
+    let other = certificate(&authority("B"));
     let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
     let no_base64 = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
     let cut = "-----BEGIN CERTIFICATE-----\nMIIB\n";
@@ -296,11 +299,49 @@ fn a_ca_bundle_is_taken_as_it_is_found() {
         ),
         (
             "rejected beside",
-            [trusted(0xa0, &server_auth), certificate(&authority("B"))]
+            [trusted(0xa0, &server_auth), other.clone()].concat().into(),
+            Some("unknown issuer"),
+            &["not trusted"],
+        ),
+        (
+            "rejected, and plain",
+            [trusted(0xa0, &server_auth), good.clone()].concat().into(),
+            Some("not trusted for servers"),
+            &[],
+        ),
+        (
+            "plain, and rejected",
+            [good.clone(), trusted(0xa0, &server_auth), other.clone()]
                 .concat()
                 .into(),
             Some("unknown issuer"),
             &["not trusted"],
+        ),
+        (
+            "trust that is cut",
+            with(&[0x30, 12, 0xa0, 10, 0x06, 8]).into(),
+            Some("what it is trusted for"),
+            &[],
+        ),
+        (
+            "trust of a length that it has not, beside",
+            [with(&rejected_within(0xa0, 11)), other.clone()]
+                .concat()
+                .into(),
+            Some("unknown issuer"),
+            &["what it is trusted for"],
+        ),
+        (
+            "trust that is none",
+            with(&rejected_within(0xa5, 10)).into(),
+            Some("what it is trusted for"),
+            &[],
+        ),
+        (
+            "trust, and more",
+            with(&[&rejected_within(0x30, 10)[..], &[5, 0]].concat()).into(),
+            Some("what it is trusted for"),
+            &[],
         ),
         ("empty", Vec::new(), Some("no certificate in it"), &[]),
         ("text", b"hello".to_vec(), Some("no certificate in it"), &[]),
@@ -434,6 +475,38 @@ fn a_certificate_in_the_bundle_may_be_the_server_s_own() {
             Some("not for servers"),
         ),
         (
+            "CA:FALSE, for certificates alone",
+            both(|params| {
+                params.is_ca = IsCa::ExplicitNoCa;
+                params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            }),
+            Some("not for servers"),
+        ),
+        (
+            "CA:FALSE, for clients",
+            both(|params| {
+                params.is_ca = IsCa::ExplicitNoCa;
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            }),
+            Some("not for servers"),
+        ),
+        (
+            "CA:FALSE, of a name it has not",
+            both(|params| {
+                params.is_ca = IsCa::ExplicitNoCa;
+                params.subject_alt_names = other_name().subject_alt_names;
+            }),
+            Some("is for other.test"),
+        ),
+        (
+            "CA:FALSE, over",
+            both(|params| {
+                params.is_ca = IsCa::ExplicitNoCa;
+                params.not_after = year(2020, 1, 1);
+            }),
+            Some("expired on Wed, 01 Jan 2020"),
+        ),
+        (
             "for certificates and signatures",
             both(|params| {
                 params.key_usages = vec![
@@ -464,8 +537,33 @@ fn a_certificate_in_the_bundle_may_be_the_server_s_own() {
             refused.is_none(),
         );
     }
+    // A server's certificate speaks for itself alone, and not for what its key has signed.
+    let no_authority = |change: &dyn Fn(&mut CertificateParams)| both(|params| change(params));
+    let explicit = no_authority(&|params| params.is_ca = IsCa::ExplicitNoCa);
+    let implicit = no_authority(&|params| params.is_ca = IsCa::NoCa);
+    let no_issuer = no_authority(&|params| {
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    });
     // Not byte for byte the one that is trusted.
     for (name, made, bundle, says) in [
+        (
+            "of a server, CA:FALSE",
+            issued(params("another"), &explicit),
+            explicit,
+            "\"a server for development\"",
+        ),
+        (
+            "of a server, no constraints",
+            issued(params("another"), &implicit),
+            implicit,
+            "\"a server for development\"",
+        ),
+        (
+            "of CA:TRUE that signs no certificates",
+            issued(params("another"), &no_issuer),
+            no_issuer,
+            "\"a server for development\"",
+        ),
         ("its twin", both(|_| {}), both(|_| {}), "self-signed"),
         (
             "of an authority",

@@ -3,7 +3,9 @@
 
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const OID: u8 = 0x06;
-const OCTET_STRING: u8 = 0x04;
+pub(super) const OCTET_STRING: u8 = 0x04;
+const BOOLEAN: u8 = 0x01;
+pub(super) const UTF8_STRING: u8 = 0x0c;
 const BIT_STRING: u8 = 0x03;
 const EXTENSIONS: u8 = 0xa3;
 const VERSION: u8 = 0xa0;
@@ -11,6 +13,7 @@ const VERSION: u8 = 0xa0;
 /// Object identifiers, by their content.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 pub(super) const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
@@ -18,6 +21,8 @@ pub(super) const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
 
 /// digitalSignature, keyEncipherment, keyAgreement: what a server's key does.
 const USAGES_OF_A_SERVER: u8 = 0x80 | 0x20 | 0x08;
+/// keyCertSign.
+const USAGE_OF_AN_AUTHORITY: u8 = 0x04;
 
 /// One element.
 #[derive(Clone, Copy)]
@@ -56,6 +61,13 @@ impl<'a> Element<'a> {
     pub(super) fn parts(self) -> impl Iterator<Item = Element<'a>> + Clone {
         elements(self.content)
     }
+
+    /// The elements within, if there is nothing else.
+    pub(super) fn all_parts(self) -> Option<Vec<Element<'a>>> {
+        let parts: Vec<_> = self.parts().collect();
+        let length: usize = parts.iter().map(|part| part.whole.len()).sum();
+        (length == self.content.len()).then_some(parts)
+    }
 }
 
 fn elements<'a>(bytes: &'a [u8]) -> impl Iterator<Item = Element<'a>> + Clone {
@@ -69,6 +81,8 @@ fn elements<'a>(bytes: &'a [u8]) -> impl Iterator<Item = Element<'a>> + Clone {
 
 /// A certificate, as far as it is looked into here.
 pub(super) struct Certificate<'a> {
+    /// Older than extensions are.
+    is_v1: bool,
     issuer: Element<'a>,
     subject: Element<'a>,
     extensions: Option<Element<'a>>,
@@ -79,11 +93,13 @@ impl<'a> Certificate<'a> {
         let (whole, _) = Element::first(der)?;
         let body = whole.parts().next()?;
         // Serial number and algorithm stand before the issuer, the validity after it.
+        let is_v1 = body.parts().next()?.tag != VERSION;
         let mut parts = body.parts().skip_while(|part| part.tag == VERSION);
         let issuer = parts.nth(2)?;
         let subject = parts.nth(1)?;
         let extensions = parts.find(|part| part.tag == EXTENSIONS);
         Some(Certificate {
+            is_v1,
             issuer,
             subject,
             extensions,
@@ -103,15 +119,28 @@ impl<'a> Certificate<'a> {
 
     /// Whether its own words on what its key is for, if there are any, have servers among it.
     pub(super) fn is_for_servers(&self) -> bool {
-        let of_key = self.extension(KEY_USAGE).is_none_or(|value| {
-            let bits = Element::first(value).filter(|(bits, _)| bits.tag == BIT_STRING);
-            bits.and_then(|(bits, _)| bits.content.get(1).copied())
-                .is_some_and(|bits| bits & USAGES_OF_A_SERVER != 0)
-        });
         let extended = self.extension(EXTENDED_KEY_USAGE).is_none_or(|value| {
             Element::first(value).is_some_and(|(list, _)| names_one(list, &[SERVER_AUTH]))
         });
-        of_key && extended
+        self.is_key_for(USAGES_OF_A_SERVER) && extended
+    }
+
+    /// Whether it may have issued others: it says so, or is of a version that cannot say.
+    pub(super) fn is_authority(&self) -> bool {
+        let says_so = self.extension(BASIC_CONSTRAINTS).is_some_and(|value| {
+            let first = Element::first(value).and_then(|(list, _)| list.parts().next());
+            first.is_some_and(|first| first.tag == BOOLEAN && first.content == [0xff])
+        });
+        self.is_v1 || says_so && self.is_key_for(USAGE_OF_AN_AUTHORITY)
+    }
+
+    /// Whether its key is for one of these usages, if it says what it is for.
+    fn is_key_for(&self, usages: u8) -> bool {
+        self.extension(KEY_USAGE).is_none_or(|value| {
+            let bits = Element::first(value).filter(|(bits, _)| bits.tag == BIT_STRING);
+            bits.and_then(|(bits, _)| bits.content.get(1).copied())
+                .is_some_and(|bits| bits & usages != 0)
+        })
     }
 
     fn extension(&self, wanted: &[u8]) -> Option<&'a [u8]> {

@@ -93,10 +93,10 @@ fn client_config(
     let defect = |error: &dyn Display| Error::new(ErrorKind::Internal, format!("TLS: {error}"));
     let provider = provider();
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Some(trust) => {
-            let verifier = Verifier::new(Arc::clone(trust), Arc::clone(&provider));
-            Arc::new(verifier.map_err(|error| defect(&error))?)
-        }
+        Some(trust) => Arc::new(Verifier {
+            trust: Arc::clone(trust),
+            provider: Arc::clone(&provider),
+        }),
         None => Arc::new(Anyone(Arc::clone(&provider))),
     };
     let builder = ClientConfig::builder_with_provider(provider)

@@ -7,7 +7,9 @@ use std::path::Path;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::der::{ANY_USAGE, Element, SEQUENCE, SERVER_AUTH, names_one};
+use super::der::{
+    ANY_USAGE, Element, OCTET_STRING, OID, SEQUENCE, SERVER_AUTH, UTF8_STRING, names_one,
+};
 use crate::resource::scarce::is_exhausted;
 
 /// More than any store of certificates has.
@@ -157,25 +159,19 @@ impl Section<'_> {
         CertificateDer::from_pem_slice(&text).map_err(|_| "it is not base64".to_owned())
     }
 
-    /// Whether the form that OpenSSL has for it says that it is not trusted for servers.
-    pub(super) fn is_distrusted(&self) -> bool {
+    /// Whether the form that OpenSSL has for it says that it is not trusted for servers. What cannot be
+    /// read of that may say so.
+    pub(super) fn is_distrusted(&self) -> Result<bool, String> {
         if self.label != b"TRUSTED CERTIFICATE" {
-            return false;
+            return Ok(false);
         }
-        let Ok(bytes) = self.certificate_bytes() else {
-            return false;
-        };
-        let told = Element::first(&bytes).and_then(|(_, rest)| Element::first(rest));
-        let Some((told, _)) = told else {
-            return false;
-        };
-        const REJECTED: u8 = 0xa0;
-        let wanted = [SERVER_AUTH, ANY_USAGE];
-        let mut parts = told.parts();
-        let trusted = parts.clone().find(|part| part.tag == SEQUENCE);
-        let rejected = parts.find(|part| part.tag == REJECTED);
-        rejected.is_some_and(|list| names_one(list, &wanted))
-            || trusted.is_some_and(|list| !names_one(list, &wanted))
+        let bytes = self.certificate_bytes()?;
+        match Element::first(&bytes) {
+            Some((_, told)) if !told.is_empty() => {
+                is_distrust(told).ok_or_else(|| "what it is trusted for cannot be read".to_owned())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Its private key. `None`: it cannot be read.
@@ -198,4 +194,27 @@ impl Section<'_> {
         ]
         .concat()
     }
+}
+
+/// Whether what follows a certificate in OpenSSL's form takes servers from what it is trusted for:
+/// lists of usages, trusted and rejected ones, a name, a number and others, each of them optional.
+fn is_distrust(told: &[u8]) -> Option<bool> {
+    const REJECTED: u8 = 0xa0;
+    const ORDER: [u8; 5] = [SEQUENCE, REJECTED, UTF8_STRING, OCTET_STRING, 0xa1];
+    let (told, rest) = Element::first(told)?;
+    let parts = told.all_parts()?;
+    let places = parts
+        .iter()
+        .map(|part| ORDER.iter().position(|tag| *tag == part.tag));
+    let places: Vec<usize> = places.collect::<Option<_>>()?;
+    let is_ordered = places.is_sorted_by(|one, next| one < next);
+    (told.tag == SEQUENCE && rest.is_empty() && is_ordered).then_some(())?;
+    let names_servers = |tag, without_list| {
+        let Some(list) = parts.iter().find(|part| part.tag == tag) else {
+            return Some(without_list);
+        };
+        let is_list = list.all_parts()?.iter().all(|usage| usage.tag == OID);
+        is_list.then(|| names_one(*list, &[SERVER_AUTH, ANY_USAGE]))
+    };
+    Some(names_servers(REJECTED, false)? || !names_servers(SEQUENCE, true)?)
 }

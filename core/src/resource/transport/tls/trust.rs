@@ -1,13 +1,15 @@
 //! Whom the client believes: the certificates of `ca_bundle`, or those of the machine.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+use rustls::server::ParsedCertificate;
 
+use super::der::Certificate;
 use super::{pem, read_file, refuse};
 use crate::resource::scarce::is_exhausted;
 use crate::{Error, ErrorKind};
@@ -20,8 +22,9 @@ static SYSTEM_STORE: OnceCell<Arc<Trust>> = OnceCell::new();
 
 #[derive(Debug)]
 pub(super) struct Trust {
-    pub(super) roots: Arc<RootCertStore>,
-    /// The same, to compare a server's own certificate with.
+    /// Who may have issued others.
+    pub(super) roots: RootCertStore,
+    /// All of them, to compare a server's own certificate with.
     pub(super) certificates: HashSet<CertificateDer<'static>>,
     /// What was left out, and why; one sentence each.
     pub(super) told: Vec<String>,
@@ -35,7 +38,7 @@ impl Trust {
         let text = read_file("ca_bundle", path)?;
         let mut store = Store::default();
         store.add(&format!("ca_bundle = {}", path.display()), &text);
-        if store.roots.is_empty() {
+        if store.certificates.is_empty() {
             let why = match store.broken.as_slice() {
                 [] if store.keys > 0 => "there is no certificate in it, but a private key",
                 [] => "there is no certificate in it",
@@ -55,25 +58,16 @@ impl Trust {
 }
 
 /// Certificates that are gathered.
+#[derive(Default)]
 struct Store {
-    roots: RootCertStore,
-    certificates: HashSet<CertificateDer<'static>>,
+    /// Each with what is needed of it where it may have issued others.
+    certificates: HashMap<CertificateDer<'static>, Option<TrustAnchor<'static>>>,
+    /// Wherever else they are, they are not trusted.
+    distrusted: HashSet<CertificateDer<'static>>,
     told: Vec<String>,
     /// The same without where it was.
     broken: Vec<String>,
     keys: usize,
-}
-
-impl Default for Store {
-    fn default() -> Store {
-        Store {
-            roots: RootCertStore::empty(),
-            certificates: HashSet::new(),
-            told: Vec::new(),
-            broken: Vec::new(),
-            keys: 0,
-        }
-    }
 }
 
 impl Store {
@@ -94,25 +88,38 @@ impl Store {
             }
             number += 1;
             let which = format!("certificate {number} (line {})", section.line);
-            if section.is_distrusted() {
-                let why = format!("{which} is marked as not trusted for servers");
-                self.leave_out(whence, why);
-                continue;
-            }
-            if let Err(why) = section.certificate().and_then(|der| self.add_one(der)) {
-                self.leave_out(whence, format!("{which} is broken: {why}"));
+            let read = section.certificate().and_then(|certificate| {
+                let is_distrusted = section.is_distrusted()?;
+                match is_distrusted {
+                    true => self.distrust(certificate),
+                    false => self.add_one(certificate)?,
+                }
+                Ok(is_distrusted)
+            });
+            match read {
+                Ok(false) => {}
+                Ok(true) => {
+                    let why = format!("{which} is marked as not trusted for servers");
+                    self.leave_out(whence, why);
+                }
+                Err(why) => self.leave_out(whence, format!("{which} is broken: {why}")),
             }
         }
     }
 
     fn add_one(&mut self, certificate: CertificateDer<'static>) -> Result<(), String> {
-        if self.certificates.contains(&certificate) {
+        if self.certificates.contains_key(&certificate) || self.distrusted.contains(&certificate) {
             return Ok(());
         }
-        let added = self.roots.add(certificate.clone());
-        added.map_err(|_| "it is no X.509 certificate that can be read".to_owned())?;
-        self.certificates.insert(certificate);
+        let anchor = anchor(&certificate)
+            .ok_or_else(|| "it is no X.509 certificate that can be read".to_owned())?;
+        self.certificates.insert(certificate, anchor);
         Ok(())
+    }
+
+    fn distrust(&mut self, certificate: CertificateDer<'static>) {
+        self.certificates.remove(&certificate);
+        self.distrusted.insert(certificate);
     }
 
     fn leave_out(&mut self, whence: &str, why: String) {
@@ -126,13 +133,30 @@ impl Store {
             self.told.truncate(MOST_TOLD);
             self.told.push(format!("{whence}: and {more} more"));
         }
+        let mut certificates = HashSet::new();
+        let mut roots = RootCertStore::empty();
+        for (certificate, anchor) in self.certificates {
+            certificates.insert(certificate);
+            roots.extend(anchor);
+        }
         Trust {
-            roots: Arc::new(self.roots),
-            certificates: self.certificates,
+            roots,
+            certificates,
             told: self.told,
             whence,
         }
     }
+}
+
+/// What a certificate's issues are recognized by. A server's own speaks for nobody else, whoever has
+/// its key: it has none. `None`: it cannot be read.
+fn anchor(certificate: &CertificateDer<'_>) -> Option<Option<TrustAnchor<'static>>> {
+    if Certificate::parse(certificate)?.is_authority() {
+        let anchor = webpki::anchor_from_trusted_cert(certificate).ok()?;
+        return Some(Some(anchor.to_owned()));
+    }
+    ParsedCertificate::try_from(certificate).ok()?;
+    Some(None)
 }
 
 fn read_system_store() -> Result<Arc<Trust>, Error> {
@@ -156,7 +180,7 @@ fn read_system_store() -> Result<Arc<Trust>, Error> {
             Err(error) => store.told.push(format!("{}: {error}", folder.display())),
         }
     }
-    if store.roots.is_empty() {
+    if store.certificates.is_empty() {
         let why = match store.told.as_slice() {
             [] => "no certificate".to_owned(),
             told => told[..told.len().min(MOST_TOLD)].join("; "),

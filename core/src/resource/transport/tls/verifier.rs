@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -18,34 +18,21 @@ use super::trust::Trust;
 
 #[derive(Debug)]
 pub(super) struct Verifier {
-    webpki: Arc<WebPkiServerVerifier>,
-    trust: Arc<Trust>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) provider: Arc<CryptoProvider>,
 }
 
 impl Verifier {
-    pub(super) fn new(
-        trust: Arc<Trust>,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Verifier, String> {
-        let roots = Arc::clone(&trust.roots);
-        let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-        Ok(Verifier {
-            webpki: webpki.map_err(|error| error.to_string())?,
-            trust,
-        })
-    }
-
     /// A server's certificate that is itself trusted needs no issuer, and may be a CA's: development
     /// servers have one for both. webpki has looked at its validity by then, but not at its name
-    /// and, of a CA's, not at what its key is for.
+    /// and not at all that its key is for.
     fn verify_own(
         &self,
         certificate: &CertificateDer<'_>,
         name: &ServerName<'_>,
-        is_ca: bool,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let is_for_servers =
-            !is_ca || Certificate::parse(certificate).is_some_and(|own| own.is_for_servers());
+        let own = Certificate::parse(certificate);
+        let is_for_servers = own.is_some_and(|own| own.is_for_servers());
         if !is_for_servers {
             return Err(CertificateError::InvalidPurposeContext {
                 required: ExtendedKeyPurpose::ServerAuth,
@@ -76,18 +63,26 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let webpki = &self.webpki;
-        let refused = match webpki.verify_server_cert(certificate, others, name, ocsp, now) {
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let roots = &self.trust.roots;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let signed =
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, others, now, algorithms);
+        let refused = match signed {
+            Ok(()) => {
+                verify_server_name(&parsed, name)?;
+                return Ok(ServerCertVerified::assertion());
+            }
             Err(rustls::Error::InvalidCertificate(refused)) => refused,
-            verified => return verified,
+            Err(error) => return Err(error),
         };
         let is_ca = is_ca_used_as_server(&refused);
         let is_unknown = refused == CertificateError::UnknownIssuer;
         if (is_ca || is_unknown) && self.trust.certificates.contains(certificate) {
-            return self.verify_own(certificate, name, is_ca);
+            return self.verify_own(certificate, name);
         }
         let is_self_issued =
             || Certificate::parse(certificate).is_some_and(|it| it.is_self_issued());
@@ -103,8 +98,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki
-            .verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -113,12 +108,13 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki
-            .verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 
