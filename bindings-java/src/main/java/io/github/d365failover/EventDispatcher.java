@@ -46,6 +46,8 @@ final class EventDispatcher {
     private final Guard guard = new Guard();
     /** Threads that run a listener now; guarded, as is {@code closed}. */
     private final Set<Thread> running = new HashSet<>();
+    /** Threads that write a log record, which is no listener. */
+    private final Set<Thread> logging = new HashSet<>();
 
     private boolean closed;
 
@@ -121,9 +123,10 @@ final class EventDispatcher {
         eventThread.shutdown();
     }
 
-    /** Waits until no other thread runs a listener; false if one still does. */
+    /** Waits until no other thread runs a listener, or writes a log record; false if one still runs a listener. */
     boolean awaitIdle(long nanos) throws InterruptedException {
-        return guard.await(nanos, this::othersIdle);
+        guard.await(nanos, () -> othersIdle() && logging.isEmpty());
+        return isIdle();
     }
 
     /** Whether no other thread runs a listener now. */
@@ -151,12 +154,13 @@ final class EventDispatcher {
         @Override
         public void run() {
             try {
-                if (begin()) {
+                Set<Thread> busy = item.kind == EventItem.LOG ? logging : running;
+                if (begin(busy)) {
                     try {
                         tellOfDropped();
                         listeners.accept(item);
                     } finally {
-                        end();
+                        end(busy);
                     }
                 } else {
                     logLate();
@@ -202,12 +206,12 @@ final class EventDispatcher {
         }
     }
 
-    private boolean begin() {
-        return guard.get(() -> !closed && running.add(Thread.currentThread()));
+    private boolean begin(Set<Thread> busy) {
+        return guard.get(() -> !closed && busy.add(Thread.currentThread()));
     }
 
-    private void end() {
-        guard.change(() -> running.remove(Thread.currentThread()));
+    private void end(Set<Thread> busy) {
+        guard.change(() -> busy.remove(Thread.currentThread()));
     }
 
     private void decide(EventItem item) {
