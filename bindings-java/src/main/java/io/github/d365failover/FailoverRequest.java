@@ -348,7 +348,7 @@ public final class FailoverRequest {
         }
 
         private static long positive(Duration timeout, String what) {
-            long millis = Arguments.millis(timeout, what);
+            long millis = Arguments.millis(timeout, "timeout");
             if (millis == 0) {
                 throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a " + what + " of zero");
             }
