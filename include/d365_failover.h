@@ -1287,6 +1287,15 @@ uint32_t d365_abi_version(void);
 const char *d365_version(void);
 
 /**
+ * How many forks lie between the first process that used this library and this one. What was made
+ * under another number is of no use here: its handles answer D365_FORKED, and a binding's own
+ * objects can tell by it. Also counts a child that the system call made, without `fork()`, on
+ * Linux 4.14 and newer; one of `vfork()` counts not, as it shares its parent's memory. Any thread;
+ * costs a few nanoseconds.
+ */
+uint32_t d365_fork_era(void);
+
+/**
  * The text itself. The view is valid until the text is freed.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.

@@ -52,7 +52,7 @@ release! {
 /// A handle of the library, freed with its owner, in the process that made it and in no other.
 pub(crate) struct Handle<T: Release> {
     raw: *mut T,
-    generation: u64,
+    generation: u32,
 }
 
 // SAFETY: handles are no addresses, and every function of the ABI is thread-safe on every handle.

@@ -23,6 +23,10 @@ use crate::{attempts, names, parts};
 /// A body that is longer is not kept twice: as Python's bytes, and by the library.
 const MOST_KEPT: usize = 32 << 10;
 
+/// Who has a response has `d365_failover`'s own class of it, and so gets its exceptions.
+const FOREIGN: &str = "this response came before a fork that Python was not told of: what was not read of it in the \
+    parent is not known in the child";
+
 /// What is known of a write, and whether the call met a switch.
 struct Told {
     tag: Option<String>,
@@ -57,21 +61,30 @@ impl Lazy {
         }
     }
 
-    fn raw(&self) -> *mut d365_response_t {
-        self.response.as_ref().map_or(ptr::null_mut(), Handle::raw)
+    /// The handle. In a child of a fork that told Python nothing, what was not converted before is not known.
+    fn raw(&self, py: Python<'_>) -> PyResult<*mut d365_response_t> {
+        match &self.response {
+            Some(response) if !response.is_of_this_process() => {
+                let made = py.import("d365_failover._exceptions")?;
+                let error = made.call_method1("of_kind", ("forked", FOREIGN))?;
+                Err(PyErr::from_value(error))
+            }
+            response => Ok(response.as_ref().map_or(ptr::null_mut(), Handle::raw)),
+        }
     }
 
-    fn url(&self, py: Python<'_>) -> &Py<PyString> {
-        self.url.get_or_init(py, || {
+    fn url(&self, py: Python<'_>) -> PyResult<&Py<PyString>> {
+        self.url.get_or_try_init(py, || {
+            let raw = self.raw(py)?;
             // SAFETY: the response lives as long as `self`; the view is copied.
-            let url = get_text(|out| unsafe { d365_response_url(self.raw(), out) });
-            PyString::new(py, &url.unwrap_or_default()).unbind()
+            let url = get_text(|out| unsafe { d365_response_url(raw, out) });
+            Ok(PyString::new(py, &url.unwrap_or_default()).unbind())
         })
     }
 
     fn headers(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
         self.headers.get_or_try_init(py, || {
-            let raw = self.raw();
+            let raw = self.raw(py)?;
             // SAFETY: the response lives as long as `self`.
             let count = get::<usize>(|out| unsafe { d365_response_header_count(raw, out) });
             let headers = PyList::empty(py);
@@ -90,25 +103,26 @@ impl Lazy {
 
     fn attempts(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
         self.attempts.get_or_try_init(py, || {
+            let raw = self.raw(py)?;
             // SAFETY: the response lives as long as `self`.
-            let listed = get_object(|out| unsafe { d365_response_attempts(self.raw(), out) });
+            let listed = get_object(|out| unsafe { d365_response_attempts(raw, out) });
             attempts::rows(py, listed).map(Bound::unbind)
         })
     }
 
     fn parts(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
         self.parts
-            .get_or_try_init(py, || parts::rows(py, self.raw()).map(Bound::unbind))
+            .get_or_try_init(py, || parts::rows(py, self.raw(py)?).map(Bound::unbind))
     }
 
-    fn told(&self, py: Python<'_>) -> &Told {
-        self.told.get_or_init(py, || {
-            let raw = self.raw();
+    fn told(&self, py: Python<'_>) -> PyResult<&Told> {
+        self.told.get_or_try_init(py, || {
+            let raw = self.raw(py)?;
             // SAFETY: the response lives as long as `self`.
             unsafe {
                 let effect = get(|out| d365_response_effect(raw, out)).unwrap_or_default();
                 let switched = get::<i32>(|out| d365_response_switched(raw, out));
-                Told {
+                Ok(Told {
                     tag: get_text(|out| d365_response_tag(raw, out)),
                     effect: PyString::intern(py, names::effect(effect)).unbind(),
                     switched: switched.unwrap_or_default() != 0,
@@ -118,15 +132,15 @@ impl Lazy {
                     reason: get_text(|out| d365_response_reason_phrase(raw, out))
                         .unwrap_or_default(),
                     elapsed_us: get(|out| d365_response_elapsed_us(raw, out)).unwrap_or_default(),
-                }
+                })
             }
         })
     }
 
     fn convert(&self, py: Python<'_>) -> PyResult<()> {
         if self.response.is_some() {
-            self.url(py);
-            self.told(py);
+            self.url(py)?;
+            self.told(py)?;
             self.headers(py)?;
             self.attempts(py)?;
             self.parts(py)?;
@@ -279,8 +293,8 @@ impl Answer {
     }
 
     #[getter]
-    fn url(&self, py: Python<'_>) -> Py<PyString> {
-        self.lazy.url(py).clone_ref(py)
+    fn url(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        Ok(self.lazy.url(py)?.clone_ref(py))
     }
 
     /// Pairs of name and value, as they came.
@@ -290,39 +304,39 @@ impl Answer {
     }
 
     #[getter]
-    fn effect(&self, py: Python<'_>) -> Py<PyString> {
-        self.lazy.told(py).effect.clone_ref(py)
+    fn effect(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        Ok(self.lazy.told(py)?.effect.clone_ref(py))
     }
 
     #[getter]
-    fn switched(&self, py: Python<'_>) -> bool {
-        self.lazy.told(py).switched
+    fn switched(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.lazy.told(py)?.switched)
     }
 
     #[getter]
-    fn ledger_id(&self, py: Python<'_>) -> Option<i64> {
-        self.lazy.told(py).ledger_id
+    fn ledger_id(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        Ok(self.lazy.told(py)?.ledger_id)
     }
 
     #[getter]
-    fn tag(&self, py: Python<'_>) -> Option<&str> {
-        self.lazy.told(py).tag.as_deref()
+    fn tag(&self, py: Python<'_>) -> PyResult<Option<&str>> {
+        Ok(self.lazy.told(py)?.tag.as_deref())
     }
 
     #[getter]
-    fn reason(&self, py: Python<'_>) -> &str {
-        &self.lazy.told(py).reason
+    fn reason(&self, py: Python<'_>) -> PyResult<&str> {
+        Ok(&self.lazy.told(py)?.reason)
     }
 
     #[getter]
-    fn elapsed_us(&self, py: Python<'_>) -> i64 {
-        self.lazy.told(py).elapsed_us
+    fn elapsed_us(&self, py: Python<'_>) -> PyResult<i64> {
+        Ok(self.lazy.told(py)?.elapsed_us)
     }
 
     /// What was found out about the write that was asked about.
     #[getter]
-    fn verified(&self, py: Python<'_>) -> Option<&'static str> {
-        self.lazy.told(py).verified
+    fn verified(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        Ok(self.lazy.told(py)?.verified)
     }
 
     #[getter]
@@ -347,10 +361,10 @@ impl Answer {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
         let (py, this) = (slf.py(), slf.get());
-        let told = this.lazy.told(py);
+        let told = this.lazy.told(py)?;
         let parts = (
             this.status,
-            this.lazy.url(py),
+            this.lazy.url(py)?,
             this.lazy.headers(py)?,
             &this.content,
             &told.effect,

@@ -18,6 +18,10 @@ struct Inner {
 }
 
 impl Bell {
+    pub(crate) fn is(&self, other: &Bell) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn ring(&self, key: usize) {
         let mut rung = self.0.rung.lock().unwrap_or_else(PoisonError::into_inner);
         rung.push(key);

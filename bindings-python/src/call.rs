@@ -196,7 +196,7 @@ pub(crate) unsafe extern "C" fn prepare(_: *mut c_void, outgoing: *mut d365_outg
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Call {
     talk: Arc<Talk>,
-    generation: u64,
+    generation: u32,
 }
 
 impl Call {
@@ -266,7 +266,7 @@ impl Call {
     fn next<'py>(&self, py: Python<'py>, check: bool) -> PyResult<Bound<'py, PyAny>> {
         self.check(py)?;
         loop {
-            let turn = gate::wait(py, || Ok(self.talk.wait()));
+            let turn = gate::wait_on(py, || Ok(self.talk.wait()));
             match turn.map_err(|failure| failure.into_exception(py))? {
                 Some(turn) => return self.hand_out(py, turn),
                 None if check => py.check_signals()?,
@@ -304,7 +304,7 @@ pub(crate) struct Job {
     talk: Arc<Talk>,
     wish: Wish,
     is_open: Mutex<bool>,
-    generation: u64,
+    generation: u32,
 }
 
 impl Job {

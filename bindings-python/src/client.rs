@@ -23,6 +23,7 @@ use crate::abi::{Failure, Handle, chars, get, make, no_text, read, run, text};
 use crate::answer::Answer;
 use crate::bell::Bell;
 use crate::call::{self, Call};
+use crate::errand::Errand;
 use crate::gate::Interrupt;
 use crate::queue::Queue;
 use crate::request::{self, Request};
@@ -326,6 +327,32 @@ impl Client {
             // SAFETY: the client lives through the call.
             unsafe { d365_client_shutdown(client, timeout_ms, error) }
         })
+    }
+
+    /// Does one of these without waiting: `"switch_endpoint"`, or `"shutdown"` with its time. The bell rings when it is
+    /// done.
+    fn errand(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        timeout_ms: i64,
+        bell: PyRef<'_, Bell>,
+    ) -> PyResult<Errand> {
+        self.raw(py)?;
+        let (client, bell) = (Arc::clone(&self.client), bell.clone());
+        let what = what.to_owned();
+        let begun = Errand::start(bell, move || {
+            let raw = client.raw();
+            // SAFETY: the client lives through the call.
+            run(|error| unsafe {
+                match what.as_str() {
+                    "switch_endpoint" => d365_client_switch_endpoint(raw, error),
+                    _ => d365_client_shutdown(raw, timeout_ms, error),
+                }
+            })?;
+            Ok(Vec::new())
+        });
+        begun.map_err(|failure| failure.into_exception(py))
     }
 
     /// Ends what waits for events or for requests of tokens, at once.

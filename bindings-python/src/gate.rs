@@ -5,32 +5,52 @@
 //! ones time to come back, and one that comes later never returns.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use d365_failover::D365_CLOSED;
+use d365_failover::{D365_CLOSED, d365_fork_era};
 use pyo3::prelude::*;
 
 use crate::abi::Failure;
 
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// How many threads wait, and in the upper half in which process: the parent's wait only there.
+static WAITING: AtomicU64 = AtomicU64::new(0);
 static SETTLING: AtomicBool = AtomicBool::new(false);
 static EXITING: AtomicBool = AtomicBool::new(false);
 static FINALIZER: Mutex<Option<ThreadId>> = Mutex::new(None);
-static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// How many threads of this process wait.
+fn waiting() -> u32 {
+    count_of(WAITING.load(Ordering::SeqCst), generation())
+}
+
+fn count_of(waiting: u64, generation: u32) -> u32 {
+    match (waiting >> 32) as u32 == generation {
+        true => waiting as u32,
+        false => 0,
+    }
+}
+
+fn recount(generation: u32, change: impl Fn(u32) -> u32) {
+    let changed = |waiting| {
+        let count = change(count_of(waiting, generation));
+        Some(u64::from(generation) << 32 | u64::from(count))
+    };
+    // It never refuses.
+    let _ = WAITING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, changed);
+}
 
 struct Counted {
-    generation: u64,
+    generation: u32,
 }
 
 impl Counted {
     fn new() -> Self {
-        WAITING.fetch_add(1, Ordering::SeqCst);
-        Self {
-            generation: generation(),
-        }
+        let generation = generation();
+        recount(generation, |count| count + 1);
+        Self { generation }
     }
 }
 
@@ -38,7 +58,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         // A signal's handler may have forked: the child counts anew.
         if self.generation == generation() {
-            WAITING.fetch_sub(1, Ordering::SeqCst);
+            recount(self.generation, |count| count.saturating_sub(1));
         }
     }
 }
@@ -48,7 +68,7 @@ pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     call: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
-    if SETTLING.load(Ordering::SeqCst) && !is_finalizer() {
+    if is_shut() {
         return Err(Failure::of(D365_CLOSED));
     }
     let counted = Counted::new();
@@ -61,6 +81,22 @@ pub(crate) fn wait<T: Send>(
     });
     drop(counted);
     outcome
+}
+
+/// The same for what has begun, and of which `CLOSED` would not be true: at exit it never comes back.
+pub(crate) fn wait_on<T: Send>(
+    py: Python<'_>,
+    call: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    if is_shut() {
+        py.detach(|| park_for_ever());
+    }
+    wait(py, call)
+}
+
+/// Whether exit lets this thread in no more.
+fn is_shut() -> bool {
+    SETTLING.load(Ordering::SeqCst) && !is_finalizer()
 }
 
 fn park_for_ever() -> ! {
@@ -79,8 +115,8 @@ pub(crate) fn exiting() -> bool {
 }
 
 /// The process as counted by forks: what was made in another one is dead here.
-pub(crate) fn generation() -> u64 {
-    GENERATION.load(Ordering::SeqCst)
+pub(crate) fn generation() -> u32 {
+    d365_fork_era()
 }
 
 /// Waits, at most `timeout_ms`, for the threads that are inside the library, then lets none come back.
@@ -93,7 +129,7 @@ pub(crate) fn settle(py: Python<'_>, timeout_ms: u64) -> bool {
     SETTLING.store(true, Ordering::SeqCst);
     let end = Instant::now() + Duration::from_millis(timeout_ms);
     let settled = py.detach(|| {
-        while WAITING.load(Ordering::SeqCst) > 0 {
+        while waiting() > 0 {
             if Instant::now() >= end {
                 return false;
             }
@@ -104,14 +140,6 @@ pub(crate) fn settle(py: Python<'_>, timeout_ms: u64) -> bool {
     });
     EXITING.store(true, Ordering::SeqCst);
     settled
-}
-
-/// Makes everything dead that the parent made. For `os.register_at_fork`.
-#[pyfunction]
-pub(crate) fn after_fork_in_child() {
-    GENERATION.fetch_add(1, Ordering::SeqCst);
-    // The threads that were waiting exist only in the parent.
-    WAITING.store(0, Ordering::SeqCst);
 }
 
 /// What a signal's handler has raised while the library was waiting.

@@ -11,6 +11,7 @@ mod attempts;
 mod bell;
 mod call;
 mod client;
+mod errand;
 mod functions;
 mod gate;
 mod ledger;
@@ -21,6 +22,7 @@ mod queue;
 mod raise;
 mod request;
 mod stream;
+mod threads;
 mod tokens;
 
 use std::ffi::CStr;
@@ -41,6 +43,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<answer::Answer>()?;
     module.add_class::<client::Client>()?;
     module.add_class::<client::Pending>()?;
+    module.add_class::<errand::Errand>()?;
     module.add_class::<bell::Bell>()?;
     module.add_class::<call::Call>()?;
     module.add_class::<call::Job>()?;
@@ -57,6 +60,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
     module.add_function(wrap_pyfunction!(answer::before_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(gate::after_fork_in_child, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::start_thread, module)?)?;
     Ok(())
 }

@@ -14,6 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::abi::{Failure, Handle, OK, get, run};
+use crate::bell::Bell;
+use crate::errand::Errand;
 use crate::gate::Interrupt;
 use crate::{gate, names, parts};
 
@@ -67,7 +69,7 @@ pub(crate) struct Stream {
     begun: Mutex<Begun>,
     /// `None`: all of it has come with the head.
     response: Option<Arc<Handle<d365_response_t>>>,
-    generation: u64,
+    generation: u32,
     is_being_read: AtomicBool,
 }
 
@@ -143,12 +145,23 @@ impl Stream {
         let _turn = turn.map_err(|failure| failure.into_exception(py))?;
         let mut interrupt = Interrupt::default();
         let asked = check.then_some(&mut interrupt);
-        let got = gate::wait(py, || read(response, most, asked));
+        let got = gate::wait_on(py, || read(response, most, asked));
         match (got, interrupt.error) {
             (Ok(piece), None) => Ok(PyBytes::new(py, &piece)),
             (Err(failure), None) => Err(failure.into_exception(py)),
             (_, Some(interrupted)) => Err(interrupted),
         }
+    }
+
+    /// Reads what `ready` does not have, without waiting: the bell rings when the errand has brought the bytes.
+    fn errand(&self, py: Python<'_>, most: usize, bell: PyRef<'_, Bell>) -> PyResult<Errand> {
+        self.check(py)?;
+        let response = self.response.clone();
+        Errand::start(bell.clone(), move || match response {
+            Some(response) => read(&response, most, None),
+            None => Ok(Vec::new()),
+        })
+        .map_err(|failure| failure.into_exception(py))
     }
 
     /// Reads without waiting: one piece of the body with `key` comes in the client's queue.

@@ -13,6 +13,7 @@ use d365_failover::{
 use pyo3::prelude::*;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, run};
+use crate::bell::Bell;
 use crate::{gate, names};
 
 /// Requests for tokens on their way to Python.
@@ -25,6 +26,8 @@ pub(crate) struct Channel {
 struct State {
     waiting: VecDeque<Handle<d365_token_request_t>>,
     closed: bool,
+    /// Rung where who waits does not wait for `changed`.
+    bells: Vec<Bell>,
 }
 
 impl Channel {
@@ -57,8 +60,14 @@ impl Channel {
         let mut state = self.state();
         if !state.closed {
             state.waiting.push_back(request);
-            self.changed.notify_one();
+            self.tell(&state);
         }
+    }
+
+    /// All who wait: they take what there is.
+    fn tell(&self, state: &State) {
+        self.changed.notify_all();
+        state.bells.iter().for_each(|bell| bell.ring(0));
     }
 
     fn next(&self) -> Option<Handle<d365_token_request_t>> {
@@ -81,8 +90,8 @@ impl Channel {
         let mut state = self.state();
         state.closed = true;
         let unanswered = std::mem::take(&mut state.waiting);
+        self.tell(&state);
         drop(state);
-        self.changed.notify_all();
         // Their calls fail with `authentication`.
         drop(unanswered);
     }
@@ -103,7 +112,7 @@ extern "C" fn forget(user_data: *mut c_void) {
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct TokenQueue {
     channel: Arc<Channel>,
-    generation: u64,
+    generation: u32,
 }
 
 impl TokenQueue {
@@ -113,22 +122,43 @@ impl TokenQueue {
             generation: gate::generation(),
         }
     }
+
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.generation == gate::generation() {
+            Ok(())
+        } else {
+            Err(Failure::of(D365_FORKED).into_exception(py))
+        }
+    }
 }
 
 #[pymethods]
 impl TokenQueue {
     /// Waits for the next request; `None` once the client is closed.
     fn next(&self, py: Python<'_>) -> PyResult<Option<TokenRequest>> {
-        if self.generation != gate::generation() {
-            return Err(Failure::of(D365_FORKED).into_exception(py));
-        }
+        self.check(py)?;
         match gate::wait(py, || Ok(self.channel.next())) {
-            Ok(next) => Ok(next.map(|request| TokenRequest {
-                request: Mutex::new(Some(request)),
-            })),
+            Ok(next) => Ok(next.map(TokenRequest::new)),
             Err(failure) if failure.status == D365_CLOSED => Ok(None),
             Err(failure) => Err(failure.into_exception(py)),
         }
+    }
+
+    /// A bell that is rung when there is a request, or the client is closed.
+    fn add_bell(&self, bell: PyRef<'_, Bell>) {
+        self.channel.state().bells.push(bell.clone());
+    }
+
+    fn remove_bell(&self, bell: PyRef<'_, Bell>) {
+        self.channel.state().bells.retain(|other| !other.is(&bell));
+    }
+
+    /// The next request, if there is one, without waiting; and whether the client is closed.
+    fn poll(&self, py: Python<'_>) -> PyResult<(Option<TokenRequest>, bool)> {
+        self.check(py)?;
+        let mut state = self.channel.state();
+        let request = state.waiting.pop_front().map(TokenRequest::new);
+        Ok((request, state.closed))
     }
 }
 
@@ -139,6 +169,12 @@ pub(crate) struct TokenRequest {
 }
 
 impl TokenRequest {
+    fn new(request: Handle<d365_token_request_t>) -> Self {
+        Self {
+            request: Mutex::new(Some(request)),
+        }
+    }
+
     fn look<T>(&self, read: impl FnOnce(*mut d365_token_request_t) -> Option<T>) -> Option<T> {
         let request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
         request.as_ref().and_then(|request| read(request.raw()))

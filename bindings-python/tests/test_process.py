@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_no_thread_for_events_is_a_want_of_this_machine(org: Organization, monke
     with org.client() as client:
         with monkeypatch.context() as no_threads:
             no_threads.setattr(threading.Thread, "start", refuse)
+            no_threads.setattr("d365_failover._native.start_thread", refuse)
             with pytest.raises(d365_failover.LocalError, match="can't start new thread") as caught:
                 client.on_endpoint_switched(print)
             assert caught.value.kind == "no_resources"
@@ -329,6 +331,91 @@ client.close()
 """
     with child(org, program) as process:
         assert ended(process) == (0, "forked\n<Client forked>\n0 True\n", "")
+
+
+UNTOLD = {
+    "fork of C": "libc.fork",
+    # fork itself is not on every machine; the arguments are SIGCHLD, and for the rest what a fork has.
+    "the system call": "lambda: libc.syscall(220 if platform.machine() == 'aarch64' else 56, 17, 0, 0, 0, 0)",
+}
+
+
+@pytest.mark.parametrize("fork", UNTOLD.values(), ids=UNTOLD.keys())
+def test_the_child_of_a_fork_that_python_does_not_know_of(org: Organization, fork: str) -> None:
+    """No handler of `os.register_at_fork` runs in it, and of the second not even one of the C library's."""
+    org.fault("primary", "accept_never_answer", path="/stalled")
+    program = f"""
+import ctypes, io, platform
+libc = ctypes.PyDLL(None)  # with the interpreter held
+def attempt(what):
+    try:
+        return what()
+    except Exception as error:
+        return type(error).__name__
+client = new(token_provider=lambda url: ("t", 60.0))
+client.on_endpoint_switched(print)
+answer, read = (client.post(ACCOUNTS, json={{"name": "x"}}) for _ in range(2))
+read.effect
+threading.Thread(target=lambda: attempt(lambda: client.get("/stalled")), daemon=True).start()
+with client.stream("GET", "/bulk/1000003") as response:
+    pieces = response.iter_bytes()
+    begin = len(next(pieces))
+    child = ({fork})()
+    if child == 0:
+        signal.alarm(30)
+        for what in (
+            lambda: client.get(WHO_AM_I), lambda: client.put("/bulk", content=io.BytesIO(b"x")),
+            client.switch_endpoint, client.discover, client.ledger, lambda: client.active_url,
+            lambda: client.on_call_retried(print), lambda: client.off(print), lambda: next(pieces),
+            lambda: answer.effect, lambda: answer.headers, lambda: answer.url, lambda: answer.attempts,
+        ):
+            print(attempt(what))
+        print(answer.status_code, read.effect, client)
+        client.close()
+        with new() as own:
+            print(own.get(WHO_AM_I).status_code)
+        sys.exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), begin + sum(map(len, pieces)))
+print(client.get(WHO_AM_I).status_code)
+client.close(timeout=0)
+"""
+    with child(org, program) as process:
+        code, out, err = ended(process)
+    expected = ["ForkedError"] * 13 + ["204 executed <Client forked>", "200", "7 1000003", "200"]
+    assert (out.splitlines(), code) == (expected, 0), err
+
+
+START = """
+import multiprocessing
+multiprocessing.set_start_method({method!r})
+client = new()
+assert client.get(WHO_AM_I).status_code == 200
+def work():
+    try:
+        client.get(WHO_AM_I)
+    except d365_failover.ForkedError as error:
+        print(error, flush=True)
+    with new() as own:
+        print(own.get(WHO_AM_I).status_code, flush=True)
+process = multiprocessing.Process(target=work)
+process.start()
+process.join()
+print(process.exitcode, client.get(WHO_AM_I).status_code, flush=True)
+client.close()
+"""
+
+
+def test_a_process_of_multiprocessing(org: Organization) -> None:
+    """Made by fork; the other methods start an interpreter, which opens its own clients."""
+    quiet = "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)"
+    with child(org, quiet + START.format(method="fork")) as process:
+        said = "this client was opened before a fork: open one of its own in the child\n200\n0 200\n"
+        assert ended(process) == (0, said, "")
+
+
+def test_a_client_goes_to_no_other_process(org: Organization) -> None:
+    with org.client() as client, pytest.raises(TypeError, match="open one in each process"):
+        pickle.dumps(client)
 
 
 def test_children_of_a_fork_under_load(org: Organization) -> None:

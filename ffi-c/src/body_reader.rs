@@ -9,6 +9,7 @@ use d365_failover_core as core;
 use crate::argument::Owned;
 use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
+use crate::fork;
 use crate::guard::{Failure, guard_with};
 use crate::handle;
 use crate::request::d365_request_t;
@@ -40,6 +41,7 @@ impl core::BodySource for CallbackSource {
         // thread that sends; the buffer is as long as is said.
         let answer =
             unsafe { (self.read)(self.user_data.pointer(), buffer.as_mut_ptr(), buffer.len()) };
+        fork::note_if_child();
         counted(answer, buffer.len()).map_err(io::Error::other)
     }
 
@@ -48,7 +50,9 @@ impl core::BodySource for CallbackSource {
             .rewind
             .ok_or_else(|| io::Error::other("there is no rewind function"))?;
         // SAFETY: as for `read`.
-        match unsafe { rewind(self.user_data.pointer()) } {
+        let answer = unsafe { rewind(self.user_data.pointer()) };
+        fork::note_if_child();
+        match answer {
             0 => Ok(()),
             answer => Err(io::Error::other(format!(
                 "the rewind function answered {answer}"

@@ -7,9 +7,10 @@
 
 use std::any::Any;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::fork;
 use crate::guard::Failure;
 use crate::status::{D365_FORKED, D365_INVALID_HANDLE, D365_NULL_POINTER, D365_WRONG_HANDLE};
 
@@ -205,40 +206,18 @@ impl Table {
     }
 }
 
-/// Counts the forks between the first process and this one; a handle says in which it was made.
-static ERA: AtomicU32 = AtomicU32::new(0);
 /// NULL until the first handle of the process, and again in a child of fork.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
-/// The fork era of the process. It changes only in a child of fork.
+/// The fork era of the process, as far as a handle has room for it. It changes only in a child of fork.
 pub(crate) fn era() -> u32 {
-    ERA.load(Ordering::Acquire) & ((1 << ERA_BITS) - 1)
+    fork::era() & ((1 << ERA_BITS) - 1)
 }
 
-/// Only atomics: another thread of the parent may have held any lock, the allocator's included. The
-/// parent's table is left as it is, because dropping its objects would join threads that do not
-/// exist here.
-#[cfg(all(unix, not(miri)))]
-extern "C" fn in_child_of_fork() {
-    ERA.fetch_add(1, Ordering::AcqRel);
-    d365_failover_core::note_fork();
+/// The parent's table is left as it is, because dropping its objects would join threads that do not
+/// exist in the child.
+pub(crate) fn leave_to_parent() {
     TABLE.store(ptr::null_mut(), Ordering::Release);
-}
-
-/// No `Once`: a fork while another thread is inside it would hang the child. Registering twice
-/// counts twice, no more.
-fn watch_forks() {
-    static WATCHED: AtomicBool = AtomicBool::new(false);
-    if WATCHED.load(Ordering::Acquire) {
-        return;
-    }
-    // SAFETY: the handler is an `extern "C"` function that does only atomic operations; the shared
-    // library is linked with `-z nodelete`, so it stays mapped as long as it is registered.
-    #[cfg(all(unix, not(miri)))]
-    unsafe {
-        libc::pthread_atfork(None, None, Some(in_child_of_fork));
-    }
-    WATCHED.store(true, Ordering::Release);
 }
 
 fn table() -> Option<&'static Table> {
@@ -251,7 +230,7 @@ fn table_or_new() -> &'static Table {
     if let Some(table) = table() {
         return table;
     }
-    watch_forks();
+    fork::watch();
     let fresh = Box::into_raw(Box::<Table>::default());
     match TABLE.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
         // SAFETY: `fresh` is published now and never freed.

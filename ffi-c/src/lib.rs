@@ -35,6 +35,8 @@ mod cause;
 
 mod version;
 
+mod fork;
+
 mod text;
 
 mod error;
@@ -77,6 +79,7 @@ pub use cause::*;
 pub use client::*;
 pub use error::*;
 pub use fault::*;
+pub use fork::d365_fork_era;
 pub use item::*;
 pub use ledger::*;
 pub use outgoing::*;

@@ -8,6 +8,7 @@ use d365_failover_core as core;
 
 use crate::argument::{Owned, UserData, bytes, copied, out, text};
 use crate::error::d365_error_t;
+use crate::fork;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::status::{
@@ -44,7 +45,9 @@ impl Check {
     pub(crate) fn cancels(self) -> bool {
         // SAFETY: the application gave this function and this pointer for each other, for the
         // thread that sends, or reads.
-        unsafe { (self.function)(self.user_data.pointer()) != 0 }
+        let cancels = unsafe { (self.function)(self.user_data.pointer()) != 0 };
+        fork::note_if_child();
+        cancels
     }
 }
 

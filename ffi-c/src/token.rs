@@ -9,6 +9,7 @@ use d365_failover_core as core;
 use crate::argument::{Owned, out, text};
 use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
+use crate::fork;
 use crate::guard::{Failure, catch, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::status::{D365_LATE, d365_status_t, role};
@@ -55,6 +56,7 @@ impl core::TokenProvider for CallbackProvider {
             // SAFETY: the application gave this function and this pointer for each other, for any
             // thread.
             unsafe { (self.provide)(self.user_data.pointer(), handle) };
+            fork::note_if_child();
         }
     }
 }

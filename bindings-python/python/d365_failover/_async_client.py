@@ -8,7 +8,6 @@ import itertools
 import time
 import weakref
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,18 @@ from . import _lifecycle
 from ._async_dispatch import AsyncDispatcher
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import AsyncContent, AsyncSource, async_source_of
-from ._dispatch import log, running_loop
+from ._dispatch import log
 from ._events import LOG, Handler
 from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
 from ._keywords import advised
 from ._log import report
+from ._loops import needed_loop, running_loop
 from ._models import Response
-from ._native import NativeFailure
+from ._native import Bell, NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, discovering, is_read, milliseconds, verifying
 from ._settings import described
 from ._stream import AsyncStreamedResponse
+from ._threads import Threads
 from ._work import AsyncWork, Turns, is_working, unknown
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ class AsyncClient(BaseClient):
         self._lanes = asyncio.Semaphore(_CALLS)
         deadline = settings.get("deadline")
         self._deadline: float = 300.0 if deadline is None else deadline
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: Threads | None = None
         self._dispatcher = AsyncDispatcher(self._handlers, self._patience)
 
     async def __aenter__(self) -> Self:
+        needed_loop()
         return self
 
     async def __aexit__(
@@ -193,7 +195,7 @@ class AsyncClient(BaseClient):
     async def _send(self, request: RawRequest, source: AsyncSource | None) -> Answer:
         self._dispatcher.begin_waiting()
         self._refuse_in_provider()
-        loop = asyncio.get_running_loop()
+        loop = needed_loop()
         if loop is not self._loop:
             self._attached()
         if source is None and self._hook is None:
@@ -257,10 +259,10 @@ class AsyncClient(BaseClient):
         finally:
             self._futures.pop(key, None)
 
-    def _threads_of_bodies(self) -> ThreadPoolExecutor:
+    def _threads_of_bodies(self) -> Threads:
         """Where bodies are read that may block."""
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(_BODIES, "d365_failover-body")
+            self._executor = Threads(_BODIES, "d365_failover-body")
         return self._executor
 
     async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> Answer:
@@ -481,7 +483,7 @@ class AsyncClient(BaseClient):
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
         self._dispatcher.begin_waiting()
-        await self._attached().run_in_executor(None, raising(self._native.switch_endpoint))
+        await self._errand("switch_endpoint")
 
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover. As `Client.discover`."""
@@ -498,10 +500,9 @@ class AsyncClient(BaseClient):
             return
         if timeout_ms:
             self._dispatcher.begin_waiting()
-        loop = self._attached()
         end = time.monotonic() + timeout
         try:
-            await loop.run_in_executor(None, raising(self._native.shutdown), timeout_ms)
+            await self._errand("shutdown", timeout_ms)
             if self._futures:
                 # Cancelled calls complete at once, but in a queue that is open.
                 await asyncio.wait(list(self._futures.values()), timeout=_GRACE)
@@ -540,7 +541,7 @@ class AsyncClient(BaseClient):
     def _end_bodies(self) -> None:
         executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(cancel_futures=True)
 
     def _give_up(self) -> None:
         """Ends the calls whose completion can come no more."""
@@ -552,7 +553,7 @@ class AsyncClient(BaseClient):
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
         """The running loop, with the queue's descriptor in it."""
-        loop = asyncio.get_running_loop()
+        loop = needed_loop()
         if self._loop is loop:
             return loop
         descriptor = self._queue.descriptor()  # refuses a parent's client, before anything of it is touched
@@ -568,6 +569,19 @@ class AsyncClient(BaseClient):
             if self._tokens is not None:
                 self._tokens.loop = loop
         return loop
+
+    async def _errand(self, what: str, timeout_ms: int = 0) -> None:
+        """Has one of the client's done. An executor would not take it any more once the main thread has ended."""
+        loop = self._attached()
+        bell = Bell()
+        errand = raising(self._native.errand)(what, timeout_ms, bell)
+        rung: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(bell.descriptor(), _ring, loop, bell, rung)
+        try:
+            await rung
+        finally:
+            loop.remove_reader(bell.descriptor())
+        raising(errand.poll)()
 
     def _detach(self) -> None:
         loop, self._loop = self._loop, None
@@ -606,6 +620,12 @@ class AsyncClient(BaseClient):
                 future.set_result(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
+
+
+def _ring(loop: asyncio.AbstractEventLoop, bell: Bell, rung: asyncio.Future[None]) -> None:
+    loop.remove_reader(bell.descriptor())
+    if not rung.done():
+        rung.set_result(None)
 
 
 class _GivenUp(Exception):

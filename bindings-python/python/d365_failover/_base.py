@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import _lifecycle, _native
 from ._dispatch import Handlers, check_handler
@@ -31,6 +30,7 @@ from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
 from ._native import NativeFailure
 from ._outgoing import check_prepare
 from ._settings import in_python, to_native
+from ._threads import LibraryThread
 from ._tokens import TokenSource
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
@@ -52,6 +52,7 @@ class BaseClient:
 
     @raising
     def __init__(self, url: str, settings: dict[str, Any]) -> None:
+        _lifecycle.check_may_open()
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)
         check_prepare(self._hook, awaits=self._awaits)
@@ -78,6 +79,9 @@ class BaseClient:
     def __repr__(self) -> str:
         state = "closed" if self._closed else "forked" if self._native.forked else self._native.active_url
         return f"<{type(self).__name__} {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} is of one process and cannot be pickled: open one in each process")
 
     def __del__(self) -> None:
         if not self._closed and not self._native.forked:
@@ -250,10 +254,10 @@ class BaseClient:
                 "client of their own",
             )
 
-    def _threads(self) -> Iterator[threading.Thread]:
+    def _threads(self) -> Iterator[LibraryThread]:
         """The client's threads, less the one that asks, in an order in which they can be joined."""
         if self._tokens is not None:
-            yield from (thread for thread in self._tokens.threads() if thread is not threading.current_thread())
+            yield from (thread for thread in self._tokens.threads() if not thread.is_current)
 
     def _abandon(self) -> None:
         """Closes without waiting."""

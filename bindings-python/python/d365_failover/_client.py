@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _lifecycle
+from . import _green, _lifecycle
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
@@ -21,13 +21,14 @@ from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, discovering, milliseconds, verifying
 from ._settings import described
 from ._stream import StreamedResponse
+from ._threads import LibraryThread
 from ._work import Work
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ._ledger import LedgerEntry
-    from ._native import Answer
+    from ._native import Answer, Call
     from ._settings import Settings
     from ._types import RawRequest
 
@@ -45,6 +46,7 @@ class Client(BaseClient):
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
         super().__init__(url, dict(settings))
         self._dispatcher = Dispatcher(self._queue, self._handlers, self._patience)
+        self._wait = _green.waiting()
 
     def __enter__(self) -> Self:
         return self
@@ -170,11 +172,11 @@ class Client(BaseClient):
         self._refuse_in_provider()
         check = threading.get_ident() == _lifecycle.main_thread
         try:
-            if source is None and self._hook is None:
+            if source is None and self._hook is None and self._wait is None:
                 raw = self._native.send(request, check)
             else:
                 self._dispatcher.refuse_while_deciding()
-                raw = Work(source, self._hook).finish(self._native.begin(request), check)
+                raw = Work(source, self._hook).finish(self._begin(request), check)
         except NativeFailure as failure:
             error = of_failure(failure)
             asked_with(error, request)
@@ -188,6 +190,11 @@ class Client(BaseClient):
             raise
         self._drain_after(raw)
         return raw
+
+    def _begin(self, request: RawRequest) -> Call | _green.GreenCall:
+        if self._wait is None:
+            return self._native.begin(request)
+        return _green.GreenCall(self._native, request, self._wait)
 
     def _drain_after(self, outcome: Answer | BaseException | None) -> None:
         """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
@@ -376,7 +383,11 @@ class Client(BaseClient):
     @raising
     def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
-        self._native.switch_endpoint()
+        if self._wait is None:
+            self._native.switch_endpoint()
+        else:
+            self._dispatcher.refuse_while_deciding()
+            _green.do(self._native, "switch_endpoint", 0, self._wait)
 
     @raising
     def discover(self) -> None:
@@ -397,7 +408,11 @@ class Client(BaseClient):
         if self._closed or self._native.forked:
             return
         end = time.monotonic() + timeout
-        self._native.shutdown(timeout_ms)
+        if self._wait is None or timeout_ms == 0:
+            self._native.shutdown(timeout_ms)
+        else:
+            self._dispatcher.refuse_while_deciding()
+            _green.do(self._native, "shutdown", timeout_ms, self._wait)
         self._closed = True
         self._native.close_queues()
         _lifecycle.closed(self)
@@ -405,15 +420,15 @@ class Client(BaseClient):
         for thread in self._threads():
             thread.join(max(0.0, end - time.monotonic()))
         events = self._dispatcher.thread
-        if events is not None and events is not threading.current_thread() and self._dispatcher.silence():
+        if events is not None and not events.is_current and self._dispatcher.silence():
             raise of_kind("busy", "closed, but a handler is still running")
 
     def _prepare(self, handler: Handler) -> None:
         check_loop(handler)
         self._dispatcher.start()
 
-    def _threads(self) -> Iterator[threading.Thread]:
+    def _threads(self) -> Iterator[LibraryThread]:
         yield from super()._threads()
         events = self._dispatcher.thread
-        if events is not None and events is not threading.current_thread():
+        if events is not None and not events.is_current:
             yield events

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ._events import DROPPED, EVENTS, LEVEL, LOG, MESSAGE, REQUIRED, Event, Handler, event_of
 from ._exceptions import InvalidArgumentError, of_kind
+from ._green import Wait, next_item, waiting_in_thread
 from ._log import report, say
+from ._loops import running_loop
 from ._threads import LibraryThread
 
 if TYPE_CHECKING:
@@ -69,13 +71,6 @@ def check_loop(handler: Handler) -> None:
         )
 
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
 def log_dropped(item: Item) -> None:
     """Says how many items did not come before this one."""
     dropped = item.number(DROPPED)
@@ -107,14 +102,15 @@ class Dispatcher:
         self._running = False
         self._deciding: int | None = None
         """The thread that is in a handler of EndpointSwitchRequired."""
-        self.thread: threading.Thread | None = None
+        self.thread: LibraryThread | None = None
 
     def start(self) -> None:
         """Makes the event thread, if there is none. Under the handlers' lock."""
         if self.thread is None:
             # A call that ends meanwhile must not take what the thread is to have.
             self._queue.leave_to_thread()
-            thread = LibraryThread("d365_failover-events", _pump, self._queue, weakref.ref(self))
+            args = (self._queue, weakref.ref(self), waiting_in_thread())
+            thread = LibraryThread("d365_failover-events", _pump, *args)
             thread.start()
             self.thread = thread
 
@@ -225,9 +221,9 @@ class Elsewhere:
             self.outcome.set_exception(error)
 
 
-def _pump(queue: Queue, reference: weakref.ref[Dispatcher]) -> None:
+def _pump(queue: Queue, reference: weakref.ref[Dispatcher], wait: Wait | None) -> None:
     """The event thread. Holds no client while it waits, so that a forgotten one can go."""
-    while (item := queue.next()) is not None:
+    while (item := next_item(queue, wait)) is not None:
         dispatcher = reference()
         if dispatcher is not None:
             try:

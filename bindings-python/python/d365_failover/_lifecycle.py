@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from . import _native
+from ._exceptions import of_kind
 
 if TYPE_CHECKING:
     from ._base import BaseClient
@@ -23,6 +24,15 @@ main_thread = threading.main_thread().ident
 _open: weakref.WeakSet[BaseClient] = weakref.WeakSet()
 
 
+_is_over = False
+"""Whether exit has closed the clients. What `atexit` runs then was registered before this module."""
+
+
+def check_may_open() -> None:
+    if _is_over:
+        raise of_kind("closed", "the interpreter is about to end, and no client opens any more")
+
+
 def opened(client: BaseClient) -> None:
     _open.add(client)
 
@@ -32,8 +42,10 @@ def closed(client: BaseClient) -> None:
 
 
 def _at_exit() -> None:
+    global _is_over
+    _is_over = True
     end = time.monotonic() + _PATIENCE
-    clients = list(_open)
+    clients = [client for client in _open if not client._native.forked]
     for client in clients:
         client._abandon()
     for client in clients:
@@ -44,7 +56,6 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     global _open, main_thread
-    _native.after_fork_in_child()
     main_thread = threading.main_thread().ident
     _open = weakref.WeakSet()
 

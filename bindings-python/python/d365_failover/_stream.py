@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import _lifecycle
+from . import _green, _lifecycle
 from ._charset import decoder
 from ._exceptions import CallCancelledError, FailoverError, StreamClosedError, StreamConsumedError, in_doubt, of_failure
 from ._models import BatchPart, Response
@@ -133,7 +133,8 @@ class StreamedResponse(_Streamed):
 
     def _next(self, check: bool) -> bytes:
         try:
-            return self._going_on().read(_PIECE, check)
+            stream, wait = self._going_on(), _green.waiting()
+            return stream.read(_PIECE, check) if wait is None else _green.read(stream, _PIECE, wait)
         except NativeFailure as failure:
             error = self._failed(of_failure(failure))
             raise error from error.__cause__

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from ._exceptions import ProviderFailure, raising, told
+from ._exceptions import LocalError, ProviderFailure, raising, told
+from ._green import Wait, next_request, waiting_in_thread
 from ._log import say
 from ._threads import LibraryThread
 
@@ -96,13 +97,13 @@ class TokenSource:
         self._queue = queue
         self._lock = threading.Lock()
         self._waiting = 0
-        self._threads: set[threading.Thread] = set()
+        self._threads: set[LibraryThread] = set()
         self._failures: deque[ProviderFailure] = deque(maxlen=_FAILURES)
         self._start()
 
-    def threads(self) -> Iterator[threading.Thread]:
+    def threads(self) -> Iterator[LibraryThread]:
         """All of them, also those that begin while others are waited for."""
-        seen: set[threading.Thread] = set()
+        seen: set[LibraryThread] = set()
         while fresh := self._threads.copy() - seen:
             seen |= fresh
             yield from fresh
@@ -113,7 +114,8 @@ class TokenSource:
         return question is not None and question.is_open and question.source() is self
 
     def _start(self) -> None:
-        thread = LibraryThread("d365_failover-tokens", _serve, self._queue, weakref.ref(self))
+        args = (self._queue, weakref.ref(self), waiting_in_thread())
+        thread = LibraryThread("d365_failover-tokens", _serve, *args)
         with self._lock:
             self._threads.add(thread)
             self._waiting += 1
@@ -132,12 +134,12 @@ class TokenSource:
             is_last = self._waiting == 0
         if is_last:
             # No more threads: the next question waits for this one.
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(LocalError):
                 self._start()
         self._answer(request)
         with self._lock:
             if self._waiting >= _SPARE:
-                self._threads.discard(threading.current_thread())
+                self._threads -= {thread for thread in self._threads if thread.is_current}
                 return False
             self._waiting += 1
             return True
@@ -215,9 +217,9 @@ def _life(seconds: float) -> int:
     return int(seconds * 1000) or -1
 
 
-def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource]) -> None:
+def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource], wait: Wait | None) -> None:
     """Takes requests. Holds no provider while it waits, so that a forgotten client can go."""
-    while (request := queue.next()) is not None:
+    while (request := next_request(queue, wait)) is not None:
         source = reference()
         stays = source is None or source.take(request)
         del source, request

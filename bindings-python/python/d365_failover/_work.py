@@ -7,18 +7,19 @@ import contextlib
 import inspect
 import itertools
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ._dispatch import running_loop
 from ._exceptions import CallCancelledError, FailoverError, completed, in_doubt, of_failure, of_kind, told
+from ._loops import running_loop
 from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
 from ._request import is_read
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
+    from ._green import GreenCall
     from ._native import Call, Job
     from ._types import RawRequest
 
@@ -32,12 +33,26 @@ class Work:
         self._source = source
         self._prepare = prepare
 
-    def finish(self, call: Call, check: bool) -> Answer:
+    def finish(self, call: Call | GreenCall, check: bool) -> Answer:
         """Does what the call needs until it ends. With `check`, signals are handled meanwhile.
 
         What the application's code raises, or a signal, ends the call and is raised; a `FailoverError` that tells what
         is known of the call is its `__cause__`, unless it has another.
         """
+        try:
+            answer = self._finish(call, check)
+        except BaseException as error:
+            self._close(error)
+            raise
+        self._close(answer)
+        return answer
+
+    def _close(self, outcome: Answer | BaseException) -> None:
+        if self._source is not None:
+            with _telling(outcome):
+                self._source.close()
+
+    def _finish(self, call: Call | GreenCall, check: bool) -> Answer:
         raised: BaseException | None = None
         outcome: Answer | NativeFailure
         try:
@@ -65,8 +80,6 @@ class Work:
             return _result(outcome, raised)
         finally:
             del raised
-            if self._source is not None:
-                self._source.close()
 
     def _do(self, job: Job) -> None:
         if job.kind == "prepare":
@@ -109,8 +122,25 @@ class AsyncWork:
 
         What is raised then has no ledger id, which the library tells of such a call only at its end.
         """
+        try:
+            answer = await self._finish(call, turns, key)
+        except GeneratorExit:
+            # The loop has left its task: nothing can be awaited any more.
+            raise
+        except BaseException as error:
+            await self._close(error)
+            raise
+        await self._close(answer)
+        return answer
+
+    async def _close(self, outcome: Answer | BaseException) -> None:
+        if self._source is not None:
+            with _telling(outcome):
+                await self._source.close()
+
+    async def _finish(self, call: Call, turns: Turns, key: int) -> Answer:
         raised: BaseException | None = None
-        is_over = is_left = False
+        is_over = False
         outcome: Answer | NativeFailure
         try:
             while True:
@@ -153,15 +183,9 @@ class AsyncWork:
                         raised = error
                     _fail(call, turn, error)
             return _result(outcome, raised)
-        except GeneratorExit:
-            # The loop has left its task: nothing can be awaited any more.
-            is_left = True
-            raise
         finally:
             del raised
             turns.forget(key)
-            if self._source is not None and not is_left:
-                await self._source.close()
 
     async def _work(self, job: Job) -> None:
         entered = is_working.set(True)
@@ -310,7 +334,7 @@ def _forget(loop: asyncio.AbstractEventLoop, bell: Bell) -> None:
     loop.remove_reader(bell.descriptor())
 
 
-def _fail(call: Call, job: Job, error: BaseException) -> None:
+def _fail(call: Call | GreenCall, job: Job, error: BaseException) -> None:
     """The application's code could not do it: the call ends."""
     if not isinstance(error, Exception):
         call.cancel()
@@ -330,6 +354,22 @@ def _result(outcome: Answer | NativeFailure, raised: BaseException | None) -> An
         raise raised
     finally:
         del raised
+
+
+@contextlib.contextmanager
+def _telling(outcome: Answer | BaseException) -> Iterator[None]:
+    """Has what the application's code raises after the call's end tell what the call has come to."""
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if error.__cause__ is None:
+            if isinstance(outcome, Answer):
+                error.__cause__ = completed(outcome)
+            else:
+                error.__cause__ = outcome if isinstance(outcome, FailoverError) else outcome.__cause__
+        raise
 
 
 def _known(outcome: Answer | NativeFailure, is_cancelled: bool) -> FailoverError:
