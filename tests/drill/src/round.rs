@@ -1,5 +1,7 @@
 //! The rounds of a drill: each is one disaster under one preset.
 
+use std::collections::BTreeMap;
+
 use d365_twin::FaultKind;
 use serde_json::json;
 
@@ -15,6 +17,8 @@ pub(crate) struct Round {
     pub(crate) fault: FaultKind,
     /// Whether a gateway gives up on creates before that: they are executed and answered with 504.
     pub(crate) gateway: bool,
+    /// How many before it would have its name: faults of one kind, or a preset that is named twice.
+    pub(crate) twins: usize,
 }
 
 /// The disasters of a drill that names none.
@@ -41,6 +45,7 @@ pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
                 preset: preset.clone(),
                 fault: fault.clone(),
                 gateway,
+                twins: 0,
             };
             // After a 504 `dotnet` has left the primary before it dies: that has a round of its own.
             let is_blind = round(false).is_blind();
@@ -49,6 +54,13 @@ pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
                 rounds.push(round(true));
             }
         }
+    }
+    // Each has a folder of its own, and rounds may be made at once.
+    let mut named = BTreeMap::new();
+    for round in &mut rounds {
+        let before = named.entry(round.name()).or_insert(0);
+        round.twins = *before;
+        *before += 1;
     }
     rounds
 }
@@ -63,14 +75,18 @@ pub(crate) fn fault(text: &str) -> Result<FaultKind, String> {
 }
 
 impl Round {
-    /// Its name as a folder's: `safe-refuse`.
+    /// Its name as a folder's, which no other round has: `safe-refuse`, `safe-refuse-2`.
     pub(crate) fn name(&self) -> String {
         let gateway = if self.is_blind() && self.gateway {
             "-504"
         } else {
             ""
         };
-        format!("{}-{}{gateway}", self.preset, self.fault.name())
+        let number = match self.twins {
+            0 => String::new(),
+            before => format!("-{}", before + 1),
+        };
+        format!("{}-{}{gateway}{number}", self.preset, self.fault.name())
     }
 
     /// What happens, in a few words.
@@ -144,6 +160,31 @@ mod tests {
             // The table of all rounds has as much room.
             assert!(round.words().len() <= 38, "{}", round.words());
         }
+    }
+
+    #[test]
+    fn no_two_rounds_share_a_name() {
+        let page = |status| FaultKind::HtmlPage {
+            status,
+            commit: false,
+        };
+        let presets = ["safe", "dotnet", "safe"].map(str::to_owned);
+        let all = rounds(&presets, &[page(502), page(503), page(502)]);
+        assert_eq!(
+            all.iter().map(Round::name).collect::<Vec<_>>(),
+            [
+                "safe-html_page",
+                "safe-html_page-2",
+                "safe-html_page-3",
+                "dotnet-html_page",
+                "dotnet-html_page-504",
+                "dotnet-html_page-2",
+                "dotnet-html_page-3",
+                "safe-html_page-4",
+                "safe-html_page-5",
+                "safe-html_page-6",
+            ]
+        );
     }
 
     #[test]
