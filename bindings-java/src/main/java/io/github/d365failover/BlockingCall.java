@@ -4,18 +4,23 @@ import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.Upcalls;
 import java.nio.ByteBuffer;
+import java.util.function.IntSupplier;
 
 /** A call that a thread waits for inside of the library; an interrupt of that thread cancels it at once. */
 final class BlockingCall implements Upcalls, AutoCloseable {
     private final Upcalls asked;
+    private final boolean isOwn;
     private final long pending = Native.pendingNew();
     private final Interruptible thread = new Interruptible(this::cancel);
 
     /**
      * @param asked may be null, then nothing is asked
+     * @param isOwn whether the thread is the application's own. One of the client's is interrupted by whoever cancels the
+     *     call, and whatever the application's code makes of that, the call is cancelled.
      */
-    BlockingCall(Upcalls asked) {
+    BlockingCall(Upcalls asked, boolean isOwn) {
         this.asked = asked;
+        this.isOwn = isOwn;
     }
 
     Answer send(long client, byte[] head, byte[] body, boolean isStreaming) {
@@ -30,27 +35,27 @@ final class BlockingCall implements Upcalls, AutoCloseable {
 
     @Override
     public int read(ByteBuffer room) {
-        try {
-            return asked.read(room);
-        } finally {
-            thread.listen();
-        }
+        return ask(() -> asked.read(room));
     }
 
     @Override
     public int rewind() {
-        try {
-            return asked.rewind();
-        } finally {
-            thread.listen();
-        }
+        return ask(asked::rewind);
     }
 
     @Override
     public int prepare(long outgoing) {
+        return ask(() -> asked.prepare(outgoing));
+    }
+
+    private int ask(IntSupplier question) {
+        if (isOwn) {
+            return thread.except(question);
+        }
         try {
-            return asked.prepare(outgoing);
+            return question.getAsInt();
         } finally {
+            // The application's code may have waited for a channel of its own.
             thread.listen();
         }
     }

@@ -129,7 +129,8 @@ public final class FailoverClient implements AutoCloseable {
      * Sends a request and waits for the response, over a switch if need be.
      *
      * <p>An interrupt of the thread cancels the call at once, whatever it waits for, but for code of the application's,
-     * which hears of it itself: it fails with {@link ErrorKind#CANCELLED}, and the interrupt flag stays set.
+     * which hears of it itself: it fails with {@link ErrorKind#CANCELLED}, and the interrupt flag stays set. Code that
+     * leaves the flag set, or throws, ends the call so as well; where it clears the flag and returns, the call goes on.
      *
      * <p>The request's body and the client's {@link AttemptPreparer} are asked on this thread. A virtual thread parks,
      * and leaves its carrier to others; where there is something to ask, one of at most 64 threads of the client's waits
@@ -177,9 +178,8 @@ public final class FailoverClient implements AutoCloseable {
      * <p>A request whose body is streamed, and every request of a client with an {@link AttemptPreparer}, is sent on a
      * daemon thread of the client's that serves no other call meanwhile: there the application is asked. A client has at
      * most 64 of them; further calls wait for one within their time, and more than 64 whose bodies wait for one another
-     * can wait for ever. What is wrong
-     * with the request is then told by the future too; and what cancels the call interrupts the thread, within about 100
-     * ms.
+     * can wait for ever. What is wrong with the request is then told by the future too; and what cancels the call
+     * interrupts the thread, at once.
      *
      * @param request what to send
      * @return the answer to come

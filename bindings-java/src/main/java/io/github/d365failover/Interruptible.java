@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import java.io.IOException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
+import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -24,17 +25,31 @@ final class Interruptible extends AbstractInterruptibleChannel {
         try {
             return wait.get();
         } finally {
-            try {
-                end(true);
-            } catch (IOException e) {
-                // It was interrupted, which its flag says as well.
-            }
+            pause();
+        }
+    }
+
+    /** Runs code of the application's meanwhile, which hears of an interrupt itself; what it leaves set cancels. */
+    int except(IntSupplier code) {
+        pause();
+        try {
+            return code.getAsInt();
+        } finally {
+            listen();
         }
     }
 
     /** Again, after code of the application's that may have waited for a channel of its own. */
     void listen() {
         begin();
+    }
+
+    private void pause() {
+        try {
+            end(true);
+        } catch (IOException e) {
+            // It was interrupted, which its flag says as well.
+        }
     }
 
     @Override

@@ -14,7 +14,7 @@ import java.util.concurrent.RejectedExecutionException;
  * thread waits for is never sent on that: it would hold its carrier.
  */
 final class Sender {
-    /** Of its time a call has used nothing yet. */
+    /** Of its time a call has used nothing yet: it has waited for no thread, and is on the application's own. */
     private static final long WHOLE = 0;
 
     private final FailoverClient client;
@@ -109,7 +109,7 @@ final class Sender {
     private Answer sendHere(FailoverRequest request, ResponseKind<?> kind, Upcalls asked, long leftMillis)
             throws FailoverException {
         byte[] head = head(request, leftMillis);
-        try (BlockingCall call = new BlockingCall(asked)) {
+        try (BlockingCall call = new BlockingCall(asked, leftMillis == WHOLE)) {
             Answer answer = client.use(handle -> call.send(handle, head, request.body(), kind.isStreaming()));
             if (answer == null) {
                 throw Failure.closed(request.effectUnsent()).of(request).checked();

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Mute;
+import io.github.d365failover.support.Swallow;
 import io.github.d365failover.support.Wait;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -19,9 +20,11 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -171,6 +174,21 @@ class CancellingTest {
             mute.left();
             sender.join(Await.BOUND.toMillis());
             assertEquals(ErrorKind.CANCELLED, ((FailoverException) thrown.get()).kind());
+        }
+    }
+
+    /** Its own code may have an interrupt of its own, such as that of a read which took too long. */
+    @ParameterizedTest
+    @EnumSource(Swallow.class)
+    void anInterruptThatTheApplicationSwallowsCancelsNothing(Swallow swallow) throws Exception {
+        try (Mute mute = new Mute()) {
+            CountDownLatch asked = new CountDownLatch(1);
+            FutureTask<Integer> task = new FutureTask<>(swallow.call(mute, asked));
+            Thread sender = new Thread(task);
+            sender.start();
+            assertTrue(asked.await(Await.BOUND.toSeconds(), TimeUnit.SECONDS));
+            sender.interrupt();
+            assertEquals(200, task.get(Await.BOUND.toSeconds(), TimeUnit.SECONDS));
         }
     }
 

@@ -2,6 +2,7 @@ package io.github.d365failover;
 
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Mute;
+import io.github.d365failover.support.Swallow;
 import io.github.d365failover.support.Virtual;
 import io.github.d365failover.support.Wait;
 import java.time.Duration;
@@ -120,6 +121,27 @@ public final class VirtualPrograms {
                     }
                     System.out.println(wait + " ended: " + ended);
                     System.out.println(wait + " took " + (System.nanoTime() - begun) / 1000 + " us");
+                }
+            }
+        }
+    }
+
+    /** An interrupt that the application's code swallows leaves its call alone. */
+    public static final class Swallows {
+        private Swallows() {}
+
+        public static void main(String[] args) throws Exception {
+            for (Swallow swallow : Swallow.values()) {
+                try (Mute mute = new Mute()) {
+                    CountDownLatch asked = new CountDownLatch(1);
+                    CompletableFuture<Object> end = new CompletableFuture<>();
+                    Thread thread = Virtual.thread(swallow.call(mute, asked), end);
+                    thread.start();
+                    if (!asked.await(Await.BOUND.toSeconds(), TimeUnit.SECONDS)) {
+                        throw new AssertionError(swallow + ": it was never asked");
+                    }
+                    thread.interrupt();
+                    System.out.println(swallow + " ended: " + ended(end));
                 }
             }
         }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.d365failover.support.ChildJvm;
 import io.github.d365failover.support.LateJava;
+import io.github.d365failover.support.Swallow;
 import io.github.d365failover.support.Wait;
 import java.nio.file.Path;
 import java.util.Map;
@@ -45,6 +46,14 @@ class VirtualThreadsTest {
         System.out.println(said);
         for (Wait wait : Wait.values()) {
             assertTrue(said.contains(wait + " ended: CANCELLED true"), wait + ": " + said);
+        }
+    }
+
+    @Test
+    void anInterruptThatTheApplicationSwallowsCancelsNothing() throws Exception {
+        String said = child().run(VirtualPrograms.Swallows.class);
+        for (Swallow swallow : Swallow.values()) {
+            assertTrue(said.contains(swallow + " ended: 200"), swallow + ": " + said);
         }
     }
 
