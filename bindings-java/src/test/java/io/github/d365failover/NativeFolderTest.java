@@ -11,7 +11,10 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -99,6 +102,19 @@ class NativeFolderTest {
         } catch (Exception e) {
             throw new AssertionError(e);
         }
+    }
+
+    /** Days since a version was loaded last, and what becomes of it. */
+    @ParameterizedTest
+    @CsvSource({"31, false", "29, true"})
+    void aVersionThatNobodyLoadsAnyMoreIsDeleted(int days, boolean stays) throws Exception {
+        assertLoaded(load());
+        Path other = Files.createDirectory(folder.resolve("0.0.1-0123456789abcdef"));
+        Files.write(other.resolve(NAME), library);
+        Files.setLastModifiedTime(other, FileTime.from(Instant.now().minus(Duration.ofDays(days))));
+        assertLoaded(load());
+        assertEquals(stays, Files.exists(other));
+        assertEquals(stays ? 5 : 3, all().size());
     }
 
     private static void assertLoaded(String said) {

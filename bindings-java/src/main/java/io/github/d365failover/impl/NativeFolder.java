@@ -8,6 +8,7 @@ import java.math.BigInteger;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -42,6 +43,8 @@ final class NativeFolder {
     private static final Set<PosixFilePermission> PRIVATE = PosixFilePermissions.fromString("rwx------");
     /** What a process that was killed has left lying about is nobody's after this time. */
     private static final Duration FORGOTTEN = Duration.ofHours(1);
+    /** A version that was not loaded for so long is nobody's any more; who has it loaded needs its file no more. */
+    private static final Duration OUTDATED = Duration.ofDays(30);
 
     private NativeFolder() {}
 
@@ -71,8 +74,22 @@ final class NativeFolder {
             useOnce(root, content, name, load);
             return;
         }
+        deleteOutdated(folder, version);
+        deleteForgotten(version, name);
+        try {
+            useLink(version, content, name, self, load);
+        } catch (NoSuchFileException e) {
+            // Another process, or who tidies up temporary files, has deleted it meanwhile: nothing is loaded yet.
+            if (!isPrivate(folder, self) || !isPrivate(version, self)) {
+                throw e;
+            }
+            useLink(version, content, name, self, load);
+        }
+    }
+
+    private static void useLink(
+            Path version, byte[] content, String name, UserPrincipal self, Consumer<Path> load) throws IOException {
         Path file = version.resolve(name);
-        deleteForgotten(version, file);
         Path link = version.resolve(UUID.randomUUID() + "-" + name);
         try {
             link(link, file, content, self);
@@ -163,7 +180,28 @@ final class NativeFolder {
         }
     }
 
-    private static void deleteForgotten(Path version, Path file) {
+    /** The other versions of this user's. Each load makes and deletes a name in its version's folder. */
+    private static void deleteOutdated(Path folder, Path version) {
+        Instant before = Instant.now().minus(OUTDATED);
+        try (Stream<Path> all = Files.list(folder)) {
+            for (Path other : all.filter(path -> !path.equals(version)).collect(Collectors.toList())) {
+                if (Files.isDirectory(other, LinkOption.NOFOLLOW_LINKS)
+                        && Files.getLastModifiedTime(other, LinkOption.NOFOLLOW_LINKS).toInstant().isBefore(before)) {
+                    try (Stream<Path> files = Files.list(other)) {
+                        for (Path file : files.collect(Collectors.toList())) {
+                            Files.deleteIfExists(file);
+                        }
+                    }
+                    Files.deleteIfExists(other);
+                }
+            }
+        } catch (IOException | UncheckedIOException e) {
+            // Another process does the same, or loads it just now.
+        }
+    }
+
+    private static void deleteForgotten(Path version, String name) {
+        Path file = version.resolve(name);
         Instant before = Instant.now().minus(FORGOTTEN);
         try (Stream<Path> all = Files.list(version)) {
             for (Path path : all.filter(path -> !path.equals(file)).collect(Collectors.toList())) {
