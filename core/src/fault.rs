@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use crate::Preset;
-use crate::evidence::Evidence;
-use crate::rule::RulesOff;
-
 /// The kind of a fault: what an application distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -280,29 +276,6 @@ impl Cause {
             Cause::DatabaseMoving | Cause::ServiceFault => FaultKind::Service,
         }
     }
-
-    /// The .NET SDK's rule: `EndpointNotFoundException`, `TimeoutException`, or the fault
-    /// 0x8004B065; with WCF's mapping of results to exceptions. DNS's "try again" is a name
-    /// resolution failure there like any other, and a failure to send without an error of the
-    /// socket is an endpoint that was not found. A 410, a 503, a reset connection are neither.
-    fn starts_failover_in_dotnet(self) -> bool {
-        matches!(
-            self,
-            Cause::NoSuchName
-                | Cause::NameTryAgain
-                | Cause::Refused
-                | Cause::Unreachable
-                | Cause::ConnectTimeout
-                | Cause::NotFound
-                | Cause::InvalidHostname
-                | Cause::DestinationUnreachable
-                | Cause::DatacenterNotAvailable
-                | Cause::AttemptTimeout
-                | Cause::Deadline
-                | Cause::GatewayTimeout
-                | Cause::ClosedUnsent
-        )
-    }
 }
 
 /// Why an attempt failed, with everything that the answer told.
@@ -336,16 +309,6 @@ impl Fault {
             retry_after: None,
             provider_data: None,
             message: message.into(),
-        }
-    }
-
-    /// Whether this fault starts failover under the preset. Under `safe`: whether it is evidence
-    /// against its endpoint, which probes then confirm.
-    #[must_use]
-    pub fn starts_failover(&self, preset: Preset) -> bool {
-        match preset {
-            Preset::Dotnet => self.cause.starts_failover_in_dotnet(),
-            Preset::Safe => Evidence::of(self.cause, RulesOff::default()) != Evidence::Never,
         }
     }
 

@@ -27,7 +27,6 @@ mod decide;
 mod effect;
 mod error;
 mod event;
-mod evidence;
 mod execute_multiple;
 mod fault;
 mod fork;

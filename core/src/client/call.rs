@@ -11,7 +11,6 @@ use http::response::Parts;
 use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
-use super::failover::Course;
 use super::flights::Flight;
 use super::guarded::guarded;
 use super::message::message;
@@ -20,13 +19,12 @@ use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
 use crate::body::{Taken, lock};
 use crate::classify::{Asked, is_told_in_spite_of_its_end};
-use crate::decide::backoff::{backoff, throttled};
-use crate::decide::call::{Next, Resent, after_dotnet_attempt, after_safe_attempt};
+use crate::decide::call::{Course, Failure, Moment, Next, Resending};
+use crate::decide::evidence::Evidence;
+use crate::decide::place::Place;
 use crate::decide::redirect::keeps_the_request;
-use crate::decide::resend::{Failed, Resend};
-use crate::decide::switchboard::Place;
+use crate::decide::resend::Failed;
 use crate::error::Ending;
-use crate::evidence::Evidence;
 use crate::head_text::{HeadText, readable};
 use crate::operation::Class;
 use crate::parts::Tally;
@@ -38,12 +36,10 @@ use crate::resource::transport::{Address, Decoded, Progress};
 use crate::shown::{sentence, without_credential};
 use crate::url_text::is_relative;
 use crate::{
-    Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Phase, Preset,
-    Request, Response, Role, Target, response,
+    Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Request, Response,
+    Role, Target, response,
 };
 
-/// An attempt of which nothing has left costs the endpoint nothing, but not without end.
-const MOST_UNSENT: u32 = 2;
 pub(super) struct Call<'a> {
     pub(super) client: &'a Arc<Inner>,
     pub(super) request: Cow<'a, Request>,
@@ -175,9 +171,7 @@ impl<'a> Call<'a> {
                 Ok(taken)
             })
             .transpose()?;
-        if client.settings.preset == Preset::Safe {
-            lock(&client.budget).deposit();
-        }
+        lock(&client.budget).deposit();
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         let began = Instant::now();
         let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
@@ -227,15 +221,14 @@ impl<'a> Call<'a> {
 
     /// The story of a call.
     async fn story(&mut self) -> Outcome {
+        let client = self.client;
         // 1. Where calls go now.
-        let mut place = self.client.place_to_go(self.deadline).await;
-        let mut resent = Resent::default();
+        let mut place = client.place_to_go(self.deadline).await;
+        let mut resending = Resending::new(client.rules, client.settings.max_attempts);
         loop {
             if Instant::now() >= self.deadline {
-                return Outcome::of_fault(Fault::new(
-                    Cause::Deadline,
-                    "the call's deadline was over",
-                ));
+                let message = "the call's deadline was over";
+                return Outcome::of_fault(Fault::new(Cause::Deadline, message));
             }
             // 2. One attempt, there.
             let mut outcome = self.attempt(place, None).await;
@@ -247,175 +240,85 @@ impl<'a> Call<'a> {
                 return found;
             }
             if self.is_redirected(&outcome) {
-                place = self.client.place();
+                place = client.place();
                 continue;
             }
-            let Some(fault) = &outcome.fault else {
+            let (Some(fault), Some(last)) = (&outcome.fault, self.attempts.last()) else {
                 return outcome;
             };
-            // 4. Is its fault the end, or a reason to send again, here or at another endpoint?
-            let stayed = match self.next(resent, fault) {
-                Next::End => return outcome,
-                Next::Again => {
-                    resent.unprocessed += 1;
-                    None
+            // 4. Is its fault the end, or a reason to send again? If its endpoint may have to be left:
+            // one switch for all who ask, with its events and handlers, or none.
+            let failure = self.failure(last, fault);
+            let mut next = self.decide(|moment| resending.after(&failure, moment));
+            if let Next::Report(evidence) = next {
+                let course = client.consider(place, evidence, fault, self.deadline).await;
+                self.was_switched |= client.rules.tells_its_switch && course == Course::Elsewhere;
+                next = self.decide(|moment| resending.hear(course, &failure, moment));
+            }
+            if let Next::Wait {
+                pause,
+                is_throttled,
+            } = next
+            {
+                if is_throttled {
+                    client.throttled(last, &self.request, pause);
                 }
-                Next::Wait => {
-                    resent.in_place += 1;
-                    self.wait_for_service(place, fault, resent).await
-                }
-                _ if self.target.foreign().is_some() => return outcome,
-                // 5. One switch for all who ask, with its events and handlers, or none.
-                Next::FailOver => {
-                    resent.failed_over += 1;
-                    let client = self.client;
-                    let is_at_sibling = self.target.is_at_sibling();
-                    let course = client.fail_over(place, is_at_sibling, fault, self.deadline);
-                    course.await.why()
-                }
-                Next::Report(evidence, resend) => {
-                    let client = self.client;
-                    let course = client.consider(place, evidence, fault, self.deadline);
-                    let course = course.await;
-                    self.was_switched |= matches!(course, Course::Elsewhere);
-                    match (course, resend) {
-                        (_, Resend::No) => return outcome,
-                        // Nothing says that it is dead, and there is nowhere else to go.
-                        (Course::NoAlternate, Resend::Anywhere) if evidence == Evidence::Weak => {
-                            self.wait_in_place(place, fault, &mut resent).await
-                        }
-                        (Course::Here(_), Resend::Anywhere) => {
-                            self.wait_in_place(place, fault, &mut resent).await
-                        }
-                        // Whoever says when to come again will be there.
-                        (Course::OtherSilent, Resend::Anywhere) if fault.retry_after.is_some() => {
-                            self.wait_in_place(place, fault, &mut resent).await
-                        }
-                        (course, _) => course.why(),
-                    }
-                }
-            };
-            if stayed.is_some() {
-                outcome.stayed = stayed;
+                self.pause(place, pause).await;
+            }
+            if let Next::End(why) = next {
+                outcome.stayed = why;
                 return outcome;
             }
             if !self.can_be_sent() {
                 outcome.stayed = Some("its body can be read only once, and was begun");
                 return outcome;
             }
-            // 6. Again, where calls go by now.
-            let next = self.client.place_to_go(self.deadline).await;
-            if let Some(last) = self.attempts.last() {
-                self.client.retried(last, &self.request, place, next, fault);
-            }
+            // 5. Again, where calls go by now.
+            let next = client.place_to_go(self.deadline).await;
+            client.retried(last, &self.request, place, next, fault);
             place = next;
         }
     }
 
-    fn next(&self, resent: Resent, fault: &Fault) -> Next {
-        let settings = &self.client.settings;
-        match (settings.preset, self.attempts.last()) {
-            (Preset::Safe, Some(last)) => {
-                let failed = Failed {
-                    operation: self.class.operation,
-                    is_compound: self.class.is_compound,
-                    phase: last.phase,
-                    http_status: last.http_status,
-                    is_acknowledged: last.is_acknowledged,
-                    cause: fault.cause,
-                    parts_effect: last.parts_effect,
-                };
-                match after_safe_attempt(&failed, resent, settings.rules_off) {
-                    // What a sibling host does is not what the endpoint's does, and who was in a hurry
-                    // does not know.
-                    Next::Report(evidence, resend)
-                        if self.target.is_at_sibling() || self.was_in_a_hurry(fault) =>
-                    {
-                        let resend = if self.is_last_attempt() {
-                            Resend::No
-                        } else {
-                            resend
-                        };
-                        Next::Report(evidence.min(Evidence::Weak), resend)
-                    }
-                    // The last one: its evidence counts all the same.
-                    Next::Report(evidence, _) if self.is_last_attempt() => {
-                        Next::Report(evidence, Resend::No)
-                    }
-                    Next::Again | Next::Wait if self.is_last_attempt() => Next::End,
-                    next => next,
-                }
-            }
-            (Preset::Safe, None) => Next::End,
-            (Preset::Dotnet, _) => after_dotnet_attempt(resent, fault),
+    fn failure<'f>(&self, last: &Attempt, fault: &'f Fault) -> Failure<'f> {
+        Failure {
+            failed: Failed {
+                operation: self.class.operation,
+                is_compound: self.class.is_compound,
+                phase: last.phase,
+                http_status: last.http_status,
+                is_acknowledged: last.is_acknowledged,
+                cause: fault.cause,
+                parts_effect: last.parts_effect,
+            },
+            fault,
+            is_at_sibling: self.target.is_at_sibling(),
+            was_in_a_hurry: fault.cause == Cause::ConnectTimeout
+                && self.request.connect_timeout.is_some(),
+            is_foreign: self.target.foreign().is_some(),
+            attempts: self.attempts.len(),
         }
     }
 
-    /// Whether it was the request's own time for connecting that was over.
-    fn was_in_a_hurry(&self, fault: &Fault) -> bool {
-        fault.cause == Cause::ConnectTimeout && self.request.connect_timeout.is_some()
+    /// Asks for a decision, with what it is given from outside.
+    fn decide(&self, decision: impl FnOnce(Moment<'_>) -> Next) -> Next {
+        let client = self.client;
+        decision(Moment {
+            now: Clock::now(),
+            left: self.deadline.saturating_duration_since(Instant::now()),
+            chance: client.chance.draw(),
+            budget: &mut lock(&client.budget),
+        })
     }
 
-    fn is_last_attempt(&self) -> bool {
-        self.attempts.len() >= self.client.settings.max_attempts
-    }
-
-    /// Waits before the request is sent again where it was. Tells why it is not.
-    async fn wait_in_place(
-        &self,
-        place: Place,
-        fault: &Fault,
-        resent: &mut Resent,
-    ) -> Option<&'static str> {
-        let was_unsent = self
-            .attempts
-            .last()
-            .is_some_and(|last| last.phase == Phase::NotSent);
-        // Who is told a time has been reckoned with.
-        let is_free = was_unsent && resent.unsent < MOST_UNSENT || fault.retry_after.is_some();
-        if !is_free && !lock(&self.client.budget).withdraw(Clock::now()) {
-            return Some("retry_budget is used up");
-        }
-        resent.unsent += u32::from(was_unsent);
-        let chance = self.client.chance.draw();
-        let pause = backoff(fault.retry_after, resent.in_place, chance);
-        resent.in_place += 1;
-        self.pause(place, pause).await
-    }
-
-    /// Waits as long as the service asks for. Tells why it does not.
-    async fn wait_for_service(
-        &self,
-        place: Place,
-        fault: &Fault,
-        resent: Resent,
-    ) -> Option<&'static str> {
-        // Who is told a time has been reckoned with; who is not, guesses.
-        if fault.retry_after.is_none() && !lock(&self.client.budget).withdraw(Clock::now()) {
-            return Some("retry_budget is used up");
-        }
-        let chance = self.client.chance.draw();
-        let pause = throttled(fault.retry_after, resent.in_place - 1, chance);
-        if let Some(last) = self.attempts.last()
-            && Instant::now() + pause < self.deadline
-        {
-            self.client.throttled(last, &self.request, pause);
-        }
-        self.pause(place, pause).await
-    }
-
-    /// Waits, unless the place is left meanwhile: the other endpoint has asked for nothing.
-    async fn pause(&self, place: Place, pause: Duration) -> Option<&'static str> {
+    /// Waits, unless the place is left meanwhile.
+    async fn pause(&self, place: Place, pause: Duration) {
         let end = Instant::now() + pause;
-        if end >= self.deadline {
-            return Some("its deadline is over before it may be");
-        }
         let mut moved = pin!(self.client.moved.notified());
         moved.as_mut().enable();
         if self.client.place() == place {
             race(sleep_until(end), moved).await;
         }
-        None
     }
 
     fn can_be_sent(&self) -> bool {
@@ -553,9 +456,9 @@ impl<'a> Call<'a> {
             message: without_credential(&fault.message, sent.as_ref()),
             ..fault
         });
-        let off = self.client.settings.rules_off;
+        let rules = &self.client.rules;
         match (running.pass.take(), fault.as_ref().map(|fault| fault.cause)) {
-            (Some(pass), Some(cause)) if Evidence::of(cause, off) > Evidence::Never => {
+            (Some(pass), Some(cause)) if rules.evidence(cause) > Evidence::Never => {
                 pass.failed();
             }
             (Some(pass), Some(Cause::DatabaseMoving | Cause::ServiceFault) | None) => {

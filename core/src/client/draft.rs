@@ -18,8 +18,7 @@ use crate::operation::web_api;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::{guard_parts, wants_update_guard};
-use crate::rule::Rule;
-use crate::{Cause, Fault, Outgoing, Preset, Request, Role, TokenPrecedence};
+use crate::{Cause, Fault, Outgoing, Request, Role, TokenPrecedence};
 
 pub(super) struct Draft {
     pub(super) headers: HeaderMap,
@@ -134,7 +133,7 @@ impl Inner {
                 body = Body::Bytes(bytes);
             }
         }
-        if self.settings.preset == Preset::Safe
+        if self.rules.keeps_authorization
             && let Some(role) = running.role()
             && running.token.get().is_none()
         {
@@ -220,13 +219,12 @@ impl Inner {
     /// holds, and nothing else.
     fn guards_updates(&self, request: &Request) -> bool {
         let settings = &self.settings;
-        settings.preset == Preset::Safe
+        self.rules.guards_updates
             && settings.update_guard
             && !request.is_upsert
-            && !settings.rules_off.has(Rule::UpdateGuard)
             && self
                 .board()
-                .caution
+                .switch
                 .has_changed_within(settings.replication_window, std::time::Instant::now())
     }
 }

@@ -12,8 +12,7 @@ use super::time::Time;
 use crate::classify::{Asked, classify, is_told};
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Decoded, Exchange, Reads};
-use crate::rule::Rule;
-use crate::{Cause, Fault, Operation, Preset, Request, Target};
+use crate::{Cause, Fault, Operation, Request, Target};
 
 /// A connection that was used within this time is as good as a fresh one: servers close idle ones
 /// after seconds.
@@ -46,7 +45,7 @@ impl Inner {
             });
             // A pass that is held twice is given back at once.
             let _ = running.pass.set(turn.await?);
-            if self.place().epoch != running.place.epoch && self.settings.preset == Preset::Safe {
+            if self.rules.leaves_no_left_place && self.place().epoch != running.place.epoch {
                 let message = "the endpoint was left before the call could leave";
                 return Err(Fault::new(Cause::EndpointLeft, message));
             }
@@ -72,9 +71,7 @@ impl Inner {
         } else {
             Reads::All(self.settings.max_response_body, &is_enough)
         };
-        let wants_fresh = self.settings.preset == Preset::Safe
-            && operation == Operation::Unsafe
-            && !self.settings.rules_off.has(Rule::FreshConnection);
+        let wants_fresh = self.rules.wants_fresh && operation == Operation::Unsafe;
         let exchange = Exchange {
             max_idle: if wants_fresh {
                 JUST_USED

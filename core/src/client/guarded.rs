@@ -7,12 +7,11 @@ use uuid::Uuid;
 use super::call::{Call, Outcome};
 use crate::body::Body;
 use crate::classify::is_already_there;
-use crate::decide::switchboard::Place;
+use crate::decide::place::Place;
 use crate::operation::{Class, Guard, Row};
 use crate::rewrite::guarded_create::guarded_create;
 use crate::rewrite::read_back::{created_answer, read_back};
 use crate::rewrite::same_row::is_as_sent;
-use crate::rule::Rule;
 use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
 
 /// The request in whose place a guarded create is sent, and whether its id is one of ours.
@@ -62,7 +61,7 @@ impl Call<'_> {
             && is_refused
             && Effect::of_call(self.class.operation, self.class.is_compound, earlier)
                 == Effect::Unknown
-            && !self.client.settings.rules_off.has(Rule::ReadBack)
+            && self.client.rules.reads_back
     }
 
     /// Reads the row of a guarded create. `None`: it was not found, is another's, or could not be read, and

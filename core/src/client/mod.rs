@@ -4,16 +4,17 @@ mod call;
 mod chance;
 mod draft;
 mod exchange;
-mod failover;
 mod flights;
 mod guarded;
-mod look;
 mod message;
 mod parts;
 mod pending;
+mod policy;
+mod probing;
 mod reading;
 mod record;
-mod safe;
+mod switch;
+mod tell;
 mod time;
 mod verify;
 mod watch;
@@ -32,13 +33,15 @@ use tokio::time::{Instant, sleep_until};
 
 use self::call::Call;
 use self::chance::Chance;
-use self::failover::Board;
 use self::flights::{Flight, Flights};
 pub use self::pending::Pending;
+use self::switch::Board;
 use crate::body::lock;
+use crate::decide::alternate::Alternate;
 use crate::decide::budget::Budget;
-use crate::decide::caution::Caution;
-use crate::decide::switchboard::{Place, Switchboard};
+use crate::decide::place::Place;
+use crate::decide::preset::Rules;
+use crate::decide::switch::{Limits, Switch};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::{Desk, Job};
 use crate::resource::engine::Engine;
@@ -98,6 +101,8 @@ struct Inner {
     /// Of the base URLs of the primary and the alternate.
     addresses: [Address; 2],
     settings: Settings,
+    /// What the preset says.
+    rules: Rules,
     user_agent: HeaderValue,
     engine: Arc<Engine>,
     transport: Transport,
@@ -117,9 +122,9 @@ struct Inner {
     gate: Gate,
     budget: Mutex<Budget>,
     chance: Chance,
-    /// Whether an endpoint that was left still answered, and when it was asked. A turnstile for
-    /// those who want to know, held while one of them asks.
-    looked_back: tokio::sync::Mutex<Option<(Role, Instant, bool)>>,
+    /// A turnstile for those who want to know whether an endpoint that was left still answers, held
+    /// while one of them asks.
+    looks_back: tokio::sync::Mutex<()>,
     /// What the application itself has sent as `Authorization` last, to the primary and to the
     /// alternate: a probe says the same.
     authorizations: [Mutex<Option<HeaderValue>>; 2],
@@ -155,12 +160,11 @@ impl Client {
         let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
         let engine = Engine::new().map_err(|error| lacking("no reactor for the client", &error))?;
         let transport = Transport::new(settings, &organization, &engine)?;
+        let rules = Rules::of(settings.preset, settings.rules_off);
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
-            board: Mutex::new(Board::new(
-                switchboard(settings, &organization),
-                Caution::new(settings.hold_down, settings.rules_off),
-            )),
+            board: Mutex::new(Board::new(switch(settings, rules, &organization))),
+            rules,
             moved: Notify::new(),
             organization,
             addresses,
@@ -177,7 +181,7 @@ impl Client {
             gate: Gate::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),
-            looked_back: tokio::sync::Mutex::default(),
+            looks_back: tokio::sync::Mutex::default(),
             authorizations: Default::default(),
             settings: settings.clone(),
         });
@@ -310,7 +314,7 @@ impl Client {
     /// there is none.
     #[must_use]
     pub fn alternate_url(&self) -> Option<&str> {
-        let has_none = self.inner.board().switchboard.has_none();
+        let has_none = self.inner.board().switch.alternate().is_none();
         (!has_none).then(|| self.inner.organization.url(Role::Alternate))
     }
 
@@ -336,7 +340,7 @@ impl Client {
     /// until the WSDL's policy has said that there is one.
     #[must_use]
     pub fn endpoint_auto_switch_enabled(&self) -> bool {
-        self.inner.board().switchboard.auto_switch()
+        self.inner.board().switch.alternate().auto_switch()
     }
 
     /// Sets auto-switch. Counts for a switch whose `EndpointSwitchRequired` is being handled.
@@ -345,7 +349,8 @@ impl Client {
     /// [`ErrorKind::Forked`].
     pub fn set_endpoint_auto_switch_enabled(&self, enabled: bool) -> Result<(), Error> {
         self.inner.check_is_own_process()?;
-        self.inner.board().switchboard.set_auto_switch(enabled);
+        let mut board = self.inner.board();
+        board.switch.alternate_mut().set_auto_switch(enabled);
         Ok(())
     }
 
@@ -637,7 +642,7 @@ impl Inner {
     }
 
     fn place(&self) -> Place {
-        self.board().switchboard.place()
+        self.board().switch.place()
     }
 
     fn check_is_own_process(&self) -> Result<(), Error> {
@@ -705,15 +710,20 @@ impl Drop for Completion {
     }
 }
 
-fn switchboard(settings: &Settings, organization: &Organization) -> Switchboard {
+fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Switch {
     let starts_on = organization.starts_on();
     let is_known = organization.has_explicit_alternate() || starts_on == Role::Alternate;
-    match settings.auto_switch {
-        AutoSwitch::On => Switchboard::with_alternate(starts_on, true),
-        AutoSwitch::Off => Switchboard::with_alternate(starts_on, false),
-        AutoSwitch::Auto if is_known => Switchboard::with_alternate(starts_on, true),
-        AutoSwitch::Auto => Switchboard::undecided(starts_on),
-    }
+    let alternate = match settings.auto_switch {
+        AutoSwitch::On => Alternate::exists(true),
+        AutoSwitch::Off => Alternate::exists(false),
+        AutoSwitch::Auto if is_known => Alternate::exists(true),
+        AutoSwitch::Auto => Alternate::undecided(),
+    };
+    let limits = Limits {
+        hold_down: settings.hold_down,
+        probe_timeout: settings.probe_timeout,
+    };
+    Switch::new(rules, limits, starts_on, alternate)
 }
 
 fn lacking(what: &str, error: &io::Error) -> Error {

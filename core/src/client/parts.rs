@@ -13,13 +13,12 @@ use super::Inner;
 use super::call::Call;
 use super::record::{Ended, leaves_one_behind};
 use crate::body::lock;
-use crate::decide::switchboard::Place;
-use crate::evidence::Evidence;
+use crate::decide::place::Place;
 use crate::operation::Class;
 use crate::parts::{Asked, MOST_BYTES, Tally};
 use crate::resource::race::race;
 use crate::response::Told;
-use crate::{Attempt, Cause, Effect, Fault, Operation, Preset};
+use crate::{Attempt, Cause, Effect, Fault, Operation};
 
 impl Call<'_> {
     /// Reads the parts of an answer. `None`: there are none.
@@ -59,7 +58,7 @@ impl Call<'_> {
     pub(super) fn judged(&self, judged: Option<Fault>, tally: Option<&Tally>) -> Option<Fault> {
         let Some(tally) = tally else { return judged };
         let judged = judged.filter(|fault| fault.cause != Cause::NoServiceMark);
-        if self.client.settings.preset != Preset::Safe || self.target.foreign().is_some() {
+        if !self.client.rules.reads_parts || self.target.foreign().is_some() {
             return judged;
         }
         let refused = judged.map(|fault| match fault.ends_as_response() {
@@ -186,7 +185,7 @@ impl Streamed {
             })
         });
         let is_evidence = fault.cause == Cause::DatacenterNotAvailable
-            && self.client.settings.preset == Preset::Safe
+            && self.client.rules.reads_parts
             && !self.is_foreign;
         if let Some(place) = place.filter(|_| is_evidence) {
             self.client.note(place, fault);
@@ -217,7 +216,7 @@ impl Inner {
     /// What nobody waits for speaks against an endpoint.
     fn note(self: &Arc<Self>, place: Place, fault: Fault) {
         let inner = Arc::clone(self);
-        let evidence = Evidence::of(fault.cause, self.settings.rules_off);
+        let evidence = self.rules.evidence(fault.cause);
         let deadline = Instant::now() + self.settings.deadline;
         // Without a thread the next call finds out for itself.
         let _ = self.engine.spawn(async move {

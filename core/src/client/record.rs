@@ -11,8 +11,8 @@ use url::Url;
 
 use super::Inner;
 use crate::body::Body;
+use crate::decide::place::Place;
 use crate::decide::suspects::may_come_late;
-use crate::decide::switchboard::Place;
 use crate::decide::verify::{Proof, version_in};
 use crate::operation::Class;
 use crate::resource::ledger::{Outcome, Suspected, Suspects};
@@ -177,7 +177,7 @@ impl Inner {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let now = Instant::now();
-        self.board().caution.has_lost(now);
+        self.board().switch.has_lost(now);
         let found = self.ledger.suspect_since(since, now);
         let more = if found.on_record_since > since {
             "; of what was acknowledged before that, not all is on record any more"

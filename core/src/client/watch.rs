@@ -8,12 +8,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Inner;
 use super::call::Running;
-use super::failover::Course;
+use crate::decide::call::Course;
+use crate::decide::evidence::Evidence;
 use crate::decide::watch::Watch;
-use crate::evidence::Evidence;
 use crate::resource::race::{First, race};
-use crate::rule::Rule;
-use crate::{Cause, Fault, Operation, Phase, Preset};
+use crate::{Cause, Fault, Operation, Phase};
 
 /// How often progress is looked for within the silence that is borne.
 const GLANCES: u32 = 16;
@@ -29,10 +28,8 @@ impl Inner {
         deadline: Instant,
     ) -> Result<T, Fault> {
         let settings = &self.settings;
-        let is_watched = settings.preset == Preset::Safe
-            && running.role().is_some()
-            && !settings.probe_after.is_zero()
-            && !settings.rules_off.has(Rule::Watch);
+        let is_watched =
+            self.rules.watches && running.role().is_some() && !settings.probe_after.is_zero();
         if !is_watched {
             return exchange.await;
         }
@@ -65,8 +62,7 @@ impl Inner {
                 First::Right(course) => course,
             };
             if matches!(course, Course::Elsewhere) {
-                // Others may have left it for reasons of their own, or the application by hand.
-                let was_dead = self.board().found_dead == Some(running.place);
+                let was_dead = self.board().switch.was_found_dead(running.place);
                 let is_alive = race(exchange.as_mut(), self.is_alive_now(running.place.role));
                 match if was_dead {
                     First::Right(false)
@@ -83,7 +79,7 @@ impl Inner {
         };
         let may_go_at_once =
             operation == Operation::Read || running.progress.phase() == Phase::NotSent;
-        if may_go_at_once || settings.rules_off.has(Rule::WriteGrace) {
+        if may_go_at_once || !self.rules.has_write_grace {
             return Err(silence);
         }
         let grace = Instant::now() + settings.write_grace;

@@ -1,130 +1,447 @@
-//! One call: what comes after an attempt.
+//! One call: what comes after an attempt that has failed.
 
+use std::time::{Duration, Instant};
+
+use super::backoff::{backoff, throttled};
+use super::budget::Budget;
+use super::evidence::Evidence;
+use super::look::Stay;
+use super::preset::Rules;
 use super::resend::{Failed, Resend};
-use crate::evidence::Evidence;
-use crate::rule::RulesOff;
-use crate::{Cause, Fault, Preset};
+use crate::{Cause, Fault, Phase};
 
-/// What a call does after an attempt.
+/// An attempt of which nothing has left costs the endpoint nothing, but not without end.
+const MOST_UNSENT: u32 = 2;
+
+/// Where a call with a fault goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// To the active endpoint, which is another one now.
+    Elsewhere,
+    /// Nowhere: there is no other endpoint.
+    NoAlternate,
+    /// Its endpoint is not left, and may be asked again.
+    Here(Stay),
+    /// Nowhere: neither this endpoint nor the other one answers a probe.
+    OtherSilent,
+    /// Nowhere; the reason completes the sentence of its error.
+    Nowhere(&'static str),
+}
+
+impl Course {
+    /// What the outcome of an inquiry is for a call.
+    pub(crate) fn of(outcome: Result<(), Stay>) -> Course {
+        match outcome {
+            Ok(()) => Course::Elsewhere,
+            Err(stay @ Stay::Alive) => Course::Here(stay),
+            Err(Stay::OtherSilent) => Course::OtherSilent,
+            Err(stay) => Course::Nowhere(stay.why()),
+        }
+    }
+
+    /// What it is without an inquiry. What was refused a moment ago says nothing against an endpoint
+    /// that is only doubted.
+    pub(crate) fn of_stay(stay: Stay, evidence: Evidence) -> Course {
+        if evidence <= Evidence::Weak && !stay.is_of_other() {
+            Course::Here(stay)
+        } else {
+            Course::of(Err(stay))
+        }
+    }
+
+    /// Why the call is not sent again; `None`: it is.
+    fn why(self) -> Option<&'static str> {
+        match self {
+            Course::Elsewhere => None,
+            Course::NoAlternate => Some("the organization has no alternate"),
+            Course::Here(stay) => Some(stay.why()),
+            Course::OtherSilent => Some(Stay::OtherSilent.why()),
+            Course::Nowhere(why) => Some(why),
+        }
+    }
+}
+
+/// What a call does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The attempt's outcome is the call's.
-    End,
-    /// Send it again where it was: it was not processed there.
+    /// The attempt's outcome is the call's. Why it is not sent again, if that was asked.
+    End(Option<&'static str>),
+    /// Send it again, where calls go by now.
     Again,
-    /// Ask the switchboard whether the call may go on elsewhere.
-    FailOver,
-    /// Report the evidence, then go on as far as `Resend` allows.
-    Report(Evidence, Resend),
-    /// Wait as long as the service asks for, and send it again where it was.
-    Wait,
+    /// The same after a pause, which is shorter than what is left of the call's time. Ends when the
+    /// endpoint is left: the other one has asked for nothing.
+    Wait {
+        pause: Duration,
+        /// The service has asked for less.
+        is_throttled: bool,
+    },
+    /// Report what the fault says of its endpoint, and hear where calls go.
+    Report(Evidence),
 }
 
-/// How often a call was sent again, for what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Resent {
-    pub(crate) unprocessed: u32,
-    pub(crate) failed_over: u32,
-    /// In one place, after a pause.
-    pub(crate) in_place: u32,
-    /// Of these, after attempts of which nothing had left.
-    pub(crate) unsent: u32,
+/// An attempt that has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure<'a> {
+    pub(crate) failed: Failed,
+    pub(crate) fault: &'a Fault,
+    /// It went to a host beside the endpoint's: what that one does is not what the endpoint does.
+    pub(crate) is_at_sibling: bool,
+    /// It was the request's own time for connecting that was over, not the client's.
+    pub(crate) was_in_a_hurry: bool,
+    /// It went to no endpoint's host.
+    pub(crate) is_foreign: bool,
+    /// How many there were, with this one.
+    pub(crate) attempts: usize,
 }
 
-/// Decides under the preset `safe` after an attempt.
-pub(crate) fn after_safe_attempt(failed: &Failed, resent: Resent, off: RulesOff) -> Next {
-    let evidence = Evidence::of(failed.cause, off);
-    match failed.resend(off) {
-        Resend::Unprocessed if resent.unprocessed == 0 => Next::Again,
-        // Refused twice counts against the endpoint; executed it was not.
-        Resend::Unprocessed => Next::Report(evidence, Resend::Anywhere),
-        Resend::Throttled => Next::Wait,
-        resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => {
-            Next::Report(evidence, resend)
+/// What a decision is given from outside.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Instant,
+    /// What is left of the call's time.
+    pub(crate) left: Duration,
+    /// From 0 to 1.
+    pub(crate) chance: f64,
+    pub(crate) budget: &'a mut Budget,
+}
+
+/// A call, between its attempts.
+#[derive(Debug)]
+pub(crate) struct Resending {
+    rules: Rules,
+    max_attempts: usize,
+    /// How often it was sent again where it was, unprocessed.
+    unprocessed: u32,
+    /// How often its faults were reported.
+    reports: u32,
+    /// How often it has waited to be sent again in one place…
+    in_place: u32,
+    /// …and of these, after attempts of which nothing had left.
+    unsent: u32,
+    /// Where it may go once its fault was heard, and what the fault says.
+    heard: (Resend, Evidence),
+}
+
+impl Resending {
+    pub(crate) fn new(rules: Rules, max_attempts: usize) -> Resending {
+        Resending {
+            rules,
+            max_attempts: if rules.counts_attempts {
+                max_attempts
+            } else {
+                usize::MAX
+            },
+            unprocessed: 0,
+            reports: 0,
+            in_place: 0,
+            unsent: 0,
+            heard: (Resend::No, Evidence::Never),
         }
-        // A proxy, a handshake, a resolver, garbled bytes, a database: it says nothing of the
-        // endpoint, and may be over.
-        Resend::Anywhere if failed.may_pass() => Next::Report(evidence, Resend::Anywhere),
-        // The cause is elsewhere: here or there, it would meet the same.
-        _ => Next::End,
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn after(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+        let failed = &failure.failed;
+        let is_last = failure.attempts >= self.max_attempts;
+        let weight = self.rules.evidence(failed.cause);
+        let was_in_a_hurry = failure.was_in_a_hurry && self.rules.forgives_haste;
+        let evidence = if failure.is_at_sibling || was_in_a_hurry {
+            weight.min(Evidence::Weak)
+        } else {
+            weight
+        };
+        let resend = match self.rules.resend(failed) {
+            Resend::Unprocessed if self.unprocessed == 0 => {
+                self.unprocessed += 1;
+                return if is_last {
+                    Next::End(None)
+                } else {
+                    Next::Again
+                };
+            }
+            // Refused twice counts against the endpoint; executed it was not.
+            Resend::Unprocessed if evidence > Evidence::Never => Resend::Anywhere,
+            Resend::Throttled if is_last => return Next::End(None),
+            Resend::Throttled => return self.wait_for_service(failure, moment),
+            resend if evidence > Evidence::Never || failed.cause == Cause::EndpointLeft => resend,
+            // A proxy, a handshake, a resolver, garbled bytes, a database: it says nothing of the
+            // endpoint, and may be over.
+            Resend::Anywhere if failed.may_pass() => Resend::Anywhere,
+            // The cause is elsewhere: here or there, it would meet the same.
+            _ => return Next::End(None),
+        };
+        if failure.is_foreign || self.reports >= self.rules.most_reports {
+            return Next::End(None);
+        }
+        self.reports += 1;
+        // The last one: its evidence counts all the same.
+        let resend = if is_last { Resend::No } else { resend };
+        self.heard = (resend, evidence);
+        Next::Report(evidence)
+    }
+
+    /// What the switch has said of the fault that was reported.
+    pub(crate) fn hear(
+        &mut self,
+        course: Course,
+        failure: &Failure<'_>,
+        moment: Moment<'_>,
+    ) -> Next {
+        let may_wait = self.rules.waits_in_place;
+        match (course, self.heard) {
+            (_, (Resend::No, _)) => Next::End(None),
+            // Nothing says that it is dead, and there is nowhere else to go.
+            (Course::NoAlternate, (Resend::Anywhere, Evidence::Weak))
+            | (Course::Here(_), (Resend::Anywhere, _))
+                if may_wait =>
+            {
+                self.wait_in_place(failure, moment)
+            }
+            // Whoever says when to come again will be there.
+            (Course::OtherSilent, (Resend::Anywhere, _))
+                if may_wait && failure.fault.retry_after.is_some() =>
+            {
+                self.wait_in_place(failure, moment)
+            }
+            (course, _) => match course.why() {
+                None => Next::Again,
+                why => Next::End(why),
+            },
+        }
+    }
+
+    /// Waits before the request is sent again where it was.
+    fn wait_in_place(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+        let retry_after = failure.fault.retry_after;
+        let was_unsent = failure.failed.phase == Phase::NotSent;
+        // Who is told a time has been reckoned with.
+        let is_free = was_unsent && self.unsent < MOST_UNSENT || retry_after.is_some();
+        if !is_free && !moment.budget.withdraw(moment.now) {
+            return Next::End(Some("retry_budget is used up"));
+        }
+        self.unsent += u32::from(was_unsent);
+        let pause = backoff(retry_after, self.in_place, moment.chance);
+        self.in_place += 1;
+        wait(pause, false, moment.left)
+    }
+
+    /// Waits as long as the service asks for.
+    fn wait_for_service(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+        let retry_after = failure.fault.retry_after;
+        // Who is told a time has been reckoned with; who is not, guesses.
+        if retry_after.is_none() && !moment.budget.withdraw(moment.now) {
+            return Next::End(Some("retry_budget is used up"));
+        }
+        let pause = throttled(retry_after, self.in_place, moment.chance);
+        self.in_place += 1;
+        wait(pause, true, moment.left)
     }
 }
 
-/// Decides under the preset `dotnet` after an attempt ended with `fault`.
-pub(crate) fn after_dotnet_attempt(resent: Resent, fault: &Fault) -> Next {
-    // No rule of .NET's, whose HTTP/2 does it beneath: the peer has said that it did nothing
-    // (RFC 9113, 8.7), and every deployment says so now and then.
-    if fault.cause == Cause::Unprocessed && fault.http_status.is_none() && resent.unprocessed == 0 {
-        return Next::Again;
+fn wait(pause: Duration, is_throttled: bool, left: Duration) -> Next {
+    if pause >= left {
+        return Next::End(Some("its deadline is over before it may be"));
     }
-    // One retry for every operation, and a second failure is returned as it is.
-    if resent.failed_over == 0 && fault.starts_failover(Preset::Dotnet) {
-        return Next::FailOver;
+    Next::Wait {
+        pause,
+        is_throttled,
     }
-    Next::End
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Operation, Phase};
+    use crate::rule::RulesOff;
+    use crate::{Operation, Preset};
 
-    fn after(unprocessed: u32, failed_over: u32, cause: Cause) -> Next {
-        let resent = Resent {
-            unprocessed,
-            failed_over,
-            ..Resent::default()
-        };
-        after_dotnet_attempt(resent, &Fault::new(cause, ""))
+    const END: Next = Next::End(None);
+
+    /// A call, and what it may spend.
+    struct World {
+        call: Resending,
+        budget: Budget,
+        attempts: usize,
+        left: Duration,
     }
 
-    #[test]
-    fn dotnet_has_one_retry_and_only_for_what_starts_failover() {
-        assert_eq!(after(0, 0, Cause::Refused), Next::FailOver);
-        assert_eq!(after(0, 1, Cause::Refused), Next::End);
-        assert_eq!(after(0, 0, Cause::Reset), Next::End);
+    fn world(preset: Preset) -> World {
+        let rules = Rules::of(preset, RulesOff::default());
+        World {
+            call: Resending::new(rules, 4),
+            budget: Budget::new(0.2),
+            attempts: 0,
+            left: Duration::from_secs(300),
+        }
     }
 
-    #[test]
-    fn what_was_not_processed_is_sent_again_once_and_is_no_failover() {
-        assert_eq!(after(0, 0, Cause::Unprocessed), Next::Again);
-        assert_eq!(after(0, 1, Cause::Unprocessed), Next::Again);
-        assert_eq!(after(1, 0, Cause::Unprocessed), Next::End);
-        assert_eq!(after(1, 0, Cause::Refused), Next::FailOver);
-    }
-
-    fn safely(unprocessed: u32, cause: Cause, operation: Operation) -> Next {
-        let failed = Failed {
+    fn failed(operation: Operation, phase: Phase, cause: Cause) -> Failed {
+        Failed {
             operation,
             is_compound: false,
-            phase: Phase::Sent,
+            phase,
             http_status: None,
             is_acknowledged: false,
             cause,
             parts_effect: None,
-        };
-        let resent = Resent {
-            unprocessed,
-            ..Resent::default()
-        };
-        after_safe_attempt(&failed, resent, RulesOff::default())
+        }
+    }
+
+    impl World {
+        fn with(
+            &mut self,
+            failed: Failed,
+            fault: &Fault,
+            decide: impl Fn(&mut Resending, &Failure<'_>, Moment<'_>) -> Next,
+        ) -> Next {
+            let failure = Failure {
+                failed,
+                fault,
+                is_at_sibling: false,
+                was_in_a_hurry: false,
+                is_foreign: false,
+                attempts: self.attempts,
+            };
+            let moment = Moment {
+                now: Instant::now(),
+                left: self.left,
+                chance: 0.0,
+                budget: &mut self.budget,
+            };
+            decide(&mut self.call, &failure, moment)
+        }
+
+        fn after(&mut self, operation: Operation, cause: Cause) -> Next {
+            self.attempts += 1;
+            let failed = failed(operation, Phase::Sent, cause);
+            let after = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+                call.after(failure, moment)
+            };
+            self.with(failed, &Fault::new(cause, ""), after)
+        }
+
+        /// The same, and what the switch says then.
+        fn heard(&mut self, operation: Operation, cause: Cause, course: Course) -> Next {
+            let reported = self.after(operation, cause);
+            assert!(matches!(reported, Next::Report(_)), "{reported:?}");
+            let failed = failed(operation, Phase::Sent, cause);
+            let hear = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+                call.hear(course, failure, moment)
+            };
+            self.with(failed, &Fault::new(cause, ""), hear)
+        }
+    }
+
+    fn is_wait(next: Next) -> bool {
+        matches!(next, Next::Wait { .. })
+    }
+
+    #[test]
+    fn dotnet_has_one_retry_and_only_for_what_starts_failover() {
+        let read = Operation::Read;
+        let mut dotnet = world(Preset::Dotnet);
+        let strong = Next::Report(Evidence::Strong);
+        assert_eq!(dotnet.after(read, Cause::Refused), strong);
+        assert_eq!(dotnet.after(read, Cause::Refused), END);
+        assert_eq!(world(Preset::Dotnet).after(read, Cause::Reset), END);
+        assert_eq!(world(Preset::Dotnet).after(read, Cause::Malformed), END);
+        let mut dotnet = world(Preset::Dotnet);
+        let elsewhere = dotnet.heard(Operation::Unsafe, Cause::Deadline, Course::Elsewhere);
+        assert_eq!(elsewhere, Next::Again);
+        let mut dotnet = world(Preset::Dotnet);
+        let here = Course::Here(Stay::Alive);
+        let why = Next::End(Some(Stay::Alive.why()));
+        assert_eq!(dotnet.heard(read, Cause::Refused, here), why);
+    }
+
+    #[test]
+    fn what_was_not_processed_is_sent_again_once_and_is_no_failover() {
+        let read = Operation::Read;
+        let mut dotnet = world(Preset::Dotnet);
+        assert_eq!(dotnet.after(read, Cause::Unprocessed), Next::Again);
+        assert_eq!(dotnet.after(read, Cause::Unprocessed), END);
+        let refused = dotnet.after(read, Cause::Refused);
+        assert_eq!(refused, Next::Report(Evidence::Strong));
+        let mut safe = world(Preset::Safe);
+        assert_eq!(
+            safe.after(Operation::Unsafe, Cause::Unprocessed),
+            Next::Again
+        );
+        let second = safe.heard(Operation::Unsafe, Cause::Unprocessed, Course::Elsewhere);
+        assert_eq!(second, Next::Again);
     }
 
     #[test]
     fn safe_reports_what_is_evidence_also_of_what_is_not_sent_again() {
-        let weak = |resend| Next::Report(Evidence::Weak, resend);
         let (read, write) = (Operation::Read, Operation::Unsafe);
-        assert_eq!(safely(0, Cause::Reset, read), weak(Resend::Anywhere));
-        assert_eq!(safely(0, Cause::Reset, write), weak(Resend::No));
-        assert_eq!(safely(0, Cause::LocalFailure, read), Next::End);
-        assert_eq!(safely(0, Cause::BadMessage, read), Next::End);
-        let again = Next::Report(Evidence::Never, Resend::Anywhere);
-        assert_eq!(safely(0, Cause::Malformed, read), again);
-        assert_eq!(safely(0, Cause::Malformed, write), Next::End);
-        assert_eq!(safely(0, Cause::Throttled, write), Next::Wait);
-        assert_eq!(safely(0, Cause::Unprocessed, write), Next::Again);
-        assert_eq!(safely(1, Cause::Unprocessed, write), weak(Resend::Anywhere));
-        let left = safely(0, Cause::EndpointLeft, read);
-        assert_eq!(left, Next::Report(Evidence::Never, Resend::Anywhere));
+        let elsewhere = Course::Elsewhere;
+        for (operation, cause, expected) in [
+            (read, Cause::Reset, Next::Again),
+            (write, Cause::Reset, END),
+            (read, Cause::Malformed, Next::Again),
+            (read, Cause::EndpointLeft, Next::Again),
+        ] {
+            let next = world(Preset::Safe).heard(operation, cause, elsewhere);
+            assert_eq!(next, expected, "{operation:?} {cause:?}");
+        }
+        for (operation, cause) in [
+            (read, Cause::LocalFailure),
+            (read, Cause::BadMessage),
+            (write, Cause::Malformed),
+        ] {
+            assert_eq!(world(Preset::Safe).after(operation, cause), END);
+        }
+        assert!(is_wait(world(Preset::Safe).after(write, Cause::Throttled)));
+    }
+
+    #[test]
+    fn who_was_in_a_hurry_has_only_a_doubt() {
+        for (preset, expected) in [
+            (Preset::Safe, Evidence::Weak),
+            (Preset::Dotnet, Evidence::Strong),
+        ] {
+            let fault = Fault::new(Cause::ConnectTimeout, "");
+            let failed = failed(Operation::Read, Phase::NotSent, fault.cause);
+            let hurried = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+                let hurried = Failure {
+                    was_in_a_hurry: true,
+                    ..*failure
+                };
+                call.after(&hurried, moment)
+            };
+            let next = world(preset).with(failed, &fault, hurried);
+            assert_eq!(next, Next::Report(expected));
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_s_evidence_counts_and_it_is_not_sent_again() {
+        let mut safe = world(Preset::Safe);
+        safe.attempts = 3;
+        let last = safe.heard(Operation::Read, Cause::Reset, Course::Elsewhere);
+        assert_eq!(last, END);
+        assert_eq!(safe.after(Operation::Read, Cause::Throttled), END);
+    }
+
+    #[test]
+    fn where_the_endpoint_stays_it_waits_within_budget_and_deadline() {
+        let here = Course::Here(Stay::Alive);
+        let mut safe = world(Preset::Safe);
+        assert!(is_wait(safe.heard(Operation::Read, Cause::Reset, here)));
+        let mut safe = world(Preset::Safe);
+        let none = safe.heard(Operation::Read, Cause::Reset, Course::NoAlternate);
+        assert!(is_wait(none));
+        let mut safe = world(Preset::Safe);
+        let certain = safe.heard(Operation::Read, Cause::Refused, Course::NoAlternate);
+        assert_eq!(certain, Next::End(Course::NoAlternate.why()));
+        let mut safe = world(Preset::Safe);
+        safe.left = Duration::from_millis(1);
+        let late = safe.heard(Operation::Read, Cause::Reset, here);
+        assert_eq!(
+            late,
+            Next::End(Some("its deadline is over before it may be"))
+        );
+        let mut safe = world(Preset::Safe);
+        safe.budget = Budget::new(0.0);
+        let poor = safe.heard(Operation::Read, Cause::Reset, here);
+        assert_eq!(poor, Next::End(Some("retry_budget is used up")));
     }
 }

@@ -1,14 +1,21 @@
 //! What to do next. State and facts in, decision out: no I/O, no clock, no random source.
+//!
+//! Two machines: the [switch](switch), one for a client, and the [call](call), one for a call. What
+//! the presets differ in is a [table](preset).
 
+pub(crate) mod alternate;
 pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod call;
-pub(crate) mod caution;
 pub(crate) mod dial;
+pub(crate) mod evidence;
+pub(crate) mod look;
+pub(crate) mod place;
+pub(crate) mod preset;
 pub(crate) mod ramp;
 pub(crate) mod redirect;
 pub(crate) mod resend;
 pub(crate) mod suspects;
-pub(crate) mod switchboard;
+pub(crate) mod switch;
 pub(crate) mod verify;
 pub(crate) mod watch;

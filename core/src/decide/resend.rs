@@ -1,4 +1,4 @@
-//! What may be sent again: the preset `safe`'s matrix. A write that a repeat would do twice is sent
+//! What may be sent again: the preset `safe`'s matrix, and .NET's one rule. In the matrix a write that a repeat would do twice is sent
 //! again only where it is certain that the attempt has executed nothing.
 
 use crate::rule::{Rule, RulesOff};
@@ -149,22 +149,32 @@ impl Failed {
     fn is_repeatable(&self) -> bool {
         self.operation != Operation::Unsafe
     }
+}
 
-    /// Where it may be sent again. A rule that is off says the opposite.
-    pub(crate) fn resend(&self, off: RulesOff) -> Resend {
-        let Some(row) = MATRIX.iter().find(|row| (row.applies)(self)) else {
-            return Resend::No;
-        };
-        let resend = if self.is_repeatable() {
-            row.repeatable
-        } else {
-            row.unrepeatable
-        };
-        match resend {
-            resend if !off.has(row.rule) => resend,
-            Resend::No => Resend::Anywhere,
-            _ => Resend::No,
-        }
+/// The preset `safe`: by the matrix. A rule that is off says the opposite.
+pub(crate) fn by_matrix(failed: &Failed, off: RulesOff) -> Resend {
+    let Some(row) = MATRIX.iter().find(|row| (row.applies)(failed)) else {
+        return Resend::No;
+    };
+    let resend = if failed.is_repeatable() {
+        row.repeatable
+    } else {
+        row.unrepeatable
+    };
+    match resend {
+        resend if !off.has(row.rule) => resend,
+        Resend::No => Resend::Anywhere,
+        _ => Resend::No,
+    }
+}
+
+/// The preset `dotnet`: everything, at the other endpoint. And, which is no rule of .NET's, whose
+/// HTTP/2 does it beneath: where it was, if the peer has said that it did nothing (RFC 9113, 8.7),
+/// as every deployment says now and then.
+pub(crate) fn after_failover(failed: &Failed, _: RulesOff) -> Resend {
+    match failed.cause {
+        Cause::Unprocessed if failed.http_status.is_none() => Resend::Unprocessed,
+        _ => Resend::Elsewhere,
     }
 }
 
@@ -205,7 +215,7 @@ mod tests {
                         matches!(cause, Cause::Throttled | Cause::DatacenterNotAvailable);
                     let cannot_be = is_refusal && (http_status.is_none() || is_acknowledged)
                         || is_acknowledged && http_status != Some(200);
-                    if failed.resend(RulesOff::default()) == Resend::No || cannot_be {
+                    if by_matrix(&failed, RulesOff::default()) == Resend::No || cannot_be {
                         continue;
                     }
                     let attempt = Attempt {
@@ -241,7 +251,7 @@ mod tests {
             cause,
             parts_effect: None,
         };
-        failed.resend(RulesOff::default())
+        by_matrix(&failed, RulesOff::default())
     }
 
     #[test]
@@ -351,7 +361,7 @@ mod tests {
                     cause,
                     parts_effect: None,
                 };
-                let resend = failed.resend(RulesOff::default());
+                let resend = by_matrix(&failed, RulesOff::default());
                 assert_eq!(resend != Resend::No, is_sent_again, "{failed:?}");
             }
         }
@@ -385,7 +395,7 @@ mod tests {
                 cause,
                 parts_effect,
             };
-            let got = failed.resend(RulesOff::default());
+            let got = by_matrix(&failed, RulesOff::default());
             assert_eq!(got, expected, "{failed:?}");
         }
     }

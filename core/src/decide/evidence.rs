@@ -1,4 +1,4 @@
-//! What a fault says of its endpoint: the preset `safe`'s table.
+//! What a fault says of its endpoint: the preset `safe`'s table, and .NET's.
 
 use crate::Cause;
 use crate::rule::{Rule, RulesOff};
@@ -116,18 +116,40 @@ const TABLE: [Row; 10] = [
     },
 ];
 
-impl Evidence {
-    /// What a cause says of the endpoint. A rule that is off says the opposite.
-    pub(crate) fn of(cause: Cause, off: RulesOff) -> Evidence {
-        let row = TABLE.iter().find(|row| row.causes.contains(&cause));
-        match row {
-            None => Evidence::Never,
-            Some(row) if !off.has(row.rule) => row.evidence,
-            Some(row) => match row.evidence {
-                Evidence::Strong => Evidence::Never,
-                Evidence::Weak | Evidence::Never => Evidence::Strong,
-            },
-        }
+/// What a cause says under the preset `safe`. A rule that is off says the opposite.
+pub(crate) fn weighed(cause: Cause, off: RulesOff) -> Evidence {
+    let row = TABLE.iter().find(|row| row.causes.contains(&cause));
+    match row {
+        None => Evidence::Never,
+        Some(row) if !off.has(row.rule) => row.evidence,
+        Some(row) => match row.evidence {
+            Evidence::Strong => Evidence::Never,
+            Evidence::Weak | Evidence::Never => Evidence::Strong,
+        },
+    }
+}
+
+/// What a cause says under the preset `dotnet`: what .NET leaves an endpoint for, it leaves at once.
+/// That is `EndpointNotFoundException`, `TimeoutException`, and the fault 0x8004B065, with WCF's
+/// mapping of results to exceptions. DNS's "try again" is a name resolution failure there like any
+/// other, and a failure to send without an error of the socket is an endpoint that was not found. A
+/// 410, a 503, a reset connection are neither.
+pub(crate) fn as_dotnet(cause: Cause, _: RulesOff) -> Evidence {
+    match cause {
+        Cause::NoSuchName
+        | Cause::NameTryAgain
+        | Cause::Refused
+        | Cause::Unreachable
+        | Cause::ConnectTimeout
+        | Cause::NotFound
+        | Cause::InvalidHostname
+        | Cause::DestinationUnreachable
+        | Cause::DatacenterNotAvailable
+        | Cause::AttemptTimeout
+        | Cause::Deadline
+        | Cause::GatewayTimeout
+        | Cause::ClosedUnsent => Evidence::Strong,
+        _ => Evidence::Never,
     }
 }
 
@@ -158,7 +180,7 @@ mod tests {
                         | FaultKind::ConnectionLost
                 ) && *cause != Cause::EndpointLeft;
                 assert_eq!(row.evidence != Evidence::Never, is_evidence, "{cause:?}");
-                assert_eq!(Evidence::of(*cause, RulesOff::default()), row.evidence);
+                assert_eq!(weighed(*cause, RulesOff::default()), row.evidence);
             }
         }
     }
@@ -168,8 +190,8 @@ mod tests {
         let mut off = RulesOff::default();
         off.switch_off(Rule::Timeout);
         off.switch_off(Rule::EndpointNotFound);
-        assert_eq!(Evidence::of(Cause::GatewayTimeout, off), Evidence::Strong);
-        assert_eq!(Evidence::of(Cause::Refused, off), Evidence::Never);
-        assert_eq!(Evidence::of(Cause::Reset, off), Evidence::Weak);
+        assert_eq!(weighed(Cause::GatewayTimeout, off), Evidence::Strong);
+        assert_eq!(weighed(Cause::Refused, off), Evidence::Never);
+        assert_eq!(weighed(Cause::Reset, off), Evidence::Weak);
     }
 }

@@ -1,0 +1,181 @@
+//! The FailoverPolicy of the WSDL: read once for all who need it.
+
+use std::sync::Arc;
+use std::time::Instant as Clock;
+
+use tokio::time::{Instant, timeout};
+
+use super::Inner;
+use super::switch::Board;
+use crate::decide::alternate::Policy;
+use crate::decide::evidence::Evidence;
+use crate::decide::place::Place;
+use crate::error::Ending;
+use crate::resource::cancel::Cancel;
+use crate::resource::discovery;
+use crate::resource::race::{First, race};
+use crate::resource::settled::{Awaited, pair, settled};
+use crate::settings::LONGEST_WAIT;
+use crate::{
+    Cause, Effect, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role, response,
+};
+
+/// A reading under way. However it ends, the next one can begin.
+struct Reading<'a>(&'a Inner);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.board().switch.alternate_mut().reading_is_over();
+    }
+}
+
+impl Inner {
+    /// As `request` says, whose response is empty.
+    pub(super) async fn discover(
+        self: &Arc<Self>,
+        request: &Request,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        let limit = request.timeout.unwrap_or(self.settings.deadline);
+        let stop = race(cancel.cancelled(), self.flights.cancelled());
+        let fault = match race(stop, timeout(limit, self.read_policy(true))).await {
+            First::Right(Ok(Ok(()))) => return Ok(Response::new(response::Inner::default())),
+            First::Right(Ok(Err(fault))) => fault,
+            First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
+            First::Left(First::Left(())) => {
+                Fault::new(Cause::Cancelled, "the application cancelled the call")
+            }
+            First::Left(First::Right(())) => {
+                return Err(Error::new(ErrorKind::Closed, "the client was closed"));
+            }
+        };
+        Err(Error::of_call(
+            format!("the FailoverPolicy could not be read: {}", fault.message),
+            Ending {
+                fault,
+                effect: Effect::None,
+                switched: false,
+                ledger_id: None,
+                tag: request.tag.clone(),
+                attempts: Vec::new(),
+                response: None,
+            },
+        ))
+    }
+
+    /// Waits until the policy is known, and what follows from it was done. Joins a reading under
+    /// way; one that failed is tried anew. `again`: also where it said that there is no alternate.
+    pub(super) async fn read_policy(self: &Arc<Self>, again: bool) -> Result<(), Fault> {
+        let end = {
+            let mut board = self.board();
+            let alternate = board.switch.alternate();
+            let is_wanted = if again {
+                alternate.may_need_policy()
+            } else {
+                alternate.needs_policy(Clock::now())
+            };
+            if !is_wanted {
+                return Ok(());
+            }
+            let under_way = board
+                .reading
+                .clone()
+                .filter(|end| end.borrow().is_none() && end.has_changed().is_ok());
+            match under_way {
+                Some(end) => end,
+                None => self.begin_reading(&mut board)?,
+            }
+        };
+        settled(end).await.unwrap_or_else(|| {
+            Err(Fault::new(
+                Cause::Cancelled,
+                "the client was closed while the WSDL was read",
+            ))
+        })
+    }
+
+    pub(super) fn begin_reading(
+        self: &Arc<Self>,
+        board: &mut Board,
+    ) -> Result<Awaited<Result<(), Fault>>, Fault> {
+        board.switch.alternate_mut().reading_begins();
+        let (maker, awaited) = pair();
+        let inner = Arc::clone(self);
+        self.engine
+            .spawn(async move {
+                let _reading = Reading(&inner);
+                let closing = inner.flights.cancelled();
+                if let First::Left(result) = race(Box::pin(inner.fetch_policy()), closing).await {
+                    maker.send_replace(Some(result));
+                }
+            })
+            .map_err(|error| {
+                board.switch.alternate_mut().reading_is_over();
+                let message = format!("no thread to read the WSDL with: {error}");
+                Fault::new(Cause::NoResources, message)
+            })?;
+        board.reading = Some(awaited.clone());
+        Ok(awaited)
+    }
+
+    async fn fetch_policy(self: &Arc<Self>) -> Result<(), Fault> {
+        let mut role = Role::Primary;
+        let mut result = self.fetch_policy_at(role).await;
+        if let Err(fault) = &result
+            && (self.rules.reads_policy_anywhere || discovery::asks_the_other(fault))
+        {
+            self.log(Level::Info, || fault.message.clone());
+            role = role.other();
+            result = self.fetch_policy_at(role).await;
+        }
+        let policy = result.inspect_err(|fault| {
+            let mut board = self.board();
+            board.switch.alternate_mut().policy_is_unread(Clock::now());
+            drop(board);
+            self.log(Level::Warn, || fault.message.clone());
+        })?;
+        self.log(Level::Info, || {
+            let verb = if policy.available { "has an" } else { "has no" };
+            format!(
+                "the organization {verb} alternate, says the {}",
+                role.name()
+            )
+        });
+        let policy = Policy {
+            read_from: role,
+            says: policy,
+        };
+        let disabled = self.board().switch.set_policy(policy, Clock::now());
+        if let Some(place) = disabled {
+            self.leave_disabled(place).await;
+        }
+        Ok(())
+    }
+
+    /// The policy says that an endpoint is not enabled to which calls were sent already.
+    async fn leave_disabled(self: &Arc<Self>, place: Place) {
+        let fault = Fault::new(
+            Cause::DatacenterNotAvailable,
+            "the WSDL's FailoverPolicy says that this endpoint is not enabled",
+        );
+        let end = Instant::now() + LONGEST_WAIT;
+        self.consider(place, Evidence::Strong, &fault, end).await;
+    }
+
+    async fn fetch_policy_at(&self, role: Role) -> Result<crate::FailoverPolicy, Fault> {
+        let url = wsdl_url(&self.organization, role)?;
+        let limit = if self.rules.asks_unread_alternate {
+            self.settings.probe_timeout * 2
+        } else {
+            self.settings.attempt_timeout
+        };
+        discovery::read_policy(&self.transport, &url, &self.user_agent, limit).await
+    }
+}
+
+fn wsdl_url(organization: &Organization, role: Role) -> Result<url::Url, Fault> {
+    let target = organization
+        .locate(discovery::SERVICE)
+        .map_err(|error| Fault::new(Cause::BadMessage, error.message()))?;
+    Ok(organization.url_of(&target, role))
+}

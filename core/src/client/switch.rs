@@ -1,0 +1,312 @@
+//! Drives the switch: reports faults to it, and carries out what it asks for.
+
+use std::sync::Arc;
+use std::time::Instant as Clock;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Inner;
+use super::probing::Probing;
+use crate::decide::call::Course;
+use crate::decide::evidence::Evidence;
+use crate::decide::look::Stay;
+use crate::decide::place::{Move, Place};
+use crate::decide::switch::{Action, Input, Report, Switch};
+use crate::resource::outlet::Reply;
+use crate::resource::race::{First, race};
+use crate::resource::settled::{Awaited, pair, settled};
+use crate::{Decision, Error, ErrorKind, Event, Fault, ItemKind, Level, Probed};
+
+/// The switch, and who waits for what it is about.
+pub(super) struct Board {
+    pub(super) switch: Switch,
+    /// What becomes of the inquiry that began last.
+    outcome: Option<Awaited<Result<(), Stay>>>,
+    /// What becomes of the reading of the policy that began last.
+    pub(super) reading: Option<Awaited<Result<(), Fault>>>,
+}
+
+impl Board {
+    pub(super) fn new(switch: Switch) -> Board {
+        Board {
+            switch,
+            outcome: None,
+            reading: None,
+        }
+    }
+}
+
+/// Where a fault is heard.
+enum Asked {
+    /// What becomes of an inquiry; whether this fault has begun it.
+    UnderWay(Awaited<Result<(), Stay>>, bool),
+    /// Whether there is an alternate must be read first.
+    Policy,
+    Course(Course),
+}
+
+/// An inquiry under way. Given up, by a panic or with the client, it can be begun again.
+struct Inquiry<'a> {
+    inner: &'a Inner,
+    number: u64,
+}
+
+impl Drop for Inquiry<'_> {
+    fn drop(&mut self) {
+        self.inner.board().switch.give_up(self.number);
+    }
+}
+
+impl Inner {
+    /// Where a call goes that begins, or is to be sent again. It waits as long as it is certain that
+    /// its endpoint fails and not decided what comes next. The very first one has the policy read, and
+    /// does not wait for it.
+    pub(super) async fn place_to_go(self: &Arc<Self>, deadline: Instant) -> Place {
+        loop {
+            let (place, outcome) = {
+                let mut board = self.board();
+                let begin = board.switch.begin(Clock::now());
+                if begin.reads_policy {
+                    // Without a thread it is read when a fault needs it.
+                    let _ = self.begin_reading(&mut board);
+                }
+                let outcome = board.outcome.as_ref().filter(|_| begin.waits);
+                (begin.place, outcome.cloned())
+            };
+            let Some(outcome) = outcome else {
+                return place;
+            };
+            // Out of time, or nobody is left to decide: the call finds out for itself.
+            let Ok(Some(_)) = timeout_at(deadline, settled(outcome)).await else {
+                return place;
+            };
+        }
+    }
+
+    /// Finds out where a call goes on whose attempt at `seen_at` has given `evidence`.
+    pub(super) async fn consider(
+        self: &Arc<Self>,
+        seen_at: Place,
+        evidence: Evidence,
+        fault: &Fault,
+        deadline: Instant,
+    ) -> Course {
+        let mut is_policy_unread = false;
+        loop {
+            let (outcome, is_ours) = match self.report(seen_at, evidence, is_policy_unread, fault) {
+                Asked::UnderWay(outcome, is_ours) => (outcome, is_ours),
+                Asked::Course(course) => return course,
+                Asked::Policy => {
+                    let read = timeout_at(deadline, self.read_policy(false)).await;
+                    let Ok(read) = read else {
+                        return Course::Nowhere("its deadline was over before the WSDL was read");
+                    };
+                    is_policy_unread = read.is_err();
+                    continue;
+                }
+            };
+            return match timeout_at(deadline, settled(outcome)).await {
+                Ok(Some(outcome)) if Switch::answers(evidence, is_ours, outcome) => {
+                    Course::of(outcome)
+                }
+                Ok(Some(_)) => continue,
+                Ok(None) => Course::Nowhere("the client was closed"),
+                Err(_) => Course::Nowhere("its deadline was over before a switch was decided"),
+            };
+        }
+    }
+
+    fn report(
+        self: &Arc<Self>,
+        seen_at: Place,
+        evidence: Evidence,
+        is_policy_unread: bool,
+        fault: &Fault,
+    ) -> Asked {
+        const NO_THREAD: Course = Course::Nowhere("no thread could be had for the switch");
+        let is_armed = self.has_credentials(seen_at.role.other());
+        let mut board = self.board();
+        let now = Clock::now();
+        let report = board
+            .switch
+            .report(seen_at, evidence, is_policy_unread, is_armed, now);
+        let (number, actions) = match report {
+            Report::Began(number, actions) => (number, actions),
+            Report::Joined => {
+                return match board.outcome.clone() {
+                    Some(outcome) => Asked::UnderWay(outcome, false),
+                    None => Asked::Course(NO_THREAD),
+                };
+            }
+            Report::ReadPolicy => return Asked::Policy,
+            Report::Moved => return Asked::Course(Course::Elsewhere),
+            Report::NoAlternate => return Asked::Course(Course::NoAlternate),
+            Report::Stays(stay) => return Asked::Course(Course::of_stay(stay, evidence)),
+            Report::PolicyUnread => {
+                return Asked::Course(Course::Nowhere(
+                    "whether there is an alternate is not known, because the WSDL could not be \
+                     read; set alternate_url, or auto_switch to on",
+                ));
+            }
+        };
+        let (maker, awaited) = pair();
+        let (inner, fault) = (Arc::clone(self), fault.clone());
+        // A task of its own: it outlives the call that began it.
+        let spawned = self.engine.spawn(async move {
+            let inquiry = Inquiry {
+                inner: &inner,
+                number,
+            };
+            let carried_out = Box::pin(inner.carry_out(number, seen_at, actions, &fault));
+            let ended = race(carried_out, inner.flights.cancelled()).await;
+            drop(inquiry);
+            if let First::Left(outcome) = ended {
+                maker.send_replace(Some(outcome));
+            }
+        });
+        if spawned.is_err() {
+            board.switch.give_up(number);
+            return Asked::Course(NO_THREAD);
+        }
+        board.outcome = Some(awaited.clone());
+        Asked::UnderWay(awaited, true)
+    }
+
+    /// Does what the switch asks for, until it is decided whether the place is left.
+    async fn carry_out(
+        self: &Arc<Self>,
+        number: u64,
+        from: Place,
+        mut actions: Vec<Action>,
+        fault: &Fault,
+    ) -> Result<(), Stay> {
+        let mut probing = Probing::new(self, from.role);
+        let is_busy = self.outlet.is_busy();
+        let mut reply = None;
+        loop {
+            for action in std::mem::take(&mut actions) {
+                match action {
+                    Action::Ask(asks) => probing.start(asks),
+                    Action::Raise(probed) => {
+                        probing.stop();
+                        let is_vetoed = self.is_vetoed(from, fault, probed).await;
+                        (actions, reply) = self.decided(number, is_vetoed, fault);
+                    }
+                    Action::Switched(done, _) => self.left(done.from),
+                    Action::AwaitHandlers => {
+                        self.unless_closed(reply.take().filter(|_| !is_busy)).await;
+                    }
+                    Action::End(outcome) => {
+                        if let Err(stay @ (Stay::Vetoed | Stay::Off)) = outcome {
+                            self.log_stay(from, stay, fault);
+                        }
+                        return outcome;
+                    }
+                }
+            }
+            if actions.is_empty() {
+                let heard = probing.next().await;
+                let input = Input::Look(heard, probing.glance());
+                actions = self.board().switch.hear(number, input, Clock::now());
+            }
+        }
+    }
+
+    /// Raises `EndpointSwitchRequired` and waits for its decision, unless calls go elsewhere by now,
+    /// which the switch will say.
+    async fn is_vetoed(&self, from: Place, fault: &Fault, probed: Option<Probed>) -> bool {
+        let required = Event {
+            probed,
+            ..self.event(
+                ItemKind::EndpointSwitchRequired,
+                Move::on_from(from),
+                Some(fault),
+                format!("a fault at the {}: {}", from.role.name(), fault.message),
+            )
+        };
+        // A handler that is running is not asked, and not waited for: it may itself be waiting.
+        let is_busy = self.outlet.is_busy();
+        let reply = {
+            // In the queue before anybody can switch by hand: events come in the order of epochs.
+            let board = self.board();
+            if board.switch.place() != from {
+                return false;
+            }
+            self.outlet.put(required, !is_busy)
+        };
+        let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
+        // Where all calls are to end, nobody goes anywhere.
+        let is_ending = self.flights.are_cancelled();
+        is_ending || decision.is_none_or(|decision| decision == Decision::Veto)
+    }
+
+    /// Tells the switch what the handlers have said, and the application of the switch.
+    fn decided(&self, number: u64, is_vetoed: bool, fault: &Fault) -> (Vec<Action>, Option<Reply>) {
+        let mut board = self.board();
+        let input = Input::Replied { is_vetoed };
+        let actions = board.switch.hear(number, input, Clock::now());
+        let mut reply = None;
+        for action in &actions {
+            if let Action::Switched(done, probed) = action {
+                if self.rules.ramps {
+                    self.gate.ramp();
+                }
+                // In the queue before anybody can switch again: events come in the order of epochs.
+                let switched = self.switched(*done, Some(fault), *probed);
+                reply = self.outlet.put(switched, false);
+            }
+        }
+        (actions, reply)
+    }
+
+    /// Waits for an answer. `None`: the client was closed.
+    async fn unless_closed(&self, reply: Option<Reply>) -> Option<Decision> {
+        match race(self.outlet.answer(reply), self.flights.cancelled()).await {
+            First::Left(decision) => Some(decision),
+            First::Right(()) => None,
+        }
+    }
+
+    pub(super) fn switch_by_hand(&self) -> Result<(), Error> {
+        let done = {
+            let mut board = self.board();
+            let done = board.switch.switch_by_hand(Clock::now()).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NoAlternate,
+                    "the organization has no alternate, says its FailoverPolicy, or that was not \
+                     read yet; call discover, or set alternate_url",
+                )
+            })?;
+            self.outlet.put(self.switched(done, None, None), false);
+            done
+        };
+        self.left(done.from);
+        Ok(())
+    }
+
+    /// An endpoint was left: its idle connections are of no use any more, and what it has
+    /// acknowledged of late may be missing at the other.
+    fn left(&self, from: Place) {
+        self.moved.notify_waiters();
+        self.transport.leave(&self.organization.origins(from.role));
+        self.log(Level::Info, || {
+            format!(
+                "switched from the {} to the {}",
+                from.role.name(),
+                from.role.other().name()
+            )
+        });
+        self.suspect(from);
+    }
+
+    fn log_stay(&self, from: Place, stay: Stay, fault: &Fault) {
+        self.log(Level::Warn, || {
+            format!(
+                "the {} stays active after a fault ({}): {}",
+                from.role.name(),
+                fault.kind.name(),
+                stay.why()
+            )
+        });
+    }
+}

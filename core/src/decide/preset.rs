@@ -1,0 +1,142 @@
+//! What the presets differ in: a row per rule, a column per preset.
+
+use super::evidence::{self, Evidence};
+use super::resend::{Failed, Resend, after_failover, by_matrix};
+use crate::rule::{Rule, RulesOff};
+use crate::{Cause, Fault, Preset};
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $safe:expr, $dotnet:expr $(, without $rule:ident: $off:expr)?;)*) => {
+        /// The rules that a client goes by.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct Rules {
+            $($(#[$doc])* pub(crate) $name: $type,)*
+            off: RulesOff,
+        }
+
+        impl Rules {
+            /// Those of a preset, without the ones that are switched off.
+            pub(crate) fn of(preset: Preset, off: RulesOff) -> Rules {
+                Rules {
+                    $($name: match preset {
+                        $(_ if off.has(Rule::$rule) => $off,)?
+                        Preset::Safe => $safe,
+                        Preset::Dotnet => $dotnet,
+                    },)*
+                    off,
+                }
+            }
+        }
+    };
+}
+
+table! {
+    // ---- what a fault says --------------------------------------------- safe, dotnet
+
+    /// What a cause says of its endpoint.
+    evidence: fn(Cause, RulesOff) -> Evidence = evidence::weighed, evidence::as_dotnet;
+    /// Who was in a hurry, and gave a connection less time than the client does, has only a doubt.
+    forgives_haste: bool = true, false;
+    /// What an answer says in the requests inside of it counts as what itself says.
+    reads_parts: bool = true, false;
+
+    // ---- before an endpoint is left ------------------------------------
+
+    /// One that is only doubted is left when it answers no probe.
+    confirms_doubts: bool = true, true, without ConfirmDead: false;
+    /// None is left unless the other one answers a probe.
+    asks_other: bool = true, false, without ProbeOther: false;
+    /// Shortly after a switch even what is certain is confirmed.
+    holds_down: bool = true, false, without HoldDown: false;
+    /// A veto holds for the hold-down, and so does auto-switch off.
+    refusal_holds: bool = true, false, without RefusalHolds: false;
+    /// Calls that begin wait while it is certain that their endpoint fails, and not yet decided
+    /// where they go.
+    holds_calls: bool = true, false;
+    /// Where the policy cannot be read, the alternate itself is asked.
+    asks_unread_alternate: bool = true, false;
+    /// The policy is read at the other endpoint for whatever reason it could not be at this one.
+    reads_policy_anywhere: bool = true, false;
+
+    // ---- after a switch ------------------------------------------------
+
+    /// Calls are let go by and by.
+    ramps: bool = true, false, without Ramp: false;
+    /// Calls are sent again after the handlers of `EndpointSwitched` have returned.
+    awaits_switched: bool = false, true;
+    /// A plain update creates no row that has only not come over yet.
+    guards_updates: bool = true, false, without UpdateGuard: false;
+
+    // ---- one attempt ---------------------------------------------------
+
+    /// None leaves for a place that was left meanwhile.
+    leaves_no_left_place: bool = true, false;
+    /// Unsafe writes go out on fresh or just-used connections.
+    wants_fresh: bool = true, false, without FreshConnection: false;
+    /// A call that waits in silence has its endpoint probed.
+    watches: bool = true, false, without Watch: false;
+    /// What the application sends as `Authorization` is kept for probes.
+    keeps_authorization: bool = true, false;
+    /// A write whose endpoint was left is waited for.
+    has_write_grace: bool = true, true, without WriteGrace: false;
+
+    /// A guarded create that is there already is read back.
+    reads_back: bool = true, true, without ReadBack: false;
+
+    // ---- what comes after it -------------------------------------------
+
+    /// Where it may be sent again.
+    resend: fn(&Failed, RulesOff) -> Resend = by_matrix, after_failover;
+    /// How often a call's faults are heard.
+    most_reports: u32 = u32::MAX, 1;
+    /// The setting `max_attempts` holds.
+    counts_attempts: bool = true, false;
+    /// A call whose endpoint was left because of it says so, also where it is not sent again.
+    tells_its_switch: bool = true, false;
+    /// Where the endpoint stays, a call may be sent again there.
+    waits_in_place: bool = true, false;
+}
+
+impl Rules {
+    /// What a cause says of its endpoint.
+    pub(crate) fn evidence(&self, cause: Cause) -> Evidence {
+        (self.evidence)(cause, self.off)
+    }
+
+    /// Where what has failed may be sent again.
+    pub(crate) fn resend(&self, failed: &Failed) -> Resend {
+        (self.resend)(failed, self.off)
+    }
+}
+
+impl Fault {
+    /// Whether this fault starts failover under the preset. Under `safe`: whether it is evidence
+    /// against its endpoint, which probes then confirm.
+    #[must_use]
+    pub fn starts_failover(&self, preset: Preset) -> bool {
+        let off = RulesOff::default();
+        Rules::of(preset, off).evidence(self.cause) != Evidence::Never
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_is_off_is_off_in_its_row_only() {
+        let mut off = RulesOff::default();
+        off.switch_off(Rule::ProbeOther);
+        let rules = Rules::of(Preset::Safe, off);
+        assert!(!rules.asks_other && rules.confirms_doubts && rules.holds_down);
+    }
+
+    #[test]
+    fn the_columns() {
+        let off = RulesOff::default();
+        let (safe, dotnet) = (Rules::of(Preset::Safe, off), Rules::of(Preset::Dotnet, off));
+        assert_eq!(safe.evidence(Cause::Reset), Evidence::Weak);
+        assert_eq!(dotnet.evidence(Cause::Reset), Evidence::Never);
+        assert!(safe.asks_other && !dotnet.asks_other);
+    }
+}

@@ -1,0 +1,410 @@
+//! The organization's switch: where calls go now, and whether a fault moves them.
+//!
+//! A machine: it is told what has happened and what time it is, and tells what is to be done. A fault
+//! is always reported with the place that its attempt was sent to. If calls go elsewhere by then,
+//! another one has switched already, and the fault changes nothing. This is what .NET did by comparing
+//! addresses; with the epoch it also holds when calls have moved away and back.
+
+use std::time::{Duration, Instant};
+
+use super::alternate::{Alternate, Policy};
+use super::evidence::Evidence;
+use super::look::{Asks, Found, Glance, Heard, Look, Stay};
+use super::place::{Move, Place};
+use super::preset::Rules;
+use crate::{Probed, Role};
+
+/// What a look has found holds for so long: calls that fail one after the other do not probe one
+/// after the other, and thousands may wait.
+const LOOK_HOLDS: Duration = Duration::from_secs(1);
+
+/// What the settings say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) hold_down: Duration,
+    pub(crate) probe_timeout: Duration,
+}
+
+/// Where a call goes that begins, or is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    pub(crate) place: Place,
+    /// It waits first until it is decided whether its endpoint is left.
+    pub(crate) waits: bool,
+    /// The policy is to be read, and not to be waited for.
+    pub(crate) reads_policy: bool,
+}
+
+/// What a fault leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// Calls go elsewhere by now: send again there.
+    Moved,
+    /// There is no alternate.
+    NoAlternate,
+    /// Whether there is one must be read first.
+    ReadPolicy,
+    /// That cannot be read, and is not guessed.
+    PolicyUnread,
+    /// The endpoint stays.
+    Stays(Stay),
+    /// It is being found out whether it is left: wait for the outcome.
+    Joined,
+    /// It is to be found out now: the number of the inquiry, and what is to be done for it.
+    Began(u64, Vec<Action>),
+}
+
+/// What is to be done for a switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Look at the endpoints.
+    Ask(Asks),
+    /// Raise `EndpointSwitchRequired`, and wait for the reply. What the other one has answered.
+    Raise(Option<Probed>),
+    /// It is done: raise `EndpointSwitched`.
+    Switched(Move, Option<Probed>),
+    /// Wait until its handlers have returned.
+    AwaitHandlers,
+    /// Let those go who wait. An error: why they stay.
+    End(Result<(), Stay>),
+}
+
+/// What a switch under way hears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    /// Of its look.
+    Look(Heard, Glance),
+    /// The handlers have spoken.
+    Replied { is_vetoed: bool },
+}
+
+#[derive(Debug)]
+pub(crate) struct Switch {
+    rules: Rules,
+    limits: Limits,
+    place: Place,
+    alternate: Alternate,
+    /// Calls were sent: where to start is no question any more.
+    has_begun: bool,
+    inquiry: Option<Inquiry>,
+    /// How many there were.
+    inquiries: u64,
+    /// When calls moved last.
+    switched: Option<Instant>,
+    /// The last change of what the active endpoint has: a switch, or one behind its URL.
+    changed: Option<Instant>,
+    /// The last answer of handlers that a place is not left…
+    refused: Option<(Place, Instant, Stay)>,
+    /// …and of a look.
+    looked: Option<(Place, Instant, Stay)>,
+    /// Whether an endpoint that was left still answered.
+    looked_back: Option<(Role, Instant, bool)>,
+    /// The place that was left last because it was found dead.
+    found_dead: Option<Place>,
+}
+
+/// Whether a place is left, while that is not decided.
+#[derive(Debug)]
+struct Inquiry {
+    number: u64,
+    from: Place,
+    stage: Stage,
+    /// The place is left only if it is found dead.
+    must_confirm: bool,
+    /// Calls that begin there wait.
+    holds_calls: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Looking(Look),
+    /// The handlers are asked.
+    Asking(Option<Probed>),
+}
+
+impl Inquiry {
+    fn is_looking(&self) -> bool {
+        matches!(self.stage, Stage::Looking(_))
+    }
+}
+
+impl Switch {
+    pub(crate) fn new(
+        rules: Rules,
+        limits: Limits,
+        starts_on: Role,
+        alternate: Alternate,
+    ) -> Switch {
+        Switch {
+            rules,
+            limits,
+            place: Place {
+                role: starts_on,
+                epoch: 0,
+            },
+            alternate,
+            has_begun: false,
+            inquiry: None,
+            inquiries: 0,
+            switched: None,
+            changed: None,
+            refused: None,
+            looked: None,
+            looked_back: None,
+            found_dead: None,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn alternate(&self) -> &Alternate {
+        &self.alternate
+    }
+
+    pub(crate) fn alternate_mut(&mut self) -> &mut Alternate {
+        &mut self.alternate
+    }
+
+    /// A call begins, or is sent again.
+    pub(crate) fn begin(&mut self, now: Instant) -> Begin {
+        self.has_begun = true;
+        let reads_policy = self.alternate.is_due(now);
+        if reads_policy {
+            self.alternate.reading_begins();
+        }
+        let inquiry = self.inquiry.as_ref();
+        Begin {
+            place: self.place,
+            waits: inquiry.is_some_and(|inquiry| inquiry.holds_calls && inquiry.from == self.place),
+            reads_policy,
+        }
+    }
+
+    /// A fault was seen at `seen_at`. `is_policy_unread`: whether there is an alternate could not be
+    /// read; `is_armed`: there is a token for a probe of the other endpoint, or none is needed.
+    pub(crate) fn report(
+        &mut self,
+        seen_at: Place,
+        evidence: Evidence,
+        is_policy_unread: bool,
+        is_armed: bool,
+        now: Instant,
+    ) -> Report {
+        if self.place != seen_at {
+            return Report::Moved;
+        }
+        if evidence == Evidence::Never {
+            return Report::Stays(Stay::Alive);
+        }
+        if is_policy_unread && !self.rules.asks_unread_alternate {
+            return Report::PolicyUnread;
+        }
+        if self.alternate.needs_policy(now) && !is_policy_unread {
+            return Report::ReadPolicy;
+        }
+        // What it said when it was read last holds.
+        if self.alternate.is_none() {
+            return Report::NoAlternate;
+        }
+        let must_confirm = evidence < Evidence::Strong || self.holds_down(now);
+        let is_under_way = |inquiry: &Inquiry| {
+            // What is certain waits for no doubt's look, where nothing else is to be found out.
+            let is_certain = !must_confirm && !self.rules.asks_other;
+            inquiry.from == seen_at && !(is_certain && inquiry.is_looking())
+        };
+        if self.inquiry.as_ref().is_some_and(is_under_way) {
+            return Report::Joined;
+        }
+        if let Some(stay) = self.holds_still(must_confirm, now) {
+            return Report::Stays(stay);
+        }
+        let actions = self.inquire(must_confirm, is_armed);
+        Report::Began(self.inquiries, actions)
+    }
+
+    /// Whether the outcome of an inquiry is one for this fault, which has begun it, or joined it: what
+    /// was found alive for another's doubt is no answer to what is certain.
+    pub(crate) fn answers(evidence: Evidence, has_begun: bool, outcome: Result<(), Stay>) -> bool {
+        match outcome {
+            Err(Stay::Superseded) => false,
+            Err(Stay::Alive) => has_begun || evidence < Evidence::Strong,
+            _ => true,
+        }
+    }
+
+    fn holds_down(&self, now: Instant) -> bool {
+        let within = |since| is_within(since, self.limits.hold_down, now);
+        self.rules.holds_down && self.switched.is_some_and(within)
+    }
+
+    /// Why the place is not even looked at.
+    fn holds_still(&self, must_confirm: bool, now: Instant) -> Option<Stay> {
+        let of_place = |found: Option<(Place, Instant, Stay)>, time| {
+            let (at, since, stay) = found?;
+            (at == self.place && is_within(since, time, now)).then_some(stay)
+        };
+        // Who switches it on wants to be heard.
+        let is_on = self.alternate.would_switch();
+        let refused = of_place(self.refused, self.limits.hold_down)
+            .filter(|stay| self.rules.refusal_holds && !(*stay == Stay::Off && is_on));
+        refused.or_else(|| {
+            of_place(self.looked, LOOK_HOLDS).filter(|stay| stay.is_of_other() || must_confirm)
+        })
+    }
+
+    fn inquire(&mut self, must_confirm: bool, is_armed: bool) -> Vec<Action> {
+        let looks_here = must_confirm && self.rules.confirms_doubts;
+        let look = Look::new(
+            self.place.role,
+            looks_here,
+            self.rules.asks_other,
+            self.limits.probe_timeout,
+        );
+        let first = look.begin();
+        self.inquiries += 1;
+        self.inquiry = Some(Inquiry {
+            number: self.inquiries,
+            from: self.place,
+            must_confirm,
+            // It is certain that calls would fail here.
+            holds_calls: self.rules.holds_calls && !looks_here && is_armed,
+            stage: Stage::Looking(look),
+        });
+        match first {
+            Some(asks) => vec![Action::Ask(asks)],
+            None => self.ask_handlers(None),
+        }
+    }
+
+    /// Takes what has happened to an inquiry.
+    pub(crate) fn hear(&mut self, number: u64, input: Input, now: Instant) -> Vec<Action> {
+        let inquiry = self.inquiry.as_mut();
+        let Some(inquiry) = inquiry.filter(|inquiry| inquiry.number == number) else {
+            return vec![Action::End(Err(Stay::Superseded))];
+        };
+        let from = inquiry.from;
+        if self.place != from {
+            // The application has switched by hand meanwhile: there is nothing to decide.
+            return self.end(Ok(()));
+        }
+        match (&mut inquiry.stage, input) {
+            (Stage::Looking(look), Input::Look(heard, glance)) => {
+                let asks = look.hear(heard, glance, now);
+                inquiry.holds_calls = self.rules.holds_calls && look.asks_only_other();
+                match look.found() {
+                    None => asks.into_iter().map(Action::Ask).collect(),
+                    Some(Found::Stay(stay)) => {
+                        self.looked = Some((from, now, stay));
+                        self.end(Err(stay))
+                    }
+                    Some(Found::Go(probed)) => self.ask_handlers(probed),
+                }
+            }
+            (Stage::Asking(probed), Input::Replied { is_vetoed }) => {
+                let (probed, must_confirm) = (*probed, inquiry.must_confirm);
+                // Auto-switch is read only now, so a handler may have set it.
+                if is_vetoed || !self.alternate.auto_switch() {
+                    let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
+                    self.refused = Some((from, now, stay));
+                    return self.end(Err(stay));
+                }
+                self.found_dead = must_confirm.then_some(from);
+                let done = Action::Switched(self.move_on(now), probed);
+                let handlers = self.rules.awaits_switched.then_some(Action::AwaitHandlers);
+                let end = self.end(Ok(()));
+                [done].into_iter().chain(handlers).chain(end).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn ask_handlers(&mut self, probed: Option<Probed>) -> Vec<Action> {
+        self.alternate.has_answered();
+        if let Some(inquiry) = &mut self.inquiry {
+            inquiry.holds_calls = self.rules.holds_calls;
+            inquiry.stage = Stage::Asking(probed);
+        }
+        vec![Action::Raise(probed)]
+    }
+
+    fn end(&mut self, outcome: Result<(), Stay>) -> Vec<Action> {
+        self.inquiry = None;
+        vec![Action::End(outcome)]
+    }
+
+    /// Whoever carried out an inquiry has ended, without an outcome perhaps.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        self.inquiry.take_if(|inquiry| inquiry.number == number);
+    }
+
+    /// Switches because the application says so. `None`: there is no alternate.
+    pub(crate) fn switch_by_hand(&mut self, now: Instant) -> Option<Move> {
+        self.alternate.is_available().then(|| self.move_on(now))
+    }
+
+    fn move_on(&mut self, now: Instant) -> Move {
+        let done = Move::on_from(self.place);
+        self.place = done.to;
+        self.switched = Some(now);
+        self.changed = Some(now);
+        done
+    }
+
+    /// Takes what a WSDL says. Tells the place that is to be left, by a switch like any other,
+    /// because calls were sent there already.
+    pub(crate) fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
+        let is_news = self.alternate.set_policy(policy.says, now);
+        if !is_news || policy.says.endpoint_enabled || self.place.role != policy.read_from {
+            return None;
+        }
+        if self.has_begun || self.place.epoch > 0 {
+            return Some(self.place);
+        }
+        // No switch, but where the client would have started had it known.
+        self.place.role = policy.read_from.other();
+        None
+    }
+
+    /// Behind the active endpoint there is another side now, says the application.
+    pub(crate) fn has_lost(&mut self, now: Instant) {
+        self.changed = Some(now);
+    }
+
+    /// Whether it is not longer ago than this that the active endpoint may lack rows.
+    pub(crate) fn has_changed_within(&self, time: Duration, now: Instant) -> bool {
+        self.changed
+            .is_some_and(|since| is_within(since, time, now))
+    }
+
+    /// A look at an endpoint that calls do not go to any more, for a call that waits there. An error:
+    /// what was found a moment ago.
+    pub(crate) fn look_back(&self, role: Role, now: Instant) -> Result<Look, bool> {
+        match self.looked_back {
+            Some((at, since, is_alive)) if at == role && is_within(since, LOOK_HOLDS, now) => {
+                Err(is_alive)
+            }
+            _ => Ok(Look::new(role, true, false, self.limits.probe_timeout)),
+        }
+    }
+
+    /// What such a look has found.
+    pub(crate) fn looked_back(&mut self, role: Role, is_alive: bool, now: Instant) {
+        self.looked_back = Some((role, now, is_alive));
+    }
+
+    /// Whether this place was left because it was found dead. Others may have left it for reasons of
+    /// their own, or the application by hand.
+    pub(crate) fn was_found_dead(&self, place: Place) -> bool {
+        self.found_dead == Some(place)
+    }
+}
+
+fn is_within(since: Instant, time: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(since) < time
+}
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod tests;

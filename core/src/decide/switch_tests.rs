@@ -1,0 +1,428 @@
+//! What the machine does, told by what it asks for.
+
+use super::*;
+use crate::decide::look::Answer;
+use crate::rule::RulesOff;
+use crate::{FailoverPolicy, Preset};
+
+const HOLD_DOWN: Duration = Duration::from_secs(30);
+const PROBE: Duration = Duration::from_secs(1);
+const AVAILABLE: FailoverPolicy = FailoverPolicy {
+    available: true,
+    endpoint_enabled: true,
+};
+const DISABLED: FailoverPolicy = FailoverPolicy {
+    endpoint_enabled: false,
+    ..AVAILABLE
+};
+const HERE: Role = Role::Primary;
+const THERE: Role = Role::Alternate;
+
+/// A machine, and the time there.
+struct World {
+    switch: Switch,
+    now: Instant,
+}
+
+fn world(preset: Preset, alternate: Alternate) -> World {
+    let rules = Rules::of(preset, RulesOff::default());
+    let limits = Limits {
+        hold_down: HOLD_DOWN,
+        probe_timeout: PROBE,
+    };
+    World {
+        switch: Switch::new(rules, limits, HERE, alternate),
+        now: Instant::now(),
+    }
+}
+
+fn safe() -> World {
+    world(Preset::Safe, Alternate::exists(true))
+}
+
+fn dotnet() -> World {
+    world(Preset::Dotnet, Alternate::exists(true))
+}
+
+fn place(role: Role, epoch: u64) -> Place {
+    Place { role, epoch }
+}
+
+fn authorized(role: Role) -> Heard {
+    Heard::Authorized {
+        role,
+        from_provider: true,
+    }
+}
+
+impl World {
+    fn place(&self) -> Place {
+        self.switch.place()
+    }
+
+    fn report(&mut self, evidence: Evidence) -> Report {
+        self.report_at(self.place(), evidence)
+    }
+
+    /// What a fault has begun.
+    fn began(&mut self, evidence: Evidence) -> Vec<Action> {
+        match self.report(evidence) {
+            Report::Began(_, actions) => actions,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn report_at(&mut self, seen_at: Place, evidence: Evidence) -> Report {
+        self.switch.report(seen_at, evidence, false, true, self.now)
+    }
+
+    /// The inquiry that began last hears this.
+    fn hear(&mut self, heard: Heard) -> Vec<Action> {
+        let input = Input::Look(heard, Glance::default());
+        self.switch.hear(self.switch.inquiries, input, self.now)
+    }
+
+    fn reply(&mut self, is_vetoed: bool) -> Vec<Action> {
+        self.reply_to(self.switch.inquiries, is_vetoed)
+    }
+
+    fn reply_to(&mut self, number: u64, is_vetoed: bool) -> Vec<Action> {
+        let input = Input::Replied { is_vetoed };
+        self.switch.hear(number, input, self.now)
+    }
+
+    /// A fault has begun an inquiry whose handlers are asked at once.
+    fn asked(&mut self) -> Place {
+        let from = self.place();
+        assert_eq!(self.began(Evidence::Strong), [Action::Raise(None)]);
+        from
+    }
+
+    /// Strong evidence, an answer of the other endpoint, and no veto.
+    fn switch_safely(&mut self) {
+        let from = self.place();
+        self.began(Evidence::Strong);
+        let other = from.role.other();
+        self.hear(authorized(other));
+        let probed = Answer::Came(Probed::Serves);
+        let raise = self.hear(Heard::Probed(other, probed));
+        assert_eq!(raise, [Action::Raise(Some(Probed::Serves))]);
+        let done = Action::Switched(Move::on_from(from), Some(Probed::Serves));
+        assert_eq!(self.reply(false), [done, Action::End(Ok(()))]);
+    }
+}
+
+#[test]
+fn one_switch_for_concurrent_faults_and_none_for_late_ones() {
+    let mut world = dotnet();
+    let from = world.asked();
+    assert_eq!(world.report(Evidence::Strong), Report::Joined);
+    let done = Action::Switched(Move::on_from(from), None);
+    let actions = [done, Action::AwaitHandlers, Action::End(Ok(()))];
+    assert_eq!(world.reply(false), actions);
+    assert_eq!(world.place(), place(THERE, 1));
+    assert_eq!(world.report_at(from, Evidence::Strong), Report::Moved);
+    // Away and back.
+    world.switch.switch_by_hand(world.now).unwrap();
+    assert_eq!(world.place(), place(HERE, 2));
+    assert_eq!(world.report_at(from, Evidence::Strong), Report::Moved);
+}
+
+#[test]
+fn a_fault_on_the_alternate_leads_back() {
+    let mut world = dotnet();
+    world.switch.switch_by_hand(world.now).unwrap();
+    world.asked();
+    world.reply(false);
+    assert_eq!(world.place(), place(HERE, 2));
+}
+
+#[test]
+fn with_auto_switch_off_nothing_moves_and_in_dotnet_the_next_fault_asks_again() {
+    let mut world = world(Preset::Dotnet, Alternate::exists(false));
+    for (is_vetoed, stay) in [(false, Stay::Off), (true, Stay::Vetoed), (false, Stay::Off)] {
+        world.asked();
+        assert_eq!(world.reply(is_vetoed), [Action::End(Err(stay))]);
+    }
+    assert_eq!(world.place(), place(HERE, 0));
+}
+
+#[test]
+fn auto_switch_is_read_after_the_handlers() {
+    for (before, inside) in [(true, false), (false, true)] {
+        let mut world = world(Preset::Dotnet, Alternate::exists(before));
+        let from = world.asked();
+        world.switch.alternate_mut().set_auto_switch(inside);
+        world.reply(false);
+        assert_eq!(world.place() != from, inside);
+    }
+}
+
+#[test]
+fn a_switch_by_hand_during_a_decision_is_not_undone() {
+    let mut world = dotnet();
+    world.asked();
+    world.switch.switch_by_hand(world.now).unwrap();
+    // A fault at the new place does not join the switch that began at the old one.
+    let old = world.switch.inquiries;
+    let new = world.asked();
+    let superseded = [Action::End(Err(Stay::Superseded))];
+    assert_eq!(world.reply_to(old, false), superseded);
+    assert_eq!(world.place(), new);
+    assert_eq!(world.report(Evidence::Strong), Report::Joined);
+}
+
+#[test]
+fn an_inquiry_that_is_given_up_can_be_begun_again() {
+    for mut world in [safe(), dotnet()] {
+        world.began(Evidence::Strong);
+        world.switch.give_up(world.switch.inquiries);
+        assert!(!world.switch.begin(world.now).waits);
+        world.began(Evidence::Strong);
+    }
+}
+
+#[test]
+fn the_end_of_one_inquiry_is_not_the_next_one_s() {
+    let mut world = world(Preset::Dotnet, Alternate::exists(false));
+    world.asked();
+    let first = world.switch.inquiries;
+    world.reply(false);
+    world.asked();
+    // Whoever carried out the first one ends only now.
+    world.switch.give_up(first);
+    assert_eq!(world.report(Evidence::Strong), Report::Joined);
+    assert_eq!(world.reply(false), [Action::End(Err(Stay::Off))]);
+}
+
+#[test]
+fn in_dotnet_what_is_certain_does_not_wait_for_a_doubt_s_look() {
+    let mut world = dotnet();
+    let from = world.place();
+    let looks = [Action::Ask(Asks::Authorize(HERE))];
+    assert_eq!(world.began(Evidence::Weak), looks);
+    let doubt = world.switch.inquiries;
+    world.asked();
+    let heard = Input::Look(authorized(HERE), Glance::default());
+    let superseded = Err(Stay::Superseded);
+    let end = [Action::End(superseded)];
+    assert_eq!(world.switch.hear(doubt, heard, world.now), end);
+    assert!(!Switch::answers(Evidence::Weak, true, superseded));
+    // Whoever doubted asks again, and joins.
+    assert_eq!(world.report(Evidence::Weak), Report::Joined);
+    world.reply(false);
+    assert_eq!(world.report_at(from, Evidence::Weak), Report::Moved);
+}
+
+#[test]
+fn safe_asks_the_other_side_of_what_is_certain_and_holds_calls_meanwhile() {
+    let mut world = safe();
+    let from = world.place();
+    let asks = Action::Ask(Asks::Authorize(THERE));
+    assert_eq!(world.began(Evidence::Strong), [asks]);
+    assert!(world.switch.begin(world.now).waits);
+    world.hear(authorized(THERE));
+    // Its token is refused: while a new one is waited for, nobody is held.
+    let reachable = Heard::Probed(THERE, Answer::Came(Probed::Reachable));
+    assert_eq!(world.hear(reachable), [Action::Ask(Asks::Renew(THERE))]);
+    assert!(!world.switch.begin(world.now).waits);
+    world.hear(authorized(THERE));
+    assert!(world.switch.begin(world.now).waits);
+    let end = [Action::End(Err(Stay::OtherSilent))];
+    assert_eq!(world.hear(reachable), end);
+    assert_eq!(world.place(), from);
+    // What was found holds for a moment, against strong evidence as well.
+    let stays = Report::Stays(Stay::OtherSilent);
+    assert_eq!(world.report(Evidence::Strong), stays);
+    world.now += LOOK_HOLDS;
+    world.began(Evidence::Strong);
+}
+
+#[test]
+fn safe_confirms_a_doubt_by_two_silent_probes() {
+    let mut world = safe();
+    let from = world.place();
+    let asks = Action::Ask(Asks::Authorize(HERE));
+    assert_eq!(world.began(Evidence::Weak), [asks]);
+    assert!(!world.switch.begin(world.now).waits);
+    let late = world.now + PROBE / 3;
+    let both = [Asks::Probe(HERE), Asks::Authorize(THERE), Asks::Wake(late)];
+    assert_eq!(world.hear(authorized(HERE)), both.map(Action::Ask));
+    world.hear(authorized(THERE));
+    let silent = Heard::Probed(HERE, Answer::Silent);
+    let second = [Action::Ask(Asks::Probe(HERE))];
+    assert_eq!(world.hear(silent), second);
+    assert_eq!(world.hear(silent), []);
+    let answered = Heard::Probed(THERE, Answer::Came(Probed::Serves));
+    let raise = [Action::Raise(Some(Probed::Serves))];
+    assert_eq!(world.hear(answered), raise);
+    assert!(world.switch.begin(world.now).waits);
+    world.reply(false);
+    assert!(world.switch.was_found_dead(from));
+}
+
+#[test]
+fn an_endpoint_that_answers_late_has_several_times_as_long_as_the_other() {
+    let mut world = safe();
+    world.report(Evidence::Weak);
+    world.hear(authorized(HERE));
+    world.hear(authorized(THERE));
+    let end = world.now + PROBE * 2;
+    world.now += PROBE / 3;
+    let second = [Action::Ask(Asks::Probe(HERE))];
+    assert_eq!(world.hear(Heard::Woken), second);
+    world.now = end - PROBE * 3 / 2;
+    let answered = Heard::Probed(THERE, Answer::Came(Probed::Serves));
+    assert_eq!(world.hear(answered), [Action::Ask(Asks::Wake(end))]);
+    world.now = end;
+    let raise = Action::Raise(Some(Probed::Serves));
+    assert_eq!(world.hear(Heard::Woken), [raise]);
+}
+
+#[test]
+fn the_second_probe_leaves_when_the_first_is_late_also_where_the_other_has_answered() {
+    let mut world = safe();
+    world.report(Evidence::Weak);
+    world.hear(authorized(HERE));
+    let late = [Action::Ask(Asks::Wake(world.now + PROBE / 3))];
+    let answered = Heard::Probed(THERE, Answer::Came(Probed::Serves));
+    assert_eq!(world.hear(answered), late);
+    world.now += PROBE / 3;
+    let end = Asks::Wake(world.now - PROBE / 3 + PROBE);
+    let second = [Asks::Probe(HERE), end].map(Action::Ask);
+    assert_eq!(world.hear(Heard::Woken), second);
+}
+
+#[test]
+fn an_endpoint_that_answers_stays_and_that_is_no_answer_to_what_is_certain() {
+    let mut world = safe();
+    world.report(Evidence::Weak);
+    world.hear(authorized(HERE));
+    let alive = Heard::Probed(HERE, Answer::Came(Probed::Reachable));
+    let end = Err(Stay::Alive);
+    assert_eq!(world.hear(alive), [Action::End(end)]);
+    assert!(Switch::answers(Evidence::Weak, false, end));
+    assert!(!Switch::answers(Evidence::Strong, false, end));
+    assert!(Switch::answers(Evidence::Strong, true, end));
+    assert_eq!(world.report(Evidence::Weak), Report::Stays(Stay::Alive));
+    world.began(Evidence::Strong);
+}
+
+#[test]
+fn in_the_hold_down_what_is_certain_is_confirmed() {
+    let mut world = safe();
+    world.switch_safely();
+    let confirms = [Action::Ask(Asks::Authorize(THERE))];
+    assert_eq!(world.began(Evidence::Strong), confirms);
+    world.switch.give_up(world.switch.inquiries);
+    world.now += HOLD_DOWN;
+    let asks_other = [Action::Ask(Asks::Authorize(HERE))];
+    assert_eq!(world.began(Evidence::Strong), asks_other);
+}
+
+#[test]
+fn a_veto_holds_for_its_time_and_its_place_and_auto_switch_that_is_set_is_heard() {
+    for (is_vetoed, stay) in [(true, Stay::Vetoed), (false, Stay::Off)] {
+        let mut world = world(Preset::Safe, Alternate::exists(is_vetoed));
+        world.report(Evidence::Strong);
+        world.hear(authorized(THERE));
+        world.hear(Heard::Probed(THERE, Answer::Came(Probed::Serves)));
+        assert_eq!(world.reply(is_vetoed), [Action::End(Err(stay))]);
+        assert_eq!(world.report(Evidence::Strong), Report::Stays(stay));
+        if stay == Stay::Off {
+            world.switch.alternate_mut().set_auto_switch(true);
+        } else {
+            world.now += HOLD_DOWN;
+        }
+        world.began(Evidence::Strong);
+    }
+}
+
+#[test]
+fn a_token_that_does_not_come_leaves_the_other_unasked() {
+    let mut world = safe();
+    world.report(Evidence::Strong);
+    let end = [Action::End(Err(Stay::OtherUnasked))];
+    assert_eq!(world.hear(Heard::NoToken(THERE)), end);
+}
+
+#[test]
+fn the_policy_decides_whether_there_is_an_alternate() {
+    let mut world = world(Preset::Dotnet, Alternate::undecided());
+    assert!(world.switch.begin(world.now).reads_policy);
+    assert!(!world.switch.begin(world.now).reads_policy);
+    assert_eq!(world.report(Evidence::Strong), Report::ReadPolicy);
+    assert_eq!(world.switch.switch_by_hand(world.now), None);
+    let says = |says| Policy {
+        read_from: HERE,
+        says,
+    };
+    let none = FailoverPolicy {
+        available: false,
+        ..AVAILABLE
+    };
+    assert_eq!(world.switch.set_policy(says(none), world.now), None);
+    assert_eq!(world.report(Evidence::Strong), Report::NoAlternate);
+    world.now += Duration::from_secs(3600);
+    assert_eq!(world.report(Evidence::Strong), Report::ReadPolicy);
+    world.switch.set_policy(says(AVAILABLE), world.now);
+    world.asked();
+}
+
+#[test]
+fn where_the_policy_is_unread_safe_asks_the_alternate_and_dotnet_does_not() {
+    for (preset, is_asked) in [(Preset::Safe, true), (Preset::Dotnet, false)] {
+        let mut world = world(preset, Alternate::undecided());
+        let from = world.place();
+        world.switch.alternate_mut().policy_is_unread(world.now);
+        let report = world
+            .switch
+            .report(from, Evidence::Strong, true, true, world.now);
+        assert_eq!(matches!(report, Report::Began(..)), is_asked);
+        assert_eq!(report == Report::PolicyUnread, !is_asked);
+    }
+    // One that answers is one.
+    let mut world = world(Preset::Safe, Alternate::undecided());
+    let from = world.place();
+    world
+        .switch
+        .report(from, Evidence::Strong, true, true, world.now);
+    world.hear(authorized(THERE));
+    world.hear(Heard::Probed(THERE, Answer::Came(Probed::Serves)));
+    assert!(world.switch.alternate().auto_switch());
+    world.reply(false);
+    assert_eq!(world.place(), place(THERE, 1));
+}
+
+#[test]
+fn a_disabled_endpoint_is_no_place_to_start_and_is_left_once_calls_were_sent() {
+    for (read_from, has_begun, starts_on, leaves) in [
+        (HERE, false, THERE, false),
+        (THERE, false, HERE, false),
+        (HERE, true, HERE, true),
+        (THERE, true, HERE, false),
+    ] {
+        let mut world = world(Preset::Dotnet, Alternate::undecided());
+        if has_begun {
+            world.switch.begin(world.now);
+        }
+        let says = Policy {
+            read_from,
+            says: DISABLED,
+        };
+        let left = world.switch.set_policy(says, world.now);
+        assert_eq!(left.is_some(), leaves);
+        assert_eq!(world.place(), place(starts_on, 0));
+    }
+}
+
+#[test]
+fn a_look_back_serves_all_who_ask_for_a_moment() {
+    let mut world = safe();
+    assert!(world.switch.look_back(HERE, world.now).is_ok());
+    world.switch.looked_back(HERE, true, world.now);
+    assert!(world.switch.look_back(HERE, world.now).unwrap_err());
+    assert!(world.switch.look_back(THERE, world.now).is_ok());
+    world.now += LOOK_HOLDS;
+    assert!(world.switch.look_back(HERE, world.now).is_ok());
+}
