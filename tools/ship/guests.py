@@ -166,6 +166,9 @@ class Guest:
             "CFLAGS": "-O1 -fPIC -Wno-date-time",
         }
         environment["READELF"] = "/usr/bin/readelf"
+        # What configure does not find out when it compiles for another system.
+        environment["LDSHARED"] = f"{environment['CC']} -shared"
+        environment["LINKFORSHARED"] = "-rdynamic"
         environment["RANLIB"] = f"{sys.executable} -m ziglang ranlib"
 
         def make(folder: Path, *command: str) -> None:
