@@ -176,7 +176,7 @@ impl Response {
         self.read_on(buffer, None)
     }
 
-    /// As [`read`](Response::read), and asks `check` on this thread about every 100 ms of waiting
+    /// As [`read`](Response::read), and asks `check` on this thread about every 20 ms of waiting
     /// whether to give it up: it then fails with `cancelled`, and what it would have brought is the
     /// next read's. `check` may call the client.
     ///
