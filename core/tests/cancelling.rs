@@ -293,18 +293,31 @@ fn a_call_whose_time_is_over_tells_its_peer() {
     }
 }
 
-/// So is a body that nobody reads when it is cancelled.
+/// So is a body that nobody reads when it is cancelled, or whose reader leaves because of it.
 #[test]
 fn a_body_that_is_cancelled_between_two_reads_tells_its_peer() {
-    for wait in [Wait::Body, Wait::BodyOfHttp2] {
+    for (wait, by_check) in [
+        (Wait::Body, false),
+        (Wait::BodyOfHttp2, false),
+        (Wait::Body, true),
+        (Wait::BodyOfHttp2, true),
+    ] {
         let stage = Stage::set(wait);
         let mut request = stage.request();
         request.set_streaming(true);
         let response = stage.client.send(&request).unwrap();
         assert!(response.read(&mut [0; 1]).unwrap() > 0, "{wait:?}");
-        response.cancel();
-        stage.is_told(None);
         let mut rest = [0; 4096];
+        if by_check {
+            let mut check = || {
+                response.cancel();
+                true
+            };
+            while response.read_with_check(&mut rest, &mut check).is_ok() {}
+        } else {
+            response.cancel();
+        }
+        stage.is_told(None);
         let end = std::iter::from_fn(|| match response.read(&mut rest) {
             Ok(0) => panic!("{wait:?}: a body that was cut has no end"),
             Ok(_) => Some(None),

@@ -425,6 +425,9 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
             *self.shared.state() = State::Open(open);
+            if self.shared.cancel.is_cancelled() {
+                self.shared.cut();
+            }
         }
     }
 }
