@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use d365_failover_core::{
     Cause, Client, Error, FaultKind, HttpVersion, Request, Response, Settings,
 };
-use d365_twin::{OrganizationConfig, Twin, TwinConfig};
+use d365_twin::{FaultKind as TwinFault, OrgHandle, OrganizationConfig, Twin, TwinConfig};
 
 use self::support::contoso;
 use self::support::script::HTTPS;
@@ -170,9 +170,8 @@ fn its_error_says_whose_time_it_was() {
     alternate.open();
 }
 
-/// One connection for all over HTTP/2: who has less time leaves, and the others get it.
-#[test]
-fn a_connection_that_others_wait_for_goes_on() {
+/// An organization over HTTP/2 of which that is known, and no connection is kept.
+fn http2(pairs: &[(&str, &str)]) -> (Twin, OrgHandle, Client) {
     let mut contoso = OrganizationConfig::new("contoso");
     contoso.http2 = true;
     let twin = Twin::start(TwinConfig::new([contoso])).unwrap();
@@ -183,7 +182,10 @@ fn a_connection_that_others_wait_for_goes_on() {
         ("preset", "safe"),
         ("probe_after_ms", "0"),
         ("max_attempts", "1"),
-    ] {
+    ]
+    .iter()
+    .chain(pairs)
+    {
         settings.set(key, value).unwrap();
     }
     let client = Client::open(&settings).unwrap();
@@ -193,6 +195,13 @@ fn a_connection_that_others_wait_for_goes_on() {
     // Left and come back to: nothing is kept of it.
     client.switch_endpoint().unwrap();
     client.switch_endpoint().unwrap();
+    (twin, org, client)
+}
+
+/// One connection for all over HTTP/2: who has less time leaves, and the others get it.
+#[test]
+fn a_connection_that_others_wait_for_goes_on() {
+    let (_twin, org, client) = http2(&[]);
     let hole = serde_json::from_str::<d365_twin::Fault>(r#"{"kind":"black_hole"}"#).unwrap();
     org.primary.fault(hole).unwrap();
     let patient = {
@@ -213,6 +222,31 @@ fn a_connection_that_others_wait_for_goes_on() {
             "{error}"
         );
     }
+    org.primary.clear().unwrap();
+    assert_eq!(patient.join().unwrap().unwrap().status(), 200);
+}
+
+/// Nor does who has more time make the others wait: they know as soon as the client's setting has it.
+#[test]
+fn a_patient_request_holds_up_no_other() {
+    let (_twin, org, client) = http2(&[("connect_timeout_ms", "500")]);
+    org.primary.fault(TwinFault::ListenNeverAccept).unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, org.primary.port()));
+    let fill = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let fillers: Vec<_> = std::iter::from_fn(fill).collect();
+    let patient = {
+        let client = client.clone();
+        std::thread::spawn(move || client.send(&request(Some(60_000))))
+    };
+    // The first may have been there before the patient one, the others come to what it has begun.
+    for _ in 0..3 {
+        let error = client.send(&request(None)).unwrap_err();
+        let fault = error.fault().unwrap();
+        assert_eq!(fault.cause, Cause::ConnectTimeout, "{error}");
+        assert!(error.message().contains("500 ms"), "{error}");
+        assert!(error.attempts()[0].took < Duration::from_secs(20));
+    }
+    drop(fillers);
     org.primary.clear().unwrap();
     assert_eq!(patient.join().unwrap().unwrap().status(), 200);
 }

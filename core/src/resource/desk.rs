@@ -76,11 +76,12 @@ impl Desk {
         result.await.ok()
     }
 
-    /// Why a job was not done, if there was no thread for it.
+    /// Why the last job was not done, if there was no thread for it. Tells it once: a later attempt's
+    /// failure is another one.
     pub(crate) fn lacked(&self) -> Option<String> {
         match self {
             Desk::Here(_) => None,
-            Desk::Away(away) => lock(&away.state).lacked.clone(),
+            Desk::Away(away) => lock(&away.state).lacked.take(),
         }
     }
 
@@ -120,6 +121,7 @@ impl Away {
                 drop(job);
                 return;
             }
+            state.lacked = None;
             state.waiting.push_back(job);
         }
         let away = Arc::clone(self);

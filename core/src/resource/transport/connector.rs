@@ -64,8 +64,10 @@ pub(super) struct Manner<'a> {
     pub(super) may_be_http2: bool,
     /// Is told how long silent addresses hold others up.
     pub(super) progress: Option<&'a Progress>,
-    /// The request's own time for connecting, which it keeps to itself: others may wait as well.
+    /// The request's own time for connecting: each address gets its turn within it.
     pub(super) connect_timeout: Option<Duration>,
+    /// Others wait for the connection as well: none of it is given more time than the setting has.
+    pub(super) is_shared: bool,
 }
 
 /// What a name leads to.
@@ -235,8 +237,8 @@ impl Connector {
 
     /// How long one address has, or a proxy for its answer.
     fn patience(&self, manner: Manner<'_>) -> Duration {
-        let own = manner.connect_timeout.unwrap_or_default();
-        self.connect_timeout.max(own)
+        let own = manner.connect_timeout.filter(|_| !manner.is_shared);
+        self.connect_timeout.max(own.unwrap_or_default())
     }
 
     async fn handshake(

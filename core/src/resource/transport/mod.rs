@@ -261,8 +261,13 @@ impl Transport {
         progress: Option<&Progress>,
         own: Option<Duration>,
     ) -> Result<Opened, Fault> {
-        let (connector, pool) = (&self.connector, &self.pool);
-        connect(connector, pool, origin, is_doubted, progress, own).await
+        let manner = Manner {
+            may_be_http2: self.pool.may_be_http2(origin),
+            progress,
+            connect_timeout: own,
+            is_shared: false,
+        };
+        connect(&self.connector, &self.pool, origin, is_doubted, manner).await
     }
 
     /// How long the fastest opening of a connection to an endpoint has taken, if there was one.
@@ -335,8 +340,13 @@ impl Transport {
                     let (connector, pool) = (Arc::clone(&self.connector), Arc::clone(&self.pool));
                     let origin = Arc::clone(origin);
                     tokio::spawn(async move {
-                        let opened =
-                            connect(&connector, &pool, &origin, is_doubted, None, own).await;
+                        let manner = Manner {
+                            may_be_http2: pool.may_be_http2(&origin),
+                            progress: None,
+                            connect_timeout: own,
+                            is_shared: true,
+                        };
+                        let opened = connect(&connector, &pool, &origin, is_doubted, manner).await;
                         let opened = opened.map(|opened| keep(&pool, &origin, opened));
                         maker.send_replace(Some(opened));
                     });
@@ -542,14 +552,8 @@ async fn connect(
     pool: &Pool,
     origin: &Origin,
     is_doubted: bool,
-    progress: Option<&Progress>,
-    own: Option<Duration>,
+    manner: Manner<'_>,
 ) -> Result<Opened, Fault> {
-    let manner = Manner {
-        may_be_http2: pool.may_be_http2(origin),
-        progress,
-        connect_timeout: own,
-    };
     let (opened, found) = connector.connect(origin, manner).await?;
     if is_doubted {
         pool.stay_at(origin, &found);
@@ -683,7 +687,11 @@ async fn take_along(body: &mut Decoded, most: usize, progress: &Progress) -> boo
             match body.poll_next(context) {
                 Poll::Ready(Some(Ok(piece))) => {
                     taken += piece.len();
-                    progress.received(piece);
+                    if progress.received(piece).is_none() {
+                        // Whoever read on would have a hole in it.
+                        body.break_off(BodyFailure::NoMemory);
+                        break;
+                    }
                 }
                 Poll::Ready(Some(Err(failure))) => {
                     body.break_off(failure);
