@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import d365_failover
@@ -108,6 +109,21 @@ def test_a_ca_bundle_that_is_not_there() -> None:
         Client(URL, ca_bundle="/no/such/file.pem")
 
 
+def test_what_a_ca_bundle_has_that_cannot_be_used_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    good = (Path(__file__).parents[2] / "core/tests/certificates/v1.pem").read_text()
+    broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("\ufeff" + broken + good, encoding="utf-8")
+    Client(URL, ca_bundle=bundle).close()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    first, second = told
+    assert f"{bundle}: certificate 1 (line 1)" in first
+    assert f"{bundle}: there is a private key" in second
+    bundle.write_text(broken)
+    with pytest.raises(d365_failover.InvalidSettingError, match=r"certificate 1 \(line 1\)"):
+        Client(URL, ca_bundle=bundle)
+
+
 def test_a_provider_that_is_none() -> None:
     provider: Any = 3
     with pytest.raises(TypeError, match="token_provider"):
@@ -122,6 +138,12 @@ REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.post("/", content=3), TypeError),  # type: ignore[arg-type]
     (lambda client: client.post("/", json=object()), TypeError),
     (lambda client: client.get("/", timeout="1"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.get("/", connect_timeout="1"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.post("/", attempt_timeout=True, json={}), TypeError),
+    (lambda client: client.patch("/", connect_timeout=0, json={}), d365_failover.InvalidArgumentError),
+    (lambda client: client.delete("/", attempt_timeout=-1), d365_failover.InvalidArgumentError),
+    (lambda client: client.put("/", attempt_timeout=86_401), d365_failover.InvalidArgumentError),
+    (lambda client: client.verify(1, connect_timeout=0), d365_failover.InvalidArgumentError),
     (lambda client: client.get("/\udfff"), UnicodeError),
     (lambda client: client.get("/", headers={"a": "\udfff"}), UnicodeError),
     (lambda client: client.get("/", headers={"a": "b\r\nc: d"}), d365_failover.InvalidArgumentError),

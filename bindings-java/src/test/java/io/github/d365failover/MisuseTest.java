@@ -226,8 +226,12 @@ class MisuseTest {
         assertEquals(
                 ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(Duration.ofMillis(-1))));
         assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(tooLong)));
-        assertEquals(
-                ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverRequest.builder("GET", "/").timeout(Duration.ZERO)));
+        for (Duration none : List.of(Duration.ZERO, Duration.ofMillis(-1), tooLong)) {
+            FailoverRequest.Builder request = FailoverRequest.builder("GET", "/");
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.timeout(none)));
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.connectTimeout(none)));
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.attemptTimeout(none)));
+        }
         try (FailoverClient client = open()) {
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> client.close(Duration.ofMillis(-1))));
         }
