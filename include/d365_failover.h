@@ -2741,12 +2741,25 @@ d365_status_t d365_queue_next(struct d365_queue_t *queue,
  * d365_queue_next() with a timeout of 0 until D365_EMPTY. It is never read, written or closed by
  * the application, and lives as long as the queue.
  *
- * Errors: D365_NOT_AVAILABLE on platforms without; D365_NO_RESOURCES when the process has none left;
- * D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NOT_AVAILABLE on Windows, which has d365_queue_wait_handle(); D365_NO_RESOURCES when
+ * the process has none left; D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_queue_descriptor(const struct d365_queue_t *queue,
                                     int32_t *descriptor,
                                     struct d365_error_t **error);
+
+/**
+ * The same on Windows: the `HANDLE` of an event that is signaled while items wait, and for ever
+ * once the queue is closed: for WaitForMultipleObjects(), RegisterWaitForSingleObject() or
+ * MsgWaitForMultipleObjects() in a loop of the application. It is never set, reset or closed by
+ * the application, and lives as long as the queue.
+ *
+ * Errors: D365_NOT_AVAILABLE on other systems, which have d365_queue_descriptor(); D365_NO_RESOURCES
+ * when the process has none left; D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_queue_wait_handle(const struct d365_queue_t *queue,
+                                     void **wait_handle,
+                                     struct d365_error_t **error);
 
 /**
  * Starts one thread of the library that takes the items and calls `callback` with each, one after

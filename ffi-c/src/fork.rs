@@ -7,6 +7,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
+use crate::sys;
+
 /// Counts the forks between the first process and this one.
 static ERA: AtomicU32 = AtomicU32::new(0);
 /// NULL where the kernel does not tell.
@@ -47,7 +49,6 @@ fn note() {
     crate::handle::leave_to_parent();
 }
 
-#[cfg(all(unix, not(miri)))]
 extern "C" fn in_child_of_fork() {
     if MARK.load(Ordering::Acquire).is_null() {
         note();
@@ -63,39 +64,9 @@ pub(crate) fn watch() {
     if WATCHED.load(Ordering::Acquire) {
         return;
     }
-    #[cfg(all(target_os = "linux", not(miri)))]
-    MARK.store(new_mark(), Ordering::Release);
-    // SAFETY: the handler is an `extern "C"` function that does only atomic operations; the shared
-    // library is linked with `-z nodelete`, so it stays mapped as long as it is registered.
-    #[cfg(all(unix, not(miri)))]
-    unsafe {
-        libc::pthread_atfork(None, None, Some(in_child_of_fork));
-    }
+    MARK.store(sys::new_mark(NOTED), Ordering::Release);
+    sys::settle(in_child_of_fork);
     WATCHED.store(true, Ordering::Release);
-}
-
-/// A page that children get empty; NULL before Linux 4.14.
-#[cfg(all(target_os = "linux", not(miri)))]
-fn new_mark() -> *mut AtomicU32 {
-    const SIZE: usize = 1;
-    // SAFETY: a mapping of its own, of at least a page, aligned to one; what fails leaves nothing behind.
-    unsafe {
-        let (protection, flags) = (
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-        );
-        let page = libc::mmap(ptr::null_mut(), SIZE, protection, flags, -1, 0);
-        if page == libc::MAP_FAILED {
-            return ptr::null_mut();
-        }
-        if libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) != 0 {
-            libc::munmap(page, SIZE);
-            return ptr::null_mut();
-        }
-        let mark = page.cast::<AtomicU32>();
-        (*mark).store(NOTED, Ordering::Release);
-        mark
-    }
 }
 
 /// How many forks lie between the first process that used this library and this one. What was made

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use d365_failover_core as core;
 
-use crate::cancel::Uncancelled;
 use crate::error::{ErrorObject, d365_error_t};
 use crate::handle;
 use crate::status::{
     D365_INTERNAL, D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NOT_AVAILABLE, D365_NULL_POINTER,
     D365_OK, d365_status_t, status_of_error,
 };
+use crate::sys::Uncancelled;
 
 /// Why a function of the ABI did not do it.
 #[derive(Debug)]

@@ -23,10 +23,10 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod argument;
-mod cancel;
 mod guard;
 mod handle;
 mod stack;
+mod sys;
 
 // One a paragraph, so that they stay in this order, which is that of the header.
 mod status;

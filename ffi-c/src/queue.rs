@@ -16,6 +16,7 @@ use crate::guard::{Failure, Outcome, catch, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::item::{ItemObject, d365_item_t};
 use crate::status::{D365_BUSY, D365_CLOSED, d365_status_t};
+use crate::sys::Event;
 
 /// Where the events of clients and the completions of submitted calls come out. See
 /// d365_settings_set_queue().
@@ -103,9 +104,28 @@ impl Drop for Turn<'_> {
 pub(crate) struct QueueObject {
     core: Arc<core::Queue>,
     runner: Arc<Runner>,
+    /// Made when it is asked for first.
+    event: Mutex<Option<Arc<Event>>>,
 }
 
 impl QueueObject {
+    fn event(&self) -> Result<Arc<Event>, Failure> {
+        let mut event = self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(event) = &*event {
+            return Ok(Arc::clone(event));
+        }
+        let made = Event::new().map(Arc::new).map_err(|error| {
+            core::Error::new(
+                core::ErrorKind::NoResources,
+                format!("no {} for the queue: {error}", Event::KIND),
+            )
+        })?;
+        let told = Arc::clone(&made);
+        self.core.tell(move |is_ready| told.set(is_ready));
+        *event = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
     pub(crate) fn core(&self) -> &Arc<core::Queue> {
         &self.core
     }
@@ -189,6 +209,7 @@ pub unsafe extern "C" fn d365_queue_new(
         place.set(handle::insert(QueueObject {
             core,
             runner: Arc::new(runner),
+            event: Mutex::default(),
         })?);
         Ok(())
     };
@@ -231,8 +252,8 @@ pub unsafe extern "C" fn d365_queue_next(
 /// d365_queue_next() with a timeout of 0 until D365_EMPTY. It is never read, written or closed by
 /// the application, and lives as long as the queue.
 ///
-/// Errors: D365_NOT_AVAILABLE on platforms without; D365_NO_RESOURCES when the process has none left;
-/// D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NOT_AVAILABLE on Windows, which has d365_queue_wait_handle(); D365_NO_RESOURCES when
+/// the process has none left; D365_NULL_POINTER, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_queue_descriptor(
     queue: *const d365_queue_t,
@@ -243,7 +264,33 @@ pub unsafe extern "C" fn d365_queue_descriptor(
         let queue = handle::get(queue)?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(descriptor, "descriptor") }?;
-        place.set(queue.core.descriptor()?);
+        let descriptor = queue.event()?.descriptor();
+        place.set(descriptor.ok_or_else(|| Failure::absent("descriptor"))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// The same on Windows: the `HANDLE` of an event that is signaled while items wait, and for ever
+/// once the queue is closed: for WaitForMultipleObjects(), RegisterWaitForSingleObject() or
+/// MsgWaitForMultipleObjects() in a loop of the application. It is never set, reset or closed by
+/// the application, and lives as long as the queue.
+///
+/// Errors: D365_NOT_AVAILABLE on other systems, which have d365_queue_descriptor(); D365_NO_RESOURCES
+/// when the process has none left; D365_NULL_POINTER, and what can be wrong with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_queue_wait_handle(
+    queue: *const d365_queue_t,
+    wait_handle: *mut *mut c_void,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let queue = handle::get(queue)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(wait_handle, "wait_handle") }?;
+        let wait_handle = queue.event()?.handle();
+        place.set(wait_handle.ok_or_else(|| Failure::absent("wait_handle"))?);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -1,7 +1,6 @@
-/* The queue three ways: polled, woken by its descriptor, run by a thread; and the end of each. */
-#include <poll.h>
-
+/* The queue three ways: polled, woken by its descriptor or wait handle, run by a thread; and the end of each. */
 #include "local.h"
+#include "source.h"
 #include "threads.h"
 
 static int refusing, silent; /* ports */
@@ -284,37 +283,40 @@ static void blocking_calls_end_too(void)
     STATUS(D365_CANCELLED, *(d365_status_t *)status);
 }
 
-static int is_readable(int descriptor, int timeout_ms)
-{
-    struct pollfd polled;
-    polled.fd = descriptor;
-    polled.events = POLLIN;
-    polled.revents = 0;
-    return poll(&polled, 1, timeout_ms) == 1;
-}
-
-static void by_descriptor(void)
+static void by_a_loop(void)
 {
     d365_queue_t *queue = new_queue();
     d365_client_t *client = local_client(refusing, queue, NULL);
     d365_item_t *item = NULL;
-    int32_t descriptor = -1, again = -2;
-    OK(d365_queue_descriptor(queue, &descriptor, NULL));
-    OK(d365_queue_descriptor(queue, &again, NULL));
-    CHECK(descriptor >= 0 && descriptor == again);
-    CHECK(!is_readable(descriptor, 0));
+    source_t source = source_of(queue);
+    CHECK(source == source_of(queue));
+    CHECK(!is_ready(source, 0));
     submit(client, NULL, NULL);
     submit(client, NULL, NULL);
-    CHECK(is_readable(descriptor, 60000));
+    CHECK(is_ready(source, 60000));
     STATUS(D365_ENDPOINT_NOT_FOUND, take(queue, NULL, NULL));
-    CHECK(is_readable(descriptor, 60000));
+    CHECK(is_ready(source, 60000));
     STATUS(D365_ENDPOINT_NOT_FOUND, take(queue, NULL, NULL));
     STATUS(D365_EMPTY, d365_queue_next(queue, 0, &item, NULL));
-    CHECK(!is_readable(descriptor, 0));
+    CHECK(!is_ready(source, 0));
     OK(d365_queue_close(queue, 0, NULL));
-    CHECK(is_readable(descriptor, 0));
+    CHECK(is_ready(source, 0));
     STATUS(D365_CLOSED, d365_queue_next(queue, 0, &item, NULL));
-    CHECK(is_readable(descriptor, 0));
+    CHECK(is_ready(source, 0));
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
+/* What was there before anybody asked what to wait for. */
+static void by_a_loop_that_comes_late(void)
+{
+    d365_queue_t *queue = new_queue();
+    d365_client_t *client = local_client(refusing, queue, NULL);
+    submit(client, NULL, NULL);
+    OK(d365_client_shutdown(client, 60000, NULL));
+    CHECK(is_ready(source_of(queue), 0));
+    STATUS(D365_ENDPOINT_NOT_FOUND, take(queue, NULL, NULL));
+    CHECK(!is_ready(source_of(queue), 0));
     OK(d365_client_free(client));
     OK(d365_queue_free(queue));
 }
@@ -460,7 +462,8 @@ int main(void)
     cancelled_by_another_thread();
     shutdown_waits_for_what_was_submitted();
     blocking_calls_end_too();
-    by_descriptor();
+    by_a_loop();
+    by_a_loop_that_comes_late();
     run();
     closed_with_items_left();
     freed_while_running();

@@ -398,6 +398,54 @@ mod tests {
         engine.close();
     }
 
+    /// What one thread has begun to wait for others go on waiting for, when that thread is gone:
+    /// nothing that the system owes the runtime is bound to who asked for it.
+    #[test]
+    fn what_a_thread_that_has_ended_waited_for_still_comes() {
+        const SOCKETS: usize = 16;
+        const ROUNDS: usize = 50;
+        let engine = Engine::new().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let near: Vec<_> = (0..SOCKETS)
+            .map(|_| {
+                let (engine, sender) = (Arc::clone(&engine), sender.clone());
+                std::thread::spawn(move || {
+                    let near = engine.block_on(async {
+                        let near = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                        let quiet = near.readable();
+                        race(quiet, tokio::time::sleep(Duration::ZERO)).await;
+                        near
+                    });
+                    sender.send(near.local_addr().unwrap()).unwrap();
+                    Arc::new(near)
+                })
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect();
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addresses: Vec<_> = receiver.try_iter().collect();
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..ROUNDS {
+            for near in &near {
+                let (engine, sender) = (Arc::clone(&engine), sender.clone());
+                let near = Arc::clone(near);
+                std::thread::spawn(move || {
+                    let got = engine.block_on(near.recv(&mut [0])).unwrap();
+                    sender.send(got).unwrap();
+                });
+            }
+            for address in &addresses {
+                far.send_to(&[1], address).unwrap();
+            }
+            for _ in 0..SOCKETS {
+                assert_eq!(receiver.recv_timeout(LONG), Ok(1));
+            }
+        }
+        engine.close();
+    }
+
     #[test]
     fn dropping_an_engine_with_a_task_in_it_drops_the_task() {
         let engine = Engine::new().unwrap();

@@ -2,16 +2,17 @@
 //! the host's own.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::item::Item;
 use crate::{Error, ErrorKind};
-use rustix::event::{EventfdFlags, eventfd};
 
 /// How many chatty items wait before further ones are dropped, unless said otherwise.
 const DEFAULT_CAPACITY: usize = 1024;
+
+/// Told whether there is anything to be had.
+type Told = dyn Fn(bool) + Send + Sync;
 
 /// A queue of items. May serve many clients, and many threads may take from it.
 ///
@@ -30,7 +31,7 @@ struct State {
     dropped: u64,
     sequence: u64,
     is_closed: bool,
-    descriptor: Option<OwnedFd>,
+    told: Option<Box<Told>>,
 }
 
 impl Queue {
@@ -90,30 +91,12 @@ impl Queue {
         }
     }
 
-    /// A file descriptor that is readable while items wait, and once the queue is closed. It
-    /// stays the queue's: wait for it, do not read from it or close it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoResources`] when the process has no descriptor left.
-    pub fn descriptor(&self) -> Result<i32, Error> {
+    /// Has `told` called with whether items wait or the queue is closed: now, and when it changes.
+    /// It is called under the queue's lock. Whoever was told before is told no more.
+    pub fn tell(&self, told: impl Fn(bool) + Send + Sync + 'static) {
         let mut state = self.state();
-        if state.descriptor.is_none() {
-            let descriptor =
-                eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
-                    Error::new(
-                        ErrorKind::NoResources,
-                        format!("no descriptor for the queue: {error}"),
-                    )
-                })?;
-            state.descriptor = Some(descriptor);
-            if !state.items.is_empty() || state.is_closed {
-                state.signal();
-            }
-        }
-        Ok(state
-            .descriptor
-            .as_ref()
-            .map_or(-1, |descriptor| descriptor.as_raw_fd()))
+        told(!state.items.is_empty() || state.is_closed);
+        state.told = Some(Box::new(told));
     }
 
     /// Takes no further items. What waits can still be taken out.
@@ -121,7 +104,7 @@ impl Queue {
         let mut state = self.state();
         if !state.is_closed {
             state.is_closed = true;
-            state.signal();
+            state.signal(true);
         }
         drop(state);
         self.filled.notify_all();
@@ -156,7 +139,7 @@ impl Queue {
         item.number(state.sequence, std::mem::take(&mut state.dropped));
         state.items.push_back(item);
         if state.items.len() == 1 {
-            state.signal();
+            state.signal(true);
         }
         drop(state);
         self.filled.notify_one();
@@ -170,29 +153,21 @@ impl State {
             self.chatty -= 1;
         }
         if self.items.is_empty() && !self.is_closed {
-            self.unsignal();
+            self.signal(false);
         }
         Some(item)
     }
 
-    fn signal(&self) {
-        if let Some(descriptor) = &self.descriptor {
-            // Fails only when the counter is full, and then it is readable.
-            let _ = rustix::io::write(descriptor, &1u64.to_ne_bytes());
-        }
-    }
-
-    fn unsignal(&self) {
-        if let Some(descriptor) = &self.descriptor {
-            // Fails only when the counter is zero, and then it is not readable.
-            let _ = rustix::io::read(descriptor, &mut [0; 8]);
+    fn signal(&self, is_ready: bool) {
+        if let Some(told) = &self.told {
+            told(is_ready);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::ItemKind;
@@ -206,20 +181,12 @@ mod tests {
         Item::new(ItemKind::Log, 0)
     }
 
-    fn is_readable(queue: &Queue) -> bool {
-        queue.descriptor().unwrap();
-        let state = queue.state();
-        let descriptor = state.descriptor.as_ref().unwrap();
-        let mut polled = [PollFd::new(descriptor, PollFlags::IN)];
-        poll(
-            &mut polled,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )
-        .unwrap()
-            == 1
+    /// What the queue tells of itself.
+    fn readiness(queue: &Queue) -> impl Fn() -> bool {
+        let is_ready = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_ready);
+        queue.tell(move |now| told.store(now, Ordering::Relaxed));
+        move || is_ready.load(Ordering::Relaxed)
     }
 
     #[test]
@@ -254,25 +221,26 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_is_readable_while_items_wait_and_when_closed() {
+    fn it_tells_that_items_wait_and_that_it_is_closed() {
         let queue = Queue::new(0).unwrap();
-        assert!(!is_readable(&queue));
+        let is_ready = readiness(&queue);
+        assert!(!is_ready());
         queue.put(completion(1));
         queue.put(completion(2));
-        assert!(is_readable(&queue));
+        assert!(is_ready());
         drop(queue.next(None).unwrap());
-        assert!(is_readable(&queue));
+        assert!(is_ready());
         drop(queue.next(None).unwrap());
-        assert!(!is_readable(&queue));
+        assert!(!is_ready());
         queue.close();
-        assert!(is_readable(&queue));
+        assert!(is_ready());
     }
 
     #[test]
-    fn a_descriptor_made_late_knows_of_what_waits() {
+    fn who_asks_late_is_told_of_what_waits() {
         let queue = Queue::new(0).unwrap();
         queue.put(completion(1));
-        assert!(is_readable(&queue));
+        assert!(readiness(&queue)());
     }
 
     #[test]

@@ -4,25 +4,26 @@ use std::error::Error as StdError;
 use std::io;
 
 use dns_lookup::LookupErrorKind;
-use rustix::io::Errno;
 
 use super::head::HeadError;
 use super::send_body::BodyError;
 use super::tls::told;
-use crate::resource::scarce::is_exhausted;
+use crate::resource::sys;
 use crate::{Cause, Fault, ResolveError};
 
 /// A connection could not be established.
 pub(super) fn of_connect(address: &str, error: &io::Error) -> Fault {
-    let cause = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
-            Cause::Unreachable
-        }
-        Some(Errno::TIMEDOUT) => Cause::ConnectTimeout,
-        Some(Errno::CONNREFUSED) => Cause::Refused,
+    let cause = match sys::kind(error) {
+        _ if sys::is_unreachable(error) => Cause::Unreachable,
+        Some(io::ErrorKind::TimedOut) => Cause::ConnectTimeout,
+        Some(io::ErrorKind::ConnectionRefused) => Cause::Refused,
         // The last one: the peer has taken the connection, ended it, and reset it.
-        Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE) => Cause::Reset,
-        _ if is_exhausted(error) => Cause::NoResources,
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe,
+        ) => Cause::Reset,
+        _ if sys::is_exhausted(error) => Cause::NoResources,
         // No ports, not permitted: this machine's doing.
         _ => Cause::LocalFailure,
     };
@@ -204,10 +205,8 @@ fn of_io(error: &io::Error) -> Cause {
         {
             Cause::Malformed
         }
-        _ => match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::TIMEDOUT | Errno::NETUNREACH | Errno::HOSTUNREACH) => Cause::Reset,
-            _ if is_exhausted(error) => Cause::NoResources,
-            _ => Cause::LocalFailure,
-        },
+        _ if sys::is_cut(error) => Cause::Reset,
+        _ if sys::is_exhausted(error) => Cause::NoResources,
+        _ => Cause::LocalFailure,
     }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+
+use crate::resource::sys;
 
 /// How much is read at once: as much as TLS has in a record.
 const LARGEST_READ: usize = 16 << 10;
@@ -68,15 +68,18 @@ impl Wire {
     /// closes with what it has not read, and its answer lies in the socket by then. Not where
     /// nothing of the exchange has left: what lies there is no answer to it.
     fn becomes_deaf(&self, error: &io::Error) -> bool {
-        let errno = error.raw_os_error();
         let is_closed = matches!(
-            errno.map(Errno::from_raw_os_error),
-            Some(Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE)
+            sys::kind(error),
+            Some(
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+            )
         );
         let has_begun = self.written() != self.before.load(Ordering::Relaxed);
         if is_closed && has_begun {
             self.deaf
-                .store(errno.unwrap_or_default(), Ordering::Relaxed);
+                .store(error.raw_os_error().unwrap_or_default(), Ordering::Relaxed);
         }
         is_closed && has_begun
     }
@@ -135,7 +138,7 @@ impl AsyncRead for Socket {
             // A short read has emptied the socket. Saying so in the same step gives the readiness
             // back, and spares the read that would only say "not yet".
             let result = tcp.try_io(Interest::READABLE, || {
-                let ((read, _), _) = recv(tcp, room, RecvFlags::empty())?;
+                let read = sys::receive(tcp, room)?;
                 buffer.put_slice(read);
                 let count = read.len() as u64;
                 self.0.received.fetch_add(count, Ordering::Relaxed);
@@ -161,10 +164,6 @@ impl AsyncRead for Socket {
         }
     }
 }
-
-/// A write to a connection that the peer has reset must be an error and not a signal: the process
-/// is the application's, and SIGPIPE would end it.
-const FLAGS: i32 = SendFlags::NOSIGNAL.bits().cast_signed();
 
 impl Socket {
     /// What is sent to a peer that takes nothing more is let fall: the reading says how it ends.
@@ -200,7 +199,7 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_send(context, bytes.len(), |socket| {
-            socket.send_with_flags(bytes, FLAGS)
+            socket.send_with_flags(bytes, sys::SEND_FLAGS)
         })
     }
 
@@ -214,7 +213,7 @@ impl AsyncWrite for Socket {
         }
         let length = slices.iter().map(|slice| slice.len()).sum();
         self.poll_send(context, length, |socket| {
-            socket.send_vectored_with_flags(slices, FLAGS)
+            socket.send_vectored_with_flags(slices, sys::SEND_FLAGS)
         })
     }
 

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::der::{
     ANY_USAGE, Element, OCTET_STRING, OID, SEQUENCE, SERVER_AUTH, UTF8_STRING, names_one,
 };
-use crate::resource::scarce::is_exhausted;
+use crate::resource::sys::is_exhausted;
 
 /// More than any store of certificates has.
 const LARGEST_FILE: u64 = 16 << 20;

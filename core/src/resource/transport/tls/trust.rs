@@ -11,7 +11,7 @@ use rustls::server::ParsedCertificate;
 
 use super::der::Certificate;
 use super::{pem, read_file, refuse};
-use crate::resource::scarce::is_exhausted;
+use crate::resource::sys::{self, Certificates, is_exhausted};
 use crate::{Error, ErrorKind};
 
 /// So many broken entries are told of one by one.
@@ -160,13 +160,21 @@ fn anchor(certificate: &CertificateDer<'_>) -> Option<Option<TrustAnchor<'static
 }
 
 fn read_system_store() -> Result<Arc<Trust>, Error> {
-    let (files, folders, whence) = places();
-    let mut store = Store::default();
+    let (places, whence) = places();
+    let mut store = Store {
+        told: places.unread,
+        ..Store::default()
+    };
+    for certificate in places.certificates {
+        if let Err(why) = store.add_one(certificate) {
+            store.leave_out(&whence, format!("a certificate is broken: {why}"));
+        }
+    }
     let mut seen = HashSet::new();
-    for file in files {
+    for file in places.files {
         read_place(&file, &mut seen, &mut store, true)?;
     }
-    for folder in folders {
+    for folder in places.folders {
         match std::fs::read_dir(&folder) {
             Ok(entries) => {
                 for entry in entries.flatten() {
@@ -187,21 +195,20 @@ fn read_system_store() -> Result<Arc<Trust>, Error> {
         };
         let message = format!(
             "this machine has no certificate store to verify servers with ({whence}: {why}); \
-             install one (Debian: ca-certificates) or set ca_bundle to a PEM file"
+             {} or set ca_bundle to a PEM file",
+            sys::NO_CERTIFICATE_STORE
         );
         return Err(Error::new(ErrorKind::NoCaStore, message));
     }
     Ok(Arc::new(store.trust(whence)))
 }
 
-/// Where OpenSSL's certificates are, as its variables say or as the system has them.
-fn places() -> (Vec<PathBuf>, Vec<PathBuf>, String) {
+/// Where the machine's certificates are, as OpenSSL's variables say or as the system has them.
+fn places() -> (Certificates, String) {
     let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let (file, folders) = (named("SSL_CERT_FILE"), named("SSL_CERT_DIR"));
     if file.is_none() && folders.is_none() {
-        let found = openssl_probe::probe();
-        let files = found.cert_file.into_iter().collect();
-        return (files, found.cert_dir, "this machine's store".to_owned());
+        return (sys::certificates(), "this machine's store".to_owned());
     }
     let whence = match (&file, &folders) {
         (Some(_), Some(_)) => "SSL_CERT_FILE and SSL_CERT_DIR",
@@ -210,13 +217,13 @@ fn places() -> (Vec<PathBuf>, Vec<PathBuf>, String) {
     };
     let folders = folders.as_deref().map(std::env::split_paths);
     let folders = folders.into_iter().flatten();
-    (
-        file.map(PathBuf::from).into_iter().collect(),
-        folders
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect(),
-        whence.to_owned(),
-    )
+    let folders = folders.filter(|path| !path.as_os_str().is_empty());
+    let places = Certificates {
+        files: file.map(PathBuf::from).into_iter().collect(),
+        folders: folders.collect(),
+        ..Certificates::default()
+    };
+    (places, whence.to_owned())
 }
 
 /// Adds a file of the machine's, once by whatever names.
