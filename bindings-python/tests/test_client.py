@@ -292,6 +292,8 @@ def test_ctrl_c_while_records_are_handed_out_tells_of_the_write(
     cause = caught.value.__cause__
     assert isinstance(cause, d365_failover.CallCancelledError)
     assert (cause.effect, cause.switched, cause.status, cause.tag) == ("executed", True, 204, "order 17")
+    assert cause.response is not None
+    assert (cause.response.request.method, cause.response.request.url) == ("POST", ACCOUNTS)
     assert len(org.rows()) == 1
 
 

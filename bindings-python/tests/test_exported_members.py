@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import pydoc
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import d365_failover
@@ -49,6 +51,28 @@ def test_help_of_a_client_has_its_settings(client: type) -> None:
 
 def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(exported()))
+def test_types_are_resolved_at_run_time(name: str) -> None:
+    """For what makes forms, command lines and mocks of a signature."""
+    public = getattr(d365_failover, name)
+    hints = typing.get_type_hints(public)
+    if name in ("Settings", "AsyncSettings"):
+        assert {"token_provider", "prepare", "deadline"} <= set(hints)
+    if not inspect.isclass(public):
+        return
+    for member, value in inspect.getmembers(public):
+        functions = (
+            (value.fget,) if isinstance(value, property) else (inspect.unwrap(getattr(value, "__func__", value)),)
+        )
+        for function in filter(inspect.isfunction, functions):
+            if member.startswith("_") and not member.endswith("__"):
+                continue
+            # Python 3.10 has neither Self nor Unpack, and the package no dependency that has them.
+            written = " ".join(map(str, function.__annotations__.values()))
+            if sys.version_info >= (3, 11) or not re.search(r"\b(Self|Unpack)\b", written):
+                typing.get_type_hints(function)
 
 
 def test_only_the_init_function_is_exported() -> None:

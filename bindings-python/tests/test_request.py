@@ -140,9 +140,25 @@ def test_a_body_by_its_place_is_told_its_name() -> None:
             TypeError, match=r"positional arguments.*: what follows the URL is given by name, headers, "
         ):
             client.post("/x", {"name": "a"})  # type: ignore[call-arg]
+        # Other mistakes have nothing to do with it.
+        with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'url'$"):
+            client.post()  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"got multiple values for argument 'url'$"):
+            client.post("/x", url="/x")  # type: ignore[misc]
         # What is raised inside of a call is its own.
         with pytest.raises(TypeError, match=r"^content and json exclude each other$"):
             client.post("/x", content=b"", json={})
+
+
+def test_over_asyncio_as_well() -> None:
+    async def check(said: str, *given: Any, **named: Any) -> None:
+        async with AsyncClient("https://contoso.crm.dynamics.com", tls_verify=False) as client:
+            with pytest.raises(TypeError, match=said):
+                await client.post(*given, **named)
+
+    asyncio.run(check(r"positional arguments.*: what follows the URL is given by name, headers, ", "/x", {}))
+    asyncio.run(check(r"missing 1 required positional argument: 'url'$"))
+    asyncio.run(check(r"got multiple values for argument 'url'$", "/x", url="/x"))
 
 
 def test_methods_are_what_they_look_like() -> None:

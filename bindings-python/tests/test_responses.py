@@ -229,6 +229,10 @@ UMLAUT = "\u00fc".encode()
         ("latin-1", "latin-1", UMLAUT.decode("latin-1")),
         ('"latin-1"', "latin-1", UMLAUT.decode("latin-1")),
         ("'LATIN-1' ; x=y", "LATIN-1", UMLAUT.decode("latin-1")),
+        ('"l\\atin-1"', "latin-1", UMLAUT.decode("latin-1")),
+        ('"latin-1', "latin-1", UMLAUT.decode("latin-1")),
+        ("latin-1; charset=utf-16", "latin-1", UMLAUT.decode("latin-1")),
+        ("; charset=latin-1", "latin-1", UMLAUT.decode("latin-1")),
         *(
             (name, "utf-8", "\u00fc")
             for name in (
@@ -244,7 +248,32 @@ def test_text_never_fails(named: str, charset: str, text: str) -> None:
     assert (response.charset, response.text) == (charset, text)
 
 
-@pytest.mark.parametrize("content_type", [None, "", "charset=latin-1", "text/plain", "text/plain; charset", "; ; ="])
+@pytest.mark.parametrize(
+    "before",
+    [
+        'title="a; charset=utf-16"',
+        "title='a; charset=utf-16'",
+        'title="a\\"; charset=utf-16"',
+        'title = "; charset=utf-16" x',
+        'title="; charset=utf-16"; a="; charset=utf-16"',
+        "title='tis; a='b",
+        "title*=utf-8''a%3B",
+        "xcharset=utf-16",
+        "charset*=utf-16",
+        "charset",
+        "=",
+        "",
+    ],
+)
+def test_a_charset_is_a_parameter_of_its_own(before: str) -> None:
+    assert charset_of(f"text/plain; {before}; charset=latin-1") == "latin-1"
+    assert charset_of(f"text/plain;{before} ;Charset = latin-1") == "latin-1"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "charset=latin-1", "text/plain", "text/plain; charset", "; ; =", 'a/b; x="; charset=latin-1'],
+)
 def test_text_without_a_charset_is_utf_8(content_type: str | None) -> None:
     response = made(UMLAUT + b"\xff", content_type)
     assert (response.charset, response.text) == ("utf-8", "\u00fc\ufffd")
@@ -269,6 +298,17 @@ def test_no_encoding_of_pythons_fails_on_any_bytes() -> None:
             assert isinstance(text, str)
             if charset.replace("-", "_") in ("utf_8", "utf_16", "utf_32", "utf_16_be", "utf_32_le"):
                 assert text == decoded(content, charset)
+        reading = decoder(charset)
+        pieces = [reading.decode(piece) for piece in (b"$\x1b$", b"\0\xff", b"$\xe2~~\xd8(")]
+        assert isinstance("".join([*pieces, reading.decode(b"", final=True)]), str)
+
+
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-kr", "iso-2022-jp-ext"])
+def test_lines_around_what_cannot_be_decoded_are_kept(charset: str) -> None:
+    pieces = [b"before\n\x1b$\x1b$\xe2", b"~{\nafter\n", b"\nlast"]
+    reading = decoder(charset)
+    text = "".join([*map(reading.decode, pieces), reading.decode(b"", final=True)])
+    assert text == decoded(b"".join(pieces), charset) == "before\n\ufffd$\ufffd$\ufffd~{\nafter\n\nlast"
 
 
 def test_a_codec_that_fails_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,6 +418,52 @@ def test_an_errors_response_tells_what_it_was_asked_with(open_subject: Subjects)
     assert (failed.reason_phrase, failed.request.method, failed.request.url) == ("Busy", "GET", "/x")
     assert failed.request.headers == {"a": "b"}
     assert unclear.request.method == "POST"
+
+
+ERROR = b"HTTP/1.1 503 Busy\r\nContent-Length: 1\r\n\r\nx"
+
+
+def refused(subject: Any, *call: Any) -> d365_failover.Response:
+    """The response that the failed call tells of."""
+    with pytest.raises(d365_failover.FailoverError) as caught:
+        subject.call(*call)
+    response = caught.value.response
+    assert response is not None
+    return response
+
+
+def test_a_failure_changes_nothing_of_an_earlier_one(open_subject: Subjects) -> None:
+    with Scripted(ERROR) as server, open_subject(server) as subject:
+        try:
+            subject.call("get", "/first")
+        except d365_failover.FailoverError as error:
+            first = error
+            second = refused(subject, "get", "/second")
+
+        def raised(outgoing: object) -> None:
+            raise kind("of the hook's") from first
+
+        for kind in (ValueError, d365_failover.FailoverError):
+            with open_subject(server, prepare=raised) as hooked, pytest.raises(kind):
+                hooked.call("get", "/third")
+    assert first.response is not None
+    assert (first.response.request.url, second.request.url) == ("/first", "/second")
+
+
+def test_the_answer_to_a_question_of_the_librarys_has_no_request(open_subject: Subjects) -> None:
+    with Scripted(ERROR) as server, open_subject(server) as subject:
+        with pytest.raises(d365_failover.WriteInDoubtError) as doubt:
+            subject.call("delete", "/api/data/v9.2/accounts(00000000-0000-0000-0000-000000000001)")
+        response = refused(subject, "verify", doubt.value.ledger_id)
+
+        def raised(outgoing: object) -> None:
+            raise ValueError from d365_failover.FailoverError(response=response)
+
+        with open_subject(server, prepare=raised) as hooked, pytest.raises(ValueError, match=r"^$"):
+            hooked.call("get", "/x")
+    for told in (response, pickle.loads(pickle.dumps(response))):
+        with pytest.raises(RuntimeError, match=r"it has no request$"):
+            _ = told.request
 
 
 def test_headers_compare_and_look_up_in_any_case() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import sys
 import time
 import weakref
 from collections.abc import AsyncIterator
@@ -19,22 +20,25 @@ from ._dispatch import log
 from ._events import LOG, Handler
 from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
 from ._keywords import advised
+from ._ledger import LedgerEntry
 from ._log import report
 from ._loops import needed_loop, running_loop
 from ._models import Response
 from ._native import Bell, NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, discovering, is_read, milliseconds, verifying
-from ._settings import described
+from ._settings import AsyncSettings, described
 from ._stream import AsyncStreamedResponse
 from ._threads import Threads
 from ._work import AsyncWork, Turns, is_working, unknown
 
-if TYPE_CHECKING:
+# For who asks for the types at run time. Python 3.10 has them only in a package that is not needed otherwise.
+if sys.version_info >= (3, 11):
+    from typing import Self, Unpack
+elif TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._ledger import LedgerEntry
+if TYPE_CHECKING:
     from ._native import Answer, Item, Pending, Queue, Stream
-    from ._settings import AsyncSettings
     from ._types import RawRequest
 
 __all__ = ["AsyncClient"]

@@ -6,6 +6,7 @@ import codecs
 import functools
 import re
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 FALLBACK = "utf-8"
-_NAMED = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;"']+))""", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"""
+    ;\s*([^\s;=]*)\s*
+    (?: =\s* (?: "((?:[^"\\]|\\.)*) (?:"|\\?\Z)   # one that does not end goes to the end, as in browsers
+               | '([^']*)'\s*(?=;|\Z)              # no quotes by the standard
+               | ([^\s;"']*) ) )?
+    [^;]*
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""One after the other, each begins where the last one has ended: what stands in quotes is none."""
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"))
 """Encodings of Python's own or of host names: no text on the Web is in one, and some fail on what they dislike."""
@@ -23,9 +35,14 @@ _NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode_escape", "ra
 
 def charset_of(content_type: str) -> str:
     """What a Content-Type names, if bytes can be decoded by it; else UTF-8."""
-    named = _NAMED.search(content_type)
-    name = "" if named is None else (named[1] or named[2] or named[3] or "").strip()
-    return name if _is_known(name) else FALLBACK
+    for parameter in _PARAMETER.finditer(content_type):
+        name, quoted, in_single, bare = parameter.groups("")
+        if name.lower() != "charset":
+            continue
+        charset = (_ESCAPED.sub(r"\1", quoted) or in_single or bare).strip()
+        if charset:
+            return charset if _is_known(charset) else FALLBACK
+    return FALLBACK
 
 
 @functools.lru_cache(64)
@@ -54,9 +71,46 @@ def decoder(charset: str) -> codecs.IncrementalDecoder:
         codec = codecs.lookup(charset)
         if codec.name in _MARKED:
             return _ByMark(codec.name)
-        return codecs.getincrementaldecoder(charset)("replace")
+        return _Unfailing(codecs.getincrementaldecoder(charset)("replace"))
     except Exception:  # as above
         return codecs.getincrementaldecoder(FALLBACK)("replace")
+
+
+class _Unfailing(codecs.IncrementalDecoder):
+    """One that replaces what its encoding fails on in spite of "replace": those of ISO 2022 cannot keep an escape
+    sequence that does not end."""
+
+    def __init__(self, decoder: codecs.IncrementalDecoder) -> None:
+        super().__init__("replace")
+        self._decoder = decoder
+
+    def decode(self, input: ReadableBuffer, final: bool = False) -> str:
+        before = self._decoder.getstate()
+        try:
+            return self._decoder.decode(input, final)
+        except Exception:  # as above
+            self._decoder.setstate(before)
+        text = []
+        rest = deque(bytes(input))
+        while rest:
+            kept, state = self._decoder.getstate()
+            byte = bytes((rest.popleft(),))
+            try:
+                text.append(self._decoder.decode(byte))
+            except Exception:  # as above
+                text.append("\ufffd")
+                self._decoder.setstate((b"", state))
+                rest.extendleft(reversed((kept + byte)[1:]))
+        if final:
+            try:
+                text.append(self._decoder.decode(b"", True))
+            except Exception:  # as above
+                text.append("\ufffd")
+                self._decoder.reset()
+        return "".join(text)
+
+    def reset(self) -> None:
+        self._decoder.reset()
 
 
 _MARKED = {

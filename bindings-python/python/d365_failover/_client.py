@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,20 +17,23 @@ from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
 from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
 from ._keywords import advised
+from ._ledger import LedgerEntry
 from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, discovering, milliseconds, verifying
-from ._settings import described
+from ._settings import Settings, described
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
 from ._work import Work
 
-if TYPE_CHECKING:
+# For who asks for the types at run time. Python 3.10 has them only in a package that is not needed otherwise.
+if sys.version_info >= (3, 11):
+    from typing import Self, Unpack
+elif TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._ledger import LedgerEntry
+if TYPE_CHECKING:
     from ._native import Answer, Call
-    from ._settings import Settings
     from ._types import RawRequest
 
 __all__ = ["Client"]
@@ -180,15 +184,15 @@ class Client(BaseClient):
         except NativeFailure as failure:
             error = of_failure(failure)
             asked_with(error, request)
-            self._drain_after(error)
+            self._drain_after(error, request)
             raise error from error.__cause__
         except BaseException as interruption:
             if isinstance(interruption.__cause__, NativeFailure):
                 interruption.__cause__ = of_failure(interruption.__cause__)
             asked_with(interruption, request)
-            self._drain_after(interruption.__cause__)
+            self._drain_after(interruption.__cause__, request)
             raise
-        self._drain_after(raw)
+        self._drain_after(raw, request)
         return raw
 
     def _begin(self, request: RawRequest) -> Call | _green.GreenCall:
@@ -196,13 +200,14 @@ class Client(BaseClient):
             return self._native.begin(request)
         return _green.GreenCall(self._native, request, self._wait)
 
-    def _drain_after(self, outcome: Answer | BaseException | None) -> None:
+    def _drain_after(self, outcome: Answer | BaseException | None, request: RawRequest) -> None:
         """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
         try:
             self._dispatcher.drain()
         except BaseException as interruption:
             if interruption.__cause__ is None and outcome is not None:
                 interruption.__cause__ = outcome if isinstance(outcome, BaseException) else completed(outcome)
+                asked_with(interruption, request)
             raise
 
     @advised

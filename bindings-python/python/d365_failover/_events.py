@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._exceptions import raising
+from ._native import Item
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from ._native import Item
 
 __all__ = [
     "CallRetriedEvent",

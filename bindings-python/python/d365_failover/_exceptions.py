@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 
 from ._models import Attempt, Response
 from ._native import NativeFailure
+from ._types import DISCOVERS
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -323,10 +324,13 @@ def in_doubt(error: FailoverError) -> WriteInDoubtError:
 
 
 def asked_with(error: BaseException, request: RawRequest) -> None:
-    """Has the response that an error tells of say what it was asked with."""
-    failed = error_of(error)
-    if failed is not None and failed.response is not None:
-        failed.response._asked = request[:3]
+    """Has the response of a call's error, or of the cause of what has ended the call, say what it was asked with."""
+    # Not `__context__`: there is what the application was handling when it called.
+    failed = error if isinstance(error, FailoverError) else error.__cause__
+    # One that says it already, or says that nobody asked it, is of another call.
+    if isinstance(failed, FailoverError) and failed.response is not None and failed.response._asked is None:
+        is_question = request[8] is not None or request[6] & DISCOVERS
+        failed.response._asked = () if is_question else request[:3]
 
 
 def error_of(exception: BaseException) -> FailoverError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, TypeVar, cast
 
 __all__: list[str] = []
@@ -57,7 +57,10 @@ def advised(method: Method) -> Method:
             try:
                 coroutine = method(*args, **keywords)
             except TypeError as error:
-                raise _explained(method, error, keywords) from None
+                explained = _explained(method, error, args, keywords)
+                if explained is None:
+                    raise
+                raise explained from None
             return await coroutine
 
         return cast(Method, functools.wraps(method)(later))
@@ -69,18 +72,24 @@ def advised(method: Method) -> Method:
             trace = error.__traceback__
             if trace is None or trace.tb_next is not None:
                 raise  # from inside
-            raise _explained(method, error, keywords) from None
+            explained = _explained(method, error, args, keywords)
+            if explained is None:
+                raise
+            raise explained from None
 
     return cast(Method, functools.wraps(method)(call))
 
 
-def _explained(method: Callable[..., Any], error: TypeError, given: Iterable[str]) -> TypeError:
+def _explained(method: Callable[..., Any], error: TypeError, placed: Sized, given: Iterable[str]) -> TypeError | None:
+    """With what is to be done instead. `None`: Python has said it all."""
     parameters = inspect.signature(method).parameters.values()
     known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     named = {parameter.name for parameter in parameters}
     for name in given:
         if name not in named:
             return TypeError(f"{error}: {_meant(method.__name__, name, known)}")
+    if len(placed) <= len(named) - len(known):
+        return None
     return TypeError(f"{error}: what follows the URL is given by name, {', '.join(known)}")
 
 

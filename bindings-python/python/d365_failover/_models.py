@@ -7,16 +7,17 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from . import _native
 from ._charset import charset_of, decoded
-
-if TYPE_CHECKING:
-    from ._native import Answer
-    from ._types import RawAttempt, RawRequest
+from ._native import Answer
+from ._types import RawAttempt, RawRequest
 
 __all__ = ["Attempt", "BatchPart", "Headers", "Request", "Response"]
+
+_Asked: TypeAlias = tuple[str, str, list[tuple[str, str]]]
+"""Method, URL and headers of a request."""
 
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
 _BEARER = re.compile(r"""(bearer[\s:="']+)[^\s,;"']+""", re.IGNORECASE)
@@ -110,7 +111,7 @@ class Request:
     provider's token, what the `prepare` hook sets. Copies by `copy` and `pickle` are without credentials."""
 
     @classmethod
-    def _of(cls, raw: tuple[str, str, list[tuple[str, str]]]) -> Request:
+    def _of(cls, raw: _Asked) -> Request:
         method, url, headers = raw
         upper = method.upper()
         return cls(upper if upper in _STANDARD else method, url, Headers(headers))
@@ -185,7 +186,8 @@ class Response:
     def __init__(self, raw: Answer, request: RawRequest | None = None) -> None:
         self._raw = raw
         # Not the body: it may be large, and the call is over.
-        self._asked: tuple[str, str, list[tuple[str, str]]] | None = None if request is None else request[:3]
+        # Empty: the library itself has asked, by `verify` or `discover`.
+        self._asked: _Asked | tuple[()] | None = None if request is None else request[:3]
         self._request: Request | None = None
         self._headers: Headers | None = None
         self._attempts: tuple[Attempt, ...] | None = None
@@ -193,7 +195,7 @@ class Response:
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         slots = [name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())]
         state = {name: getattr(self, name) for name in slots}
-        if self._asked is not None:
+        if self._asked:
             state["_request"] = self.request
             state["_asked"] = None  # which has credentials
         return (None, state)
@@ -224,10 +226,13 @@ class Response:
 
     @property
     def request(self) -> Request:
-        """What it was asked with: method, URL, headers."""
+        """What it was asked with: method, URL, headers.
+
+        Raises `RuntimeError` where the call had none: that of the response of an error of `verify` or `discover`.
+        """
         if self._request is None:
-            if self._asked is None:
-                raise RuntimeError("this response was made by hand: it has no request")
+            if not self._asked:
+                raise RuntimeError("this response was not asked for by the application: it has no request")
             self._request = Request._of(self._asked)
         return self._request
 

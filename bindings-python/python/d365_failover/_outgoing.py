@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from . import _native
 from ._exceptions import of_failure, of_kind
 from ._native import NativeFailure
-
-if TYPE_CHECKING:
-    from ._native import Outgoing as NativeOutgoing
+from ._native import Outgoing as NativeOutgoing
 
 __all__ = ["Outgoing", "OutgoingHeaders"]
 

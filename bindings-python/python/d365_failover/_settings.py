@@ -7,14 +7,12 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from ._exceptions import FailoverError, InvalidSettingError, UnknownSettingError
+from ._outgoing import AsyncPrepare, Prepare
 from ._request import brief
-
-if TYPE_CHECKING:
-    from ._outgoing import AsyncPrepare, Prepare
-    from ._tokens import TokenProvider
+from ._tokens import TokenProvider
 
 __all__ = ["AsyncSettings", "Settings"]
 

@@ -6,17 +6,14 @@ import asyncio
 import io
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _green, _lifecycle
 from ._charset import decoder
 from ._exceptions import CallCancelledError, FailoverError, StreamClosedError, StreamConsumedError, in_doubt, of_failure
 from ._models import BatchPart, Response
-from ._native import NativeFailure
-
-if TYPE_CHECKING:
-    from ._native import Answer, Stream
-    from ._types import RawRequest
+from ._native import Answer, NativeFailure, Stream
+from ._types import RawRequest
 
 __all__ = ["AsyncStreamedResponse", "StreamedResponse"]
 
