@@ -36,6 +36,8 @@ pub mod fuzzing;
 mod head_text;
 mod json_batch;
 mod ledger_entry;
+#[doc(hidden)]
+pub mod machines;
 mod operation;
 mod organization;
 mod outgoing;

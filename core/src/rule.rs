@@ -67,14 +67,16 @@ pub enum Rule {
 
 /// The rules that are switched off; none at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RulesOff(u64);
+pub struct RulesOff(u64);
 
 impl RulesOff {
-    pub(crate) fn switch_off(&mut self, rule: Rule) {
+    /// From now on clients do without it.
+    pub fn switch_off(&mut self, rule: Rule) {
         self.0 |= 1 << rule as u64;
     }
 
-    pub(crate) fn has(self, rule: Rule) -> bool {
+    /// Whether it is switched off.
+    pub fn has(self, rule: Rule) -> bool {
         self.0 & 1 << rule as u64 != 0
     }
 }

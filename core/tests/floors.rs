@@ -49,7 +49,7 @@ fn sources() -> BTreeMap<String, String> {
             }
             let name = path.strip_prefix(&root).unwrap().with_extension("");
             let name = name.to_str().unwrap().replace('\\', "/");
-            if name.ends_with("tests") || name == "lib" || name == "fuzzing" {
+            if name.ends_with("tests") || name == "lib" || name == "fuzzing" || name == "machines" {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();

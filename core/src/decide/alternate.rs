@@ -28,7 +28,7 @@ enum Reading {
 }
 
 #[derive(Debug)]
-pub(crate) struct Alternate {
+pub struct Alternate {
     known: Known,
     reading: Reading,
     auto_switch: bool,
@@ -38,7 +38,7 @@ pub(crate) struct Alternate {
 
 impl Alternate {
     /// There is one.
-    pub(crate) fn exists(auto_switch: bool) -> Alternate {
+    pub fn exists(auto_switch: bool) -> Alternate {
         Alternate {
             known: Known::Available,
             auto_switch,
@@ -47,7 +47,7 @@ impl Alternate {
     }
 
     /// The FailoverPolicy decides.
-    pub(crate) fn undecided() -> Alternate {
+    pub fn undecided() -> Alternate {
         Alternate {
             known: Known::Nothing,
             reading: Reading::Never,
@@ -56,36 +56,36 @@ impl Alternate {
         }
     }
 
-    pub(crate) fn is_available(&self) -> bool {
+    pub fn is_available(&self) -> bool {
         self.known == Known::Available
     }
 
     /// Whether nobody knows.
-    pub(crate) fn is_unknown(&self) -> bool {
+    pub fn is_unknown(&self) -> bool {
         self.known == Known::Nothing
     }
 
     /// Whether a policy has said that there is none.
-    pub(crate) fn is_none(&self) -> bool {
+    pub fn is_none(&self) -> bool {
         matches!(self.known, Known::Unavailable(_))
     }
 
-    pub(crate) fn auto_switch(&self) -> bool {
+    pub fn auto_switch(&self) -> bool {
         self.auto_switch
     }
 
-    pub(crate) fn set_auto_switch(&mut self, on: bool) {
+    pub fn set_auto_switch(&mut self, on: bool) {
         self.auto_switch = on;
         self.auto_switch_was_set = true;
     }
 
     /// Whether auto-switch is on, or would be if there is an alternate.
-    pub(crate) fn would_switch(&self) -> bool {
+    pub fn would_switch(&self) -> bool {
         self.auto_switch || (self.is_unknown() && !self.auto_switch_was_set)
     }
 
     /// There is one: the policy says so, or it answers, whatever could not be read.
-    pub(crate) fn has_answered(&mut self) {
+    pub fn has_answered(&mut self) {
         if self.known != Known::Available {
             self.known = Known::Available;
             if !self.auto_switch_was_set {
@@ -96,7 +96,7 @@ impl Alternate {
 
     /// Whether the policy is to be read: nobody has, or it is long ago that it said "not
     /// available".
-    pub(crate) fn needs_policy(&self, now: Instant) -> bool {
+    pub fn needs_policy(&self, now: Instant) -> bool {
         match self.known {
             Known::Nothing => true,
             Known::Available => false,
@@ -106,7 +106,7 @@ impl Alternate {
 
     /// Whether a call that begins has it read. One that has failed is tried anew when a fault needs
     /// it.
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
+    pub fn is_due(&self, now: Instant) -> bool {
         match self.reading {
             Reading::Never => self.needs_policy(now),
             Reading::UnderWay => false,
@@ -115,22 +115,22 @@ impl Alternate {
     }
 
     /// Whether reading it could change anything.
-    pub(crate) fn may_need_policy(&self) -> bool {
+    pub fn may_need_policy(&self) -> bool {
         self.known != Known::Available || self.reading == Reading::UnderWay
     }
 
-    pub(crate) fn reading_begins(&mut self) {
+    pub fn reading_begins(&mut self) {
         self.reading = Reading::UnderWay;
     }
 
     /// It was read, or not, and what follows from it was done.
-    pub(crate) fn reading_is_over(&mut self) {
+    pub fn reading_is_over(&mut self) {
         self.reading = Reading::Over;
     }
 
     /// What the WSDL says, unless it is known already that there is an alternate. Tells whether that
     /// is so.
-    pub(crate) fn set_policy(&mut self, policy: FailoverPolicy, now: Instant) -> bool {
+    pub fn set_policy(&mut self, policy: FailoverPolicy, now: Instant) -> bool {
         if self.known == Known::Available {
             return false;
         }
@@ -143,7 +143,7 @@ impl Alternate {
     }
 
     /// The policy could not be read.
-    pub(crate) fn policy_is_unread(&mut self, now: Instant) {
+    pub fn policy_is_unread(&mut self, now: Instant) {
         if let Known::Unavailable(again) = &mut self.known {
             *again = now + TRY_AGAIN;
         }
@@ -152,9 +152,9 @@ impl Alternate {
 
 /// Which endpoint a policy's document was read from, and what it says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    pub(crate) read_from: Role,
-    pub(crate) says: FailoverPolicy,
+pub struct Policy {
+    pub read_from: Role,
+    pub says: FailoverPolicy,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const MOST: u64 = 10 * FLOOR;
 const MOST_SAVED_IN: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     /// What a call brings in.
     share: u64,
     saved: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// `share` of the calls, from 0 to 1. 0: nothing at all.
-    pub(crate) fn new(share: f64) -> Budget {
+    pub fn new(share: f64) -> Budget {
         Budget {
             share: (share * ONE as f64).round() as u64,
             saved: FLOOR,
@@ -32,12 +32,12 @@ impl Budget {
     }
 
     /// A call has begun.
-    pub(crate) fn deposit(&mut self) {
+    pub fn deposit(&mut self) {
         self.saved = (self.saved + self.share).min(MOST);
     }
 
     /// Whether one more may be sent again now; it is counted.
-    pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
+    pub fn withdraw(&mut self, now: Instant) -> bool {
         if self.share == 0 {
             return false;
         }

@@ -15,7 +15,7 @@ const MOST_UNSENT: u32 = 2;
 
 /// Where a call with a fault goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Course {
+pub enum Course {
     /// To the active endpoint, which is another one now.
     Elsewhere,
     /// Nowhere: there is no other endpoint.
@@ -30,7 +30,7 @@ pub(crate) enum Course {
 
 impl Course {
     /// What the outcome of an inquiry is for a call.
-    pub(crate) fn of(outcome: Result<(), Stay>) -> Course {
+    pub fn of(outcome: Result<(), Stay>) -> Course {
         match outcome {
             Ok(()) => Course::Elsewhere,
             Err(stay @ Stay::Alive) => Course::Here(stay),
@@ -41,7 +41,7 @@ impl Course {
 
     /// What it is without an inquiry. What was refused a moment ago says nothing against an endpoint
     /// that is only doubted.
-    pub(crate) fn of_stay(stay: Stay, evidence: Evidence) -> Course {
+    pub fn of_stay(stay: Stay, evidence: Evidence) -> Course {
         if evidence <= Evidence::Weak && !stay.is_of_other() {
             Course::Here(stay)
         } else {
@@ -63,7 +63,7 @@ impl Course {
 
 /// What a call does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// The attempt's outcome is the call's. Why it is not sent again, if that was asked.
     End(Option<&'static str>),
     /// Send it again, where calls go by now.
@@ -81,32 +81,32 @@ pub(crate) enum Next {
 
 /// An attempt that has failed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failure<'a> {
-    pub(crate) failed: Failed,
-    pub(crate) fault: &'a Fault,
+pub struct Failure<'a> {
+    pub failed: Failed,
+    pub fault: &'a Fault,
     /// It went to a host beside the endpoint's: what that one does is not what the endpoint does.
-    pub(crate) is_at_sibling: bool,
+    pub is_at_sibling: bool,
     /// It was the request's own time for connecting that was over, not the client's.
-    pub(crate) was_in_a_hurry: bool,
+    pub was_in_a_hurry: bool,
     /// It went to no endpoint's host.
-    pub(crate) is_foreign: bool,
+    pub is_foreign: bool,
     /// How many there were, with this one.
-    pub(crate) attempts: usize,
+    pub attempts: usize,
 }
 
 /// What a decision is given from outside.
-pub(crate) struct Moment<'a> {
-    pub(crate) now: Instant,
+pub struct Moment<'a> {
+    pub now: Instant,
     /// What is left of the call's time.
-    pub(crate) left: Duration,
+    pub left: Duration,
     /// From 0 to 1.
-    pub(crate) chance: f64,
-    pub(crate) budget: &'a mut Budget,
+    pub chance: f64,
+    pub budget: &'a mut Budget,
 }
 
 /// A call, between its attempts.
 #[derive(Debug)]
-pub(crate) struct Resending {
+pub struct Resending {
     rules: Rules,
     max_attempts: usize,
     /// How often it was sent again where it was, unprocessed.
@@ -122,7 +122,7 @@ pub(crate) struct Resending {
 }
 
 impl Resending {
-    pub(crate) fn new(rules: Rules, max_attempts: usize) -> Resending {
+    pub fn new(rules: Rules, max_attempts: usize) -> Resending {
         Resending {
             rules,
             max_attempts: if rules.counts_attempts {
@@ -139,7 +139,7 @@ impl Resending {
     }
 
     /// An attempt has failed.
-    pub(crate) fn after(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+    pub fn after(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
         let failed = &failure.failed;
         let is_last = failure.attempts >= self.max_attempts;
         let weight = self.rules.evidence(failed.cause);
@@ -180,12 +180,7 @@ impl Resending {
     }
 
     /// What the switch has said of the fault that was reported.
-    pub(crate) fn hear(
-        &mut self,
-        course: Course,
-        failure: &Failure<'_>,
-        moment: Moment<'_>,
-    ) -> Next {
+    pub fn hear(&mut self, course: Course, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
         let may_wait = self.rules.waits_in_place;
         match (course, self.heard) {
             (_, (Resend::No, _)) => Next::End(None),

@@ -5,7 +5,7 @@ use crate::rule::{Rule, RulesOff};
 
 /// How much a fault says against its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Evidence {
+pub enum Evidence {
     /// Nothing: the cause is elsewhere.
     Never,
     /// Perhaps: to be confirmed by probes.
@@ -117,7 +117,7 @@ const TABLE: [Row; 10] = [
 ];
 
 /// What a cause says under the preset `safe`. A rule that is off says the opposite.
-pub(crate) fn weighed(cause: Cause, off: RulesOff) -> Evidence {
+pub fn weighed(cause: Cause, off: RulesOff) -> Evidence {
     let row = TABLE.iter().find(|row| row.causes.contains(&cause));
     match row {
         None => Evidence::Never,
@@ -134,7 +134,7 @@ pub(crate) fn weighed(cause: Cause, off: RulesOff) -> Evidence {
 /// mapping of results to exceptions. DNS's "try again" is a name resolution failure there like any
 /// other, and a failure to send without an error of the socket is an endpoint that was not found. A
 /// 410, a 503, a reset connection are neither.
-pub(crate) fn as_dotnet(cause: Cause, _: RulesOff) -> Evidence {
+pub fn as_dotnet(cause: Cause, _: RulesOff) -> Evidence {
     match cause {
         Cause::NoSuchName
         | Cause::NameTryAgain

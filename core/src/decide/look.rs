@@ -17,7 +17,7 @@ const TIMES_THE_OTHER: u32 = 4;
 
 /// Why an endpoint is not left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stay {
+pub enum Stay {
     /// It answers.
     Alive,
     /// The other one does not answer.
@@ -34,12 +34,12 @@ pub(crate) enum Stay {
 
 impl Stay {
     /// Whether nothing is known for the other endpoint; else, something against leaving this one.
-    pub(crate) fn is_of_other(self) -> bool {
+    pub fn is_of_other(self) -> bool {
         matches!(self, Stay::OtherSilent | Stay::OtherUnasked)
     }
 
     /// Completes the sentence of an error.
-    pub(crate) fn why(self) -> &'static str {
+    pub fn why(self) -> &'static str {
         match self {
             Stay::Alive => "the endpoint answers a probe, so it was not left",
             Stay::OtherSilent => "the other endpoint does not answer a probe either",
@@ -56,7 +56,7 @@ impl Stay {
 
 /// What a look has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Found {
     /// The endpoint stays.
     Stay(Stay),
     /// It may be left. What the other one answered; `None`: it was not asked.
@@ -65,7 +65,7 @@ pub(crate) enum Found {
 
 /// What is to be done for a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub enum Asks {
     /// Get what a probe says as `Authorization`.
     Authorize(Role),
     /// Send a probe, on a connection of its own.
@@ -78,7 +78,7 @@ pub(crate) enum Asks {
 
 /// What a look hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// The `Authorization` for an endpoint is there. `from_provider`: it was made for it.
     Authorized { role: Role, from_provider: bool },
     /// The token provider has given none in time.
@@ -91,7 +91,7 @@ pub(crate) enum Heard {
 
 /// How a probe has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     Came(Probed),
     /// Who cannot ask has learnt nothing.
     NotAsked,
@@ -100,16 +100,16 @@ pub(crate) enum Answer {
 
 /// How far the probes of the endpoint that may be left have got.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Glance {
+pub struct Glance {
     /// The shortest time in which it was connected to.
-    pub(crate) best_connect: Option<Duration>,
-    pub(crate) has_connected: bool,
+    pub best_connect: Option<Duration>,
+    pub has_connected: bool,
     /// How long silent addresses have held up living ones.
-    pub(crate) head_starts: Duration,
+    pub head_starts: Duration,
 }
 
 #[derive(Debug)]
-pub(crate) struct Look {
+pub struct Look {
     role: Role,
     /// How long a probe is waited for.
     probe_timeout: Duration,
@@ -138,7 +138,7 @@ struct Other {
 
 impl Look {
     /// A look whether `role` answers (`this`), whether the other one does (`other`), or both.
-    pub(crate) fn new(role: Role, this: bool, other: bool, probe_timeout: Duration) -> Look {
+    pub fn new(role: Role, this: bool, other: bool, probe_timeout: Duration) -> Look {
         Look {
             role,
             probe_timeout,
@@ -160,7 +160,7 @@ impl Look {
     }
 
     /// What to begin with; nothing: there is nothing to look at.
-    pub(crate) fn begin(&self) -> Option<Asks> {
+    pub fn begin(&self) -> Option<Asks> {
         if self.this.is_wanted {
             Some(Asks::Authorize(self.role))
         } else if self.other.is_wanted {
@@ -171,12 +171,12 @@ impl Look {
     }
 
     /// Whether it is only the other endpoint's answer that is waited for, and no token.
-    pub(crate) fn asks_only_other(&self) -> bool {
+    pub fn asks_only_other(&self) -> bool {
         !self.this.is_wanted && self.other.is_asked
     }
 
     /// Takes what was heard. Tells what is to be done.
-    pub(crate) fn hear(&mut self, heard: Heard, glance: Glance, now: Instant) -> Vec<Asks> {
+    pub fn hear(&mut self, heard: Heard, glance: Glance, now: Instant) -> Vec<Asks> {
         let mut asks = Vec::new();
         let this = &mut self.this;
         match heard {
@@ -235,7 +235,7 @@ impl Look {
     }
 
     /// What it has found, if that is known by now.
-    pub(crate) fn found(&self) -> Option<Found> {
+    pub fn found(&self) -> Option<Found> {
         if self.this.failed == u8::MAX {
             return Some(Found::Stay(Stay::Alive));
         }

@@ -3,6 +3,9 @@
 //! Two machines: the [switch](switch), one for a client, and the [call](call), one for a call. What
 //! the presets differ in is a [table](preset).
 
+// Public as far as `crate::machines` shows them, which nobody's documentation does.
+#![allow(missing_docs, unreachable_pub)]
+
 pub(crate) mod alternate;
 pub(crate) mod backoff;
 pub(crate) mod budget;

@@ -4,21 +4,21 @@ use crate::Role;
 
 /// Where an attempt goes: an endpoint, and the number of switches before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) role: Role,
-    pub(crate) epoch: u64,
+pub struct Place {
+    pub role: Role,
+    pub epoch: u64,
 }
 
 /// A switch from one place to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Move {
-    pub(crate) from: Place,
-    pub(crate) to: Place,
+pub struct Move {
+    pub from: Place,
+    pub to: Place,
 }
 
 impl Move {
     /// The switch that leads on from a place.
-    pub(crate) fn on_from(from: Place) -> Move {
+    pub fn on_from(from: Place) -> Move {
         Move {
             from,
             to: Place {

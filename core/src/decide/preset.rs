@@ -9,14 +9,14 @@ macro_rules! table {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $safe:expr, $dotnet:expr $(, without $rule:ident: $off:expr)?;)*) => {
         /// The rules that a client goes by.
         #[derive(Clone, Copy, Debug)]
-        pub(crate) struct Rules {
-            $($(#[$doc])* pub(crate) $name: $type,)*
+        pub struct Rules {
+            $($(#[$doc])* pub $name: $type,)*
             off: RulesOff,
         }
 
         impl Rules {
             /// Those of a preset, without the ones that are switched off.
-            pub(crate) fn of(preset: Preset, off: RulesOff) -> Rules {
+            pub fn of(preset: Preset, off: RulesOff) -> Rules {
                 Rules {
                     $($name: match preset {
                         $(_ if off.has(Rule::$rule) => $off,)?
@@ -99,12 +99,12 @@ table! {
 
 impl Rules {
     /// What a cause says of its endpoint.
-    pub(crate) fn evidence(&self, cause: Cause) -> Evidence {
+    pub fn evidence(&self, cause: Cause) -> Evidence {
         (self.evidence)(cause, self.off)
     }
 
     /// Where what has failed may be sent again.
-    pub(crate) fn resend(&self, failed: &Failed) -> Resend {
+    pub fn resend(&self, failed: &Failed) -> Resend {
         (self.resend)(failed, self.off)
     }
 }

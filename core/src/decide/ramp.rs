@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 const FIRST: usize = 16;
 /// How long it takes until it is trusted with twice as much, whatever it does: slow calls must not
 /// hold up all others.
-pub(crate) const STEP: Duration = Duration::from_millis(100);
+pub const STEP: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(crate) struct Ramp {
+pub struct Ramp {
     began: Instant,
     most: usize,
     under_way: usize,
 }
 
 impl Ramp {
-    pub(crate) fn new(now: Instant) -> Ramp {
+    pub fn new(now: Instant) -> Ramp {
         Ramp {
             began: now,
             most: FIRST,
@@ -26,7 +26,7 @@ impl Ramp {
     }
 
     /// Whether one more may leave now; it is counted.
-    pub(crate) fn enter(&mut self, now: Instant) -> bool {
+    pub fn enter(&mut self, now: Instant) -> bool {
         let steps = now.saturating_duration_since(self.began).as_millis() / STEP.as_millis();
         let by_time = u32::try_from(steps)
             .ok()
@@ -41,13 +41,13 @@ impl Ramp {
     }
 
     /// One that was counted did not leave after all.
-    pub(crate) fn give_back(&mut self) {
+    pub fn give_back(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
     /// One has ended. An answer makes room for two; a fault of the endpoint halves what it is
     /// trusted with.
-    pub(crate) fn leave(&mut self, was_answered: bool) {
+    pub fn leave(&mut self, was_answered: bool) {
         self.under_way = self.under_way.saturating_sub(1);
         if was_answered {
             self.most = self.most.saturating_add(1);

@@ -6,7 +6,7 @@ use crate::{Cause, Effect, FaultKind, Operation, Phase};
 
 /// Where something may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resend {
+pub enum Resend {
     /// Nowhere.
     No,
     /// Where it was, at once, one time: it was not processed there.
@@ -21,17 +21,17 @@ pub(crate) enum Resend {
 
 /// What is known of an attempt that has failed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failed {
-    pub(crate) operation: Operation,
+pub struct Failed {
+    pub operation: Operation,
     /// Several operations in one, of which some may have been executed.
-    pub(crate) is_compound: bool,
-    pub(crate) phase: Phase,
-    pub(crate) http_status: Option<u16>,
+    pub is_compound: bool,
+    pub phase: Phase,
+    pub http_status: Option<u16>,
     /// The service itself has answered with success.
-    pub(crate) is_acknowledged: bool,
-    pub(crate) cause: Cause,
+    pub is_acknowledged: bool,
+    pub cause: Cause,
     /// What its answer says of the parts of several operations.
-    pub(crate) parts_effect: Option<Effect>,
+    pub parts_effect: Option<Effect>,
 }
 
 struct Row {
@@ -129,7 +129,7 @@ const MATRIX: [Row; 9] = [
 
 impl Failed {
     /// Whether the reason is not the endpoint's and may be gone the next time.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self.cause {
             Cause::Malformed | Cause::DatabaseMoving => true,
             Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert => self.phase == Phase::NotSent,
@@ -152,7 +152,7 @@ impl Failed {
 }
 
 /// The preset `safe`: by the matrix. A rule that is off says the opposite.
-pub(crate) fn by_matrix(failed: &Failed, off: RulesOff) -> Resend {
+pub fn by_matrix(failed: &Failed, off: RulesOff) -> Resend {
     let Some(row) = MATRIX.iter().find(|row| (row.applies)(failed)) else {
         return Resend::No;
     };
@@ -171,7 +171,7 @@ pub(crate) fn by_matrix(failed: &Failed, off: RulesOff) -> Resend {
 /// The preset `dotnet`: everything, at the other endpoint. And, which is no rule of .NET's, whose
 /// HTTP/2 does it beneath: where it was, if the peer has said that it did nothing (RFC 9113, 8.7),
 /// as every deployment says now and then.
-pub(crate) fn after_failover(failed: &Failed, _: RulesOff) -> Resend {
+pub fn after_failover(failed: &Failed, _: RulesOff) -> Resend {
     match failed.cause {
         Cause::Unprocessed if failed.http_status.is_none() => Resend::Unprocessed,
         _ => Resend::Elsewhere,

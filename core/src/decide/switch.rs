@@ -20,24 +20,24 @@ const LOOK_HOLDS: Duration = Duration::from_secs(1);
 
 /// What the settings say.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) hold_down: Duration,
-    pub(crate) probe_timeout: Duration,
+pub struct Limits {
+    pub hold_down: Duration,
+    pub probe_timeout: Duration,
 }
 
 /// Where a call goes that begins, or is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begin {
-    pub(crate) place: Place,
+pub struct Begin {
+    pub place: Place,
     /// It waits first until it is decided whether its endpoint is left.
-    pub(crate) waits: bool,
+    pub waits: bool,
     /// The policy is to be read, and not to be waited for.
-    pub(crate) reads_policy: bool,
+    pub reads_policy: bool,
 }
 
 /// What a fault leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Report {
+pub enum Report {
     /// Calls go elsewhere by now: send again there.
     Moved,
     /// There is no alternate.
@@ -56,7 +56,7 @@ pub(crate) enum Report {
 
 /// What is to be done for a switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Look at the endpoints.
     Ask(Asks),
     /// Raise `EndpointSwitchRequired`, and wait for the reply. What the other one has answered.
@@ -71,7 +71,7 @@ pub(crate) enum Action {
 
 /// What a switch under way hears.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// Of its look.
     Look(Heard, Glance),
     /// The handlers have spoken.
@@ -79,7 +79,7 @@ pub(crate) enum Input {
 }
 
 #[derive(Debug)]
-pub(crate) struct Switch {
+pub struct Switch {
     rules: Rules,
     limits: Limits,
     place: Place,
@@ -129,12 +129,7 @@ impl Inquiry {
 }
 
 impl Switch {
-    pub(crate) fn new(
-        rules: Rules,
-        limits: Limits,
-        starts_on: Role,
-        alternate: Alternate,
-    ) -> Switch {
+    pub fn new(rules: Rules, limits: Limits, starts_on: Role, alternate: Alternate) -> Switch {
         Switch {
             rules,
             limits,
@@ -155,20 +150,20 @@ impl Switch {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         self.place
     }
 
-    pub(crate) fn alternate(&self) -> &Alternate {
+    pub fn alternate(&self) -> &Alternate {
         &self.alternate
     }
 
-    pub(crate) fn alternate_mut(&mut self) -> &mut Alternate {
+    pub fn alternate_mut(&mut self) -> &mut Alternate {
         &mut self.alternate
     }
 
     /// A call begins, or is sent again.
-    pub(crate) fn begin(&mut self, now: Instant) -> Begin {
+    pub fn begin(&mut self, now: Instant) -> Begin {
         self.has_begun = true;
         let reads_policy = self.alternate.is_due(now);
         if reads_policy {
@@ -184,7 +179,7 @@ impl Switch {
 
     /// A fault was seen at `seen_at`. `is_policy_unread`: whether there is an alternate could not be
     /// read; `is_armed`: there is a token for a probe of the other endpoint, or none is needed.
-    pub(crate) fn report(
+    pub fn report(
         &mut self,
         seen_at: Place,
         evidence: Evidence,
@@ -226,7 +221,7 @@ impl Switch {
 
     /// Whether the outcome of an inquiry is one for this fault, which has begun it, or joined it: what
     /// was found alive for another's doubt is no answer to what is certain.
-    pub(crate) fn answers(evidence: Evidence, has_begun: bool, outcome: Result<(), Stay>) -> bool {
+    pub fn answers(evidence: Evidence, has_begun: bool, outcome: Result<(), Stay>) -> bool {
         match outcome {
             Err(Stay::Superseded) => false,
             Err(Stay::Alive) => has_begun || evidence < Evidence::Strong,
@@ -279,7 +274,7 @@ impl Switch {
     }
 
     /// Takes what has happened to an inquiry.
-    pub(crate) fn hear(&mut self, number: u64, input: Input, now: Instant) -> Vec<Action> {
+    pub fn hear(&mut self, number: u64, input: Input, now: Instant) -> Vec<Action> {
         let inquiry = self.inquiry.as_mut();
         let Some(inquiry) = inquiry.filter(|inquiry| inquiry.number == number) else {
             return vec![Action::End(Err(Stay::Superseded))];
@@ -335,12 +330,12 @@ impl Switch {
     }
 
     /// Whoever carried out an inquiry has ended, without an outcome perhaps.
-    pub(crate) fn give_up(&mut self, number: u64) {
+    pub fn give_up(&mut self, number: u64) {
         self.inquiry.take_if(|inquiry| inquiry.number == number);
     }
 
     /// Switches because the application says so. `None`: there is no alternate.
-    pub(crate) fn switch_by_hand(&mut self, now: Instant) -> Option<Move> {
+    pub fn switch_by_hand(&mut self, now: Instant) -> Option<Move> {
         self.alternate.is_available().then(|| self.move_on(now))
     }
 
@@ -354,7 +349,7 @@ impl Switch {
 
     /// Takes what a WSDL says. Tells the place that is to be left, by a switch like any other,
     /// because calls were sent there already.
-    pub(crate) fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
+    pub fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
         let is_news = self.alternate.set_policy(policy.says, now);
         if !is_news || policy.says.endpoint_enabled || self.place.role != policy.read_from {
             return None;
@@ -368,19 +363,19 @@ impl Switch {
     }
 
     /// Behind the active endpoint there is another side now, says the application.
-    pub(crate) fn has_lost(&mut self, now: Instant) {
+    pub fn has_lost(&mut self, now: Instant) {
         self.changed = Some(now);
     }
 
     /// Whether it is not longer ago than this that the active endpoint may lack rows.
-    pub(crate) fn has_changed_within(&self, time: Duration, now: Instant) -> bool {
+    pub fn has_changed_within(&self, time: Duration, now: Instant) -> bool {
         self.changed
             .is_some_and(|since| is_within(since, time, now))
     }
 
     /// A look at an endpoint that calls do not go to any more, for a call that waits there. An error:
     /// what was found a moment ago.
-    pub(crate) fn look_back(&self, role: Role, now: Instant) -> Result<Look, bool> {
+    pub fn look_back(&self, role: Role, now: Instant) -> Result<Look, bool> {
         match self.looked_back {
             Some((at, since, is_alive)) if at == role && is_within(since, LOOK_HOLDS, now) => {
                 Err(is_alive)
@@ -390,13 +385,13 @@ impl Switch {
     }
 
     /// What such a look has found.
-    pub(crate) fn looked_back(&mut self, role: Role, is_alive: bool, now: Instant) {
+    pub fn looked_back(&mut self, role: Role, is_alive: bool, now: Instant) {
         self.looked_back = Some((role, now, is_alive));
     }
 
     /// Whether this place was left because it was found dead. Others may have left it for reasons of
     /// their own, or the application by hand.
-    pub(crate) fn was_found_dead(&self, place: Place) -> bool {
+    pub fn was_found_dead(&self, place: Place) -> bool {
         self.found_dead == Some(place)
     }
 }

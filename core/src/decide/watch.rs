@@ -6,13 +6,13 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     first: Duration,
     pause: Duration,
 }
 
 impl Watch {
-    pub(crate) fn new(probe_after: Duration) -> Watch {
+    pub fn new(probe_after: Duration) -> Watch {
         Watch {
             first: probe_after,
             pause: probe_after,
@@ -20,17 +20,17 @@ impl Watch {
     }
 
     /// How long the silence is borne from now on.
-    pub(crate) fn pause(&self) -> Duration {
+    pub fn pause(&self) -> Duration {
         self.pause
     }
 
     /// Something was sent or has come.
-    pub(crate) fn has_moved(&mut self) {
+    pub fn has_moved(&mut self) {
         self.pause = self.first;
     }
 
     /// The endpoint was looked at, and stays.
-    pub(crate) fn has_looked(&mut self) {
+    pub fn has_looked(&mut self) {
         self.pause = (self.pause * 2).min(LONGEST.max(self.first));
     }
 }
