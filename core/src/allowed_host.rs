@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName};
 use url::{Host, Url};
 
-use crate::request::CREDENTIALS;
+use crate::header::CREDENTIALS;
 use crate::url_text::is_host_name;
 use crate::{Error, ErrorKind};
 

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
+use crate::lock::lock;
 
 /// Gives a body piece by piece. Called on the thread that sends, or for a submitted call on one of
 /// the library's, of which a client has at most 64 for that; outside of the library's locks. It may
@@ -144,11 +146,6 @@ impl BodyReader {
     pub(crate) fn failure(&self) -> Option<String> {
         lock(&self.failure).clone()
     }
-}
-
-/// A lock that a panic of somebody else does not take away.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Taken {

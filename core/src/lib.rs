@@ -25,7 +25,7 @@ mod connect_to;
 mod content_type;
 mod decide;
 mod effect;
-mod error;
+mod ending;
 mod event;
 mod execute_multiple;
 mod fault;
@@ -34,21 +34,23 @@ mod fork;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head_text;
+mod header;
 mod json_batch;
 mod ledger_entry;
+mod lock;
 #[doc(hidden)]
 pub mod machines;
 mod operation;
 mod organization;
 mod outgoing;
 mod parts;
+mod preset;
 mod proxy;
 mod proxy_environment;
 mod registrable;
 mod request;
 mod resolve;
 mod resource;
-mod response;
 mod rewrite;
 mod role;
 mod rule;
@@ -56,6 +58,7 @@ mod settings;
 mod shown;
 mod soap_answer;
 mod soap_request;
+mod token;
 mod unknown_setting;
 mod url_text;
 
@@ -66,7 +69,7 @@ pub use body::BodySource;
 pub use classify::{FailoverPolicy, classify_response, read_failover_policy};
 pub use client::{Client, Pending};
 pub use effect::Effect;
-pub use error::{Error, ErrorKind};
+pub use ending::{Error, ErrorKind, Response};
 pub use event::{Decision, Event, ItemKind, Level, Probed};
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
@@ -78,19 +81,19 @@ pub use operation::Operation;
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};
 pub use parts::BatchPart;
+pub use preset::Preset;
 pub use request::Request;
 pub use resolve::{Resolve, ResolveError};
 pub use resource::item::Item;
 pub use resource::queue::Queue;
 #[doc(hidden)]
 pub use resource::thread::spawn;
-pub use resource::token::{TokenProvider, TokenRequest};
-pub use response::Response;
 pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
-pub use settings::{AutoSwitch, Preset, Settings, TokenPrecedence};
+pub use settings::{AutoSwitch, Settings, TokenPrecedence};
 pub use shown::shown_url;
+pub use token::{TokenProvider, TokenRequest};
 
 /// The version of this library, as in `d365-failover/VERSION` of the user agent.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::request::parse_header;
+use crate::header::parse_header;
 use crate::shown::shown_url;
 use crate::{Error, Role};
 

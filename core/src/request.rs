@@ -6,33 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, Method};
 
 use crate::body::{Body, BodyReader};
+use crate::header::parse_header;
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
 use crate::{BodySource, Error, ErrorKind, Operation, Settings};
 
-/// Headers that belong to the connection or to the endpoint, and therefore to the library.
-const OURS: [&str; 6] = [
-    "connection",
-    "content-length",
-    "host",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// A tag goes into every record of its call.
 const LONGEST_TAG: usize = 256;
-
-/// Headers that carry who the application is, and go to no host but the organization's.
-pub(crate) const CREDENTIALS: [HeaderName; 3] = [
-    http::header::AUTHORIZATION,
-    http::header::COOKIE,
-    http::header::PROXY_AUTHORIZATION,
-];
 
 /// Methods that are sent in upper case however they are given. Others are what they are: a method is
 /// compared by its case (RFC 9110, 9.1).
@@ -303,31 +287,6 @@ fn time(what: &str, time: Duration) -> Result<Duration, Error> {
         ));
     }
     Ok(time)
-}
-
-/// A header of the application's.
-pub(crate) fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{name:?} is not a header name"),
-        )
-    })?;
-    if OURS.contains(&parsed.as_str()) {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("the header {name} is set by the library for each attempt; leave it out"),
-        ));
-    }
-    // The value may be a credential, so the message does not show it.
-    let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            format!("the value of the header {name} holds a control character"),
-        )
-    })?;
-    value.set_sensitive(CREDENTIALS.contains(&parsed));
-    Ok((parsed, value))
 }
 
 impl fmt::Debug for Request {

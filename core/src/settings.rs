@@ -14,18 +14,8 @@ use crate::rule::RulesOff;
 use crate::unknown_setting::meant;
 use crate::url_text::parse_request;
 use crate::{
-    Error, ErrorKind, Organization, Prepare, Queue, Resolve, Rule, TokenProvider, UrlForm, VERSION,
+    Error, ErrorKind, Organization, Prepare, Preset, Resolve, Rule, TokenProvider, UrlForm, VERSION,
 };
-
-/// A set of rules for when to leave an endpoint and what to send again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Preset {
-    /// The rules of the .NET SDK.
-    Dotnet = 1,
-    /// No switch without proof, and no write sent twice that could be executed twice.
-    Safe = 2,
-}
 
 /// The setting `auto_switch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +81,6 @@ pub struct Settings {
     pub(crate) max_response_body: usize,
     pub(crate) error_prefix: usize,
     pub(crate) user_agent: String,
-    pub(crate) queue: Option<(Arc<Queue>, usize)>,
     pub(crate) token_provider: Option<Arc<dyn TokenProvider>>,
     pub(crate) token_precedence: TokenPrecedence,
     pub(crate) prepare: Option<Arc<dyn Prepare>>,
@@ -186,7 +175,6 @@ impl Settings {
             max_response_body: 256 << 20,
             error_prefix: 64 << 10,
             user_agent: format!("d365-failover/{VERSION}"),
-            queue: None,
             token_provider: None,
             token_precedence: TokenPrecedence::Application,
             prepare: None,
@@ -333,7 +321,11 @@ impl Settings {
                 value.clone_into(&mut self.user_agent);
             }
             _ => {
-                let message = format!("there is no setting {:?}{}", cut(key), meant(key));
+                let message = format!(
+                    "there is no setting {:?}{}",
+                    cut(key),
+                    meant(key, Settings::NAMES)
+                );
                 return Err(Error::new(ErrorKind::UnknownSetting, message));
             }
         }
@@ -344,12 +336,6 @@ impl Settings {
     #[doc(hidden)]
     pub fn switch_rule_off(&mut self, rule: Rule) {
         self.rules_off.switch_off(rule);
-    }
-
-    /// The queue that takes the client's events and completions. `client_data` comes back with
-    /// each of them.
-    pub fn set_queue(&mut self, queue: Arc<Queue>, client_data: usize) {
-        self.queue = Some((queue, client_data));
     }
 
     /// Who gives the bearer tokens, one for each endpoint.

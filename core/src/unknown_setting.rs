@@ -1,7 +1,5 @@
 //! What somebody meant who names a setting that there is not.
 
-use crate::settings::Settings;
-
 /// Longer ones are nobody's slip of the hand, and are not compared.
 const LONGEST: usize = 64;
 
@@ -113,13 +111,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
 ];
 
-/// The end of the sentence "there is no setting …": what was meant, or which there are.
-pub(crate) fn meant(key: &str) -> String {
-    let all = || format!("; there are: {}", Settings::NAMES.join(", "));
+/// The end of the sentence "there is no setting …": what was meant, or which there are
+/// (`names`).
+pub(crate) fn meant(key: &str, names: &[&'static str]) -> String {
+    let all = || format!("; there are: {}", names.join(", "));
     let Some(plain) = plain(key) else {
         return all();
     };
-    match nearest(&plain) {
+    match nearest(&plain, names) {
         Some(Near::Setting(name)) => format!("; the nearest is {name:?}{}", all()),
         Some(Near::Elsewhere(advice)) if advice.starts_with('"') => {
             format!("; there is {advice}{}", all())
@@ -159,7 +158,7 @@ fn plain(key: &str) -> Option<String> {
 }
 
 /// The one that differs least: by a third of its letters at most, or by the order of its words.
-fn nearest(plain: &str) -> Option<Near> {
+fn nearest(plain: &str, names: &[&'static str]) -> Option<Near> {
     let sorted = |name: &str| {
         let mut words: Vec<String> = name.split('_').map(str::to_owned).collect();
         words.sort_unstable();
@@ -172,7 +171,7 @@ fn nearest(plain: &str) -> Option<Near> {
         strsim::damerau_levenshtein(name, plain)
     };
     let bare = |name: &'static str| name.strip_suffix("_ms").unwrap_or(name);
-    let own = Settings::NAMES.iter().chain(APART);
+    let own = names.iter().chain(APART);
     let own = own.map(|name| (bare(name), Near::Setting(name)));
     let elsewhere = ELSEWHERE.iter().flat_map(|(names, advice)| {
         let names = names.split_whitespace();
@@ -188,6 +187,11 @@ fn nearest(plain: &str) -> Option<Near> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
+
+    fn meant(key: &str) -> String {
+        super::meant(key, Settings::NAMES)
+    }
 
     #[test]
     fn what_was_meant() {

@@ -416,10 +416,9 @@ fn a_batch_whose_answer_breaks_off_is_in_doubt() {
     );
     let cut = script(says[..says.find("--b\r\n").unwrap() + 200].to_owned());
     let pair = Pair::start(Script::Cut(cut), Script::Close);
-    let mut settings = settings(&pair);
+    let settings = settings(&pair);
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::WriteInDoubt.bit()).unwrap();
     let error = client.send(&batch(&requests)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::ConnectionLost));

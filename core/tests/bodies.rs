@@ -217,9 +217,8 @@ fn a_request_with_a_reader_serves_one_call_at_a_time() {
 fn a_submitted_call_reads_its_body_on_a_thread_of_its_own() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let (request, asked) = upload(&ONE_SHOT);
     client.submit(&request, 7).unwrap();
     let mut item = queue.next(Some(LONG)).unwrap();
@@ -353,9 +352,8 @@ fn a_streamed_body_that_breaks_off_says_so_each_time() {
 fn submitted_reads_come_in_the_queue() {
     let (twin, _org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let whole = client.send(&get(WHO)).unwrap();
     let mut request = get(WHO);
     request.set_streaming(true);

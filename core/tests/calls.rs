@@ -138,9 +138,8 @@ fn submitted_calls_complete_exactly_once() {
     const CALLS: usize = 200;
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 42);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 42).unwrap();
     for number in 0..CALLS {
         client
             .submit(&create(&format!("row {number}")), number)
@@ -167,9 +166,8 @@ fn submitted_calls_complete_exactly_once() {
 fn a_cancelled_call_says_how_far_it_got() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     let pending = client.submit(&create("row"), 1).unwrap();
     org.primary.wait_for(Condition::received(1), LONG).unwrap();
@@ -205,9 +203,8 @@ fn a_check_cancels_a_blocking_call_and_may_call_itself() {
 fn shutdown_cancels_what_does_not_end() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     client.submit(&get(WHO), 1).unwrap();
     org.primary.wait_for(Condition::received(1), LONG).unwrap();
@@ -228,9 +225,8 @@ fn shutdown_waits_until_the_completion_is_in_the_queue() {
     for _ in 0..20 {
         let (twin, _org) = twin();
         let queue = Queue::new(0).unwrap();
-        let mut settings = settings(&twin);
-        settings.set_queue(Arc::clone(&queue), 0);
-        let client = Client::open(&settings).unwrap();
+        let settings = settings(&twin);
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
         client.submit(&get(WHO), 1).unwrap();
         client.shutdown(LONG).unwrap();
         let mut item = queue.next(Some(Duration::ZERO)).unwrap();
@@ -242,9 +238,8 @@ fn shutdown_waits_until_the_completion_is_in_the_queue() {
 fn dropping_the_client_completes_its_calls() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     client.submit(&get(WHO), 1).unwrap();
     org.primary.wait_for(Condition::received(1), LONG).unwrap();
@@ -267,9 +262,8 @@ fn waiting_for_a_connection_is_not_the_endpoints_fault() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
     let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
     settings.set("max_connections", "1").unwrap();
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     client.submit(&get(WHO), 1).unwrap();
     org.primary.wait_for(Condition::received(1), LONG).unwrap();

@@ -93,7 +93,6 @@ impl Stage {
         let tokens = Arc::new(Silent::default());
         let (port, mute) = mute();
         let mut settings = settings(&twin);
-        settings.set_queue(Arc::clone(&queue), 0);
         settings.set("handler_timeout_ms", "60000").unwrap();
         match wait {
             Wait::Handshake => {
@@ -105,7 +104,7 @@ impl Stage {
             Wait::Policy => settings.set("auto_switch", "auto").unwrap(),
             _ => {}
         }
-        let client = Client::open(&settings).unwrap();
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
         let mut stage = Stage {
             wait,
             org,

@@ -163,10 +163,9 @@ fn call(settings: &Settings) -> Result<u16, Error> {
 }
 
 /// Opens a client whose log is read, and gives what it said at WARN.
-fn warnings(mut settings: Settings) -> Vec<String> {
+fn warnings(settings: Settings) -> Vec<String> {
     let queue = Queue::new(100).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::Log.bit()).unwrap();
     let mut told = Vec::new();
     while let Ok(item) = queue.next(Some(std::time::Duration::ZERO)) {

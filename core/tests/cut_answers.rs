@@ -166,9 +166,8 @@ fn a_connection_closed_before_the_request_is_an_endpoint_that_was_not_found() {
 fn what_is_cancelled_or_late_before_it_begins_is_not_sent() {
     let pair = Pair::start(Script::Answer(CREATED), Script::Answer(CREATED));
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&pair);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&pair);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.send(&post(ACCOUNTS)).unwrap();
 
     let mut late = post(ACCOUNTS);

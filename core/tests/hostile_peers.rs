@@ -648,9 +648,8 @@ impl BodySource for Panics {
 #[test]
 fn a_reader_that_panics_is_a_local_failure() {
     let queue = Queue::new(0).unwrap();
-    let mut settings = plain(drain(), &[]);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = plain(drain(), &[]);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let mut request = Request::new("POST", "/x").unwrap();
     request.set_body_source(Box::new(Panics), None, true);
     client.submit(&request, 1).unwrap();

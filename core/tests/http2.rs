@@ -57,9 +57,8 @@ fn a_burst_needs_few_connections() {
     const CALLS: usize = 200;
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.send(&get(WHO)).unwrap();
     for number in 0..CALLS {
         client
@@ -251,9 +250,8 @@ fn no_more_streams_are_begun_than_the_peer_allows() {
     ] {
         let server = Arc::new(Strict::start(first, Duration::from_millis(5)));
         let queue = Queue::new(0).unwrap();
-        let mut settings = server.settings();
-        settings.set_queue(Arc::clone(&queue), 0);
-        let client = Client::open(&settings).unwrap();
+        let settings = server.settings();
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
         let name = format!("{first} {later:?}");
         let steps = {
             let server = Arc::clone(&server);
@@ -298,9 +296,8 @@ fn calls_above_a_low_limit_get_connections_of_their_own() {
     for limit in [1, 2] {
         let server = Strict::start(limit, Duration::ZERO);
         let queue = Queue::new(0).unwrap();
-        let mut settings = server.settings();
-        settings.set_queue(Arc::clone(&queue), 0);
-        let client = Client::open(&settings).unwrap();
+        let settings = server.settings();
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
         client.send(&get(WHO)).unwrap();
         server.latency(LONG * 10);
         for number in 0..CALLS {
@@ -322,9 +319,8 @@ fn one_of_many_that_a_goodbye_covers_is_in_doubt() {
     for covered in [1, CALLS] {
         let server = Strict::start(100, LONG * 10);
         let queue = Queue::new(0).unwrap();
-        let mut settings = server.settings();
-        settings.set_queue(Arc::clone(&queue), 0);
-        let client = Client::open(&settings).unwrap();
+        let settings = server.settings();
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
         for number in 0..CALLS {
             client
                 .submit(&create(&format!("row {number}")), number)

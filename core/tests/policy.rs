@@ -78,8 +78,7 @@ fn pair(preset: &str, policies: &'static [&'static str], alternate_lives: bool) 
     settings.set("probe_timeout_ms", "20000").unwrap();
     settings.set("handler_timeout_ms", "20000").unwrap();
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let kinds = [
         ItemKind::EndpointSwitchRequired,
         ItemKind::EndpointSwitched,

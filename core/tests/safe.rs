@@ -237,9 +237,8 @@ fn who_has_switched_by_hand_does_not_wait_for_an_old_decision() {
     let alternate = serve(|_, _| json("200 OK", "{}"));
     let mut settings = settings(closed, alternate.port);
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
     settings.set("handler_timeout_ms", "20000").unwrap();
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client
         .subscribe(ItemKind::EndpointSwitchRequired.bit())
         .unwrap();
@@ -323,10 +322,9 @@ fn a_probe_says_what_was_sent_and_not_what_the_hook_has_replaced() {
 fn a_switch_tells_of_what_the_endpoint_just_left_has_acknowledged() {
     let primary = serve(|_, _| json("204 No Content", ""));
     let alternate = serve(|_, _| json("204 No Content", ""));
-    let mut settings = settings(primary.port, alternate.port);
+    let settings = settings(primary.port, alternate.port);
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::DataLossSuspected.bit()).unwrap();
     for _ in 0..3 {
         let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();

@@ -17,8 +17,7 @@ fn found(http2: bool) -> Option<Duration> {
     let mut settings = settings(&twin);
     settings.set("preset", "safe").unwrap();
     settings.set("probe_after_ms", "500").unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(0).unwrap();
     client.send(&get(WHO)).unwrap();
     client.send(&get(WHO)).unwrap();

@@ -100,8 +100,7 @@ fn pair(preset: &str, base: &'static str, sibling: Sibling, base_lives: bool) ->
     settings.set("write_grace_ms", "200").unwrap();
     settings.set("handler_timeout_ms", "200").unwrap();
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let kinds = ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit();
     client.subscribe(kinds).unwrap();
     Pair {

@@ -56,9 +56,8 @@ fn an_attempt_that_ran_out_of_time_is_tried_at_the_alternate() {
 fn a_deadline_that_is_over_at_the_endpoint_switches_and_sends_nothing_again() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     let mut request = create("row");
@@ -80,9 +79,8 @@ fn many_callers_at_a_refused_primary_make_one_switch() {
     const CALLERS: usize = 32;
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let kinds = ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit();
     client.subscribe(kinds).unwrap();
     client.send(&get(WHO)).unwrap();
@@ -115,9 +113,8 @@ fn many_callers_at_a_refused_primary_make_one_switch() {
 fn a_switch_by_hand_inside_of_the_handler_takes_the_waiting_calls_along() {
     let (twin, org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client
         .subscribe(ItemKind::EndpointSwitchRequired.bit() | ItemKind::EndpointSwitched.bit())
         .unwrap();
@@ -148,9 +145,8 @@ fn events_come_in_the_order_of_epochs() {
     const SWITCHES: u64 = 500;
     let (twin, _org) = twin();
     let queue = Queue::new(0).unwrap();
-    let mut settings = settings(&twin);
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let settings = settings(&twin);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::EndpointSwitched.bit()).unwrap();
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {

@@ -442,9 +442,8 @@ fn a_provider_that_calls_its_own_client_is_refused_at_once() {
         AtomicBool::new(false),
     ));
     let mut settings = settings(&twin);
-    settings.set_queue(Queue::new(0).unwrap(), 0);
     settings.set_token_provider(Arc::clone(&provider) as Arc<dyn TokenProvider>);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Queue::new(0).unwrap(), 0).unwrap();
     *provider.0.lock().unwrap() = Some(client.clone());
     let error = client.send(&get(WHO)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Authentication));

@@ -112,13 +112,12 @@ fn client(primary: &Side, queue: &Arc<Queue>, hook: Option<&Arc<Door>>) -> Clien
     settings.set("auto_switch", "on").unwrap();
     settings.set_resolver(Arc::new(Names));
     settings.set_token_provider(Arc::new(Tokens));
-    settings.set_queue(Arc::clone(queue), 0);
     // The calls wait for the application's code, which says nothing of the endpoint.
     settings.set("probe_after_ms", "0").unwrap();
     if let Some(door) = hook {
         settings.set_prepare(Arc::new(Hook(Arc::clone(door))));
     }
-    Client::open(&settings).unwrap()
+    Client::open_with_queue(&settings, Arc::clone(queue), 0).unwrap()
 }
 
 fn ended(queue: &Queue, count: usize) -> HashMap<usize, Result<u16, d365_failover_core::Error>> {
@@ -282,10 +281,9 @@ fn an_upload_that_was_cancelled_is_not_read_on() {
     organization.http2 = true;
     let twin = Twin::start(TwinConfig::new([organization])).unwrap();
     let org = twin.org("contoso").unwrap();
-    let mut settings = contoso_settings(&twin);
+    let settings = contoso_settings(&twin);
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     for round in 0..500 {
         let door = Arc::new(Door::default());
         let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();

@@ -40,10 +40,9 @@ fn doubted(client: &Client) -> u64 {
 #[test]
 fn the_log_tells_of_doubt_of_loss_and_of_what_is_left() {
     let (primary, alternate) = (serve(|_, _| Do::Close), serve(|_, _| Do::Close));
-    let mut settings = settings(&primary, &alternate);
+    let settings = settings(&primary, &alternate);
     let queue = Queue::new(0).unwrap();
-    settings.set_queue(Arc::clone(&queue), 0);
-    let client = Client::open(&settings).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(ItemKind::Log.bit()).unwrap();
     let id = doubted(&client);
     client.switch_endpoint().unwrap();

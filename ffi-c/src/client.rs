@@ -75,8 +75,7 @@ pub unsafe extern "C" fn d365_client_open(
         let settings = handle::get(settings)?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(client, "client") }?;
-        let settings = settings.lock().clone();
-        let core = core::Client::open(&settings)?;
+        let core = settings.open()?;
         let primary = Text::new(core.primary_url());
         place.set(handle::insert(ClientObject {
             core,

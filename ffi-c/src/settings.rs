@@ -21,11 +21,28 @@ pub struct d365_settings_t {
     _opaque: (),
 }
 
-pub(crate) struct SettingsObject(Mutex<core::Settings>);
+pub(crate) struct SettingsObject {
+    core: Mutex<core::Settings>,
+    /// Where clients put in, and what is told of them there.
+    queue: Mutex<Option<(Arc<core::Queue>, usize)>>,
+}
 
 impl SettingsObject {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, core::Settings> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens a client with them.
+    pub(crate) fn open(&self) -> Result<core::Client, core::Error> {
+        let settings = self.lock().clone();
+        match self.queue().clone() {
+            Some((queue, data)) => core::Client::open_with_queue(&settings, queue, data),
+            None => core::Client::open(&settings),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, core::Settings> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Option<(Arc<core::Queue>, usize)>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is replaced does not go under the lock: its `destroy` may use these settings.
@@ -66,7 +83,10 @@ pub unsafe extern "C" fn d365_settings_new(
         let url = unsafe { text(url, url_len, "url") }?;
         // SAFETY: NULL or the caller's variable.
         let settings = unsafe { out(settings, "settings") }?;
-        let object = SettingsObject(Mutex::new(core::Settings::new(url)?));
+        let object = SettingsObject {
+            core: Mutex::new(core::Settings::new(url)?),
+            queue: Mutex::default(),
+        };
         settings.set(handle::insert(object)?);
         Ok(())
     };
@@ -193,9 +213,7 @@ pub unsafe extern "C" fn d365_settings_set_queue(
     let body = || {
         let settings = handle::get(settings)?;
         let queue = handle::get(queue)?;
-        settings
-            .lock()
-            .set_queue(Arc::clone(queue.core()), to_core(user_data));
+        *settings.queue() = Some((Arc::clone(queue.core()), to_core(user_data)));
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

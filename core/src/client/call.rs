@@ -17,15 +17,16 @@ use super::message::message;
 use super::reading::Reading;
 use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
-use crate::body::{Taken, lock};
+use crate::body::Taken;
 use crate::classify::{Asked, is_told_in_spite_of_its_end};
 use crate::decide::call::{Course, Failure, Moment, Next, Resending};
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
 use crate::decide::redirect::keeps_the_request;
 use crate::decide::resend::Failed;
-use crate::error::Ending;
+use crate::ending::{Ending, ResponseData};
 use crate::head_text::{HeadText, readable};
+use crate::lock::lock;
 use crate::operation::Class;
 use crate::parts::Tally;
 use crate::resource::cancel::Cancel;
@@ -37,7 +38,7 @@ use crate::shown::{sentence, without_credential};
 use crate::url_text::is_relative;
 use crate::{
     Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Operation, Request, Response,
-    Role, Target, response,
+    Role, Target,
 };
 
 pub(super) struct Call<'a> {
@@ -571,7 +572,7 @@ impl<'a> Call<'a> {
         let response = match outcome.answer {
             None => None,
             Some((head, body)) => {
-                let mut response = response::Inner {
+                let mut response = ResponseData {
                     status: head.status.as_u16(),
                     reason,
                     headers: head.headers,

@@ -36,25 +36,27 @@ use self::chance::Chance;
 use self::flights::{Flight, Flights};
 pub use self::pending::Pending;
 use self::switch::Board;
-use crate::body::lock;
 use crate::decide::alternate::Alternate;
 use crate::decide::budget::Budget;
 use crate::decide::place::Place;
 use crate::decide::preset::Rules;
 use crate::decide::switch::{Limits, Switch};
+use crate::lock::lock;
 use crate::resource::cancel::Cancel;
-use crate::resource::desk::{Desk, Job};
+use crate::resource::desk::Desk;
 use crate::resource::engine::Engine;
 use crate::resource::gate::Gate;
 use crate::resource::ledger::Ledger;
-use crate::resource::outlet::{Outlet, Waiting};
+use crate::resource::listener::Waiting;
+use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
-use crate::resource::threads::Threads;
+use crate::resource::threads::{Job, Threads};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
     AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Organization,
-    Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification, fork,
+    Queue, Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification,
+    fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -138,6 +140,23 @@ impl Client {
     /// what to set. [`ErrorKind::NoCaStore`], [`ErrorKind::InvalidSetting`] for what cannot be
     /// used, [`ErrorKind::Call`] with `local` when the process has no descriptor left.
     pub fn open(settings: &Settings) -> Result<Client, Error> {
+        Client::open_with(settings, None)
+    }
+
+    /// As [`open`](Client::open), with a queue that takes the client's events and completions.
+    /// `client_data` comes back with each of them.
+    ///
+    /// # Errors
+    /// As [`open`](Client::open).
+    pub fn open_with_queue(
+        settings: &Settings,
+        queue: Arc<Queue>,
+        client_data: usize,
+    ) -> Result<Client, Error> {
+        Client::open_with(settings, Some((queue, client_data)))
+    }
+
+    fn open_with(settings: &Settings, queue: Option<(Arc<Queue>, usize)>) -> Result<Client, Error> {
         let organization = Organization::new(
             &settings.url,
             settings.alternate_url.as_deref(),
@@ -173,7 +192,7 @@ impl Client {
             transport,
             tokens: settings.token_provider.clone().map(Tokens::new),
             threads: Threads::new("d365-app", MOST_THREADS),
-            outlet: Outlet::new(settings.queue.clone(), settings.handler_timeout),
+            outlet: Outlet::new(queue, settings.handler_timeout),
             flights: Arc::default(),
             ledger: Ledger::new(settings.replication_window, settings.ledger_entries),
             told_suspects: AtomicBool::new(false),

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::Inner;
 use super::call::Call;
 use super::record::{Ended, leaves_one_behind};
-use crate::body::lock;
 use crate::decide::place::Place;
+use crate::ending::Told;
+use crate::lock::lock;
 use crate::operation::Class;
 use crate::parts::{Asked, MOST_BYTES, Tally};
 use crate::resource::race::race;
-use crate::response::Told;
 use crate::{Attempt, Cause, Effect, Fault, Operation};
 
 impl Call<'_> {

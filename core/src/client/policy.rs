@@ -10,15 +10,13 @@ use super::switch::Board;
 use crate::decide::alternate::Policy;
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
-use crate::error::Ending;
+use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
 use crate::resource::discovery;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
 use crate::settings::LONGEST_WAIT;
-use crate::{
-    Cause, Effect, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role, response,
-};
+use crate::{Cause, Effect, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role};
 
 /// A reading under way. However it ends, the next one can begin.
 struct Reading<'a>(&'a Inner);
@@ -39,7 +37,7 @@ impl Inner {
         let limit = request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
         let fault = match race(stop, timeout(limit, self.read_policy(true))).await {
-            First::Right(Ok(Ok(()))) => return Ok(Response::new(response::Inner::default())),
+            First::Right(Ok(Ok(()))) => return Ok(Response::new(ResponseData::default())),
             First::Right(Ok(Err(fault))) => fault,
             First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
             First::Left(First::Left(())) => {

@@ -13,12 +13,11 @@ use super::flights::Flight;
 use super::message::message;
 use super::parts::Streamed;
 use super::{CHECK_INTERVAL, Inner, lacking};
-use crate::error::Ending;
+use crate::ending::{Ending, ReadBody, ResponseData, Told};
 use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
-use crate::response::{self, ReadBody, Response, Told};
-use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request};
+use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request, Response};
 
 pub(super) struct Reading(Arc<Shared>);
 
@@ -69,7 +68,7 @@ impl Reading {
     pub(super) fn new(
         client: Arc<Inner>,
         request: &Request,
-        response: &response::Inner,
+        response: &ResponseData,
         beginning: Bytes,
         body: Option<Decoded>,
         streamed: Option<Streamed>,

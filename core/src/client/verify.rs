@@ -12,15 +12,13 @@ use super::flights::Flight;
 use crate::body::Body;
 use crate::classify::{decoded, has_service_header, is_marked_by_service};
 use crate::decide::verify::{is_row, seen, version_in};
-use crate::error::Ending;
+use crate::ending::{Ending, ResponseData};
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::Question;
 use crate::rewrite::read_back::retrieve_nothing;
-use crate::{
-    Cause, Effect, Error, Fault, Operation, Request, Response, Verification, Verified, response,
-};
+use crate::{Cause, Effect, Error, Fault, Operation, Request, Response, Verification, Verified};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// Where SOAP is spoken with a bearer token, and so without a signature.
@@ -42,7 +40,7 @@ impl Inner {
         let question = self.ledger.question(id)?;
         let Some(row) = question.proof.row() else {
             let found = self.found(id, &question, Verified::Unverifiable);
-            return Ok(Response::new(response::Inner::default()).with_verification(found));
+            return Ok(Response::new(ResponseData::default()).with_verification(found));
         };
         let asked = self.asking(row.clone(), request);
         let target = self.organization.locate(&asked.url)?;

@@ -11,6 +11,7 @@ pub(crate) mod backoff;
 pub(crate) mod budget;
 pub(crate) mod call;
 pub(crate) mod dial;
+mod effect;
 pub(crate) mod evidence;
 pub(crate) mod look;
 pub(crate) mod place;

@@ -7,12 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::threads::Threads;
-use crate::body::lock;
+use super::threads::{Job, Threads};
 use crate::fork;
-
-/// A piece of the application's code to run.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+use crate::lock::lock;
 
 /// Where jobs are handed in.
 #[derive(Clone)]

@@ -8,8 +8,8 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::body::lock;
 use crate::decide::ramp::{Ramp, STEP};
+use crate::lock::lock;
 
 /// Open at first, and mostly: then it costs one look.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@ use std::thread::ThreadId;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::outlet::Listener;
+use super::listener::Listener;
 use crate::{Decision, Error, ErrorKind, Event, ItemKind, Response};
 
 /// One event or completion. Dropping it answers a decision with its default, and lets go on
@@ -117,7 +117,7 @@ impl Item {
         self.kind
     }
 
-    /// What [`Settings::set_queue`](crate::Settings::set_queue) was given for its client.
+    /// What [`Client::open_with_queue`](crate::Client::open_with_queue) was given.
     #[must_use]
     pub fn client_data(&self) -> usize {
         self.client_data

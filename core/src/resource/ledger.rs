@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
-use crate::body::lock;
 use crate::decide::verify::Proof;
+use crate::lock::lock;
 use crate::{
     Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
     Verification, Verified,

@@ -7,6 +7,7 @@ pub(crate) mod engine;
 pub(crate) mod gate;
 pub(crate) mod item;
 pub(crate) mod ledger;
+pub(crate) mod listener;
 pub(crate) mod outlet;
 pub(crate) mod probe;
 pub(crate) mod queue;

@@ -7,13 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::desk::Job;
 use super::thread;
-use crate::body::lock;
 use crate::fork;
+use crate::lock::lock;
 
 /// How long a thread without work stays.
 const KEPT: Duration = Duration::from_secs(10);
+
+/// What is to be done on one of them.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Threads {
     name: &'static str,

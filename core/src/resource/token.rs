@@ -1,7 +1,7 @@
 //! Bearer tokens: one for each endpoint, asked of the application's provider and kept until they
 //! expire.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,9 @@ use http::HeaderValue;
 
 use super::settled::{Awaited, Maker, pair, settled};
 use super::threads::Threads;
-use crate::{Cause, Error, ErrorKind, Fault, Role};
+use crate::lock::lock;
+use crate::token::Provided;
+use crate::{Cause, Error, ErrorKind, Fault, Role, TokenProvider, TokenRequest};
 
 /// A token is asked anew this long before it expires, so that none expires on its way; one that
 /// lives less than twice as long, after half of its life.
@@ -28,106 +30,6 @@ const MANY: usize = 16;
 const SELDOM: Duration = Duration::from_secs(600);
 /// How many threads there are at most, for both endpoints: not reached by one endpoint in a month.
 const MOST_THREADS: usize = 128;
-
-/// Gives bearer tokens. The audience of a token is the endpoint's host, so each endpoint has its
-/// own.
-pub trait TokenProvider: Send + Sync {
-    /// Answers the request, now or later, from any thread. Called on a library thread that may
-    /// block. For the same endpoint again only when it has answered, or when who waited for the
-    /// answer has given it up: then at most three more times at once, and later once in a while.
-    fn provide(&self, request: TokenRequest);
-}
-
-/// A request for a token. Dropping it unanswered fails the calls that wait for it.
-pub struct TokenRequest {
-    url: String,
-    role: Role,
-    number: u64,
-    /// Weak: a provider may keep its requests for ever.
-    tokens: Weak<Tokens>,
-    is_open: bool,
-}
-
-struct Refusal {
-    why: String,
-    data: Option<i64>,
-}
-
-type Answer = Result<(String, Option<Duration>), Refusal>;
-
-impl TokenRequest {
-    /// The endpoint's base URL: `https://contoso--s.crm.dynamics.com`.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The endpoint's role.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Why a text cannot be a token, if it cannot: the calls would fail with that.
-    #[must_use]
-    pub fn defect(token: &str) -> Option<&'static str> {
-        let word = token.split(char::is_whitespace).next().unwrap_or_default();
-        if token.trim().is_empty() {
-            Some("it is empty")
-        } else if word.eq_ignore_ascii_case("bearer") {
-            Some("it begins with Bearer; give what follows that word")
-        } else if token.contains(char::is_whitespace) {
-            Some("it holds white space")
-        } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Some("it holds characters that no token has")
-        } else {
-            None
-        }
-    }
-
-    /// Gives the token, without `Bearer`. Without `expires_in` it is kept for five seconds; with
-    /// none at all it serves the calls that wait now, and is asked anew for the next. A token that
-    /// an endpoint refuses with 401 is not kept.
-    pub fn reply(mut self, token: String, expires_in: Option<Duration>) {
-        self.answer(Ok((token, expires_in)));
-    }
-
-    /// Gives none. The message reaches the application in the call's error.
-    pub fn fail(mut self, message: &str) {
-        self.answer(Err(Refusal {
-            why: message.to_owned(),
-            data: None,
-        }));
-    }
-
-    /// Gives none, and has `data` told by the fault of each call that fails for it.
-    pub fn fail_with(mut self, message: &str, data: i64) {
-        self.answer(Err(Refusal {
-            why: message.to_owned(),
-            data: Some(data),
-        }));
-    }
-
-    fn answer(&mut self, answer: Answer) {
-        self.is_open = false;
-        // Nobody waits any more when the client is gone.
-        if let Some(tokens) = self.tokens.upgrade() {
-            tokens.take(self.role, self.number, answer);
-        }
-    }
-}
-
-impl Drop for TokenRequest {
-    fn drop(&mut self) {
-        if self.is_open {
-            let role = self.role.name();
-            self.answer(Err(Refusal {
-                why: format!("the request for the {role} was dropped without an answer"),
-                data: None,
-            }));
-        }
-    }
-}
 
 /// The tokens of a client.
 pub(crate) struct Tokens {
@@ -257,12 +159,10 @@ impl Tokens {
     }
 
     fn slot(&self, role: Role) -> MutexGuard<'_, Slot> {
-        match role {
+        lock(match role {
             Role::Primary => &self.primary,
             Role::Alternate => &self.alternate,
-        }
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+        })
     }
 
     /// Whether the endpoint's token is there already.
@@ -301,13 +201,7 @@ impl Tokens {
 
     /// Asks the provider. Outside of the slot's lock: a request that is dropped answers itself.
     fn begin(self: &Arc<Self>, role: Role, url: &str, number: u64) -> Result<(), Fault> {
-        let request = TokenRequest {
-            url: url.to_owned(),
-            role,
-            number,
-            tokens: Arc::downgrade(self),
-            is_open: true,
-        };
+        let request = self.request(role, url, number);
         let inside = Inside::enter(Arc::clone(self), role);
         self.threads
             .run(move || inside.ask(request))
@@ -317,8 +211,18 @@ impl Tokens {
             })
     }
 
+    fn request(self: &Arc<Self>, role: Role, url: &str, number: u64) -> TokenRequest {
+        let tokens = Arc::downgrade(self);
+        TokenRequest::new(url, role, move |provided| {
+            // Nobody waits any more when the client is gone.
+            if let Some(tokens) = tokens.upgrade() {
+                tokens.take(role, number, provided);
+            }
+        })
+    }
+
     fn asking(&self) -> MutexGuard<'_, Vec<ThreadId>> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.asking)
     }
 
     /// Refuses a call from the provider's own thread.
@@ -336,8 +240,8 @@ impl Tokens {
 
     /// Takes the answer to a question: it ends what is waited for, unless a newer question is open
     /// and this one has failed.
-    fn take(&self, role: Role, number: u64, answer: Answer) {
-        let outcome = answer
+    fn take(&self, role: Role, number: u64, provided: Provided) {
+        let outcome = provided
             .map_err(|refusal| no_token(role.name(), &refusal.why, refusal.data))
             .and_then(|(token, expires_in)| Ok((bearer(role, &token)?, expires_in)));
         let mut slot = self.slot(role);
@@ -494,13 +398,7 @@ mod tests {
             let inside = Inside::enter(Arc::clone(&tokens), Role::Primary);
             assert_eq!(tokens.slot(Role::Primary).inside, 1);
             tokens.slot(Role::Primary).begin(Instant::now());
-            let request = TokenRequest {
-                url: String::new(),
-                role: Role::Primary,
-                number: 1,
-                tokens: Arc::downgrade(&tokens),
-                is_open: true,
-            };
+            let request = tokens.request(Role::Primary, "", 1);
             let asked = std::thread::spawn(move || inside.ask(request)).join();
             assert_eq!(asked.is_err(), panics);
             let slot = tokens.slot(Role::Primary);

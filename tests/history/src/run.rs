@@ -230,8 +230,7 @@ fn open(
         settings.set(key, value)?;
     }
     let queue = Queue::new(1 << 20)?;
-    settings.set_queue(Arc::clone(&queue), number);
-    let client = Client::open(&settings)?;
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), number)?;
     client.subscribe(KINDS.iter().fold(0, |mask, kind| mask | kind.bit()))?;
     let witness = Witness::call(&queue, &scene.clock, plan.veto_one_in, seed ^ number as u64);
     let actor = Actor {

@@ -22,9 +22,9 @@ use super::socket::{Socket, Wire};
 use super::stream::Stream;
 use super::tls::Tls;
 use super::tunnel;
-use crate::body::lock;
 use crate::connect_to::{ConnectTo, address_of};
 use crate::decide::dial::{Dial, Step};
+use crate::lock::lock;
 use crate::resource::race::{First, race};
 use crate::{Cause, Error, Fault, FaultKind, Organization, Role, Settings};
 

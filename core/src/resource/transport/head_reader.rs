@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::head::{self, Head, HeadError};
 use super::stream::Stream;
-use crate::body::lock;
+use crate::lock::lock;
 
 /// No head is due: what comes is a body's.
 const NOT_DUE: u8 = 0;

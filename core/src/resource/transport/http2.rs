@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::send_body::{HangUp, SendBody};
 use super::socket::Wire;
 use super::stream::Stream;
-use crate::body::lock;
+use crate::lock::lock;
 
 /// How much of a body may come before it is asked for.
 const STREAM_WINDOW: u32 = 1 << 20;

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connector::Origin;
 use super::http1::Http1;
 use super::http2::{Http2, Lease};
-use crate::body::lock;
+use crate::lock::lock;
 use crate::resource::engine::Engine;
 use crate::resource::settled::{Awaited, Maker, pair};
 use crate::{Fault, Settings};

@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::body::{BodyReader, lock};
+use crate::body::BodyReader;
+use crate::lock::lock;
 use crate::resource::desk::Desk;
 
 /// How many bytes a source is asked for at a time.

@@ -149,7 +149,6 @@ impl Rust {
             settings.switch_rule_off(rule);
         }
         let queue = Queue::new(0)?;
-        settings.set_queue(Arc::clone(&queue), 0);
         if let Some(token) = open.token {
             settings.set_token_provider(Arc::new(Provider(token)));
         }
@@ -163,7 +162,7 @@ impl Rust {
         if let Some(hook) = &hook {
             settings.set_prepare(Arc::clone(hook) as _);
         }
-        let client = Client::open(&settings)?;
+        let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0)?;
         let mut mask = 0;
         if open.on_required.is_some() {
             mask |= ItemKind::EndpointSwitchRequired.bit();

@@ -16,7 +16,7 @@ use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, Verification};
 pub struct Response(Arc<Shared>, Option<Verification>);
 
 struct Shared {
-    inner: Inner,
+    inner: ResponseData,
     /// How much of a collected body [`Response::read`] has given.
     read: AtomicUsize,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Told {
 
 /// Of [`Default`]: the answer to what was never asked.
 #[derive(Default)]
-pub(crate) struct Inner {
+pub(crate) struct ResponseData {
     pub(crate) status: u16,
     /// `None`: the standard's.
     pub(crate) reason: Option<Box<str>>,
@@ -69,7 +69,7 @@ pub(crate) struct Inner {
     pub(crate) rest: Option<Box<dyn ReadBody>>,
 }
 
-impl Inner {
+impl ResponseData {
     /// Of the last attempt, which this is the answer to.
     pub(crate) fn url(&self) -> &str {
         self.attempts
@@ -78,7 +78,7 @@ impl Inner {
     }
 }
 
-impl Inner {
+impl ResponseData {
     fn shown_url(&self) -> String {
         self.attempts
             .last()
@@ -87,7 +87,7 @@ impl Inner {
 }
 
 impl Response {
-    pub(crate) fn new(inner: Inner) -> Response {
+    pub(crate) fn new(inner: ResponseData) -> Response {
         let shared = Shared {
             inner,
             read: AtomicUsize::new(0),

@@ -1,0 +1,47 @@
+//! The application's own headers: which it may set, and which say who it is.
+
+use http::{HeaderName, HeaderValue};
+
+use crate::{Error, ErrorKind};
+
+/// Headers that belong to the connection or to the endpoint, and therefore to the library.
+const OURS: [&str; 6] = [
+    "connection",
+    "content-length",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers that carry who the application is, and go to no host but the organization's.
+pub(crate) const CREDENTIALS: [HeaderName; 3] = [
+    http::header::AUTHORIZATION,
+    http::header::COOKIE,
+    http::header::PROXY_AUTHORIZATION,
+];
+
+/// A header of the application's.
+pub(crate) fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{name:?} is not a header name"),
+        )
+    })?;
+    if OURS.contains(&parsed.as_str()) {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the header {name} is set by the library for each attempt; leave it out"),
+        ));
+    }
+    // The value may be a credential, so the message does not show it.
+    let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the value of the header {name} holds a control character"),
+        )
+    })?;
+    value.set_sensitive(CREDENTIALS.contains(&parsed));
+    Ok((parsed, value))
+}
