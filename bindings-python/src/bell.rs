@@ -1,20 +1,21 @@
 //! What wakes an event loop when one of its calls needs the application's code, or has ended.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
-use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
-/// A pipe that is readable while there are numbers.
+use crate::gate;
+use crate::sys::{Signal, Waitable};
+
+/// Set while there are numbers.
 #[pyclass(frozen, module = "d365_failover._native")]
 #[derive(Clone)]
 pub(crate) struct Bell(Arc<Inner>);
 
 struct Inner {
     rung: Mutex<Vec<usize>>,
-    reader: PipeReader,
-    writer: PipeWriter,
+    signal: Signal,
+    generation: u32,
 }
 
 impl Bell {
@@ -22,13 +23,14 @@ impl Bell {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) fn ring(&self, key: usize) {
-        let mut rung = self.0.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        rung.push(key);
-        if rung.len() == 1 {
-            // The pipe is empty and both of its ends are open: this neither waits nor fails.
-            let _ = (&self.0.writer).write(&[1]);
-        }
+    pub(crate) fn waitable(&self) -> Waitable {
+        self.0.signal.waitable()
+    }
+
+    /// `None` in the child of a fork: the signal is its parent's.
+    fn rung(&self) -> Option<MutexGuard<'_, Vec<usize>>> {
+        (self.0.generation == gate::generation())
+            .then(|| self.0.rung.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -36,24 +38,42 @@ impl Bell {
 impl Bell {
     #[new]
     fn new() -> PyResult<Self> {
-        let (reader, writer) = pipe()?;
         Ok(Self(Arc::new(Inner {
             rung: Mutex::default(),
-            reader,
-            writer,
+            signal: Signal::new()?,
+            generation: gate::generation(),
         })))
     }
 
-    fn descriptor(&self) -> i32 {
-        self.0.reader.as_raw_fd()
+    pub(crate) fn ring(&self, key: usize) {
+        let Some(mut rung) = self.rung() else {
+            return;
+        };
+        rung.push(key);
+        if rung.len() == 1 {
+            self.0.signal.set();
+        }
+    }
+
+    /// A file descriptor that is readable while there are numbers. `None`: the system has none for it.
+    fn descriptor(&self) -> Option<i32> {
+        self.waitable().descriptor()
+    }
+
+    /// Waits until it or `other` is rung. Whether `other` was not.
+    fn wait_or(&self, py: Python<'_>, other: PyRef<'_, Bell>) -> PyResult<bool> {
+        let (mine, other) = (self.clone(), other.clone());
+        gate::wait(py, || Ok(mine.waitable().wait_or(other.waitable())))
+            .map_err(|failure| failure.into_exception(py))
     }
 
     /// The numbers that it was rung with. Does not wait.
     fn take(&self) -> Vec<usize> {
-        let mut rung = self.0.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut rung) = self.rung() else {
+            return Vec::new();
+        };
         if !rung.is_empty() {
-            // There is the one byte that was written when the first number came.
-            let _ = (&self.0.reader).read(&mut [0]);
+            self.0.signal.clear();
         }
         std::mem::take(&mut rung)
     }

@@ -22,6 +22,7 @@ mod queue;
 mod raise;
 mod request;
 mod stream;
+mod sys;
 mod threads;
 mod tokens;
 

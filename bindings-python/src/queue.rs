@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use d365_failover::{
     D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_BODY,
     D365_ITEM_COMPLETION, d365_item_body, d365_item_kind, d365_item_number, d365_item_reply,
-    d365_item_result, d365_item_t, d365_item_text, d365_item_user_data, d365_queue_descriptor,
-    d365_queue_next, d365_queue_t, d365_response_t, d365_status_t,
+    d365_item_result, d365_item_t, d365_item_text, d365_item_user_data, d365_queue_next,
+    d365_queue_t, d365_response_t, d365_status_t,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, OK, get, get_text, make, octets, read, run};
+use crate::abi::{Failure, Handle, OK, get, get_text, make, octets, run};
 use crate::answer::Answer;
+use crate::bell::Bell;
+use crate::sys::Waitable;
 use crate::{gate, names};
 
 /// A client's queue. Does not keep the client alive.
@@ -113,12 +115,22 @@ impl Queue {
         Ok((items, false))
     }
 
-    /// A file descriptor that is readable while items wait, or the queue is closed.
-    fn descriptor(&self, py: Python<'_>) -> PyResult<i32> {
+    /// A file descriptor that is readable while items wait, or the queue is closed. `None`: the system has none for it.
+    fn descriptor(&self, py: Python<'_>) -> PyResult<Option<i32>> {
         self.check(py)?;
-        // SAFETY: the queue is alive as long as `self`.
-        read(|out, error| unsafe { d365_queue_descriptor(self.queue.raw(), out, error) })
+        Waitable::of_queue(self.queue.raw())
+            .map(Waitable::descriptor)
             .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// Waits until it has items or is closed, or `other` is rung. Whether `other` was not.
+    fn wait_or(&self, py: Python<'_>, other: PyRef<'_, Bell>) -> PyResult<bool> {
+        self.check(py)?;
+        let (queue, other) = (Arc::clone(&self.queue), other.clone());
+        gate::wait(py, || {
+            Ok(Waitable::of_queue(queue.raw())?.wait_or(other.waitable()))
+        })
+        .map_err(|failure| failure.into_exception(py))
     }
 }
 

@@ -2,12 +2,14 @@
 //! `atexit` handler on later ones. CPython only refuses to begin them; until it finalizes, any thread may enter.
 
 use std::ffi::{c_int, c_void};
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::ptr;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
+
+use crate::sys;
 
 // As in pyo3's own declarations, but for the unwinding: until 3.14 CPython ends a thread that wants the interpreter of a
 // process that exits by `pthread_exit`, which unwinds it.
@@ -37,34 +39,19 @@ unsafe extern "C-unwind" fn enter(work: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
+/// What runs on a new thread.
+pub(crate) type Entry = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+
 /// Calls `work` on a new thread, which no exit waits for. `threading` calls it a dummy.
 #[pyfunction]
 pub(crate) fn start_thread(work: Py<PyAny>) -> PyResult<()> {
-    type Entry = extern "C" fn(*mut c_void) -> *mut c_void;
-    // SAFETY: the functions differ in what they say of unwinding only, and who calls it is the C library, which unwinds
-    // threads itself. Attributes and the thread's name live through the calls.
-    let failed = unsafe {
-        let entry: Entry = mem::transmute(enter as unsafe extern "C-unwind" fn(_) -> _);
-        let (mut thread, mut attributes) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        let mut failed = libc::pthread_attr_init(attributes.as_mut_ptr());
-        if failed == 0 {
-            libc::pthread_attr_setdetachstate(
-                attributes.as_mut_ptr(),
-                libc::PTHREAD_CREATE_DETACHED,
-            );
-            let work = work.as_ptr().cast();
-            failed = libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), entry, work);
-            libc::pthread_attr_destroy(attributes.as_mut_ptr());
-        }
-        failed
-    };
-    match failed {
-        0 => {
+    match sys::start_thread(enter, work.as_ptr().cast()) {
+        Ok(()) => {
             // The thread's now.
             mem::forget(work);
             Ok(())
         }
-        number => Err(PyRuntimeError::new_err(format!(
+        Err(number) => Err(PyRuntimeError::new_err(format!(
             "no thread can be made: error {number}"
         ))),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -85,8 +86,26 @@ def log_handlers() -> Iterator[list[logging.Handler]]:
     logger.setLevel(level)
 
 
-@pytest.fixture(params=[Blocking, OnLoop], ids=["blocking", "asyncio"])
-def open_subject(request: pytest.FixtureRequest) -> Subjects:
+def _refuse(*_: object) -> None:
+    raise NotImplementedError
+
+
+def _without_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows' own loop. Loops use no public function for what they wait for themselves."""
+    for name in ("add_reader", "remove_reader"):
+        monkeypatch.setattr(asyncio.SelectorEventLoop, name, _refuse)
+
+
+@pytest.fixture(params=["loop with readers", "loop without"])
+def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Event loops that can wait for a descriptor, and such that cannot."""
+    if request.param == "loop without":
+        _without_readers(monkeypatch)
+
+
+@pytest.fixture(params=["blocking", "asyncio", "asyncio without readers"])
+def open_subject(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Subjects:
     """Opens a `Client`, or an `AsyncClient`: `with open_subject(org, **settings) as subject`."""
-    opened: Subjects = request.param
-    return opened
+    if request.param == "asyncio without readers":
+        _without_readers(monkeypatch)
+    return Blocking if request.param == "blocking" else OnLoop

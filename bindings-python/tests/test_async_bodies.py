@@ -19,6 +19,8 @@ from twin import BULK, WHO_AM_I, Organization
 DATA = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(main, 60))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 from collections.abc import Callable, Coroutine
@@ -9,7 +10,9 @@ from typing import Any
 import d365_failover
 import pytest
 from d365_failover import AsyncClient, Client, EndpointSwitchEvent, EndpointSwitchRequiredEvent
-from twin import ACCOUNTS, WHO_AM_I, Organization
+from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
+
+pytestmark = pytest.mark.usefixtures("loops")
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -522,14 +525,24 @@ def test_a_handler_of_another_loop_is_cancelled_after_its_time(
 
 
 def test_a_forgotten_client_warns_and_leaves_the_loop(org: Organization) -> None:
+    threads = set(threading.enumerate())
+
     async def main() -> None:
+        loop = asyncio.get_running_loop()
         client = org.async_client()
         await client.get(WHO_AM_I)
-        descriptor = client._descriptor
+        await client.put(BULK, content=iter([b"x"]))
+        watching = set(threading.enumerate()) - threads
+        sources = client._queue, client._turns.bell
         with pytest.warns(ResourceWarning, match="unclosed AsyncClient"):
             del client
         gc.collect()
         await asyncio.sleep(0)
-        assert not asyncio.get_running_loop().remove_reader(descriptor)
+        for thread in watching:
+            thread.join(60)
+            assert not thread.is_alive()
+        with contextlib.suppress(NotImplementedError):
+            for source in sources:
+                assert not loop.remove_reader(source.descriptor() or 0)
 
     run(main())

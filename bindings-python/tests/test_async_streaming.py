@@ -15,6 +15,8 @@ from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 SIZE = 1_000_003
 BATCH = "/api/data/v9.2/$batch"
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(main, 60))

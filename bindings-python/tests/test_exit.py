@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_process import child, ended
+from test_process import WITHOUT_READERS, child, ended
 from twin import Organization
 
 COMMON = """
@@ -127,6 +127,8 @@ async def before():
 loop.run_until_complete(before())
 """,
     ),
+    "async at exit, on a loop without readers": (WITHOUT_READERS + ASYNC, f"atexit.register({RUN})"),
+    "async after main, on a loop without readers": (WITHOUT_READERS + ASYNC, f"after_main({RUN})"),
     "blocking at exit": (BLOCKING, "atexit.register(work)"),
     "blocking after main": (BLOCKING, "after_main(work)"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_process import child, ended
+from test_process import WITHOUT_READERS, child, ended
 from twin import Organization
 
 PROGRAM = """
@@ -81,6 +81,7 @@ except StopIteration:
         "AsyncClient needs a running event loop of asyncio's: await it in asyncio.run(), or use Client\n" * 8,
     ),
     "uvloop": ("import uvloop\nloop = uvloop.new_event_loop()\nloop.run_until_complete(work())\nloop.close()", WORKED),
+    "a loop without readers": (f"{WITHOUT_READERS}asyncio.run(work())", WORKED),
     "a loop in a loop": (
         """
 import nest_asyncio

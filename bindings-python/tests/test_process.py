@@ -32,6 +32,14 @@ WHO_AM_I = "/api/data/v9.2/WhoAmI"
 ACCOUNTS = "/api/data/v9.2/accounts"
 """
 
+WITHOUT_READERS = """
+import asyncio
+def refuse(*args):
+    raise NotImplementedError
+asyncio.SelectorEventLoop.add_reader = asyncio.SelectorEventLoop.remove_reader = refuse
+"""
+"""Loops that cannot wait for a descriptor, as Windows' own."""
+
 ABOUT = 60
 """Seconds after which a child is taken for hanging."""
 
@@ -247,6 +255,14 @@ async def main():
     await client.get(WHO_AM_I)
 asyncio.run(main())
 """,
+    "an async client on a loop without readers": f"""{WITHOUT_READERS}
+client = d365_failover.AsyncClient(os.environ["D365_URL"], **settings)
+client.on_endpoint_switched(print)
+async def main():
+    await client.get(WHO_AM_I)
+    await client.put("/bulk", content=iter([b"x"]))
+asyncio.run(main())
+""",
     "a client in a cycle": """
 client = new()
 client.on_endpoint_switched(lambda event: client)
@@ -450,6 +466,30 @@ print(codes)
 """
     with child(org, program) as process:
         assert ended(process) == (0, "[0, 0, 0, 0, 0]\n", "")
+
+
+@pytest.mark.parametrize("loop", ["", WITHOUT_READERS], ids=["readers", "no readers"])
+def test_the_child_of_a_fork_leaves_its_parents_loop_alone(org: Organization, loop: str) -> None:
+    program = f"""{loop}
+import asyncio, warnings
+warnings.simplefilter("ignore")
+async def main():
+    global client
+    client = d365_failover.AsyncClient(os.environ["D365_URL"], **settings)
+    def work():
+        return asyncio.gather(client.get(WHO_AM_I), client.put("/bulk", content=iter([b"x"])))
+    await work()
+    child = os.fork()
+    if child == 0:
+        del client
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print([response.status_code for response in await work()])
+    await client.close()
+asyncio.run(main())
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "0\n[200, 200]\n", "")
 
 
 def test_a_fork_inside_an_open_with_block_unwinds(org: Organization) -> None:

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where it may stand: one folder or file of each crate, and of the classes and modules beside it.
-const PLACES: [(&str, &str, &str); 4] = [
+const PLACES: [(&str, &str, &str); 6] = [
     ("core/src", "rs", "core/src/resource/sys/"),
     ("ffi-c/src", "rs", "ffi-c/src/sys/"),
     ("bindings-java/src", "rs", "bindings-java/src/sys"),
@@ -12,6 +12,12 @@ const PLACES: [(&str, &str, &str); 4] = [
         "bindings-java/src/main",
         "java",
         "bindings-java/src/main/java/io/github/d365failover/impl/Native",
+    ),
+    ("bindings-python/src", "rs", "bindings-python/src/sys/"),
+    (
+        "bindings-python/python",
+        "py",
+        "bindings-python/python/d365_failover/_wakeup.py",
     ),
 ];
 
@@ -35,6 +41,15 @@ const RUST: [&str; 16] = [
     "env::consts",
 ];
 const JAVA: [&str; 2] = ["\"os.name\"", "\"os.arch\""];
+/// Also by what only some loops have: the descriptors of others are no business of theirs.
+const PYTHON: [&str; 5] = [
+    "sys.platform",
+    "os.name",
+    "platform.system",
+    "add_reader",
+    "import fcntl",
+];
+
 #[test]
 fn what_differs_by_system_stands_in_one_place() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -42,6 +57,7 @@ fn what_differs_by_system_stands_in_one_place() {
     for (folder, extension, place) in PLACES {
         let words: &[&str] = match extension {
             "rs" => &RUST,
+            "py" => &PYTHON,
             _ => &JAVA,
         };
         let sources = sources(&root.join(folder), extension);

@@ -1,9 +1,10 @@
-"""The client for asyncio: calls are submitted, and the queue's descriptor wakes the event loop."""
+"""The client for asyncio: calls are submitted, and the queue wakes the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import sys
 import time
@@ -29,6 +30,7 @@ from ._request import HeaderTypes, ParamTypes, build, discovering, is_read, mill
 from ._settings import AsyncSettings, described
 from ._stream import AsyncStreamedResponse
 from ._threads import Threads
+from ._wakeup import Wakeup, wake
 from ._work import AsyncWork, Turns, is_working, unknown
 
 # For who asks for the types at run time. Python 3.10 has them only in a package that is not needed otherwise.
@@ -76,7 +78,7 @@ class AsyncClient(BaseClient):
     def __init__(self, url: str, **settings: Unpack[AsyncSettings]) -> None:
         super().__init__(url, dict(settings))
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._descriptor = -1
+        self._wakeup: Wakeup | None = None
         self._keys = itertools.count(1)
         self._futures: dict[int, asyncio.Future[Any]] = {}
         self._turns = Turns()
@@ -97,11 +99,9 @@ class AsyncClient(BaseClient):
 
     def __del__(self) -> None:
         super().__del__()
-        loop = self.__dict__.get("_loop")
-        if loop is not None and not self._closed and not loop.is_closed():
-            # The descriptor stays open until the loop has forgotten it.
-            with contextlib.suppress(RuntimeError):  # closed just now
-                loop.call_soon_threadsafe(_forget, loop, self._descriptor, self._queue)
+        wakeup = self.__dict__.get("_wakeup")
+        if wakeup is not None and not self._closed:
+            wakeup.forget()
 
     @advised
     async def request(
@@ -556,20 +556,21 @@ class AsyncClient(BaseClient):
 
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
-        """The running loop, with the queue's descriptor in it."""
+        """The running loop, which the queue wakes."""
         loop = needed_loop()
         if self._loop is loop:
             return loop
-        descriptor = self._queue.descriptor()  # refuses a parent's client, before anything of it is touched
+        self._queue.descriptor()  # refuses a parent's client, before anything of it is touched
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise of_kind("invalid_argument", "this AsyncClient belongs to another event loop")
             self._futures.clear()
             self._lanes = asyncio.Semaphore(_CALLS)
             self._dispatcher.worker = None
+            self._detach()
         if not self._closed:
-            loop.add_reader(descriptor, _readable, weakref.ref(self))
-            self._loop, self._descriptor = loop, descriptor
+            self._wakeup = wake(loop, self._queue, functools.partial(_readable, weakref.ref(self)))
+            self._loop = loop
             if self._tokens is not None:
                 self._tokens.loop = loop
         return loop
@@ -580,17 +581,17 @@ class AsyncClient(BaseClient):
         bell = Bell()
         errand = raising(self._native.errand)(what, timeout_ms, bell)
         rung: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(bell.descriptor(), _ring, loop, bell, rung)
+        wakeup = wake(loop, bell, functools.partial(_ring, bell, rung))
         try:
             await rung
         finally:
-            loop.remove_reader(bell.descriptor())
+            wakeup.cancel()
         raising(errand.poll)()
 
     def _detach(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed() and running_loop() is loop:
-            loop.remove_reader(self._descriptor)
+        wakeup, self._wakeup, self._loop = self._wakeup, None, None
+        if wakeup is not None:
+            wakeup.cancel()
 
     def _drain(self, queue: Queue) -> None:
         records: list[Item] = []
@@ -603,8 +604,8 @@ class AsyncClient(BaseClient):
                     records.append(item)
                 else:
                     self._dispatcher.add(item)
-            if closed and self._loop is not None:
-                self._loop.remove_reader(self._descriptor)
+            if closed and self._wakeup is not None:
+                self._wakeup.cancel()
             if len(items) < _BATCH or not self._closed:
                 break
         self._dispatcher.start(self._loop)
@@ -626,8 +627,8 @@ class AsyncClient(BaseClient):
             report("a completion was not handed out")
 
 
-def _ring(loop: asyncio.AbstractEventLoop, bell: Bell, rung: asyncio.Future[None]) -> None:
-    loop.remove_reader(bell.descriptor())
+def _ring(bell: Bell, rung: asyncio.Future[None]) -> None:
+    bell.take()
     if not rung.done():
         rung.set_result(None)
 
@@ -645,12 +646,7 @@ def _result(future: asyncio.Future[Answer], request: RawRequest, pending: Pendin
 
 
 def _readable(reference: weakref.ref[AsyncClient]) -> None:
-    """The reader. Does not keep the client, so that a forgotten one can go."""
+    """Called by the loop. Does not keep the client, so that a forgotten one can go."""
     client = reference()
     if client is not None:
         client._drain(client._queue)
-
-
-def _forget(loop: asyncio.AbstractEventLoop, descriptor: int, queue: Queue) -> None:
-    loop.remove_reader(descriptor)
-    del queue

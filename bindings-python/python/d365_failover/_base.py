@@ -26,6 +26,7 @@ from ._events import (
     WriteInDoubtEvent,
 )
 from ._exceptions import of_entry, of_failure, of_kind, raising
+from ._green import check_waiting
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
 from ._native import NativeFailure
 from ._outgoing import check_prepare
@@ -61,6 +62,7 @@ class BaseClient:
         except NativeFailure as failure:
             raise in_python(of_failure(failure), settings) from None
         self._queue = self._native.queue
+        check_waiting(self._queue)
         self._handlers = Handlers()
         patience = settings.get("handler_timeout")
         self._patience: float = 5.0 if patience is None else patience

@@ -1,7 +1,8 @@
 """Greenlets: how a program of gevent's or eventlet's waits for the library while the others go on.
 
 What the library waits for has a descriptor, and both wait for those in their own way. Nothing else of either is used:
-with `monkey.patch_all()` the library's own threads are greenlets of the application's.
+with `monkey.patch_all()` the library's own threads are greenlets of the application's. Where there is no descriptor
+(Windows) a wait would hold up all greenlets, and no client opens.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
+from ._exceptions import of_kind
 from ._native import Bell, NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Answer, Call, Client, Errand, Item, Job, Queue, Stream, TokenQueue, TokenRequest
     from ._types import RawRequest
+    from ._wakeup import Source
 
 __all__: list[str] = []
 
-Wait: TypeAlias = Callable[[int], object]
-"""Until a descriptor is readable."""
+Wait: TypeAlias = Callable[["Source"], object]
+"""Until there is something."""
 
 
 def waiting() -> Wait | None:
@@ -33,15 +36,21 @@ def waiting_in_thread() -> Wait | None:
     return _waiting("thread")
 
 
+def check_waiting(queue: Queue) -> None:
+    """Refuses a system on which greenlets could not wait."""
+    if (waiting() or waiting_in_thread()) and queue.descriptor() is None:
+        raise of_kind("not_available", "on this system a call would hold up the greenlets of gevent and eventlet")
+
+
 def _waiting(patched: str) -> Wait | None:
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and gevent.is_module_patched({"thread": "threading"}.get(patched, patched)):
-        wait: Wait = import_module("gevent.socket").wait_read
-        return wait
+        wait_read = import_module("gevent.socket").wait_read
+        return lambda source: wait_read(source.descriptor())
     eventlet = sys.modules.get("eventlet.patcher")
     if eventlet is not None and eventlet.is_monkey_patched(patched):
         trampoline = import_module("eventlet.hubs").trampoline
-        return lambda descriptor: trampoline(descriptor, read=True)
+        return lambda source: trampoline(source.descriptor(), read=True)
     return None
 
 
@@ -55,7 +64,7 @@ class GreenCall:
 
     def next(self, check: bool) -> Job | Answer:
         while (turn := self._call.poll()) is None:
-            self._wait(self._bell.descriptor())
+            self._wait(self._bell)
             self._bell.take()
         return turn
 
@@ -86,7 +95,7 @@ def read(stream: Stream, most: int, wait: Wait) -> bytes:
 
 def _brought(errand: Errand, bell: Bell, wait: Wait) -> bytes:
     while (brought := errand.poll()) is None:
-        wait(bell.descriptor())
+        wait(bell)
         bell.take()
     return brought
 
@@ -102,7 +111,7 @@ def next_item(queue: Queue, wait: Wait | None) -> Item | None:
             return item
         if closed:
             return None
-        wait(queue.descriptor())
+        wait(queue)
 
 
 def next_request(queue: TokenQueue, wait: Wait | None) -> TokenRequest | None:
@@ -116,7 +125,7 @@ def next_request(queue: TokenQueue, wait: Wait | None) -> TokenRequest | None:
             request, closed = queue.poll()
             if request is not None or closed:
                 return request
-            wait(bell.descriptor())
+            wait(bell)
             bell.take()
     finally:
         queue.remove_bell(bell)

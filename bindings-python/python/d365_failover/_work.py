@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import itertools
 import weakref
@@ -12,10 +13,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ._exceptions import CallCancelledError, FailoverError, completed, in_doubt, of_failure, of_kind, told
-from ._loops import running_loop
 from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
 from ._request import is_read
+from ._wakeup import Wakeup, wake
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
@@ -222,13 +223,15 @@ class Turns:
     def __init__(self) -> None:
         self.bell = Bell()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._wakeup: Wakeup | None = None
         self._keys = itertools.count(1)
         self._open: dict[int, _Turn] = {}
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> int:
         """The number of a new call of the running task."""
         if self._loop is not loop:
-            loop.add_reader(self.bell.descriptor(), _rung, weakref.ref(self))
+            self.detach()
+            self._wakeup = wake(loop, self.bell, functools.partial(_rung, weakref.ref(self)))
             self._loop = loop
             self._open.clear()
         key = next(self._keys)
@@ -268,16 +271,14 @@ class Turns:
         self.detach()
 
     def detach(self) -> None:
-        loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed() and running_loop() is loop:
-            loop.remove_reader(self.bell.descriptor())
+        wakeup, self._wakeup, self._loop = self._wakeup, None, None
+        if wakeup is not None:
+            wakeup.cancel()
 
     def __del__(self) -> None:
-        loop = self.__dict__.get("_loop")
-        if loop is not None and not loop.is_closed():
-            # The descriptor stays open until the loop has forgotten it.
-            with contextlib.suppress(RuntimeError):  # closed just now
-                loop.call_soon_threadsafe(_forget, loop, self.bell)
+        wakeup = self.__dict__.get("_wakeup")
+        if wakeup is not None:
+            wakeup.forget()
 
 
 class _Turn:
@@ -324,14 +325,10 @@ def unknown(message: str, request: RawRequest, ledger_id: int | None = None) -> 
 
 
 def _rung(reference: weakref.ref[Turns]) -> None:
-    """The reader. Does not keep the client, so that a forgotten one can go."""
+    """Called by the loop. Does not keep the client, so that a forgotten one can go."""
     turns = reference()
     if turns is not None:
         turns.rung()
-
-
-def _forget(loop: asyncio.AbstractEventLoop, bell: Bell) -> None:
-    loop.remove_reader(bell.descriptor())
 
 
 def _fail(call: Call | GreenCall, job: Job, error: BaseException) -> None:
