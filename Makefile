@@ -14,6 +14,7 @@
 #   make jar        the Java jar of this machine into dist/
 #   make install    the C library, for pkg-config and CMake: PREFIX=/usr/local DESTDIR=
 #   make header     regenerates include/d365_failover.h
+#   make schema     lays the scenarios out and writes their schema
 #   make suffixes   rewrites core/src/public_suffixes.txt after an update of the crate psl
 #   make deny       licences and advisories of the dependencies
 
@@ -45,7 +46,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill soak test bench fuzz dist test-targets wheel jar jar-of jni install header header-check \
-        header-source suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences \
+        header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences \
         java-test python \
         python-licences licences twin scenarios scenarios-crossing
 .NOTPARALLEL:
@@ -302,6 +303,9 @@ scenarios-crossing: $(filter-out $(BUILT),c java python scenarios)
 	    --subject java="java -Xcheck:jni -cp $(JAVA_CP) io.github.d365failover.agent.Agent" \
 	    --subject python="$(VENV)/bin/python -X dev $(PY)/tests/agent.py" \
 	    --subject python-async="$(VENV)/bin/python -X dev $(PY)/tests/agent.py --async"
+
+schema:
+	$(CARGO) run -q -p d365-scenarios -- --write
 
 # The Public Suffix List as the crate psl has it.
 suffixes:

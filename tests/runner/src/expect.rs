@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use d365_twin::Role;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compare::differences;
-use crate::protocol::{Answer, ErrorRecord, PartRecord, ReadRecord, ResponseRecord};
+use crate::names::{
+    Effect, EventName, FaultKind, HttpVersion, LedgerEffect, Operation, Phase, Probed, Reason,
+    Verified, Wanted,
+};
+use crate::protocol::{Answer, ErrorRecord, FoundOut, PartRecord, ReadRecord, ResponseRecord};
 
 /// How a call ends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ExpectCall {
     Response(Box<ExpectResponse>),
@@ -17,7 +23,7 @@ pub(crate) enum ExpectCall {
 }
 
 /// A response; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +32,7 @@ pub(crate) struct ExpectResponse {
     url: Option<String>,
     /// Names in lower case; null: it has none.
     #[serde(default, skip_serializing)]
+    #[schemars(with = "BTreeMap<String, Wanted<String>>")]
     headers: BTreeMap<String, Option<String>>,
     #[serde(default, skip_serializing)]
     body_contains: Option<String>,
@@ -34,12 +41,12 @@ pub(crate) struct ExpectResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     body_reads: Option<ExpectBodyReads>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<String>,
+    effect: Option<Effect>,
     #[serde(skip_serializing_if = "Option::is_none")]
     switched: Option<bool>,
     /// What the ledger has of the write; null: it is none.
-    #[serde(default, deserialize_with = "given", skip_serializing)]
-    ledger: Option<Option<ExpectLedgerEntry>>,
+    #[serde(default, skip_serializing)]
+    ledger: Wanted<ExpectLedgerEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<ExpectAttempt>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +54,7 @@ pub(crate) struct ExpectResponse {
 }
 
 /// What came of reading a stream; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectRead {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,12 +66,12 @@ pub(crate) struct ExpectRead {
     #[serde(skip_serializing_if = "Option::is_none")]
     sum: Option<u64>,
     /// Null: reading did not fail.
-    #[serde(default, deserialize_with = "given", skip_serializing)]
-    error: Option<Option<ExpectError>>,
+    #[serde(default, skip_serializing)]
+    error: Wanted<ExpectError>,
 }
 
 /// What a body's reader was asked for; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectBodyReads {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,25 +81,17 @@ pub(crate) struct ExpectBodyReads {
 }
 
 /// An attempt as the prepare hook was handed it; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectPrepared {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     /// Null: a host of `allowed_hosts`.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    endpoint_url: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    endpoint_url: Wanted<String>,
     /// Null: a host of `allowed_hosts`.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    role: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    role: Wanted<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,16 +101,12 @@ pub(crate) struct ExpectPrepared {
     #[serde(skip_serializing_if = "Option::is_none")]
     has_authorization: Option<bool>,
     /// Null: it is read while it is sent.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    body: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    body: Wanted<String>,
 }
 
 /// An error; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectError {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,24 +114,16 @@ pub(crate) struct ExpectError {
     #[serde(default, skip_serializing)]
     message_contains: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<String>,
+    effect: Option<Effect>,
     #[serde(skip_serializing_if = "Option::is_none")]
     switched: Option<bool>,
     /// What the ledger has of the write; null: it is none.
-    #[serde(default, deserialize_with = "given", skip_serializing)]
-    ledger: Option<Option<ExpectLedgerEntry>>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    http_status: Option<Option<u16>>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    code: Option<Option<i32>>,
+    #[serde(default, skip_serializing)]
+    ledger: Wanted<ExpectLedgerEntry>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    http_status: Wanted<u16>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    code: Wanted<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_reads: Option<ExpectBodyReads>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,62 +133,42 @@ pub(crate) struct ExpectError {
 }
 
 /// One attempt; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectAttempt {
     /// Null: a host of `allowed_hosts`.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    role: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    role: Wanted<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<String>,
+    phase: Option<Phase>,
     /// Null: no connection was had.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    http_version: Option<Option<String>>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    http_status: Option<Option<u16>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    http_version: Wanted<HttpVersion>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    http_status: Wanted<u16>,
     /// Null: it succeeded.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    fault: Option<Option<String>>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    code: Option<Option<i32>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    fault: Wanted<FaultKind>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    code: Wanted<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
 }
 
 /// A verb that is no call is refused.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ExpectRefusal {
     Error(ExpectError),
 }
 
 /// One event; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectEvent {
-    event: String,
+    event: EventName,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,16 +176,12 @@ pub(crate) struct ExpectEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    reason: Option<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     automatic: Option<bool>,
     /// Null: it was not probed.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    probed: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    probed: Wanted<Probed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_doubt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,45 +196,16 @@ pub(crate) struct ExpectEvent {
     inner: Option<Value>,
 }
 
-impl ExpectEvent {
-    /// Required and Switched of one automatic switch.
-    pub(crate) fn of_switch(from: &str, to: &str, reason: &str, epoch: u64) -> [ExpectEvent; 2] {
-        ["EndpointSwitchRequired", "EndpointSwitched"].map(|event| ExpectEvent {
-            event: event.to_owned(),
-            previous_url: Some(from.to_owned()),
-            new_url: Some(to.to_owned()),
-            epoch: Some(epoch),
-            reason: Some(reason.to_owned()),
-            automatic: Some(true),
-            probed: None,
-            in_doubt: None,
-            acknowledged: None,
-            tag: None,
-            method: None,
-            url: None,
-            inner: None,
-        })
-    }
-}
-
 /// A write on record; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectLedgerEntry {
     /// Null: it has none.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    tag: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    tag: Wanted<String>,
     /// Null: nobody has looked.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    verified: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    verified: Wanted<Verified>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_final: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,72 +213,44 @@ pub(crate) struct ExpectLedgerEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    operation: Option<String>,
+    operation: Option<Operation>,
     /// Null: it is in flight.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    effect: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    effect: Wanted<LedgerEffect>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_suspect: Option<bool>,
     /// Null: nothing was found out.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    resolution: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    resolution: Wanted<FoundOut>,
     /// Null: there was no attempt.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    role: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    role: Wanted<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
     /// Null: the answer named none.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    row: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    row: Wanted<String>,
     /// Null: it was not known.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    body_length: Option<Option<u64>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    body_length: Wanted<u64>,
     /// Null: there is none.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    body_digest: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    body_digest: Wanted<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_ended: Option<bool>,
 }
 
 /// A client's state; what is not given is not looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectState {
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_url: Option<String>,
     /// Null: there is none.
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    alternate_url: Option<Option<String>>,
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    alternate_url: Wanted<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     active_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -356,7 +262,7 @@ pub(crate) struct ExpectState {
 }
 
 /// How many calls of a burst ended how: all of them, no others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BurstCounts {
     /// By HTTP status.
@@ -398,15 +304,6 @@ impl BurstCounts {
     }
 }
 
-// Serde takes a null for an absent option; here null is something to expect.
-pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
-
 /// The JSON form of what is expected or was got; these types have no form that could fail.
 pub(crate) fn json(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_else(|error| Value::String(error.to_string()))
@@ -426,7 +323,7 @@ impl ExpectCall {
             ExpectCall::Response(response) => &response.ledger,
             ExpectCall::Error(error) => &error.ledger,
         };
-        ledger.as_ref().map(Option::as_ref)
+        ledger.given().map(Option::as_ref)
     }
 
     pub(crate) fn differences(&self, answer: &Answer) -> Vec<String> {
@@ -466,7 +363,7 @@ impl ExpectResponse {
 impl ExpectRead {
     fn differences(&self, read: &ReadRecord) -> Vec<String> {
         let mut found = differences(&json(self), &json(read));
-        match (&self.error, &read.error) {
+        match (self.error.given(), &read.error) {
             (None, _) | (Some(None), None) => {}
             (Some(None), Some(_)) => found.push("error: expected none".into()),
             (Some(Some(_)), None) => found.push("error: expected one, got none".into()),

@@ -1,11 +1,11 @@
 //! `scenarios`: plays the scenarios with the subjects that are named.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use d365_scenarios::{Run, SubjectKind, load};
+use d365_scenarios::{Run, SubjectKind, lay_out_all, load, write_schema};
 
 /// Plays the scenarios against the twin datacenter. Exits 0 when something was played and nothing
 /// failed, 1 when not, 2 when it could not begin.
@@ -32,6 +32,14 @@ struct Arguments {
     /// Only lists what would be played.
     #[arg(long)]
     list: bool,
+
+    /// Lays the files out and writes their schema anew, instead of playing them.
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+
+    /// Only looks whether `--write` would change something, and names it; exits 1 if so.
+    #[arg(long)]
+    check: bool,
 }
 
 fn subject(text: &str) -> Result<SubjectKind, String> {
@@ -72,7 +80,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes what is made from other files, or only looks whether it is as it should be.
+fn write(dir: &Path, only_look: bool) -> Result<bool, String> {
+    let mut out = io::stdout();
+    let mut changed = lay_out_all(dir, only_look).map_err(|error| error.to_string())?;
+    if write_schema(dir, only_look).map_err(|error| error.to_string())? {
+        changed.push("the schema".to_owned());
+    }
+    for name in &changed {
+        writeln!(out, "{name}").map_err(|error| error.to_string())?;
+    }
+    Ok(!only_look || changed.is_empty())
+}
+
 fn run(arguments: Arguments) -> Result<bool, String> {
+    if arguments.write || arguments.check {
+        return write(&arguments.dir, arguments.check);
+    }
     let mut scenarios = load(&arguments.dir).map_err(|error| error.to_string())?;
     if let Some(filter) = &arguments.filter {
         scenarios.retain(|scenario| scenario.title().contains(filter));

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use self::seen::counted;
 use crate::compare::differences;
-use crate::expect::{ExpectEvent, json, refusal_differences};
+use crate::expect::{ExpectRefusal, json, refusal_differences};
 use crate::failure::{Failure, Wrong, compared, differ};
 use crate::file::Scenario;
-use crate::protocol::{Call, Open, Request};
+use crate::protocol::{Open, Request};
 use crate::stage::Stage;
-use crate::step::Step;
+use crate::step::{self, SetAutoSwitch, Step, Trust};
 use crate::subject::Subject;
 use crate::variables::{REPETITION, Variables};
 
@@ -150,129 +149,15 @@ impl Player<'_> {
 
     fn act(&mut self, step: Step) -> Result<(), Wrong> {
         match step {
-            Step::Open {
-                client,
-                url,
-                settings,
-                on_required,
-                on_switched,
-                events,
-                token,
-                resolver,
-                prepare,
-                trust,
-                expect,
-            } => {
-                let url = match url {
-                    Some(url) => url,
-                    None => self.variables.get("primary")?,
-                };
-                let settings = self.settings(settings, trust);
-                let open = Open {
-                    client: client.clone(),
-                    url,
-                    settings,
-                    on_required,
-                    on_switched,
-                    events,
-                    token,
-                    resolver,
-                    prepare,
-                };
-                let answer = self.subject.ask(&Request::Open(open))?;
-                if answer.ok {
-                    self.clients.insert(client, Watched::default());
-                }
-                compared(refusal_differences(expect.as_ref(), &answer), &answer)
-            }
-            Step::Call {
-                client,
-                request,
-                timeout_ms,
-                connect_timeout_ms,
-                attempt_timeout_ms,
-                operation,
-                guarded_create,
-                upsert,
-                tag,
-                stream,
-                expect,
-                save,
-            } => {
-                let call = Call {
-                    timeout_ms,
-                    connect_timeout_ms,
-                    attempt_timeout_ms,
-                    operation,
-                    guarded_create,
-                    upsert,
-                    tag,
-                    stream,
-                    ..request.call(&client)
-                };
-                let answer = self.subject.ask(&Request::Call(call))?;
-                self.ended(&client, &expect, &save, &answer)
-            }
-            Step::Start {
-                client,
-                call: id,
-                request,
-                submit,
-                timeout_ms,
-                connect_timeout_ms,
-                attempt_timeout_ms,
-                operation,
-                guarded_create,
-                upsert,
-                tag,
-                stream,
-            } => {
-                let request = Call {
-                    timeout_ms,
-                    connect_timeout_ms,
-                    attempt_timeout_ms,
-                    operation,
-                    guarded_create,
-                    upsert,
-                    tag,
-                    stream,
-                    ..request.call(&client)
-                };
-                self.start(id, submit, request)
-            }
-            Step::Await { call, expect, save } => {
-                let (client, answer) = self.outcome(&call)?;
-                self.ended(&client, &expect, &save, &answer)
-            }
+            Step::Open(open) => self.open(*open),
+            Step::Call(call) => self.call(*call),
+            Step::Start(start) => self.start_call(*start),
+            Step::Await(step) => self.awaited(&step),
             Step::Cancel { call } => self.ask_done(Request::Cancel { call }),
-            Step::Burst {
-                client,
-                count,
-                concurrency,
-                request,
-                expect,
-            } => self.burst(&client, count, concurrency, &request, &expect),
+            Step::Burst(burst) => self.burst(&burst),
             // Met in `step`, before its steps get their variables.
             Step::Repeat { .. } | Step::Eventually { .. } => Ok(()),
-            Step::Fault {
-                org,
-                side,
-                fault,
-                name,
-                after_ms,
-                for_ms,
-            } => {
-                let after = Duration::from_millis(after_ms);
-                let lasting = for_ms.map(Duration::from_millis);
-                Ok(self.stage.fault(
-                    org.as_deref(),
-                    side,
-                    fault,
-                    name.as_deref(),
-                    after,
-                    lasting,
-                )?)
-            }
+            Step::Fault(fault) => Ok(self.stage.fault(fault)?),
             Step::Clear { org, side, name } => {
                 Ok(self.stage.clear(org.as_deref(), side, name.as_deref())?)
             }
@@ -287,24 +172,6 @@ impl Player<'_> {
                 Ok(self.stage.set_replication(org.as_deref(), replication)?)
             }
             Step::Replicate { org } => Ok(self.stage.replicate(org.as_deref())?),
-            Step::SetAutoSwitch {
-                client,
-                enabled,
-                expect,
-            } => {
-                let answer = self
-                    .subject
-                    .ask(&Request::SetAutoSwitch { client, enabled })?;
-                compared(refusal_differences(expect.as_ref(), &answer), &answer)
-            }
-            Step::SwitchEndpoint { client, expect } => {
-                let answer = self.subject.ask(&Request::SwitchEndpoint { client })?;
-                compared(refusal_differences(expect.as_ref(), &answer), &answer)
-            }
-            Step::Discover { client, expect } => {
-                let answer = self.subject.ask(&Request::Discover { client })?;
-                compared(refusal_differences(expect.as_ref(), &answer), &answer)
-            }
             Step::Wait {
                 org,
                 side,
@@ -314,25 +181,19 @@ impl Player<'_> {
                 let timeout = Duration::from_millis(timeout_ms);
                 Ok(self.stage.wait(org.as_deref(), side, &condition, timeout)?)
             }
-            Step::ExpectEvents { client, events } => self.events(&client, &events),
-            Step::ExpectSwitches {
+            Step::SetAutoSwitch(SetAutoSwitch {
                 client,
-                org,
-                switches,
-            } => {
-                let mut events = Vec::new();
-                for switch in &switches {
-                    let from = self.stage.url(org.as_deref(), switch.from)?;
-                    let to = self.stage.url(org.as_deref(), switch.from.other())?;
-                    events.extend(ExpectEvent::of_switch(
-                        &from,
-                        &to,
-                        &switch.reason,
-                        switch.epoch,
-                    ));
-                }
-                self.events(&client, &events)
+                enabled,
+                expect,
+            }) => self.ask(Request::SetAutoSwitch { client, enabled }, expect),
+            Step::SwitchEndpoint { client, expect } => {
+                self.ask(Request::SwitchEndpoint { client }, expect)
             }
+            Step::Discover { client, expect } => self.ask(Request::Discover { client }, expect),
+            Step::Close { client, expect } => self.close(client, expect),
+            Step::Verify(verify) => self.verify(verify),
+            Step::SuspectSince(since) => self.suspect_since(since),
+            Step::Resolve(resolve) => self.resolve(resolve),
             Step::ExpectLedger {
                 client,
                 selection,
@@ -341,109 +202,63 @@ impl Player<'_> {
                 let got = json(&self.ledger(&client, selection)?);
                 differ(differences(&json(&entries), &got), got)
             }
-            Step::Verify {
-                client,
-                suspect,
-                id,
-                submit,
-                verified,
-                expect,
-            } => {
-                let id = self.write(&client, suspect, id.as_deref())?;
-                let answer = self.subject.ask(&Request::Verify { client, id, submit })?;
-                let mut found = refusal_differences(expect.as_ref(), &answer);
-                if verified.is_some() && verified != answer.verified {
-                    let (wanted, got) = (json(&verified), json(&answer.verified));
-                    found.push(format!("verified: expected {wanted}, got {got}"));
-                }
-                compared(found, &answer)
-            }
-            Step::SuspectSince {
-                client,
-                since,
-                acknowledged,
-                is_whole,
-                expect,
-            } => {
-                let since_ms = since
-                    .parse()
-                    .map_err(|_| format!("`{since}` is no number"))?;
-                let answer = self
-                    .subject
-                    .ask(&Request::SuspectSince { client, since_ms })?;
-                let mut found = refusal_differences(expect.as_ref(), &answer);
-                let got = answer.suspected.as_ref();
-                if acknowledged.is_some() && acknowledged != got.map(|got| got.acknowledged)
-                    || is_whole.is_some() && is_whole != got.map(|got| got.is_whole)
-                {
-                    found.push(format!(
-                        "expected {acknowledged:?} and whole {is_whole:?}, got {got:?}"
-                    ));
-                }
-                compared(found, &answer)
-            }
-            Step::Resolve {
-                client,
-                suspect,
-                id,
-                resolution,
-                expect,
-            } => self.resolve(client, suspect, id.as_deref(), resolution, expect.as_ref()),
-            Step::ExpectState { client, state } => {
-                let answer = self.subject.ask(&Request::State { client })?;
-                let got = json(&answer.state);
-                differ(differences(&json(&state), &got), got)
-            }
-            Step::ExpectRows {
-                org,
-                name,
-                primary,
-                alternate,
-                duplicates,
-            } => self.rows(
-                org.as_deref(),
-                name.as_deref(),
-                [primary, alternate, duplicates],
-            ),
-            Step::ExpectRequests(wanted) => {
-                let mut entries = self.stage.journal(wanted.org.as_deref(), wanted.side);
-                entries.retain(|entry| wanted.hold(entry));
-                let (got, least, most) = (entries.len(), wanted.at_least, wanted.at_most);
-                match (wanted.count, least, most) {
-                    (Some(count), None, None) => counted(count, &entries),
-                    (None, Some(least), None) => counted(least.max(got), &entries),
-                    (None, None, Some(most)) => counted(most.min(got), &entries),
-                    _ => Err(
-                        "`expect_requests` takes one of `count`, `at_least` and `at_most`"
-                            .to_owned()
-                            .into(),
-                    ),
-                }
-            }
-            Step::ExpectProxyRequests(wanted) => {
-                let mut entries = self.stage.proxy_journal(wanted.proxy.as_deref())?;
-                entries.retain(|entry| wanted.hold(entry));
-                counted(wanted.count, &entries)
-            }
+            Step::ExpectEvents { client, events } => self.events(&client, &events),
+            Step::ExpectState { client, state } => self.state(client, &state),
+            Step::ExpectRows(rows) => self.rows(&rows),
+            Step::ExpectRequests(wanted) => self.requests(&wanted),
+            Step::ExpectProxyRequests(wanted) => self.proxy_requests(&wanted),
             Step::ExpectPrepared { client, prepared } => self.prepared(&client, &prepared),
             Step::ExpectCounts { org, side, counts } => {
                 let got = self.stage.counts(org.as_deref(), side)?;
                 differ(differences(&Value::Object(counts), &got), got)
             }
-            Step::Close { client, expect } => {
-                let answer = self.subject.ask(&Request::Close {
-                    client: client.clone(),
-                })?;
-                if let Some(watched) = self.clients.get_mut(&client) {
-                    watched.closed = true;
-                }
-                compared(refusal_differences(expect.as_ref(), &answer), &answer)
-            }
         }
     }
 
+    fn open(&mut self, open: step::Open) -> Result<(), Wrong> {
+        let url = match open.url {
+            Some(url) => url,
+            None => self.variables.get("primary")?,
+        };
+        let answer = self.subject.ask(&Request::Open(Open {
+            client: open.client.clone(),
+            url,
+            settings: self.settings(open.settings, open.trust),
+            on_required: open.on_required,
+            on_switched: open.on_switched,
+            events: open.events,
+            token: open.token,
+            resolver: open.resolver,
+            prepare: open.prepare,
+        }))?;
+        if answer.ok {
+            self.clients.insert(open.client, Watched::default());
+        }
+        compared(refusal_differences(open.expect.as_ref(), &answer), &answer)
+    }
+
+    fn close(&mut self, client: String, expect: Option<ExpectRefusal>) -> Result<(), Wrong> {
+        let answer = self.subject.ask(&Request::Close {
+            client: client.clone(),
+        })?;
+        if let Some(watched) = self.clients.get_mut(&client) {
+            watched.closed = true;
+        }
+        compared(refusal_differences(expect.as_ref(), &answer), &answer)
+    }
+
+    /// Asks for what is done or refused.
+    fn ask(&mut self, request: Request, expect: Option<ExpectRefusal>) -> Result<(), Wrong> {
+        let answer = self.subject.ask(&request)?;
+        compared(refusal_differences(expect.as_ref(), &answer), &answer)
+    }
+
+    fn ask_done(&mut self, request: Request) -> Result<(), Wrong> {
+        self.ask(request, None)
+    }
+
     /// The scenario's settings, with what every client of the twin needs.
-    fn settings(&self, given: Map<String, Value>, trust: crate::step::Trust) -> Map<String, Value> {
+    fn settings(&self, given: Map<String, Value>, trust: Trust) -> Map<String, Value> {
         let mut settings = Map::new();
         settings.insert("preset".into(), self.preset.into());
         let ca_bundle = self.stage.ca_bundle(trust);
@@ -454,11 +269,6 @@ impl Player<'_> {
         settings.insert("connect_to".into(), self.stage.connect_to().into());
         settings.extend(given);
         settings
-    }
-
-    fn ask_done(&mut self, request: Request) -> Result<(), Wrong> {
-        let answer = self.subject.ask(&request)?;
-        compared(refusal_differences(None, &answer), &answer)
     }
 
     /// Nothing may be left that no step has looked at.

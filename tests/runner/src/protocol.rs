@@ -5,6 +5,7 @@ mod answer;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -120,7 +121,7 @@ pub enum Request {
 }
 
 /// Which entries of the ledger are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
     /// All that are on record.
@@ -130,7 +131,7 @@ pub enum Selection {
 }
 
 /// What an application has found out about a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FoundOut {
     /// It was executed.
@@ -143,7 +144,7 @@ pub enum FoundOut {
 
 /// A kind of event besides EndpointSwitchRequired and EndpointSwitched, in the spelling of
 /// [`EventRecord::event`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Heard {
     /// A call has ended, and whether its write was executed is not known.
     WriteInDoubt,
@@ -183,7 +184,7 @@ pub struct Open {
 }
 
 /// What the prepare hook does to each attempt, in this order, after it has recorded it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prepare {
     /// Sets these headers.
@@ -204,7 +205,7 @@ pub struct Prepare {
 }
 
 /// What comes of resolving a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Resolution {
     /// Its addresses, in this order.
@@ -214,7 +215,7 @@ pub enum Resolution {
 }
 
 /// Why a name has no address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResolveFailure {
     /// There is no such name.
@@ -226,7 +227,7 @@ pub enum ResolveFailure {
 }
 
 /// What the handler of EndpointSwitchRequired does, after it has recorded the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnRequired {
     /// Nothing.
@@ -244,7 +245,7 @@ pub enum OnRequired {
 }
 
 /// What the handler of EndpointSwitched does, after it has recorded the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSwitched {
     /// Nothing.
@@ -258,7 +259,7 @@ pub enum OnSwitched {
 }
 
 /// What the token provider does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Token {
     /// Gives the token that the twin takes at that host.
@@ -313,7 +314,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// A body that is read while it is sent: byte i is `(i * 31 + 7) & 0xff`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyReader {
     /// Whether it can be read again.
@@ -334,7 +335,7 @@ pub struct BodyReader {
 }
 
 /// Whether a reader can go back to its first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReaderKind {
     /// It can.
@@ -344,7 +345,7 @@ pub enum ReaderKind {
 }
 
 /// How a stream is read: to its end, to its first failure, or until it is freed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
     /// How many bytes a read takes at most.
@@ -358,7 +359,7 @@ pub struct Stream {
 }
 
 /// How the bytes of a stream are waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reads {
     /// By the reading thread.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use quick_xml::escape::escape;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Which service is called, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Service {
     WebApi,
@@ -29,7 +30,7 @@ pub(crate) enum Service {
 }
 
 /// A request as a scenario writes it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ScenarioRequest {
     /// Any request, word for word.

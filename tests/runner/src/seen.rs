@@ -1,13 +1,15 @@
 //! Which requests of the twin's journals a scenario counts.
 
 use d365_twin::{JournalEntry, ProxyEntry, Role};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::expect::given;
+use crate::names::{Wanted, one_of};
 
-/// Requests to a side; what is not given is not looked at.
-#[derive(Clone, Debug, Deserialize)]
+/// How many requests of the twin's journal are so; what is not given is not looked at.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_of(["count", "at_least", "at_most"])))]
 pub(crate) struct Requests {
     pub(crate) org: Option<String>,
     pub(crate) side: Role,
@@ -18,8 +20,8 @@ pub(crate) struct Requests {
     authorization: Option<bool>,
     cookie: Option<bool>,
     /// Null: it had none.
-    #[serde(default, deserialize_with = "given")]
-    accept_encoding: Option<Option<String>>,
+    #[serde(default)]
+    accept_encoding: Wanted<String>,
     expects_continue: Option<bool>,
     client_certificate: Option<bool>,
     /// The row's name.
@@ -37,8 +39,8 @@ pub(crate) struct Requests {
     pub(crate) at_most: Option<usize>,
 }
 
-/// Requests to a proxy; what is not given is not looked at.
-#[derive(Clone, Debug, Deserialize)]
+/// How many requests of a proxy's journal are so; what is not given is not looked at.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProxyRequests {
     pub(crate) proxy: Option<String>,
@@ -46,8 +48,8 @@ pub(crate) struct ProxyRequests {
     /// `host:port` that was asked for.
     authority: Option<String>,
     /// Null: none was shown.
-    #[serde(default, deserialize_with = "given")]
-    authorized: Option<Option<bool>>,
+    #[serde(default)]
+    authorized: Wanted<bool>,
     /// The fault that acted.
     fault: Option<String>,
     pub(crate) count: usize,
@@ -74,7 +76,7 @@ impl Requests {
             && is(self.token_for.as_ref(), entry.token_for.as_ref())
             && fits(self.authorization.as_ref(), &entry.authorization)
             && fits(self.cookie.as_ref(), &entry.cookie)
-            && fits(self.accept_encoding.as_ref(), &entry.accept_encoding)
+            && fits(self.accept_encoding.given(), &entry.accept_encoding)
             && fits(self.expects_continue.as_ref(), &entry.expects_continue)
             && fits(self.client_certificate.as_ref(), &entry.client_certificate)
             && is(self.name.as_ref(), entry.name.as_ref())
@@ -89,7 +91,7 @@ impl ProxyRequests {
     pub(crate) fn hold(&self, entry: &ProxyEntry) -> bool {
         is_method(self.method.as_ref(), &entry.method)
             && fits(self.authority.as_ref(), &entry.authority)
-            && fits(self.authorized.as_ref(), &entry.authorized)
+            && fits(self.authorized.given(), &entry.authorized)
             && is(self.fault.as_ref(), entry.fault.as_ref())
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use crate::expect::json;
-use crate::step::Trust;
+use crate::step::{SetFault, Trust};
 use crate::variables::Variables;
 
 /// How much of the journal a failure shows.
@@ -176,10 +176,6 @@ impl Stage {
         Ok(self.proxy(name)?.journal())
     }
 
-    pub(crate) fn url(&self, org: Option<&str>, side: Role) -> Result<String, String> {
-        Ok(self.side(org, side)?.url())
-    }
-
     pub(crate) fn connect_to(&self) -> Map<String, Value> {
         self.twin
             .connect_to()
@@ -203,33 +199,27 @@ impl Stage {
         Ok(self.org(org)?.side(role).clone())
     }
 
-    pub(crate) fn fault(
-        &mut self,
-        org: Option<&str>,
-        side: Role,
-        fault: Fault,
-        name: Option<&str>,
-        after: Duration,
-        lasting: Option<Duration>,
-    ) -> Result<(), String> {
-        let side = self.side(org, side)?;
+    pub(crate) fn fault(&mut self, step: SetFault) -> Result<(), String> {
+        let side = self.side(step.org.as_deref(), step.side)?;
+        let after = Duration::from_millis(step.after_ms);
+        let lasting = step.for_ms.map(Duration::from_millis);
         let timed = !after.is_zero() || lasting.is_some();
         let mut set = None;
         if after.is_zero() {
-            set = Some(side.fault(fault.clone()).map_err(text)?);
+            set = Some(side.fault(step.fault.clone()).map_err(text)?);
         }
-        match (name, set) {
+        match (step.name, set) {
             (Some(_), _) if timed => {
                 return Err("a fault with `after_ms` or `for_ms` takes no name".into());
             }
             (Some(name), Some(id)) => {
-                self.faults.insert(name.to_owned(), (side.clone(), id));
+                self.faults.insert(name, (side.clone(), id));
             }
             _ => {}
         }
         if timed {
             self.timers
-                .push(Timer::start(side, fault, set, after, lasting));
+                .push(Timer::start(side, step.fault, set, after, lasting));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use d365_twin::{Authority, Condition, Fault, ProxyFault, Replication, Role};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,6 +11,7 @@ use crate::expect::{
     BurstCounts, ExpectCall, ExpectEvent, ExpectLedgerEntry, ExpectPrepared, ExpectRefusal,
     ExpectState,
 };
+use crate::names::{Operation, Verified, one_of};
 use crate::protocol::{
     FoundOut, Heard, OnRequired, OnSwitched, Prepare, Resolution, Selection, Stream, Token,
 };
@@ -19,105 +21,32 @@ use crate::seen::{ProxyRequests, Requests};
 /// One step.
 ///
 /// `client` is `c` where none is named, `org` the scenario's first organization.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Step {
-    /// Opens a client on the first organization's primary, or on `url`.
-    Open {
-        #[serde(default = "the_client")]
-        client: String,
-        url: Option<String>,
-        #[serde(default)]
-        settings: Map<String, Value>,
-        on_required: Option<OnRequired>,
-        on_switched: Option<OnSwitched>,
-        /// Other kinds of events that are recorded.
-        #[serde(default)]
-        events: Vec<Heard>,
-        token: Option<Token>,
-        /// What is found for these hosts, and nothing for others.
-        resolver: Option<BTreeMap<String, Resolution>>,
-        prepare: Option<Prepare>,
-        #[serde(default)]
-        trust: Trust,
-        expect: Option<ExpectRefusal>,
-    },
-    /// A blocking call.
-    Call {
-        #[serde(default = "the_client")]
-        client: String,
-        request: ScenarioRequest,
-        timeout_ms: Option<u64>,
-        connect_timeout_ms: Option<u64>,
-        attempt_timeout_ms: Option<u64>,
-        operation: Option<String>,
-        #[serde(default)]
-        guarded_create: bool,
-        #[serde(default)]
-        upsert: bool,
-        tag: Option<String>,
-        stream: Option<Stream>,
-        expect: Box<ExpectCall>,
-        #[serde(default)]
-        save: BTreeMap<String, Save>,
-    },
-    /// A call that runs beside the steps that follow.
-    Start {
-        #[serde(default = "the_client")]
-        client: String,
-        call: String,
-        request: ScenarioRequest,
-        #[serde(default)]
-        submit: bool,
-        timeout_ms: Option<u64>,
-        connect_timeout_ms: Option<u64>,
-        attempt_timeout_ms: Option<u64>,
-        operation: Option<String>,
-        #[serde(default)]
-        guarded_create: bool,
-        #[serde(default)]
-        upsert: bool,
-        tag: Option<String>,
-        stream: Option<Stream>,
-    },
-    /// The end of a started call.
-    Await {
-        call: String,
-        expect: Box<ExpectCall>,
-        #[serde(default)]
-        save: BTreeMap<String, Save>,
-    },
+    Open(Box<Open>),
+    Call(Box<Call>),
+    Start(Box<Start>),
+    Await(Await),
     /// Cancels a submitted call.
-    Cancel { call: String },
-    /// Many calls, `concurrency` at a time, to the end of the last; `${i}` counts them from 0.
-    Burst {
-        #[serde(default = "the_client")]
-        client: String,
-        count: usize,
-        concurrency: usize,
-        /// A request, read anew for each call.
-        request: Value,
-        expect: BurstCounts,
+    Cancel {
+        call: String,
     },
+    Burst(Burst),
     /// The steps, so many times; `${n}` counts from 0.
-    Repeat { times: usize, steps: Vec<Value> },
+    Repeat {
+        times: usize,
+        #[schemars(with = "Vec<Step>")]
+        steps: Vec<Value>,
+    },
     /// The steps, again and again, until they pass.
     Eventually {
+        #[schemars(with = "Vec<Step>")]
         steps: Vec<Value>,
         #[serde(default = "wait_timeout")]
         timeout_ms: u64,
     },
-    /// Sets a fault, now or later, until it is cleared or for a time.
-    Fault {
-        org: Option<String>,
-        side: Role,
-        fault: Fault,
-        /// Names the fault for `clear`.
-        name: Option<String>,
-        #[serde(default)]
-        after_ms: u64,
-        for_ms: Option<u64>,
-    },
+    Fault(SetFault),
     /// Clears a named fault, or all of a side, or all.
     Clear {
         org: Option<String>,
@@ -126,7 +55,10 @@ pub(crate) enum Step {
     },
     /// Opens connections to a side that accepts none, until no more fit: then connects hang. They
     /// are closed by `clear`.
-    FillBacklog { org: Option<String>, side: Role },
+    FillBacklog {
+        org: Option<String>,
+        side: Role,
+    },
     /// Sets a fault of a proxy, the scenario's first where none is named; `clear` takes it off.
     ProxyFault {
         proxy: Option<String>,
@@ -143,14 +75,10 @@ pub(crate) enum Step {
         replication: Replication,
     },
     /// Lets what was committed cross now.
-    Replicate { org: Option<String> },
-    /// Sets EndpointAutoSwitchEnabled.
-    SetAutoSwitch {
-        #[serde(default = "the_client")]
-        client: String,
-        enabled: bool,
-        expect: Option<ExpectRefusal>,
+    Replicate {
+        org: Option<String>,
     },
+    SetAutoSwitch(SetAutoSwitch),
     /// Switches by hand.
     SwitchEndpoint {
         #[serde(default = "the_client")]
@@ -177,14 +105,6 @@ pub(crate) enum Step {
         client: String,
         events: Vec<ExpectEvent>,
     },
-    /// The events since the last such step are those of these automatic switches, and no others:
-    /// for each Required and Switched, in this order.
-    ExpectSwitches {
-        #[serde(default = "the_client")]
-        client: String,
-        org: Option<String>,
-        switches: Vec<ExpectSwitch>,
-    },
     /// The entries of the ledger, all of them, in the order of their numbers.
     ExpectLedger {
         #[serde(default = "the_client")]
@@ -192,58 +112,17 @@ pub(crate) enum Step {
         selection: Selection,
         entries: Vec<ExpectLedgerEntry>,
     },
-    /// Asks what became of the write `id`, or of the suspect that stands at that place in the list.
-    Verify {
-        #[serde(default = "the_client")]
-        client: String,
-        suspect: Option<usize>,
-        id: Option<String>,
-        #[serde(default)]
-        submit: bool,
-        verified: Option<String>,
-        expect: Option<ExpectRefusal>,
-    },
-    /// Tells of a loss of data: what was acknowledged since is to be verified.
-    SuspectSince {
-        #[serde(default = "the_client")]
-        client: String,
-        /// Milliseconds since 1970: a variable that was saved as `now`.
-        since: String,
-        acknowledged: Option<u64>,
-        is_whole: Option<bool>,
-        expect: Option<ExpectRefusal>,
-    },
-    /// Tells the ledger what was found out about the write `id`, or about the suspect that stands
-    /// at that place in the list of them.
-    Resolve {
-        #[serde(default = "the_client")]
-        client: String,
-        suspect: Option<usize>,
-        id: Option<String>,
-        resolution: FoundOut,
-        expect: Option<ExpectRefusal>,
-    },
+    Verify(Verify),
+    SuspectSince(SuspectSince),
+    Resolve(Resolve),
     /// The client's endpoints.
     ExpectState {
         #[serde(default = "the_client")]
         client: String,
         state: ExpectState,
     },
-    /// The rows of an organization.
-    ExpectRows {
-        org: Option<String>,
-        /// Only rows of this name.
-        name: Option<String>,
-        /// How many the primary has.
-        primary: Option<usize>,
-        /// How many the alternate has.
-        alternate: Option<usize>,
-        /// How many names stand for more than one row.
-        duplicates: Option<usize>,
-    },
-    /// How many requests of the twin's journal are so.
+    ExpectRows(ExpectRows),
     ExpectRequests(Requests),
-    /// How many requests of a proxy's journal are so.
     ExpectProxyRequests(ProxyRequests),
     /// The attempts that the prepare hook was handed since the last such step, all of them, in this
     /// order.
@@ -266,18 +145,187 @@ pub(crate) enum Step {
     },
 }
 
-/// One automatic switch.
-#[derive(Clone, Debug, Deserialize)]
+/// Opens a client on the first organization's primary, or on `url`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ExpectSwitch {
-    /// The side that is left.
-    pub(crate) from: Role,
-    pub(crate) reason: String,
-    pub(crate) epoch: u64,
+pub(crate) struct Open {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) url: Option<String>,
+    /// By their names in C.
+    #[serde(default)]
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) on_required: Option<OnRequired>,
+    pub(crate) on_switched: Option<OnSwitched>,
+    /// Other kinds of events that are recorded.
+    #[serde(default)]
+    pub(crate) events: Vec<Heard>,
+    pub(crate) token: Option<Token>,
+    /// What is found for these hosts, and nothing for others.
+    pub(crate) resolver: Option<BTreeMap<String, Resolution>>,
+    pub(crate) prepare: Option<Prepare>,
+    #[serde(default)]
+    pub(crate) trust: Trust,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// A blocking call.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Call {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) request: ScenarioRequest,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) attempt_timeout_ms: Option<u64>,
+    pub(crate) operation: Option<Operation>,
+    #[serde(default)]
+    pub(crate) guarded_create: bool,
+    #[serde(default)]
+    pub(crate) upsert: bool,
+    pub(crate) tag: Option<String>,
+    pub(crate) stream: Option<Stream>,
+    pub(crate) expect: ExpectCall,
+    /// Variables that are set from what came of it.
+    #[serde(default)]
+    pub(crate) save: BTreeMap<String, Save>,
+}
+
+/// A call that runs beside the steps that follow.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Start {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    /// Names it.
+    pub(crate) call: String,
+    pub(crate) request: ScenarioRequest,
+    /// Submitted to the library; a blocking call on a thread of its own by default.
+    #[serde(default)]
+    pub(crate) submit: bool,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) attempt_timeout_ms: Option<u64>,
+    pub(crate) operation: Option<Operation>,
+    #[serde(default)]
+    pub(crate) guarded_create: bool,
+    #[serde(default)]
+    pub(crate) upsert: bool,
+    pub(crate) tag: Option<String>,
+    pub(crate) stream: Option<Stream>,
+}
+
+/// The end of a started call.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Await {
+    pub(crate) call: String,
+    pub(crate) expect: ExpectCall,
+    /// Variables that are set from what came of it.
+    #[serde(default)]
+    pub(crate) save: BTreeMap<String, Save>,
+}
+
+/// Many calls, `concurrency` at a time, to the end of the last; `${i}` counts them from 0.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Burst {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) count: usize,
+    pub(crate) concurrency: usize,
+    /// A request, read anew for each call.
+    #[schemars(with = "ScenarioRequest")]
+    pub(crate) request: Value,
+    pub(crate) expect: BurstCounts,
+}
+
+/// Sets a fault, now or later, until it is cleared or for a time.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetFault {
+    pub(crate) org: Option<String>,
+    pub(crate) side: Role,
+    pub(crate) fault: Fault,
+    /// Names the fault for `clear`.
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) after_ms: u64,
+    pub(crate) for_ms: Option<u64>,
+}
+
+/// Sets EndpointAutoSwitchEnabled.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetAutoSwitch {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) enabled: bool,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Asks what became of the write `id`, or of the suspect that stands at that place in the list.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_of(["suspect", "id"])))]
+pub(crate) struct Verify {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) suspect: Option<usize>,
+    pub(crate) id: Option<String>,
+    #[serde(default)]
+    pub(crate) submit: bool,
+    pub(crate) verified: Option<Verified>,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Tells of a loss of data: what was acknowledged since is to be verified.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuspectSince {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    /// Milliseconds since 1970: a variable that was saved as `now`.
+    pub(crate) since: String,
+    /// How many writes that were acknowledged.
+    pub(crate) acknowledged: Option<u64>,
+    /// Whether the record goes as far back as was asked for.
+    pub(crate) is_whole: Option<bool>,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Tells the ledger what was found out about the write `id`, or about the suspect that stands at
+/// that place in the list of them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_of(["suspect", "id"])))]
+pub(crate) struct Resolve {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) suspect: Option<usize>,
+    pub(crate) id: Option<String>,
+    pub(crate) resolution: FoundOut,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// The rows of an organization.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectRows {
+    pub(crate) org: Option<String>,
+    /// Only rows of this name.
+    pub(crate) name: Option<String>,
+    /// How many the primary has.
+    pub(crate) primary: Option<usize>,
+    /// How many the alternate has.
+    pub(crate) alternate: Option<usize>,
+    /// How many names stand for more than one row, of all rows.
+    pub(crate) duplicates: Option<usize>,
 }
 
 /// Whose certificates the client trusts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Trust {
     /// The twin's.
@@ -288,7 +336,7 @@ pub(crate) enum Trust {
 }
 
 /// What is kept of a response, as a variable for later steps.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Save {
     /// A header, by its name in lower case.

@@ -1,13 +1,11 @@
 //! The scenarios themselves: well-formed, and passed by the Rust client.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use d365_scenarios::{Run, Runs, SubjectKind, load};
-use d365_twin::{Condition, OrganizationConfig, ProxyConfig};
-use jsonschema::{Retrieve, Uri, Validator};
-use serde_json::{Value, json};
+use d365_scenarios::{Run, Runs, SubjectKind, load, schema, write_schema};
+use jsonschema::Validator;
+use serde_json::Value;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
@@ -67,32 +65,25 @@ fn there_are_scenarios_of_both_kinds() {
     }
 }
 
-/// The schema's files, which name each other.
-struct Files;
-
-impl Retrieve for Files {
-    fn retrieve(
-        &self,
-        uri: &Uri<String>,
-    ) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
-        let name = Path::new(uri.path().as_str()).file_name();
-        Ok(read(&root().join(name.unwrap_or_default())))
+/// Checks what the schema says of a file, or of one of its definitions.
+fn validator(of: &str) -> Validator {
+    let mut schema = schema();
+    schema["$ref"] = of.into();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.retain(|key, _| ["$schema", "$ref", "$defs"].contains(&key.as_str()));
     }
+    jsonschema::validator_for(&schema).unwrap()
 }
 
-/// Checks what a definition of the schema says, or with an empty text the whole file.
-fn validator(of: &str) -> Validator {
-    jsonschema::options()
-        .with_retriever(Files)
-        .with_base_uri("file:///schema.test.json")
-        .build(&json!({"$ref": of}))
-        .unwrap()
+#[test]
+fn the_schema_is_written_as_the_types_are() {
+    assert!(!write_schema(&root(), true).unwrap(), "`make schema`");
 }
 
 #[test]
 fn every_file_is_as_the_schema_says() {
     let schema_file = root().join("schema.json");
-    let schema = validator("schema.json");
+    let schema = jsonschema::validator_for(&schema()).unwrap();
     let files: Vec<_> = files(&root())
         .into_iter()
         .filter(|path| path.parent() != Some(&root()))
@@ -116,65 +107,18 @@ fn every_file_is_as_the_schema_says() {
     }
 }
 
-/// The schema of a scenario's steps, when they are filled.
-fn steps_schema() -> Validator {
-    validator("schema.steps.json#/$defs/steps")
-}
-
-/// Where the schema repeats what the twin understands, it knows each of its keys.
-#[test]
-fn the_schema_has_every_key_of_the_twin() {
-    let schema = read(&root().join("schema.twin.json"));
-    let organization = OrganizationConfig::new("contoso");
-    for (name, value) in [
-        ("organization", json!(organization)),
-        ("replication", json!(organization.replication)),
-        ("proxy", json!(ProxyConfig::default())),
-        ("condition", json!(Condition::default())),
-    ] {
-        let keys = |value: &Value| -> BTreeSet<String> {
-            let map = value.as_object().unwrap();
-            map.keys().cloned().collect()
-        };
-        let known = keys(&schema["$defs"][name]["properties"]);
-        assert_eq!(known, keys(&value), "{name}");
-    }
-    let wsdl = &schema["$defs"]["organization"]["properties"]["wsdl"]["properties"];
-    for key in json!(organization.wsdl).as_object().unwrap().keys() {
-        assert!(wsdl.get(key).is_some(), "wsdl: {key}");
-    }
-    // The twin names the kinds of faults that it knows when it meets another.
-    let unknown = json!({"kind": "no such kind"});
-    let error = serde_json::from_value::<d365_twin::Fault>(unknown.clone()).unwrap_err();
-    assert_eq!(names_in(&error), enum_of(&schema["$defs"]["fault"]));
-    let error = serde_json::from_value::<d365_twin::ProxyFault>(unknown).unwrap_err();
-    assert_eq!(names_in(&error), enum_of(&schema["$defs"]["proxy_fault"]));
-}
-
-/// The names in backquotes after `expected`.
-fn names_in(error: &serde_json::Error) -> BTreeSet<String> {
-    let text = error.to_string();
-    let (_, expected) = text.split_once("expected").unwrap();
-    let mut names = expected.split('`').skip(1).step_by(2);
-    let found: BTreeSet<String> = names.by_ref().map(str::to_owned).collect();
-    assert!(!found.is_empty(), "{text}");
-    found
-}
-
-fn enum_of(definition: &Value) -> BTreeSet<String> {
-    let kinds = definition["properties"]["kind"]["enum"].as_array().unwrap();
-    let kinds = kinds.iter().map(|kind| kind.as_str().unwrap().to_owned());
-    kinds.collect()
+/// The schema of a step, when it is filled and written out.
+fn step_schema() -> Validator {
+    validator("#/$defs/Step")
 }
 
 #[test]
 fn every_step_is_as_the_schema_says() {
-    let schema = steps_schema();
+    let schema = step_schema();
     for scenario in load(&root()).unwrap() {
         for step in scenario.steps() {
-            let steps = Value::Array(vec![step.clone()]);
             let errors: Vec<String> = schema
-                .iter_errors(&steps)
+                .iter_errors(step)
                 .map(|error| error.to_string())
                 .collect();
             assert!(
@@ -188,11 +132,8 @@ fn every_step_is_as_the_schema_says() {
 
 #[test]
 fn the_schema_refuses_what_the_runner_refuses() {
-    let schema = steps_schema();
-    let file = |step: &str| -> Value {
-        let step: Value = serde_json::from_str(step).unwrap();
-        Value::Array(vec![step])
-    };
+    let schema = step_schema();
+    let file = |step: &str| -> Value { serde_json::from_str(step).unwrap() };
     assert!(schema.is_valid(&file(r#"{"do": "close", "client": "c"}"#)));
     for bad in [
         r#"{"do": "close", "clent": "c"}"#,

@@ -147,7 +147,7 @@ fn the_evidence_is_whole() {
         ("safe/evidence_weak_dead", &[WEAK, WEAK_OF_WRITES]),
         ("safe/evidence_never", &[NEVER]),
     ] {
-        assert_shown(&scenarios, &[file], tables);
+        assert_shown(&scenarios, &[file], None, tables);
     }
 }
 
@@ -156,6 +156,11 @@ fn the_matrix_is_whole() {
     let scenarios = scenarios();
     for class in ["read", "idempotent", "guarded", "unsafe"] {
         let files = ["connections", "answers"].map(|part| format!("safe/matrix_{class}_{part}"));
-        assert_shown(&scenarios, &files.each_ref().map(String::as_str), &[MATRIX]);
+        assert_shown(
+            &scenarios,
+            &files.each_ref().map(String::as_str),
+            None,
+            &[MATRIX],
+        );
     }
 }

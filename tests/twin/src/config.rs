@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::coding::Coding;
@@ -13,7 +14,7 @@ use crate::replication::Replication;
 use crate::role::{Authority, Role};
 
 /// A whole twin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwinConfig {
     /// The organizations; more can be added while it runs.
@@ -38,7 +39,7 @@ impl TwinConfig {
 }
 
 /// One organization with its two sides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrganizationConfig {
     /// First label of the hosts.
@@ -70,6 +71,7 @@ pub struct OrganizationConfig {
     /// What a passive side answers to everything but the WSDL; 0x8004B065 with 503 on the Web API
     /// by default.
     #[serde(default = "FaultKind::datacenter_not_available")]
+    #[schemars(extend("unevaluatedProperties" = false))]
     pub passive: FaultKind,
     /// How commits cross; `off` by default.
     #[serde(default)]
@@ -236,7 +238,7 @@ impl OrganizationConfig {
 }
 
 /// How a side is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
     /// TLS, by default; the certificate is signed by the twin's CA.
@@ -265,7 +267,7 @@ impl Scheme {
 }
 
 /// Whether a connection shows a certificate of the client's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientCertificates {
     /// None is asked for.
@@ -278,7 +280,7 @@ pub enum ClientCertificates {
 }
 
 /// What the hosts of an organization are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Plays {
     /// The services of Dynamics 365.
@@ -290,7 +292,7 @@ pub enum Plays {
 }
 
 /// Whether bearer tokens are checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tokens {
     /// Any request is served; what came is recorded.
@@ -302,7 +304,7 @@ pub enum Tokens {
 }
 
 /// What the WSDL says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wsdl {
     /// `FailoverAvailable`; none leaves the element out. True by default.

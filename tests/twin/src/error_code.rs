@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::TwinError;
 
 /// A service error code, written as hex text, decimal text, or a number; kept as 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Value", into = "String")]
+#[schemars(extend("type" = ["integer", "string"]))]
 pub struct ErrorCode(pub u32);
 
 impl ErrorCode {

@@ -1,8 +1,10 @@
 //! The faults that can be set on a side, as they are written in a scenario or sent to the control
 //! endpoint.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -46,14 +48,20 @@ pub struct Fault {
     pub times: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Matcher {
+    /// Only requests with this method, in any case.
     method: Option<String>,
+    /// Only requests whose path and query begin with this.
     path: Option<String>,
+    /// Only requests whose path and query contain this.
     path_contains: Option<String>,
+    /// Only requests on a connection that had another before, or only first ones.
     reused: Option<bool>,
+    /// How many matching requests pass before the fault acts.
     #[serde(default)]
     skip: u64,
+    /// After how many hits the fault stops acting.
     times: Option<u64>,
 }
 
@@ -85,6 +93,25 @@ impl TryFrom<Map<String, Value>> for Fault {
         };
         fault.check()?;
         Ok(fault)
+    }
+}
+
+// A kind's keys, and those of the matcher.
+impl JsonSchema for Fault {
+    fn schema_name() -> Cow<'static, str> {
+        "Fault".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Matcher::json_schema(generator);
+        let kind = Value::from(generator.subschema_for::<FaultKind>());
+        schema.insert(
+            "description".into(),
+            "A fault, and the requests that it meets.".into(),
+        );
+        schema.insert("allOf".into(), vec![kind].into());
+        schema.insert("unevaluatedProperties".into(), false.into());
+        schema
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::coding::Coding;
 use crate::error_code::ErrorCode;
@@ -11,8 +13,9 @@ use crate::error_code::ErrorCode;
 ///
 /// "Reset" is a TCP RST (SO_LINGER 0), "close" a FIN. Only the kinds that say so execute the
 /// request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(transform = open)]
 pub enum FaultKind {
     /// The listener is closed: connects are refused. The port stays reserved, and the same port
     /// listens again when the fault is cleared.
@@ -139,6 +142,7 @@ pub enum FaultKind {
         /// What is answered: a kind that is an answer. None (default): the request is executed,
         /// and what the service answers is sent.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// Head and half of the body are sent, then the connection ends. An answer without a body is
@@ -152,6 +156,7 @@ pub enum FaultKind {
         close_notify: bool,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// Head and half of the body are sent, the rest late. An answer without a body is sent as it
@@ -162,6 +167,7 @@ pub enum FaultKind {
         ms: Option<u64>,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// `Content-Length` is wrong: the whole body is sent under it, then the connection is closed.
@@ -177,6 +183,7 @@ pub enum FaultKind {
         close_notify: bool,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// The answer, its head as well, comes in small pieces; a fault that is cleared ends the
@@ -189,6 +196,7 @@ pub enum FaultKind {
         every_ms: u64,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// The body of the answer is coded, whether or not the client accepts that, with the
@@ -207,6 +215,7 @@ pub enum FaultKind {
         truncated: bool,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// An interim answer (RFC 9110, 15.2) comes before the answer.
@@ -219,6 +228,7 @@ pub enum FaultKind {
         headers: BTreeMap<String, String>,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// The body of the answer comes in chunks (on HTTP/2 in frames, as ever), and headers follow
@@ -229,6 +239,7 @@ pub enum FaultKind {
         headers: BTreeMap<String, String>,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// The answer is sent whole, as one after which the connection lives on, and then it ends: a
@@ -243,6 +254,7 @@ pub enum FaultKind {
         close_notify: bool,
         /// As in `CutHead`.
         #[serde(default)]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Option<Box<FaultKind>>,
     },
     /// The answer comes when the head of the request was read, and none of its body: a client that
@@ -251,6 +263,7 @@ pub enum FaultKind {
     AnswerAtHead {
         /// What is answered: an answer without `commit`. 417 by default.
         #[serde(default = "expectation_failed")]
+        #[schemars(extend("unevaluatedProperties" = false))]
         answer: Box<FaultKind>,
     },
     /// A request that expects `100-continue` is not told to go on; it is served when its body has
@@ -310,8 +323,16 @@ pub enum FaultKind {
     CloseIdle,
 }
 
+/// Of the schema: a [`Fault`](crate::Fault) adds keys, so whoever has a kind alone closes it.
+fn open(schema: &mut Schema) {
+    let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    for kind in kinds.into_iter().flatten().filter_map(Value::as_object_mut) {
+        kind.remove("additionalProperties");
+    }
+}
+
 /// The last stream that a GOAWAY names; later ones were not executed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LastStream {
     /// The one before the request's own, which was not executed.
@@ -324,7 +345,7 @@ pub enum LastStream {
 }
 
 /// How a TLS handshake ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Broken {
     /// With the fatal alert `handshake_failure`, then a close.
@@ -336,7 +357,7 @@ pub enum Broken {
 }
 
 /// A certificate that a client should refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Certificate {
     /// Of the twin's CA, for another host.

@@ -103,11 +103,11 @@ impl Plan {
         }
     }
 
-    /// What `answer` makes of the request, or the service without it, sent in this manner.
-    fn staged(answer: Option<&FaultKind>, service: Service, manner: Manner) -> Plan {
+    /// What the kind's answer makes of the request, or the service without it, sent in its manner.
+    fn staged(kind: &FaultKind, service: Service) -> Plan {
         Plan {
-            manner: Some(manner),
-            ..Plan::answered(answer, service)
+            manner: manner(kind),
+            ..Plan::answered(kind.answer(), service)
         }
     }
 
@@ -115,8 +115,11 @@ impl Plan {
         answer.map_or_else(Plan::healthy, |answer| Plan::of(answer, service))
     }
 
-    fn replies(execute: bool, reply: Reply) -> Plan {
-        Plan::ends(execute, Ending::Answer(reply.map(Content::from)))
+    fn replies(execute: bool, kind: &FaultKind, service: Service) -> Plan {
+        match reply(kind, service) {
+            Some(reply) => Plan::ends(execute, Ending::Answer(reply.map(Content::from))),
+            None => Plan::healthy(),
+        }
     }
 
     fn ends(execute: bool, ending: Ending) -> Plan {
@@ -137,7 +140,6 @@ impl Plan {
     }
 
     pub(crate) fn of(kind: &FaultKind, service: Service) -> Plan {
-        let staged = |manner| Plan::staged(kind.answer(), service, manner);
         match kind {
             // These act at the listener and in the handshake; a request can only meet the deaf
             // one's, on a connection that was accepted before.
@@ -152,6 +154,12 @@ impl Plan {
                 Plan::ends(true, Ending::End(end(false, *close_notify)))
             }
             FaultKind::CommitThenReset => Plan::ends(true, Ending::End(End::Reset)),
+            FaultKind::ResetBeforeRequest
+            | FaultKind::ResetWithinRequest { .. }
+            | FaultKind::ResetAfterRequest => Plan::ends(false, Ending::End(End::Reset)),
+            FaultKind::CloseAfterRequest { close_notify } => {
+                Plan::ends(false, Ending::End(end(false, *close_notify)))
+            }
             FaultKind::Stall { ms } => Plan {
                 hold_after: Some(Hold::of(*ms)),
                 ..Plan::healthy()
@@ -162,19 +170,12 @@ impl Plan {
             },
             // It disturbs the way to the answer alone.
             FaultKind::WithholdContinue => Plan::healthy(),
-            FaultKind::AnswerAtHead { .. } => Plan {
-                execute: false,
-                ..staged(Manner::Whole {
-                    end: End::Close { close_notify: true },
-                })
-            },
-            FaultKind::CloseAfterAnswer {
-                reset,
-                close_notify,
-                ..
-            } => staged(Manner::Whole {
-                end: end(*reset, *close_notify),
-            }),
+            FaultKind::HtmlPage { commit, .. }
+            | FaultKind::Status { commit, .. }
+            | FaultKind::ServiceFault { commit, .. } => Plan::replies(*commit, kind, service),
+            FaultKind::DatacenterNotAvailable { .. } | FaultKind::Throttled { .. } => {
+                Plan::replies(false, kind, service)
+            }
             FaultKind::Coded {
                 coding,
                 inflated,
@@ -188,124 +189,156 @@ impl Plan {
                 }),
                 ..Plan::answered(answer.as_deref(), service)
             },
-            FaultKind::Informational {
-                status, headers, ..
-            } => staged(Manner::Informational {
-                status: *status,
-                headers: header_map(headers),
-            }),
-            FaultKind::Trailers { headers, .. } => staged(Manner::Trailers {
-                headers: header_map(headers),
-            }),
-            FaultKind::ResetBeforeRequest
-            | FaultKind::ResetWithinRequest { .. }
-            | FaultKind::ResetAfterRequest => Plan::ends(false, Ending::End(End::Reset)),
-            FaultKind::CloseAfterRequest { close_notify } => {
-                Plan::ends(false, Ending::End(end(false, *close_notify)))
-            }
-            FaultKind::HtmlPage { status, commit } => {
-                let page = html_reply(*status, "The service is temporarily unavailable");
-                Plan::replies(*commit, page)
-            }
-            FaultKind::Status {
-                status,
-                headers,
-                body,
-                commit,
-            } => {
-                let builder = headers.iter().fold(
-                    Response::builder().status(*status),
-                    |builder, (name, value)| builder.header(name, value),
-                );
-                Plan::replies(*commit, with_body(builder, body.clone()))
-            }
-            FaultKind::DatacenterNotAvailable { status } => {
-                let error = ServiceError::datacenter_not_available(*status);
-                Plan::replies(false, error.reply(service))
-            }
-            FaultKind::ServiceFault {
-                code,
-                message,
-                status,
-                commit,
-            } => {
-                let error = ServiceError::new(*code, *status, message.as_str());
-                Plan::replies(*commit, error.reply(service))
-            }
-            FaultKind::Throttled {
-                retry_after,
-                code,
-                soap_duration,
-            } => {
-                let duration = soap_duration.clone();
-                let error = ServiceError {
-                    retry_after: Some(duration.unwrap_or_else(|| format!("PT{retry_after}S"))),
-                    ..ServiceError::new(*code, 429, "Number of requests exceeded the limit.")
-                };
-                let mut reply = error.reply(service);
-                if !matches!(service, Service::Soap { .. }) {
-                    let seconds = HeaderValue::from(*retry_after);
-                    reply.headers_mut().insert(RETRY_AFTER, seconds);
-                }
-                Plan::replies(false, reply)
-            }
-            FaultKind::CutHead {
-                bytes,
-                reset,
-                close_notify,
-                ..
-            } => staged(Manner::CutHead {
-                bytes: *bytes,
-                end: end(*reset, *close_notify),
-            }),
-            FaultKind::CutBody {
-                reset,
-                close_notify,
-                ..
-            } => staged(Manner::CutBody {
-                end: end(*reset, *close_notify),
-            }),
-            FaultKind::StallBody { ms, .. } => staged(Manner::StallBody {
-                hold: Hold::of(*ms),
-            }),
             FaultKind::Goaway {
                 code,
                 last_stream,
                 commit,
-                answered,
-            } => {
-                let go_away = GoAway {
+                answered: false,
+            } => Plan::ends(
+                *commit,
+                Ending::GoAway(GoAway {
                     code: *code,
                     last_stream: *last_stream,
                     committed: *commit,
-                };
-                match answered {
-                    true => staged(Manner::AfterGoAway(go_away)),
-                    false => Plan::ends(*commit, Ending::GoAway(go_away)),
-                }
-            }
+                }),
+            ),
             FaultKind::RstStream {
                 code,
                 commit,
-                partial,
-            } => match partial {
-                true => staged(Manner::CutStream { code: *code }),
-                false => Plan::ends(*commit, Ending::RstStream { code: *code }),
+                partial: false,
+            } => Plan::ends(*commit, Ending::RstStream { code: *code }),
+            FaultKind::AnswerAtHead { .. } => Plan {
+                execute: false,
+                ..Plan::staged(kind, service)
             },
-            FaultKind::WrongLength {
-                by, close_notify, ..
-            } => staged(Manner::WrongLength {
-                by: *by,
-                end: end(false, *close_notify),
-            }),
-            FaultKind::SlowDrip {
-                bytes, every_ms, ..
-            } => staged(Manner::Drip {
-                bytes: usize::try_from(*bytes).unwrap_or(usize::MAX),
-                every: Duration::from_millis(*every_ms),
-            }),
+            FaultKind::CloseAfterAnswer { .. }
+            | FaultKind::Informational { .. }
+            | FaultKind::Trailers { .. }
+            | FaultKind::CutHead { .. }
+            | FaultKind::CutBody { .. }
+            | FaultKind::StallBody { .. }
+            | FaultKind::Goaway { .. }
+            | FaultKind::RstStream { .. }
+            | FaultKind::WrongLength { .. }
+            | FaultKind::SlowDrip { .. } => Plan::staged(kind, service),
         }
     }
+}
+
+/// The answer of a kind that is one.
+fn reply(kind: &FaultKind, service: Service) -> Option<Reply> {
+    Some(match kind {
+        FaultKind::HtmlPage { status, .. } => {
+            html_reply(*status, "The service is temporarily unavailable")
+        }
+        FaultKind::Status {
+            status,
+            headers,
+            body,
+            ..
+        } => {
+            let builder = headers.iter().fold(
+                Response::builder().status(*status),
+                |builder, (name, value)| builder.header(name, value),
+            );
+            with_body(builder, body.clone())
+        }
+        FaultKind::DatacenterNotAvailable { status } => {
+            ServiceError::datacenter_not_available(*status).reply(service)
+        }
+        FaultKind::ServiceFault {
+            code,
+            message,
+            status,
+            ..
+        } => ServiceError::new(*code, *status, message.as_str()).reply(service),
+        FaultKind::Throttled {
+            retry_after,
+            code,
+            soap_duration,
+        } => {
+            let duration = soap_duration.clone();
+            let error = ServiceError {
+                retry_after: Some(duration.unwrap_or_else(|| format!("PT{retry_after}S"))),
+                ..ServiceError::new(*code, 429, "Number of requests exceeded the limit.")
+            };
+            let mut reply = error.reply(service);
+            if !matches!(service, Service::Soap { .. }) {
+                let seconds = HeaderValue::from(*retry_after);
+                reply.headers_mut().insert(RETRY_AFTER, seconds);
+            }
+            reply
+        }
+        _ => return None,
+    })
+}
+
+/// How a kind sends the answer whose sending it disturbs.
+fn manner(kind: &FaultKind) -> Option<Manner> {
+    Some(match kind {
+        FaultKind::AnswerAtHead { .. } => Manner::Whole {
+            end: End::Close { close_notify: true },
+        },
+        FaultKind::CloseAfterAnswer {
+            reset,
+            close_notify,
+            ..
+        } => Manner::Whole {
+            end: end(*reset, *close_notify),
+        },
+        FaultKind::Informational {
+            status, headers, ..
+        } => Manner::Informational {
+            status: *status,
+            headers: header_map(headers),
+        },
+        FaultKind::Trailers { headers, .. } => Manner::Trailers {
+            headers: header_map(headers),
+        },
+        FaultKind::CutHead {
+            bytes,
+            reset,
+            close_notify,
+            ..
+        } => Manner::CutHead {
+            bytes: *bytes,
+            end: end(*reset, *close_notify),
+        },
+        FaultKind::CutBody {
+            reset,
+            close_notify,
+            ..
+        } => Manner::CutBody {
+            end: end(*reset, *close_notify),
+        },
+        FaultKind::StallBody { ms, .. } => Manner::StallBody {
+            hold: Hold::of(*ms),
+        },
+        FaultKind::Goaway {
+            code,
+            last_stream,
+            commit,
+            ..
+        } => Manner::AfterGoAway(GoAway {
+            code: *code,
+            last_stream: *last_stream,
+            committed: *commit,
+        }),
+        FaultKind::RstStream { code, .. } => Manner::CutStream { code: *code },
+        FaultKind::WrongLength {
+            by, close_notify, ..
+        } => Manner::WrongLength {
+            by: *by,
+            end: end(false, *close_notify),
+        },
+        FaultKind::SlowDrip {
+            bytes, every_ms, ..
+        } => Manner::Drip {
+            bytes: usize::try_from(*bytes).unwrap_or(usize::MAX),
+            every: Duration::from_millis(*every_ms),
+        },
+        _ => return None,
+    })
 }
 
 /// Headers that were checked where they were set.

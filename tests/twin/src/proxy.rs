@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -16,7 +17,7 @@ use crate::error::TwinError;
 use crate::proxy_server;
 
 /// A proxy, as it stands in a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxyConfig {
     /// Its name, `proxy` by default.
@@ -26,7 +27,7 @@ pub struct ProxyConfig {
 }
 
 /// What a client must show as Basic `Proxy-Authorization`, else it is answered 407.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyCredentials {
     /// The user, without a colon.
@@ -52,7 +53,7 @@ impl Default for ProxyConfig {
 
 /// A fault of a proxy, and the requests that it meets. The first that is set, matches and is armed
 /// acts, alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyFault {
     /// What happens.
@@ -76,7 +77,7 @@ fn unavailable() -> u16 {
 }
 
 /// What a proxy does instead of passing a request on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyFaultKind {
     /// It answers `status`.

@@ -10,7 +10,7 @@ use crate::expect::{BurstCounts, ExpectCall, json};
 use crate::failure::{Wrong, compared, differ};
 use crate::protocol::{Answer, Call, Request};
 use crate::request::ScenarioRequest;
-use crate::step::Save;
+use crate::step::{self, Await, Burst, Save};
 use crate::variables::COUNTER;
 
 /// A time that what has ended is before, and what begins now is not.
@@ -27,7 +27,43 @@ fn next_millisecond() -> u128 {
 }
 
 impl Player<'_> {
-    pub(super) fn start(&mut self, id: String, submit: bool, request: Call) -> Result<(), Wrong> {
+    pub(super) fn call(&mut self, step: step::Call) -> Result<(), Wrong> {
+        let call = Call {
+            timeout_ms: step.timeout_ms,
+            connect_timeout_ms: step.connect_timeout_ms,
+            attempt_timeout_ms: step.attempt_timeout_ms,
+            operation: step.operation.map(|class| class.name().to_owned()),
+            guarded_create: step.guarded_create,
+            upsert: step.upsert,
+            tag: step.tag,
+            stream: step.stream,
+            ..step.request.call(&step.client)
+        };
+        let answer = self.subject.ask(&Request::Call(call))?;
+        self.ended(&step.client, &step.expect, &step.save, &answer)
+    }
+
+    pub(super) fn start_call(&mut self, step: step::Start) -> Result<(), Wrong> {
+        let call = Call {
+            timeout_ms: step.timeout_ms,
+            connect_timeout_ms: step.connect_timeout_ms,
+            attempt_timeout_ms: step.attempt_timeout_ms,
+            operation: step.operation.map(|class| class.name().to_owned()),
+            guarded_create: step.guarded_create,
+            upsert: step.upsert,
+            tag: step.tag,
+            stream: step.stream,
+            ..step.request.call(&step.client)
+        };
+        self.start(step.call, step.submit, call)
+    }
+
+    pub(super) fn awaited(&mut self, step: &Await) -> Result<(), Wrong> {
+        let (client, answer) = self.outcome(&step.call)?;
+        self.ended(&client, &step.expect, &step.save, &answer)
+    }
+
+    fn start(&mut self, id: String, submit: bool, request: Call) -> Result<(), Wrong> {
         let client = request.client.clone();
         self.ask_done(Request::Start {
             call: id.clone(),
@@ -39,7 +75,7 @@ impl Player<'_> {
     }
 
     /// A started call's client, and how the call ended.
-    pub(super) fn outcome(&mut self, id: &str) -> Result<(String, Answer), Wrong> {
+    fn outcome(&mut self, id: &str) -> Result<(String, Answer), Wrong> {
         let place = self.started.iter().position(|(_, started)| started == id);
         let place = place.ok_or_else(|| format!("no call `{id}` was started"))?;
         let (client, call) = self.started.remove(place);
@@ -47,7 +83,7 @@ impl Player<'_> {
     }
 
     /// Compares a call's end, and keeps of it what later steps need.
-    pub(super) fn ended(
+    fn ended(
         &mut self,
         client: &str,
         expect: &ExpectCall,
@@ -81,36 +117,30 @@ impl Player<'_> {
         Ok(())
     }
 
-    pub(super) fn burst(
-        &mut self,
-        client: &str,
-        count: usize,
-        concurrency: usize,
-        request: &Value,
-        expect: &BurstCounts,
-    ) -> Result<(), Wrong> {
+    pub(super) fn burst(&mut self, burst: &Burst) -> Result<(), Wrong> {
         let mut got = BurstCounts {
             effects: Some(BTreeMap::new()),
             ..BurstCounts::default()
         };
         let mut running: VecDeque<String> = VecDeque::new();
-        for index in 0..count {
+        for index in 0..burst.count {
             let mut variables = self.variables.clone();
             variables.set(COUNTER, index.to_string());
-            let request: ScenarioRequest = serde_json::from_value(variables.apply(request)?)
+            let request: ScenarioRequest = serde_json::from_value(variables.apply(&burst.request)?)
                 .map_err(|error| error.to_string())?;
-            if running.len() == concurrency
+            if running.len() == burst.concurrency
                 && let Some(oldest) = running.pop_front()
             {
                 got.add(&self.outcome(&oldest)?.1);
             }
             let id = format!("burst-{index}");
-            self.start(id.clone(), false, request.call(client))?;
+            self.start(id.clone(), false, request.call(&burst.client))?;
             running.push_back(id);
         }
         for id in running {
             got.add(&self.outcome(&id)?.1);
         }
+        let expect = &burst.expect;
         if expect.effects.is_none() {
             got.effects = None;
         }

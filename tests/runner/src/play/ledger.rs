@@ -2,9 +2,10 @@
 
 use super::Player;
 use crate::compare::differences;
-use crate::expect::{ExpectLedgerEntry, ExpectRefusal, json, refusal_differences};
+use crate::expect::{ExpectLedgerEntry, json, refusal_differences};
 use crate::failure::{Wrong, compared, differ};
-use crate::protocol::{FoundOut, LedgerRecord, Request, Selection};
+use crate::protocol::{LedgerRecord, Request, Selection};
+use crate::step::{Resolve, SuspectSince, Verify};
 use crate::subject::Broken;
 
 impl Player<'_> {
@@ -56,7 +57,7 @@ impl Player<'_> {
     }
 
     /// The number of a write that a step names.
-    pub(super) fn write(
+    fn write(
         &mut self,
         client: &str,
         suspect: Option<usize>,
@@ -77,20 +78,47 @@ impl Player<'_> {
         }
     }
 
-    pub(super) fn resolve(
-        &mut self,
-        client: String,
-        suspect: Option<usize>,
-        id: Option<&str>,
-        resolution: FoundOut,
-        expect: Option<&ExpectRefusal>,
-    ) -> Result<(), Wrong> {
-        let id = self.write(&client, suspect, id)?;
-        let answer = self.subject.ask(&Request::Resolve {
-            client,
+    pub(super) fn resolve(&mut self, step: Resolve) -> Result<(), Wrong> {
+        let request = Request::Resolve {
+            id: self.write(&step.client, step.suspect, step.id.as_deref())?,
+            client: step.client,
+            resolution: step.resolution,
+        };
+        self.ask(request, step.expect)
+    }
+
+    pub(super) fn verify(&mut self, step: Verify) -> Result<(), Wrong> {
+        let id = self.write(&step.client, step.suspect, step.id.as_deref())?;
+        let answer = self.subject.ask(&Request::Verify {
             id,
-            resolution,
+            client: step.client,
+            submit: step.submit,
         })?;
-        compared(refusal_differences(expect, &answer), &answer)
+        let mut found = refusal_differences(step.expect.as_ref(), &answer);
+        let (wanted, got) = (json(&step.verified), json(&answer.verified));
+        if step.verified.is_some() && wanted != got {
+            found.push(format!("verified: expected {wanted}, got {got}"));
+        }
+        compared(found, &answer)
+    }
+
+    pub(super) fn suspect_since(&mut self, step: SuspectSince) -> Result<(), Wrong> {
+        let since = step.since.parse();
+        let since_ms = since.map_err(|_| format!("`{}` is no number", step.since))?;
+        let client = step.client;
+        let answer = self
+            .subject
+            .ask(&Request::SuspectSince { client, since_ms })?;
+        let mut found = refusal_differences(step.expect.as_ref(), &answer);
+        let got = answer.suspected.as_ref();
+        let (acknowledged, is_whole) = (step.acknowledged, step.is_whole);
+        if acknowledged.is_some() && acknowledged != got.map(|got| got.acknowledged)
+            || is_whole.is_some() && is_whole != got.map(|got| got.is_whole)
+        {
+            found.push(format!(
+                "expected {acknowledged:?} and whole {is_whole:?}, got {got:?}"
+            ));
+        }
+        compared(found, &answer)
     }
 }

@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use super::Player;
 use crate::compare::differences;
-use crate::expect::{ExpectEvent, ExpectPrepared, json};
+use crate::expect::{ExpectEvent, ExpectPrepared, ExpectState, json};
 use crate::failure::{Wrong, differ};
 use crate::protocol::{EventRecord, PreparedRecord, Request};
+use crate::seen::{ProxyRequests, Requests};
+use crate::step::ExpectRows;
 use crate::subject::Broken;
 
 /// How long events are waited for that should have come.
@@ -39,28 +41,53 @@ impl Player<'_> {
         differ(differences(&json(&expected), &got), got)
     }
 
-    pub(super) fn rows(
-        &self,
-        org: Option<&str>,
-        name: Option<&str>,
-        expected: [Option<usize>; 3],
-    ) -> Result<(), Wrong> {
+    pub(super) fn state(&mut self, client: String, expected: &ExpectState) -> Result<(), Wrong> {
+        let answer = self.subject.ask(&Request::State { client })?;
+        let got = json(&answer.state);
+        differ(differences(&json(expected), &got), got)
+    }
+
+    pub(super) fn rows(&self, expected: &ExpectRows) -> Result<(), Wrong> {
+        let (org, name) = (expected.org.as_deref(), expected.name.as_deref());
         let mut rows = self.stage.rows(org)?;
         rows.retain(|row| name.is_none_or(|name| row.name.as_deref() == Some(name)));
-        let got = [
-            rows.iter().filter(|row| row.primary).count(),
-            rows.iter().filter(|row| row.alternate).count(),
-            self.stage.duplicates(org)?,
-        ];
-        let found = ["on the primary", "on the alternate", "duplicates"]
-            .into_iter()
-            .zip(expected.into_iter().zip(got))
-            .filter_map(|(what, (expected, got))| {
-                let expected = expected.filter(|expected| *expected != got)?;
-                Some(format!("{what}: expected {expected}, got {got}"))
-            })
-            .collect();
+        let on_the_primary = rows.iter().filter(|row| row.primary).count();
+        let on_the_alternate = rows.iter().filter(|row| row.alternate).count();
+        let duplicates = self.stage.duplicates(org)?;
+        let found = [
+            ("on the primary", expected.primary, on_the_primary),
+            ("on the alternate", expected.alternate, on_the_alternate),
+            ("duplicates", expected.duplicates, duplicates),
+        ]
+        .into_iter()
+        .filter_map(|(what, expected, got)| {
+            let expected = expected.filter(|expected| *expected != got)?;
+            Some(format!("{what}: expected {expected}, got {got}"))
+        })
+        .collect();
         differ(found, json(&rows))
+    }
+
+    pub(super) fn requests(&self, wanted: &Requests) -> Result<(), Wrong> {
+        let mut entries = self.stage.journal(wanted.org.as_deref(), wanted.side);
+        entries.retain(|entry| wanted.hold(entry));
+        let (got, least, most) = (entries.len(), wanted.at_least, wanted.at_most);
+        match (wanted.count, least, most) {
+            (Some(count), None, None) => counted(count, &entries),
+            (None, Some(least), None) => counted(least.max(got), &entries),
+            (None, None, Some(most)) => counted(most.min(got), &entries),
+            _ => Err(
+                "`expect_requests` takes one of `count`, `at_least` and `at_most`"
+                    .to_owned()
+                    .into(),
+            ),
+        }
+    }
+
+    pub(super) fn proxy_requests(&self, wanted: &ProxyRequests) -> Result<(), Wrong> {
+        let mut entries = self.stage.proxy_journal(wanted.proxy.as_deref())?;
+        entries.retain(|entry| wanted.hold(entry));
+        counted(wanted.count, &entries)
     }
 
     /// The attempts that the hook was handed and that were not yet expected.
@@ -89,7 +116,7 @@ impl Player<'_> {
 }
 
 /// Whether there are as many of them as expected.
-pub(super) fn counted(expected: usize, got: &[impl Serialize]) -> Result<(), Wrong> {
+fn counted(expected: usize, got: &[impl Serialize]) -> Result<(), Wrong> {
     let found = (got.len() != expected)
         .then(|| format!("expected {expected} such requests, got {}", got.len()));
     differ(found.into_iter().collect(), json(&got))

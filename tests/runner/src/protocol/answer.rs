@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::names::Wanted;
 
 /// The answer to one request.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -103,14 +106,16 @@ pub struct ResponseRecord {
 }
 
 /// What the answer to a batch says of one request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartRecord {
     /// Which request.
     pub index: usize,
     /// HTTP status, if it has one.
+    #[schemars(with = "Wanted<u16>")]
     pub status: Option<u16>,
     /// Service code, if it has one.
+    #[schemars(with = "Wanted<i32>")]
     pub code: Option<i32>,
 }
 

@@ -58,8 +58,14 @@ pub fn scenarios() -> Vec<Scenario> {
     load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")).unwrap()
 }
 
-/// The files together show these rows: each of them once, and no others.
-pub fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
+/// The files together show these rows, in this variant of them where they have variants: each of them
+/// once, and no others.
+pub fn assert_shown(
+    scenarios: &[Scenario],
+    files: &[&str],
+    variant: Option<&str>,
+    tables: &[&Rows],
+) {
     let wanted: BTreeSet<&str> = tables
         .iter()
         .flat_map(|rows| rows.iter())
@@ -68,7 +74,7 @@ pub fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
     let mut shown = BTreeSet::new();
     for scenario in scenarios
         .iter()
-        .filter(|s| files.contains(&s.file.as_str()))
+        .filter(|s| files.contains(&s.file.as_str()) && s.variant.as_deref() == variant)
     {
         let row = scenario.row.as_deref();
         let row = row.unwrap_or_else(|| panic!("{} shows no row", scenario.title()));
@@ -82,6 +88,6 @@ pub fn assert_shown(scenarios: &[Scenario], files: &[&str], tables: &[&Rows]) {
     let unknown: Vec<_> = shown.difference(&wanted).collect();
     assert!(
         missing.is_empty() && unknown.is_empty(),
-        "{files:?}: missing {missing:?}, unknown {unknown:?}"
+        "{files:?} {variant:?}: missing {missing:?}, unknown {unknown:?}"
     );
 }

@@ -1,0 +1,413 @@
+//! What a file is made of: parts within parts, the innermost of which are scenarios.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use d365_twin::{OrganizationConfig, ProxyConfig};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::file::Runs;
+use crate::schema::Form;
+use crate::template::{fill, places_of};
+
+/// A file, a group of scenarios, a scenario, or what a variant has of its own: each has what stands
+/// around it, unless it says otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Part {
+    /// The schema of these files, relative; of a file alone.
+    #[serde(rename = "$schema")]
+    pub(crate) schema: Option<String>,
+    /// What the scenarios within show.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "Option<Text>")]
+    pub(crate) about: Option<String>,
+    /// Of a scenario: named for the rule that it shows; unique in its file.
+    pub(crate) name: Option<String>,
+    /// Of a scenario: the row of the table that the file shows.
+    pub(crate) row: Option<String>,
+    /// The rule.
+    #[serde(deserialize_with = "text")]
+    #[schemars(with = "Option<Text>")]
+    pub(crate) rule: Option<String>,
+    /// With which subjects it is played.
+    pub(crate) runs: Option<Runs>,
+    /// Subjects that have no such thing, and are left out.
+    pub(crate) except: Option<Vec<String>>,
+    /// Each scenario is played once with each; `dotnet` alone by default.
+    pub(crate) presets: Option<Vec<String>>,
+    /// What the twin plays; `contoso` with every default by default.
+    pub(crate) organizations: Option<Vec<OrganizationConfig>>,
+    /// Forward proxies that know the twin's hosts; none by default.
+    pub(crate) proxies: Option<Vec<ProxyConfig>>,
+    /// Steps that are played first. A text among steps names a block.
+    #[schemars(with = "Option<Vec<Form>>")]
+    pub(crate) before: Option<Vec<Value>>,
+    /// Steps that are played then.
+    #[schemars(with = "Option<Vec<Form>>")]
+    pub(crate) steps: Option<Vec<Value>>,
+    /// Steps that are played last.
+    #[schemars(with = "Option<Vec<Form>>")]
+    pub(crate) after: Option<Vec<Value>>,
+    /// Steps that are named where they are played.
+    #[schemars(with = "BTreeMap<String, Vec<Form>>")]
+    pub(crate) blocks: BTreeMap<String, Vec<Value>>,
+    /// What `${name}` stands for in steps.
+    pub(crate) with: Map<String, Value>,
+    /// Each scenario within is played once in each, with what the variant has of its own. The
+    /// innermost part that has variants says in which.
+    pub(crate) variants: Option<BTreeMap<String, Part>>,
+    /// The scenarios within, or groups of them.
+    pub(crate) scenarios: Vec<Part>,
+}
+
+/// A text, or its lines.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Text {
+    Whole(String),
+    Lines(Vec<String>),
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(match Text::deserialize(deserializer)? {
+        Text::Whole(text) => text,
+        Text::Lines(lines) => lines.join(" "),
+    }))
+}
+
+/// A scenario in one variant, with everything that stands around it.
+pub(crate) struct Whole {
+    pub(crate) name: String,
+    pub(crate) variant: Option<String>,
+    pub(crate) rule: String,
+    pub(crate) row: Option<String>,
+    pub(crate) runs: Runs,
+    pub(crate) except: Vec<String>,
+    pub(crate) presets: Vec<String>,
+    pub(crate) organizations: Vec<OrganizationConfig>,
+    pub(crate) proxies: Vec<ProxyConfig>,
+    /// Its steps, filled.
+    pub(crate) steps: Vec<Value>,
+}
+
+/// What of the parts around was needed: names of values and of blocks.
+#[derive(Default)]
+struct Used {
+    values: BTreeSet<String>,
+    blocks: BTreeSet<String>,
+}
+
+impl Used {
+    fn add(&mut self, other: Used) {
+        self.values.extend(other.values);
+        self.blocks.extend(other.blocks);
+    }
+}
+
+impl Part {
+    /// The scenarios of a file.
+    pub(crate) fn wholes(&self) -> Result<Vec<Whole>, String> {
+        let mut found = Vec::new();
+        self.collect(&mut Vec::new(), &mut found)?;
+        let mut names = BTreeSet::new();
+        for whole in &found {
+            if !names.insert((&whole.name, &whole.variant)) {
+                return Err(format!("two scenarios are named `{}`", whole.name));
+            }
+        }
+        Ok(found)
+    }
+
+    fn collect<'a>(
+        &'a self,
+        around: &mut Vec<&'a Part>,
+        found: &mut Vec<Whole>,
+    ) -> Result<Used, String> {
+        self.check_variants(around)?;
+        around.push(self);
+        let mut used = Used::default();
+        if self.scenarios.is_empty() {
+            for variant in variants(around) {
+                used.add(Layers::of(around, variant).whole(variant, found)?);
+            }
+        }
+        for scenario in &self.scenarios {
+            used.add(scenario.collect(around, found)?);
+        }
+        around.pop();
+        self.check_use(&used)?;
+        Ok(used)
+    }
+
+    /// A variant that no part around knows is a misspelt one, where there are variants around.
+    fn check_variants(&self, around: &[&Part]) -> Result<(), String> {
+        let known = around.iter().rev().find_map(|part| part.variants.as_ref());
+        let (Some(known), Some(variants)) = (known, &self.variants) else {
+            return Ok(());
+        };
+        match variants.keys().find(|name| !known.contains_key(*name)) {
+            Some(name) => Err(format!("`{}`: no variant is named `{name}`", self.title())),
+            None => Ok(()),
+        }
+    }
+
+    /// What is given is needed.
+    fn check_use(&self, used: &Used) -> Result<(), String> {
+        let variants = self.variants.iter().flat_map(BTreeMap::values);
+        for part in std::iter::once(self).chain(variants) {
+            let mut names = part.with.keys();
+            if let Some(name) = names.find(|name| !used.values.contains(*name)) {
+                let title = self.title();
+                return Err(format!("`{title}`: no step has a place for `{name}`"));
+            }
+            let mut names = part.blocks.keys();
+            if let Some(name) = names.find(|name| !used.blocks.contains(*name)) {
+                return Err(format!("`{}`: no step is `{name}`", self.title()));
+            }
+        }
+        Ok(())
+    }
+
+    fn title(&self) -> &str {
+        let title = self.name.as_deref().or(self.about.as_deref());
+        title.unwrap_or("a group")
+    }
+}
+
+/// In which variants the innermost of these parts is played; none: in no particular one.
+fn variants<'a>(parts: &[&'a Part]) -> Vec<Option<&'a str>> {
+    let variants = parts.iter().rev().find_map(|part| part.variants.as_ref());
+    match variants {
+        Some(variants) => variants.keys().map(|name| Some(name.as_str())).collect(),
+        None => vec![None],
+    }
+}
+
+type StepsOf = fn(&Part) -> Option<&Vec<Value>>;
+
+/// Parts that say something of one scenario in one variant, the innermost last.
+struct Layers<'a> {
+    parts: Vec<&'a Part>,
+}
+
+impl<'a> Layers<'a> {
+    fn of(around: &[&'a Part], variant: Option<&str>) -> Layers<'a> {
+        let own = |part: &'a Part| part.variants.as_ref()?.get(variant?);
+        let parts = around.iter();
+        let parts = parts.flat_map(|part| std::iter::once(*part).chain(own(part)));
+        Layers {
+            parts: parts.collect(),
+        }
+    }
+
+    /// What the innermost part says that says it.
+    fn innermost<T>(&self, of: impl Fn(&'a Part) -> Option<T>) -> Option<T> {
+        self.parts.iter().rev().find_map(|part| of(part))
+    }
+
+    fn whole(&self, variant: Option<&str>, found: &mut Vec<Whole>) -> Result<Used, String> {
+        let own = self.parts.iter().rev().find(|part| part.name.is_some());
+        let own = own.ok_or("a scenario has no name")?;
+        let name = own.name.clone().unwrap_or_default();
+        let wrong = |what: &str| format!("`{name}` has no {what}");
+        let mut used = Used::default();
+        let mut form = Vec::new();
+        let lists: [StepsOf; 3] = [
+            |part| part.before.as_ref(),
+            |part| part.steps.as_ref(),
+            |part| part.after.as_ref(),
+        ];
+        for list in lists {
+            let steps = self.innermost(list).map_or(&[][..], Vec::as_slice);
+            self.play(steps, &mut Vec::new(), &mut form, &mut used.blocks)
+                .map_err(|text| format!("`{name}`: {text}"))?;
+        }
+        if form.is_empty() {
+            return Err(wrong("steps"));
+        }
+        form.iter()
+            .for_each(|step| places_of(step, &mut used.values));
+        let mut with = Map::new();
+        for part in &self.parts {
+            with.extend(part.with.clone());
+        }
+        let organizations = self.innermost(|part| part.organizations.clone());
+        found.push(Whole {
+            rule: self
+                .innermost(|part| part.rule.clone())
+                .ok_or_else(|| wrong("rule"))?,
+            runs: self
+                .innermost(|part| part.runs)
+                .ok_or_else(|| wrong("`runs`"))?,
+            row: own.row.clone(),
+            except: self
+                .innermost(|part| part.except.clone())
+                .unwrap_or_default(),
+            presets: self
+                .innermost(|part| part.presets.clone())
+                .unwrap_or_else(|| vec!["dotnet".to_owned()]),
+            organizations: organizations
+                .unwrap_or_else(|| vec![OrganizationConfig::new("contoso")]),
+            proxies: self
+                .innermost(|part| part.proxies.clone())
+                .unwrap_or_default(),
+            steps: form.iter().map(|step| fill(step, &with)).collect(),
+            variant: variant.map(str::to_owned),
+            name,
+        });
+        Ok(used)
+    }
+
+    /// Adds the steps with their blocks in the place of their names.
+    fn play(
+        &self,
+        steps: &'a [Value],
+        within: &mut Vec<&'a str>,
+        form: &mut Vec<Value>,
+        used: &mut BTreeSet<String>,
+    ) -> Result<(), String> {
+        for step in steps {
+            let Value::String(name) = step else {
+                form.push(step.clone());
+                continue;
+            };
+            let block = self.innermost(|part| part.blocks.get(name));
+            let block = block.ok_or_else(|| format!("no block is named `{name}`"))?;
+            if within.contains(&name.as_str()) {
+                return Err(format!("the block `{name}` is within itself"));
+            }
+            used.insert(name.clone());
+            within.push(name);
+            self.play(block, within, form, used)?;
+            within.pop();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wholes(file: Value) -> Result<Vec<Whole>, String> {
+        let part: Part = serde_json::from_value(file).map_err(|error| error.to_string())?;
+        part.wholes()
+    }
+
+    fn played(file: Value) -> Vec<(String, Option<String>, String, Vec<Value>)> {
+        let wholes = wholes(file).unwrap();
+        let wholes = wholes.into_iter();
+        wholes
+            .map(|whole| (whole.name, whole.variant, whole.rule, whole.steps))
+            .collect()
+    }
+
+    #[test]
+    fn the_innermost_says_it() {
+        let file = json!({"runs": "core", "rule": ["of", "the file"], "before": ["open"],
+            "steps": [{"do": "a", "x": "${x}"}], "with": {"x": 1}, "blocks": {"open": [{"do": "open"}]},
+            "scenarios": [
+                {"name": "one"},
+                {"rule": "of a group", "with": {"x": 2}, "scenarios": [
+                    {"name": "two"},
+                    {"name": "three", "rule": "its own", "before": [], "with": {"x": 3}}]},
+                {"name": "four", "blocks": {"open": [{"do": "open", "url": "u"}]}, "steps": [{"do": "b"}]}]});
+        let open = json!({"do": "open"});
+        let expected = [
+            (
+                "one",
+                "of the file",
+                vec![open.clone(), json!({"do": "a", "x": 1})],
+            ),
+            ("two", "of a group", vec![open, json!({"do": "a", "x": 2})]),
+            ("three", "its own", vec![json!({"do": "a", "x": 3})]),
+            (
+                "four",
+                "of the file",
+                vec![json!({"do": "open", "url": "u"}), json!({"do": "b"})],
+            ),
+        ];
+        let expected = expected.map(|(name, rule, steps)| (name.into(), None, rule.into(), steps));
+        assert_eq!(played(file), expected);
+    }
+
+    #[test]
+    fn a_scenario_is_played_in_each_variant() {
+        let file = json!({"runs": "core", "rule": "r", "steps": [{"do": "${verb}", "x": "${x}"}],
+            "with": {"x": 0},
+            "variants": {"a": {"with": {"verb": "va"}}, "b": {"with": {"verb": "vb", "x": 1}}},
+            "scenarios": [
+                {"name": "both"},
+                {"name": "the second", "variants": {"b": {"rule": "its own"}}},
+                {"name": "of its own", "with": {"x": 2},
+                    "variants": {"a": {}, "b": {"with": {"verb": "other"}}}}]});
+        let expected = [
+            ("both", "a", "r", "va", 0),
+            ("both", "b", "r", "vb", 1),
+            ("the second", "b", "its own", "vb", 1),
+            ("of its own", "a", "r", "va", 2),
+            ("of its own", "b", "r", "other", 2),
+        ];
+        let expected = expected.map(|(name, variant, rule, verb, x)| {
+            let steps = vec![json!({"do": verb, "x": x})];
+            (name.into(), Some(variant.into()), rule.into(), steps)
+        });
+        assert_eq!(played(file), expected);
+    }
+
+    #[test]
+    fn what_nobody_needs_or_knows_is_an_error() {
+        let step = json!([{"do": "a", "x": "${x}"}]);
+        for (file, said) in [
+            (
+                json!({"with": {"y": 1}, "scenarios": [{"name": "n", "steps": step}]}),
+                "no step has a place for `y`",
+            ),
+            (
+                json!({"scenarios": [{"name": "n", "steps": step, "variants": {"a": {"with": {"y": 1}}}}]}),
+                "`n`: no step has a place for `y`",
+            ),
+            (
+                json!({"blocks": {"b": step}, "scenarios": [{"name": "n", "steps": step}]}),
+                "no step is `b`",
+            ),
+            (
+                json!({"scenarios": [{"name": "n", "steps": ["b"]}]}),
+                "`n`: no block is named `b`",
+            ),
+            (
+                json!({"blocks": {"b": ["c"], "c": ["b"]}, "scenarios": [{"name": "n", "steps": ["b"]}]}),
+                "within itself",
+            ),
+            (
+                json!({"variants": {"a": {}}, "scenarios": [
+                    {"name": "n", "steps": step, "variants": {"b": {}}}]}),
+                "`n`: no variant is named `b`",
+            ),
+            (json!({"scenarios": [{"name": "n"}]}), "`n` has no steps"),
+            (json!({"scenarios": [{"steps": step}]}), "has no name"),
+            (
+                json!({"scenarios": [{"name": "n", "steps": step}, {"name": "n", "steps": step}]}),
+                "two scenarios are named `n`",
+            ),
+        ] {
+            let mut file = file;
+            file["rule"] = "r".into();
+            file["runs"] = "core".into();
+            let error = wholes(file.clone()).err();
+            let error = error.unwrap_or_else(|| panic!("{file}"));
+            assert!(error.contains(said), "{error}");
+        }
+        for lacking in ["rule", "runs"] {
+            let mut file =
+                json!({"rule": "r", "runs": "core", "scenarios": [{"name": "n", "steps": step}]});
+            file.as_object_mut().unwrap().remove(lacking);
+            assert!(wholes(file).is_err(), "{lacking}");
+        }
+        assert!(wholes(json!({"stps": []})).is_err());
+    }
+}
