@@ -17,7 +17,7 @@ from pathlib import Path
 
 import check
 from targets import TARGETS, Target, chosen
-from toolchain import BIN, ROOT, command, environment, run, told
+from toolchain import BIN, ROOT, as_cargo, command, environment, run, told
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 C_NAMES = re.compile("|".join((ROOT / "tests/c/symbols.txt").read_text().split()))
@@ -38,7 +38,7 @@ class Build:
         variables = [
             f"T={self.work}",
             f"CROSS={command(found, 'cargo-zigbuild')}",
-            f"MATURIN={command(found, 'maturin')}",
+            f"MATURIN={command(found | {'CARGO': str(as_cargo(target, found, self.work))}, 'maturin')}",
             f"RESULTS={built.parent}",
             f"TARGET_ARGS=--target {target.linked_for}",
             f"LICENCES_FOR=--target {target.triple}",
@@ -72,7 +72,7 @@ class Build:
     def wheel(self, target: Target, variables: list[str]) -> None:
         folder = self.work / "wheels-dist" / target.triple
         shutil.rmtree(folder, ignore_errors=True)
-        arguments = f"--target {target.triple} --zig --compatibility {target.compatibility}"
+        arguments = f"--target {target.triple} --compatibility {target.compatibility}"
         run("make", "-s", "wheel", f"WHEELS={folder}", f"WHEEL_ARGS={arguments}", *variables)
         [wheel] = folder.glob("*.whl")
         run(BIN / "wheel", "unpack", "--dest", folder / "unpacked", wheel)

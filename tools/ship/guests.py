@@ -33,7 +33,7 @@ class Guest:
             need(f"qemu-{self.target.processor}:qemu-user")
             packages = ["libc6", "musl"]
             if not self.target.is_musl:
-                packages += ["python3.11", "openjdk-17-jre-headless"]
+                packages += ["libstdc++6", "python3.11", "openjdk-17-jre-headless"]
             self._unpack(packages)
         elif self.target.is_musl:
             need(f"/lib/ld-musl-{self.target.processor}.so.1:musl")
@@ -50,13 +50,19 @@ class Guest:
     def root(self) -> Path:
         return self.work / self.target.processor / "root"
 
-    def compiler(self, language: str) -> Path:
-        """A script: recipes take a compiler for one word."""
-        libc = "musl" if self.target.is_musl else f"gnu.{self.target.glibc}"
-        dynamic = "-dynamic " if self.target.is_musl else ""
-        # zig gives -c with each source, and is warned by -Werror of what it does not use then.
-        arguments = f"{dynamic}-target {self.target.processor}-linux-{libc} -Wno-unused-command-line-argument"
-        return self._script(language, f"{sys.executable} -m ziglang {language} {arguments}")
+    def compiler(self, language: str) -> str:
+        """The one that the target's users have: of glibc's the distribution's, and for musl zig."""
+        if self.target.is_musl:
+            # zig gives -c with each source, and is warned by -Werror of what it does not use then.
+            arguments = f"-dynamic -target {self.target.processor}-linux-musl -Wno-unused-command-line-argument"
+            # A script: recipes take a compiler for one word.
+            return str(self._script(language, f"{sys.executable} -m ziglang {language} {arguments}"))
+        name = {"cc": "gcc", "c++": "g++"}[language]
+        if not self.foreign:
+            return name
+        triple = f"{self.target.processor}-linux-gnu"
+        need(f"{triple}-{name}:{name}-{triple.replace('_', '-')}")
+        return f"{triple}-{name}"
 
     @property
     def json(self) -> str:
@@ -179,15 +185,23 @@ class Guest:
 
         make(zlib, "./configure", "--static")
         make(zlib, "make", "libz.a")
+        ffi = compiled / "libffi"
+        shutil.copytree(self._source("libffi"), ffi)
+        foreign = f"--host={triple}"
+        make(ffi, "./configure", foreign, f"--prefix={ffi}/built", "--disable-shared", "--disable-exec-static-tramp")
+        make(ffi, "make", "install")
         python = compiled / "python"
         shutil.copytree(self._source("python3.11"), python)
         (python / "Modules" / "Setup.local").write_text(
             f"zlib zlibmodule.c -I{zlib} {zlib}/libz.a\nbinascii binascii.c -DUSE_ZLIB_CRC32 -I{zlib} {zlib}/libz.a\n"
+            "_ctypes _ctypes/_ctypes.c _ctypes/callbacks.c _ctypes/callproc.c _ctypes/stgdict.c _ctypes/cfield.c "
+            f"-DHAVE_FFI_PREP_CIF_VAR -DHAVE_FFI_PREP_CLOSURE_LOC -DHAVE_FFI_CLOSURE_ALLOC -I{ffi}/built/include "
+            f"{ffi}/built/lib/libffi.a\n"
         )
         make(
             python,
             *("./configure", f"--prefix={prefix}", "--without-ensurepip", "--disable-test-modules"),
-            *(f"--host={triple}", "--build=x86_64-linux-gnu", "--with-build-python=/usr/bin/python3.11"),
+            *(foreign, "--build=x86_64-linux-gnu", "--with-build-python=/usr/bin/python3.11"),
             *(
                 "ac_cv_buggy_getaddrinfo=no",
                 "ac_cv_func_preadv2=no",
