@@ -19,7 +19,9 @@ import check
 from targets import TARGETS, Target, chosen
 from toolchain import BIN, ROOT, as_cargo, command, environment, run, told
 
-VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+WORKSPACE = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
+MEMBERS: list[str] = WORKSPACE["members"]
+VERSION: str = WORKSPACE["package"]["version"]
 C_NAMES = re.compile("|".join((ROOT / "tests/c/symbols.txt").read_text().split()))
 JNI_NAMES = re.compile(r"Java_io_github_d365failover_\w+|JNI_OnLoad|JNI_OnUnload")
 MODULE_NAMES = re.compile(r"PyInit__native")
@@ -108,7 +110,13 @@ class Build:
                 *("--all", "--target", "all", "--override-filename", name),
                 *("--manifest-path", f"{folder}/Cargo.toml"),
             )
-            shutil.move(ROOT / folder / f"{name}.json", self.dist / f"{name}.json")
+            written = {member: ROOT / member / f"{name}.json" for member in MEMBERS}
+            # Not by where it was built.
+            text = written[folder].read_text().replace(f"file://{ROOT}", "file://")
+            (self.dist / f"{name}.json").write_text(text)
+            # One is written for each crate of the workspace.
+            for file in written.values():
+                file.unlink(missing_ok=True)
 
     def checksums(self) -> None:
         lines = [
