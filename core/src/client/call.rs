@@ -172,7 +172,9 @@ impl<'a> Call<'a> {
                 Ok(taken)
             })
             .transpose()?;
-        lock(&client.budget).deposit();
+        if client.rules.spends_budget {
+            lock(&client.budget).deposit();
+        }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         let began = Instant::now();
         let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());

@@ -75,11 +75,8 @@ impl Inner {
             if !is_wanted {
                 return Ok(());
             }
-            let under_way = board
-                .reading
-                .clone()
-                .filter(|end| end.borrow().is_none() && end.has_changed().is_ok());
-            match under_way {
+            let under_way = board.reading.clone();
+            match under_way.filter(|_| alternate.is_being_read()) {
                 Some(end) => end,
                 None => self.begin_reading(&mut board)?,
             }

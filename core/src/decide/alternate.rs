@@ -116,7 +116,12 @@ impl Alternate {
 
     /// Whether reading it could change anything.
     pub fn may_need_policy(&self) -> bool {
-        self.known != Known::Available || self.reading == Reading::UnderWay
+        self.known != Known::Available || self.is_being_read()
+    }
+
+    /// Whether somebody reads the policy now.
+    pub fn is_being_read(&self) -> bool {
+        self.reading == Reading::UnderWay
     }
 
     pub fn reading_begins(&mut self) {

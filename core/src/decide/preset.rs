@@ -93,6 +93,8 @@ table! {
     counts_attempts: bool = true, false;
     /// A call whose endpoint was left because of it says so, also where it is not sent again.
     tells_its_switch: bool = true, false;
+    /// What is sent again in one place is a share of recent calls.
+    spends_budget: bool = true, false;
     /// Where the endpoint stays, a call may be sent again there.
     waits_in_place: bool = true, false;
 }
