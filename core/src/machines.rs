@@ -10,5 +10,5 @@ pub use crate::decide::preset::Rules;
 pub use crate::decide::ramp::{Ramp, STEP};
 pub use crate::decide::resend::{Failed, Resend};
 pub use crate::decide::switch::{Action, Begin, Input, Limits, Report, Switch};
-pub use crate::decide::watch::Watch;
+pub use crate::decide::watch::{Bounds, Patience, Wait, Watch};
 pub use crate::rule::RulesOff;

@@ -41,6 +41,7 @@ use crate::decide::budget::Budget;
 use crate::decide::place::Place;
 use crate::decide::preset::Rules;
 use crate::decide::switch::{Limits, Switch};
+use crate::decide::watch::Patience;
 use crate::lock::lock;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
@@ -122,6 +123,7 @@ struct Inner {
     /// Whether the log says what of the settings could not be used.
     told_settings: AtomicBool,
     gate: Gate,
+    patience: Mutex<Patience>,
     budget: Mutex<Budget>,
     chance: Chance,
     /// A turnstile for those who want to know whether an endpoint that was left still answers, held
@@ -198,6 +200,7 @@ impl Client {
             told_suspects: AtomicBool::new(false),
             told_settings: AtomicBool::new(false),
             gate: Gate::default(),
+            patience: Mutex::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),
             looks_back: tokio::sync::Mutex::default(),

@@ -151,7 +151,7 @@ impl Probing {
         let base = self.inner.base(self.role);
         Glance {
             best_connect: self.inner.transport.best_connect(base),
-            has_connected: progress.clone().any(|progress| progress.moves() != 0),
+            has_connected: progress.clone().any(|progress| progress.is_connected()),
             head_starts: progress
                 .map(|progress| progress.head_starts())
                 .max()

@@ -1,25 +1,23 @@
-//! A call that waits in silence: its endpoint is looked at, and left if it is dead.
+//! Waits for an exchange, and does what the watch asks for meanwhile.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant as Clock;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::call::Running;
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
-use crate::decide::watch::Watch;
+use crate::decide::watch::{Bounds, Wait, Watch};
+use crate::lock::lock;
 use crate::resource::race::{First, race};
 use crate::{Cause, Fault, Operation, Phase};
 
-/// How often progress is looked for within the silence that is borne.
-const GLANCES: u32 = 16;
-
 impl Inner {
-    /// Waits for an exchange. A slow endpoint that lives is never left; from a dead one a read goes
-    /// at once, also what was not sent yet, and a write after its grace.
+    /// Waits for an exchange, which its endpoint may be left before.
     pub(super) async fn watched<T>(
         self: &Arc<Self>,
         exchange: impl Future<Output = Result<T, Fault>>,
@@ -34,64 +32,71 @@ impl Inner {
             return exchange.await;
         }
         let mut exchange = pin!(exchange);
-        let mut watch = Watch::new(settings.probe_after);
-        let (mut seen, mut since) = (running.progress.moves(), Instant::now());
-        let silence = loop {
-            let glance = watch.pause() / GLANCES;
-            let ended = race(exchange.as_mut(), sleep(glance)).await;
-            if let First::Left(ended) = ended {
-                return ended;
-            }
-            let moves = running.progress.moves();
-            if moves != seen {
-                (seen, since) = (moves, Instant::now());
-                watch.has_moved();
-                continue;
-            }
-            if since.elapsed() < watch.pause() {
-                continue;
-            }
-            let message = format!(
-                "nothing was heard of the endpoint for {} ms, and it does not answer probes",
-                watch.pause().as_millis()
-            );
-            let silence = Fault::new(Cause::EndpointLeft, message);
-            let look = self.consider(running.place, Evidence::Weak, &silence, deadline);
-            let course = match race(exchange.as_mut(), look).await {
-                First::Left(ended) => return ended,
-                First::Right(course) => course,
-            };
-            if matches!(course, Course::Elsewhere) {
-                let was_dead = self.board().switch.was_found_dead(running.place);
-                let is_alive = race(exchange.as_mut(), self.is_alive_now(running.place.role));
-                match if was_dead {
-                    First::Right(false)
-                } else {
-                    is_alive.await
-                } {
-                    First::Left(ended) => return ended,
-                    First::Right(false) => break silence,
-                    First::Right(true) => {}
-                }
-            }
-            since = Instant::now();
-            watch.has_looked();
+        let bounds = Bounds {
+            probe_after: settings.probe_after,
+            write_grace: self.rules.has_write_grace.then_some(settings.write_grace),
         };
-        let may_go_at_once =
-            operation == Operation::Read || running.progress.phase() == Phase::NotSent;
-        if may_go_at_once || !self.rules.has_write_grace {
-            return Err(silence);
-        }
-        let grace = Instant::now() + settings.write_grace;
-        match race(exchange, sleep_until(grace.min(deadline))).await {
-            First::Left(ended) => ended,
-            First::Right(()) => Err(Fault::new(
-                Cause::EndpointLeft,
-                format!(
-                    "the endpoint was left, and gave no answer within write_grace ({} ms)",
-                    settings.write_grace.as_millis()
-                ),
-            )),
+        let may_be_executed =
+            || operation != Operation::Read && running.progress.phase() != Phase::NotSent;
+        let mut watch = Watch::new(bounds, deadline.into_std(), Clock::now());
+        let mut next = watch.begin();
+        loop {
+            next = match next {
+                Wait::Until(at) => {
+                    let timer = sleep_until(Instant::from_std(at));
+                    if let First::Left(ended) = race(exchange.as_mut(), timer).await {
+                        return ended;
+                    }
+                    let moved = running.progress.moved();
+                    watch.woken(moved, &mut lock(&self.patience), Clock::now())
+                }
+                Wait::Report => {
+                    let silence = silent(&watch);
+                    let look = self.consider(running.place, Evidence::Weak, &silence, deadline);
+                    let goes_elsewhere = match race(exchange.as_mut(), look).await {
+                        First::Left(ended) => return ended,
+                        First::Right(course) => course == Course::Elsewhere,
+                    };
+                    let was_found_dead = self.board().switch.was_found_dead(running.place);
+                    watch.heard(
+                        goes_elsewhere,
+                        was_found_dead,
+                        may_be_executed(),
+                        Clock::now(),
+                    )
+                }
+                Wait::LookBack => {
+                    let look = self.is_alive_now(running.place.role);
+                    match race(exchange.as_mut(), look).await {
+                        First::Left(ended) => return ended,
+                        First::Right(is_alive) => {
+                            watch.looked_back(is_alive, may_be_executed(), Clock::now())
+                        }
+                    }
+                }
+                Wait::Leave => return Err(silent(&watch)),
+                Wait::Grace(until) => {
+                    let timer = sleep_until(Instant::from_std(until));
+                    return match race(exchange, timer).await {
+                        First::Left(ended) => ended,
+                        First::Right(()) => Err(Fault::new(
+                            Cause::EndpointLeft,
+                            format!(
+                                "the endpoint was left, and gave no answer within write_grace ({} ms)",
+                                settings.write_grace.as_millis()
+                            ),
+                        )),
+                    };
+                }
+            };
         }
     }
+}
+
+fn silent(watch: &Watch) -> Fault {
+    let message = format!(
+        "nothing was heard of the endpoint for {} ms, and it does not answer probes",
+        watch.silence(Clock::now()).as_millis()
+    );
+    Fault::new(Cause::EndpointLeft, message)
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
@@ -144,16 +144,17 @@ impl Progress {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 
-    /// Changes with every byte that goes out or comes in. On a shared connection only with what
-    /// comes, for whomever, because a living endpoint has sent it: what goes out there may be other
-    /// requests on their way into a black hole. 0 as long as there is no connection.
-    pub(crate) fn moves(&self) -> u64 {
+    /// When a byte went out or came in last, or the connection came about. On a shared connection
+    /// only what comes counts, for whomever, because a living endpoint has sent it: what goes out
+    /// there may be other requests on their way into a black hole. `None`: there is no connection.
+    pub(crate) fn moved(&self) -> Option<Instant> {
         let state = self.state();
         let is_shared = state.version == Some(HttpVersion::Http2);
-        state.line.as_ref().map_or(0, |wire| {
-            let written = if is_shared { 0 } else { wire.written() };
-            written.wrapping_add(wire.received()).wrapping_add(1)
-        })
+        state.line.as_ref().map(|wire| wire.moved(is_shared))
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state().line.is_some()
     }
 
     /// The phase now.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -22,6 +23,10 @@ pub(super) struct Wire {
     tcp: TcpStream,
     written: AtomicU64,
     received: AtomicU64,
+    opened: Instant,
+    /// When bytes went out and came in last: microseconds after it was opened.
+    moved_out: AtomicU64,
+    moved_in: AtomicU64,
     /// What had left before the exchange under way.
     before: AtomicU64,
     /// The error that says that nothing more leaves; 0: none.
@@ -35,6 +40,9 @@ impl Wire {
             tcp,
             written: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            opened: Instant::now(),
+            moved_out: AtomicU64::new(0),
+            moved_in: AtomicU64::new(0),
             before: AtomicU64::new(0),
             deaf: AtomicI32::new(0),
             arrived: Notify::new(),
@@ -97,6 +105,20 @@ impl Wire {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// When a byte went out or came in last; or only when one came.
+    pub(super) fn moved(&self, only_in: bool) -> Instant {
+        let came = self.moved_in.load(Ordering::Relaxed);
+        let went = match only_in {
+            true => 0,
+            false => self.moved_out.load(Ordering::Relaxed),
+        };
+        self.opened + Duration::from_micros(came.max(went))
+    }
+
+    fn age(&self) -> u64 {
+        self.opened.elapsed().as_micros() as u64
+    }
+
     /// Waits until more has come than so much. It may not have been looked at yet.
     pub(super) async fn receives(&self, more_than: u64) {
         let arrived = self.arrived.notified();
@@ -142,6 +164,9 @@ impl AsyncRead for Socket {
                 buffer.put_slice(read);
                 let count = read.len() as u64;
                 self.0.received.fetch_add(count, Ordering::Relaxed);
+                if count > 0 {
+                    self.0.moved_in.store(self.0.age(), Ordering::Relaxed);
+                }
                 is_end = read.is_empty() && capacity > 0;
                 self.0.arrived.notify_waiters();
                 if !read.is_empty() && read.len() < capacity {
@@ -182,6 +207,7 @@ impl Socket {
             match tcp.try_io(Interest::WRITABLE, || send(SockRef::from(tcp))) {
                 Ok(count) => {
                     self.0.written.fetch_add(count as u64, Ordering::Relaxed);
+                    self.0.moved_out.store(self.0.age(), Ordering::Relaxed);
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
