@@ -5,6 +5,7 @@ pub use crate::decide::budget::Budget;
 pub use crate::decide::call::{Course, Failure, Moment, Next, Resending};
 pub use crate::decide::evidence::Evidence;
 pub use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Look, Stay};
+pub use crate::decide::offered::{Offered, Remembered};
 pub use crate::decide::place::{Move, Place};
 pub use crate::decide::preset::Rules;
 pub use crate::decide::ramp::{Ramp, STEP};

@@ -177,6 +177,9 @@ impl<'a> Call<'a> {
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         let began = Instant::now();
+        if client.rules.ramps {
+            client.gate.begins(began.into_std());
+        }
         let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
         Ok(Call {
             client,

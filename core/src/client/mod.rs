@@ -199,7 +199,7 @@ impl Client {
             ledger: Ledger::new(settings.replication_window, settings.ledger_entries),
             told_suspects: AtomicBool::new(false),
             told_settings: AtomicBool::new(false),
-            gate: Gate::default(),
+            gate: Gate::new(),
             patience: Mutex::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
             chance: Chance::default(),

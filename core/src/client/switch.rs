@@ -149,6 +149,7 @@ impl Inner {
                 ));
             }
         };
+        self.gate.note_fault();
         let (maker, awaited) = pair();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         // A task of its own: it outlives the call that began it.

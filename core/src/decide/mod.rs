@@ -14,6 +14,7 @@ pub(crate) mod dial;
 mod effect;
 pub(crate) mod evidence;
 pub(crate) mod look;
+pub(crate) mod offered;
 pub(crate) mod place;
 pub(crate) mod preset;
 pub(crate) mod ramp;

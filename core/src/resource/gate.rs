@@ -8,21 +8,23 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::decide::offered::{Offered, Remembered};
 use crate::decide::ramp::{Ramp, STEP};
 use crate::lock::lock;
 
 /// Open at first, and mostly: then it costs one look.
-#[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<Shared>);
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Door>);
 
-#[derive(Default)]
-struct Shared {
+struct Door {
+    offered: Offered,
     is_ramped: AtomicBool,
-    state: Mutex<State>,
+    crowd: Mutex<Crowd>,
 }
 
 #[derive(Default)]
-struct State {
+struct Crowd {
+    remembered: Remembered,
     ramp: Option<Ramp>,
     /// Who waits, in the order of their coming.
     waiting: VecDeque<oneshot::Sender<Pass>>,
@@ -30,23 +32,47 @@ struct State {
 
 /// The leave to go. Given back with what became of it.
 pub(crate) struct Pass {
-    gate: Arc<Shared>,
+    door: Arc<Door>,
     is_counted: bool,
-    outcome: Outcome,
+    used: Used,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum Used {
     /// It says nothing of the endpoint.
-    Unused,
+    Not,
     Answered,
     Failed,
 }
 
 impl Gate {
-    /// From now on few may go, and more with each answer.
+    pub(crate) fn new() -> Gate {
+        Gate(Arc::new(Door {
+            offered: Offered::new(Instant::now()),
+            is_ramped: AtomicBool::new(false),
+            crowd: Mutex::default(),
+        }))
+    }
+
+    /// The application begins a call.
+    pub(crate) fn begins(&self, now: Instant) {
+        self.0.offered.count(now);
+    }
+
+    /// A fault was seen: from now on fewer calls begin, perhaps, because they wait.
+    pub(crate) fn note_fault(&self) {
+        let now = Instant::now();
+        let allowance = self.0.offered.allowance(now);
+        lock(&self.0.crowd).remembered.note(allowance, now);
+    }
+
+    /// From now on few may go at first, and then not many more in a time than are offered.
     pub(crate) fn ramp(&self) {
-        lock(&self.0.state).ramp = Some(Ramp::new(Instant::now()));
+        let now = Instant::now();
+        let mut crowd = lock(&self.0.crowd);
+        let allowance = self.0.offered.allowance(now);
+        let allowance = allowance.max(crowd.remembered.at(now));
+        crowd.ramp = Some(Ramp::new(allowance, now));
         self.0.is_ramped.store(true, Ordering::Release);
     }
 
@@ -55,66 +81,74 @@ impl Gate {
         if !self.0.is_ramped.load(Ordering::Acquire) {
             return self.0.pass(false);
         }
-        let mut turn = {
-            let mut state = lock(&self.0.state);
-            let Some(ramp) = &mut state.ramp else {
+        let (mut turn, mut pause) = {
+            let mut crowd = lock(&self.0.crowd);
+            self.0.let_go(&mut crowd);
+            let before = crowd.waiting.len();
+            let Some(ramp) = &mut crowd.ramp else {
                 return self.0.pass(false);
             };
-            if ramp.enter(Instant::now()) {
+            if before == 0 && ramp.enter(Instant::now()) {
                 return self.0.pass(true);
             }
+            let pause = ramp.wait(before);
             let (sender, turn) = oneshot::channel();
-            state.waiting.push_back(sender);
-            turn
+            crowd.waiting.push_back(sender);
+            (turn, pause)
         };
         loop {
-            if let Ok(turn) = timeout(STEP, &mut turn).await {
+            if let Ok(turn) = timeout(pause, &mut turn).await {
                 return turn.unwrap_or_else(|_| self.0.pass(false));
             }
             // Time has gone by, which lets more go, also where nobody has answered.
-            self.0.let_go(&mut lock(&self.0.state));
+            self.0.let_go(&mut lock(&self.0.crowd));
+            pause = STEP;
         }
     }
 }
 
-impl Shared {
+impl Door {
     fn pass(self: &Arc<Self>, is_counted: bool) -> Pass {
         Pass {
-            gate: Arc::clone(self),
+            door: Arc::clone(self),
             is_counted,
-            outcome: Outcome::Unused,
+            used: Used::Not,
         }
     }
 
-    fn leave(self: &Arc<Self>, outcome: Outcome) {
-        let mut guard = lock(&self.state);
-        let state = &mut *guard;
-        let Some(ramp) = &mut state.ramp else {
+    fn leave(self: &Arc<Self>, used: Used) {
+        let mut guard = lock(&self.crowd);
+        let crowd = &mut *guard;
+        let Some(ramp) = &mut crowd.ramp else {
             return;
         };
-        match outcome {
-            Outcome::Unused => ramp.give_back(),
-            Outcome::Answered => ramp.leave(true),
-            Outcome::Failed => ramp.leave(false),
+        match used {
+            Used::Not => ramp.give_back(),
+            Used::Answered => ramp.leave(true),
+            Used::Failed => ramp.leave(false),
         }
-        self.let_go(state);
-        if state.waiting.is_empty() && outcome == Outcome::Answered {
+        self.let_go(crowd);
+        let is_over = |ramp: &Ramp| ramp.is_over(Instant::now());
+        let is_over = crowd.waiting.is_empty() && crowd.ramp.as_ref().is_some_and(is_over);
+        if is_over && used == Used::Answered {
             // Nobody waits, and the endpoint answers: there is no crowd any more.
-            state.ramp = None;
+            crowd.ramp = None;
             self.is_ramped.store(false, Ordering::Release);
         }
     }
-}
 
-impl Shared {
     /// Lets go who may go by now, in the order of their coming.
-    fn let_go(self: &Arc<Self>, state: &mut State) {
-        let Some(ramp) = &mut state.ramp else {
+    fn let_go(self: &Arc<Self>, crowd: &mut Crowd) {
+        let Some(ramp) = &mut crowd.ramp else {
             return;
         };
+        if crowd.waiting.is_empty() {
+            return;
+        }
         let now = Instant::now();
-        while !state.waiting.is_empty() && ramp.enter(now) {
-            let Some(next) = state.waiting.pop_front() else {
+        ramp.offer(self.offered.allowance(now), now);
+        while !crowd.waiting.is_empty() && ramp.enter(now) {
+            let Some(next) = crowd.waiting.pop_front() else {
                 break;
             };
             if let Err(mut unwanted) = next.send(self.pass(true)) {
@@ -129,19 +163,19 @@ impl Shared {
 impl Pass {
     /// The endpoint has answered.
     pub(crate) fn answered(mut self) {
-        self.outcome = Outcome::Answered;
+        self.used = Used::Answered;
     }
 
     /// The endpoint has failed.
     pub(crate) fn failed(mut self) {
-        self.outcome = Outcome::Failed;
+        self.used = Used::Failed;
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if self.is_counted {
-            self.gate.leave(self.outcome);
+            self.door.leave(self.used);
         }
     }
 }
@@ -171,6 +205,14 @@ mod tests {
         }
     }
 
+    /// One whose application has offered so much that time is no bound.
+    fn busy() -> Gate {
+        let gate = Gate::new();
+        let now = Instant::now();
+        (0..1_000_000).for_each(|_| gate.begins(now));
+        gate
+    }
+
     fn entered(gate: &Gate) -> Vec<Pass> {
         std::iter::from_fn(|| now(gate.enter()))
             .take(10_000)
@@ -179,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_open_gate_lets_everybody_go() {
-        let gate = Gate::default();
+        let gate = Gate::new();
         assert_eq!(entered(&gate).len(), 10_000);
     }
 
@@ -187,7 +229,7 @@ mod tests {
     fn a_ramped_gate_lets_more_go_with_each_answer() {
         let runtime = runtime();
         let _entered = runtime.enter();
-        let gate = Gate::default();
+        let gate = busy();
         gate.ramp();
         let mut first = entered(&gate);
         let count = first.len();
@@ -217,12 +259,20 @@ mod tests {
 
     #[test]
     fn the_gate_opens_when_nobody_waits_and_the_endpoint_answers() {
-        let gate = Gate::default();
+        let gate = busy();
         gate.ramp();
         now(gate.enter()).unwrap().failed();
         drop(now(gate.enter()));
         assert!(entered(&gate).len() < 100);
         now(gate.enter()).unwrap().answered();
         assert_eq!(entered(&gate).len(), 10_000);
+    }
+
+    #[test]
+    fn what_was_offered_at_the_fault_counts() {
+        let gate = busy();
+        gate.note_fault();
+        let crowd = lock(&gate.0.crowd);
+        assert!(crowd.remembered.at(Instant::now()) >= 1_000_000);
     }
 }
