@@ -51,11 +51,12 @@ cc="gcc -std=c11 -D_POSIX_C_SOURCE=200809L -pedantic -Wall -Wextra -Werror -O2 -
 here="-Wl,-rpath,$(dirname "$LIB") $LIB"
 $cc tests/bench/c/{client,libcurl,d365}.c -o "$OUT/c/client" $here $(curl-config --libs) -pthread
 $cc tests/bench/c/switch.c -o "$OUT/c/switch" $here
+$cc tests/bench/c/deadlines.c -o "$OUT/c/deadlines" $here -pthread
 $cc -shared -fPIC tests/bench/c/allocations.c -o "$OUT/c/liballocations.so"
 find bindings-java/src/main/java tests/bench/java -name '*.java' >"$OUT/java.sources"
 javac -Xlint:all -Werror -d "$OUT/java" "@$OUT/java.sources"
 
 PYTHONPATH=tests/bench exec "$VENV/bin/python" -m driver "$@" --out "$OUT" \
-    --server "$SERVER" --client "$OUT/c/client" --switch "$OUT/c/switch" \
+    --server "$SERVER" --client "$OUT/c/client" --switch "$OUT/c/switch" --deadlines "$OUT/c/deadlines" \
     --allocations "$OUT/c/liballocations.so" --java "$OUT/java" --jni "$JNI" \
     --python "$VENV/bin/python"

@@ -190,9 +190,11 @@ mod tests {
             };
             let mut patience = patient(now);
             let mut watch = Watch::new(bounds, now + SECOND * 300, now);
+            let mut borne = probe_after;
             for pause in pauses {
+                now += SECOND * borne;
                 patience.early = Some(now);
-                now += SECOND * probe_after.max(pause / 2);
+                borne = pause;
                 assert_eq!(watch.woken(None, &mut patience, now), Wait::Report);
                 let next = watch.heard(false, false, false, now);
                 assert_eq!(next, Wait::Until(now + SECOND * pause), "{pause}");

@@ -48,6 +48,7 @@ class Programs:
     server: Path
     client: Path
     switch: Path
+    deadlines: Path
     allocations: Path
     java: Path
     jni: Path

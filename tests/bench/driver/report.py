@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from .counts import Counts
+from .deadlines import Overshoot
 from .measure import Rounds, Spread
 from .process import Run
 from .rows import TITLES, Case, Side
@@ -39,6 +40,7 @@ class Report:
     switching: dict[str, Spread]
     switches: int
     holes: int
+    overshoot: Overshoot
 
     def markdown(self) -> str:
         parts = [
@@ -54,6 +56,10 @@ class Report:
             f"In C, plain HTTP over loopback; microseconds. A refusing primary {self.switches} times, a black hole "
             f"{self.holes} times, with `probe_after` 1 s.",
             self._switch(),
+            "## Deadlines",
+            f"In C, {self.overshoot.calls} reads in flight at endpoints that answer nothing, begun within a second, each "
+            "with a second of its own, while another process burns the same CPU: milliseconds after its deadline.",
+            self._deadlines(),
         ]
         return "\n\n".join(parts) + "\n"
 
@@ -70,6 +76,7 @@ class Report:
             ],
             "skipped": self.skipped,
             "switch": {name: asdict(spread) for name, spread in self.switching.items()},
+            "deadlines": asdict(self.overshoot),
         }
 
     def _versions(self) -> dict[str, str]:
@@ -118,6 +125,10 @@ class Report:
             for name, title in SWITCH_TITLES.items()
         ]
         return _table(["", "median", "least", "most"], rows)
+
+    def _deadlines(self) -> str:
+        late = self.overshoot
+        return _table(["median", "p99", "worst"], [[f"{value:.1f}" for value in (late.median, late.p99, late.worst)]])
 
 
 def _cpu(run: Run) -> float:
