@@ -9,11 +9,15 @@
  * cc -std=c99 drill.c -ld365_failover -o drill
  */
 #define _POSIX_C_SOURCE 200809L
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <poll.h>
 #include <unistd.h>
+#endif
 
 #include "d365_failover.h"
 
@@ -257,12 +261,30 @@ static void soap_round(const char *name)
 }
 
 /* Waits up to 20 ms; 0 when standard input has ended. */
+#ifdef _WIN32
+static DWORD WINAPI read_input(void *unused)
+{
+    (void)unused;
+    while (getchar() != EOF)
+        continue;
+    return 0;
+}
+
+static int go_on(void)
+{
+    static HANDLE reader;
+    if (reader == NULL)
+        reader = CreateThread(NULL, 0, read_input, NULL, 0, NULL);
+    return WaitForSingleObject(reader, 20) == WAIT_TIMEOUT;
+}
+#else
 static int go_on(void)
 {
     struct pollfd input = {STDIN_FILENO, POLLIN, 0};
     char line[256];
     return poll(&input, 1, 20) <= 0 || read(STDIN_FILENO, line, sizeof line) > 0;
 }
+#endif
 
 int main(void)
 {

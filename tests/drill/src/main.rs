@@ -51,6 +51,11 @@ struct Arguments {
     #[arg(long, value_name = "COMMAND LINE")]
     python: String,
 
+    /// A further application, run alike: of another system, say. Its rows begin with its name and a
+    /// hyphen, and so no name has one. Repeatable.
+    #[arg(long, value_name = "NAME=COMMAND LINE", value_parser = named)]
+    also: Vec<(String, String)>,
+
     /// The preset of every client. Repeatable; safe and dotnet if none is given.
     #[arg(long = "preset", value_name = "PRESET")]
     presets: Vec<String>,
@@ -160,11 +165,13 @@ fn play_one(arguments: &Arguments, round: &Round) -> Result<Report, String> {
         name: name.to_owned(),
         command,
     };
-    let languages = vec![
+    let mut languages = vec![
         language("c", Command::new(&arguments.c)),
         language("java", shell(&arguments.java)),
         language("python", shell(&arguments.python)),
     ];
+    let also = arguments.also.iter();
+    languages.extend(also.map(|(name, command_line)| language(name, shell(command_line))));
     let name = round.name();
     let drill = Drill {
         round: round.clone(),
@@ -175,6 +182,16 @@ fn play_one(arguments: &Arguments, round: &Round) -> Result<Report, String> {
     };
     let made = drill.run(languages, &|text: &str| progress(&name, text));
     made.map_err(|error| error.to_string())
+}
+
+fn named(argument: &str) -> Result<(String, String), String> {
+    match argument.split_once('=') {
+        Some(("c" | "java" | "python", _)) => Err("there is one of that name".into()),
+        Some((name, command_line)) if !name.is_empty() && !name.contains('-') => {
+            Ok((name.into(), command_line.into()))
+        }
+        _ => Err("it is NAME=COMMAND LINE, the name without a hyphen".into()),
+    }
 }
 
 fn shell(command_line: &str) -> Command {

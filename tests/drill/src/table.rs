@@ -41,10 +41,7 @@ pub(crate) fn show(report: &DrillReport, colour: bool) -> String {
     let heads = heads.map(|head| format!("{head:>9}")).concat();
     line(
         &mut out,
-        &format!(
-            "  {:<14}{:<46}{heads}",
-            "", "of C, Java and Python together"
-        ),
+        &format!("  {:<14}{:<46}{heads}", "", "of all applications together"),
     );
     for round in &report.rounds {
         let sum =

@@ -64,14 +64,14 @@ fn drill(modes: &[(&str, &str)], arguments: &[&str]) -> Run {
 
 #[test]
 fn honest_applications_pass_and_the_report_has_it_all() {
-    let run = drill(&[], &[]);
+    let run = drill(&[], &["--also", &format!("other={STANDIN}")]);
     assert_eq!(run.code, Some(0), "{}", run.out);
     assert_eq!(run.report["verdict"], "PASS");
     assert_eq!(run.report["reasons"], json!([]));
     assert_eq!(run.report["preset"], "safe");
     assert_eq!(run.report["fault"], "refuse");
     assert_eq!(run.report["disaster"], true);
-    for language in ["c", "java", "python"] {
+    for language in ["c", "java", "python", "other"] {
         let one = run.application(language);
         assert_eq!(one["events"][0]["event"], "EndpointSwitchRequired");
         assert_eq!(one["events"][1]["event"], "EndpointSwitched");
@@ -232,4 +232,7 @@ fn without_a_disaster_nothing_is_known() {
 fn what_cannot_begin_says_so() {
     assert_eq!(drill(&[], &["--fault", "earthquake"]).code, Some(3));
     assert_eq!(drill(&[], &["--c", "/nowhere/at/all"]).code, Some(3));
+    for also in ["other", "=true", "c=true", "c-other=true"] {
+        assert_eq!(drill(&[], &["--also", also]).code, Some(3), "{also}");
+    }
 }
