@@ -1468,8 +1468,8 @@ d365_status_t d365_settings_new(const char *url,
  * | `deadline_ms`           | 300000          | likewise; the call with all attempts         |
  * | `handler_timeout_ms`    | 5000            | likewise; how long a handler is waited for   |
  * | `probe_after_ms`        | 1000            | 0 to 86400000; silence after which the       |
- * |                         |                 | endpoint is probed while a call waits;       |
- * |                         |                 | 0: never                                     |
+ * |                         |                 | endpoint is probed while a call waits, once  |
+ * |                         |                 | in 10 s after two fifths of it; 0: never     |
  * | `probe_timeout_ms`      | 1000            | 1 to 86400000; one probe, whole              |
  * | `probe_path`            | WhoAmI          | a path from the base URL on that is read     |
  * |                         |                 | with GET; `/api/data/v9.2/WhoAmI`            |

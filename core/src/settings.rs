@@ -194,7 +194,7 @@ impl Settings {
     /// | `attempt_timeout_ms` | 120000 | likewise; one attempt, whole |
     /// | `deadline_ms` | 300000 | likewise; the call with all attempts |
     /// | `handler_timeout_ms` | 5000 | likewise; how long a handler is waited for |
-    /// | `probe_after_ms` | 1000 | 0 to 86400000; silence after which the endpoint is probed while a call waits, 0: never |
+    /// | `probe_after_ms` | 1000 | 0 to 86400000; silence after which the endpoint is probed while a call waits, once in 10 s after two fifths of it; 0: never |
     /// | `probe_timeout_ms` | 1000 | 1 to 86400000; one probe, whole |
     /// | `probe_path` | `/api/data/v9.2/WhoAmI` | a path from the base URL on, beginning with `/`; read with GET |
     /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left |

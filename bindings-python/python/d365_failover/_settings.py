@@ -43,7 +43,8 @@ class _Settings(TypedDict, total=False):
     handler_timeout: float | None
     """Seconds that a call waits for handlers, 0.001 to 86400. Default: 5."""
     probe_after: float | None
-    """Seconds of silence, while a call waits, after which its endpoint is probed, 0 to 86400; 0: never. Default: 1."""
+    """Seconds of silence, while a call waits, after which its endpoint is probed, once in ten seconds after two fifths of
+    it, 0 to 86400; 0: never. Default: 1."""
     probe_timeout: float | None
     """Seconds for one probe, whole, 0.001 to 86400. Default: 1."""
     probe_path: str | None

@@ -133,8 +133,8 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * After how long a silence the active endpoint is probed while a call waits; default 1 s. Where it is dead and the
-     * other serves, the client switches before the call's timeout.
+     * After how long a silence the active endpoint is probed while a call waits, once in 10 s after two fifths of it;
+     * default 1 s. Where it is dead and the other serves, the client switches before the call's timeout.
      *
      * @param silence from the last byte that was sent or received, up to 24 h; zero: calls that wait are not probed
      * @return this builder
