@@ -24,6 +24,11 @@ pub enum ItemKind {
     Throttled = 6,
     /// A log record. May be dropped when nobody takes it.
     Log = 7,
+    /// No endpoint answers. Calls that may be sent again, and those that begin, wait until one does,
+    /// at most for the setting `outage_wait`.
+    OutageStarted = 8,
+    /// An endpoint answers again, or the application has switched by hand.
+    OutageEnded = 9,
     /// A submitted call has ended.
     Completion = 32,
     /// A piece of a streaming body has come.
@@ -48,6 +53,8 @@ impl ItemKind {
             ItemKind::CallRetried => "CallRetried",
             ItemKind::Throttled => "Throttled",
             ItemKind::Log => "Log",
+            ItemKind::OutageStarted => "OutageStarted",
+            ItemKind::OutageEnded => "OutageEnded",
             ItemKind::Completion => "Completion",
             ItemKind::Body => "Body",
         }
@@ -114,7 +121,7 @@ pub struct Event {
     pub time: SystemTime,
     /// The endpoint before the switch. `None` for events that are about no switch.
     pub previous_url: Option<String>,
-    /// The endpoint after the switch.
+    /// The endpoint after the switch; of `OutageEnded`, the one that answers.
     pub new_url: Option<String>,
     /// The role of `previous_url`.
     pub previous_role: Option<Role>,
@@ -127,7 +134,7 @@ pub struct Event {
     /// The kind of the fault that caused it.
     pub fault_kind: Option<FaultKind>,
     /// The name of the fault's kind, or `manual`. Of `DataLossSuspected`: `switched`, `repeated` or
-    /// `suspect_since`.
+    /// `suspect_since`; of `OutageEnded`: `answered` or `manual`.
     pub reason: &'static str,
     /// One sentence for a person.
     pub message: String,
@@ -144,6 +151,8 @@ pub struct Event {
     pub acknowledged: Option<u64>,
     /// Of `Throttled`: how long the call waits.
     pub retry_after: Option<Duration>,
+    /// Of `OutageEnded`: how long no endpoint has answered.
+    pub lasted: Option<Duration>,
     /// The tag of the call that the event is about.
     pub tag: Option<String>,
     /// The method of the call that the event is about.
@@ -173,6 +182,7 @@ impl Event {
             in_doubt: None,
             acknowledged: None,
             retry_after: None,
+            lasted: None,
             tag: None,
             method: None,
             url: None,

@@ -109,6 +109,8 @@ pub enum Cause {
     HtmlPage = 17,
     /// A 2xx to a write without a mark of the service that was asked.
     NoServiceMark = 35,
+    /// No endpoint of the organization answers, and the call has waited for one.
+    Outage = 38,
     /// The organization is disabled or in motion.
     OrganizationOff = 18,
     /// The connection was reset.
@@ -156,7 +158,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of their numbers.
-    pub const ALL: [Cause; 37] = [
+    pub const ALL: [Cause; 38] = [
         Cause::NoSuchName,
         Cause::NameTryAgain,
         Cause::Refused,
@@ -194,6 +196,7 @@ impl Cause {
         Cause::NoServiceMark,
         Cause::DatabaseMoving,
         Cause::NoResources,
+        Cause::Outage,
     ];
 
     /// The name in lower case with underscores, as in every binding: `no_such_name`.
@@ -237,6 +240,7 @@ impl Cause {
             Cause::ServiceFault => "service_fault",
             Cause::NoServiceMark => "no_service_mark",
             Cause::DatabaseMoving => "database_moving",
+            Cause::Outage => "outage",
         }
     }
 
@@ -261,6 +265,7 @@ impl Cause {
             | Cause::Unavailable
             | Cause::HtmlPage
             | Cause::NoServiceMark
+            | Cause::Outage
             | Cause::OrganizationOff => FaultKind::ServerUnavailable,
             Cause::Reset | Cause::Closed | Cause::ClosedUnsent | Cause::Unprocessed => {
                 FaultKind::ConnectionLost

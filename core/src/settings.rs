@@ -56,6 +56,9 @@ pub struct Settings {
     pub(crate) probe_path: String,
     pub(crate) write_grace: Duration,
     pub(crate) hold_down: Duration,
+    /// `None`: the preset says.
+    pub(crate) outage_wait: Option<Duration>,
+    pub(crate) max_waiting: usize,
     pub(crate) max_attempts: usize,
     pub(crate) retry_budget: f64,
     pub(crate) replication_window: Duration,
@@ -113,6 +116,8 @@ impl Settings {
         "max_redirects",
         "max_response_body",
         "max_response_headers",
+        "max_waiting",
+        "outage_wait_ms",
         "preset",
         "probe_after_ms",
         "probe_path",
@@ -151,6 +156,8 @@ impl Settings {
             probe_path: "/api/data/v9.2/WhoAmI".to_owned(),
             write_grace: Duration::from_secs(10),
             hold_down: Duration::from_secs(30),
+            outage_wait: None,
+            max_waiting: 10_000,
             max_attempts: 4,
             retry_budget: 0.2,
             replication_window: Duration::from_secs(900),
@@ -199,6 +206,8 @@ impl Settings {
     /// | `probe_path` | `/api/data/v9.2/WhoAmI` | a path from the base URL on, beginning with `/`; read with GET |
     /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left |
     /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
+    /// | `outage_wait_ms` | 30000; with `dotnet` 0 | 0 to 86400000; where no endpoint answers: how long a call waits for the first one that does, within its deadline |
+    /// | `max_waiting` | 10000 | 1 to 1000000; how many calls wait so; others are `busy`, and nothing of them is sent |
     /// | `max_attempts` | 4 | 1 to 100; of one call |
     /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
     /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
@@ -251,6 +260,8 @@ impl Settings {
             }
             "write_grace_ms" => self.write_grace = pause(key, value)?,
             "hold_down_ms" => self.hold_down = pause(key, value)?,
+            "outage_wait_ms" => self.outage_wait = Some(pause(key, value)?),
+            "max_waiting" => self.max_waiting = number(key, value, 1, 1_000_000)?,
             "max_attempts" => self.max_attempts = number(key, value, 1, 100)?,
             "retry_budget" => {
                 let share = value

@@ -14,6 +14,7 @@ use super::Inner;
 use super::flights::Flight;
 use super::guarded::guarded;
 use super::message::message;
+use super::outage::Unanswered;
 use super::reading::Reading;
 use super::record::{Ended, leaves_one_behind};
 use super::time::Time;
@@ -122,7 +123,9 @@ pub(super) struct Outcome {
     /// The `Authorization` that was sent.
     pub(super) sent: Option<HeaderValue>,
     /// Why the call was not sent again, if it was asked.
-    pub(super) stayed: Option<&'static str>,
+    pub(super) stayed: Option<Cow<'static, str>>,
+    /// Nothing of it was sent, because too many wait already.
+    pub(super) is_turned_away: bool,
 }
 
 impl<'a> Call<'a> {
@@ -229,7 +232,10 @@ impl<'a> Call<'a> {
     async fn story(&mut self) -> Outcome {
         let client = self.client;
         // 1. Where calls go now.
-        let mut place = client.place_to_go(self.deadline).await;
+        let mut place = match self.place_to_go().await {
+            Ok(place) => place,
+            Err(unanswered) => return Outcome::of_outage(&unanswered),
+        };
         let mut resending = Resending::new(client.rules, client.settings.max_attempts);
         loop {
             if Instant::now() >= self.deadline {
@@ -272,18 +278,40 @@ impl<'a> Call<'a> {
                 self.pause(place, pause).await;
             }
             if let Next::End(why) = next {
-                outcome.stayed = why;
+                outcome.stayed = why.map(Cow::Borrowed);
                 return outcome;
             }
             if !self.can_be_sent() {
-                outcome.stayed = Some("its body can be read only once, and was begun");
+                outcome.stayed = Some("its body can be read only once, and was begun".into());
                 return outcome;
             }
-            // 5. Again, where calls go by now.
-            let next = client.place_to_go(self.deadline).await;
-            client.retried(last, &self.request, place, next, fault);
-            place = next;
+            // 5. Again, where calls go by now. Where no endpoint answers, once one does.
+            match self.place_to_go_again(next).await {
+                Ok(next) => {
+                    client.retried(last, &self.request, place, next, fault);
+                    place = next;
+                }
+                Err(unanswered) => {
+                    outcome.stayed = Some(unanswered.message.into());
+                    return outcome;
+                }
+            }
         }
+    }
+
+    /// What goes to no endpoint of the organization waits for none.
+    async fn place_to_go(&self) -> Result<Place, Unanswered> {
+        match self.target.foreign() {
+            Some(_) => Ok(self.client.place()),
+            None => self.client.place_to_go(self.deadline).await,
+        }
+    }
+
+    async fn place_to_go_again(&self, next: Next) -> Result<Place, Unanswered> {
+        if next == Next::WaitOut {
+            self.client.outlast(self.deadline).await?;
+        }
+        self.place_to_go().await
     }
 
     fn failure<'f>(&self, last: &Attempt, fault: &'f Fault) -> Failure<'f> {
@@ -422,6 +450,7 @@ impl<'a> Call<'a> {
                 tally: None,
                 sent: None,
                 stayed: None,
+                is_turned_away: false,
             };
         };
         let answer = running.progress.take_answer();
@@ -484,6 +513,7 @@ impl<'a> Call<'a> {
             tally,
             sent,
             stayed: None,
+            is_turned_away: false,
         }
     }
 
@@ -629,20 +659,22 @@ impl<'a> Call<'a> {
             &self.attempts,
             &fault,
             effect,
-            outcome.stayed,
+            outcome.stayed.as_deref(),
         );
-        Err(Error::of_call(
-            message,
-            Ending {
-                fault,
-                effect,
-                switched,
-                ledger_id: self.ledger_id,
-                tag: self.request.tag.clone(),
-                attempts: std::mem::take(&mut self.attempts),
-                response,
-            },
-        ))
+        let ending = Ending {
+            fault,
+            effect,
+            switched,
+            ledger_id: self.ledger_id,
+            tag: self.request.tag.clone(),
+            attempts: std::mem::take(&mut self.attempts),
+            response,
+        };
+        Err(if outcome.is_turned_away {
+            Error::turned_away(ErrorKind::Busy, message, ending)
+        } else {
+            Error::of_call(message, ending)
+        })
     }
 }
 
@@ -667,6 +699,15 @@ impl Outcome {
             tally: None,
             sent: None,
             stayed: None,
+            is_turned_away: false,
+        }
+    }
+
+    /// It has waited for an outage to end, and nothing of it was sent.
+    fn of_outage(unanswered: &Unanswered) -> Outcome {
+        Outcome {
+            is_turned_away: unanswered.is_full,
+            ..Outcome::of_fault(Fault::new(unanswered.cause, &*unanswered.message))
         }
     }
 }

@@ -101,6 +101,7 @@ impl Call<'_> {
             tally: None,
             sent: None,
             stayed: None,
+            is_turned_away: false,
         })
     }
 }

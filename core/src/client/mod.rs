@@ -7,6 +7,7 @@ mod exchange;
 mod flights;
 mod guarded;
 mod message;
+mod outage;
 mod parts;
 mod pending;
 mod policy;
@@ -219,7 +220,8 @@ impl Client {
     /// [`ErrorKind::Call`] when the call ended without a response that can be used; the error
     /// has its attempts, its effect, and the response that was no service's, if there was one.
     /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
-    /// [`ErrorKind::WouldDeadlock`] when it was not begun.
+    /// [`ErrorKind::WouldDeadlock`] when it was not begun; [`ErrorKind::Busy`] when `max_waiting`
+    /// calls wait for an outage to end: nothing of it was sent.
     pub fn send(&self, request: &Request) -> Result<Response, Error> {
         self.send_until(request, &Cancel::default(), None)
     }
@@ -744,6 +746,8 @@ fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Swi
     let limits = Limits {
         hold_down: settings.hold_down,
         probe_timeout: settings.probe_timeout,
+        outage_wait: settings.outage_wait.unwrap_or(rules.outage_wait),
+        max_waiting: settings.max_waiting,
     };
     Switch::new(rules, limits, starts_on, alternate)
 }

@@ -83,6 +83,10 @@ impl Probing {
     }
 
     fn authorize(&mut self, role: Role) {
+        if role == self.role {
+            // Another look begins.
+            self.progress.clear();
+        }
         let inner = Arc::clone(&self.inner);
         self.running.push(Box::pin(async move {
             Ended::Authorized(role, inner.credentials(role).await)
@@ -133,16 +137,29 @@ impl Probing {
                     from_provider,
                 }
             }
-            Ended::Authorized(role, Err(_)) => Heard::NoToken(role),
-            Ended::Probed(role, found) => Heard::Probed(
-                role,
-                match found {
-                    Ok(probed) => Answer::Came(probed),
-                    Err(fault) if fault.kind == FaultKind::Local => Answer::NotAsked,
-                    Err(_) => Answer::Silent,
-                },
-            ),
+            Ended::Authorized(role, Err(fault)) => {
+                self.has_failed(role, fault);
+                Heard::NoToken(role)
+            }
+            Ended::Probed(role, Ok(probed)) => Heard::Probed(role, Answer::Came(probed)),
+            Ended::Probed(role, Err(fault)) => {
+                let answer = match fault.kind {
+                    FaultKind::Local => Answer::NotAsked,
+                    _ => Answer::Silent,
+                };
+                self.has_failed(role, fault);
+                Heard::Probed(role, answer)
+            }
         }
+    }
+
+    /// For whoever waits until an endpoint answers.
+    fn has_failed(&self, role: Role, fault: Fault) {
+        let found = match role {
+            Role::Primary => 0,
+            Role::Alternate => 1,
+        };
+        self.inner.board().found[found] = Some(fault.message);
     }
 
     /// How far the probes of the endpoint that may be left have got.

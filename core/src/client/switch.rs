@@ -6,6 +6,7 @@ use std::time::Instant as Clock;
 use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
+use super::outage::Unanswered;
 use super::probing::Probing;
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
@@ -14,7 +15,7 @@ use crate::decide::place::{Move, Place};
 use crate::decide::switch::{Action, Input, Report, Switch};
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
-use crate::resource::settled::{Awaited, pair, settled};
+use crate::resource::settled::{Awaited, Maker, pair, settled};
 use crate::{Decision, Error, ErrorKind, Event, Fault, ItemKind, Level, Probed};
 
 /// The switch, and who waits for what it is about.
@@ -22,6 +23,10 @@ pub(super) struct Board {
     pub(super) switch: Switch,
     /// What becomes of the inquiry that began last.
     outcome: Option<Awaited<Result<(), Stay>>>,
+    /// The end of the inquiry that began last, and of an outage that it has found.
+    pub(super) end: Option<Awaited<()>>,
+    /// Why the endpoints did not answer the probes before, the primary and the alternate.
+    pub(super) found: [Option<String>; 2],
     /// What becomes of the reading of the policy that began last.
     pub(super) reading: Option<Awaited<Result<(), Fault>>>,
 }
@@ -31,6 +36,8 @@ impl Board {
         Board {
             switch,
             outcome: None,
+            end: None,
+            found: [None, None],
             reading: None,
         }
     }
@@ -59,11 +66,14 @@ impl Drop for Inquiry<'_> {
 
 impl Inner {
     /// Where a call goes that begins, or is to be sent again. It waits as long as it is certain that
-    /// its endpoint fails and not decided what comes next. The very first one has the policy read, and
-    /// does not wait for it.
-    pub(super) async fn place_to_go(self: &Arc<Self>, deadline: Instant) -> Place {
+    /// its endpoint fails and not decided what comes next, and for an outage to end. The very first
+    /// one has the policy read, and does not wait for it.
+    pub(super) async fn place_to_go(
+        self: &Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Place, Unanswered> {
         loop {
-            let (place, outcome) = {
+            let (begin, outcome) = {
                 let mut board = self.board();
                 let begin = board.switch.begin(Clock::now());
                 if begin.reads_policy {
@@ -71,14 +81,18 @@ impl Inner {
                     let _ = self.begin_reading(&mut board);
                 }
                 let outcome = board.outcome.as_ref().filter(|_| begin.waits);
-                (begin.place, outcome.cloned())
+                (begin, outcome.cloned())
             };
+            if begin.waits_out {
+                self.outlast(deadline).await?;
+                continue;
+            }
             let Some(outcome) = outcome else {
-                return place;
+                return Ok(begin.place);
             };
             // Out of time, or nobody is left to decide: the call finds out for itself.
             let Ok(Some(_)) = timeout_at(deadline, settled(outcome)).await else {
-                return place;
+                return Ok(begin.place);
             };
         }
     }
@@ -151,6 +165,7 @@ impl Inner {
         };
         self.gate.note_fault();
         let (maker, awaited) = pair();
+        let (ender, end) = pair();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         // A task of its own: it outlives the call that began it.
         let spawned = self.engine.spawn(async move {
@@ -158,11 +173,12 @@ impl Inner {
                 inner: &inner,
                 number,
             };
-            let carried_out = Box::pin(inner.carry_out(number, seen_at, actions, &fault));
-            let ended = race(carried_out, inner.flights.cancelled()).await;
+            let carried_out = inner.carry_out(number, seen_at, actions, &fault, &maker);
+            let ended = race(Box::pin(carried_out), inner.flights.cancelled()).await;
             drop(inquiry);
             if let First::Left(outcome) = ended {
                 maker.send_replace(Some(outcome));
+                ender.send_replace(Some(()));
             }
         });
         if spawned.is_err() {
@@ -170,6 +186,7 @@ impl Inner {
             return Asked::Course(NO_THREAD);
         }
         board.outcome = Some(awaited.clone());
+        board.end = Some(end);
         Asked::UnderWay(awaited, true)
     }
 
@@ -180,6 +197,7 @@ impl Inner {
         from: Place,
         mut actions: Vec<Action>,
         fault: &Fault,
+        outcome: &Maker<Result<(), Stay>>,
     ) -> Result<(), Stay> {
         let mut probing = Probing::new(self, from.role);
         let is_busy = self.outlet.is_busy();
@@ -191,9 +209,14 @@ impl Inner {
                     Action::Raise(probed) => {
                         probing.stop();
                         let is_vetoed = self.is_vetoed(from, fault, probed).await;
-                        (actions, reply) = self.decided(number, is_vetoed, fault);
+                        let replied = Input::Replied { is_vetoed };
+                        (actions, reply) = self.hear(number, replied, from, fault);
                     }
                     Action::Switched(done, _) => self.left(done.from),
+                    Action::OutageStarted => {
+                        outcome.send_replace(Some(Err(Stay::Outage)));
+                    }
+                    Action::OutageEnded(_) => probing.stop(),
                     Action::AwaitHandlers => {
                         self.unless_closed(reply.take().filter(|_| !is_busy)).await;
                     }
@@ -208,7 +231,7 @@ impl Inner {
             if actions.is_empty() {
                 let heard = probing.next().await;
                 let input = Input::Look(heard, probing.glance());
-                actions = self.board().switch.hear(number, input, Clock::now());
+                (actions, _) = self.hear(number, input, from, fault);
             }
         }
     }
@@ -241,23 +264,45 @@ impl Inner {
         is_ending || decision.is_none_or(|decision| decision == Decision::Veto)
     }
 
-    /// Tells the switch what the handlers have said, and the application of the switch.
-    fn decided(&self, number: u64, is_vetoed: bool, fault: &Fault) -> (Vec<Action>, Option<Reply>) {
+    /// Tells the switch what has happened, and the application what the switch has done.
+    fn hear(
+        &self,
+        number: u64,
+        input: Input,
+        from: Place,
+        fault: &Fault,
+    ) -> (Vec<Action>, Option<Reply>) {
         let mut board = self.board();
-        let input = Input::Replied { is_vetoed };
-        let actions = board.switch.hear(number, input, Clock::now());
+        let (now, chance) = (Clock::now(), self.chance.draw());
+        let actions = board.switch.hear(number, input, now, chance);
+        // In the queue before anybody can switch again: events come in the order of epochs.
         let mut reply = None;
         for action in &actions {
-            if let Action::Switched(done, probed) = action {
-                if self.rules.ramps {
-                    self.gate.ramp();
+            match action {
+                Action::Switched(done, probed) => {
+                    self.crowd_goes();
+                    let switched = self.switched(*done, Some(fault), *probed);
+                    reply = self.outlet.put(switched, false);
                 }
-                // In the queue before anybody can switch again: events come in the order of epochs.
-                let switched = self.switched(*done, Some(fault), *probed);
-                reply = self.outlet.put(switched, false);
+                Action::OutageStarted => {
+                    self.outlet
+                        .put(self.outage_started(from, fault, &board.found), false);
+                }
+                Action::OutageEnded(over) => {
+                    self.crowd_goes();
+                    self.outlet.put(self.outage_ended(from, *over), false);
+                }
+                _ => {}
             }
         }
         (actions, reply)
+    }
+
+    /// All who have waited go now, where calls go.
+    fn crowd_goes(&self) {
+        if self.rules.ramps {
+            self.gate.ramp();
+        }
     }
 
     /// Waits for an answer. `None`: the client was closed.
@@ -269,19 +314,31 @@ impl Inner {
     }
 
     pub(super) fn switch_by_hand(&self) -> Result<(), Error> {
-        let done = {
+        let from = {
             let mut board = self.board();
-            let done = board.switch.switch_by_hand(Clock::now()).ok_or_else(|| {
+            let from = board.switch.place();
+            let actions = board.switch.switch_by_hand(Clock::now()).ok_or_else(|| {
                 Error::new(
                     ErrorKind::NoAlternate,
                     "the organization has no alternate, says its FailoverPolicy, or that was not \
                      read yet; call discover, or set alternate_url",
                 )
             })?;
-            self.outlet.put(self.switched(done, None, None), false);
-            done
+            for action in actions {
+                match action {
+                    Action::OutageEnded(over) => {
+                        self.crowd_goes();
+                        self.outlet.put(self.outage_ended(from, over), false);
+                    }
+                    Action::Switched(done, _) => {
+                        self.outlet.put(self.switched(done, None, None), false);
+                    }
+                    _ => {}
+                }
+            }
+            from
         };
-        self.left(done.from);
+        self.left(from);
         Ok(())
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Inner;
+use crate::decide::outage::Over;
 use crate::decide::place::{Move, Place};
-use crate::{Attempt, Event, Fault, FaultKind, ItemKind, Level, Probed, Request};
+use crate::{Attempt, Event, Fault, FaultKind, ItemKind, Level, Probed, Request, Role};
 
 impl Inner {
     pub(super) fn switched(
@@ -40,6 +41,43 @@ impl Inner {
             fault_kind: fault.map(|fault| fault.kind),
             reason: fault.map_or("manual", |fault| fault.kind.name()),
             ..Event::new(kind, switch.to.epoch, message)
+        }
+    }
+
+    pub(super) fn outage_started(
+        &self,
+        place: Place,
+        fault: &Fault,
+        found: &[Option<String>; 2],
+    ) -> Event {
+        let message = format!("no endpoint answers; {}", found_by_probes(found));
+        Event {
+            fault_kind: Some(fault.kind),
+            reason: fault.kind.name(),
+            ..Event::new(ItemKind::OutageStarted, place.epoch, message)
+        }
+    }
+
+    pub(super) fn outage_ended(&self, place: Place, over: Over) -> Event {
+        let millis = over.lasted.as_millis();
+        let answered = over.answered.map(|(role, _)| role);
+        let message = match answered {
+            Some(role) => format!("the {} answers again, after {millis} ms", role.name()),
+            None => format!("the application has switched by hand, after {millis} ms"),
+        };
+        Event {
+            new_url: answered.map(|role| self.organization.url(role).to_owned()),
+            new_role: answered,
+            automatic: answered.is_some(),
+            reason: if answered.is_some() {
+                "answered"
+            } else {
+                "manual"
+            },
+            probed: over.answered.map(|(_, probed)| probed),
+            lasted: Some(over.lasted),
+            level: Level::Info,
+            ..Event::new(ItemKind::OutageEnded, place.epoch, message)
         }
     }
 
@@ -89,4 +127,14 @@ impl Inner {
             ..Event::new(ItemKind::Log, self.place().epoch, message())
         });
     }
+}
+
+/// Why probes have failed, of the primary and the alternate.
+pub(super) fn found_by_probes(found: &[Option<String>; 2]) -> String {
+    let roles = [Role::Primary, Role::Alternate];
+    let told = roles.iter().zip(found).filter_map(|(role, found)| {
+        let found = found.as_deref()?;
+        Some(format!("the {}: {found}", role.name()))
+    });
+    told.collect::<Vec<_>>().join("; ")
 }

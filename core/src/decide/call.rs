@@ -24,6 +24,8 @@ pub enum Course {
     Here(Stay),
     /// Nowhere: neither this endpoint nor the other one answers a probe.
     OtherSilent,
+    /// The same, and it is waited until one does.
+    Outage,
     /// Nowhere; the reason completes the sentence of its error.
     Nowhere(&'static str),
 }
@@ -33,8 +35,9 @@ impl Course {
     pub fn of(outcome: Result<(), Stay>) -> Course {
         match outcome {
             Ok(()) => Course::Elsewhere,
-            Err(stay @ Stay::Alive) => Course::Here(stay),
+            Err(stay @ (Stay::Alive | Stay::Alone)) => Course::Here(stay),
             Err(Stay::OtherSilent) => Course::OtherSilent,
+            Err(Stay::Outage) => Course::Outage,
             Err(stay) => Course::Nowhere(stay.why()),
         }
     }
@@ -56,6 +59,7 @@ impl Course {
             Course::NoAlternate => Some("the organization has no alternate"),
             Course::Here(stay) => Some(stay.why()),
             Course::OtherSilent => Some(Stay::OtherSilent.why()),
+            Course::Outage => Some(Stay::Outage.why()),
             Course::Nowhere(why) => Some(why),
         }
     }
@@ -75,6 +79,8 @@ pub enum Next {
         /// The service has asked for less.
         is_throttled: bool,
     },
+    /// Wait until an endpoint answers, and send it again then, where calls go.
+    WaitOut,
     /// Report what the fault says of its endpoint, and hear where calls go.
     Report(Evidence),
 }
@@ -192,11 +198,13 @@ impl Resending {
                 self.wait_in_place(failure, moment)
             }
             // Whoever says when to come again will be there.
-            (Course::OtherSilent, (Resend::Anywhere, _))
+            (Course::OtherSilent | Course::Outage, (Resend::Anywhere, _))
                 if may_wait && failure.fault.retry_after.is_some() =>
             {
                 self.wait_in_place(failure, moment)
             }
+            // It costs nothing and counts as nothing: whoever waits sends nothing.
+            (Course::Outage, _) => Next::WaitOut,
             (course, _) => match course.why() {
                 None => Next::Again,
                 why => Next::End(why),
@@ -414,6 +422,46 @@ mod tests {
         let last = safe.heard(Operation::Read, Cause::Reset, Course::Elsewhere);
         assert_eq!(last, END);
         assert_eq!(safe.after(Operation::Read, Cause::Throttled), END);
+    }
+
+    #[test]
+    fn an_outage_is_waited_out_by_what_may_be_sent_again() {
+        let (read, write) = (Operation::Read, Operation::Unsafe);
+        for (operation, cause, expected) in [
+            (read, Cause::Reset, Next::WaitOut),
+            (read, Cause::Refused, Next::WaitOut),
+            // Wherever calls go then, it has executed nothing.
+            (write, Cause::DatacenterNotAvailable, Next::WaitOut),
+            (write, Cause::Reset, END),
+        ] {
+            let mut safe = world(Preset::Safe);
+            safe.budget = Budget::new(0.0);
+            let next = safe.heard(operation, cause, Course::Outage);
+            assert_eq!(next, expected, "{operation:?} {cause:?}");
+        }
+        let mut dotnet = world(Preset::Dotnet);
+        let next = dotnet.heard(write, Cause::Refused, Course::Outage);
+        assert_eq!(next, Next::WaitOut);
+    }
+
+    #[test]
+    fn whoever_was_told_a_time_comes_then_in_an_outage_as_well() {
+        for course in [Course::Outage, Course::OtherSilent] {
+            let mut safe = world(Preset::Safe);
+            let failed = failed(Operation::Read, Phase::Responded, Cause::Unavailable);
+            let told = Fault {
+                retry_after: Some(Duration::from_secs(7)),
+                ..Fault::new(Cause::Unavailable, "")
+            };
+            let next = safe.with(failed, &told, |call, failure, moment| {
+                call.after(failure, moment)
+            });
+            assert!(matches!(next, Next::Report(_)), "{next:?}");
+            let next = safe.with(failed, &told, |call, failure, moment| {
+                call.hear(course, failure, moment)
+            });
+            assert!(is_wait(next), "{next:?}");
+        }
     }
 
     #[test]

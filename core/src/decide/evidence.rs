@@ -88,7 +88,7 @@ const TABLE: [Row; 10] = [
             Cause::Proxy,
         ],
     },
-    // `EndpointLeft` says what was decided already.
+    // `EndpointLeft` and `Outage` say what was decided already.
     Row {
         rule: Rule::NotTheEndpoint,
         evidence: Evidence::Never,
@@ -102,6 +102,7 @@ const TABLE: [Row; 10] = [
             Cause::Malformed,
             Cause::Cancelled,
             Cause::EndpointLeft,
+            Cause::Outage,
         ],
     },
     Row {
@@ -178,7 +179,7 @@ mod tests {
                         | FaultKind::Timeout
                         | FaultKind::ServerUnavailable
                         | FaultKind::ConnectionLost
-                ) && *cause != Cause::EndpointLeft;
+                ) && !matches!(cause, Cause::EndpointLeft | Cause::Outage);
                 assert_eq!(row.evidence != Evidence::Never, is_evidence, "{cause:?}");
                 assert_eq!(weighed(*cause, RulesOff::default()), row.evidence);
             }

@@ -13,7 +13,7 @@ const CONNECTS: u32 = 100;
 /// …but not before this.
 const SHORTEST: Duration = Duration::from_millis(400);
 /// How many times as long as the other endpoint took this one has.
-const TIMES_THE_OTHER: u32 = 4;
+pub(super) const TIMES_THE_OTHER: u32 = 4;
 
 /// Why an endpoint is not left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Stay {
     OtherSilent,
     /// The other one could not be asked: there was no token for it.
     OtherUnasked,
+    /// It answers, and no other one does.
+    Alone,
+    /// No endpoint answers, and that is waited out.
+    Outage,
     /// A handler has vetoed.
     Vetoed,
     /// Auto-switch is off.
@@ -35,7 +39,10 @@ pub enum Stay {
 impl Stay {
     /// Whether nothing is known for the other endpoint; else, something against leaving this one.
     pub fn is_of_other(self) -> bool {
-        matches!(self, Stay::OtherSilent | Stay::OtherUnasked)
+        matches!(
+            self,
+            Stay::OtherSilent | Stay::OtherUnasked | Stay::Alone | Stay::Outage
+        )
     }
 
     /// Completes the sentence of an error.
@@ -47,6 +54,8 @@ impl Stay {
                 "the token provider gave no token for the other endpoint in time, so that it could \
                  not be probed"
             }
+            Stay::Alone => "the endpoint answers a probe, and no other one does",
+            Stay::Outage => "no endpoint answers a probe",
             Stay::Vetoed => "a handler vetoed the switch",
             Stay::Off => "auto-switch is off",
             Stay::Superseded => "what became of it is not known",
@@ -87,6 +96,18 @@ pub enum Heard {
     Probed(Role, Answer),
     /// The time that was asked for has come.
     Woken,
+}
+
+impl Heard {
+    /// Which endpoint it is about.
+    pub(super) fn role(self) -> Option<Role> {
+        match self {
+            Heard::Authorized { role, .. } | Heard::NoToken(role) | Heard::Probed(role, _) => {
+                Some(role)
+            }
+            Heard::Woken => None,
+        }
+    }
 }
 
 /// How a probe has ended.
@@ -168,6 +189,11 @@ impl Look {
         } else {
             None
         }
+    }
+
+    /// Whether it has looked at the endpoint itself.
+    pub fn has_seen_this(&self) -> bool {
+        self.this.is_wanted
     }
 
     /// Whether it is only the other endpoint's answer that is waited for, and no token.

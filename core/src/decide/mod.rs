@@ -15,6 +15,7 @@ mod effect;
 pub(crate) mod evidence;
 pub(crate) mod look;
 pub(crate) mod offered;
+pub(crate) mod outage;
 pub(crate) mod place;
 pub(crate) mod preset;
 pub(crate) mod ramp;

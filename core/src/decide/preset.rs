@@ -1,5 +1,7 @@
 //! What the presets differ in: a row per rule, a column per preset.
 
+use std::time::Duration;
+
 use super::evidence::{self, Evidence};
 use super::resend::{Failed, Resend, after_failover, by_matrix};
 use crate::rule::{Rule, RulesOff};
@@ -97,6 +99,8 @@ table! {
     spends_budget: bool = true, false;
     /// Where the endpoint stays, a call may be sent again there.
     waits_in_place: bool = true, false;
+    /// How long a call waits where no endpoint answers, if the settings do not say.
+    outage_wait: Duration = Duration::from_secs(30), Duration::ZERO;
 }
 
 impl Rules {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::alternate::{Alternate, Policy};
 use super::evidence::Evidence;
 use super::look::{Asks, Found, Glance, Heard, Look, Stay};
+use super::outage::{Outage, Over};
 use super::place::{Move, Place};
 use super::preset::Rules;
 use crate::{Probed, Role};
@@ -23,6 +24,10 @@ const LOOK_HOLDS: Duration = Duration::from_secs(1);
 pub struct Limits {
     pub hold_down: Duration,
     pub probe_timeout: Duration,
+    /// How long a call waits for an outage to end.
+    pub outage_wait: Duration,
+    /// How many wait at most.
+    pub max_waiting: usize,
 }
 
 /// Where a call goes that begins, or is sent again.
@@ -31,6 +36,8 @@ pub struct Begin {
     pub place: Place,
     /// It waits first until it is decided whether its endpoint is left.
     pub waits: bool,
+    /// It waits first until an endpoint answers.
+    pub waits_out: bool,
     /// The policy is to be read, and not to be waited for.
     pub reads_policy: bool,
 }
@@ -54,6 +61,17 @@ pub enum Report {
     Began(u64, Vec<Action>),
 }
 
+/// How long an outage is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOut {
+    /// There is none.
+    Over,
+    /// Too many wait already.
+    Full,
+    /// Until then at the latest. It is counted.
+    Until(Instant),
+}
+
 /// What is to be done for a switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -65,6 +83,10 @@ pub enum Action {
     Switched(Move, Option<Probed>),
     /// Wait until its handlers have returned.
     AwaitHandlers,
+    /// No endpoint answers: raise `OutageStarted`, and let those go who do not wait for one.
+    OutageStarted,
+    /// One answers: raise `OutageEnded`.
+    OutageEnded(Over),
     /// Let those go who wait. An error: why they stay.
     End(Result<(), Stay>),
 }
@@ -89,6 +111,8 @@ pub struct Switch {
     inquiry: Option<Inquiry>,
     /// How many there were.
     inquiries: u64,
+    /// How many calls wait for an outage to end.
+    waiting: usize,
     /// When calls moved last.
     switched: Option<Instant>,
     /// The last change of what the active endpoint has: a switch, or one behind its URL.
@@ -111,6 +135,10 @@ struct Inquiry {
     stage: Stage,
     /// The place is left only if it is found dead.
     must_confirm: bool,
+    /// There is another endpoint.
+    has_other: bool,
+    /// No endpoint answers, or none did: until it is decided where calls go, they wait.
+    outage: Option<Outage>,
     /// Calls that begin there wait.
     holds_calls: bool,
 }
@@ -118,11 +146,19 @@ struct Inquiry {
 #[derive(Debug)]
 enum Stage {
     Looking(Look),
+    /// What was certain without a look is confirmed, because the other one does not answer.
+    Confirming(Look),
+    /// It is waited until an endpoint answers.
+    Outage,
     /// The handlers are asked.
     Asking(Option<Probed>),
 }
 
 impl Inquiry {
+    fn is_asking(&self) -> bool {
+        matches!(self.stage, Stage::Asking(_))
+    }
+
     fn is_looking(&self) -> bool {
         matches!(self.stage, Stage::Looking(_))
     }
@@ -141,6 +177,7 @@ impl Switch {
             has_begun: false,
             inquiry: None,
             inquiries: 0,
+            waiting: 0,
             switched: None,
             changed: None,
             refused: None,
@@ -170,11 +207,42 @@ impl Switch {
             self.alternate.reading_begins();
         }
         let inquiry = self.inquiry.as_ref();
+        let inquiry = inquiry.filter(|inquiry| inquiry.from == self.place);
+        let waits_out = inquiry.is_some_and(|inquiry| inquiry.outage.is_some());
         Begin {
             place: self.place,
-            waits: inquiry.is_some_and(|inquiry| inquiry.holds_calls && inquiry.from == self.place),
+            waits: !waits_out && inquiry.is_some_and(|inquiry| inquiry.holds_calls),
+            waits_out,
             reads_policy,
         }
+    }
+
+    /// A call would wait for the outage to end.
+    pub fn wait_out(&mut self, now: Instant) -> WaitOut {
+        if self.outage().is_none() {
+            return WaitOut::Over;
+        }
+        if self.waiting >= self.limits.max_waiting {
+            return WaitOut::Full;
+        }
+        self.waiting += 1;
+        WaitOut::Until(now + self.outage_wait())
+    }
+
+    /// One that was counted waits no more.
+    pub fn waits_no_more(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// The outage that there is.
+    pub fn outage(&self) -> Option<&Outage> {
+        let inquiry = self.inquiry.as_ref();
+        let inquiry = inquiry.filter(|inquiry| inquiry.from == self.place);
+        inquiry.and_then(|inquiry| inquiry.outage.as_ref())
+    }
+
+    fn outage_wait(&self) -> Duration {
+        self.limits.outage_wait
     }
 
     /// A fault was seen at `seen_at`. `is_policy_unread`: whether there is an alternate could not be
@@ -193,6 +261,9 @@ impl Switch {
         if evidence == Evidence::Never {
             return Report::Stays(Stay::Alive);
         }
+        if self.outage().is_some() {
+            return Report::Stays(Stay::Outage);
+        }
         if is_policy_unread && !self.rules.asks_unread_alternate {
             return Report::PolicyUnread;
         }
@@ -200,10 +271,11 @@ impl Switch {
             return Report::ReadPolicy;
         }
         // What it said when it was read last holds.
-        if self.alternate.is_none() {
+        let has_other = !self.alternate.is_none();
+        if !has_other && self.outage_wait().is_zero() {
             return Report::NoAlternate;
         }
-        let must_confirm = evidence < Evidence::Strong || self.holds_down(now);
+        let must_confirm = !has_other || evidence < Evidence::Strong || self.holds_down(now);
         let is_under_way = |inquiry: &Inquiry| {
             // What is certain waits for no doubt's look, where nothing else is to be found out.
             let is_certain = !must_confirm && !self.rules.asks_other;
@@ -215,7 +287,7 @@ impl Switch {
         if let Some(stay) = self.holds_still(must_confirm, now) {
             return Report::Stays(stay);
         }
-        let actions = self.inquire(must_confirm, is_armed);
+        let actions = self.inquire(must_confirm, has_other, is_armed);
         Report::Began(self.inquiries, actions)
     }
 
@@ -249,20 +321,18 @@ impl Switch {
         })
     }
 
-    fn inquire(&mut self, must_confirm: bool, is_armed: bool) -> Vec<Action> {
-        let looks_here = must_confirm && self.rules.confirms_doubts;
-        let look = Look::new(
-            self.place.role,
-            looks_here,
-            self.rules.asks_other,
-            self.limits.probe_timeout,
-        );
+    fn inquire(&mut self, must_confirm: bool, has_other: bool, is_armed: bool) -> Vec<Action> {
+        let looks_here = must_confirm && (self.rules.confirms_doubts || !has_other);
+        let looks_there = has_other && self.rules.asks_other;
+        let look = self.look(looks_here, looks_there);
         let first = look.begin();
         self.inquiries += 1;
         self.inquiry = Some(Inquiry {
             number: self.inquiries,
             from: self.place,
             must_confirm,
+            has_other,
+            outage: None,
             // It is certain that calls would fail here.
             holds_calls: self.rules.holds_calls && !looks_here && is_armed,
             stage: Stage::Looking(look),
@@ -273,8 +343,12 @@ impl Switch {
         }
     }
 
-    /// Takes what has happened to an inquiry.
-    pub fn hear(&mut self, number: u64, input: Input, now: Instant) -> Vec<Action> {
+    fn look(&self, this: bool, other: bool) -> Look {
+        Look::new(self.place.role, this, other, self.limits.probe_timeout)
+    }
+
+    /// Takes what has happened to an inquiry. `chance` is from 0 to 1.
+    pub fn hear(&mut self, number: u64, input: Input, now: Instant, chance: f64) -> Vec<Action> {
         let inquiry = self.inquiry.as_mut();
         let Some(inquiry) = inquiry.filter(|inquiry| inquiry.number == number) else {
             return vec![Action::End(Err(Stay::Superseded))];
@@ -288,15 +362,33 @@ impl Switch {
             (Stage::Looking(look), Input::Look(heard, glance)) => {
                 let asks = look.hear(heard, glance, now);
                 inquiry.holds_calls = self.rules.holds_calls && look.asks_only_other();
+                let (has_other, was_seen) = (inquiry.has_other, look.has_seen_this());
                 match look.found() {
                     None => asks.into_iter().map(Action::Ask).collect(),
-                    Some(Found::Stay(stay)) => {
-                        self.looked = Some((from, now, stay));
-                        self.end(Err(stay))
-                    }
+                    Some(Found::Go(None)) if !has_other => self.outage_begins(now, chance),
                     Some(Found::Go(probed)) => self.ask_handlers(probed),
+                    Some(Found::Stay(Stay::Alive)) if !has_other => self.stays(Stay::Alone, now),
+                    Some(Found::Stay(stay))
+                        if stay.is_of_other() && !self.outage_wait().is_zero() =>
+                    {
+                        if was_seen {
+                            self.outage_begins(now, chance)
+                        } else {
+                            self.confirm()
+                        }
+                    }
+                    Some(Found::Stay(stay)) => self.stays(stay, now),
                 }
             }
+            (Stage::Confirming(look), Input::Look(heard, glance)) => {
+                let asks = look.hear(heard, glance, now);
+                match look.found() {
+                    None => asks.into_iter().map(Action::Ask).collect(),
+                    Some(Found::Go(_)) => self.outage_begins(now, chance),
+                    Some(Found::Stay(_)) => self.stays(Stay::Alone, now),
+                }
+            }
+            (Stage::Outage, Input::Look(heard, _)) => self.outlast(heard, now, chance),
             (Stage::Asking(probed), Input::Replied { is_vetoed }) => {
                 let (probed, must_confirm) = (*probed, inquiry.must_confirm);
                 // Auto-switch is read only now, so a handler may have set it.
@@ -313,6 +405,57 @@ impl Switch {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// The place stays, a look has found.
+    fn stays(&mut self, stay: Stay, now: Instant) -> Vec<Action> {
+        self.looked = Some((self.place, now, stay));
+        self.end(Err(stay))
+    }
+
+    /// What is certain is no outage as long as the endpoint answers probes.
+    fn confirm(&mut self) -> Vec<Action> {
+        let look = self.look(true, false);
+        let first = look.begin();
+        if let Some(inquiry) = &mut self.inquiry {
+            inquiry.holds_calls = false;
+            inquiry.stage = Stage::Confirming(look);
+        }
+        first.into_iter().map(Action::Ask).collect()
+    }
+
+    fn outage_begins(&mut self, now: Instant, chance: f64) -> Vec<Action> {
+        let Some(inquiry) = &mut self.inquiry else {
+            return Vec::new();
+        };
+        let (outage, next) = Outage::new(inquiry.from.role, inquiry.has_other, now, chance);
+        inquiry.stage = Stage::Outage;
+        inquiry.must_confirm = true;
+        inquiry.outage = Some(outage);
+        vec![Action::OutageStarted, Action::Ask(Asks::Wake(next))]
+    }
+
+    fn outlast(&mut self, heard: Heard, now: Instant, chance: f64) -> Vec<Action> {
+        let Some(inquiry) = &mut self.inquiry else {
+            return Vec::new();
+        };
+        let (from, Some(outage)) = (inquiry.from, &mut inquiry.outage) else {
+            return Vec::new();
+        };
+        let asks = outage.hear(heard, now, chance);
+        let Some((role, probed)) = outage.answered() else {
+            return asks.into_iter().map(Action::Ask).collect();
+        };
+        let mut actions = vec![Action::OutageEnded(Over {
+            answered: Some((role, probed)),
+            lasted: outage.lasted(now),
+        })];
+        actions.extend(if role == from.role {
+            self.stays(Stay::Alive, now)
+        } else {
+            self.ask_handlers(Some(probed))
+        });
+        actions
     }
 
     fn ask_handlers(&mut self, probed: Option<Probed>) -> Vec<Action> {
@@ -335,8 +478,24 @@ impl Switch {
     }
 
     /// Switches because the application says so. `None`: there is no alternate.
-    pub fn switch_by_hand(&mut self, now: Instant) -> Option<Move> {
-        self.alternate.is_available().then(|| self.move_on(now))
+    pub fn switch_by_hand(&mut self, now: Instant) -> Option<Vec<Action>> {
+        if !self.alternate.is_available() {
+            return None;
+        }
+        // Whether the other endpoint answers is the application's to know.
+        let mut actions = Vec::new();
+        if let Some(outage) = self.outage() {
+            let lasted = outage.lasted(now);
+            let is_asking = self.inquiry.as_ref().is_some_and(Inquiry::is_asking);
+            self.inquiry = None;
+            let over = Over {
+                answered: None,
+                lasted,
+            };
+            actions.extend((!is_asking).then_some(Action::OutageEnded(over)));
+        }
+        actions.push(Action::Switched(self.move_on(now), None));
+        Some(actions)
     }
 
     fn move_on(&mut self, now: Instant) -> Move {

@@ -6,6 +6,7 @@ use crate::rule::RulesOff;
 use crate::{FailoverPolicy, Preset};
 
 const HOLD_DOWN: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(20);
 const PROBE: Duration = Duration::from_secs(1);
 const AVAILABLE: FailoverPolicy = FailoverPolicy {
     available: true,
@@ -29,6 +30,8 @@ fn world(preset: Preset, alternate: Alternate) -> World {
     let limits = Limits {
         hold_down: HOLD_DOWN,
         probe_timeout: PROBE,
+        outage_wait: Duration::ZERO,
+        max_waiting: 2,
     };
     World {
         switch: Switch::new(rules, limits, HERE, alternate),
@@ -38,6 +41,13 @@ fn world(preset: Preset, alternate: Alternate) -> World {
 
 fn safe() -> World {
     world(Preset::Safe, Alternate::exists(true))
+}
+
+/// With an alternate or without, where an outage is waited out.
+fn patient(preset: Preset, alternate: Alternate) -> World {
+    let mut world = world(preset, alternate);
+    world.switch.limits.outage_wait = WAIT;
+    world
 }
 
 fn dotnet() -> World {
@@ -79,7 +89,8 @@ impl World {
     /// The inquiry that began last hears this.
     fn hear(&mut self, heard: Heard) -> Vec<Action> {
         let input = Input::Look(heard, Glance::default());
-        self.switch.hear(self.switch.inquiries, input, self.now)
+        self.switch
+            .hear(self.switch.inquiries, input, self.now, 0.0)
     }
 
     fn reply(&mut self, is_vetoed: bool) -> Vec<Action> {
@@ -88,7 +99,7 @@ impl World {
 
     fn reply_to(&mut self, number: u64, is_vetoed: bool) -> Vec<Action> {
         let input = Input::Replied { is_vetoed };
-        self.switch.hear(number, input, self.now)
+        self.switch.hear(number, input, self.now, 0.0)
     }
 
     /// A fault has begun an inquiry whose handlers are asked at once.
@@ -96,6 +107,39 @@ impl World {
         let from = self.place();
         assert_eq!(self.began(Evidence::Strong), [Action::Raise(None)]);
         from
+    }
+
+    fn silent(&mut self, role: Role) -> Vec<Action> {
+        self.hear(Heard::Probed(role, Answer::Silent))
+    }
+
+    fn answers(&mut self, role: Role) -> Vec<Action> {
+        self.hear(Heard::Probed(role, Answer::Came(Probed::Serves)))
+    }
+
+    /// This endpoint is found dead by two probes.
+    fn dies(&mut self) -> Vec<Action> {
+        self.hear(authorized(HERE));
+        self.silent(HERE);
+        self.silent(HERE)
+    }
+
+    /// What is certain, and no answer from anywhere.
+    fn outage_begins(&mut self) {
+        self.began(Evidence::Strong);
+        self.hear(authorized(THERE));
+        let confirms = [Action::Ask(Asks::Authorize(HERE))];
+        assert_eq!(self.silent(THERE), confirms);
+        let next = Asks::Wake(self.now + Duration::from_millis(500));
+        assert_eq!(self.dies(), [Action::OutageStarted, Action::Ask(next)]);
+    }
+
+    /// The next look of the outage begins.
+    fn look(&mut self) {
+        self.now += Duration::from_secs(5);
+        assert_eq!(self.hear(Heard::Woken).len(), 2);
+        self.hear(authorized(HERE));
+        self.hear(authorized(THERE));
     }
 
     /// Strong evidence, an answer of the other endpoint, and no veto.
@@ -206,7 +250,7 @@ fn in_dotnet_what_is_certain_does_not_wait_for_a_doubt_s_look() {
     let heard = Input::Look(authorized(HERE), Glance::default());
     let superseded = Err(Stay::Superseded);
     let end = [Action::End(superseded)];
-    assert_eq!(world.switch.hear(doubt, heard, world.now), end);
+    assert_eq!(world.switch.hear(doubt, heard, world.now, 0.0), end);
     assert!(!Switch::answers(Evidence::Weak, true, superseded));
     // Whoever doubted asks again, and joins.
     assert_eq!(world.report(Evidence::Weak), Report::Joined);
@@ -425,4 +469,173 @@ fn a_look_back_serves_all_who_ask_for_a_moment() {
     assert!(world.switch.look_back(THERE, world.now).is_ok());
     world.now += LOOK_HOLDS;
     assert!(world.switch.look_back(HERE, world.now).is_ok());
+}
+
+#[test]
+fn where_no_endpoint_answers_all_wait_for_one_look() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    let from = world.place();
+    world.outage_begins();
+    // Whatever is reported now, nobody looks a second time, also when the look's second is over.
+    for _ in 0..3 {
+        for evidence in [Evidence::Weak, Evidence::Strong] {
+            assert_eq!(world.report(evidence), Report::Stays(Stay::Outage));
+        }
+        let begin = world.switch.begin(world.now);
+        assert!(begin.waits_out && !begin.waits);
+        world.look();
+        world.silent(HERE);
+        world.silent(THERE);
+    }
+    assert_eq!(world.place(), from);
+}
+
+#[test]
+fn an_outage_that_ends_where_calls_go_moves_nobody() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    let from = world.place();
+    world.outage_begins();
+    world.look();
+    let over = Over {
+        answered: Some((HERE, Probed::Serves)),
+        lasted: Duration::from_secs(5),
+    };
+    let end = Action::End(Err(Stay::Alive));
+    assert_eq!(world.answers(HERE), [Action::OutageEnded(over), end]);
+    let begin = world.switch.begin(world.now);
+    assert!(!begin.waits_out && !begin.waits);
+    assert_eq!(world.place(), from);
+    assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
+    // The next one is another one.
+    world.now += LOOK_HOLDS;
+    world.outage_begins();
+}
+
+#[test]
+fn an_outage_that_ends_at_the_alternate_is_an_ordinary_switch() {
+    for is_vetoed in [false, true] {
+        let mut world = patient(Preset::Safe, Alternate::exists(true));
+        let from = world.place();
+        world.outage_begins();
+        world.look();
+        world.silent(HERE);
+        let over = Over {
+            answered: Some((THERE, Probed::Serves)),
+            lasted: Duration::from_secs(5),
+        };
+        let raise = Action::Raise(Some(Probed::Serves));
+        assert_eq!(world.answers(THERE), [Action::OutageEnded(over), raise]);
+        // Until it is decided, calls wait as before.
+        assert!(world.switch.begin(world.now).waits_out);
+        let end = world.reply(is_vetoed);
+        assert!(!world.switch.begin(world.now).waits_out);
+        if is_vetoed {
+            assert_eq!(end, [Action::End(Err(Stay::Vetoed))]);
+            assert_eq!(world.report(Evidence::Strong), Report::Stays(Stay::Vetoed));
+        } else {
+            let done = Action::Switched(Move::on_from(from), Some(Probed::Serves));
+            assert_eq!(end, [done, Action::End(Ok(()))]);
+            assert!(world.switch.was_found_dead(from));
+        }
+    }
+}
+
+#[test]
+fn what_is_certain_is_no_outage_while_the_endpoint_answers_probes() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    world.began(Evidence::Strong);
+    world.hear(authorized(THERE));
+    world.silent(THERE);
+    assert!(!world.switch.begin(world.now).waits);
+    world.hear(authorized(HERE));
+    let end = Err(Stay::Alone);
+    assert_eq!(world.answers(HERE), [Action::End(end)]);
+    // One answer for all who have met the same.
+    assert!(Switch::answers(Evidence::Strong, false, end));
+    assert_eq!(world.report(Evidence::Strong), Report::Stays(Stay::Alone));
+}
+
+#[test]
+fn a_doubt_s_look_at_both_is_enough() {
+    for heard in [Heard::Probed(THERE, Answer::Silent), Heard::NoToken(THERE)] {
+        let mut world = patient(Preset::Safe, Alternate::exists(true));
+        world.began(Evidence::Weak);
+        world.dies();
+        let began = world.hear(heard);
+        assert!(matches!(began[..], [Action::OutageStarted, _]), "{began:?}");
+    }
+}
+
+#[test]
+fn an_organization_of_one_endpoint_waits_for_that_one() {
+    for preset in [Preset::Safe, Preset::Dotnet] {
+        for evidence in [Evidence::Weak, Evidence::Strong] {
+            let mut alternate = Alternate::undecided();
+            let none = FailoverPolicy {
+                available: false,
+                ..AVAILABLE
+            };
+            let mut world = patient(preset, Alternate::undecided());
+            alternate.set_policy(none, world.now);
+            *world.switch.alternate_mut() = alternate;
+            world.began(evidence);
+            let began = world.dies();
+            assert!(matches!(began[..], [Action::OutageStarted, _]), "{began:?}");
+            world.now += Duration::from_secs(1);
+            let asks = [Action::Ask(Asks::Authorize(HERE))];
+            assert_eq!(world.hear(Heard::Woken), asks);
+            world.hear(authorized(HERE));
+            let ended = world.answers(HERE);
+            assert!(
+                matches!(ended[..], [Action::OutageEnded(_), _]),
+                "{ended:?}"
+            );
+            // One that answers was slow, or refuses what it is asked.
+            world.now += LOOK_HOLDS;
+            world.began(evidence);
+            world.hear(authorized(HERE));
+            assert_eq!(world.answers(HERE), [Action::End(Err(Stay::Alone))]);
+        }
+    }
+}
+
+#[test]
+fn so_many_wait_and_so_long() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
+    world.outage_begins();
+    let until = WaitOut::Until(world.now + WAIT);
+    assert_eq!(world.switch.wait_out(world.now), until);
+    assert_eq!(world.switch.wait_out(world.now), until);
+    assert_eq!(world.switch.wait_out(world.now), WaitOut::Full);
+    world.switch.waits_no_more();
+    assert_eq!(world.switch.wait_out(world.now), until);
+}
+
+#[test]
+fn a_switch_by_hand_ends_an_outage() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    let from = world.place();
+    world.outage_begins();
+    world.now += Duration::from_secs(1);
+    let over = Over {
+        answered: None,
+        lasted: Duration::from_secs(1),
+    };
+    let done = Action::Switched(Move::on_from(from), None);
+    let by_hand = world.switch.switch_by_hand(world.now).unwrap();
+    assert_eq!(by_hand, [Action::OutageEnded(over), done]);
+    assert!(!world.switch.begin(world.now).waits_out);
+    assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
+    let superseded = [Action::End(Err(Stay::Superseded))];
+    assert_eq!(world.hear(Heard::Woken), superseded);
+}
+
+#[test]
+fn an_outage_that_nobody_looks_after_any_more_is_none() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    world.outage_begins();
+    world.switch.give_up(world.switch.inquiries);
+    assert!(!world.switch.begin(world.now).waits_out);
+    assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
 }

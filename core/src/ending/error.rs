@@ -30,7 +30,8 @@ pub enum ErrorKind {
     NoAlternate,
     /// The queue has nothing, and nothing came in time.
     Empty,
-    /// Something is still running.
+    /// Something is still running. Of a call: an outage is waited out by `max_waiting` calls already;
+    /// nothing of it was sent.
     Busy,
     /// The decision was already taken.
     Late,
@@ -84,6 +85,15 @@ impl Error {
     pub(crate) fn of_call(message: String, ending: Ending) -> Error {
         Error(Arc::new(Inner {
             kind: ErrorKind::Call(ending.fault.kind),
+            message,
+            ending: Some(ending),
+        }))
+    }
+
+    /// The end of a call that was turned away before anything of it was sent.
+    pub(crate) fn turned_away(kind: ErrorKind, message: String, ending: Ending) -> Error {
+        Error(Arc::new(Inner {
+            kind,
             message,
             ending: Some(ending),
         }))

@@ -1,0 +1,94 @@
+//! Waiting until an endpoint answers.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Inner;
+use super::tell::found_by_probes;
+use crate::Cause;
+use crate::decide::switch::WaitOut;
+use crate::resource::race::race;
+use crate::resource::settled::settled;
+
+/// Why a call waits no longer, although no endpoint answers.
+pub(super) struct Unanswered {
+    /// What its fault is if it has none of its own.
+    pub(super) cause: Cause,
+    /// `max_waiting` calls wait already.
+    pub(super) is_full: bool,
+    /// Completes the sentence of its error.
+    pub(super) message: String,
+}
+
+/// A call that is counted as waiting.
+struct Turn<'a>(&'a Inner);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.board().switch.waits_no_more();
+    }
+}
+
+impl Inner {
+    /// Waits until the outage is over, or calls go elsewhere.
+    pub(super) async fn outlast(self: &Arc<Self>, deadline: Instant) -> Result<(), Unanswered> {
+        let began = Instant::now();
+        let mut moved = pin!(self.moved.notified());
+        moved.as_mut().enable();
+        let (until, end) = {
+            let mut board = self.board();
+            match board.switch.wait_out(Clock::now()) {
+                WaitOut::Over => return Ok(()),
+                WaitOut::Full => {
+                    drop(board);
+                    let most = self.settings.max_waiting;
+                    let why = format!("{most} calls wait already until one does: max_waiting");
+                    return Err(self.unanswered(Cause::Outage, true, &why));
+                }
+                WaitOut::Until(until) => (Instant::from_std(until), board.end.clone()),
+            }
+        };
+        let _turn = Turn(self);
+        let end = async {
+            match end {
+                Some(end) => settled(end).await,
+                None => None,
+            }
+        };
+        if timeout_at(until.min(deadline), race(end, moved))
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let waited = began.elapsed().as_millis();
+        Err(if deadline <= until {
+            let why = format!("the call's deadline was over after it had waited {waited} ms");
+            self.unanswered(Cause::Deadline, false, &why)
+        } else {
+            let why = format!("the call has waited {waited} ms: outage_wait");
+            self.unanswered(Cause::Outage, false, &why)
+        })
+    }
+
+    fn unanswered(&self, cause: Cause, is_full: bool, why: &str) -> Unanswered {
+        let board = self.board();
+        let outage = board.switch.outage();
+        let (lasted, looks) = outage.map_or((Duration::ZERO, 0), |outage| {
+            (outage.lasted(Clock::now()), outage.looks())
+        });
+        let message = format!(
+            "no endpoint answers a probe, for {} ms and in {looks} looks; {why}; {}",
+            lasted.as_millis(),
+            found_by_probes(&board.found)
+        );
+        Unanswered {
+            cause,
+            is_full,
+            message,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! An outage: no endpoint answers. When they are looked at again, and what the looks find.
+//!
+//! One look for all who wait. The look that has found the outage is its first; the next ones follow
+//! after pauses that grow, each with one probe of each endpoint. The first endpoint that answers ends
+//! it. Because the same machine asks both over much the same network, the one that calls go to has
+//! several times as long as the other one took, so that two that come back together move nobody.
+
+use std::time::{Duration, Instant};
+
+use super::look::{Answer, Asks, Heard, TIMES_THE_OTHER};
+use crate::{Probed, Role};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How much longer than said a pause may be: many clients have met the same outage in one instant.
+const JITTER: f64 = 0.25;
+
+/// What an outage was, at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Who answered, and what. `None`: the application has switched by hand.
+    pub answered: Option<(Role, Probed)>,
+    pub lasted: Duration,
+}
+
+#[derive(Debug)]
+pub struct Outage {
+    began: Instant,
+    /// The endpoint that calls go to.
+    this: Side,
+    /// `None`: there is no other one.
+    other: Option<Side>,
+    /// How often the endpoints were looked at.
+    looks: u32,
+    step: Step,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The next look begins then.
+    Pausing(Instant),
+    /// A look has begun then.
+    Looking(Instant),
+    /// An endpoint has answered.
+    Over(Role, Probed),
+}
+
+/// What is known of an endpoint within one look.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    role: Role,
+    from_provider: bool,
+    has_renewed: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Asked,
+    Silent,
+    /// What it has answered, and how long it took.
+    Answered(Probed, Duration),
+}
+
+impl Outage {
+    /// It was just found. Tells when the endpoints are looked at next.
+    pub fn new(role: Role, has_other: bool, now: Instant, chance: f64) -> (Outage, Instant) {
+        let next = now + pause(1, chance);
+        let outage = Outage {
+            began: now,
+            this: Side::new(role),
+            other: has_other.then(|| Side::new(role.other())),
+            looks: 1,
+            step: Step::Pausing(next),
+        };
+        (outage, next)
+    }
+
+    pub fn lasted(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    pub fn looks(&self) -> u32 {
+        self.looks
+    }
+
+    /// Who has answered, and what.
+    pub fn answered(&self) -> Option<(Role, Probed)> {
+        match self.step {
+            Step::Over(role, probed) => Some((role, probed)),
+            _ => None,
+        }
+    }
+
+    /// Takes what was heard. Tells what is to be done.
+    pub fn hear(&mut self, heard: Heard, now: Instant, chance: f64) -> Vec<Asks> {
+        let mut asks = Vec::new();
+        match self.step {
+            Step::Over(..) => {}
+            Step::Pausing(next) if heard == Heard::Woken && now >= next => {
+                self.step = Step::Looking(now);
+                self.looks += 1;
+                let sides = [Some(&mut self.this), self.other.as_mut()];
+                for side in sides.into_iter().flatten() {
+                    *side = Side::new(side.role);
+                    asks.push(Asks::Authorize(side.role));
+                }
+            }
+            Step::Pausing(next) => asks.push(Asks::Wake(next)),
+            Step::Looking(begun) => {
+                let took = now.saturating_duration_since(begun);
+                let is_this = heard.role() == Some(self.this.role);
+                let side = if is_this {
+                    Some(&mut self.this)
+                } else {
+                    self.other
+                        .as_mut()
+                        .filter(|other| heard.role() == Some(other.role))
+                };
+                // An answer is enough from where calls go; who would be gone to must let them in.
+                asks.extend(side.and_then(|side| side.hear(heard, !is_this, took)));
+                asks.extend(self.decide(begun, now, chance).map(Asks::Wake));
+            }
+        }
+        asks
+    }
+
+    /// What the look comes to. Tells when to come again, if that is not what is waited for anyway.
+    fn decide(&mut self, begun: Instant, now: Instant, chance: f64) -> Option<Instant> {
+        let other = self.other.map_or(State::Silent, |other| other.state);
+        match (self.this.state, other) {
+            (State::Answered(probed, _), _) => self.step = Step::Over(self.this.role, probed),
+            (State::Asked, State::Answered(_, took)) if now < begun + took * TIMES_THE_OTHER => {
+                return Some(begun + took * TIMES_THE_OTHER);
+            }
+            (_, State::Answered(probed, _)) => {
+                self.step = Step::Over(self.this.role.other(), probed);
+            }
+            (State::Silent, State::Silent) => {
+                let next = now + pause(self.looks, chance);
+                self.step = Step::Pausing(next);
+                return Some(next);
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+impl Side {
+    fn new(role: Role) -> Side {
+        Side {
+            role,
+            from_provider: false,
+            has_renewed: false,
+            state: State::Asked,
+        }
+    }
+
+    fn hear(&mut self, heard: Heard, must_serve: bool, took: Duration) -> Option<Asks> {
+        match heard {
+            Heard::Authorized { from_provider, .. } => {
+                self.from_provider = from_provider;
+                return Some(Asks::Probe(self.role));
+            }
+            // Whoever has credentials for it must be let in. These may have expired.
+            Heard::Probed(_, Answer::Came(Probed::Reachable))
+                if must_serve && self.from_provider =>
+            {
+                if !self.has_renewed {
+                    self.has_renewed = true;
+                    return Some(Asks::Renew(self.role));
+                }
+                self.state = State::Silent;
+            }
+            Heard::Probed(_, Answer::Came(probed)) => self.state = State::Answered(probed, took),
+            // Who could not ask has learnt nothing, and asks again.
+            Heard::Probed(..) | Heard::NoToken(_) => self.state = State::Silent,
+            Heard::Woken => {}
+        }
+        None
+    }
+}
+
+/// How long to wait after so many looks. `chance` is from 0 to 1.
+fn pause(looks: u32, chance: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1u32.checked_shl(looks - 1).unwrap_or(u32::MAX));
+    doubled.min(LONGEST_PAUSE).mul_f64(1.0 + JITTER * chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Role = Role::Primary;
+    const THERE: Role = Role::Alternate;
+    const MILLI: Duration = Duration::from_millis(1);
+
+    struct World {
+        outage: Outage,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(has_other: bool) -> World {
+            let now = Instant::now();
+            let (outage, next) = Outage::new(HERE, has_other, now, 0.0);
+            assert_eq!(next, now + FIRST_PAUSE);
+            World { outage, now }
+        }
+
+        fn hear(&mut self, heard: Heard) -> Vec<Asks> {
+            self.outage.hear(heard, self.now, 0.0)
+        }
+
+        /// Waits for the next look, and has its endpoints asked.
+        fn look(&mut self, next: Instant) {
+            self.now = next;
+            for asks in self.hear(Heard::Woken) {
+                let Asks::Authorize(role) = asks else {
+                    panic!("{asks:?}");
+                };
+                assert_eq!(self.hear(authorized(role)), [Asks::Probe(role)]);
+            }
+        }
+
+        fn first_look(has_other: bool) -> World {
+            let mut world = World::new(has_other);
+            world.look(world.now + FIRST_PAUSE);
+            world
+        }
+    }
+
+    fn authorized(role: Role) -> Heard {
+        Heard::Authorized {
+            role,
+            from_provider: true,
+        }
+    }
+
+    fn came(role: Role, probed: Probed) -> Heard {
+        Heard::Probed(role, Answer::Came(probed))
+    }
+
+    #[test]
+    fn the_pauses_grow_to_five_seconds_and_jitter_makes_none_shorter() {
+        let pauses = [500, 1000, 2000, 4000, 5000, 5000].map(Duration::from_millis);
+        for (looks, expected) in (1..).zip(pauses) {
+            assert_eq!(pause(looks, 0.0), expected);
+            assert_eq!(pause(looks, 1.0), expected * 5 / 4);
+        }
+        for looks in [31, 32, 33, 34, u32::MAX] {
+            assert_eq!(pause(looks, 0.0), LONGEST_PAUSE);
+        }
+    }
+
+    #[test]
+    fn each_look_probes_each_endpoint_once_and_the_next_comes_after_its_pause() {
+        let mut world = World::first_look(true);
+        for (looks, pause) in [(2, 1000), (3, 2000), (4, 4000), (5, 5000), (6, 5000)] {
+            assert_eq!(world.outage.looks(), looks);
+            world.now += MILLI * 7;
+            assert_eq!(world.hear(Heard::Probed(HERE, Answer::Silent)), []);
+            let next = world.now + Duration::from_millis(pause);
+            let silent = Heard::Probed(THERE, Answer::Silent);
+            assert_eq!(world.hear(silent), [Asks::Wake(next)]);
+            // Not before its time.
+            assert_eq!(world.hear(Heard::Woken), [Asks::Wake(next)]);
+            assert_eq!(world.outage.answered(), None);
+            world.look(next);
+        }
+    }
+
+    #[test]
+    fn the_first_that_answers_ends_it() {
+        let mut world = World::first_look(true);
+        assert_eq!(world.hear(came(HERE, Probed::Reachable)), []);
+        let here = Some((HERE, Probed::Reachable));
+        assert_eq!(world.outage.answered(), here);
+        assert_eq!(world.outage.lasted(world.now), FIRST_PAUSE);
+
+        let mut world = World::first_look(true);
+        world.hear(Heard::Probed(HERE, Answer::Silent));
+        world.hear(came(THERE, Probed::Serves));
+        assert_eq!(world.outage.answered(), Some((THERE, Probed::Serves)));
+    }
+
+    #[test]
+    fn where_calls_go_has_several_times_as_long_as_the_other_one_took() {
+        let mut world = World::first_look(true);
+        let begun = world.now;
+        world.now += MILLI * 10;
+        let end = begun + MILLI * 40;
+        let wake = [Asks::Wake(end)];
+        assert_eq!(world.hear(came(THERE, Probed::Serves)), wake);
+        assert_eq!(world.outage.answered(), None);
+        let mut both = World {
+            now: end - MILLI,
+            ..world
+        };
+        assert_eq!(both.hear(Heard::Woken), wake);
+        both.now = end;
+        both.hear(Heard::Woken);
+        assert_eq!(both.outage.answered(), Some((THERE, Probed::Serves)));
+
+        let mut world = World::first_look(true);
+        world.now += MILLI * 10;
+        world.hear(came(THERE, Probed::Serves));
+        world.hear(came(HERE, Probed::Serves));
+        assert_eq!(world.outage.answered(), Some((HERE, Probed::Serves)));
+    }
+
+    #[test]
+    fn who_would_be_gone_to_must_let_the_provider_s_token_in() {
+        let mut world = World::first_look(true);
+        world.hear(Heard::Probed(HERE, Answer::Silent));
+        let reachable = came(THERE, Probed::Reachable);
+        assert_eq!(world.hear(reachable), [Asks::Renew(THERE)]);
+        assert_eq!(world.hear(authorized(THERE)), [Asks::Probe(THERE)]);
+        let pausing = world.hear(reachable);
+        assert!(matches!(pausing[..], [Asks::Wake(_)]), "{pausing:?}");
+        assert_eq!(world.outage.answered(), None);
+    }
+
+    #[test]
+    fn who_could_not_be_asked_has_not_answered() {
+        let mut world = World::first_look(true);
+        world.hear(Heard::Probed(HERE, Answer::NotAsked));
+        let pausing = world.hear(Heard::NoToken(THERE));
+        assert!(matches!(pausing[..], [Asks::Wake(_)]), "{pausing:?}");
+    }
+
+    #[test]
+    fn one_endpoint_alone_is_looked_at_alike() {
+        let mut world = World::first_look(false);
+        let next = world.now + Duration::from_secs(1);
+        let silent = Heard::Probed(HERE, Answer::Silent);
+        assert_eq!(world.hear(silent), [Asks::Wake(next)]);
+        world.look(next);
+        world.hear(came(HERE, Probed::Serves));
+        assert_eq!(world.outage.answered(), Some((HERE, Probed::Serves)));
+    }
+}
