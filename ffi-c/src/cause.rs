@@ -86,6 +86,9 @@ pub const D365_CAUSE_NO_SERVICE_MARK: i32 = 35;
 pub const D365_CAUSE_DATABASE_MOVING: i32 = 36;
 /// This machine has no thread, no descriptor, no memory for it.
 pub const D365_CAUSE_NO_RESOURCES: i32 = 37;
+/// No endpoint of the organization answers, and the call has waited for one (the setting
+/// `outage_wait_ms`); nothing of it was sent.
+pub const D365_CAUSE_OUTAGE: i32 = 38;
 
 pub(crate) fn of(fault: Option<&core::Fault>) -> i32 {
     fault.map_or(D365_CAUSE_NONE, |fault| fault.cause as i32)
@@ -136,6 +139,7 @@ const CAUSE_NAMES: &[(i32, &CStr)] = &[
     (D365_CAUSE_NO_SERVICE_MARK, c"no_service_mark"),
     (D365_CAUSE_DATABASE_MOVING, c"database_moving"),
     (D365_CAUSE_NO_RESOURCES, c"no_resources"),
+    (D365_CAUSE_OUTAGE, c"outage"),
 ];
 
 /// The name of a cause: `"no_such_name"`; `"none"` for 0; `"unknown"` for a number that the library

@@ -39,6 +39,16 @@ pub const D365_EVENT_CALL_RETRIED: i32 = 5;
 pub const D365_EVENT_THROTTLED: i32 = 6;
 /// Kind of an item: a log record. May be dropped.
 pub const D365_EVENT_LOG: i32 = 7;
+/// Kind of an item: no endpoint answers. Calls that may be sent again, and those that begin, wait
+/// until one does, at most for the setting `outage_wait_ms`; with 0 the event never comes.
+/// D365_ITEM_REASON names the fault that has begun it, D365_ITEM_MESSAGE what probes have found.
+/// Never dropped, and not waited for.
+pub const D365_EVENT_OUTAGE_STARTED: i32 = 8;
+/// Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
+/// D365_ITEM_NEW_URL (if calls do not go there yet, an ordinary switch with its events comes next); or
+/// `manual`, the application has switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+/// dropped, and not waited for. None comes for an outage in which the client is closed.
+pub const D365_EVENT_OUTAGE_ENDED: i32 = 9;
 /// Kind of an item: a submitted call has ended. See d365_item_result().
 pub const D365_ITEM_COMPLETION: i32 = 32;
 /// Kind of an item: a submitted read of a response's body has ended. See d365_item_body().
@@ -46,10 +56,12 @@ pub const D365_ITEM_BODY: i32 = 33;
 
 /// Text field of an item: the endpoint before the switch.
 pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
-/// Text field of an item: the endpoint after the switch.
+/// Text field of an item: the endpoint after the switch; of D365_EVENT_OUTAGE_ENDED, the one that
+/// answers.
 pub const D365_ITEM_NEW_URL: i32 = 2;
 /// Text field of an item: why, the name of a fault kind or `manual`; of
-/// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`.
+/// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
+/// D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
 pub const D365_ITEM_REASON: i32 = 3;
 /// Text field of an item: a sentence for a person.
 pub const D365_ITEM_MESSAGE: i32 = 4;
@@ -69,7 +81,8 @@ pub const D365_ITEM_TIME_MS: i32 = 21;
 pub const D365_ITEM_EPOCH: i32 = 22;
 /// Number field of an event: the role before the switch (D365_ROLE_...).
 pub const D365_ITEM_PREVIOUS_ROLE: i32 = 23;
-/// Number field of an event: the role after the switch (D365_ROLE_...).
+/// Number field of an event: the role after the switch, or of who answers after an outage
+/// (D365_ROLE_...).
 pub const D365_ITEM_NEW_ROLE: i32 = 24;
 /// Number field of an event: 1 when a fault caused it, 0 when the application did.
 pub const D365_ITEM_AUTOMATIC: i32 = 25;
@@ -90,11 +103,13 @@ pub const D365_ITEM_IN_DOUBT: i32 = 31;
 /// in question: by the endpoint that was left, within the setting `replication_window_ms` before that;
 /// after an attempt in doubt; or since the time of d365_client_suspect_since().
 pub const D365_ITEM_ACKNOWLEDGED: i32 = 32;
-/// Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED and D365_EVENT_ENDPOINT_SWITCHED: what a probe
-/// has found at D365_ITEM_NEW_URL (D365_PROBED_...).
+/// Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED, D365_EVENT_ENDPOINT_SWITCHED and
+/// D365_EVENT_OUTAGE_ENDED: what a probe has found at D365_ITEM_NEW_URL (D365_PROBED_...).
 pub const D365_ITEM_PROBED: i32 = 33;
 /// Number field of D365_EVENT_THROTTLED: how long the call waits, in milliseconds.
 pub const D365_ITEM_RETRY_AFTER_MS: i32 = 34;
+/// Number field of D365_EVENT_OUTAGE_ENDED: how long no endpoint has answered, in milliseconds.
+pub const D365_ITEM_LASTED_MS: i32 = 35;
 
 /// What a probe has found at an endpoint (int32): it was not probed.
 pub const D365_PROBED_NONE: i32 = 0;
@@ -119,6 +134,8 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
     (D365_EVENT_CALL_RETRIED, c"CallRetried"),
     (D365_EVENT_THROTTLED, c"Throttled"),
     (D365_EVENT_LOG, c"Log"),
+    (D365_EVENT_OUTAGE_STARTED, c"OutageStarted"),
+    (D365_EVENT_OUTAGE_ENDED, c"OutageEnded"),
     (D365_ITEM_COMPLETION, c"Completion"),
     (D365_ITEM_BODY, c"Body"),
 ];
@@ -206,24 +223,28 @@ impl EventObject {
             D365_ITEM_LEDGER_ID => clamp(event.ledger_id?),
             D365_ITEM_IN_DOUBT => clamp(event.in_doubt?),
             D365_ITEM_ACKNOWLEDGED => clamp(event.acknowledged?),
-            D365_ITEM_PROBED if is_about_a_switch(event.kind) => event
+            D365_ITEM_PROBED if can_be_probed(event.kind) => event
                 .probed
                 .map_or(D365_PROBED_NONE, |probed| probed as i32)
                 .into(),
-            D365_ITEM_RETRY_AFTER_MS => {
-                let wait = event.retry_after?.as_millis();
-                wait.try_into().unwrap_or(i64::MAX)
-            }
+            D365_ITEM_RETRY_AFTER_MS => millis(event.retry_after?),
+            D365_ITEM_LASTED_MS => millis(event.lasted?),
             _ => return None,
         })
     }
 }
 
-fn is_about_a_switch(kind: core::ItemKind) -> bool {
+fn can_be_probed(kind: core::ItemKind) -> bool {
     matches!(
         kind,
-        core::ItemKind::EndpointSwitchRequired | core::ItemKind::EndpointSwitched
+        core::ItemKind::EndpointSwitchRequired
+            | core::ItemKind::EndpointSwitched
+            | core::ItemKind::OutageEnded
     )
+}
+
+fn millis(time: std::time::Duration) -> i64 {
+    time.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
 pub(crate) struct ItemObject {
@@ -313,7 +334,7 @@ pub unsafe extern "C" fn d365_item_text(
     })
 }
 
-/// A number of the item: D365_ITEM_SEQ to D365_ITEM_RETRY_AFTER_MS.
+/// A number of the item: D365_ITEM_SEQ to D365_ITEM_LASTED_MS.
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
 /// D365_NULL_POINTER, and what can be wrong with a handle.

@@ -118,6 +118,11 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | write is waited for whose endpoint was left  |
 /// | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
 /// |                         |                 | long another one needs more proof; 0: none   |
+/// | `outage_wait_ms`        | 30000; `dotnet` | 0 to 86400000; where no endpoint answers:    |
+/// |                         | 0               | how long a call waits, within its deadline,  |
+/// |                         |                 | for the first one that does; 0: not at all   |
+/// | `max_waiting`           | 10000           | 1 to 1000000; how many calls wait so; others |
+/// |                         |                 | end with D365_BUSY, nothing of them is sent  |
 /// | `max_attempts`          | 4               | 1 to 100; of one call                        |
 /// | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
 /// |                         |                 | of recent calls, at least 10 a second        |

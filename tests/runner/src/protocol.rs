@@ -154,6 +154,10 @@ pub enum Heard {
     CallRetried,
     /// A call waits because the service asks for less.
     Throttled,
+    /// No endpoint answers.
+    OutageStarted,
+    /// One answers again.
+    OutageEnded,
 }
 
 /// Opens a client.

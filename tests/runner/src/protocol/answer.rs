@@ -270,6 +270,9 @@ pub struct EventRecord {
     /// How long the call waits, in milliseconds.
     #[serde(default)]
     pub retry_after_ms: Option<u64>,
+    /// How long an outage was, in milliseconds.
+    #[serde(default)]
+    pub lasted_ms: Option<u64>,
     /// Of the call.
     #[serde(default)]
     pub tag: Option<String>,

@@ -310,6 +310,8 @@ fn kind(heard: Heard) -> ItemKind {
         Heard::DataLossSuspected => ItemKind::DataLossSuspected,
         Heard::CallRetried => ItemKind::CallRetried,
         Heard::Throttled => ItemKind::Throttled,
+        Heard::OutageStarted => ItemKind::OutageStarted,
+        Heard::OutageEnded => ItemKind::OutageEnded,
     }
 }
 
