@@ -131,6 +131,7 @@ pub(crate) enum OtherReason {
     Switched,
     Repeated,
     SuspectSince,
+    Answered,
 }
 
 /// What is wanted of something that may be absent. Null is something to want: that it is absent;
