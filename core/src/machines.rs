@@ -11,6 +11,6 @@ pub use crate::decide::place::{Move, Place};
 pub use crate::decide::preset::Rules;
 pub use crate::decide::ramp::{Ramp, STEP};
 pub use crate::decide::resend::{Failed, Resend};
-pub use crate::decide::watch::{Bounds, Patience, Wait, Watch};
 pub use crate::decide::switch::{Action, Begin, Input, Limits, Report, Switch, WaitOut};
+pub use crate::decide::watch::{Bounds, Patience, Wait, Watch};
 pub use crate::rule::RulesOff;
