@@ -40,10 +40,10 @@ struct Base {
 /// A request's URL without the endpoint that it was written for; or a URL outside of the pair, on
 /// one of [`Organization::with_allowed_hosts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(Place);
+pub struct Target(Toward);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum Toward {
     Endpoint {
         /// `contoso.` or `contoso.api.`: the other sibling than the base URL's.
         sibling: bool,
@@ -67,21 +67,21 @@ impl Target {
     #[must_use]
     pub fn foreign(&self) -> Option<&Url> {
         match &self.0 {
-            Place::Endpoint { .. } => None,
-            Place::Foreign(url) => Some(url),
+            Toward::Endpoint { .. } => None,
+            Toward::Foreign(url) => Some(url),
         }
     }
 
     /// Whether it is on the sibling of the base URL's host: another host of the same endpoint.
     pub(crate) fn is_at_sibling(&self) -> bool {
-        matches!(&self.0, Place::Endpoint { sibling: true, .. })
+        matches!(&self.0, Toward::Endpoint { sibling: true, .. })
     }
 
     /// Path and query after the base, from the slash on. `None`: it is on an allowed host.
     pub(crate) fn rest(&self) -> Option<&str> {
         match &self.0 {
-            Place::Endpoint { rest, .. } => Some(rest),
-            Place::Foreign(_) => None,
+            Toward::Endpoint { rest, .. } => Some(rest),
+            Toward::Foreign(_) => None,
         }
     }
 
@@ -238,7 +238,7 @@ impl Organization {
     pub fn locate(&self, url: &str) -> Result<Target, Error> {
         if self.primary.path.is_empty() && self.alternate.path.is_empty() && is_plain(url) {
             let (sibling, rest) = (false, url.to_owned());
-            return Ok(Target(Place::Endpoint { sibling, rest }));
+            return Ok(Target(Toward::Endpoint { sibling, rest }));
         }
         match parse_request(url)? {
             Written::Absolute(absolute) => self.locate_absolute(absolute),
@@ -258,7 +258,7 @@ impl Organization {
         match self.find(&url) {
             Some((role, sibling, rest)) => {
                 self.refuse_ambiguous(&url, role, &rest)?;
-                Ok(Target(Place::Endpoint { sibling, rest }))
+                Ok(Target(Toward::Endpoint { sibling, rest }))
             }
             None => self.locate_foreign(url),
         }
@@ -317,7 +317,7 @@ impl Organization {
                  give the https URL",
             ));
         }
-        Ok(Target(Place::Foreign(url)))
+        Ok(Target(Toward::Foreign(url)))
     }
 
     fn locate_relative(&self, given: &str, url: &str) -> Result<Target, Error> {
@@ -376,14 +376,14 @@ impl Organization {
     #[must_use]
     pub fn url_of(&self, target: &Target, role: Role) -> Url {
         match &target.0 {
-            Place::Endpoint { sibling, rest } => self.at(role, *sibling, rest),
-            Place::Foreign(url) => url.clone(),
+            Toward::Endpoint { sibling, rest } => self.at(role, *sibling, rest),
+            Toward::Foreign(url) => url.clone(),
         }
     }
 
     /// [`Organization::url_of`] as text, where no URL has to be taken apart for it.
     pub(crate) fn text_of(&self, target: &Target, role: Role) -> Option<String> {
-        let Place::Endpoint {
+        let Toward::Endpoint {
             sibling: false,
             rest,
         } = &target.0

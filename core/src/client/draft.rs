@@ -16,7 +16,7 @@ use crate::allowed_host::keep_for_allowed_host;
 use crate::body::{Body, BodyReader};
 use crate::operation::web_api;
 use crate::resource::desk::Desk;
-use crate::resource::transport::{Gate, SendBody, ask_for_codings, still_asks_for_codings};
+use crate::resource::transport::{Latch, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::{guard_parts, wants_update_guard};
 use crate::{Cause, Fault, Outgoing, Request, Role, TokenPrecedence};
 
@@ -26,7 +26,7 @@ pub(super) struct Draft {
     /// Codings were asked for by the library and not by the application.
     pub(super) decodes: bool,
     /// Opened when the server wants the body.
-    pub(super) gate: Option<Gate>,
+    pub(super) gate: Option<Latch>,
 }
 
 enum DraftBody {
@@ -162,7 +162,7 @@ impl Inner {
             headers,
             body,
             decodes,
-            gate: expects.then(Gate::default),
+            gate: expects.then(Latch::default),
         })
     }
 

@@ -8,13 +8,13 @@ use crate::{Error, ErrorKind};
 
 #[derive(Default)]
 pub(super) struct Flights {
-    state: Mutex<State>,
+    state: Mutex<Count>,
     landed: Condvar,
     cancel: Cancel,
 }
 
 #[derive(Default)]
-struct State {
+struct Count {
     count: usize,
     /// Who waits for them. Waking is a system call, and mostly there is nobody.
     waiting: usize,
@@ -25,7 +25,7 @@ struct State {
 pub(super) struct Flight(Arc<Flights>);
 
 impl Flights {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Count> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -15,7 +15,7 @@ use crate::decide::place::Place;
 use crate::decide::suspects::may_come_late;
 use crate::decide::verify::{Proof, version_in};
 use crate::operation::Class;
-use crate::resource::ledger::{Outcome, Suspected, Suspects};
+use crate::resource::ledger::{Suspected, Suspects, WriteEnd};
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
@@ -96,7 +96,7 @@ impl Inner {
     pub(super) fn end_write(&self, id: u64, ended: &Ended<'_>) {
         let (last, now) = (ended.last, self.place());
         let executed = ended.answer.filter(|_| ended.effect == Effect::Executed);
-        let outcome = Outcome {
+        let outcome = WriteEnd {
             effect: ended.effect,
             url: last.map(|last| last.url_on_record().to_owned()),
             role: last.and_then(|last| last.role),

@@ -34,7 +34,7 @@ pub struct Failed {
     pub parts_effect: Option<Effect>,
 }
 
-struct Row {
+struct MatrixRow {
     rule: Rule,
     applies: fn(&Failed) -> bool,
     /// For what a repeat leaves as it is: reads, idempotent and guarded writes.
@@ -44,16 +44,16 @@ struct Row {
 }
 
 /// The first row that applies decides.
-const MATRIX: [Row; 9] = [
+const MATRIX: [MatrixRow; 9] = [
     // DNS, connect, proxy, handshake: no byte of the request has left.
-    Row {
+    MatrixRow {
         rule: Rule::ResendNotSent,
         applies: |failed| failed.phase == Phase::NotSent && failed.cause != Cause::Unprocessed,
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::Anywhere,
     },
     // REFUSED_STREAM; GOAWAY whose last stream is below ours, with any code (RFC 9113, 8.7).
-    Row {
+    MatrixRow {
         rule: Rule::ResendUnprocessed,
         applies: |failed| failed.cause == Cause::Unprocessed && failed.http_status.is_none(),
         repeatable: Resend::Unprocessed,
@@ -61,14 +61,14 @@ const MATRIX: [Row; 9] = [
     },
     // 429, and the throttling codes: refused before execution. Of several operations, some may have
     // been let through.
-    Row {
+    MatrixRow {
         rule: Rule::ResendThrottled,
         applies: |failed| failed.cause == Cause::Throttled && !failed.is_partly_done(),
         repeatable: Resend::Throttled,
         unrepeatable: Resend::Throttled,
     },
     // 0x8004B065 on a single operation.
-    Row {
+    MatrixRow {
         rule: Rule::ResendNotHere,
         applies: |failed| failed.cause == Cause::DatacenterNotAvailable && !failed.is_partly_done(),
         repeatable: Resend::Elsewhere,
@@ -76,7 +76,7 @@ const MATRIX: [Row; 9] = [
     },
     // A 2xx status of the service, and then not the whole body: only a read has lost anything. Of
     // several operations the head says nothing; what was done in part is never repeated.
-    Row {
+    MatrixRow {
         rule: Rule::ResendExecuted,
         applies: |failed| {
             failed.operation != Operation::Read
@@ -90,7 +90,7 @@ const MATRIX: [Row; 9] = [
     },
     // EOF, RST, RST_STREAM, GOAWAY that covers our stream, an answer that is no HTTP: servers had
     // read it whole.
-    Row {
+    MatrixRow {
         rule: Rule::ResendLost,
         applies: |failed| {
             failed.cause.kind() == FaultKind::ConnectionLost || failed.cause == Cause::Malformed
@@ -99,7 +99,7 @@ const MATRIX: [Row; 9] = [
         unrepeatable: Resend::No,
     },
     // No answer in time: it may have come to its end since.
-    Row {
+    MatrixRow {
         rule: Rule::ResendTimedOut,
         applies: |failed| matches!(failed.cause, Cause::AttemptTimeout | Cause::EndpointLeft),
         repeatable: Resend::Anywhere,
@@ -107,7 +107,7 @@ const MATRIX: [Row; 9] = [
     },
     // 502, 503, 504, a page, a 2xx of nobody's, the organization off, 404 and 410 of no service: a
     // proxy may have forwarded it.
-    Row {
+    MatrixRow {
         rule: Rule::ResendFrontEnd,
         applies: |failed| {
             matches!(
@@ -119,7 +119,7 @@ const MATRIX: [Row; 9] = [
         unrepeatable: Resend::No,
     },
     // The database moves to another server: it may have been committed before.
-    Row {
+    MatrixRow {
         rule: Rule::ResendDatabase,
         applies: |failed| failed.cause == Cause::DatabaseMoving,
         repeatable: Resend::Anywhere,

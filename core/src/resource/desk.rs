@@ -95,12 +95,12 @@ pub(crate) struct Away {
     threads: Arc<Threads>,
     /// Asked before each job: the call itself may hear of it late, when its body is at its end.
     is_given_up: Box<dyn Fn() -> bool + Send + Sync>,
-    state: Mutex<State>,
+    state: Mutex<Pile>,
     is_idle: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Pile {
     /// Not in the threads' own queue: jobs of a call that has ended are to go at once.
     waiting: VecDeque<Job>,
     running: usize,
@@ -141,7 +141,7 @@ impl Away {
             state.running += 1;
             job
         };
-        let _running = Running {
+        let _running = UnderWay {
             away: self,
             era: fork::era(),
         };
@@ -168,12 +168,12 @@ impl Away {
 }
 
 /// A job under way, until it has ended, by a panic as well.
-struct Running<'a> {
+struct UnderWay<'a> {
     away: &'a Away,
     era: u32,
 }
 
-impl Drop for Running<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if fork::era() != self.era {
             // The job has forked, and this is the child: the locks may be held by nobody.

@@ -40,7 +40,7 @@ type Chore = dyn Fn(Instant) -> Option<Instant> + Send + Sync;
 
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
-    state: Mutex<State>,
+    state: Mutex<Work>,
     changed: Condvar,
     /// Tells the driver thread inside of the runtime that it may leave.
     leave: Notify,
@@ -48,7 +48,7 @@ pub(crate) struct Engine {
 }
 
 #[derive(Default)]
-struct State {
+struct Work {
     /// Tasks that no caller waits for.
     tasks: usize,
     /// Callers that block in the runtime.
@@ -65,7 +65,7 @@ struct State {
     due: Option<Instant>,
 }
 
-impl State {
+impl Work {
     fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= Instant::now())
     }
@@ -92,7 +92,7 @@ impl Engine {
             .expect("the runtime is only taken in drop")
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Work> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,7 +123,7 @@ impl Engine {
         Ok(Task(Arc::downgrade(self)))
     }
 
-    fn have_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+    fn have_thread(self: &Arc<Self>, state: &mut Work) -> io::Result<()> {
         if !state.has_thread {
             let engine = Arc::clone(self);
             thread::spawn("d365-failover", move || engine.drive())?;
@@ -153,7 +153,7 @@ impl Engine {
         self.changed.notify_all();
     }
 
-    fn do_chore<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn do_chore<'a>(&'a self, mut state: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
         state.due = None;
         drop(state);
         let next = self.chore.get().and_then(|chore| chore(Instant::now()));
@@ -249,7 +249,7 @@ impl Engine {
 
     /// Waits until no blocking call was there for a tick. While one and the same call goes on
     /// the looks become rare: it drives.
-    fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
         let mut tick = TICK;
         loop {
             let seen = state.calls;

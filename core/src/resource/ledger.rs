@@ -26,11 +26,11 @@ pub(crate) struct Ledger {
     /// How many acknowledged writes are kept; the oldest go first.
     most_acknowledged: usize,
     opened: SystemTime,
-    state: Mutex<State>,
+    state: Mutex<Records>,
 }
 
 #[derive(Default)]
-struct State {
+struct Records {
     last_id: u64,
     entries: BTreeMap<u64, Record>,
     /// Acknowledged or resolved, by when.
@@ -66,7 +66,7 @@ pub(crate) struct Question {
 }
 
 /// How a write ended.
-pub(crate) struct Outcome {
+pub(crate) struct WriteEnd {
     pub(crate) effect: Effect,
     pub(crate) url: Option<String>,
     pub(crate) role: Option<Role>,
@@ -126,7 +126,7 @@ impl Ledger {
     pub(crate) fn end(
         &self,
         id: u64,
-        outcome: Outcome,
+        outcome: WriteEnd,
         now: Instant,
         time: SystemTime,
     ) -> Option<Suspected> {
@@ -300,7 +300,7 @@ impl Ledger {
         })
     }
 
-    fn evict(&self, state: &mut State, now: Instant) {
+    fn evict(&self, state: &mut Records, now: Instant) {
         let is_over = |since| now.saturating_duration_since(since) > self.window;
         while state.suspected.len() > self.most_acknowledged
             && let Some(id) = state.suspected.pop_first()
@@ -322,7 +322,7 @@ impl Ledger {
     }
 }
 
-impl State {
+impl Records {
     /// Puts in question what was acknowledged, is not resolved, and is meant. Tells how much.
     fn question(&mut self, is_meant: impl Fn(&LedgerEntry) -> bool) -> u64 {
         let (entries, suspected) = (&mut self.entries, &mut self.suspected);

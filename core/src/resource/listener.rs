@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind};
 /// dropping of its item.
 #[derive(Default)]
 pub(crate) struct Listener {
-    state: Mutex<Running>,
+    state: Mutex<Handlers>,
     /// How many threads hold an event. Read before the lock is taken, on the way of every call.
     holders: AtomicUsize,
     /// A thread that holds an event has begun to wait for a call.
@@ -21,7 +21,7 @@ pub(crate) struct Listener {
 }
 
 #[derive(Default)]
-struct Running {
+struct Handlers {
     /// A thread stands here once for each event that it holds.
     threads: Vec<ThreadId>,
     /// Threads that hold a decision which they have not given.
@@ -33,7 +33,7 @@ struct Running {
 }
 
 impl Listener {
-    fn state(&self) -> MutexGuard<'_, Running> {
+    fn state(&self) -> MutexGuard<'_, Handlers> {
         lock(&self.state)
     }
 

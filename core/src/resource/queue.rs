@@ -20,12 +20,12 @@ type Told = dyn Fn(bool) + Send + Sync;
 /// completions, `EndpointSwitchRequired` and `EndpointSwitched` never are.
 pub struct Queue {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<Waiting>,
     filled: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Waiting {
     items: VecDeque<Item>,
     chatty: usize,
     dropped: u64,
@@ -51,7 +51,7 @@ impl Queue {
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Waiting> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,7 +146,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl Waiting {
     fn take(&mut self) -> Option<Item> {
         let item = self.items.pop_front()?;
         if item.kind().is_chatty() {

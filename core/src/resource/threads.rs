@@ -20,12 +20,12 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Threads {
     name: &'static str,
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<Crew>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Crew {
     waiting: VecDeque<Job>,
     threads: usize,
     idle: usize,

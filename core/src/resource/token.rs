@@ -41,7 +41,7 @@ pub(crate) struct Tokens {
     asking: Mutex<Vec<ThreadId>>,
 }
 
-type Outcome = Result<HeaderValue, Fault>;
+type Header = Result<HeaderValue, Fault>;
 
 /// What is known of one endpoint's token.
 #[derive(Default)]
@@ -65,8 +65,8 @@ struct Held {
 }
 
 struct Round {
-    maker: Maker<Outcome>,
-    outcome: Awaited<Outcome>,
+    maker: Maker<Header>,
+    outcome: Awaited<Header>,
     /// Who waited for the last question has left without an answer.
     is_given_up: bool,
 }
@@ -124,15 +124,15 @@ impl Drop for Inside {
 }
 
 /// Who waits for an outcome. Dropped before it came, it gives the question up.
-struct Waiting {
+struct Asker {
     tokens: Arc<Tokens>,
     role: Role,
     /// The last question when it began.
     number: u64,
-    outcome: Awaited<Outcome>,
+    outcome: Awaited<Header>,
 }
 
-impl Drop for Waiting {
+impl Drop for Asker {
     fn drop(&mut self) {
         if self.outcome.borrow().is_some() {
             return;
@@ -172,7 +172,7 @@ impl Tokens {
 
     /// The `Authorization` header for an endpoint. Who stops waiting gives the question up: the next
     /// one asks anew.
-    pub(crate) async fn header(self: &Arc<Self>, role: Role, url: &str) -> Outcome {
+    pub(crate) async fn header(self: &Arc<Self>, role: Role, url: &str) -> Header {
         let waiting = {
             let mut slot = self.slot(role);
             if let Some(header) = slot.held() {
@@ -188,7 +188,7 @@ impl Tokens {
             if !is_asked {
                 self.begin(role, url, number)?;
             }
-            Waiting {
+            Asker {
                 tokens: Arc::clone(self),
                 role,
                 number,
@@ -287,7 +287,7 @@ impl Tokens {
 
 impl Slot {
     /// One more question, in the round that is there or a new one.
-    fn begin(&mut self, now: Instant) -> Awaited<Outcome> {
+    fn begin(&mut self, now: Instant) -> Awaited<Header> {
         self.last += 1;
         self.open += 1;
         self.asked = Some(now);

@@ -27,8 +27,8 @@ fn entry() -> LedgerEntry {
     }
 }
 
-fn outcome(effect: Effect, role: Role) -> Outcome {
-    Outcome {
+fn outcome(effect: Effect, role: Role) -> WriteEnd {
+    WriteEnd {
         effect,
         url: None,
         role: Some(role),
@@ -49,7 +49,7 @@ fn begin(ledger: &Ledger) -> u64 {
     ledger.begin(entry(), Proof::Nothing)
 }
 
-fn end(ledger: &Ledger, id: u64, outcome: Outcome, now: Instant) {
+fn end(ledger: &Ledger, id: u64, outcome: WriteEnd, now: Instant) {
     ledger.end(id, outcome, now, SystemTime::UNIX_EPOCH);
 }
 
@@ -170,7 +170,7 @@ fn acknowledged_suspects_are_bounded_too() {
     for epoch in 0..3 {
         for _ in 0..2 {
             let id = begin(&ledger);
-            let executed = Outcome {
+            let executed = WriteEnd {
                 epoch,
                 ..outcome(Effect::Executed, Role::Primary)
             };
@@ -192,7 +192,7 @@ fn what_is_resolved_leaves_its_room_to_what_is_in_question() {
     let mut all = Vec::new();
     for epoch in 0..4 {
         let id = begin(&ledger);
-        let executed = Outcome {
+        let executed = WriteEnd {
             epoch,
             ..outcome(Effect::Executed, Role::Primary)
         };
@@ -224,7 +224,7 @@ fn nothing_in_question_cannot_be_resolved() {
 fn end_at(
     ledger: &Ledger,
     id: u64,
-    outcome: Outcome,
+    outcome: WriteEnd,
     now: Instant,
     time: u64,
 ) -> Option<Suspected> {
@@ -237,7 +237,7 @@ fn at(time: u64) -> SystemTime {
 
 #[test]
 fn what_may_come_late_is_in_question_until_the_window_is_over() {
-    let repeated = || Outcome {
+    let repeated = || WriteEnd {
         may_come_late: true,
         epoch: 1,
         ..outcome(Effect::Executed, Role::Alternate)

@@ -46,7 +46,7 @@ use self::http2::{Http2, Lease};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
-pub(crate) use self::send_body::{Gate, SendBody};
+pub(crate) use self::send_body::{Latch, SendBody};
 use self::tls::Tls;
 use super::engine::Engine;
 use super::race::{First, race};
@@ -80,7 +80,7 @@ pub(crate) struct Exchange<'a> {
     /// Whether the body can still be sent from its beginning.
     pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
     /// Opened by `100 Continue`.
-    pub(crate) gate: Option<&'a Gate>,
+    pub(crate) gate: Option<&'a Latch>,
     /// Codings were asked for, and are taken off.
     pub(crate) decodes: bool,
     /// How much of the body is read here.

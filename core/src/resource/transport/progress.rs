@@ -14,7 +14,7 @@ use crate::{HttpVersion, Phase};
 
 #[derive(Default)]
 pub(crate) struct Progress {
-    state: Mutex<State>,
+    state: Mutex<Seen>,
     /// The status of the answer; 0 as long as there is none.
     status: AtomicU16,
     /// Milliseconds that addresses have waited for silent ones before them.
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 }
 
 #[derive(Default)]
-struct State {
+struct Seen {
     /// The socket that the request goes out on, and its counter before.
     wire: Option<(Arc<Wire>, u64)>,
     /// What the request goes out on, whether it is shared or not.
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Progress {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Seen> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -22,7 +22,7 @@ const PIECE: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct SendBody {
-    gate: Option<Waiting>,
+    gate: Option<AtLatch>,
     source: Source,
 }
 
@@ -76,8 +76,8 @@ impl SendBody {
     }
 
     /// Holds the body back until the server has said that it wants it.
-    pub(crate) fn gated(mut self, gate: &Gate) -> SendBody {
-        self.gate = Some(Waiting {
+    pub(crate) fn gated(mut self, gate: &Latch) -> SendBody {
+        self.gate = Some(AtLatch {
             gate: gate.clone(),
             patience: None,
         });
@@ -318,15 +318,15 @@ fn read(reader: &BodyReader) -> Result<Bytes, BodyError> {
 
 /// Opened by the server's `100 Continue`.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<Mutex<State>>);
+pub(crate) struct Latch(Arc<Mutex<Latched>>);
 
 #[derive(Default)]
-struct State {
+struct Latched {
     is_open: bool,
     waker: Option<Waker>,
 }
 
-impl Gate {
+impl Latch {
     pub(crate) fn open(&self) {
         let waker = {
             let mut state = lock(&self.0);
@@ -339,12 +339,12 @@ impl Gate {
     }
 }
 
-struct Waiting {
-    gate: Gate,
+struct AtLatch {
+    gate: Latch,
     patience: Option<Pin<Box<Sleep>>>,
 }
 
-impl Waiting {
+impl AtLatch {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         {
             let mut state = lock(&self.gate.0);
