@@ -2,7 +2,8 @@
 # apt, crates by cargo, wheels by pip into target/venv, jars by Maven.
 #
 #   make drill      the disaster drills that a C, a Java and a Python application survive: four disasters
-#                   under both presets, or under PRESET=safe or PRESET=dotnet alone
+#                   under both presets, or under PRESET=safe or PRESET=dotnet alone; ALSO="NAME=COMMAND
+#                   LINE" for one more application
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
@@ -19,6 +20,7 @@
 #   make deny       licences and advisories of the dependencies
 
 PRESET  ?=
+ALSO    ?=
 PREFIX  ?= /usr/local
 DESTDIR ?=
 # What `make deny` looks at; the advisories come from a database on the network.
@@ -63,7 +65,7 @@ drill: machine
 	@$(T)/debug/d365-drill $(addprefix --preset ,$(PRESET)) --dir $(T)/drill --report $(T)/drill/report.json \
 	    --c $(C_OUT)/drill \
 	    --java "java $(JAVA_LOG) -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
-	    --python "$(VENV)/bin/python $(PY)/examples/drill.py"
+	    --python "$(VENV)/bin/python $(PY)/examples/drill.py" $(if $(ALSO),--also "$(ALSO)")
 
 # ---- the same work for long, under everything ------------------------------------------------------
 
@@ -167,6 +169,8 @@ test-targets: machine machine-test twin $(DIST_VENV)/.ready
 # libraries. The number is the ABI's. The result is copied at once: builds of the bindings put
 # one without the name in its place.
 SONAME  := libd365_failover.so.0
+# What it is built for: `make dist` says "windows" where the library is a DLL.
+SYSTEM  := linux
 C_LIB   := $(T)/c-library
 C_BUILD  = $(CROSS) rustc -q -p d365-failover-c --lib
 C_LINK   = -- -C link-arg=-Wl,-soname,$(SONAME)
@@ -204,19 +208,37 @@ INSTALLED       := $(DESTDIR)$(PREFIX)
 INSTALL_PROFILE ?= dist
 VERSION         := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 # What rustc says with --print native-static-libs.
-LIBS_PRIVATE    := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
-FILL_IN         := sed -e 's|@PREFIX@|$(PC_PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@SONAME@|$(SONAME)|'
+LIBS_PRIVATE_linux   := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+LIBS_PRIVATE_windows := -lbcrypt -ladvapi32 -lcrypt32 -lkernel32 -lncrypt -lntdll -lsecur32 -luserenv -lws2_32
+LIBS_PRIVATE         := $(LIBS_PRIVATE_$(SYSTEM))
+# The shared library in an installed tree, and by what else CMake knows it.
+SHARED_linux         := lib/$(SONAME)
+KNOWN_BY_linux       := IMPORTED_SONAME "$(SONAME)"
+SHARED_windows       := bin/d365_failover.dll
+KNOWN_BY_windows     := IMPORTED_IMPLIB "$${_d365_failover_prefix}/lib/libd365_failover.dll.a"
+FILL_IN              := sed -e 's|@PREFIX@|$(PC_PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+                            -e 's|@SHARED@|$(SHARED_$(SYSTEM))|' -e 's|@KNOWN_BY@|$(KNOWN_BY_$(SYSTEM))|'
+BUILT_LIB             = $(RESULTS)/$(INSTALL_PROFILE)
 
+# For Windows one after the other: what is in the static library only would be in the DLL as well, because the linker leaves
+# nothing out there.
 install:
 	@tests/tools/need.sh cargo: gcc:gcc $(PYTHON):python3
-	$(C_BUILD) --profile $(INSTALL_PROFILE) $(TARGET_ARGS) $(C_LINK)
 	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
-	install -m 755 $(RESULTS)/$(INSTALL_PROFILE)/libd365_failover.so $(INSTALLED)/lib/$(SONAME)
+ifeq ($(SYSTEM),windows)
+	$(C_BUILD) --crate-type staticlib --profile $(INSTALL_PROFILE) $(TARGET_ARGS)
+	$(C_BUILD) --crate-type cdylib --profile $(INSTALL_PROFILE) $(TARGET_ARGS)
+	install -D -m 755 $(BUILT_LIB)/d365_failover.dll $(INSTALLED)/$(SHARED_windows)
+	install -m 644 $(BUILT_LIB)/libd365_failover.dll.a $(INSTALLED)/lib/
+else
+	$(C_BUILD) --profile $(INSTALL_PROFILE) $(TARGET_ARGS) $(C_LINK)
+	install -m 755 $(BUILT_LIB)/libd365_failover.so $(INSTALLED)/$(SHARED_linux)
 	ln -sf $(SONAME) $(INSTALLED)/lib/libd365_failover.so
-	install -m 644 $(RESULTS)/$(INSTALL_PROFILE)/libd365_failover.a $(INSTALLED)/lib/
+	install -D -m 644 ffi-c/d365_failover.supp $(INSTALLED)/share/d365_failover/valgrind.supp
+endif
+	install -m 644 $(BUILT_LIB)/libd365_failover.a $(INSTALLED)/lib/
 	install -m 644 include/d365_failover.h $(INSTALLED)/include/
 	$(LICENCES) d365-failover-c $(INSTALLED)/share/doc/d365-failover $(LICENCES_FOR)
-	install -D -m 644 ffi-c/d365_failover.supp $(INSTALLED)/share/d365_failover/valgrind.supp
 	$(FILL_IN) -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' ffi-c/d365_failover.pc.in \
 	    > $(INSTALLED)/lib/pkgconfig/d365_failover.pc
 	for file in config config-version; do \

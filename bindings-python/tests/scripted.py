@@ -25,7 +25,10 @@ class Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:  # Windows has nothing to shut down of one that listens
+            self._listener.close()
         self._thread.join(60)
         assert not self._thread.is_alive()
         self._listener.close()

@@ -164,3 +164,23 @@ def test_greenlets(org: Organization, library: str, monkeypatch: pytest.MonkeyPa
         code, out, err = ended(process)
     assert "".join([*said, line, out]) == SAID, err
     assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_where_greenlets_could_not_wait_no_client_opens(
+    org: Organization, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+class NoDescriptor:
+    def descriptor(self):
+        return None
+check = d365_failover._base.check_waiting
+d365_failover._base.check_waiting = lambda queue: check(NoDescriptor())
+try:
+    new()
+except d365_failover.FailoverError as error:
+    print(error.kind)
+"""
+    monkeypatch.setattr("test_process.OPEN", LIBRARIES[library] + OPEN)
+    with child(org, program) as process:
+        assert ended(process) == (0, "not_available\n", "")

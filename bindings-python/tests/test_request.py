@@ -116,7 +116,8 @@ def test_operation() -> None:
 def test_an_unknown_keyword_says_what_was_meant(method: str, unknown: str, said: str) -> None:
     url = "https://contoso.crm.dynamics.com"
     given = ("GET", "/x") if method in ("request", "stream") else ("/x",)
-    message = rf"Client.{method}\(\) got an unexpected keyword argument '{unknown}': "
+    hint = r"(\. Did you mean '\w+'\?)?"  # of CPython 3.13
+    message = rf"Client.{method}\(\) got an unexpected keyword argument '{unknown}'{hint}: "
 
     def check(told: pytest.ExceptionInfo[TypeError]) -> None:
         assert said in str(told.value)

@@ -26,9 +26,17 @@ def binary() -> Path:
 
 
 class Twin:
-    """A twin of this test session's own, in a process that ends with it."""
+    """A twin of this test session's own, in a process that ends with it; or the one that TWIN_JSON describes."""
 
     def __init__(self, directory: Path) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        described = json.loads(Path(os.environ.get("TWIN_JSON") or self._begin(directory)).read_text())
+        self._control = described["control_url"].removeprefix("http://")
+        self.ca_file: str = described["ca_file"]
+        self.client_certificate_file: str = described["client_certificate_file"]
+        self._numbers = itertools.count(1)
+
+    def _begin(self, directory: Path) -> str:
         self._process = subprocess.Popen(
             [binary(), "--org", "unused", "--dir", directory, "--stdin-eof"],
             stdin=subprocess.PIPE,
@@ -38,13 +46,11 @@ class Twin:
         assert self._process.stdout is not None
         ready = self._process.stdout.readline().split(maxsplit=1)
         assert ready[:1] == ["ready"], f"the twin said {ready}"
-        described = json.loads(Path(ready[1].strip()).read_text())
-        self._control = described["control_url"].removeprefix("http://")
-        self.ca_file: str = described["ca_file"]
-        self.client_certificate_file: str = described["client_certificate_file"]
-        self._numbers = itertools.count(1)
+        return ready[1].strip()
 
     def stop(self) -> None:
+        if self._process is None:
+            return
         with self._process:
             assert self._process.stdin is not None
             self._process.stdin.close()

@@ -178,6 +178,15 @@ def document(package: str, targets: list[str]) -> str:
         )
     numbers = texts.refer(added("public-suffix-list"))
     lines += ["", "== Data", "", f"Public Suffix List: MPL-2.0 {numbers}"]
+    if any(target.endswith("-windows-gnu") for target in targets):
+        # What GCC's exception is of asks for no notice.
+        numbers = texts.refer(added("mingw-w64"))
+        lines += ["", "== The C runtime for Windows"]
+        lines += [
+            "",
+            f"mingw-w64: ZPL-2.1 {numbers}",
+            "libgcc: GPL-3.0 with the GCC Runtime Library Exception 3.1",
+        ]
     version = told("rustc", "--version").split()[1]
     lines += ["", f"== The standard library of Rust {version}", "", *library.before, ""]
     for name, licence, notice in library.crates:

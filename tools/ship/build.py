@@ -12,10 +12,13 @@ import hashlib
 import re
 import shutil
 import tarfile
+import time
 import tomllib
+import zipfile
 from pathlib import Path
 
 import check
+import windows
 from targets import TARGETS, Target, chosen
 from toolchain import BIN, ROOT, as_cargo, command, environment, run, told
 
@@ -37,10 +40,15 @@ class Build:
         print(f"== {target.triple}", flush=True)
         found = environment(target, self.cargo_target)
         built = self.cargo_target / target.triple / "dist"
+        if target.is_windows:
+            cargo = for_maturin = str(shutil.which(found.get("CARGO", "cargo")))
+        else:
+            cargo, for_maturin = "cargo-zigbuild", str(as_cargo(target, found, self.work))
         variables = [
             f"T={self.work}",
-            f"CROSS={command(found, 'cargo-zigbuild')}",
-            f"MATURIN={command(found | {'CARGO': str(as_cargo(target, found, self.work))}, 'maturin')}",
+            f"SYSTEM={'windows' if target.is_windows else 'linux'}",
+            f"CROSS={command(found, cargo)}",
+            f"MATURIN={command(found | {'CARGO': for_maturin}, 'maturin')}",
             f"RESULTS={built.parent}",
             f"TARGET_ARGS=--target {target.linked_for}",
             f"LICENCES_FOR=--target {target.triple}",
@@ -54,11 +62,12 @@ class Build:
         stage = self.work / "stage" / target.triple
         shutil.rmtree(stage, ignore_errors=True)
         run("make", "-s", "install", f"DESTDIR={stage}/{name}", "PREFIX=", "PC_PREFIX=$${pcfiledir}/../..", *variables)
-        [soname] = [path.name for path in (stage / name / "lib").glob("*.so.*")]
-        library = stage / name / "lib" / soname
+        library = stage / name / target.shared
         settle(library, target)
-        print(check.library(library, target, soname, C_NAMES), flush=True)
-        archive(stage / name, self.dist / f"{name}.tar.gz")
+        print(check.library(library, target, library.name, C_NAMES), flush=True)
+        if target.is_windows:
+            windows.define(library, stage / name / "lib" / "d365_failover.def")
+        archive(stage / name, self.dist / f"{name}.{target.archive}")
 
     def jni(self, target: Target, variables: list[str], built: Path) -> None:
         run("make", "-s", "jni", *variables)
@@ -74,15 +83,18 @@ class Build:
     def wheel(self, target: Target, variables: list[str]) -> None:
         folder = self.work / "wheels-dist" / target.triple
         shutil.rmtree(folder, ignore_errors=True)
-        arguments = f"--target {target.triple} --compatibility {target.compatibility}"
+        arguments = f"--target {target.triple}"
+        if not target.is_windows:
+            arguments += f" --compatibility {target.compatibility}"
         run("make", "-s", "wheel", f"WHEELS={folder}", f"WHEEL_ARGS={arguments}", *variables)
         [wheel] = folder.glob("*.whl")
         run(BIN / "wheel", "unpack", "--dest", folder / "unpacked", wheel)
         [unpacked] = (folder / "unpacked").iterdir()
-        [module] = unpacked.rglob("*.so")
+        [module] = unpacked.rglob(target.module)
         if settle(module, target):
             run(BIN / "wheel", "pack", "--dest-dir", folder, unpacked)
-        print(check.library(module, target, "d365_failover._native", MODULE_NAMES), flush=True)
+        name = "d365_failover_native.dll" if target.is_windows else "d365_failover._native"
+        print(check.library(module, target, name, MODULE_NAMES), flush=True)
         check.wheel(wheel, target)
         shutil.copy2(wheel, self.dist)
 
@@ -138,6 +150,15 @@ def settle(library: Path, target: Target) -> bool:
 def archive(folder: Path, path: Path) -> None:
     """The same bytes whenever and by whomever it is made."""
     moment = int(told("git", "log", "-1", "--format=%ct").strip())
+    members = [(member, str(member.relative_to(folder.parent))) for member in sorted(folder.rglob("*"))]
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+            for member, name in members:
+                if member.is_file():
+                    info = zipfile.ZipInfo(name, time.gmtime(moment)[:6])
+                    info.external_attr = 0o644 << 16
+                    packed.writestr(info, member.read_bytes(), zipfile.ZIP_DEFLATED)
+        return
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.mtime = moment
@@ -147,11 +168,11 @@ def archive(folder: Path, path: Path) -> None:
 
     with (
         path.open("wb") as raw,
-        gzip.GzipFile("", "wb", 9, raw, moment) as packed,
-        tarfile.open(fileobj=packed, mode="w") as tar,
+        gzip.GzipFile("", "wb", 9, raw, moment) as packed_tar,
+        tarfile.open(fileobj=packed_tar, mode="w") as tar,
     ):
-        for member in sorted(folder.rglob("*")):
-            tar.add(member, member.relative_to(folder.parent), recursive=False, filter=plain)
+        for member, name in members:
+            tar.add(member, name, recursive=False, filter=plain)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import windows
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
@@ -29,6 +30,13 @@ class Broken(Exception):
 def library(path: Path, target: Target, soname: str, names: re.Pattern[str]) -> str:
     """Checks a shared library, and says what there is to know of it."""
     size = path.stat().st_size
+    expect(size <= LARGEST, f"{path.name} has {size} bytes, more than {LARGEST}")
+    if target.is_windows:
+        exported = windows.exports(path)
+        for broken in windows.broken(path, soname):
+            raise Broken(f"{path.name} {broken}")
+        only(path, exported, names)
+        return f"{path.name}: {size / 1e6:.2f} MB, {len(exported)} names"
     with path.open("rb") as file:
         elf = ELFFile(file)
         dynamic = elf.get_section_by_name(".dynamic")
@@ -61,13 +69,11 @@ def library(path: Path, target: Target, soname: str, names: re.Pattern[str]) -> 
         ]
         nodelete = any(tag.entry.d_val & 8 for tag in dynamic.iter_tags("DT_FLAGS_1"))
         machine = elf.get_machine_arch()
-    expect(size <= LARGEST, f"{path.name} has {size} bytes, more than {LARGEST}")
     expect(machine == {"x86_64": "x64", "aarch64": "AArch64"}[target.processor], f"{path.name} is for {machine}")
     expect(tags["DT_SONAME"] == [soname], f"{path.name} is named {tags['DT_SONAME']}, not {soname}")
     expect(not tags["DT_RPATH"] + tags["DT_RUNPATH"], f"{path.name} has a path of this machine")
     expect(nodelete, f"{path.name} can be unloaded under its threads")
-    strangers = [name for name in exported if not names.fullmatch(name)]
-    expect(bool(exported) and not strangers, f"{path.name} exports {strangers}")
+    only(path, exported, names)
     if target.is_musl:
         libraries = {f"libc.musl-{target.processor}.so.1"}
         others = [name for name in tags["DT_NEEDED"] if name not in libraries]
@@ -82,13 +88,21 @@ def library(path: Path, target: Target, soname: str, names: re.Pattern[str]) -> 
     return f"{path.name}: {size / 1e6:.2f} MB, {len(exported)} names"
 
 
+def only(path: Path, exported: list[str], names: re.Pattern[str]) -> None:
+    strangers = [name for name in exported if not names.fullmatch(name)]
+    expect(bool(exported) and not strangers, f"{path.name} exports {strangers}")
+
+
 def wheel(path: Path, target: Target) -> None:
     """What packaging's own checkers say."""
-    said = told("auditwheel", "show", str(path))
-    # The tag of auditwheel's answer is wrapped anywhere.
-    flat = re.sub(r"\s+", "", said)
-    expected = {"manylinux2014": "manylinux_2_17", "musllinux_1_2": "musllinux_1_2"}[target.compatibility]
-    expect(f'"{expected}_{target.processor}"' in flat, said)
+    if target.is_windows:
+        expect(path.name.endswith(f"-abi3-{target.compatibility}.whl"), f"{path.name} is for another system")
+    else:
+        said = told("auditwheel", "show", str(path))
+        # The tag of auditwheel's answer is wrapped anywhere.
+        flat = re.sub(r"\s+", "", said)
+        expected = {"manylinux2014": "manylinux_2_17", "musllinux_1_2": "musllinux_1_2"}[target.compatibility]
+        expect(f'"{expected}_{target.processor}"' in flat, said)
     told("abi3audit", "--strict", str(path))
     told("check-wheel-contents", str(path))
 

@@ -50,6 +50,18 @@ class Guest:
     def root(self) -> Path:
         return self.work / self.target.processor / "root"
 
+    loses_wakeups = False
+    """Whether what fails may be the imitation's fault, and is tried once more."""
+
+    @property
+    def without(self) -> dict[str, str]:
+        """C tests that cannot run here, and why."""
+        return {}
+
+    def recipes(self, tree: Path, out: Path) -> dict[str, str]:
+        """What the recipes of the C tests are told besides."""
+        return {}
+
     def compiler(self, language: str) -> str:
         """The one that the target's users have: of glibc's the distribution's, and for musl zig."""
         if self.target.is_musl:
@@ -78,6 +90,12 @@ class Guest:
 
     # ---- interpreters ----
 
+    python_version = "3.11"
+
+    def python_tests(self, folder: Path) -> list[str | Path]:
+        """Those that can run here."""
+        return [folder]
+
     def python(self) -> Path:
         if not self.foreign and not self.target.is_musl:
             return Path(sys.executable)
@@ -89,6 +107,10 @@ class Guest:
         if not self.foreign:
             return built / "bin" / "python3.11"
         return self._wrapper("python3", built / "bin" / "python3.11", f"PYTHONHOME={built}")
+
+    def java_options(self, jar: Path) -> str:
+        """With what else a JVM is started here."""
+        return ""
 
     def java(self) -> Path | None:
         if self.target.is_musl:

@@ -25,13 +25,32 @@ class Target:
         return self.triple.endswith("-musl")
 
     @property
+    def is_windows(self) -> bool:
+        return "-windows-" in self.triple
+
+    @property
     def linked_for(self) -> str:
         """As zig's linker driver is told."""
         return f"{self.triple}.{self.glibc}" if self.glibc else self.triple
 
     @property
+    def shared(self) -> str:
+        """The C library, in its archive."""
+        return "bin/d365_failover.dll" if self.is_windows else "lib/libd365_failover.so.0"
+
+    @property
     def jni(self) -> str:
-        return "libd365_failover_jni.so"
+        """As Java maps the name to a file's."""
+        return "d365_failover_jni.dll" if self.is_windows else "libd365_failover_jni.so"
+
+    @property
+    def module(self) -> str:
+        """The Python module, in the wheel."""
+        return "_native.pyd" if self.is_windows else "_native.abi3.so"
+
+    @property
+    def archive(self) -> str:
+        return "zip" if self.is_windows else "tar.gz"
 
 
 TARGETS = {
@@ -41,6 +60,7 @@ TARGETS = {
         Target("aarch64-unknown-linux-gnu", "linux-aarch64-gnu", "manylinux2014", "2.17"),
         Target("x86_64-unknown-linux-musl", "linux-x86_64-musl", "musllinux_1_2"),
         Target("aarch64-unknown-linux-musl", "linux-aarch64-musl", "musllinux_1_2"),
+        Target("x86_64-pc-windows-gnu", "windows-x86_64", "win_amd64"),
     )
 }
 

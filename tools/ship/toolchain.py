@@ -1,5 +1,5 @@
 """What compiles for a target: the Rust that is there if it has the target's standard library, else Debian's, which
-comes with that library's source; and zig as compiler and linker of everything in C."""
+comes with that library's source; and zig as compiler and linker of everything in C, for Windows MinGW's GCC."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def environment(target: Target, cargo_target: Path) -> dict[str, str]:
         "CARGO_ZIGBUILD_PYTHON_PATH": sys.executable,
     }
     flags = f"CARGO_TARGET_{target.triple.upper().replace('-', '_')}_RUSTFLAGS"
-    if target.is_musl:
+    if target.is_windows:
+        need("x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64")
+        found[flags.replace("RUSTFLAGS", "LINKER")] = "x86_64-w64-mingw32-gcc"
+    elif target.is_musl:
         # A library that is loaded into a process uses the libc that is there.
         found[flags] = "-C target-feature=-crt-static"
     else:
