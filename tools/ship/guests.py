@@ -192,6 +192,7 @@ class Guest:
             "CC": str(self.compiler("cc")),
             "AR": f"{sys.executable} -m ziglang ar",
             "CFLAGS": "-O1 -fPIC -Wno-date-time",
+            "OPT": "-DNDEBUG",
         }
         environment["READELF"] = "/usr/bin/readelf"
         # What configure does not find out when it compiles for another system.
@@ -233,6 +234,9 @@ class Guest:
                 "MACHDEP=linux",
             ),
         )
+        # Its configure knows no musl: packages for it would not be found by their names.
+        makefile = python / "Makefile"
+        makefile.write_text(makefile.read_text().replace(f"{self.target.processor}-linux-gnu", triple))
         make(python, "make", f"-j{os.cpu_count()}")
         # Debian's Python writes the file under one name, and the source installs it from another.
         [written] = python.glob("build/lib.*/_sysconfigdata__linux_*.py")
