@@ -8,6 +8,8 @@
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
 #                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one
+#   make simulate   ten thousand clients in virtual time in ten disasters, by the rules of this library and
+#                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one
 #   make test-targets  runs what `make dist` has made, each on a system of its kind or an imitation
@@ -47,7 +49,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak test bench fuzz dist test-targets wheel jar jar-of jni install header header-check \
+.PHONY: drill soak test bench simulate fuzz dist test-targets wheel jar jar-of jni install header header-check \
         header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences \
         java-test python \
         python-licences licences twin scenarios scenarios-crossing
@@ -84,6 +86,17 @@ test: machine machine-test
 BENCH ?=
 bench: machine
 	tests/bench/run.sh $(BENCH)
+
+# ---- what the decisions do -------------------------------------------------------------------------
+
+# Optimized by itself: as it is built for tests, it takes ten times as long.
+SIMULATE_SEED    ?= 1
+SIMULATE_CLIENTS ?= 10000
+SIMULATE_FAST    := $(foreach crate,core simulate,\
+    --config 'profile.dev.package.d365-$(subst core,failover-core,$(crate)).opt-level=3')
+simulate: machine
+	$(CARGO) run -q $(SIMULATE_FAST) -p d365-simulate -- \
+	    --seed $(SIMULATE_SEED) --clients $(SIMULATE_CLIENTS) --dir $(T)/simulate
 
 # ---- what no input may do ---------------------------------------------------------------------------
 

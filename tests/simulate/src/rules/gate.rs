@@ -1,0 +1,101 @@
+//! The gate of the library's client: lets calls go by and by after a switch, as its ramp says.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use d365_failover_core::machines::{Offered, Ramp, Remembered, STEP};
+
+/// What became of a call that was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Became {
+    /// It says nothing of the endpoint.
+    Unused,
+    Answered,
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    offered: Offered,
+    remembered: Remembered,
+    ramp: Option<Ramp>,
+    waiting: VecDeque<u32>,
+}
+
+impl Gate {
+    pub(super) fn new(now: Instant) -> Gate {
+        Gate {
+            offered: Offered::new(now),
+            remembered: Remembered::default(),
+            ramp: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The application begins a call.
+    pub(super) fn begins(&self, now: Instant) {
+        self.offered.count(now);
+    }
+
+    /// A fault was seen.
+    pub(super) fn note_fault(&mut self, now: Instant) {
+        self.remembered.note(self.offered.allowance(now), now);
+    }
+
+    /// From now on few may go, and then not many more in a time than are offered.
+    pub(super) fn ramp(&mut self, now: Instant) {
+        let allowance = self.offered.allowance(now);
+        let allowance = allowance.max(self.remembered.at(now));
+        self.ramp = Some(Ramp::new(allowance, now));
+    }
+
+    /// Whether a call may go, before whom nobody waits: `Some`, and whether it is counted. `None`: it
+    /// waits.
+    pub(super) fn enter(&mut self, call: u32, now: Instant) -> Option<bool> {
+        let Some(ramp) = &mut self.ramp else {
+            return Some(false);
+        };
+        if self.waiting.is_empty() && ramp.enter(now) {
+            return Some(true);
+        }
+        self.waiting.push_back(call);
+        None
+    }
+
+    /// When the next one may go at the earliest, while somebody waits.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let ramp = self.ramp.as_ref().filter(|_| !self.waiting.is_empty())?;
+        Some(ramp.wait(0).clamp(Duration::from_millis(1), STEP))
+    }
+
+    /// A counted one has ended.
+    pub(super) fn leave(&mut self, became: Became) {
+        let Some(ramp) = &mut self.ramp else {
+            return;
+        };
+        match became {
+            Became::Unused => ramp.give_back(),
+            Became::Answered => ramp.leave(true),
+            Became::Failed => ramp.leave(false),
+        }
+    }
+
+    /// Who may go by now, in the order of their coming.
+    pub(super) fn let_go(&mut self, now: Instant) -> Vec<u32> {
+        let mut gone = Vec::new();
+        let Some(ramp) = self.ramp.as_mut().filter(|_| !self.waiting.is_empty()) else {
+            return gone;
+        };
+        ramp.offer(self.offered.allowance(now), now);
+        while !self.waiting.is_empty() && ramp.enter(now) {
+            gone.extend(self.waiting.pop_front());
+        }
+        gone
+    }
+
+    /// The endpoint has answered: where nobody waits there may be no crowd any more.
+    pub(super) fn opens(&mut self, now: Instant) {
+        self.ramp
+            .take_if(|ramp| self.waiting.is_empty() && ramp.is_over(now));
+    }
+}
