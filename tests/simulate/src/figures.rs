@@ -104,6 +104,8 @@ pub struct Figures {
     /// The most requests of calls at the primary and at the alternate within 100 ms, over the rate at
     /// which calls began then…
     pub peak: [f64; 2],
+    /// …when that was, in seconds from the beginning of the disaster…
+    pub peak_at: [f64; 2],
     /// …and the same with probes.
     pub peak_with_probes: [f64; 2],
     /// How often a client left a side…
@@ -158,14 +160,21 @@ pub fn figures(
     };
     let began = concerned.len() as u64;
     let requests = within(&records.sent) + within(&records.probed);
+    let last_bucket = bucket(disaster.ends) - 1;
     let peak = |series: &[u32]| {
-        let last = bucket(disaster.ends) - 1;
         let over = |(bucket, count): (usize, &u32)| {
             let at = BUCKET * bucket as u32;
             f64::from(*count) / (rate(clients) * factor(disaster.rush, at) * BUCKET.as_secs_f64())
         };
-        let buckets = series.iter().enumerate().take(last).skip(from);
+        let buckets = series.iter().enumerate().take(last_bucket).skip(from);
         buckets.map(over).fold(0.0, f64::max)
+    };
+    let peak_at = |series: &[u32]| {
+        let buckets = series.iter().enumerate().take(last_bucket).skip(from);
+        let busiest = buckets.max_by_key(|(_, count)| **count);
+        busiest.map_or(0.0, |(bucket, _)| {
+            (bucket - from) as f64 * BUCKET.as_secs_f64()
+        })
     };
     let [primary, alternate] = &records.arrived;
     let left = records.left.iter().filter(|(at, _)| *at >= disaster.begins);
@@ -178,6 +187,7 @@ pub fn figures(
         late: is(&|began, ended, _| ended - began > LATE),
         extra: (requests as f64 / began as f64 - 1.0) * 100.0,
         peak: [peak(&primary[0]), peak(&alternate[0])],
+        peak_at: [peak_at(&primary[0]), peak_at(&alternate[0])],
         peak_with_probes: [peak(&primary[1]), peak(&alternate[1])],
         switches: left.clone().count() as u32,
         false_switches: left.filter(|(_, is_false)| *is_false).count() as u32,

@@ -24,6 +24,8 @@ pub enum Timer {
     Pause(u32, u32),
     /// More may go by now.
     Gate,
+    /// A call has waited for long, and which of its waits it was.
+    Outage(u32, u32),
     /// Something that was asked for by number.
     Look(u32),
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
     Alternate, Bounds, Budget, Course, Evidence, Failed, Failure, Limits, Moment, Next, Patience,
-    Place, Resending, Rules, RulesOff, Switch, Wait, Watch,
+    Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
 };
 use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role};
 
@@ -27,6 +27,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
 const DEADLINE: Duration = Duration::from_secs(300);
 const MAX_ATTEMPTS: usize = 4;
 const RETRY_BUDGET: f64 = 0.2;
+const MAX_WAITING: usize = 10_000;
 /// On which connections unsafe writes go out.
 const JUST_USED: Duration = Duration::from_secs(1);
 
@@ -45,6 +46,8 @@ pub(super) struct Ours {
     asking: Vec<Asking>,
     /// …and before leaving.
     held: Vec<u32>,
+    /// …and for an outage to end.
+    outlasting: Vec<u32>,
     look_back: Option<LookBack>,
     timers: u32,
 }
@@ -64,8 +67,10 @@ enum Stage {
     /// Until it is decided where it goes; until the gate lets it go; until its fault is heard.
     Waits,
     UnderWay(UnderWay),
-    /// After an attempt that ended so.
+    /// Before it is sent again.
     Pauses,
+    /// For an outage to end; the number of its timer.
+    Outlasts(u32),
 }
 
 struct UnderWay {
@@ -118,6 +123,8 @@ impl Ours {
         let limits = Limits {
             hold_down: HOLD_DOWN,
             probe_timeout: PROBE_TIMEOUT,
+            outage_wait: rules.outage_wait,
+            max_waiting: MAX_WAITING,
         };
         Ours {
             id,
@@ -131,6 +138,7 @@ impl Ours {
             inquiry: None,
             asking: Vec::new(),
             held: Vec::new(),
+            outlasting: Vec::new(),
             look_back: None,
             timers: 0,
         }
@@ -149,6 +157,9 @@ impl Ours {
         };
         flight.place = begin.place;
         flight.stage = Stage::Waits;
+        if begin.waits_out {
+            return self.outlasts(call, world);
+        }
         if begin.waits && self.inquiry.is_some() {
             return self.held.push(call);
         }
@@ -157,6 +168,35 @@ impl Ours {
             Some(is_counted) => self.leaves(call, is_counted, world),
             None => self.waits_for_gate(world),
         }
+    }
+
+    /// Waits until the outage is over.
+    fn outlasts(&mut self, call: u32, world: &mut World<'_>) {
+        let until = match self.switch.wait_out(world.instant()) {
+            WaitOut::Over => return self.goes(call, world),
+            WaitOut::Full => return self.fails(call, world),
+            WaitOut::Until(until) => world.time_of(until),
+        };
+        let timer = self.timer();
+        if let Some(flight) = self.flights.get_mut(&call) {
+            flight.stage = Stage::Outlasts(timer);
+            world.wake(
+                self.id,
+                until.min(flight.deadline),
+                Timer::Outage(call, timer),
+            );
+            self.outlasting.push(call);
+        }
+    }
+
+    /// The outage is over, or one has waited long enough.
+    fn outlasts_no_more(&mut self, call: u32) -> bool {
+        let waits = |flight: &Flight| matches!(flight.stage, Stage::Outlasts(_));
+        let has_waited = self.flights.get(&call).is_some_and(waits);
+        if has_waited {
+            self.switch.waits_no_more();
+        }
+        has_waited
     }
 
     /// Who waits has itself woken when it may go.
@@ -454,19 +494,18 @@ impl Ours {
                 let timer = Timer::Pause(call, flight.attempts as u32);
                 world.wake(self.id, world.now() + pause, timer);
             }
-            Next::End(_) | Next::Report(_) => {
-                let is_in_doubt = self
-                    .flights
-                    .get(&call)
-                    .is_some_and(|flight| flight.is_in_doubt);
-                let told = if is_in_doubt {
-                    Told::InDoubt
-                } else {
-                    Told::Failed
-                };
-                self.ends(call, told, world);
-            }
+            Next::WaitOut => self.outlasts(call, world),
+            Next::End(_) | Next::Report(_) => self.fails(call, world),
         }
+    }
+
+    fn fails(&mut self, call: u32, world: &mut World<'_>) {
+        let is_in_doubt = |flight: &Flight| flight.is_in_doubt;
+        let told = match self.flights.get(&call).is_some_and(is_in_doubt) {
+            true => Told::InDoubt,
+            false => Told::Failed,
+        };
+        self.ends(call, told, world);
     }
 
     fn ends(&mut self, call: u32, told: Told, world: &mut World<'_>) {
@@ -549,6 +588,15 @@ impl Client for Ours {
                 self.lets_go(world);
             }
             Timer::Look(number) => self.look_woken(number, world),
+            Timer::Outage(call, timer) => {
+                let flight = self.flights.get(&call);
+                let is_it =
+                    |flight: &Flight| matches!(flight.stage, Stage::Outlasts(now) if now == timer);
+                if flight.is_some_and(is_it) {
+                    self.outlasts_no_more(call);
+                    self.fails(call, world);
+                }
+            }
             Timer::Pause(call, attempts) => {
                 let is_it = self.flights.get(&call).is_some_and(|flight| {
                     matches!(flight.stage, Stage::Pauses) && flight.attempts as u32 == attempts

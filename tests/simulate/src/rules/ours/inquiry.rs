@@ -71,10 +71,16 @@ impl Probing {
         world: &mut World<'_>,
     ) -> Option<Heard> {
         match asks {
-            Asks::Authorize(role) | Asks::Renew(role) => Some(Heard::Authorized {
-                role,
-                from_provider: true,
-            }),
+            Asks::Authorize(role) | Asks::Renew(role) => {
+                if role == self.role {
+                    // Another look begins.
+                    self.here.clear();
+                }
+                Some(Heard::Authorized {
+                    role,
+                    from_provider: true,
+                })
+            }
             Asks::Probe(role) => {
                 let probe = world.probe(client, role, PROBE_TIMEOUT);
                 self.probes.push((probe, role));
@@ -178,7 +184,7 @@ impl Ours {
                         inquiry.probing.stop(world);
                     }
                     let input = Input::Replied { is_vetoed: false };
-                    let actions = self.switch.hear(number, input, world.instant());
+                    let actions = self.hear(number, input, world);
                     self.carry_out(number, actions, world);
                 }
                 Action::Switched(done, _) => {
@@ -189,11 +195,25 @@ impl Ours {
                     world.suspects(self.id, done.from.role);
                     self.wakes_from(done.from, world);
                 }
+                Action::OutageStarted => self.tells(Err(Stay::Outage), world),
+                Action::OutageEnded(_) => {
+                    if self.rules.ramps {
+                        self.gate.ramp(world.instant());
+                    }
+                    if let Some(inquiry) = &mut self.inquiry {
+                        inquiry.probing.stop(world);
+                    }
+                }
                 // They return at once.
                 Action::AwaitHandlers => {}
                 Action::End(outcome) => self.is_decided(outcome, world),
             }
         }
+    }
+
+    fn hear(&mut self, number: u64, input: Input, world: &mut World<'_>) -> Vec<Action> {
+        let (now, chance) = (world.instant(), world.chance());
+        self.switch.hear(number, input, now, chance)
     }
 
     fn hears(&mut self, heard: Heard, world: &mut World<'_>) {
@@ -202,7 +222,7 @@ impl Ours {
         };
         let (number, glance) = (inquiry.number, inquiry.probing.glance(self.id, world));
         let input = Input::Look(heard, glance);
-        let actions = self.switch.hear(number, input, world.instant());
+        let actions = self.hear(number, input, world);
         self.carry_out(number, actions, world);
     }
 
@@ -210,6 +230,16 @@ impl Ours {
         if let Some(mut inquiry) = self.inquiry.take() {
             inquiry.probing.stop(world);
         }
+        self.tells(outcome, world);
+        for call in std::mem::take(&mut self.outlasting) {
+            if self.outlasts_no_more(call) {
+                self.goes(call, world);
+            }
+        }
+    }
+
+    /// Those hear it who wait for what an inquiry finds.
+    fn tells(&mut self, outcome: Result<(), Stay>, world: &mut World<'_>) {
         for asking in std::mem::take(&mut self.asking) {
             let Asking {
                 call,
