@@ -126,6 +126,9 @@ impl Part {
         found: &mut Vec<Whole>,
     ) -> Result<Used, String> {
         self.check_variants(around)?;
+        if self.name.is_some() && !self.scenarios.is_empty() {
+            return Err(format!("`{}` is a group: it has no name", self.title()));
+        }
         around.push(self);
         let mut used = Used::default();
         if self.scenarios.is_empty() {
@@ -141,8 +144,15 @@ impl Part {
         Ok(used)
     }
 
-    /// A variant that no part around knows is a misspelt one, where there are variants around.
+    /// A variant is no scenario; and one that no part around knows is a misspelt one, where there
+    /// are variants around.
     fn check_variants(&self, around: &[&Part]) -> Result<(), String> {
+        let mut variants = self.variants.iter().flat_map(BTreeMap::values);
+        let is_scenario =
+            |part: &Part| part.name.is_some() || part.row.is_some() || !part.scenarios.is_empty();
+        if variants.any(|part| is_scenario(part) || part.variants.is_some()) {
+            return Err(format!("`{}`: a variant is no scenario", self.title()));
+        }
         let known = around.iter().rev().find_map(|part| part.variants.as_ref());
         let (Some(known), Some(variants)) = (known, &self.variants) else {
             return Ok(());
@@ -387,6 +397,14 @@ mod tests {
                 json!({"variants": {"a": {}}, "scenarios": [
                     {"name": "n", "steps": step, "variants": {"b": {}}}]}),
                 "`n`: no variant is named `b`",
+            ),
+            (
+                json!({"variants": {"a": {"name": "b"}}, "scenarios": [{"name": "n", "steps": step}]}),
+                "a variant is no scenario",
+            ),
+            (
+                json!({"scenarios": [{"name": "g", "scenarios": [{"name": "n", "steps": step}]}]}),
+                "`g` is a group",
             ),
             (json!({"scenarios": [{"name": "n"}]}), "`n` has no steps"),
             (json!({"scenarios": [{"steps": step}]}), "has no name"),

@@ -14,6 +14,8 @@ const SOAP12_PATH: &str = "/XRMServices/2011/Organization.svc";
 const SERVICES: &str = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 const CRM_CONTRACTS: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
+/// Of the messages that came later.
+const LATER_CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2012/Contracts";
 const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
@@ -63,6 +65,27 @@ pub(crate) enum ScenarioRequest {
     },
     /// Reads an account.
     Retrieve { via: Service, id: String },
+    /// Creates accounts by one request to Execute, over SOAP.
+    ExecuteMultiple {
+        via: Service,
+        creates: Vec<NewAccount>,
+        /// All or none: ExecuteTransaction.
+        #[serde(default)]
+        transaction: bool,
+        #[serde(default)]
+        continue_on_error: bool,
+        #[serde(default)]
+        return_responses: bool,
+    },
+}
+
+/// An account to create.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewAccount {
+    name: String,
+    #[serde(default)]
+    id: Option<String>,
 }
 
 impl ScenarioRequest {
@@ -112,6 +135,36 @@ impl ScenarioRequest {
                 id,
             } => call(client, "GET", &format!("/api/data/v9.2/accounts({id})")),
             ScenarioRequest::Retrieve { via, id } => soap(client, *via, "Retrieve", &retrieve(id)),
+            ScenarioRequest::ExecuteMultiple {
+                via,
+                creates,
+                transaction: true,
+                return_responses,
+                ..
+            } => {
+                let more = parameter(
+                    "ReturnResponses",
+                    "x:boolean",
+                    &return_responses.to_string(),
+                );
+                let body = several("ExecuteTransaction", creates, &more);
+                soap(client, *via, "Execute", &body)
+            }
+            ScenarioRequest::ExecuteMultiple {
+                via,
+                creates,
+                continue_on_error,
+                return_responses,
+                ..
+            } => {
+                let settings = format!(
+                    "<l:ContinueOnError>{continue_on_error}</l:ContinueOnError>\
+                     <l:ReturnResponses>{return_responses}</l:ReturnResponses>"
+                );
+                let more = parameter("Settings", "l:ExecuteMultipleSettings", &settings);
+                let body = several("ExecuteMultiple", creates, &more);
+                soap(client, *via, "Execute", &body)
+            }
         }
     }
 }
@@ -188,15 +241,51 @@ fn who_am_i() -> String {
 
 fn create(name: &str, id: &str) -> String {
     format!(
-        "<Create xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\"><entity xmlns:a=\"{CONTRACTS}\">\
-         <a:Attributes xmlns:b=\"{GENERIC}\"><a:KeyValuePairOfstringanyType><b:key>name</b:key>\
+        "<Create xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\"><entity xmlns:a=\"{CONTRACTS}\">{}\
+         </entity></Create>",
+        account(name, id)
+    )
+}
+
+/// What an entity says that is an account.
+fn account(name: &str, id: &str) -> String {
+    format!(
+        "<a:Attributes xmlns:b=\"{GENERIC}\"><a:KeyValuePairOfstringanyType><b:key>name</b:key>\
          <b:value i:type=\"x:string\" xmlns:x=\"http://www.w3.org/2001/XMLSchema\">{}</b:value>\
          </a:KeyValuePairOfstringanyType></a:Attributes><a:EntityState i:nil=\"true\"/>\
          <a:FormattedValues xmlns:b=\"{GENERIC}\"/><a:Id>{}</a:Id>\
-         <a:LogicalName>account</a:LogicalName><a:RelatedEntities xmlns:b=\"{GENERIC}\"/>\
-         </entity></Create>",
+         <a:LogicalName>account</a:LogicalName><a:RelatedEntities xmlns:b=\"{GENERIC}\"/>",
         escape(name),
         escape(id)
+    )
+}
+
+fn parameter(key: &str, kind: &str, value: &str) -> String {
+    format!(
+        "<a:KeyValuePairOfstringanyType><b:key>{key}</b:key><b:value i:type=\"{kind}\">{value}</b:value>\
+         </a:KeyValuePairOfstringanyType>"
+    )
+}
+
+fn several(name: &str, creates: &[NewAccount], more: &str) -> String {
+    let requests: String = creates
+        .iter()
+        .map(|new| {
+            let id = new.id.as_deref().unwrap_or(NO_ID);
+            format!(
+                "<a:OrganizationRequest i:type=\"a:CreateRequest\"><a:Parameters>{}</a:Parameters>\
+                 <a:RequestId i:nil=\"true\"/><a:RequestName>Create</a:RequestName>\
+                 </a:OrganizationRequest>",
+                parameter("Target", "a:Entity", &account(&new.name, id))
+            )
+        })
+        .collect();
+    format!(
+        "<Execute xmlns=\"{SERVICES}\" xmlns:i=\"{INSTANCE}\"><request i:type=\"l:{name}Request\" \
+         xmlns:a=\"{CONTRACTS}\" xmlns:l=\"{LATER_CONTRACTS}\" xmlns:b=\"{GENERIC}\" \
+         xmlns:x=\"http://www.w3.org/2001/XMLSchema\"><a:Parameters>{}{more}</a:Parameters>\
+         <a:RequestId i:nil=\"true\"/><a:RequestName>{name}</a:RequestName></request></Execute>",
+        parameter("Requests", "l:OrganizationRequestCollection", &requests)
     )
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
+use crate::json_batch;
 use crate::multipart::{self, Part};
 use crate::prefer::preference;
 use crate::reply::{Reply, ServiceError, with_body};
@@ -16,7 +17,7 @@ use crate::session::{Row, Session};
 use crate::web_api;
 
 /// The rows that requests of a change set have made, by their `Content-ID`.
-type References = BTreeMap<String, String>;
+pub(crate) type References = BTreeMap<String, String>;
 
 /// Serves a batch. Without `Prefer: odata.continue-on-error` the first failure is the last answer,
 /// and its status that of the batch.
@@ -24,12 +25,16 @@ pub(crate) fn answer(
     session: &mut Session<'_>,
     request: &Request<Bytes>,
 ) -> Result<Reply, ServiceError> {
+    if json_batch::is_json(request.headers()) {
+        return json_batch::answer(session, request);
+    }
     let boundary = multipart::boundary(request.headers()).ok_or_else(|| {
-        ServiceError::invalid("a batch is multipart/mixed and names its boundary in Content-Type")
+        ServiceError::invalid(
+            "a batch is application/json, or multipart/mixed and names its boundary in Content-Type",
+        )
     })?;
     let parts = multipart::parts(request.body(), &boundary).map_err(ServiceError::invalid)?;
-    let goes_on = preference(request.headers(), "odata.continue-on-error")
-        .is_some_and(|value| value != "false");
+    let goes_on = continues(request.headers());
     let mut status = 200;
     let mut answers = Writer::new("batchresponse");
     for part in &parts {
@@ -65,7 +70,12 @@ pub(crate) fn answer(
     Ok(with_body(builder, answers.finish()))
 }
 
-fn failed(answer: &Reply) -> bool {
+/// Whether a batch goes on after a failure.
+pub(crate) fn continues(headers: &HeaderMap) -> bool {
+    preference(headers, "odata.continue-on-error").is_some_and(|value| value != "false")
+}
+
+pub(crate) fn failed(answer: &Reply) -> bool {
     let status = answer.status();
     status.is_client_error() || status.is_server_error()
 }
@@ -116,25 +126,19 @@ fn single(
     references: Option<&References>,
 ) -> Result<Reply, ServiceError> {
     let embedded = embedded(part)?;
-    let answer = if references.is_some() && embedded.method == Method::GET {
-        Err(ServiceError::invalid("a change set holds no GET"))
-    } else {
-        let none = References::new();
-        let request = embedded.resolve(session, references.unwrap_or(&none));
-        request.and_then(|request| match web_api::is_batch(request.uri()) {
-            true => Err(ServiceError::invalid("a batch holds no batch")),
-            false => web_api::answer(session, &request),
-        })
-    };
-    Ok(answer.unwrap_or_else(|error| error.odata()))
+    if references.is_some() && embedded.method == Method::GET {
+        return Ok(ServiceError::invalid("a change set holds no GET").odata());
+    }
+    let none = References::new();
+    Ok(embedded.answer(session, references.unwrap_or(&none)))
 }
 
-/// A request as it stands in a part.
-struct Embedded {
-    method: Method,
-    target: String,
-    headers: HeaderMap,
-    body: Bytes,
+/// A request as it stands in a batch.
+pub(crate) struct Embedded {
+    pub(crate) method: Method,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 fn embedded(part: &Part) -> Result<Embedded, ServiceError> {
@@ -158,7 +162,17 @@ fn embedded(part: &Part) -> Result<Embedded, ServiceError> {
 }
 
 impl Embedded {
-    /// The request that it stands for, with its references to rows of the same change set.
+    /// The answer to it, also where it fails.
+    pub(crate) fn answer(self, session: &mut Session<'_>, references: &References) -> Reply {
+        let request = self.resolve(session, references);
+        let answer = request.and_then(|request| match web_api::is_batch(request.uri()) {
+            true => Err(ServiceError::invalid("a batch holds no batch")),
+            false => web_api::answer(session, &request),
+        });
+        answer.unwrap_or_else(|error| error.odata())
+    }
+
+    /// The request that it stands for, with its references to rows that others have made.
     fn resolve(
         self,
         session: &mut Session<'_>,

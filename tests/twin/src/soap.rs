@@ -1,5 +1,5 @@
-//! The organization service over SOAP: Create, Retrieve, Update, Delete, and Execute of WhoAmI and
-//! Update.
+//! The organization service over SOAP: Create, Retrieve, Update and Delete, the same as requests to
+//! Execute, and there also WhoAmI, ExecuteMultiple and ExecuteTransaction.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -9,6 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::discovery;
+use crate::execute::{self, Several};
 use crate::reply::{Reply, ServiceError};
 use crate::session::{Row, Session, id_attribute};
 use crate::soap_envelope::{Addressing, Contract, SoapVersion};
@@ -16,14 +17,14 @@ use crate::soap_value::{SERIALIZATION, read_value, write_value};
 use crate::store::Key;
 use crate::xml::{child, child_text, children, escaped};
 
-const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
-const MESSAGES: &str = "http://schemas.microsoft.com/crm/2011/Contracts";
-const GENERIC: &str = "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
+pub(crate) const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+pub(crate) const GENERIC: &str =
+    "http://schemas.datacontract.org/2004/07/System.Collections.Generic";
 const ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
-const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+pub(crate) const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// An operation, read from the body's first element.
-enum Operation {
+/// An operation, read from the body's first element or from a request to Execute.
+pub(crate) enum Operation {
     Create {
         entity: String,
         chosen: Option<Uuid>,
@@ -38,64 +39,101 @@ enum Operation {
         row: Row,
         /// The version that the row must have.
         version: Option<u64>,
-        /// Whether it came as a request to Execute.
-        executed: bool,
     },
     Delete {
         key: Key,
     },
     WhoAmI,
+    Several(Several),
 }
 
-fn invalid(text: &str) -> ServiceError {
+/// What came of an operation.
+pub(crate) enum Done {
+    Created(Key),
+    /// The row's elements.
+    Found(String),
+    Nothing,
+    /// The results of a request to Execute.
+    Results(String),
+}
+
+pub(crate) fn invalid(text: &str) -> ServiceError {
     ServiceError::invalid(text)
 }
 
 impl Operation {
     fn read(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
         match operation.tag_name().name() {
-            "Create" => {
-                let (entity, chosen, row) = read_entity(entity_of(operation)?)?;
-                Ok(Operation::Create {
-                    entity,
-                    chosen,
-                    row,
-                })
-            }
-            "Update" => {
-                let (key, row) = read_target(entity_of(operation)?)?;
-                Ok(Operation::Update {
-                    key,
-                    row,
-                    version: None,
-                    executed: false,
-                })
-            }
-            "Retrieve" => {
-                let columns = read_columns(operation);
-                Ok(Operation::Retrieve {
-                    key: read_key(operation)?,
-                    columns,
-                })
-            }
+            "Create" => Operation::create(entity_of(operation)?),
+            "Update" => Operation::update(entity_of(operation)?, None),
+            "Retrieve" => Ok(Operation::Retrieve {
+                key: read_key(operation)?,
+                columns: child(operation, "columnSet").and_then(read_columns),
+            }),
             "Delete" => Ok(Operation::Delete {
                 key: read_key(operation)?,
             }),
             "Execute" => {
                 let request = child(operation, "request");
-                match request.and_then(|request| child_text(request, "RequestName")) {
-                    Some("WhoAmI") => Ok(Operation::WhoAmI),
-                    Some("Update") => read_update_request(operation),
-                    other => Err(ServiceError::invalid(format!(
-                        "the twin does not execute {}",
-                        other.unwrap_or("a request without a name")
-                    ))),
-                }
+                execute::read(request.ok_or_else(|| invalid("Execute needs a request"))?)
             }
             other => Err(ServiceError::invalid(format!(
                 "the twin has no operation {other}"
             ))),
         }
+    }
+
+    pub(crate) fn create(entity: Node<'_, '_>) -> Result<Operation, ServiceError> {
+        let (entity, chosen, row) = read_entity(entity)?;
+        Ok(Operation::Create {
+            entity,
+            chosen,
+            row,
+        })
+    }
+
+    pub(crate) fn update(
+        entity: Node<'_, '_>,
+        version: Option<u64>,
+    ) -> Result<Operation, ServiceError> {
+        let (key, row) = read_target(entity)?;
+        Ok(Operation::Update { key, row, version })
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Operation::Create { .. } => "Create",
+            Operation::Retrieve { .. } => "Retrieve",
+            Operation::Update { .. } => "Update",
+            Operation::Delete { .. } => "Delete",
+            Operation::WhoAmI => "WhoAmI",
+            Operation::Several(several) => several.name(),
+        }
+    }
+
+    pub(crate) fn done(self, session: &mut Session<'_>) -> Result<Done, ServiceError> {
+        Ok(match self {
+            Operation::Create {
+                entity,
+                chosen,
+                row,
+            } => Done::Created(session.create(&entity, chosen, row)?),
+            Operation::Retrieve { key, columns } => {
+                let (commit, row) = session.find(&key)?;
+                Done::Found(write_entity(&key, commit, row, columns.as_deref()))
+            }
+            Operation::Update { key, row, version } => {
+                session.check_version(&key, version)?;
+                session.update(&key, row)?;
+                Done::Nothing
+            }
+            Operation::Delete { key } => {
+                session.delete(&key)?;
+                Done::Nothing
+            }
+            Operation::WhoAmI => Done::Results(write_identity(session.identity)),
+            Operation::Several(several) => Done::Results(several.done(session)?),
+        })
     }
 }
 
@@ -104,17 +142,26 @@ fn parse_id(text: &str) -> Result<Uuid, ServiceError> {
 }
 
 fn read_key(operation: Node<'_, '_>) -> Result<Key, ServiceError> {
-    let entity = child_text(operation, "entityName").ok_or_else(|| invalid("no entityName"))?;
-    let id = child_text(operation, "id").ok_or_else(|| invalid("no id"))?;
+    key_of(operation, "entityName", "id")
+}
+
+/// A row, by the elements with its entity and its id.
+pub(crate) fn key_of(
+    node: Node<'_, '_>,
+    entity: &'static str,
+    id: &'static str,
+) -> Result<Key, ServiceError> {
+    let missing = |name: &str| invalid(&format!("no {name}"));
+    let entity = child_text(node, entity).ok_or_else(|| missing(entity))?;
+    let id = child_text(node, id).ok_or_else(|| missing(id))?;
     Ok(Key {
         entity: entity.to_owned(),
         id: parse_id(id)?,
     })
 }
 
-/// The columns that are asked for; none for all.
-fn read_columns(operation: Node<'_, '_>) -> Option<Vec<String>> {
-    let set = child(operation, "columnSet")?;
+/// The columns of a set; none for all.
+pub(crate) fn read_columns(set: Node<'_, '_>) -> Option<Vec<String>> {
     if child_text(set, "AllColumns") == Some("true") {
         return None;
     }
@@ -124,32 +171,6 @@ fn read_columns(operation: Node<'_, '_>) -> Option<Vec<String>> {
         .filter(Node::is_element)
         .filter_map(|column| column.text());
     Some(names.map(str::to_owned).collect())
-}
-
-/// An UpdateRequest: the row, and with `IfRowVersionMatches` the version that it must have.
-fn read_update_request(operation: Node<'_, '_>) -> Result<Operation, ServiceError> {
-    let parameters = child(operation, "request").and_then(|request| child(request, "Parameters"));
-    let parameter = |name| {
-        let mut pairs = children(parameters?, "KeyValuePairOfstringanyType");
-        let pair = pairs.find(|pair| child_text(*pair, "key") == Some(name))?;
-        child(pair, "value")
-    };
-    let target = parameter("Target").ok_or_else(|| invalid("Update needs a Target"))?;
-    let behavior = parameter("ConcurrencyBehavior").and_then(|behavior| behavior.text());
-    let version = match behavior {
-        Some("IfRowVersionMatches") => {
-            let version = child_text(target, "RowVersion").and_then(|text| text.parse().ok());
-            Some(version.ok_or_else(|| invalid("IfRowVersionMatches needs a RowVersion"))?)
-        }
-        _ => None,
-    };
-    let (key, row) = read_target(target)?;
-    Ok(Operation::Update {
-        key,
-        row,
-        version,
-        executed: true,
-    })
 }
 
 fn entity_of<'a, 'input>(operation: Node<'a, 'input>) -> Result<Node<'a, 'input>, ServiceError> {
@@ -201,7 +222,7 @@ pub(crate) fn subject(version: SoapVersion, body: &[u8]) -> (Option<String>, Opt
         Ok(Operation::Create { chosen, row, .. }) => (name(&row), chosen),
         Ok(Operation::Update { key, row, .. }) => (name(&row), Some(key.id)),
         Ok(Operation::Retrieve { key, .. } | Operation::Delete { key }) => (None, Some(key.id)),
-        Ok(Operation::WhoAmI) | Err(_) => (None, None),
+        Ok(Operation::WhoAmI | Operation::Several(_)) | Err(_) => (None, None),
     }
 }
 
@@ -240,7 +261,7 @@ pub(crate) fn answer(
     }
     let content = match contract {
         Contract::Organization => {
-            Operation::read(operation).and_then(|operation| execute(session, operation))
+            Operation::read(operation).and_then(|operation| content(session, name, operation))
         }
         Contract::Discovery => discovery::answer(session, operation),
     };
@@ -255,39 +276,23 @@ fn is_own(session: &Session<'_>, to: &str) -> bool {
     to == ANONYMOUS || Url::parse(to).is_ok_and(|to| session.is_own_authority(to.authority()))
 }
 
-/// The content of the operation's answer.
-fn execute(session: &mut Session<'_>, operation: Operation) -> Result<String, ServiceError> {
-    Ok(match operation {
-        Operation::Create {
-            entity,
-            chosen,
-            row,
-        } => {
-            let key = session.create(&entity, chosen, row)?;
-            format!("<CreateResult>{}</CreateResult>", key.id)
-        }
-        Operation::Retrieve { key, columns } => {
-            let (commit, row) = session.find(&key)?;
-            write_entity(&key, commit, row, columns.as_deref())
-        }
-        Operation::Update {
-            key,
-            row,
-            version,
-            executed,
-        } => {
-            session.check_version(&key, version)?;
-            session.update(&key, row)?;
-            match executed {
-                true => write_response("Update", ""),
-                false => String::new(),
-            }
-        }
-        Operation::Delete { key } => {
-            session.delete(&key)?;
-            String::new()
-        }
-        Operation::WhoAmI => write_who_am_i(session.identity),
+/// The content of the answer to an operation, which came by itself or in Execute.
+fn content(
+    session: &mut Session<'_>,
+    asked: &str,
+    operation: Operation,
+) -> Result<String, ServiceError> {
+    let name = operation.name();
+    let done = operation.done(session)?;
+    if asked == "Execute" {
+        return Ok(execute::write(name, &done));
+    }
+    Ok(match done {
+        Done::Created(key) => format!("<CreateResult>{}</CreateResult>", key.id),
+        Done::Found(row) => format!(
+            r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}">{row}</RetrieveResult>"#
+        ),
+        Done::Nothing | Done::Results(_) => String::new(),
     })
 }
 
@@ -308,33 +313,20 @@ fn write_entity(key: &Key, commit: u64, row: &Row, columns: Option<&[String]>) -
         })
         .collect();
     format!(
-        r#"<RetrieveResult xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/><a:RowVersion>{commit}</a:RowVersion></RetrieveResult>"#,
+        r#"<a:Attributes xmlns:b="{GENERIC}">{pairs}</a:Attributes><a:EntityState i:nil="true"/><a:FormattedValues xmlns:b="{GENERIC}"/><a:Id>{}</a:Id><a:LogicalName>{}</a:LogicalName><a:RelatedEntities xmlns:b="{GENERIC}"/><a:RowVersion>{commit}</a:RowVersion>"#,
         key.id,
         escaped(&key.entity)
     )
 }
 
-fn write_guid(id: Uuid) -> String {
+pub(crate) fn write_guid(id: Uuid) -> String {
     format!(r#"<b:value i:type="c:guid" xmlns:c="{SERIALIZATION}">{id}</b:value>"#)
 }
 
-fn write_who_am_i(identity: [Uuid; 3]) -> String {
+fn write_identity(identity: [Uuid; 3]) -> String {
     let names = ["BusinessUnitId", "UserId", "OrganizationId"];
-    let pairs: String = names
-        .iter()
-        .zip(identity)
-        .map(|(name, id)| {
-            format!(
-                "<a:KeyValuePairOfstringanyType><b:key>{name}</b:key>{}</a:KeyValuePairOfstringanyType>",
-                write_guid(id)
-            )
-        })
-        .collect();
-    write_response("WhoAmI", &pairs)
-}
-
-fn write_response(name: &str, pairs: &str) -> String {
-    format!(
-        r#"<ExecuteResult i:type="m:{name}Response" xmlns:m="{MESSAGES}" xmlns:a="{CONTRACTS}" xmlns:i="{INSTANCE}"><a:ResponseName>{name}</a:ResponseName><a:Results xmlns:b="{GENERIC}">{pairs}</a:Results></ExecuteResult>"#
-    )
+    let pairs = names.iter().zip(identity);
+    pairs
+        .map(|(name, id)| execute::pair(name, &write_guid(id)))
+        .collect()
 }

@@ -58,6 +58,24 @@ impl Contract {
     }
 }
 
+/// What the fault of a contract says, in the namespace of the contracts.
+pub(crate) fn fault_fields(error: &ServiceError) -> String {
+    let text = escaped(&error.message);
+    let time = time::OffsetDateTime::now_utc()
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default();
+    let details = error.retry_after.as_deref().map_or(String::new(), |duration| {
+        format!(
+            r#"<KeyValuePairOfstringanyType><a:key>Retry-After</a:key><a:value i:type="c:duration" xmlns:c="{SERIALIZATION}">{}</a:value></KeyValuePairOfstringanyType>"#,
+            escaped(duration)
+        )
+    });
+    format!(
+        r#"<ErrorCode>{}</ErrorCode><ErrorDetails xmlns:a="{GENERIC}">{details}</ErrorDetails><Message>{text}</Message><Timestamp>{time}</Timestamp><InnerFault i:nil="true"/><TraceText i:nil="true"/>"#,
+        error.code.signed()
+    )
+}
+
 impl SoapVersion {
     fn namespace(self) -> &'static str {
         match self {
@@ -122,19 +140,10 @@ impl SoapVersion {
         relates_to: Option<&str>,
     ) -> Reply {
         let text = escaped(&error.message);
-        let time = time::OffsetDateTime::now_utc()
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap_or_default();
         let name = contract.fault();
-        let details = error.retry_after.as_deref().map_or(String::new(), |duration| {
-            format!(
-                r#"<KeyValuePairOfstringanyType><a:key>Retry-After</a:key><a:value i:type="c:duration" xmlns:c="{SERIALIZATION}">{}</a:value></KeyValuePairOfstringanyType>"#,
-                escaped(duration)
-            )
-        });
         let detail = format!(
-            r#"<{name} xmlns="{CONTRACTS}" xmlns:i="{INSTANCE}"><ErrorCode>{}</ErrorCode><ErrorDetails xmlns:a="{GENERIC}">{details}</ErrorDetails><Message>{text}</Message><Timestamp>{time}</Timestamp><InnerFault i:nil="true"/><TraceText i:nil="true"/></{name}>"#,
-            error.code.signed()
+            r#"<{name} xmlns="{CONTRACTS}" xmlns:i="{INSTANCE}">{}</{name}>"#,
+            fault_fields(error)
         );
         let fault = match self {
             SoapVersion::V11 => format!(

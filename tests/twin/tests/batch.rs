@@ -3,7 +3,7 @@
 mod support;
 
 use d365_twin::{OrganizationConfig, Replication, SideHandle, Twin};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{client, contoso, twin, url};
 
 const BATCH: &str = "/api/data/v9.2/$batch";
@@ -237,4 +237,92 @@ fn what_is_no_batch_is_refused() {
     }
     let response = client(&twin).get(url(&org.primary, BATCH)).send().unwrap();
     assert_eq!(response.status(), 405);
+}
+
+/// Sends a batch in JSON: its status, and of each answer id and status.
+fn send_json(
+    twin: &Twin,
+    side: &SideHandle,
+    requests: Value,
+    prefer: &str,
+) -> (u16, Vec<(String, u64)>, Value) {
+    let request = client(twin)
+        .post(url(side, BATCH))
+        .header("Content-Type", "application/json")
+        .header("Prefer", prefer);
+    let response = request
+        .body(json!({ "requests": requests }).to_string())
+        .send()
+        .unwrap();
+    let status = response.status().as_u16();
+    let answer: Value = response.json().unwrap();
+    let responses = answer["responses"].as_array().into_iter().flatten();
+    let told = responses
+        .map(|one| {
+            let id = one["id"].as_str().unwrap().to_owned();
+            (id, one["status"].as_u64().unwrap())
+        })
+        .collect();
+    (status, told, answer)
+}
+
+#[test]
+fn a_batch_in_json_goes_as_far_as_one_in_parts() {
+    let missing = "accounts(00000000-0000-0000-0000-000000000001)";
+    let requests = json!([
+        {"id": "a", "method": "post", "url": "accounts", "body": {"name": "a"}},
+        {"id": "b", "method": "DELETE", "url": format!("/api/data/v9.2/{missing}")},
+        {"id": "c", "method": "PATCH", "url": "$a", "body": {"name": "renamed"},
+            "headers": {"If-Match": "*"}},
+        {"id": "d", "method": "GET", "url": "$a?$select=name"}
+    ]);
+    let (twin, org) = contoso();
+    let (status, told, answer) = send_json(&twin, &org.primary, requests.clone(), "");
+    assert_eq!(status, 200);
+    assert_eq!(told, [("a".into(), 204), ("b".into(), 404)]);
+    assert_eq!(
+        answer["responses"][1]["body"]["error"]["code"],
+        "0x80040217"
+    );
+    assert_eq!(org.rows().len(), 1);
+    let prefer = "odata.continue-on-error";
+    let (_, told, answer) = send_json(&twin, &org.primary, requests, prefer);
+    let told: Vec<u64> = told.into_iter().map(|(_, status)| status).collect();
+    assert_eq!(told, [204, 404, 204, 200]);
+    assert_eq!(answer["responses"][3]["body"]["name"], "renamed");
+    let row = answer["responses"][0]["headers"]["odata-entityid"].as_str();
+    assert!(row.unwrap().contains("accounts("));
+}
+
+#[test]
+fn a_group_in_json_happens_whole_or_not() {
+    let group = |second: &str| {
+        json!([
+            {"id": "1", "atomicityGroup": "g", "method": "POST", "url": "accounts", "body": {"name": "a"}},
+            {"id": "2", "atomicityGroup": "g", "method": second, "url": "accounts", "body": {"name": "b"}},
+            {"id": "3", "method": "GET", "url": "accounts"}
+        ])
+    };
+    let (twin, org) = contoso();
+    let (status, told, _) = send_json(&twin, &org.primary, group("DELETE"), "");
+    assert_eq!((status, told.len()), (200, 1));
+    assert!(told[0].0 == "2" && told[0].1 >= 400, "{told:?}");
+    assert_eq!((org.rows().len(), org.primary.counts().committed), (0, 0));
+    let (_, told, answer) = send_json(&twin, &org.primary, group("POST"), "");
+    assert_eq!(
+        told,
+        [("1".into(), 204), ("2".into(), 204), ("3".into(), 200)]
+    );
+    assert_eq!(answer["responses"][1]["atomicityGroup"], "g");
+    assert_eq!(org.rows().len(), 2);
+}
+
+#[test]
+fn what_is_no_batch_in_json_is_refused() {
+    let (twin, org) = contoso();
+    for body in ["{", "{}", r#"{"requests": [{"id": "1"}]}"#] {
+        let request = client(&twin).post(url(&org.primary, BATCH));
+        let request = request.header("Content-Type", "application/json");
+        assert_eq!(request.body(body).send().unwrap().status(), 400, "{body}");
+    }
 }

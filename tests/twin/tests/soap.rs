@@ -233,3 +233,100 @@ fn the_wsdl_says_what_is_set_and_imports_from_its_own_origin() {
         .is_err()
     );
 }
+
+/// Creates under these ids, in one request.
+fn several(name: &str, ids: &[Uuid], more: &str) -> String {
+    let requests: String = ids
+        .iter()
+        .map(|id| {
+            format!(
+                r#"<a:OrganizationRequest><a:Parameters><a:KeyValuePairOfstringanyType><b:key>Target</b:key><b:value><a:Attributes/><a:Id>{id}</a:Id><a:LogicalName>account</a:LogicalName></b:value></a:KeyValuePairOfstringanyType></a:Parameters><a:RequestName>Create</a:RequestName></a:OrganizationRequest>"#
+            )
+        })
+        .collect();
+    format!(
+        r#"<Execute xmlns="{SERVICES}"><request xmlns:a="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:b="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><a:Parameters><a:KeyValuePairOfstringanyType><b:key>Requests</b:key><b:value>{requests}</b:value></a:KeyValuePairOfstringanyType>{more}</a:Parameters><a:RequestName>{name}</a:RequestName></request></Execute>"#
+    )
+}
+
+/// The texts of all elements with this local name.
+fn texts(envelope: &str, name: &str) -> Vec<String> {
+    let document = Document::parse(envelope).unwrap();
+    let nodes = document.descendants();
+    let nodes = nodes.filter(|node| node.tag_name().name() == name);
+    nodes
+        .map(|node| node.text().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn several_requests_go_as_far_as_they_may_and_tell_what_is_asked_for() {
+    let ids = [1, 1, 2].map(Uuid::from_u128);
+    for (goes_on, tells_all, told, rows) in [
+        (false, false, &["1"][..], 1),
+        (false, true, &["0", "1"], 1),
+        (true, false, &["1"], 2),
+        (true, true, &["0", "1", "2"], 2),
+    ] {
+        let (twin, org) = contoso();
+        let settings = format!(
+            "<a:KeyValuePairOfstringanyType><b:key>Settings</b:key><b:value><ContinueOnError>{goes_on}\
+             </ContinueOnError><ReturnResponses>{tells_all}</ReturnResponses></b:value>\
+             </a:KeyValuePairOfstringanyType>"
+        );
+        let request = several("ExecuteMultiple", &ids, &settings);
+        let (status, answer) = call(&twin, &org.primary, &request);
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(texts(&answer, "RequestIndex"), told);
+        assert_eq!(texts(&answer, "ErrorCode"), ["-2147220937"]);
+        assert!(keys(&answer).contains(&"IsFaulted".to_owned()));
+        assert_eq!(org.rows().len(), rows);
+    }
+}
+
+#[test]
+fn a_transaction_happens_whole_or_not() {
+    let (twin, org) = contoso();
+    let ids = [1, 2, 1].map(Uuid::from_u128);
+    let told = "<a:KeyValuePairOfstringanyType><b:key>ReturnResponses</b:key><b:value>true</b:value>\
+                </a:KeyValuePairOfstringanyType>";
+    let request = several("ExecuteTransaction", &ids, told);
+    let (status, answer) = call(&twin, &org.primary, &request);
+    assert_eq!(
+        (status, text(&answer, "ErrorCode")),
+        (500, "-2147220937".into())
+    );
+    assert_eq!((org.rows().len(), org.primary.counts().committed), (0, 0));
+    let request = several("ExecuteTransaction", &ids[..2], told);
+    let (status, answer) = call(&twin, &org.primary, &request);
+    assert_eq!((status, org.rows().len()), (200, 2));
+    assert_eq!(
+        texts(&answer, "ResponseName"),
+        ["ExecuteTransaction", "Create", "Create"]
+    );
+}
+
+#[test]
+fn the_operations_are_requests_to_execute_as_well() {
+    let (twin, org) = contoso();
+    let id = Uuid::from_u128(7);
+    let (_, answer) = call(&twin, &org.primary, &create(Some(id)));
+    assert_eq!(text(&answer, "CreateResult"), id.to_string());
+    for (name, more, holds) in [
+        (
+            "Retrieve",
+            "<a:KeyValuePairOfstringanyType><b:key>ColumnSet</b:key><b:value><a:AllColumns>true\
+             </a:AllColumns></b:value></a:KeyValuePairOfstringanyType>",
+            "A &amp; B",
+        ),
+        ("Delete", "", "<a:ResponseName>Delete</a:ResponseName>"),
+    ] {
+        let request = format!(
+            r#"<Execute xmlns="{SERVICES}"><request xmlns:a="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:b="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><a:Parameters><a:KeyValuePairOfstringanyType><b:key>Target</b:key><b:value><a:Id>{id}</a:Id><a:LogicalName>account</a:LogicalName></b:value></a:KeyValuePairOfstringanyType>{more}</a:Parameters><a:RequestName>{name}</a:RequestName></request></Execute>"#
+        );
+        let (status, answer) = call(&twin, &org.primary, &request);
+        assert_eq!(status, 200, "{answer}");
+        assert!(answer.contains(holds), "{answer}");
+    }
+    assert!(org.rows().is_empty());
+}
