@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use d365_scenarios::{Run, Runs, SubjectKind, load, schema, write_schema};
+use d365_scenarios::{Run, Runs, SubjectKind, lay_out_all, load, schema, write_schema};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -76,7 +76,12 @@ fn validator(of: &str) -> Validator {
 }
 
 #[test]
-fn the_schema_is_written_as_the_types_are() {
+fn the_files_are_laid_out_and_the_schema_is_written_as_the_types_are() {
+    assert_eq!(
+        lay_out_all(&root(), true).unwrap(),
+        [""; 0],
+        "`make schema`"
+    );
     assert!(!write_schema(&root(), true).unwrap(), "`make schema`");
 }
 

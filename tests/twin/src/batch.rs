@@ -203,7 +203,7 @@ fn target(
     let referred = text.strip_prefix('/').unwrap_or(text);
     let text = match referred.strip_prefix('$') {
         Some(rest) if !rest.starts_with("batch") => {
-            let (id, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let (id, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
             format!("{}{rest}", referenced(id, references)?)
         }
         _ => text.to_owned(),
