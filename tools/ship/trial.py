@@ -22,8 +22,8 @@ from toolchain import ROOT, run
 from wine import Wine
 
 HOUR = 3600
-# What qemu's user mode cannot do: a child of a process with threads has locks that nobody opens; a thread's mask lacks the
-# signals that qemu keeps for itself; memory has no limits.
+# What qemu's user mode cannot do: a child of a process with threads has locks that nobody opens; a thread's mask lacks
+# the signals that qemu keeps for itself; memory has no limits.
 NOT_BY_QEMU = {"fork", "process", "scarce"}
 # Where what the tests of the wheel import is had: the guests' systems are younger than what the wheel promises.
 PACKAGES_OF = {
