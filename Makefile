@@ -50,7 +50,8 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
 .PHONY: drill soak test bench simulate fuzz dist test-targets wheel jar jar-of jni install header header-check \
-        header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-licences \
+        header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-classes \
+        java-licences \
         java-test python \
         python-licences licences twin scenarios scenarios-crossing
 .NOTPARALLEL:
@@ -270,9 +271,13 @@ OLD_NATIVES := $(JAVA)/target/classes/io/github/d365failover/native
 java java-test: NATIVES = $(T)/natives-of-tests
 jar: NATIVES = $(T)/natives-here
 
-java: java-licences
+java:
 	$(CARGO) build -q --release -p d365-failover-jni
 	install -D $(RELEASE)/$(JNI) $(NATIVES)/$(PLATFORM)/$(JNI)
+	@$(MAKE) -s java-classes NATIVES=$(NATIVES)
+
+# Over the libraries that are in a folder.
+java-classes: java-licences
 	rm -rf $(OLD_NATIVES)
 	tests/tools/quietly.sh $(MVN_RUN) -Dnatives=$(NATIVES) test-compile
 
