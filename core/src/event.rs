@@ -129,11 +129,11 @@ pub struct Event {
     pub new_role: Option<Role>,
     /// The epoch after the switch; for events that are about no switch, the current one.
     pub epoch: u64,
-    /// Whether a fault caused it, and not the application.
+    /// Whether the library caused it, and not the application.
     pub automatic: bool,
     /// The kind of the fault that caused it.
     pub fault_kind: Option<FaultKind>,
-    /// The name of the fault's kind, or `manual`. Of `DataLossSuspected`: `switched`, `repeated` or
+    /// The name of the fault's kind, `failback` or `manual`. Of `DataLossSuspected`: `switched`, `repeated` or
     /// `suspect_since`; of `OutageEnded`: `answered` or `manual`.
     pub reason: &'static str,
     /// One sentence for a person.
@@ -151,6 +151,9 @@ pub struct Event {
     pub acknowledged: Option<u64>,
     /// Of `Throttled`: how long the call waits.
     pub retry_after: Option<Duration>,
+    /// Whether it came in a time for which [`maintenance`](crate::Client::maintenance) has announced an
+    /// interruption.
+    pub planned: bool,
     /// Of `OutageEnded`: how long no endpoint has answered.
     pub lasted: Option<Duration>,
     /// The tag of the call that the event is about.
@@ -182,6 +185,7 @@ impl Event {
             in_doubt: None,
             acknowledged: None,
             retry_after: None,
+            planned: false,
             lasted: None,
             tag: None,
             method: None,

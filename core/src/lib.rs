@@ -28,6 +28,7 @@ mod effect;
 mod ending;
 mod event;
 mod execute_multiple;
+mod failback;
 mod fault;
 mod fork;
 #[cfg(fuzzing)]
@@ -71,6 +72,7 @@ pub use client::{Client, Pending};
 pub use effect::Effect;
 pub use ending::{Error, ErrorKind, Response};
 pub use event::{Decision, Event, ItemKind, Level, Probed};
+pub use failback::Failback;
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
 pub use head_text::readable;

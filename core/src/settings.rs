@@ -14,7 +14,8 @@ use crate::rule::RulesOff;
 use crate::unknown_setting::meant;
 use crate::url_text::parse_request;
 use crate::{
-    Error, ErrorKind, Organization, Prepare, Preset, Resolve, Rule, TokenProvider, UrlForm, VERSION,
+    Error, ErrorKind, Failback, Organization, Prepare, Preset, Resolve, Rule, TokenProvider,
+    UrlForm, VERSION,
 };
 
 /// The setting `auto_switch`.
@@ -59,6 +60,9 @@ pub struct Settings {
     /// `None`: the preset says.
     pub(crate) outage_wait: Option<Duration>,
     pub(crate) max_waiting: usize,
+    pub(crate) failback: Failback,
+    pub(crate) failback_interval: Duration,
+    pub(crate) failback_after: Duration,
     pub(crate) max_attempts: usize,
     pub(crate) retry_budget: f64,
     pub(crate) replication_window: Duration,
@@ -105,6 +109,9 @@ impl Settings {
         "deadline_ms",
         "decompress",
         "error_prefix",
+        "failback",
+        "failback_after_ms",
+        "failback_interval_ms",
         "handler_timeout_ms",
         "hold_down_ms",
         "http2",
@@ -158,6 +165,9 @@ impl Settings {
             hold_down: Duration::from_secs(30),
             outage_wait: None,
             max_waiting: 10_000,
+            failback: Failback::OnFault,
+            failback_interval: Duration::from_secs(60),
+            failback_after: Duration::from_secs(300),
             max_attempts: 4,
             retry_budget: 0.2,
             replication_window: Duration::from_secs(900),
@@ -208,6 +218,9 @@ impl Settings {
     /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
     /// | `outage_wait_ms` | 30000; with `dotnet` 0 | 0 to 86400000; where no endpoint answers: how long a call waits for the first one that does, within its deadline |
     /// | `max_waiting` | 10000 | 1 to 1000000; how many calls wait so; others are `busy`, and nothing of them is sent |
+    /// | `failback` | `on_fault` | `on_fault`: a fault at the alternate leads back to the primary; `probe`: good looks at the primary do as well, where a fault had moved calls; `manual`: the application alone |
+    /// | `failback_interval_ms` | 60000 | 1 to 86400000; with `probe`: how often the primary is looked at |
+    /// | `failback_after_ms` | 300000 | 0 to 86400000; how long each look must be good; doubled by each switch that follows such a failback within an hour |
     /// | `max_attempts` | 4 | 1 to 100; of one call |
     /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
     /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
@@ -262,6 +275,16 @@ impl Settings {
             "hold_down_ms" => self.hold_down = pause(key, value)?,
             "outage_wait_ms" => self.outage_wait = Some(pause(key, value)?),
             "max_waiting" => self.max_waiting = number(key, value, 1, 1_000_000)?,
+            "failback" => {
+                let words = [
+                    ("on_fault", Failback::OnFault),
+                    ("probe", Failback::Probe),
+                    ("manual", Failback::Manual),
+                ];
+                self.failback = word(key, value, &words)?;
+            }
+            "failback_interval_ms" => self.failback_interval = duration(key, value)?,
+            "failback_after_ms" => self.failback_after = pause(key, value)?,
             "max_attempts" => self.max_attempts = number(key, value, 1, 100)?,
             "retry_budget" => {
                 let share = value

@@ -4,6 +4,7 @@ mod call;
 mod chance;
 mod draft;
 mod exchange;
+mod failback;
 mod flights;
 mod guarded;
 mod message;
@@ -39,6 +40,7 @@ pub use self::pending::Pending;
 use self::switch::Board;
 use crate::decide::alternate::Alternate;
 use crate::decide::budget::Budget;
+use crate::decide::failback::Ways;
 use crate::decide::place::Place;
 use crate::decide::preset::Rules;
 use crate::decide::switch::{Limits, Switch};
@@ -387,6 +389,20 @@ impl Client {
     pub fn switch_endpoint(&self) -> Result<(), Error> {
         self.inner.check_is_usable()?;
         self.inner.switch_by_hand()
+    }
+
+    /// An interruption is planned from `start` to `end`, the end excluded. In that time an outage is
+    /// waited out up to `end`, whatever `outage_wait` says, within the calls' deadlines; events say
+    /// `planned`; and the log does not warn of it. Calls are sent as ever, and a switch comes when the
+    /// other endpoint serves. Several windows may be announced, up to 100; those that meet or overlap
+    /// are one. Sends nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] where `end` is not after `start`, or is past, or is more than a
+    /// year ahead; [`ErrorKind::Closed`], [`ErrorKind::Forked`].
+    pub fn maintenance(&self, start: SystemTime, end: SystemTime) -> Result<(), Error> {
+        self.inner.check_is_usable()?;
+        self.inner.maintenance(start, end)
     }
 
     /// Reads the WSDL's FailoverPolicy now, if it decides anything and was not read yet, or said that
@@ -748,6 +764,11 @@ fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Swi
         probe_timeout: settings.probe_timeout,
         outage_wait: settings.outage_wait.unwrap_or(rules.outage_wait),
         max_waiting: settings.max_waiting,
+        ways: Ways {
+            failback: settings.failback,
+            interval: settings.failback_interval,
+            after: settings.failback_after,
+        },
     };
     Switch::new(rules, limits, starts_on, alternate)
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Inner;
 use crate::classify::Protocol;
-use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Stay};
+use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Look, Stay};
 use crate::resource::probe::probe;
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
@@ -183,27 +183,32 @@ impl Inner {
     pub(super) async fn is_alive_now(self: &Arc<Self>, role: Role) -> bool {
         let _turn = self.looks_back.lock().await;
         let look = self.board().switch.look_back(role, Clock::now());
-        let mut look = match look {
+        let look = match look {
             Ok(look) => look,
             Err(is_alive) => return is_alive,
         };
+        let found = self.look(role, look).await;
+        let is_alive = found == Found::Stay(Stay::Alive);
+        self.board()
+            .switch
+            .looked_back(role, is_alive, Clock::now());
+        is_alive
+    }
+
+    /// Does what a look asks for, which is at `role` or from there at the other endpoint.
+    pub(super) async fn look(self: &Arc<Self>, role: Role, mut look: Look) -> Found {
         let mut probing = Probing::new(self, role);
         let mut asks: Vec<Asks> = look.begin().into_iter().collect();
-        let found = loop {
+        loop {
             if let Some(found) = look.found() {
-                break found;
+                return found;
             }
             for asks in asks {
                 probing.start(asks);
             }
             let heard = probing.next().await;
             asks = look.hear(heard, probing.glance(), Clock::now());
-        };
-        let is_alive = found == Found::Stay(Stay::Alive);
-        self.board()
-            .switch
-            .looked_back(role, is_alive, Clock::now());
-        is_alive
+        }
     }
 
     /// Whether an endpoint can be probed at once.

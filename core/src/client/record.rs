@@ -157,6 +157,7 @@ impl Inner {
             fault_kind: fault.map(|fault| fault.kind),
             reason,
             url: last.map(Attempt::shown_url),
+            planned: self.is_planned(),
             ..Event::new(ItemKind::WriteInDoubt, epoch, message())
         });
     }
@@ -199,12 +200,13 @@ impl Inner {
                 suspects.in_doubt, suspects.acknowledged
             )
         };
-        self.log(Level::Warn, message);
+        self.log_unless_planned(message);
         self.outlet.tell(ItemKind::DataLossSuspected, || Event {
             in_doubt: Some(suspects.in_doubt),
             acknowledged: Some(suspects.acknowledged),
             automatic: reason != SUSPECT_SINCE,
             reason,
+            planned: self.is_planned(),
             ..Event::new(ItemKind::DataLossSuspected, self.place().epoch, message())
         });
     }

@@ -1,13 +1,14 @@
 //! Drives the switch: reports faults to it, and carries out what it asks for.
 
 use std::sync::Arc;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
 use super::outage::Unanswered;
 use super::probing::Probing;
+use super::tell::{Reason, found_by_probes};
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
 use crate::decide::look::Stay;
@@ -17,6 +18,9 @@ use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, Maker, pair, settled};
 use crate::{Decision, Error, ErrorKind, Event, Fault, ItemKind, Level, Probed};
+
+/// How far ahead an interruption can be planned.
+const FARTHEST_WINDOW: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The switch, and who waits for what it is about.
 pub(super) struct Board {
@@ -31,6 +35,12 @@ pub(super) struct Board {
     pub(super) reading: Option<Awaited<Result<(), Fault>>>,
 }
 
+/// Who tells what becomes of an inquiry.
+pub(super) struct Makers {
+    outcome: Maker<Result<(), Stay>>,
+    end: Maker<()>,
+}
+
 impl Board {
     pub(super) fn new(switch: Switch) -> Board {
         Board {
@@ -40,6 +50,17 @@ impl Board {
             found: [None, None],
             reading: None,
         }
+    }
+}
+
+impl Board {
+    /// An inquiry begins.
+    pub(super) fn begins(&mut self) -> Makers {
+        let (outcome, awaited) = pair();
+        let (end, ended) = pair();
+        self.outcome = Some(awaited);
+        self.end = Some(ended);
+        Makers { outcome, end }
     }
 }
 
@@ -164,30 +185,44 @@ impl Inner {
             }
         };
         self.gate.note_fault();
-        let (maker, awaited) = pair();
-        let (ender, end) = pair();
+        let makers = board.begins();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         // A task of its own: it outlives the call that began it.
         let spawned = self.engine.spawn(async move {
-            let inquiry = Inquiry {
-                inner: &inner,
-                number,
-            };
-            let carried_out = inner.carry_out(number, seen_at, actions, &fault, &maker);
-            let ended = race(Box::pin(carried_out), inner.flights.cancelled()).await;
-            drop(inquiry);
-            if let First::Left(outcome) = ended {
-                maker.send_replace(Some(outcome));
-                ender.send_replace(Some(()));
-            }
+            let reason = Reason::Fault(&fault);
+            inner
+                .inquire(number, seen_at, actions, reason, makers)
+                .await;
         });
-        if spawned.is_err() {
-            board.switch.give_up(number);
-            return Asked::Course(NO_THREAD);
+        match board.outcome.clone() {
+            Some(outcome) if spawned.is_ok() => Asked::UnderWay(outcome, true),
+            _ => {
+                board.switch.give_up(number);
+                Asked::Course(NO_THREAD)
+            }
         }
-        board.outcome = Some(awaited.clone());
-        board.end = Some(end);
-        Asked::UnderWay(awaited, true)
+    }
+
+    /// Carries an inquiry out, and tells what becomes of it.
+    pub(super) async fn inquire(
+        self: &Arc<Self>,
+        number: u64,
+        from: Place,
+        actions: Vec<Action>,
+        reason: Reason<'_>,
+        makers: Makers,
+    ) {
+        let inquiry = Inquiry {
+            inner: self,
+            number,
+        };
+        let carried_out = self.carry_out(number, from, actions, reason, &makers.outcome);
+        let ended = race(Box::pin(carried_out), self.flights.cancelled()).await;
+        drop(inquiry);
+        if let First::Left(outcome) = ended {
+            makers.outcome.send_replace(Some(outcome));
+            makers.end.send_replace(Some(()));
+        }
     }
 
     /// Does what the switch asks for, until it is decided whether the place is left.
@@ -196,7 +231,7 @@ impl Inner {
         number: u64,
         from: Place,
         mut actions: Vec<Action>,
-        fault: &Fault,
+        reason: Reason<'_>,
         outcome: &Maker<Result<(), Stay>>,
     ) -> Result<(), Stay> {
         let mut probing = Probing::new(self, from.role);
@@ -208,21 +243,34 @@ impl Inner {
                     Action::Ask(asks) => probing.start(asks),
                     Action::Raise(probed) => {
                         probing.stop();
-                        let is_vetoed = self.is_vetoed(from, fault, probed).await;
+                        let is_vetoed = self.is_vetoed(from, reason, probed).await;
                         let replied = Input::Replied { is_vetoed };
-                        (actions, reply) = self.hear(number, replied, from, fault);
+                        (actions, reply) = self.hear(number, replied, from, reason);
                     }
-                    Action::Switched(done, _) => self.left(done.from),
+                    Action::Switched(done, _) => {
+                        self.left(done.from);
+                        self.watch_home();
+                    }
                     Action::OutageStarted => {
                         outcome.send_replace(Some(Err(Stay::Outage)));
+                        self.log_unless_planned(|| {
+                            let found = found_by_probes(&self.board().found);
+                            format!("an outage: no endpoint answers; {found}")
+                        });
                     }
-                    Action::OutageEnded(_) => probing.stop(),
+                    Action::OutageEnded(over) => {
+                        probing.stop();
+                        let millis = over.lasted.as_millis();
+                        self.log(Level::Info, || {
+                            format!("the outage is over after {millis} ms")
+                        });
+                    }
                     Action::AwaitHandlers => {
                         self.unless_closed(reply.take().filter(|_| !is_busy)).await;
                     }
                     Action::End(outcome) => {
                         if let Err(stay @ (Stay::Vetoed | Stay::Off)) = outcome {
-                            self.log_stay(from, stay, fault);
+                            self.log_stay(from, stay, reason);
                         }
                         return outcome;
                     }
@@ -231,22 +279,25 @@ impl Inner {
             if actions.is_empty() {
                 let heard = probing.next().await;
                 let input = Input::Look(heard, probing.glance());
-                (actions, _) = self.hear(number, input, from, fault);
+                (actions, _) = self.hear(number, input, from, reason);
             }
         }
     }
 
     /// Raises `EndpointSwitchRequired` and waits for its decision, unless calls go elsewhere by now,
     /// which the switch will say.
-    async fn is_vetoed(&self, from: Place, fault: &Fault, probed: Option<Probed>) -> bool {
+    async fn is_vetoed(&self, from: Place, reason: Reason<'_>, probed: Option<Probed>) -> bool {
+        let message = match reason {
+            Reason::Fault(fault) => {
+                format!("a fault at the {}: {}", from.role.name(), fault.message)
+            }
+            _ => "the primary answers again, for failback_after".to_owned(),
+        };
+        let kind = ItemKind::EndpointSwitchRequired;
         let required = Event {
             probed,
-            ..self.event(
-                ItemKind::EndpointSwitchRequired,
-                Move::on_from(from),
-                Some(fault),
-                format!("a fault at the {}: {}", from.role.name(), fault.message),
-            )
+            planned: self.is_planned(),
+            ..self.event(kind, Move::on_from(from), reason, message)
         };
         // A handler that is running is not asked, and not waited for: it may itself be waiting.
         let is_busy = self.outlet.is_busy();
@@ -270,32 +321,39 @@ impl Inner {
         number: u64,
         input: Input,
         from: Place,
-        fault: &Fault,
+        reason: Reason<'_>,
     ) -> (Vec<Action>, Option<Reply>) {
         let mut board = self.board();
         let (now, chance) = (Clock::now(), self.chance.draw());
         let actions = board.switch.hear(number, input, now, chance);
-        // In the queue before anybody can switch again: events come in the order of epochs.
-        let mut reply = None;
-        for action in &actions {
-            match action {
-                Action::Switched(done, probed) => {
-                    self.crowd_goes();
-                    let switched = self.switched(*done, Some(fault), *probed);
-                    reply = self.outlet.put(switched, false);
-                }
-                Action::OutageStarted => {
-                    self.outlet
-                        .put(self.outage_started(from, fault, &board.found), false);
-                }
-                Action::OutageEnded(over) => {
-                    self.crowd_goes();
-                    self.outlet.put(self.outage_ended(from, *over), false);
-                }
-                _ => {}
-            }
-        }
+        let reply = self.tell(&board, &actions, from, reason);
         (actions, reply)
+    }
+
+    /// Tells what the switch has done, of which the application hears. While the board is held: the
+    /// events are in the queue before anybody can switch again, and so come in the order of epochs.
+    fn tell(
+        &self,
+        board: &Board,
+        actions: &[Action],
+        from: Place,
+        reason: Reason<'_>,
+    ) -> Option<Reply> {
+        let mut reply = None;
+        for action in actions {
+            let event = match action {
+                Action::Switched(done, probed) => self.switched(*done, reason, *probed),
+                Action::OutageStarted => self.outage_started(from, reason, &board.found),
+                Action::OutageEnded(over) => self.outage_ended(from, *over),
+                _ => continue,
+            };
+            if event.kind != ItemKind::OutageStarted {
+                self.crowd_goes();
+            }
+            let planned = board.switch.is_planned(Clock::now());
+            reply = self.outlet.put(Event { planned, ..event }, false);
+        }
+        reply
     }
 
     /// All who have waited go now, where calls go.
@@ -324,18 +382,7 @@ impl Inner {
                      read yet; call discover, or set alternate_url",
                 )
             })?;
-            for action in actions {
-                match action {
-                    Action::OutageEnded(over) => {
-                        self.crowd_goes();
-                        self.outlet.put(self.outage_ended(from, over), false);
-                    }
-                    Action::Switched(done, _) => {
-                        self.outlet.put(self.switched(done, None, None), false);
-                    }
-                    _ => {}
-                }
-            }
+            self.tell(&board, &actions, from, Reason::Hand);
             from
         };
         self.left(from);
@@ -357,14 +404,29 @@ impl Inner {
         self.suspect(from);
     }
 
-    fn log_stay(&self, from: Place, stay: Stay, fault: &Fault) {
-        self.log(Level::Warn, || {
+    fn log_stay(&self, from: Place, stay: Stay, reason: Reason<'_>) {
+        self.log_unless_planned(|| {
             format!(
                 "the {} stays active after a fault ({}): {}",
                 from.role.name(),
-                fault.kind.name(),
+                reason.name(),
                 stay.why()
             )
         });
+    }
+
+    /// An interruption is planned.
+    pub(super) fn maintenance(&self, start: SystemTime, end: SystemTime) -> Result<(), Error> {
+        let (now, clock) = (SystemTime::now(), Clock::now());
+        let until = end.duration_since(now).unwrap_or_default();
+        if start >= end || until.is_zero() || until > FARTHEST_WINDOW {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a planned interruption ends after its start, in the future, and within a year",
+            ));
+        }
+        let from = clock + start.duration_since(now).unwrap_or_default();
+        self.board().switch.announce(from, clock + until, clock);
+        Ok(())
     }
 }

@@ -1,25 +1,47 @@
 //! What a client tells: events, and log records.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use super::Inner;
 use crate::decide::outage::Over;
 use crate::decide::place::{Move, Place};
 use crate::{Attempt, Event, Fault, FaultKind, ItemKind, Level, Probed, Request, Role};
 
+/// Why calls go elsewhere, or would.
+#[derive(Clone, Copy)]
+pub(super) enum Reason<'a> {
+    Fault(&'a Fault),
+    /// The primary answers again.
+    Failback,
+    /// The application says so.
+    Hand,
+}
+
+impl Reason<'_> {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Reason::Fault(fault) => fault.kind.name(),
+            Reason::Failback => "failback",
+            Reason::Hand => "manual",
+        }
+    }
+
+    fn fault_kind(self) -> Option<FaultKind> {
+        match self {
+            Reason::Fault(fault) => Some(fault.kind),
+            _ => None,
+        }
+    }
+}
+
 impl Inner {
-    pub(super) fn switched(
-        &self,
-        done: Move,
-        fault: Option<&Fault>,
-        probed: Option<Probed>,
-    ) -> Event {
+    pub(super) fn switched(&self, done: Move, reason: Reason<'_>, probed: Option<Probed>) -> Event {
         Event {
             probed,
             ..self.event(
                 ItemKind::EndpointSwitched,
                 done,
-                fault,
+                reason,
                 format!("calls go to the {} now", done.to.role.name()),
             )
         }
@@ -29,7 +51,7 @@ impl Inner {
         &self,
         kind: ItemKind,
         switch: Move,
-        fault: Option<&Fault>,
+        reason: Reason<'_>,
         message: String,
     ) -> Event {
         Event {
@@ -37,9 +59,9 @@ impl Inner {
             new_url: Some(self.organization.url(switch.to.role).to_owned()),
             previous_role: Some(switch.from.role),
             new_role: Some(switch.to.role),
-            automatic: fault.is_some(),
-            fault_kind: fault.map(|fault| fault.kind),
-            reason: fault.map_or("manual", |fault| fault.kind.name()),
+            automatic: !matches!(reason, Reason::Hand),
+            fault_kind: reason.fault_kind(),
+            reason: reason.name(),
             ..Event::new(kind, switch.to.epoch, message)
         }
     }
@@ -47,13 +69,13 @@ impl Inner {
     pub(super) fn outage_started(
         &self,
         place: Place,
-        fault: &Fault,
+        reason: Reason<'_>,
         found: &[Option<String>; 2],
     ) -> Event {
         let message = format!("no endpoint answers; {}", found_by_probes(found));
         Event {
-            fault_kind: Some(fault.kind),
-            reason: fault.kind.name(),
+            fault_kind: reason.fault_kind(),
+            reason: reason.name(),
             ..Event::new(ItemKind::OutageStarted, place.epoch, message)
         }
     }
@@ -93,10 +115,11 @@ impl Inner {
             tag: request.tag.as_deref().map(str::to_owned),
             method: Some(request.method.to_string()),
             url: Some(last.shown_url()),
+            planned: self.is_planned(),
             ..self.event(
                 ItemKind::CallRetried,
                 Move { from, to },
-                Some(fault),
+                Reason::Fault(fault),
                 format!("a call is sent again after: {}", fault.kind.name()),
             )
         });
@@ -115,15 +138,32 @@ impl Inner {
                 url: Some(last.shown_url()),
                 fault_kind: Some(FaultKind::Throttled),
                 reason: FaultKind::Throttled.name(),
+                planned: self.is_planned(),
                 ..Event::new(ItemKind::Throttled, self.place().epoch, message)
             }
         });
+    }
+
+    /// Whether an interruption is planned for now.
+    pub(super) fn is_planned(&self) -> bool {
+        self.board().switch.is_planned(Clock::now())
+    }
+
+    /// A warning, unless an interruption is planned for now.
+    pub(super) fn log_unless_planned(&self, message: impl FnOnce() -> String) {
+        let level = if self.is_planned() {
+            Level::Info
+        } else {
+            Level::Warn
+        };
+        self.log(level, message);
     }
 
     pub(super) fn log(&self, level: Level, message: impl FnOnce() -> String) {
         self.outlet.tell(ItemKind::Log, || Event {
             reason: "log",
             level,
+            planned: self.is_planned(),
             ..Event::new(ItemKind::Log, self.place().epoch, message())
         });
     }

@@ -28,6 +28,8 @@ pub enum Stay {
     Alone,
     /// No endpoint answers, and that is waited out.
     Outage,
+    /// Only the application leads back from it.
+    ByHand,
     /// A handler has vetoed.
     Vetoed,
     /// Auto-switch is off.
@@ -54,8 +56,11 @@ impl Stay {
                 "the token provider gave no token for the other endpoint in time, so that it could \
                  not be probed"
             }
-            Stay::Alone => "the endpoint answers a probe, and no other one does",
+            Stay::Alone => "the endpoint answers a probe, and there is no other one to go to",
             Stay::Outage => "no endpoint answers a probe",
+            Stay::ByHand => {
+                "only the application leads back from the alternate: failback is manual"
+            }
             Stay::Vetoed => "a handler vetoed the switch",
             Stay::Off => "auto-switch is off",
             Stay::Superseded => "what became of it is not known",

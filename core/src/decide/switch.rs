@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::alternate::{Alternate, Policy};
 use super::evidence::Evidence;
+use super::failback::{Home, Ways};
 use super::look::{Asks, Found, Glance, Heard, Look, Stay};
 use super::outage::{Outage, Over};
 use super::place::{Move, Place};
 use super::preset::Rules;
+use super::window::Windows;
 use crate::{Probed, Role};
 
 /// What a look has found holds for so long: calls that fail one after the other do not probe one
@@ -28,6 +30,8 @@ pub struct Limits {
     pub outage_wait: Duration,
     /// How many wait at most.
     pub max_waiting: usize,
+    /// What leads back to the primary.
+    pub ways: Ways,
 }
 
 /// Where a call goes that begins, or is sent again.
@@ -113,6 +117,9 @@ pub struct Switch {
     inquiries: u64,
     /// How many calls wait for an outage to end.
     waiting: usize,
+    home: Home,
+    /// The interruptions that are planned.
+    windows: Windows,
     /// When calls moved last.
     switched: Option<Instant>,
     /// The last change of what the active endpoint has: a switch, or one behind its URL.
@@ -135,8 +142,10 @@ struct Inquiry {
     stage: Stage,
     /// The place is left only if it is found dead.
     must_confirm: bool,
-    /// There is another endpoint.
+    /// There is another endpoint to go to.
     has_other: bool,
+    /// Nothing has failed: the primary answers again.
+    is_failback: bool,
     /// No endpoint answers, or none did: until it is decided where calls go, they wait.
     outage: Option<Outage>,
     /// Calls that begin there wait.
@@ -178,6 +187,8 @@ impl Switch {
             inquiry: None,
             inquiries: 0,
             waiting: 0,
+            home: Home::new(limits.ways),
+            windows: Windows::default(),
             switched: None,
             changed: None,
             refused: None,
@@ -226,7 +237,7 @@ impl Switch {
             return WaitOut::Full;
         }
         self.waiting += 1;
-        WaitOut::Until(now + self.outage_wait())
+        WaitOut::Until(now + self.outage_wait(now))
     }
 
     /// One that was counted waits no more.
@@ -241,8 +252,21 @@ impl Switch {
         inquiry.and_then(|inquiry| inquiry.outage.as_ref())
     }
 
-    fn outage_wait(&self) -> Duration {
-        self.limits.outage_wait
+    /// How long a call that begins to wait now waits for an outage to end: one that is planned, to its
+    /// planned end.
+    fn outage_wait(&self, now: Instant) -> Duration {
+        let planned = self.windows.until(now).map(|until| until - now);
+        self.limits.outage_wait.max(planned.unwrap_or_default())
+    }
+
+    /// An interruption is planned from `start` to `end`.
+    pub fn announce(&mut self, start: Instant, end: Instant, now: Instant) {
+        self.windows.announce(start, end, now);
+    }
+
+    /// Whether an interruption is planned for now.
+    pub fn is_planned(&self, now: Instant) -> bool {
+        self.windows.until(now).is_some()
     }
 
     /// A fault was seen at `seen_at`. `is_policy_unread`: whether there is an alternate could not be
@@ -271,9 +295,14 @@ impl Switch {
             return Report::ReadPolicy;
         }
         // What it said when it was read last holds.
-        let has_other = !self.alternate.is_none();
-        if !has_other && self.outage_wait().is_zero() {
-            return Report::NoAlternate;
+        let is_by_hand = self.home.is_manual() && self.place.role == Role::Alternate;
+        let has_other = !self.alternate.is_none() && !is_by_hand;
+        if !has_other && self.outage_wait(now).is_zero() {
+            return if is_by_hand {
+                Report::Stays(Stay::ByHand)
+            } else {
+                Report::NoAlternate
+            };
         }
         let must_confirm = !has_other || evidence < Evidence::Strong || self.holds_down(now);
         let is_under_way = |inquiry: &Inquiry| {
@@ -332,6 +361,7 @@ impl Switch {
             from: self.place,
             must_confirm,
             has_other,
+            is_failback: false,
             outage: None,
             // It is certain that calls would fail here.
             holds_calls: self.rules.holds_calls && !looks_here && is_armed,
@@ -369,7 +399,7 @@ impl Switch {
                     Some(Found::Go(probed)) => self.ask_handlers(probed),
                     Some(Found::Stay(Stay::Alive)) if !has_other => self.stays(Stay::Alone, now),
                     Some(Found::Stay(stay))
-                        if stay.is_of_other() && !self.outage_wait().is_zero() =>
+                        if stay.is_of_other() && !self.outage_wait(now).is_zero() =>
                     {
                         if was_seen {
                             self.outage_begins(now, chance)
@@ -391,14 +421,25 @@ impl Switch {
             (Stage::Outage, Input::Look(heard, _)) => self.outlast(heard, now, chance),
             (Stage::Asking(probed), Input::Replied { is_vetoed }) => {
                 let (probed, must_confirm) = (*probed, inquiry.must_confirm);
+                let is_failback = inquiry.is_failback;
                 // Auto-switch is read only now, so a handler may have set it.
                 if is_vetoed || !self.alternate.auto_switch() {
+                    if is_failback {
+                        self.home.stays_away();
+                        // No answer to whoever has met a fault meanwhile.
+                        return self.end(Err(Stay::Superseded));
+                    }
                     let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
                     self.refused = Some((from, now, stay));
                     return self.end(Err(stay));
                 }
                 self.found_dead = must_confirm.then_some(from);
                 let done = Action::Switched(self.move_on(now), probed);
+                if self.place.role == Role::Alternate {
+                    self.home.leaves(now);
+                } else {
+                    self.home.moves(is_failback, now);
+                }
                 let handlers = self.rules.awaits_switched.then_some(Action::AwaitHandlers);
                 let end = self.end(Ok(()));
                 [done].into_iter().chain(handlers).chain(end).collect()
@@ -461,7 +502,7 @@ impl Switch {
     fn ask_handlers(&mut self, probed: Option<Probed>) -> Vec<Action> {
         self.alternate.has_answered();
         if let Some(inquiry) = &mut self.inquiry {
-            inquiry.holds_calls = self.rules.holds_calls;
+            inquiry.holds_calls = self.rules.holds_calls && !inquiry.is_failback;
             inquiry.stage = Stage::Asking(probed);
         }
         vec![Action::Raise(probed)]
@@ -470,6 +511,46 @@ impl Switch {
     fn end(&mut self, outcome: Result<(), Stay>) -> Vec<Action> {
         self.inquiry = None;
         vec![Action::End(outcome)]
+    }
+
+    /// A look at the primary, for calls at the alternate to go back there, and when it is due.
+    /// `None`: none is, as long as calls do not move.
+    pub fn look_home(&self) -> Option<(Instant, Look)> {
+        let next = self.home.next_look()?;
+        Some((next, self.look(false, true)))
+    }
+
+    /// What such a look has found that began when calls went to `from`. Perhaps that begins an inquiry:
+    /// its number, and what is to be done for it.
+    pub fn looked_home(
+        &mut self,
+        from: Place,
+        found: Found,
+        now: Instant,
+    ) -> Option<(u64, Vec<Action>)> {
+        if self.place != from {
+            return None;
+        }
+        let probed = match found {
+            Found::Go(probed) => probed,
+            Found::Stay(_) => None,
+        };
+        let is_time = self.home.looked(probed.is_some(), now);
+        if !is_time || !self.alternate.auto_switch() || self.inquiry.is_some() {
+            return None;
+        }
+        self.inquiries += 1;
+        self.inquiry = Some(Inquiry {
+            number: self.inquiries,
+            from,
+            must_confirm: false,
+            has_other: true,
+            is_failback: true,
+            outage: None,
+            holds_calls: false,
+            stage: Stage::Asking(probed),
+        });
+        Some((self.inquiries, vec![Action::Raise(probed)]))
     }
 
     /// Whoever carried out an inquiry has ended, without an outcome perhaps.
@@ -494,6 +575,7 @@ impl Switch {
             };
             actions.extend((!is_asking).then_some(Action::OutageEnded(over)));
         }
+        self.home.moves(false, now);
         actions.push(Action::Switched(self.move_on(now), None));
         Some(actions)
     }

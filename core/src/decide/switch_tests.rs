@@ -3,10 +3,11 @@
 use super::*;
 use crate::decide::look::Answer;
 use crate::rule::RulesOff;
-use crate::{FailoverPolicy, Preset};
+use crate::{Failback, FailoverPolicy, Preset};
 
 const HOLD_DOWN: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_secs(60);
 const PROBE: Duration = Duration::from_secs(1);
 const AVAILABLE: FailoverPolicy = FailoverPolicy {
     available: true,
@@ -32,6 +33,11 @@ fn world(preset: Preset, alternate: Alternate) -> World {
         probe_timeout: PROBE,
         outage_wait: Duration::ZERO,
         max_waiting: 2,
+        ways: Ways {
+            failback: Failback::OnFault,
+            interval: INTERVAL,
+            after: INTERVAL * 2,
+        },
     };
     World {
         switch: Switch::new(rules, limits, HERE, alternate),
@@ -47,6 +53,17 @@ fn safe() -> World {
 fn patient(preset: Preset, alternate: Alternate) -> World {
     let mut world = world(preset, alternate);
     world.switch.limits.outage_wait = WAIT;
+    world
+}
+
+/// Switched to the alternate by a fault.
+fn away(failback: Failback) -> World {
+    let mut world = safe();
+    world.switch.home = Home::new(Ways {
+        failback,
+        ..world.switch.limits.ways
+    });
+    world.switch_safely();
     world
 }
 
@@ -638,4 +655,124 @@ fn an_outage_that_nobody_looks_after_any_more_is_none() {
     world.switch.give_up(world.switch.inquiries);
     assert!(!world.switch.begin(world.now).waits_out);
     assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
+}
+
+/// So many looks at the primary, each of them good; what the last one has begun.
+fn look_home(world: &mut World, looks: u32) -> Option<(u64, Vec<Action>)> {
+    let mut began = None;
+    for _ in 0..looks {
+        assert_eq!(began, None);
+        let (due, look) = world.switch.look_home().unwrap();
+        assert_eq!(due, world.now + INTERVAL);
+        assert_eq!(look.begin(), Some(Asks::Authorize(HERE)));
+        world.now = due;
+        let found = Found::Go(Some(Probed::Serves));
+        began = world.switch.looked_home(world.place(), found, world.now);
+    }
+    began
+}
+
+#[test]
+fn good_looks_lead_back_by_an_ordinary_switch() {
+    let mut world = away(Failback::Probe);
+    let from = world.place();
+    let raise = vec![Action::Raise(Some(Probed::Serves))];
+    let (number, actions) = look_home(&mut world, 3).unwrap();
+    assert_eq!(actions, raise);
+    // The alternate serves: nobody is held, and a fault there is part of it.
+    let begin = world.switch.begin(world.now);
+    assert!(!begin.waits && !begin.waits_out);
+    assert_eq!(world.report(Evidence::Strong), Report::Joined);
+    let done = Action::Switched(Move::on_from(from), Some(Probed::Serves));
+    assert_eq!(world.reply_to(number, false), [done, Action::End(Ok(()))]);
+    assert_eq!(world.place(), place(HERE, 2));
+    assert!(!world.switch.was_found_dead(from));
+    assert!(world.switch.look_home().is_none());
+}
+
+#[test]
+fn a_veto_of_a_failback_says_nothing_against_a_switch() {
+    let mut world = away(Failback::Probe);
+    let (number, _) = look_home(&mut world, 3).unwrap();
+    let superseded = Err(Stay::Superseded);
+    assert_eq!(world.reply_to(number, true), [Action::End(superseded)]);
+    world.began(Evidence::Strong);
+    world.switch.give_up(world.switch.inquiries);
+    // The looks begin anew.
+    assert!(look_home(&mut world, 3).is_some());
+}
+
+#[test]
+fn looks_lead_nobody_back_who_has_gone_meanwhile_or_is_busy_or_has_auto_switch_off() {
+    let mut world = away(Failback::Probe);
+    let from = world.place();
+    look_home(&mut world, 2);
+    let found = Found::Go(Some(Probed::Serves));
+    let late = world.now + INTERVAL * 9;
+    world.switch.alternate_mut().set_auto_switch(false);
+    assert_eq!(world.switch.looked_home(from, found, late), None);
+    world.switch.alternate_mut().set_auto_switch(true);
+    world.began(Evidence::Weak);
+    assert_eq!(world.switch.looked_home(from, found, late), None);
+    world.switch.give_up(world.switch.inquiries);
+    world.switch.switch_by_hand(world.now).unwrap();
+    assert_eq!(world.switch.looked_home(from, found, late), None);
+    // What the application has done, looks do not undo.
+    world.switch.switch_by_hand(world.now).unwrap();
+    assert!(world.switch.look_home().is_none());
+}
+
+#[test]
+fn a_fault_at_the_alternate_leads_back_unless_that_is_the_application_s() {
+    for failback in [Failback::OnFault, Failback::Probe] {
+        let mut world = away(failback);
+        world.now += HOLD_DOWN;
+        let from = world.place();
+        world.began(Evidence::Strong);
+        world.hear(authorized(HERE));
+        world.answers(HERE);
+        world.reply(false);
+        assert_eq!(world.place(), Move::on_from(from).to);
+    }
+    let mut world = away(Failback::Manual);
+    assert_eq!(world.report(Evidence::Strong), Report::Stays(Stay::ByHand));
+    assert_eq!(world.report(Evidence::Weak), Report::Stays(Stay::ByHand));
+    world.switch.switch_by_hand(world.now).unwrap();
+    world.now += HOLD_DOWN;
+    world.began(Evidence::Strong);
+}
+
+#[test]
+fn where_only_the_application_leads_back_an_outage_is_that_of_the_alternate() {
+    let mut world = away(Failback::Manual);
+    world.switch.limits.outage_wait = WAIT;
+    let asks = [Action::Ask(Asks::Authorize(THERE))];
+    assert_eq!(world.began(Evidence::Strong), asks);
+    world.hear(authorized(THERE));
+    world.silent(THERE);
+    let began = world.silent(THERE);
+    assert!(matches!(began[..], [Action::OutageStarted, _]), "{began:?}");
+    world.now += INTERVAL;
+    assert_eq!(world.hear(Heard::Woken), asks);
+}
+
+#[test]
+fn a_planned_interruption_is_waited_out_to_its_end() {
+    // Also where an outage is not waited out otherwise.
+    for wait in [Duration::ZERO, WAIT] {
+        let mut world = safe();
+        world.switch.limits.outage_wait = wait;
+        let (start, end) = (world.now + INTERVAL, world.now + INTERVAL * 10);
+        world.switch.announce(start, end, world.now);
+        assert!(!world.switch.is_planned(world.now));
+        world.now = start;
+        assert!(world.switch.is_planned(world.now));
+        world.outage_begins();
+        let until = |until| WaitOut::Until(until);
+        assert_eq!(world.switch.wait_out(world.now), until(end));
+        // Near its end not shorter than otherwise.
+        world.now = end - Duration::from_secs(1);
+        let later = end.max(world.now + wait);
+        assert_eq!(world.switch.wait_out(world.now), until(later));
+    }
 }
