@@ -447,6 +447,12 @@ extern "C" {
 #define D365_CAUSE_NO_RESOURCES 37
 
 /**
+ * No endpoint of the organization answers, and the call has waited for one (the setting
+ * `outage_wait_ms`); nothing of it was sent.
+ */
+#define D365_CAUSE_OUTAGE 38
+
+/**
  * The number of the ABI that this header describes. See d365_abi_version().
  */
 #define D365_ABI_VERSION 1
@@ -754,6 +760,22 @@ extern "C" {
 #define D365_EVENT_LOG 7
 
 /**
+ * Kind of an item: no endpoint answers. Calls that may be sent again, and those that begin, wait
+ * until one does, at most for the setting `outage_wait_ms`; with 0 the event never comes.
+ * D365_ITEM_REASON names the fault that has begun it, D365_ITEM_MESSAGE what probes have found.
+ * Never dropped, and not waited for.
+ */
+#define D365_EVENT_OUTAGE_STARTED 8
+
+/**
+ * Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
+ * D365_ITEM_NEW_URL (if calls do not go there yet, an ordinary switch with its events comes next); or
+ * `manual`, the application has switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+ * dropped, and not waited for. None comes for an outage in which the client is closed.
+ */
+#define D365_EVENT_OUTAGE_ENDED 9
+
+/**
  * Kind of an item: a submitted call has ended. See d365_item_result().
  */
 #define D365_ITEM_COMPLETION 32
@@ -769,13 +791,15 @@ extern "C" {
 #define D365_ITEM_PREVIOUS_URL 1
 
 /**
- * Text field of an item: the endpoint after the switch.
+ * Text field of an item: the endpoint after the switch; of D365_EVENT_OUTAGE_ENDED, the one that
+ * answers.
  */
 #define D365_ITEM_NEW_URL 2
 
 /**
- * Text field of an item: why, the name of a fault kind or `manual`; of
- * D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`.
+ * Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
+ * D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
+ * D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
  */
 #define D365_ITEM_REASON 3
 
@@ -822,12 +846,13 @@ extern "C" {
 #define D365_ITEM_PREVIOUS_ROLE 23
 
 /**
- * Number field of an event: the role after the switch (D365_ROLE_...).
+ * Number field of an event: the role after the switch, or of who answers after an outage
+ * (D365_ROLE_...).
  */
 #define D365_ITEM_NEW_ROLE 24
 
 /**
- * Number field of an event: 1 when a fault caused it, 0 when the application did.
+ * Number field of an event: 1 when the library caused it, 0 when the application did.
  */
 #define D365_ITEM_AUTOMATIC 25
 
@@ -870,8 +895,8 @@ extern "C" {
 #define D365_ITEM_ACKNOWLEDGED 32
 
 /**
- * Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED and D365_EVENT_ENDPOINT_SWITCHED: what a probe
- * has found at D365_ITEM_NEW_URL (D365_PROBED_...).
+ * Number field of D365_EVENT_ENDPOINT_SWITCH_REQUIRED, D365_EVENT_ENDPOINT_SWITCHED and
+ * D365_EVENT_OUTAGE_ENDED: what a probe has found at D365_ITEM_NEW_URL (D365_PROBED_...).
  */
 #define D365_ITEM_PROBED 33
 
@@ -879,6 +904,17 @@ extern "C" {
  * Number field of D365_EVENT_THROTTLED: how long the call waits, in milliseconds.
  */
 #define D365_ITEM_RETRY_AFTER_MS 34
+
+/**
+ * Number field of D365_EVENT_OUTAGE_ENDED: how long no endpoint has answered, in milliseconds.
+ */
+#define D365_ITEM_LASTED_MS 35
+
+/**
+ * Number field of an event: 1 when it came in a time for which d365_client_maintenance() has announced
+ * an interruption, else 0.
+ */
+#define D365_ITEM_PLANNED 36
 
 /**
  * What a probe has found at an endpoint (int32): it was not probed.
@@ -1477,6 +1513,21 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | write is waited for whose endpoint was left  |
  * | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
  * |                         |                 | long another one needs more proof; 0: none   |
+ * | `outage_wait_ms`        | 30000; `dotnet` | 0 to 86400000; where no endpoint answers:    |
+ * |                         | 0               | how long a call waits, within its deadline,  |
+ * |                         |                 | for the first one that does; 0: not at all   |
+ * | `max_waiting`           | 10000           | 1 to 1000000; how many calls wait so; others |
+ * |                         |                 | end with D365_BUSY, nothing of them is sent  |
+ * | `failback`              | `on_fault`      | `on_fault`: a fault at the alternate leads   |
+ * |                         |                 | back to the primary; `probe`: good looks at  |
+ * |                         |                 | the primary do as well, where a fault had    |
+ * |                         |                 | moved calls; `manual`: only                  |
+ * |                         |                 | d365_client_switch_endpoint()                |
+ * | `failback_interval_ms`  | 60000           | 1 to 86400000; with `probe`: how often the   |
+ * |                         |                 | primary is looked at                         |
+ * | `failback_after_ms`     | 300000          | 0 to 86400000; with `probe`: for how long    |
+ * |                         |                 | each look must be good; doubled by each      |
+ * |                         |                 | switch within an hour after such a failback  |
  * | `max_attempts`          | 4               | 1 to 100; of one call                        |
  * | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
  * |                         |                 | of recent calls, at least 10 a second        |
@@ -2446,6 +2497,22 @@ d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
                                           struct d365_error_t **error);
 
 /**
+ * Announces that an interruption is planned from `start_ms` to `end_ms`, the end excluded (milliseconds
+ * since 1970-01-01 UTC; the start may be past). In that time an outage is waited out up to the end,
+ * whatever `outage_wait_ms` says, within the calls' deadlines; events say D365_ITEM_PLANNED; and the log
+ * does not warn of it. Calls are sent as ever, and the endpoint is switched when the other one serves.
+ * Up to 100 windows are kept; those that meet or overlap are one. Sends nothing. Any thread, any
+ * callback.
+ *
+ * Errors: D365_INVALID_ARGUMENT where the end is not after the start, or is past, or more than a year
+ * ahead; D365_CLOSED, and what can be wrong with a handle.
+ */
+d365_status_t d365_client_maintenance(struct d365_client_t *client,
+                                      int64_t start_ms,
+                                      int64_t end_ms,
+                                      struct d365_error_t **error);
+
+/**
  * Reads the organization's failover policy now, from the WSDL, and waits for it, unless it said that
  * there is an alternate. Without this call the policy is read in the background at the first call,
  * where the settings leave it open. Before the first call a policy that disables the active endpoint
@@ -2844,7 +2911,7 @@ d365_status_t d365_item_text(const struct d365_item_t *item,
                              struct d365_str_t *value);
 
 /**
- * A number of the item: D365_ITEM_SEQ to D365_ITEM_RETRY_AFTER_MS.
+ * A number of the item: D365_ITEM_SEQ to D365_ITEM_PLANNED.
  *
  * Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
  * D365_NULL_POINTER, and what can be wrong with a handle.

@@ -299,6 +299,23 @@ extern "system" fn Java_io_github_d365failover_impl_Native_switchEndpoint<'local
     })
 }
 
+/// An interruption is planned, from and to these times (ms).
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_maintenance<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+    start_ms: jlong,
+    end_ms: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let client = from_long(client);
+        // SAFETY: the error pointer is a local variable.
+        check(|error| unsafe { c::d365_client_maintenance(client, start_ms, end_ms, error) })?;
+        Ok(Writer::ok())
+    })
+}
+
 /// No new calls; waits for those in flight, then cancels them.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_shutdown<'local>(

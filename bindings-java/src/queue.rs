@@ -129,6 +129,8 @@ fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
             c::D365_ITEM_IN_DOUBT,
             c::D365_ITEM_ACKNOWLEDGED,
             c::D365_ITEM_RETRY_AFTER_MS,
+            c::D365_ITEM_LASTED_MS,
+            c::D365_ITEM_PLANNED,
         ] {
             packet.long(value(0, |out, _| c::d365_item_number(handle, field, out)).unwrap_or(0));
         }

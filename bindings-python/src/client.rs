@@ -7,13 +7,14 @@ use std::sync::Arc;
 use d365_failover::{
     D365_FORKED, D365_LEDGER_ALL, D365_LEDGER_SUSPECTS, D365_NO_ALTERNATE, d365_client_active_url,
     d365_client_alternate_url, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
-    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted, d365_client_open,
-    d365_client_primary_url, d365_client_resolve, d365_client_send,
-    d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown, d365_client_submit,
-    d365_client_subscribe, d365_client_suspect_since, d365_client_switch_endpoint, d365_client_t,
-    d365_error_t, d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close,
-    d365_queue_new, d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
-    d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t,
+    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
+    d365_client_maintenance, d365_client_open, d365_client_primary_url, d365_client_resolve,
+    d365_client_send, d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown,
+    d365_client_submit, d365_client_subscribe, d365_client_suspect_since,
+    d365_client_switch_endpoint, d365_client_t, d365_error_t, d365_pending_cancel,
+    d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
+    d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_prepare,
+    d365_settings_set_queue, d365_status_t, d365_str_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -305,6 +306,14 @@ impl Client {
         })
         .map_err(|failure| failure.into_exception(py))?;
         Ok((count, on_record_since))
+    }
+
+    /// An interruption is planned, from and to these times in ms.
+    fn maintenance(&self, py: Python<'_>, start_ms: i64, end_ms: i64) -> PyResult<()> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        run(|error| unsafe { d365_client_maintenance(raw, start_ms, end_ms, error) })
+            .map_err(|failure| failure.into_exception(py))
     }
 
     #[getter]

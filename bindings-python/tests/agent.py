@@ -29,6 +29,7 @@ from d365_failover import (
     LedgerEntry,
     Response,
     StreamedResponse,
+    OutageEndedEvent,
     ThrottledEvent,
     WriteInDoubtError,
 )
@@ -109,10 +110,13 @@ def of_error(error: BaseException) -> Json:
 
 def of_event(event: Event, inner: Json | None) -> Json:
     """Its fields by their names; a duration in milliseconds."""
-    told = ("epoch", "reason", "previous_url", "new_url", "probed", "ledger_id", "in_doubt", "acknowledged")
+    told = ("epoch", "reason", "planned", "previous_url", "new_url", "probed", "ledger_id", "in_doubt", "acknowledged")
     seen = {name: getattr(event, name) for name in (*told, "tag", "method", "url") if hasattr(event, name)}
     if isinstance(event, ThrottledEvent):
         seen["retry_after_ms"] = round(event.retry_after * 1000)
+    if isinstance(event, OutageEndedEvent):
+        seen["new_url"] = event.new_url or ""
+        seen["lasted_ms"] = round(event.lasted * 1000)
     if inner is not None:
         seen["inner"] = inner
     return {"event": event.name, "automatic": getattr(event, "automatic", True), **seen}
@@ -166,6 +170,8 @@ class Subject:
             "DataLossSuspected": self.client.on_data_loss_suspected,
             "CallRetried": self.client.on_call_retried,
             "Throttled": self.client.on_throttled,
+            "OutageStarted": self.client.on_outage_started,
+            "OutageEnded": self.client.on_outage_ended,
         }
         for kind in kinds:
             registers[kind](self.record)
@@ -527,6 +533,9 @@ class Agent:
         return {
             "suspected": {"acknowledged": found.acknowledged, "is_whole": found.on_record_since <= since},
         }
+
+    def do_maintenance(self, client: str, start_ms: int, end_ms: int) -> None:
+        self._subjects[client].client.maintenance(start_ms / 1000, end_ms / 1000)
 
     def do_resolve(self, client: str, id: int, resolution: str) -> None:
         self._subjects[client].client.resolve(id, resolution)

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -230,4 +230,14 @@ mod tests {
         assert_eq!(duration(1500, "x").unwrap(), Duration::from_millis(1500));
         assert!(duration(-1, "x").is_err());
     }
+}
+
+/// A time of day, in milliseconds since 1970.
+pub(crate) fn time(name: &str, ms: i64) -> Result<SystemTime, Failure> {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    let time = match ms {
+        0.. => UNIX_EPOCH.checked_add(distance),
+        _ => UNIX_EPOCH.checked_sub(distance),
+    };
+    time.ok_or_else(|| Failure::argument(format!("{name}: {ms} is out of range")))
 }

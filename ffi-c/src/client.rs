@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use d365_failover_core as core;
 
-use crate::argument::{duration, out, to_core};
+use crate::argument::{duration, out, time, to_core};
 use crate::error::d365_error_t;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
@@ -398,6 +398,31 @@ pub unsafe extern "C" fn d365_client_switch_endpoint(
             .core
             .switch_endpoint()
             .map_err(Failure::from)
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// Announces that an interruption is planned from `start_ms` to `end_ms`, the end excluded (milliseconds
+/// since 1970-01-01 UTC; the start may be past). In that time an outage is waited out up to the end,
+/// whatever `outage_wait_ms` says, within the calls' deadlines; events say D365_ITEM_PLANNED; and the log
+/// does not warn of it. Calls are sent as ever, and the endpoint is switched when the other one serves.
+/// Up to 100 windows are kept; those that meet or overlap are one. Sends nothing. Any thread, any
+/// callback.
+///
+/// Errors: D365_INVALID_ARGUMENT where the end is not after the start, or is past, or more than a year
+/// ahead; D365_CLOSED, and what can be wrong with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_client_maintenance(
+    client: *mut d365_client_t,
+    start_ms: i64,
+    end_ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let client = handle::get(client)?;
+        let (start, end) = (time("start_ms", start_ms)?, time("end_ms", end_ms)?);
+        client.core.maintenance(start, end).map_err(Failure::from)
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

@@ -59,7 +59,7 @@ pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
 /// Text field of an item: the endpoint after the switch; of D365_EVENT_OUTAGE_ENDED, the one that
 /// answers.
 pub const D365_ITEM_NEW_URL: i32 = 2;
-/// Text field of an item: why, the name of a fault kind or `manual`; of
+/// Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
 /// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
 /// D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
 pub const D365_ITEM_REASON: i32 = 3;
@@ -84,7 +84,7 @@ pub const D365_ITEM_PREVIOUS_ROLE: i32 = 23;
 /// Number field of an event: the role after the switch, or of who answers after an outage
 /// (D365_ROLE_...).
 pub const D365_ITEM_NEW_ROLE: i32 = 24;
-/// Number field of an event: 1 when a fault caused it, 0 when the application did.
+/// Number field of an event: 1 when the library caused it, 0 when the application did.
 pub const D365_ITEM_AUTOMATIC: i32 = 25;
 /// Number field of an event: the fault that caused it (D365_FAULT_...; D365_FAULT_NONE for none).
 pub const D365_ITEM_FAULT_KIND: i32 = 26;
@@ -110,6 +110,9 @@ pub const D365_ITEM_PROBED: i32 = 33;
 pub const D365_ITEM_RETRY_AFTER_MS: i32 = 34;
 /// Number field of D365_EVENT_OUTAGE_ENDED: how long no endpoint has answered, in milliseconds.
 pub const D365_ITEM_LASTED_MS: i32 = 35;
+/// Number field of an event: 1 when it came in a time for which d365_client_maintenance() has announced
+/// an interruption, else 0.
+pub const D365_ITEM_PLANNED: i32 = 36;
 
 /// What a probe has found at an endpoint (int32): it was not probed.
 pub const D365_PROBED_NONE: i32 = 0;
@@ -228,6 +231,7 @@ impl EventObject {
                 .map_or(D365_PROBED_NONE, |probed| probed as i32)
                 .into(),
             D365_ITEM_RETRY_AFTER_MS => millis(event.retry_after?),
+            D365_ITEM_PLANNED => event.planned.into(),
             D365_ITEM_LASTED_MS => millis(event.lasted?),
             _ => return None,
         })
@@ -334,7 +338,7 @@ pub unsafe extern "C" fn d365_item_text(
     })
 }
 
-/// A number of the item: D365_ITEM_SEQ to D365_ITEM_LASTED_MS.
+/// A number of the item: D365_ITEM_SEQ to D365_ITEM_PLANNED.
 ///
 /// Errors: D365_NOT_AVAILABLE for a field that this item or this library does not have;
 /// D365_NULL_POINTER, and what can be wrong with a handle.

@@ -123,6 +123,16 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | for the first one that does; 0: not at all   |
 /// | `max_waiting`           | 10000           | 1 to 1000000; how many calls wait so; others |
 /// |                         |                 | end with D365_BUSY, nothing of them is sent  |
+/// | `failback`              | `on_fault`      | `on_fault`: a fault at the alternate leads   |
+/// |                         |                 | back to the primary; `probe`: good looks at  |
+/// |                         |                 | the primary do as well, where a fault had    |
+/// |                         |                 | moved calls; `manual`: only                  |
+/// |                         |                 | d365_client_switch_endpoint()                |
+/// | `failback_interval_ms`  | 60000           | 1 to 86400000; with `probe`: how often the   |
+/// |                         |                 | primary is looked at                         |
+/// | `failback_after_ms`     | 300000          | 0 to 86400000; with `probe`: for how long    |
+/// |                         |                 | each look must be good; doubled by each      |
+/// |                         |                 | switch within an hour after such a failback  |
 /// | `max_attempts`          | 4               | 1 to 100; of one call                        |
 /// | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
 /// |                         |                 | of recent calls, at least 10 a second        |

@@ -1,11 +1,10 @@
 //! Verifying writes on record: what became of them, and which are in question.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::time::{Duration, UNIX_EPOCH};
 
 use d365_failover_core as core;
 
-use crate::argument::out;
+use crate::argument::{out, time};
 use crate::attempts::unix_ms;
 use crate::client::{d365_client_t, submit};
 use crate::error::d365_error_t;
@@ -187,14 +186,7 @@ pub unsafe extern "C" fn d365_client_suspect_since(
 ) -> d365_status_t {
     let body = || {
         let client = handle::get(client)?;
-        let distance = Duration::from_millis(since_ms.unsigned_abs());
-        let since = match since_ms {
-            0.. => UNIX_EPOCH.checked_add(distance),
-            _ => UNIX_EPOCH.checked_sub(distance),
-        };
-        let since = since
-            .ok_or_else(|| Failure::argument(format!("since_ms: {since_ms} is out of range")))?;
-        let found = client.core.suspect_since(since)?;
+        let found = client.core.suspect_since(time("since_ms", since_ms)?)?;
         for (place, value) in [
             (acknowledged, clamp(found.acknowledged)),
             (on_record_since_ms, unix_ms(found.on_record_since)),

@@ -496,6 +496,11 @@ static cJSON *do_verify(const cJSON *json)
     return verify(c->client, (int64_t)id->valuedouble);
 }
 
+static cJSON *do_maintenance(const cJSON *json)
+{
+    return maintenance(find_client(json)->client, json);
+}
+
 static cJSON *do_suspect_since(const cJSON *json)
 {
     return suspect_since(find_client(json)->client, json);
@@ -537,6 +542,7 @@ static const struct {
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
     {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
     {"ledger", do_ledger}, {"resolve", do_resolve}, {"verify", do_verify}, {"suspect_since", do_suspect_since},
+    {"maintenance", do_maintenance},
     {"misuse", do_misuse},
 };
 

@@ -71,6 +71,9 @@ cJSON *list_ledger(const d365_client_t *client, const char *selection);
 cJSON *verified_answer(int32_t verified);
 /* The same or a refusal. */
 cJSON *verify(d365_client_t *client, int64_t id);
+/* {"do":"maintenance","start_ms":...,"end_ms":...} */
+cJSON *maintenance(d365_client_t *client, const cJSON *request);
+
 /* {"do":"suspect_since","since_ms":...} */
 cJSON *suspect_since(d365_client_t *client, const cJSON *request);
 /* {"do":"resolve","id":...,"resolution":...} */

@@ -1,7 +1,8 @@
 /* What the agent tells of an event. */
 #include "agent.h"
 
-static const char *const kinds[] = {"WriteInDoubt", "DataLossSuspected", "CallRetried", "Throttled"};
+static const char *const kinds[] = {"WriteInDoubt", "DataLossSuspected", "CallRetried", "Throttled",
+                                    NULL, "OutageStarted", "OutageEnded"};
 
 uint64_t mask_of(const cJSON *events)
 {
@@ -10,10 +11,10 @@ uint64_t mask_of(const cJSON *events)
     cJSON_ArrayForEach(event, events) {
         int32_t kind;
         CHECK(cJSON_IsString(event));
-        for (kind = D365_EVENT_WRITE_IN_DOUBT; kind <= D365_EVENT_THROTTLED; kind++)
-            if (strcmp(kinds[kind - D365_EVENT_WRITE_IN_DOUBT], event->valuestring) == 0)
+        for (kind = D365_EVENT_WRITE_IN_DOUBT; kind <= D365_EVENT_OUTAGE_ENDED; kind++)
+            if (kind != D365_EVENT_LOG && strcmp(kinds[kind - D365_EVENT_WRITE_IN_DOUBT], event->valuestring) == 0)
                 break;
-        CHECK(kind <= D365_EVENT_THROTTLED);
+        CHECK(kind <= D365_EVENT_OUTAGE_ENDED);
         mask |= (uint64_t)1 << kind;
     }
     return mask;
@@ -46,6 +47,7 @@ cJSON *event_record(const d365_item_t *item)
     }, numbers[] = {
         {"epoch", D365_ITEM_EPOCH}, {"ledger_id", D365_ITEM_LEDGER_ID}, {"in_doubt", D365_ITEM_IN_DOUBT},
         {"acknowledged", D365_ITEM_ACKNOWLEDGED}, {"retry_after_ms", D365_ITEM_RETRY_AFTER_MS},
+        {"lasted_ms", D365_ITEM_LASTED_MS},
     };
     cJSON *record = cJSON_CreateObject();
     int64_t number;
@@ -60,6 +62,8 @@ cJSON *event_record(const d365_item_t *item)
             cJSON_AddNumberToObject(record, numbers[i].key, (double)number);
     if (item_number(item, D365_ITEM_AUTOMATIC, &number))
         cJSON_AddBoolToObject(record, "automatic", number != 0);
+    if (item_number(item, D365_ITEM_PLANNED, &number))
+        cJSON_AddBoolToObject(record, "planned", number != 0);
     if (item_number(item, D365_ITEM_PROBED, &number) && number != D365_PROBED_NONE)
         cJSON_AddStringToObject(record, "probed", d365_probed_name((int32_t)number));
     return record;

@@ -105,6 +105,17 @@ cJSON *suspect_since(d365_client_t *client, const cJSON *request)
     return answer;
 }
 
+cJSON *maintenance(d365_client_t *client, const cJSON *request)
+{
+    const cJSON *start = cJSON_GetObjectItemCaseSensitive(request, "start_ms");
+    const cJSON *end = cJSON_GetObjectItemCaseSensitive(request, "end_ms");
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    CHECK(cJSON_IsNumber(start) && cJSON_IsNumber(end));
+    status = d365_client_maintenance(client, (int64_t)start->valuedouble, (int64_t)end->valuedouble, &error);
+    return done(status, error);
+}
+
 cJSON *resolve(d365_client_t *client, const cJSON *request)
 {
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(request, "id");

@@ -29,6 +29,8 @@ Events: `client.on_…(handler)`
     DataLossSuspectedEvent       writes are on record that the active endpoint may lack
     CallRetriedEvent             a call is sent again
     ThrottledEvent               a call waits because the service asks for less
+    OutageStartedEvent           no endpoint answers; calls wait
+    OutageEndedEvent             one answers again
     Event                        what all are
 
 Writes
@@ -82,6 +84,8 @@ from ._events import DataLossSuspectedEvent as DataLossSuspectedEvent
 from ._events import EndpointSwitchEvent as EndpointSwitchEvent
 from ._events import EndpointSwitchRequiredEvent as EndpointSwitchRequiredEvent
 from ._events import Event as Event
+from ._events import OutageEndedEvent as OutageEndedEvent
+from ._events import OutageStartedEvent as OutageStartedEvent
 from ._events import ThrottledEvent as ThrottledEvent
 from ._events import WriteInDoubtEvent as WriteInDoubtEvent
 from ._exceptions import AuthenticationError as AuthenticationError

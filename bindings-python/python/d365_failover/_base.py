@@ -13,6 +13,8 @@ from ._dispatch import Handlers, check_handler
 from ._events import (
     CALL_RETRIED,
     DATA_LOSS_SUSPECTED,
+    OUTAGE_ENDED,
+    OUTAGE_STARTED,
     REQUIRED,
     SWITCHED,
     THROTTLED,
@@ -22,6 +24,8 @@ from ._events import (
     EndpointSwitchEvent,
     EndpointSwitchRequiredEvent,
     Handler,
+    OutageEndedEvent,
+    OutageStartedEvent,
     ThrottledEvent,
     WriteInDoubtEvent,
 )
@@ -40,6 +44,8 @@ WriteInDoubtHandler = TypeVar("WriteInDoubtHandler", bound=Callable[[WriteInDoub
 DataLossHandler = TypeVar("DataLossHandler", bound=Callable[[DataLossSuspectedEvent], object])
 RetriedHandler = TypeVar("RetriedHandler", bound=Callable[[CallRetriedEvent], object])
 ThrottledHandler = TypeVar("ThrottledHandler", bound=Callable[[ThrottledEvent], object])
+OutageStartedHandler = TypeVar("OutageStartedHandler", bound=Callable[[OutageStartedEvent], object])
+OutageEndedHandler = TypeVar("OutageEndedHandler", bound=Callable[[OutageEndedEvent], object])
 
 CLOSE_TIMEOUT = 5.0
 
@@ -178,6 +184,19 @@ class BaseClient:
         self._register(THROTTLED, handler)
         return handler
 
+    def on_outage_started(self, handler: OutageStartedHandler) -> OutageStartedHandler:
+        """Calls `handler(event)` when no endpoint answers, and calls wait for one. Usable as a decorator.
+
+        A call that it sends waits as well. With `outage_wait=0` there is no such event.
+        """
+        self._register(OUTAGE_STARTED, handler)
+        return handler
+
+    def on_outage_ended(self, handler: OutageEndedHandler) -> OutageEndedHandler:
+        """Calls `handler(event)` when an outage is over. Usable as a decorator. It may send calls."""
+        self._register(OUTAGE_ENDED, handler)
+        return handler
+
     @raising
     def off(self, handler: Handler) -> bool:
         """Removes `handler` from all events. Whether it was there. Works inside the handler."""
@@ -222,6 +241,19 @@ class BaseClient:
         Raises `InvalidArgumentError` for a time in the future.
         """
         return SuspectedSince._of(*self._native.suspect_since(since_ms(time)))
+
+    @raising
+    def maintenance(self, start: datetime.datetime | float, end: datetime.datetime | float) -> None:
+        """Announces that an interruption is planned from `start` to `end`: datetimes with a time zone, or seconds since
+        1970. The start may be past; the end is in the future, and within a year.
+
+        In that time an outage is waited out up to `end`, whatever `outage_wait` says, within the calls' deadlines;
+        events say `planned`; and the log does not warn of it. Calls are sent as ever, and the client switches when the
+        other endpoint serves. Up to 100 windows are kept; those that meet or overlap are one. Does no I/O.
+
+        Raises `InvalidArgumentError` for times that are not so.
+        """
+        self._native.maintenance(since_ms(start), since_ms(end))
 
     @property
     @raising

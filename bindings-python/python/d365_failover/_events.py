@@ -20,15 +20,18 @@ __all__ = [
     "EndpointSwitchEvent",
     "EndpointSwitchRequiredEvent",
     "Event",
+    "OutageEndedEvent",
+    "OutageStartedEvent",
     "ThrottledEvent",
     "WriteInDoubtEvent",
 ]
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
 REQUIRED, SWITCHED, WRITE_IN_DOUBT, DATA_LOSS_SUSPECTED, CALL_RETRIED, THROTTLED, LOG = range(1, 8)
+OUTAGE_STARTED, OUTAGE_ENDED = 8, 9
 _PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL, _TAG = range(1, 8)
 _SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC, _FAULT_KIND, LEVEL, DROPPED = range(20, 29)
-_LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS = range(30, 35)
+_LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS, _LASTED_MS, _PLANNED = range(30, 37)
 PROCEED, _VETO = 1, 2
 _PROBED_NAMES = {1: "reachable", 2: "serves"}
 
@@ -47,9 +50,12 @@ class Event:
     epoch: int
     """How often the client had switched; of a switch, this one counted."""
     reason: str
-    """The kind of the fault that led to it, or `"manual"`; of DataLossSuspected its own. Empty: nothing of the kind."""
+    """The kind of the fault that led to it, `"failback"` or `"manual"`; of DataLossSuspected and OutageEnded their own.
+    Empty: nothing of the kind."""
     message: str
     """A sentence for a person."""
+    planned: bool
+    """Whether it came in a time for which `maintenance()` has announced an interruption."""
 
     @classmethod
     def _of(cls, item: Item) -> Self:
@@ -63,6 +69,7 @@ class Event:
             "epoch": item.number(_EPOCH) or 0,
             "reason": item.text(_REASON) or "",
             "message": item.text(MESSAGE) or "",
+            "planned": bool(item.number(_PLANNED)),
         }
 
 
@@ -201,6 +208,45 @@ class ThrottledEvent(_CallEvent):
         return {**super()._fields(item), "retry_after": (item.number(_RETRY_AFTER_MS) or 0) / 1000}
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutageStartedEvent(Event):
+    """No endpoint answers. Calls that may be sent again, and those that begin, wait until one does, at most for
+    `outage_wait`. `reason`: the kind of the fault that has begun it; `message`: what probes have found. Never dropped.
+    """
+
+    name = "OutageStarted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutageEndedEvent(Event):
+    """An outage is over. `reason`: `"answered"`: an endpoint answers; if calls do not go there yet, an ordinary switch
+    with its events comes next; `"manual"`: the application has switched. Never dropped."""
+
+    name = "OutageEnded"
+
+    new_url: str | None
+    """Base URL of the endpoint that answers. `None`: the application has switched."""
+    new_role: str | None
+    """`"primary"` or `"alternate"`, likewise."""
+    automatic: bool
+    """Whether an endpoint answers, and not the application has switched."""
+    probed: str | None
+    """What a probe has found at `new_url`: `"serves"` or `"reachable"`."""
+    lasted: float
+    """Seconds in which no endpoint has answered."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {
+            **super()._fields(item),
+            "new_url": item.text(_NEW_URL),
+            "new_role": item.role(_NEW_ROLE),
+            "automatic": bool(item.number(_AUTOMATIC)),
+            "probed": _PROBED_NAMES.get(item.number(_PROBED) or 0),
+            "lasted": (item.number(_LASTED_MS) or 0) / 1000,
+        }
+
+
 Handler = Callable[[Any], object]
 
 EVENTS: dict[int, type[Event]] = {
@@ -210,6 +256,8 @@ EVENTS: dict[int, type[Event]] = {
     DATA_LOSS_SUSPECTED: DataLossSuspectedEvent,
     CALL_RETRIED: CallRetriedEvent,
     THROTTLED: ThrottledEvent,
+    OUTAGE_STARTED: OutageStartedEvent,
+    OUTAGE_ENDED: OutageEndedEvent,
 }
 
 

@@ -54,6 +54,19 @@ class _Settings(TypedDict, total=False):
     """Seconds that the answer to a write is still waited for when its endpoint was left, 0 to 86400. Default: 10."""
     hold_down: float | None
     """Seconds after a switch or a veto in which another one needs more proof, 0 to 86400; 0: none. Default: 30."""
+    outage_wait: float | None
+    """Seconds that a call waits, within its deadline, for the first endpoint that answers, where none does, 0 to 86400;
+    0: not at all. Default: 30; with `preset="dotnet"` 0."""
+    max_waiting: int | None
+    """How many calls wait so, 1 to 1000000; others raise `BusyError`, and nothing of them is sent. Default: 10000."""
+    failback: str | None
+    """What leads calls back from the alternate to the primary: `"on_fault"`, `"probe"`: good looks at the primary as
+    well, where a fault had moved calls; `"manual"`. Default: `"on_fault"`."""
+    failback_interval: float | None
+    """Seconds from one look at the primary to the next with `failback="probe"`, 0.001 to 86400. Default: 60."""
+    failback_after: float | None
+    """Seconds for which each look must be good, 0 to 86400; doubled by each switch within an hour after such a failback.
+    Default: 300."""
     max_attempts: int | None
     """How many attempts a call may take, the first one too, 1 to 100. Default: 4."""
     retry_budget: float | None
@@ -150,6 +163,9 @@ _DURATIONS = frozenset(
         "probe_timeout",
         "write_grace",
         "hold_down",
+        "outage_wait",
+        "failback_interval",
+        "failback_after",
         "replication_window",
         "handler_timeout",
         "idle_timeout",
@@ -161,6 +177,7 @@ _TAKES = {
     **dict.fromkeys(
         (
             "max_attempts",
+            "max_waiting",
             "ledger_entries",
             "max_redirects",
             "max_connections",
@@ -286,6 +303,11 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     probe_path            a path from the base URL on. Default: "/api/data/v9.2/WhoAmI"
     write_grace           seconds, 0 to 86400: for a write whose endpoint was left. Default: 10
     hold_down             seconds, 0 to 86400: more proof for another switch; 0: none. Default: 30
+    outage_wait           seconds, 0 to 86400: for an endpoint that answers, where none does. Default: 30
+    max_waiting           1 to 1000000 calls that wait so. Default: 10000
+    failback              "on_fault", "probe" or "manual". Default: "on_fault"
+    failback_interval     seconds, 0.001 to 86400: between looks at the primary. Default: 60
+    failback_after        seconds, 0 to 86400: of good looks. Default: 300
     max_attempts          1 to 100, of one call. Default: 4
     retry_budget          0 to 1, repeats as a share of recent calls. Default: 0.2
     replication_window    seconds, 0 to 86400: how long rows may be missing; 0: none. Default: 900

@@ -186,6 +186,9 @@ pub(crate) struct ExpectEvent {
     in_doubt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged: Option<u64>,
+    /// An interruption was planned for then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -132,6 +132,7 @@ pub(crate) enum OtherReason {
     Repeated,
     SuspectSince,
     Answered,
+    Failback,
 }
 
 /// What is wanted of something that may be absent. Null is something to want: that it is absent;

@@ -193,6 +193,7 @@ impl Player<'_> {
             Step::Close { client, expect } => self.close(client, expect),
             Step::Verify(verify) => self.verify(verify),
             Step::SuspectSince(since) => self.suspect_since(since),
+            Step::Maintenance(planned) => self.maintenance(planned),
             Step::Resolve(resolve) => self.resolve(resolve),
             Step::ExpectLedger {
                 client,

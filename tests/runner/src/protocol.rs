@@ -109,6 +109,15 @@ pub enum Request {
         /// Up to when data was kept, in milliseconds since 1970.
         since_ms: i64,
     },
+    /// Announces an interruption.
+    Maintenance {
+        /// The client.
+        client: String,
+        /// From then, in milliseconds since 1970…
+        start_ms: i64,
+        /// …to then.
+        end_ms: i64,
+    },
     /// Tells the ledger what was found out about a write.
     Resolve {
         /// The client.

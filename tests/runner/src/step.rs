@@ -114,6 +114,7 @@ pub(crate) enum Step {
     },
     Verify(Verify),
     SuspectSince(SuspectSince),
+    Maintenance(Maintenance),
     Resolve(Resolve),
     /// The client's endpoints.
     ExpectState {
@@ -292,6 +293,17 @@ pub(crate) struct SuspectSince {
     pub(crate) acknowledged: Option<u64>,
     /// Whether the record goes as far back as was asked for.
     pub(crate) is_whole: Option<bool>,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Announces an interruption, from and to so many milliseconds after now.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Maintenance {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
     pub(crate) expect: Option<ExpectRefusal>,
 }
 

@@ -1,11 +1,13 @@
 //! The ledger of a client: looked at, and told what was found out.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::Player;
 use crate::compare::differences;
 use crate::expect::{ExpectLedgerEntry, json, refusal_differences};
 use crate::failure::{Wrong, compared, differ};
 use crate::protocol::{LedgerRecord, Request, Selection};
-use crate::step::{Resolve, SuspectSince, Verify};
+use crate::step::{Maintenance, Resolve, SuspectSince, Verify};
 use crate::subject::Broken;
 
 impl Player<'_> {
@@ -120,5 +122,16 @@ impl Player<'_> {
             ));
         }
         compared(found, &answer)
+    }
+
+    pub(super) fn maintenance(&mut self, step: Maintenance) -> Result<(), Wrong> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        let answer = self.subject.ask(&Request::Maintenance {
+            client: step.client,
+            start_ms: now + step.from_ms,
+            end_ms: now + step.to_ms,
+        })?;
+        compared(refusal_differences(step.expect.as_ref(), &answer), &answer)
     }
 }

@@ -273,6 +273,9 @@ pub struct EventRecord {
     /// How long an outage was, in milliseconds.
     #[serde(default)]
     pub lasted_ms: Option<u64>,
+    /// An interruption was planned for then.
+    #[serde(default)]
+    pub planned: bool,
     /// Of the call.
     #[serde(default)]
     pub tag: Option<String>,

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::call::{Ready, Sent};
 use self::handler::{Handler, Shared};
-use self::ledger::{ledger, resolve, suspect_since, verified};
+use self::ledger::{ledger, resolve, suspect_since, time, verified};
 use self::prepare::Hook;
 use self::records::{answer, error_record, state};
 use self::resolver::Names;
@@ -100,6 +100,18 @@ impl Subject for Rust {
             Request::Verify { client, id, submit } => self.verify(client, *id, *submit),
             Request::SuspectSince { client, since_ms } => {
                 Ok(suspect_since(&self.client(client)?.client, *since_ms))
+            }
+            Request::Maintenance {
+                client,
+                start_ms,
+                end_ms,
+            } => {
+                let client = &self.client(client)?.client;
+                let planned = client.maintenance(time(*start_ms), time(*end_ms));
+                Ok(match planned {
+                    Ok(()) => Answer::done(),
+                    Err(error) => Answer::refused(error_record(&error)),
+                })
             }
             Request::Resolve {
                 client,

@@ -1,6 +1,6 @@
 //! The ledger, as it is told and as it is written to.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use d365_failover_core::{Client, Error, LedgerEntry, LedgerSelection, Resolution, Verification};
 
@@ -21,13 +21,17 @@ pub(super) fn ledger(client: &Client, selection: Selection) -> Answer {
     }
 }
 
-pub(super) fn suspect_since(client: &Client, since_ms: i64) -> Answer {
-    let distance = Duration::from_millis(since_ms.unsigned_abs());
-    let since = if since_ms < 0 {
+pub(super) fn time(ms: i64) -> SystemTime {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    if ms < 0 {
         UNIX_EPOCH - distance
     } else {
         UNIX_EPOCH + distance
-    };
+    }
+}
+
+pub(super) fn suspect_since(client: &Client, since_ms: i64) -> Answer {
+    let since = time(since_ms);
     match client.suspect_since(since) {
         Ok(found) => Answer {
             suspected: Some(SuspectedRecord {

@@ -119,6 +119,7 @@ pub(super) fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
         retry_after_ms: event
             .retry_after
             .map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        planned: event.planned,
         lasted_ms: event
             .lasted
             .map(|lasted| u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX)),

@@ -33,7 +33,11 @@ final class EventDispatcher {
             new Audience<>(EventItem.DATA_LOSS_SUSPECTED, DataLossSuspectedEvent::new);
     final Audience<CallRetriedEvent> retried = new Audience<>(EventItem.CALL_RETRIED, CallRetriedEvent::new);
     final Audience<ThrottledEvent> throttled = new Audience<>(EventItem.THROTTLED, ThrottledEvent::new);
-    private final List<Audience<?>> notified = List.of(switched, inDoubt, dataLoss, retried, throttled);
+    final Audience<OutageStartedEvent> outageStarted =
+            new Audience<>(EventItem.OUTAGE_STARTED, OutageStartedEvent::new);
+    final Audience<OutageEndedEvent> outageEnded = new Audience<>(EventItem.OUTAGE_ENDED, OutageEndedEvent::new);
+    private final List<Audience<?>> notified =
+            List.of(switched, inDoubt, dataLoss, retried, throttled, outageStarted, outageEnded);
     /** One each, so that a listener that hangs on the application's executor takes nothing from the log. */
     private final Backlog records = new Backlog(MOST_CHATTY);
 

@@ -14,6 +14,8 @@ final class EventItem {
     static final int CALL_RETRIED = 5;
     static final int THROTTLED = 6;
     static final int LOG = 7;
+    static final int OUTAGE_STARTED = 8;
+    static final int OUTAGE_ENDED = 9;
     private static final int VETO = 2;
 
     final int kind;
@@ -31,6 +33,8 @@ final class EventItem {
     final long inDoubt;
     final long acknowledged;
     final Duration retryAfter;
+    final Duration lasted;
+    final boolean planned;
     final String previousUrl;
     final String newUrl;
     final String reason;
@@ -57,6 +61,8 @@ final class EventItem {
         this.inDoubt = in.int64();
         this.acknowledged = in.int64();
         this.retryAfter = Duration.ofMillis(in.int64());
+        this.lasted = Duration.ofMillis(in.int64());
+        this.planned = in.int64() != 0;
         this.previousUrl = in.text();
         this.newUrl = in.text();
         this.reason = in.text();

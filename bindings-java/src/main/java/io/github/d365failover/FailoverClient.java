@@ -374,6 +374,32 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
+     * Announces that an interruption is planned. In that time an outage is waited out up to its end, whatever {@code
+     * outageWait} says, within the calls' deadlines; events say {@link FailoverEvent#planned()}; and the log does not
+     * warn of it. Calls are sent as ever, and the client switches when the other endpoint serves. Up to 100 windows are
+     * kept; those that meet or overlap are one.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @param start when it begins; may be past
+     * @param end when it is over, in the future and within a year
+     * @throws FailoverUsageException the end is not after the start, or is past, or too far ahead
+     * @throws FailoverStateException the client is closed
+     */
+    public void maintenance(Instant start, Instant end) {
+        long startMs;
+        long endMs;
+        try {
+            startMs = Objects.requireNonNull(start, "start").toEpochMilli();
+            endMs = Objects.requireNonNull(end, "end").toEpochMilli();
+        } catch (ArithmeticException e) {
+            throw new FailoverUsageException(
+                    ErrorKind.INVALID_ARGUMENT, "a time out of range: " + start + " to " + end);
+        }
+        state.of(client -> Native.maintenance(client, startMs, endMs));
+    }
+
+    /**
      * How many acknowledged writes went from the record before {@code replicationWindow} was over, and before they were
      * verified or resolved, because there were more than {@code ledgerEntries}.
      *
@@ -471,6 +497,30 @@ public final class FailoverClient implements AutoCloseable {
     public Subscription addThrottledListener(ThrottledListener listener) {
         Objects.requireNonNull(listener, "listener");
         return subscribe(events.throttled, listener::throttled);
+    }
+
+    /**
+     * Registers a listener that hears that no endpoint answers.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addOutageStartedListener(OutageStartedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.outageStarted, listener::outageStarted);
+    }
+
+    /**
+     * Registers a listener that hears that an outage is over.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return closes the registration
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addOutageEndedListener(OutageEndedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.outageEnded, listener::outageEnded);
     }
 
     /**

@@ -186,6 +186,58 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * How long a call waits, within its deadline, for the first endpoint that answers, where none does; default 30 s,
+     * with the preset {@code dotnet} zero. Calls that may be sent again wait, and those that begin.
+     *
+     * @param wait up to 24 h; zero: not at all
+     * @return this builder
+     */
+    public FailoverClientBuilder outageWait(Duration wait) {
+        return millis("outage_wait_ms", wait, "wait");
+    }
+
+    /**
+     * How many calls wait so at most; default 10000. Others fail with {@link ErrorKind#BUSY}, and nothing of them is sent.
+     *
+     * @param calls 1 to 1000000
+     * @return this builder
+     */
+    public FailoverClientBuilder maxWaiting(int calls) {
+        return number("max_waiting", calls);
+    }
+
+    /**
+     * What leads calls back from the alternate to the primary; default {@link Failback#ON_FAULT}.
+     *
+     * @param failback on a fault, by probes as well, or by hand alone
+     * @return this builder
+     */
+    public FailoverClientBuilder failback(Failback failback) {
+        return setting("failback", Objects.requireNonNull(failback, "failback").label());
+    }
+
+    /**
+     * How often the primary is looked at with {@link Failback#PROBE}; default 60 s.
+     *
+     * @param interval 1 ms to 24 h
+     * @return this builder
+     */
+    public FailoverClientBuilder failbackInterval(Duration interval) {
+        return millis("failback_interval_ms", interval, "interval");
+    }
+
+    /**
+     * For how long each look must be good until calls go back with {@link Failback#PROBE}; default 5 minutes. Each switch
+     * that follows such a failback within an hour doubles it.
+     *
+     * @param time up to 24 h; zero: the first good look leads back
+     * @return this builder
+     */
+    public FailoverClientBuilder failbackAfter(Duration time) {
+        return millis("failback_after_ms", time, "time");
+    }
+
+    /**
      * How many attempts a call takes at most; default 4.
      *
      * @param attempts 1 to 100

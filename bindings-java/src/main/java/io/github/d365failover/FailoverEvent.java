@@ -8,12 +8,14 @@ public abstract class FailoverEvent {
     private final long epoch;
     private final String reason;
     private final String message;
+    private final boolean planned;
 
     FailoverEvent(EventItem item) {
         this.time = item.time;
         this.epoch = item.epoch;
         this.reason = item.reason;
         this.message = item.message;
+        this.planned = item.planned;
     }
 
     /**
@@ -51,6 +53,15 @@ public abstract class FailoverEvent {
      */
     public String message() {
         return message;
+    }
+
+    /**
+     * Whether it came in a time for which {@link FailoverClient#maintenance} has announced an interruption.
+     *
+     * @return true if it did
+     */
+    public boolean planned() {
+        return planned;
     }
 
     @Override

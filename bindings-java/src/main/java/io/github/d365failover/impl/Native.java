@@ -63,6 +63,8 @@ public final class Native {
 
     public static native byte[] switchEndpoint(long client);
 
+    public static native byte[] maintenance(long client, long startMs, long endMs);
+
     public static native byte[] ledger(long client, int selection);
 
     public static native byte[] suspectSince(long client, long sinceMs);

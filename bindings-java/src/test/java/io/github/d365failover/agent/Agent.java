@@ -109,6 +109,11 @@ public final class Agent {
                 suspected.addProperty("is_whole", !found.onRecordSince().isAfter(since));
                 answer.add("suspected", suspected);
                 break;
+            case "maintenance":
+                subject(request).client.maintenance(
+                        Instant.ofEpochMilli(request.get("start_ms").getAsLong()),
+                        Instant.ofEpochMilli(request.get("end_ms").getAsLong()));
+                break;
             case "resolve":
                 subject(request).client.resolve(
                         request.get("id").getAsLong(),

@@ -6,6 +6,7 @@ import io.github.d365failover.CallEvent;
 import io.github.d365failover.DataLossSuspectedEvent;
 import io.github.d365failover.EndpointSwitchEvent;
 import io.github.d365failover.FailoverEvent;
+import io.github.d365failover.OutageEndedEvent;
 import io.github.d365failover.ThrottledEvent;
 import io.github.d365failover.WriteInDoubtEvent;
 import java.time.Duration;
@@ -42,6 +43,14 @@ final class EventLog {
         }
         if (event instanceof ThrottledEvent) {
             json.addProperty("retry_after_ms", ((ThrottledEvent) event).retryAfter().toMillis());
+        }
+        json.addProperty("planned", event.planned());
+        if (event instanceof OutageEndedEvent) {
+            OutageEndedEvent of = (OutageEndedEvent) event;
+            json.addProperty("new_url", of.newUrl().map(Object::toString).orElse(""));
+            json.addProperty("automatic", of.automatic());
+            json.addProperty("probed", of.probed().map(Answers::lower).orElse(null));
+            json.addProperty("lasted_ms", of.lasted().toMillis());
         }
         json.add("inner", inner);
         events.add(json);

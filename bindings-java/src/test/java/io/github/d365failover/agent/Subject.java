@@ -3,6 +3,7 @@ package io.github.d365failover.agent;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import io.github.d365failover.AutoSwitch;
+import io.github.d365failover.Failback;
 import io.github.d365failover.EndpointSwitchEvent;
 import io.github.d365failover.EndpointSwitchRequiredEvent;
 import io.github.d365failover.FailoverClient;
@@ -83,6 +84,12 @@ final class Subject {
             case "Throttled":
                 client.addThrottledListener(event -> events.add(kind, event, null));
                 break;
+            case "OutageStarted":
+                client.addOutageStartedListener(event -> events.add(kind, event, null));
+                break;
+            case "OutageEnded":
+                client.addOutageEndedListener(event -> events.add(kind, event, null));
+                break;
             default:
                 throw new IllegalArgumentException("there is no event " + kind);
         }
@@ -102,6 +109,21 @@ final class Subject {
                 break;
             case "auto_switch":
                 builder.autoSwitch(AutoSwitch.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "failback":
+                builder.failback(Failback.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "outage_wait_ms":
+                builder.outageWait(Duration.ofMillis(value.getAsLong()));
+                break;
+            case "max_waiting":
+                builder.maxWaiting(value.getAsInt());
+                break;
+            case "failback_interval_ms":
+                builder.failbackInterval(Duration.ofMillis(value.getAsLong()));
+                break;
+            case "failback_after_ms":
+                builder.failbackAfter(Duration.ofMillis(value.getAsLong()));
                 break;
             case "connect_timeout_ms":
                 builder.connectTimeout(millis(value));
