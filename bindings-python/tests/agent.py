@@ -27,9 +27,9 @@ from d365_failover import (
     Event,
     FailoverError,
     LedgerEntry,
+    OutageEndedEvent,
     Response,
     StreamedResponse,
-    OutageEndedEvent,
     ThrottledEvent,
     WriteInDoubtError,
 )

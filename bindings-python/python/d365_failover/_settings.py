@@ -43,8 +43,8 @@ class _Settings(TypedDict, total=False):
     handler_timeout: float | None
     """Seconds that a call waits for handlers, 0.001 to 86400. Default: 5."""
     probe_after: float | None
-    """Seconds of silence, while a call waits, after which its endpoint is probed, once in ten seconds after two fifths of
-    it, 0 to 86400; 0: never. Default: 1."""
+    """Seconds of silence, while a call waits, after which its endpoint is probed, once in ten seconds after two fifths
+    of it, 0 to 86400; 0: never. Default: 1."""
     probe_timeout: float | None
     """Seconds for one probe, whole, 0.001 to 86400. Default: 1."""
     probe_path: str | None
@@ -65,8 +65,8 @@ class _Settings(TypedDict, total=False):
     failback_interval: float | None
     """Seconds from one look at the primary to the next with `failback="probe"`, 0.001 to 86400. Default: 60."""
     failback_after: float | None
-    """Seconds for which each look must be good, 0 to 86400; doubled by each switch within an hour after such a failback.
-    Default: 300."""
+    """Seconds for which each look must be good, 0 to 86400; doubled by each switch within an hour after such a
+    failback. Default: 300."""
     max_attempts: int | None
     """How many attempts a call may take, the first one too, 1 to 100. Default: 4."""
     retry_budget: float | None
