@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
     Alternate, Bounds, Budget, Course, Evidence, Failed, Failure, Limits, Moment, Next, Patience,
-    Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
+    Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch, Ways,
 };
-use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role};
+use d365_failover_core::{Cause, Failback, Fault, Operation, Phase, Preset, Role};
 
 use self::inquiry::{Asking, Inquiry, LookBack};
 use super::gate::{Became, Gate};
@@ -125,6 +125,11 @@ impl Ours {
             probe_timeout: PROBE_TIMEOUT,
             outage_wait: rules.outage_wait,
             max_waiting: MAX_WAITING,
+            ways: Ways {
+                failback: Failback::OnFault,
+                interval: Duration::from_secs(60),
+                after: Duration::from_secs(300),
+            },
         };
         Ours {
             id,
