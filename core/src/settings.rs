@@ -216,7 +216,7 @@ impl Settings {
     /// | `probe_path` | `/api/data/v9.2/WhoAmI` | a path from the base URL on, beginning with `/`; read with GET |
     /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left |
     /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
-    /// | `outage_wait_ms` | 30000; with `dotnet` 0 | 0 to 86400000; where no endpoint answers: how long a call waits for the first one that does, within its deadline |
+    /// | `outage_wait_ms` | 30000 | 0 to 86400000; with `dotnet` 0 unless it is set; where no endpoint answers: how long a call waits for the first one that does, within its deadline |
     /// | `max_waiting` | 10000 | 1 to 1000000; how many calls wait so; others are `busy`, and nothing of them is sent |
     /// | `failback` | `on_fault` | `on_fault`: a fault at the alternate leads back to the primary; `probe`: good looks at the primary do as well, where a fault had moved calls; `manual`: the application alone |
     /// | `failback_interval_ms` | 60000 | 1 to 86400000; with `probe`: how often the primary is looked at |

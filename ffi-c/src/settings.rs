@@ -118,9 +118,10 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | write is waited for whose endpoint was left  |
 /// | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
 /// |                         |                 | long another one needs more proof; 0: none   |
-/// | `outage_wait_ms`        | 30000; `dotnet` | 0 to 86400000; where no endpoint answers:    |
-/// |                         | 0               | how long a call waits, within its deadline,  |
-/// |                         |                 | for the first one that does; 0: not at all   |
+/// | `outage_wait_ms`        | 30000           | 0 to 86400000; with `dotnet` 0 unless it is  |
+/// |                         |                 | set; where no endpoint answers: how long a   |
+/// |                         |                 | call waits, within its deadline, for the     |
+/// |                         |                 | first one that does; 0: not at all           |
 /// | `max_waiting`           | 10000           | 1 to 1000000; how many calls wait so; others |
 /// |                         |                 | end with D365_BUSY, nothing of them is sent  |
 /// | `failback`              | `on_fault`      | `on_fault`: a fault at the alternate leads   |
