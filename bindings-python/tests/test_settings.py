@@ -18,6 +18,9 @@ from d365_failover._settings import _DURATIONS, HELP, to_native
 URL = "https://contoso.crm.dynamics.com"
 
 
+FROM_ZERO = ("probe_after", "write_grace", "hold_down", "outage_wait", "failback_after", "replication_window")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "pair"),
     [
@@ -44,6 +47,11 @@ URL = "https://contoso.crm.dynamics.com"
         ("probe_path", "/x", ("probe_path", "/x")),
         ("write_grace", 1.5, ("write_grace_ms", "1500")),
         ("hold_down", 30, ("hold_down_ms", "30000")),
+        ("outage_wait", 1.5, ("outage_wait_ms", "1500")),
+        ("max_waiting", 7, ("max_waiting", "7")),
+        ("failback", "probe", ("failback", "probe")),
+        ("failback_interval", 0.5, ("failback_interval_ms", "500")),
+        ("failback_after", 0, ("failback_after_ms", "0")),
         ("max_attempts", 2, ("max_attempts", "2")),
         ("retry_budget", 0.25, ("retry_budget", "0.250000")),
         ("retry_budget", 1e-5, ("retry_budget", "0.000010")),
@@ -147,7 +155,7 @@ def test_an_unknown_setting_that_is_like_none(opened: Any, name: str) -> None:
         *(
             ({name: value}, f"{name} = {value!r} cannot be used; it takes seconds from {least} to 86400")
             for name in sorted(_DURATIONS)
-            for least in ["0" if name in ("probe_after", "write_grace", "hold_down", "replication_window") else "0.001"]
+            for least in ["0" if name in FROM_ZERO else "0.001"]
             for value in (-1, 86_401.5, float("nan"), float("inf"), 1e300, *([0] if least != "0" else []))
         ),
         ({"tls_verify": "perhaps"}, "tls_verify = 'perhaps' cannot be used; it takes True or False"),
@@ -157,6 +165,8 @@ def test_an_unknown_setting_that_is_like_none(opened: Any, name: str) -> None:
             {"max_response_headers": 1},
             "max_response_headers = 1 cannot be used; it takes a whole number of bytes from 8192 to 1048576",
         ),
+        ({"max_waiting": 0}, "max_waiting = 0 cannot be used; it takes a whole number from 1 to 1000000"),
+        ({"failback": "never"}, "failback = 'never' cannot be used; it takes on_fault, probe or manual"),
         ({"retry_budget": 2}, "retry_budget = 2 cannot be used; it takes a number from 0 to 1"),
         ({"preset": "bold"}, "preset = 'bold' cannot be used; it takes safe or dotnet"),
     ],

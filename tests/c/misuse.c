@@ -236,6 +236,8 @@ static void settings(void)
         {"alternate_url", "https://elsewhere.example.com"}, {"url_form", "host"}, {"preset", "dotnet"},
         {"preset", "safe"}, {"probe_after_ms", "0"}, {"probe_timeout_ms", "1"}, {"probe_path", "/"},
         {"write_grace_ms", "0"}, {"hold_down_ms", "0"}, {"max_attempts", "1"}, {"retry_budget", "0.25"},
+        {"outage_wait_ms", "0"}, {"max_waiting", "1"}, {"failback", "on_fault"}, {"failback", "probe"},
+        {"failback", "manual"}, {"failback_interval_ms", "1"}, {"failback_after_ms", "0"},
         {"replication_window_ms", "0"}, {"update_guard", "off"}, {"token_precedence", "provider"},
         {"service_mark", "required"}, {"service_mark", "any"},
         {"auto_switch", "on"}, {"connect_timeout_ms", "1000"}, {"attempt_timeout_ms", "2000"},
@@ -249,6 +251,8 @@ static void settings(void)
     };
     static const char *const bad[][2] = {
         {"preset", "unheard-of"}, {"probe_timeout_ms", "0"}, {"probe_path", "api"}, {"max_attempts", "0"},
+        {"outage_wait_ms", "86400001"}, {"max_waiting", "0"}, {"max_waiting", "1000001"}, {"failback", "never"},
+        {"failback_interval_ms", "0"}, {"failback_after_ms", "-1"},
         {"retry_budget", "1.5"}, {"update_guard", "1"}, {"token_precedence", "sdk"}, {"service_mark", "off"},
         {"auto_switch", "maybe"}, {"connect_timeout_ms", "-1"},
         {"connect_timeout_ms", "0"}, {"deadline_ms", "soon"}, {"deadline_ms", ""}, {"tls_verify", "2"},

@@ -9,6 +9,7 @@ import java.io.InputStream;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -59,6 +60,10 @@ class MisuseTest {
                 () -> builder.probePath(null),
                 () -> builder.writeGrace(null),
                 () -> builder.holdDown(null),
+                () -> builder.outageWait(null),
+                () -> builder.failback(null),
+                () -> builder.failbackInterval(null),
+                () -> builder.failbackAfter(null),
                 () -> builder.replicationWindow(null),
                 () -> builder.allowedHosts("files.test", null),
                 () -> FailoverRequest.builder(null, "/"),
@@ -85,6 +90,9 @@ class MisuseTest {
                 () -> client.addDataLossSuspectedListener(null),
                 () -> client.addCallRetriedListener(null),
                 () -> client.addThrottledListener(null),
+                () -> client.addOutageStartedListener(null),
+                () -> client.addOutageEndedListener(null),
+                () -> client.maintenance(null, Instant.MAX),
                 () -> client.resolve(1, null),
                 () -> Token.of(null),
             }) {
@@ -157,6 +165,9 @@ class MisuseTest {
                     .probePath("/api/data/v9.2/WhoAmI?x=1")
                     .writeGrace(Duration.ZERO)
                     .holdDown(Duration.ZERO)
+                    .outageWait(Duration.ZERO)
+                    .maxWaiting(1)
+                    .failbackAfter(Duration.ZERO)
                     .maxAttempts(1)
                     .retryBudget(0)
                     .replicationWindow(Duration.ZERO)
@@ -170,6 +181,11 @@ class MisuseTest {
                 .probeTimeout(day)
                 .writeGrace(day)
                 .holdDown(day)
+                .outageWait(day)
+                .maxWaiting(1_000_000)
+                .failback(Failback.MANUAL)
+                .failbackInterval(day)
+                .failbackAfter(day)
                 .maxAttempts(100)
                 .retryBudget(1)
                 .replicationWindow(day)
@@ -189,6 +205,12 @@ class MisuseTest {
                 b -> b.probePath("//elsewhere.test/"),
                 b -> b.writeGrace(tooLong),
                 b -> b.holdDown(tooLong),
+                b -> b.outageWait(tooLong),
+                b -> b.maxWaiting(0),
+                b -> b.maxWaiting(1_000_001),
+                b -> b.failbackInterval(tooLong),
+                b -> b.failbackInterval(Duration.ZERO),
+                b -> b.failbackAfter(tooLong),
                 b -> b.maxAttempts(0),
                 b -> b.maxAttempts(-1),
                 b -> b.maxAttempts(101),
@@ -289,6 +311,9 @@ class MisuseTest {
                 c -> c.addDataLossSuspectedListener(event -> {}),
                 c -> c.addCallRetriedListener(event -> {}),
                 c -> c.addThrottledListener(event -> {}),
+                c -> c.addOutageStartedListener(event -> {}),
+                c -> c.addOutageEndedListener(event -> {}),
+                c -> c.maintenance(Instant.EPOCH, Instant.EPOCH),
                 FailoverClient::ledger,
                 FailoverClient::suspects,
                 c -> c.resolve(1, Resolution.LOST))) {
