@@ -191,6 +191,16 @@ pub(crate) fn from_core(value: usize) -> *mut c_void {
     std::ptr::with_exposed_provenance_mut(value)
 }
 
+/// A time of day, in milliseconds since 1970.
+pub(crate) fn time(name: &str, ms: i64) -> Result<SystemTime, Failure> {
+    let distance = Duration::from_millis(ms.unsigned_abs());
+    let time = match ms {
+        0.. => UNIX_EPOCH.checked_add(distance),
+        _ => UNIX_EPOCH.checked_sub(distance),
+    };
+    time.ok_or_else(|| Failure::argument(format!("{name}: {ms} is out of range")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,14 +240,4 @@ mod tests {
         assert_eq!(duration(1500, "x").unwrap(), Duration::from_millis(1500));
         assert!(duration(-1, "x").is_err());
     }
-}
-
-/// A time of day, in milliseconds since 1970.
-pub(crate) fn time(name: &str, ms: i64) -> Result<SystemTime, Failure> {
-    let distance = Duration::from_millis(ms.unsigned_abs());
-    let time = match ms {
-        0.. => UNIX_EPOCH.checked_add(distance),
-        _ => UNIX_EPOCH.checked_sub(distance),
-    };
-    time.ok_or_else(|| Failure::argument(format!("{name}: {ms} is out of range")))
 }
