@@ -116,19 +116,21 @@ class Build:
         """What is linked, by package, whatever the target."""
         for package, folder in (("c", "ffi-c"), ("java", "bindings-java"), ("python", "bindings-python")):
             name = f"d365-failover-{package}-{VERSION}.cdx"
-            run(
-                self.work / "tools" / "bin" / "cargo-cyclonedx",
-                *("cyclonedx", "-q", "--format", "json", "--spec-version", "1.5", "--no-build-deps"),
-                *("--all", "--target", "all", "--override-filename", name),
-                *("--manifest-path", f"{folder}/Cargo.toml"),
-            )
-            written = {member: ROOT / member / f"{name}.json" for member in MEMBERS}
-            # Not by where it was built.
-            text = written[folder].read_text().replace(f"file://{ROOT}", "file://")
-            (self.dist / f"{name}.json").write_text(text)
             # One is written for each crate of the workspace.
-            for file in written.values():
-                file.unlink(missing_ok=True)
+            written = {member: ROOT / member / f"{name}.json" for member in MEMBERS}
+            try:
+                run(
+                    self.work / "tools" / "bin" / "cargo-cyclonedx",
+                    *("cyclonedx", "-q", "--format", "json", "--spec-version", "1.5", "--no-build-deps"),
+                    *("--all", "--target", "all", "--override-filename", name),
+                    *("--manifest-path", f"{folder}/Cargo.toml"),
+                )
+                # Not by where it was built.
+                text = written[folder].read_text().replace(f"file://{ROOT}", "file://")
+                (self.dist / f"{name}.json").write_text(text)
+            finally:
+                for file in written.values():
+                    file.unlink(missing_ok=True)
 
     def checksums(self) -> None:
         lines = [

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -70,18 +71,25 @@ class Trial:
 
     def all(self) -> dict[str, str]:
         self.out.mkdir(parents=True, exist_ok=True)
-        self.guest.prepare()
-        results = {}
+        results: dict[str, str] = {}
+        if not self.has("a system of its kind", self.guest.prepare, results):
+            return results
+        results.clear()
         for name, part in self.parts().items():
-            try:
-                results[name] = part()
-            except Missing as missing:
-                results[name] = f"not run: {missing}"
-            except (subprocess.SubprocessError, OSError) as error:
-                self.failed = True
-                results[name] = f"FAILED: {error}"
-            print(f"{self.target.triple}: {name}: {results[name]}", flush=True)
+            self.has(name, part, results)
         return results
+
+    def has(self, name: str, part: Callable[[], str | None], results: dict[str, str]) -> bool:
+        """Whatever a part fails by, the others are run and the table says so."""
+        try:
+            results[name] = part() or "there"
+        except Missing as missing:
+            results[name] = f"not run: {missing}"
+        except (Exception, SystemExit) as error:
+            self.failed = True
+            results[name] = f"FAILED: {type(error).__name__}: {error}"
+        print(f"{self.target.triple}: {name}: {results[name]}", flush=True)
+        return not self.failed
 
     # ---- C ----
 
@@ -202,13 +210,18 @@ class Trial:
         return self.play("java", f"{java} {options} -cp '{classes}' io.github.d365failover.agent.Agent")
 
     def jar(self) -> Path:
-        """The one with all libraries, or where only some were built, one with those."""
-        jar = f"d365-failover-{VERSION}.jar"
-        if (self.dist / jar).exists():
-            return self.dist / jar
+        """The one with all libraries; where this target was built after it, or it never was, one with those that are
+        there."""
+        name = f"d365-failover-{VERSION}.jar"
+        member = f"io/github/d365failover/native/{self.target.platform}/{self.target.jni}"
+        native = (self.work / "natives" / self.target.platform / self.target.jni).read_bytes()
+        if (self.dist / name).exists():
+            with zipfile.ZipFile(self.dist / name) as jar:
+                if member in jar.namelist() and jar.read(member) == native:
+                    return self.dist / name
         licences = f"LICENCES_FOR=--target {self.target.triple}"
         run("make", "-s", "jar-of", f"T={self.work}", f"NATIVES={self.work}/natives", f"JARS={self.out}", licences)
-        return self.out / jar
+        return self.out / name
 
     # ---- how ----
 
