@@ -644,3 +644,7 @@ fn is_within(since: Instant, time: Duration, now: Instant) -> bool {
 #[cfg(test)]
 #[path = "switch_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "switch_model.rs"]
+mod model;

@@ -1,0 +1,700 @@
+//! The switch on random histories, against what it promises.
+//!
+//! The model knows of the machine only what it says and what it was told: which inquiries run, what
+//! each one still waits for, what was answered, and where calls go. A failure prints the shortest
+//! history and the line that repeats it; `PROPTEST_CASES` runs more of them.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+use crate::decide::look::Answer;
+use crate::rule::RulesOff;
+use crate::{FailoverPolicy, Preset};
+
+const HOLD_DOWN: Duration = Duration::from_secs(30);
+const MOST_WAITING: usize = 3;
+/// More answers than any inquiry asks for that is answered well.
+const ENOUGH: usize = 200;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A call begins.
+    Begin,
+    Report {
+        evidence: Evidence,
+        /// It was seen where calls went before.
+        is_late: bool,
+        is_policy_unread: bool,
+        is_armed: bool,
+    },
+    /// Something that was asked for has come about.
+    Happens(Index, Comes),
+    Pass(Duration),
+    /// One that waits for an outage to end waits no more.
+    Leaves,
+    ByHand,
+    AutoSwitch(bool),
+    Policy(Policy),
+    /// Whoever carries out an inquiry is gone.
+    Dies(Index),
+}
+
+/// What comes of whatever was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Comes {
+    answer: Option<Answer>,
+    from_provider: bool,
+    is_vetoed: bool,
+}
+
+const WELL: Comes = Comes {
+    answer: Some(Answer::Came(Probed::Serves)),
+    from_provider: true,
+    is_vetoed: false,
+};
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    use Evidence::{Never, Strong, Weak};
+    let answer = prop_oneof![
+        6 => Just(Some(Answer::Silent)),
+        3 => Just(Some(Answer::Came(Probed::Serves))),
+        2 => Just(Some(Answer::Came(Probed::Reachable))),
+        1 => Just(Some(Answer::NotAsked)),
+        1 => Just(None),
+    ];
+    let comes = (answer, any::<bool>(), prop::bool::weighted(0.3)).prop_map(
+        |(answer, from_provider, is_vetoed)| Comes {
+            answer,
+            from_provider,
+            is_vetoed,
+        },
+    );
+    let evidence = prop::sample::select(vec![Strong, Strong, Weak, Weak, Never]);
+    let rarely = || prop::bool::weighted(0.1);
+    let report = (evidence, rarely(), rarely(), prop::bool::weighted(0.9)).prop_map(
+        |(evidence, is_late, is_policy_unread, is_armed)| Op::Report {
+            evidence,
+            is_late,
+            is_policy_unread,
+            is_armed,
+        },
+    );
+    let policy = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(at_primary, available, endpoint_enabled)| Policy {
+            read_from: role(at_primary),
+            says: FailoverPolicy {
+                available,
+                endpoint_enabled,
+            },
+        },
+    );
+    let millis = prop::sample::select(vec![1, 50, 400, 999, 1000, 5000, 29_999, 30_000, 3_600_000]);
+    let op = prop_oneof![
+        3 => Just(Op::Begin),
+        6 => report,
+        20 => (any::<Index>(), comes).prop_map(|(which, comes)| Op::Happens(which, comes)),
+        4 => millis.prop_map(|millis| Op::Pass(Duration::from_millis(millis))),
+        1 => Just(Op::Leaves),
+        1 => Just(Op::ByHand),
+        1 => prop::bool::weighted(0.7).prop_map(Op::AutoSwitch),
+        1 => policy.prop_map(Op::Policy),
+        1 => any::<Index>().prop_map(Op::Dies),
+    ];
+    prop::collection::vec(op, 1..80)
+}
+
+fn role(is_primary: bool) -> Role {
+    if is_primary {
+        Role::Primary
+    } else {
+        Role::Alternate
+    }
+}
+
+/// What an inquiry still waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Awaits {
+    Look(Asks),
+    Reply,
+}
+
+/// What the model knows of one that runs.
+#[derive(Debug)]
+struct Inquiry {
+    number: u64,
+    from: Place,
+    /// It may leave the place only if that is silent.
+    doubts: bool,
+    awaits: Vec<Awaits>,
+    /// What the endpoints have answered since they were last looked at: here, there.
+    answers: [Option<Answer>; 2],
+    is_from_provider: bool,
+    was_probed: bool,
+    raised: Option<Option<Probed>>,
+    outage: Option<Instant>,
+}
+
+struct World {
+    switch: Switch,
+    rules: Rules,
+    now: Instant,
+    place: Place,
+    before: Place,
+    is_on: bool,
+    has_begun: bool,
+    waiting: usize,
+    outage_wait: Duration,
+    switched: Option<Instant>,
+    /// Those that were not told their end yet.
+    running: Vec<Inquiry>,
+    /// The one whose outcome is waited for by calls.
+    live: Option<u64>,
+    refused: Option<(Place, Instant, Stay)>,
+    /// Auto-switch was set since the last refusal.
+    was_set: bool,
+    /// What a look has found last.
+    found: Option<(Place, Instant, Stay)>,
+    /// What of the machine's paths a history has been through.
+    seen: Seen,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    switched: u32,
+    outages: u32,
+    vetoes: u32,
+    joined: u32,
+    superseded: u32,
+}
+
+impl World {
+    fn new(preset: Preset, alternate: Alternate, outage_wait: Duration) -> World {
+        let rules = Rules::of(preset, RulesOff::default());
+        let limits = Limits {
+            hold_down: HOLD_DOWN,
+            probe_timeout: Duration::from_secs(1),
+            outage_wait,
+            max_waiting: MOST_WAITING,
+        };
+        let is_on = alternate.auto_switch();
+        let switch = Switch::new(rules, limits, Role::Primary, alternate);
+        World {
+            rules,
+            now: Instant::now(),
+            place: switch.place(),
+            before: switch.place(),
+            switch,
+            is_on,
+            has_begun: false,
+            waiting: 0,
+            outage_wait,
+            switched: None,
+            running: Vec::new(),
+            live: None,
+            refused: None,
+            was_set: false,
+            found: None,
+            seen: Seen::default(),
+        }
+    }
+
+    fn one(&mut self, number: u64) -> &mut Inquiry {
+        let one = self.running.iter_mut().find(|one| one.number == number);
+        one.expect("an inquiry that has ended is not asked for anything")
+    }
+
+    /// The inquiry that is about where calls go now.
+    fn current(&self) -> Option<&Inquiry> {
+        let one = self
+            .running
+            .iter()
+            .find(|one| Some(one.number) == self.live)?;
+        (one.from == self.place).then_some(one)
+    }
+
+    fn is_out(&self) -> bool {
+        self.current().is_some_and(|one| one.outage.is_some())
+    }
+
+    fn does(&mut self, op: &Op) {
+        match op {
+            Op::Begin => self.begin(),
+            Op::Report {
+                evidence,
+                is_late,
+                is_policy_unread,
+                is_armed,
+            } => {
+                let seen_at = if *is_late { self.before } else { self.place };
+                self.report(seen_at, *evidence, *is_policy_unread, *is_armed);
+            }
+            Op::Happens(which, comes) => {
+                let awaited = self.running.iter().map(|one| one.awaits.len()).sum();
+                if awaited > 0 {
+                    self.happens(which.index(awaited), *comes);
+                }
+            }
+            Op::Pass(time) => self.now += *time,
+            Op::Leaves => {
+                if self.waiting > 0 {
+                    self.waiting -= 1;
+                    self.switch.waits_no_more();
+                }
+            }
+            Op::ByHand => self.by_hand(),
+            Op::AutoSwitch(on) => {
+                self.switch.alternate_mut().set_auto_switch(*on);
+                self.was_set |= *on;
+            }
+            Op::Policy(policy) => self.policy(*policy),
+            Op::Dies(which) => {
+                if !self.running.is_empty() {
+                    let dead = self.running.remove(which.index(self.running.len()));
+                    self.switch.give_up(dead.number);
+                    self.live.take_if(|live| *live == dead.number);
+                }
+            }
+        }
+        assert_eq!(self.switch.place(), self.place);
+        for one in &self.running {
+            // Else it would never end, and calls wait for it.
+            assert!(!one.awaits.is_empty(), "{one:?}");
+        }
+    }
+
+    fn begin(&mut self) {
+        self.has_begun = true;
+        let begin = self.switch.begin(self.now);
+        assert_eq!(begin.place, self.place);
+        assert_eq!(begin.waits_out, self.is_out());
+        if begin.waits {
+            assert!(self.current().is_some() && !begin.waits_out);
+            assert!(self.rules.holds_calls);
+        }
+        let expected = match (self.is_out(), self.waiting < MOST_WAITING) {
+            (false, _) => WaitOut::Over,
+            (true, false) => WaitOut::Full,
+            (true, true) => WaitOut::Until(self.now + self.outage_wait),
+        };
+        assert_eq!(self.switch.wait_out(self.now), expected);
+        self.waiting += usize::from(matches!(expected, WaitOut::Until(_)));
+    }
+
+    fn is_recent(&self, found: Option<(Place, Instant, Stay)>, stay: Stay, time: Duration) -> bool {
+        let is_so =
+            |(place, since, what)| place == self.place && what == stay && self.now < since + time;
+        found.is_some_and(is_so)
+    }
+
+    fn report(&mut self, at: Place, evidence: Evidence, is_policy_unread: bool, is_armed: bool) {
+        let held_down = self
+            .switched
+            .is_some_and(|then| self.now < then + HOLD_DOWN);
+        let is_none = self.switch.alternate().is_none();
+        let report = self
+            .switch
+            .report(at, evidence, is_policy_unread, is_armed, self.now);
+        assert_eq!(report == Report::Moved, at != self.place);
+        if at == self.place && evidence == Evidence::Never {
+            assert_eq!(report, Report::Stays(Stay::Alive));
+            return;
+        }
+        match report {
+            Report::Moved => {}
+            Report::NoAlternate => assert!(is_none && self.outage_wait.is_zero()),
+            Report::ReadPolicy => assert!(!is_policy_unread),
+            Report::PolicyUnread => assert!(!self.rules.asks_unread_alternate),
+            Report::Joined => {
+                assert!(self.current().is_some());
+                self.seen.joined += 1;
+            }
+            Report::Stays(Stay::Outage) => assert!(self.is_out()),
+            Report::Stays(stay @ (Stay::Vetoed | Stay::Off)) => {
+                assert!(self.rules.refusal_holds);
+                assert!(self.is_recent(self.refused, stay, HOLD_DOWN));
+            }
+            Report::Stays(stay) => {
+                assert!(self.is_recent(self.found, stay, LOOK_HOLDS));
+                // That it answers is no answer to what is certain.
+                let is_certain = evidence == Evidence::Strong && !held_down && !is_none;
+                assert!(stay != Stay::Alive || !is_certain);
+            }
+            Report::Began(number, actions) => {
+                let is_overtaken = !self.rules.asks_other && evidence == Evidence::Strong;
+                if let Some(current) = self.current() {
+                    assert!(is_overtaken && current.doubts && current.raised.is_none());
+                }
+                assert!(self.live.is_none_or(|live| live < number));
+                self.live = Some(number);
+                self.running.push(Inquiry {
+                    number,
+                    from: at,
+                    doubts: evidence == Evidence::Weak
+                        || is_none
+                        || held_down && self.rules.holds_down,
+                    awaits: Vec::new(),
+                    answers: [None, None],
+                    is_from_provider: false,
+                    was_probed: false,
+                    raised: None,
+                    outage: None,
+                });
+                self.asked(number, &actions);
+            }
+        }
+    }
+
+    /// One of the things that are waited for comes about.
+    fn happens(&mut self, mut which: usize, comes: Comes) {
+        let one = self.running.iter_mut().find_map(|one| {
+            let has = which < one.awaits.len();
+            if !has {
+                which -= one.awaits.len();
+            }
+            has.then_some(one)
+        });
+        let one = one.expect("there is one");
+        let (number, from) = (one.number, one.from);
+        let side = |role: Role| usize::from(role != from.role);
+        let input = match one.awaits.remove(which) {
+            Awaits::Reply => Input::Replied {
+                is_vetoed: comes.is_vetoed,
+            },
+            Awaits::Look(asks) => {
+                let heard = match asks {
+                    Asks::Authorize(role) | Asks::Renew(role) => {
+                        if comes.answer.is_none() {
+                            Heard::NoToken(role)
+                        } else {
+                            if role != from.role {
+                                one.is_from_provider = comes.from_provider;
+                            }
+                            Heard::Authorized {
+                                role,
+                                from_provider: comes.from_provider,
+                            }
+                        }
+                    }
+                    Asks::Probe(role) => {
+                        let answer = comes.answer.unwrap_or(Answer::Silent);
+                        let said = &mut one.answers[side(role)];
+                        // One answer to two probes is an answer.
+                        let is_worse = answer == Answer::Silent && said.is_some();
+                        if role != from.role || !(is_worse || came(*said)) {
+                            *said = Some(answer);
+                        }
+                        Heard::Probed(role, answer)
+                    }
+                    Asks::Wake(then) => {
+                        self.now = self.now.max(then);
+                        Heard::Woken
+                    }
+                };
+                Input::Look(heard, Glance::default())
+            }
+        };
+        self.is_on = self.switch.alternate().auto_switch();
+        let actions = self.switch.hear(number, input, self.now, 0.5);
+        if let Input::Replied { is_vetoed } = input {
+            self.replied(number, is_vetoed, &actions);
+        }
+        self.asked(number, &actions);
+    }
+
+    /// What follows from the handlers' reply.
+    fn replied(&mut self, number: u64, is_vetoed: bool, actions: &[Action]) {
+        let is_current = self.current().is_some_and(|one| one.number == number);
+        let switches = actions
+            .iter()
+            .any(|action| matches!(action, Action::Switched(..)));
+        assert_eq!(switches, is_current && !is_vetoed && self.is_on);
+        if is_current && !switches {
+            let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
+            assert_eq!(actions, [Action::End(Err(stay))]);
+            self.refused = Some((self.place, self.now, stay));
+            self.was_set = false;
+            self.seen.vetoes += 1;
+        }
+    }
+
+    /// An inquiry asks for this.
+    fn asked(&mut self, number: u64, actions: &[Action]) {
+        for (index, action) in actions.iter().enumerate() {
+            match action {
+                Action::Ask(asks) => {
+                    let one = self.one(number);
+                    match *asks {
+                        Asks::Authorize(role) => {
+                            one.answers[usize::from(role != one.from.role)] = None
+                        }
+                        Asks::Probe(role) => one.was_probed |= role == one.from.role,
+                        _ => {}
+                    }
+                    one.awaits.push(Awaits::Look(*asks));
+                }
+                Action::Raise(probed) => self.raises(number, *probed),
+                Action::Switched(done, probed) => {
+                    assert_eq!(self.one(number).raised, Some(*probed));
+                    self.moves(*done);
+                }
+                Action::AwaitHandlers => assert!(self.rules.awaits_switched),
+                Action::OutageStarted => {
+                    assert!(!self.outage_wait.is_zero());
+                    assert!(!self.is_out());
+                    let now = self.now;
+                    let one = self.one(number);
+                    assert!(one.was_probed && !came(one.answers[0]), "{one:?}");
+                    one.outage = Some(now);
+                    self.seen.outages += 1;
+                }
+                Action::OutageEnded(over) => {
+                    let now = self.now;
+                    let one = self.one(number);
+                    assert_eq!(one.outage.map(|then| now - then), Some(over.lasted));
+                    assert!(one.raised.is_none());
+                    let (role, probed) = over.answered.expect("somebody has answered");
+                    let side = usize::from(role != one.from.role);
+                    assert_eq!(one.answers[side], Some(Answer::Came(probed)));
+                    one.awaits.clear();
+                }
+                Action::End(outcome) => {
+                    assert_eq!(index + 1, actions.len());
+                    self.ends(number, *outcome);
+                }
+            }
+        }
+    }
+
+    fn raises(&mut self, number: u64, probed: Option<Probed>) {
+        assert_eq!(self.current().map(|one| one.number), Some(number));
+        if self.rules.refusal_holds {
+            // A veto holds, and so does auto-switch that is off, until it is set.
+            assert!(!self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN));
+            assert!(self.was_set || !self.is_recent(self.refused, Stay::Off, HOLD_DOWN));
+        }
+        let asks_other = self.rules.asks_other;
+        let one = self.one(number);
+        assert_eq!(one.raised, None);
+        if asks_other || one.outage.is_some() {
+            let probed = probed.expect("none is left unless the other one answers");
+            assert_eq!(one.answers[1], Some(Answer::Came(probed)));
+            assert!(!one.is_from_provider || probed == Probed::Serves);
+        }
+        if one.doubts {
+            assert!(one.was_probed && !came(one.answers[0]), "{one:?}");
+        }
+        one.raised = Some(probed);
+        one.awaits = vec![Awaits::Reply];
+    }
+
+    fn moves(&mut self, done: Move) {
+        assert_eq!(done.from, self.place);
+        assert_eq!(done.to.epoch, self.place.epoch + 1);
+        assert_eq!(done.to.role, self.place.role.other());
+        (self.before, self.place) = (self.place, done.to);
+        self.switched = Some(self.now);
+        self.seen.switched += 1;
+    }
+
+    fn ends(&mut self, number: u64, outcome: Result<(), Stay>) {
+        let is_live = self.live == Some(number);
+        let index = self.running.iter().position(|one| one.number == number);
+        let one = self.running.remove(index.expect("it has not ended before"));
+        match outcome {
+            Ok(()) => assert_ne!(one.from, self.place),
+            Err(Stay::Superseded) => {
+                assert!(!is_live);
+                self.seen.superseded += 1;
+            }
+            Err(Stay::Vetoed | Stay::Off) => assert!(one.raised.is_some()),
+            Err(Stay::Alive | Stay::Alone) => {
+                let is_unknown = one.answers[0] == Some(Answer::NotAsked);
+                assert!(came(one.answers[0]) || is_unknown, "{one:?}");
+            }
+            Err(stay) => {
+                assert!(stay != Stay::Outage && self.outage_wait.is_zero());
+                // With credentials that it does not let in, an answer is none.
+                let is_refused = one.answers[1] == Some(Answer::Came(Probed::Reachable));
+                assert!(!came(one.answers[1]) || is_refused, "{one:?}");
+            }
+        }
+        if let Err(stay) = outcome
+            && !matches!(stay, Stay::Vetoed | Stay::Off | Stay::Superseded)
+        {
+            self.found = Some((one.from, self.now, stay));
+        }
+        self.live.take_if(|live| *live == number);
+    }
+
+    fn by_hand(&mut self) {
+        let is_available = self.switch.alternate().is_available();
+        let current = self.current();
+        let outage = current.and_then(|one| one.outage.filter(|_| one.raised.is_none()));
+        let had_outage = self.is_out();
+        let actions = self.switch.switch_by_hand(self.now);
+        assert_eq!(actions.is_some(), is_available);
+        let Some(actions) = actions else {
+            return;
+        };
+        let over = outage.map(|then| {
+            Action::OutageEnded(Over {
+                answered: None,
+                lasted: self.now - then,
+            })
+        });
+        let done = Move::on_from(self.place);
+        let expected: Vec<_> = over
+            .into_iter()
+            .chain([Action::Switched(done, None)])
+            .collect();
+        assert_eq!(actions, expected);
+        if had_outage {
+            self.live = None;
+        }
+        self.moves(done);
+    }
+
+    fn policy(&mut self, policy: Policy) {
+        let is_left = self.switch.set_policy(policy, self.now);
+        if let Some(left) = is_left {
+            assert_eq!(left, self.place);
+            assert!(!policy.says.endpoint_enabled && policy.read_from == left.role);
+        } else if self.switch.place() != self.place {
+            // Where it would have started had it known.
+            assert!(!self.has_begun && self.place.epoch == 0);
+            self.place.role = self.place.role.other();
+            self.before = self.place;
+        }
+    }
+
+    /// From now on everything is answered, and well: every inquiry ends, and nobody waits.
+    fn settles(&mut self) {
+        for _ in 0..ENOUGH {
+            if self.running.is_empty() {
+                break;
+            }
+            self.happens(0, WELL);
+        }
+        assert!(self.running.is_empty(), "{:?}", self.running);
+        let begin = self.switch.begin(self.now);
+        assert!(!begin.waits && !begin.waits_out);
+        assert_eq!(self.switch.wait_out(self.now), WaitOut::Over);
+    }
+}
+
+fn came(answer: Option<Answer>) -> bool {
+    matches!(answer, Some(Answer::Came(_)))
+}
+
+fn alternates() -> impl Strategy<Value = fn() -> Alternate> {
+    prop::sample::select(vec![
+        (|| Alternate::exists(true)) as fn() -> Alternate,
+        || Alternate::exists(true),
+        || Alternate::exists(false),
+        Alternate::undecided,
+    ])
+}
+
+proptest! {
+    #[test]
+    fn it_keeps_its_promises(
+        ops in ops(),
+        preset in prop::sample::select(vec![Preset::Safe, Preset::Safe, Preset::Dotnet]),
+        alternate in alternates(),
+        outage_wait in prop::sample::select(vec![Duration::ZERO, Duration::from_secs(20)]),
+    ) {
+        let mut world = World::new(preset, alternate(), outage_wait);
+        for op in &ops {
+            world.does(op);
+        }
+        world.settles();
+    }
+
+    /// The whole of `dotnet`, as .NET has it: what is certain asks the handlers, one at a time, and
+    /// what they say is done.
+    #[test]
+    fn dotnet_is_as_simple_as_this(
+        ops in prop::collection::vec((0..6, any::<bool>()), 1..60),
+        mut is_on in any::<bool>(),
+    ) {
+        let mut world = World::new(Preset::Dotnet, Alternate::exists(is_on), Duration::ZERO);
+        let (switch, now) = (&mut world.switch, world.now);
+        let (mut place, mut asking) = (switch.place(), None);
+        for (op, flag) in ops {
+            match op {
+                0 | 1 => {
+                    let report = switch.report(place, Evidence::Strong, false, flag, now);
+                    match asking {
+                        Some((_, from)) if from == place => assert_eq!(report, Report::Joined),
+                        _ => {
+                            let Report::Began(number, actions) = report else {
+                                panic!("{report:?}");
+                            };
+                            assert_eq!(actions, [Action::Raise(None)]);
+                            asking = Some((number, place));
+                        }
+                    }
+                }
+                2 | 3 => {
+                    let Some((number, from)) = asking.take() else {
+                        continue;
+                    };
+                    let input = Input::Replied { is_vetoed: flag };
+                    let end = match (from == place, flag, is_on) {
+                        (false, ..) => vec![Action::End(Ok(()))],
+                        (true, true, _) => vec![Action::End(Err(Stay::Vetoed))],
+                        (true, false, false) => vec![Action::End(Err(Stay::Off))],
+                        (true, false, true) => {
+                            let done = Move::on_from(place);
+                            place = done.to;
+                            let done = Action::Switched(done, None);
+                            vec![done, Action::AwaitHandlers, Action::End(Ok(()))]
+                        }
+                    };
+                    assert_eq!(switch.hear(number, input, now, 0.0), end);
+                }
+                4 => {
+                    let done = Move::on_from(place);
+                    let actions = switch.switch_by_hand(now);
+                    assert_eq!(actions, Some(vec![Action::Switched(done, None)]));
+                    place = done.to;
+                }
+                _ => {
+                    is_on = flag;
+                    switch.alternate_mut().set_auto_switch(flag);
+                }
+            }
+            assert_eq!(switch.place(), place);
+            assert!(!switch.begin(now).waits);
+        }
+    }
+}
+
+/// The histories go where there is something to see.
+#[test]
+fn histories_go_everywhere() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen = Seen::default();
+    for preset in [Preset::Safe, Preset::Dotnet] {
+        for _ in 0..100 {
+            let ops = ops().new_tree(&mut runner).unwrap().current();
+            let wait = Duration::from_secs(20);
+            let mut world = World::new(preset, Alternate::exists(true), wait);
+            world.seen = seen;
+            ops.iter().for_each(|op| world.does(op));
+            seen = world.seen;
+        }
+    }
+    let Seen {
+        switched,
+        outages,
+        vetoes,
+        joined,
+        superseded,
+    } = seen;
+    let counts = [switched, outages, vetoes, joined, superseded];
+    assert!(counts.iter().all(|count| *count > 10), "{seen:?}");
+}
