@@ -488,3 +488,7 @@ mod tests {
         assert_eq!(poor, Next::End(Some("retry_budget is used up")));
     }
 }
+
+#[cfg(test)]
+#[path = "call_model_tests.rs"]
+mod model;

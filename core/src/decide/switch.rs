@@ -646,5 +646,5 @@ fn is_within(since: Instant, time: Duration, now: Instant) -> bool {
 mod tests;
 
 #[cfg(test)]
-#[path = "switch_model.rs"]
+#[path = "switch_model_tests.rs"]
 mod model;
