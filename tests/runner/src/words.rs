@@ -36,30 +36,45 @@ fn all(
 fn expect_events(mut step: Map<String, Value>) -> Result<Value, String> {
     let of = match step.remove("org") {
         Some(Value::String(org)) => format!("{org}."),
-        _ => String::new(),
+        Some(other) => return Err(format!("{other} is no organization's name")),
+        None => String::new(),
     };
     step.insert("do".into(), "expect_events".into());
-    if let Some(Value::Array(switches)) = step.remove("switches") {
-        let events = all(switches, |switch| {
-            event_or_switch(json!({"switch": switch}), &of)
-        })?;
-        step.insert("events".into(), events);
+    let Some(Value::Array(switches)) = step.remove("switches") else {
+        return Err("`expect_switches` has `switches`, a list".to_owned());
+    };
+    let events = all(switches, |switch| {
+        event_or_switch(json!({"switch": switch}), &of)
+    })?;
+    match step.insert("events".into(), events) {
+        Some(_) => Err("`expect_switches` has no `events`".to_owned()),
+        None => Ok(step.into()),
     }
-    Ok(step.into())
 }
 
 /// `{"switch": {"from", "reason", "epoch", …}}` is Required and Switched, in this order.
 fn event_or_switch(event: Value, of: &str) -> Result<Vec<Value>, String> {
-    let Some(Value::Object(switch)) = event.get("switch") else {
+    let Some(switch) = event.get("switch") else {
         return Ok(vec![event]);
     };
-    let (from, to) = match switch.get("from").and_then(Value::as_str) {
+    let (Some(1), Some(mut common)) =
+        (event.as_object().map(Map::len), switch.as_object().cloned())
+    else {
+        return Err(format!(
+            "what is said of a switch stands within it: {event}"
+        ));
+    };
+    let (from, to) = match common.remove("from").as_ref().and_then(Value::as_str) {
         Some("primary") => ("primary", "alternate"),
         Some("alternate") => ("alternate", "primary"),
         _ => return Err(format!("a switch is `from` a side: {event}")),
     };
-    let mut common = switch.clone();
-    common.remove("from");
+    if let Some(key) = ["event", "previous_url", "new_url"]
+        .iter()
+        .find(|key| common.contains_key(**key))
+    {
+        return Err(format!("a switch has no `{key}` of its own: {event}"));
+    }
     common.insert("previous_url".into(), format!("${{{of}{from}}}").into());
     common.insert("new_url".into(), format!("${{{of}{to}}}").into());
     common.entry("automatic").or_insert(true.into());
@@ -130,17 +145,20 @@ fn attempt(attempt: Value) -> Result<Value, String> {
     }
     for clause in what.split(", ") {
         let words: Vec<&str> = clause.split(' ').collect();
-        match words[..] {
+        let before = match words[..] {
             [phase @ ("not_sent" | "sent" | "responded"), ref rest @ ..] => {
-                written.insert("phase".into(), phase.into());
                 progress(phase, rest, &mut written).ok_or_else(|| wrong(clause))?;
+                written.insert("phase".into(), phase.into())
             }
-            [fault] => drop(written.insert("fault".into(), self::fault(fault))),
+            [fault] => written.insert("fault".into(), self::fault(fault)),
             [fault, number] => {
-                written.insert("fault".into(), self::fault(fault));
                 written.insert("code".into(), code(number).map_err(|text| wrong(&text))?);
+                written.insert("fault".into(), self::fault(fault))
             }
             _ => return Err(wrong(clause)),
+        };
+        if before.is_some() {
+            return Err(wrong("it says twice how far it got, or which fault it had"));
         }
     }
     Ok(written.into())
@@ -252,6 +270,9 @@ mod tests {
             "primary, epoch 0: responded 200 over 2, ok",
             "primary, epoch 0: sent, timeout code",
             "primary, epoch 0: sent, timeout 0x1 0x2",
+            "primary, epoch 0: sent, responded 200",
+            "primary, epoch 0: sent, timeout, ok",
+            "primary, epoch 0: sent, service 0x1, throttled",
         ] {
             assert!(attempts(&[word]).is_err(), "{word}");
         }
@@ -293,7 +314,33 @@ mod tests {
             write_out(step).unwrap(),
             json!({"do": "expect_events", "client": "d", "events": pair("fabrikam.")})
         );
-        let nowhere = json!({"do": "expect_switches", "switches": [{"from": "both"}]});
-        assert!(write_out(nowhere).is_err());
+    }
+
+    #[test]
+    fn what_a_switch_does_not_say_is_refused() {
+        let switch = json!({"from": "primary", "epoch": 1});
+        for events in [
+            json!([{"switch": switch, "probed": "serves"}]),
+            json!([{"switch": "primary"}]),
+            json!([{"switch": {"epoch": 1}}]),
+            json!([{"switch": {"from": "both"}}]),
+            json!([{"switch": {"from": "primary", "event": "EndpointSwitched"}}]),
+            json!([{"switch": {"from": "primary", "new_url": "${alternate}"}}]),
+        ] {
+            let step = json!({"do": "expect_events", "events": events});
+            assert!(write_out(step).is_err(), "{events}");
+        }
+        for (key, value) in [
+            ("switches", json!(switch)),
+            ("switches", json!(["primary"])),
+            ("org", json!(1)),
+            ("events", json!([])),
+        ] {
+            let mut step = json!({"do": "expect_switches", "switches": [switch]});
+            assert!(write_out(step.clone()).is_ok());
+            step[key] = value;
+            assert!(write_out(step.clone()).is_err(), "{step}");
+        }
+        assert!(write_out(json!({"do": "expect_switches"})).is_err());
     }
 }

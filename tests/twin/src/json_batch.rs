@@ -51,7 +51,7 @@ pub(crate) fn answer(
     let mut answers = Vec::new();
     let mut items = &document.requests[..];
     while let Some(first) = items.first() {
-        let together = match &first.group {
+        let length = match &first.group {
             Some(group) => {
                 let others = items
                     .iter()
@@ -60,35 +60,48 @@ pub(crate) fn answer(
             }
             None => 1,
         };
-        let (group, rest) = items.split_at(together);
+        let (group, rest) = items.split_at(length);
         items = rest;
         let before = session.savepoint();
-        let mut done = Vec::new();
-        let mut failure = None;
-        for item in group {
-            let answer = item.answer(session, &references)?;
-            if failed(&answer) {
-                failure = Some(item.written(&answer));
-                break;
-            }
-            let row = answer.headers().get("OData-EntityId");
-            if let Some(row) = row.and_then(|row| row.to_str().ok()) {
-                references.insert(item.id.clone(), row.to_owned());
-            }
-            done.push(item.written(&answer));
-        }
-        match failure {
-            None => answers.append(&mut done),
-            Some(failure) => {
+        let known = references.clone();
+        match together(session, group, &mut references) {
+            Ok(Ok(mut done)) => answers.append(&mut done),
+            Ok(Err(failure)) => {
                 session.rollback(before);
+                references = known;
                 answers.push(failure);
                 if !goes_on {
                     break;
                 }
             }
+            Err(malformed) => {
+                session.rollback(before);
+                return Err(malformed);
+            }
         }
     }
     Ok(json_reply(200, &json!({"responses": answers})))
+}
+
+/// The answers of a group, or the one that failed; an error where one holds no request.
+fn together(
+    session: &mut Session<'_>,
+    group: &[Item],
+    references: &mut References,
+) -> Result<Result<Vec<Value>, Value>, ServiceError> {
+    let mut done = Vec::new();
+    for item in group {
+        let answer = item.answer(session, references)?;
+        if failed(&answer) {
+            return Ok(Err(item.written(&answer)));
+        }
+        let row = answer.headers().get("OData-EntityId");
+        if let Some(row) = row.and_then(|row| row.to_str().ok()) {
+            references.insert(item.id.clone(), row.to_owned());
+        }
+        done.push(item.written(&answer));
+    }
+    Ok(Ok(done))
 }
 
 impl Item {

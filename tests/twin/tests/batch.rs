@@ -318,6 +318,34 @@ fn a_group_in_json_happens_whole_or_not() {
 }
 
 #[test]
+fn nothing_is_left_of_a_group_in_json_that_did_not_happen() {
+    let group = |second: Value| {
+        json!([
+            {"id": "1", "atomicityGroup": "g", "method": "POST", "url": "accounts", "body": {"name": "a"}},
+            second,
+            {"id": "3", "method": "PATCH", "url": "$1", "body": {"name": "b"}}
+        ])
+    };
+    let (twin, org) = contoso();
+    for malformed in [
+        json!({"id": "2", "atomicityGroup": "g", "method": "DELETE", "url": "$1", "headers": {"X": 1}}),
+        json!({"id": "2", "atomicityGroup": "g", "method": "no method", "url": "$1"}),
+    ] {
+        let (status, told, answer) = send_json(&twin, &org.primary, group(malformed), "");
+        assert_eq!((status, told.len()), (400, 0), "{answer}");
+        assert_eq!((org.rows().len(), org.primary.counts().committed), (0, 0));
+    }
+    let failing = json!({"id": "2", "atomicityGroup": "g", "method": "DELETE", "url": "accounts"});
+    let prefer = "odata.continue-on-error";
+    let (_, told, answer) = send_json(&twin, &org.primary, group(failing), prefer);
+    let ids: Vec<&str> = told.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["2", "3"]);
+    let said = answer["responses"][1]["body"]["error"]["message"].as_str();
+    assert_eq!(said, Some("Content-ID Reference: '$1' not found."));
+    assert!(org.rows().is_empty());
+}
+
+#[test]
 fn what_is_no_batch_in_json_is_refused() {
     let (twin, org) = contoso();
     for body in ["{", "{}", r#"{"requests": [{"id": "1"}]}"#] {
