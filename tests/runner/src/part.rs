@@ -92,17 +92,18 @@ pub(crate) struct Whole {
     pub(crate) steps: Vec<Value>,
 }
 
-/// What of the parts around was needed: names of values and of blocks.
+/// What was needed of which part.
 #[derive(Default)]
-struct Used {
-    values: BTreeSet<String>,
-    blocks: BTreeSet<String>,
-}
+struct Used(BTreeSet<(*const Part, String)>);
 
 impl Used {
-    fn add(&mut self, other: Used) {
-        self.values.extend(other.values);
-        self.blocks.extend(other.blocks);
+    fn add(&mut self, part: &Part, what: impl Into<String>) {
+        self.0.insert((part, what.into()));
+    }
+
+    fn has(&self, part: &Part, what: &str) -> bool {
+        self.0
+            .contains(&(std::ptr::from_ref(part), what.to_owned()))
     }
 }
 
@@ -110,7 +111,7 @@ impl Part {
     /// The scenarios of a file.
     pub(crate) fn wholes(&self) -> Result<Vec<Whole>, String> {
         let mut found = Vec::new();
-        self.collect(&mut Vec::new(), &mut found)?;
+        self.collect(&mut Vec::new(), &mut found, &mut Used::default())?;
         let mut names = BTreeSet::new();
         for whole in &found {
             if !names.insert((&whole.name, &whole.variant)) {
@@ -124,24 +125,23 @@ impl Part {
         &'a self,
         around: &mut Vec<&'a Part>,
         found: &mut Vec<Whole>,
-    ) -> Result<Used, String> {
+        used: &mut Used,
+    ) -> Result<(), String> {
         self.check_variants(around)?;
         if self.name.is_some() && !self.scenarios.is_empty() {
             return Err(format!("`{}` is a group: it has no name", self.title()));
         }
         around.push(self);
-        let mut used = Used::default();
         if self.scenarios.is_empty() {
             for variant in variants(around) {
-                used.add(Layers::of(around, variant).whole(variant, found)?);
+                found.push(Layers::of(around, variant).whole(variant, used)?);
             }
         }
         for scenario in &self.scenarios {
-            used.add(scenario.collect(around, found)?);
+            scenario.collect(around, found, used)?;
         }
         around.pop();
-        self.check_use(&used)?;
-        Ok(used)
+        self.check_use(used)
     }
 
     /// A variant is no scenario; and one that no part around knows is a misspelt one, where there
@@ -163,21 +163,42 @@ impl Part {
         }
     }
 
-    /// What is given is needed.
+    /// What is given is needed: some scenario within has it from here.
     fn check_use(&self, used: &Used) -> Result<(), String> {
-        let variants = self.variants.iter().flat_map(BTreeMap::values);
-        for part in std::iter::once(self).chain(variants) {
-            let mut names = part.with.keys();
-            if let Some(name) = names.find(|name| !used.values.contains(*name)) {
-                let title = self.title();
-                return Err(format!("`{title}`: no step has a place for `{name}`"));
+        let title = self.title();
+        let unused = |part: &Part| part.says().find(|what| !used.has(part, what));
+        if let Some(what) = unused(self) {
+            return Err(format!("`{title}`: nothing needs its `{what}`"));
+        }
+        for (name, part) in self.variants.iter().flatten() {
+            if !used.has(part, PLAYED) {
+                return Err(format!("`{title}`: `{name}` is never played"));
             }
-            let mut names = part.blocks.keys();
-            if let Some(name) = names.find(|name| !used.blocks.contains(*name)) {
-                return Err(format!("`{}`: no step is `{name}`", self.title()));
+            if let Some(what) = unused(part) {
+                return Err(format!("`{title}`, `{name}`: nothing needs its `{what}`"));
             }
         }
         Ok(())
+    }
+
+    /// What it says that a part within may say otherwise.
+    fn says(&self) -> impl Iterator<Item = String> {
+        let said = [
+            ("rule", self.rule.is_some()),
+            ("runs", self.runs.is_some()),
+            ("except", self.except.is_some()),
+            ("presets", self.presets.is_some()),
+            ("organizations", self.organizations.is_some()),
+            ("proxies", self.proxies.is_some()),
+            ("before", self.before.is_some()),
+            ("steps", self.steps.is_some()),
+            ("after", self.after.is_some()),
+        ];
+        let said = said.into_iter().filter(|(_, is_said)| *is_said);
+        let said = said.map(|(what, _)| what.to_owned());
+        let values = self.with.keys().map(|name| format!("with.{name}"));
+        let blocks = self.blocks.keys().map(|name| format!("blocks.{name}"));
+        said.chain(values).chain(blocks)
     }
 
     fn title(&self) -> &str {
@@ -194,6 +215,9 @@ fn variants<'a>(parts: &[&'a Part]) -> Vec<Option<&'a str>> {
         None => vec![None],
     }
 }
+
+/// What is noted of a variant's part that was played.
+const PLAYED: &str = "";
 
 type StepsOf = fn(&Part) -> Option<&Vec<Value>>;
 
@@ -213,61 +237,70 @@ impl<'a> Layers<'a> {
     }
 
     /// What the innermost part says that says it.
-    fn innermost<T>(&self, of: impl Fn(&'a Part) -> Option<T>) -> Option<T> {
-        self.parts.iter().rev().find_map(|part| of(part))
+    fn innermost<T>(
+        &self,
+        what: &str,
+        used: &mut Used,
+        of: impl Fn(&'a Part) -> Option<T>,
+    ) -> Option<T> {
+        let mut said = self.parts.iter().rev();
+        said.find_map(|part| of(part).inspect(|_| used.add(part, what)))
     }
 
-    fn whole(&self, variant: Option<&str>, found: &mut Vec<Whole>) -> Result<Used, String> {
+    fn whole(&self, variant: Option<&str>, used: &mut Used) -> Result<Whole, String> {
         let own = self.parts.iter().rev().find(|part| part.name.is_some());
         let own = own.ok_or("a scenario has no name")?;
         let name = own.name.clone().unwrap_or_default();
         let wrong = |what: &str| format!("`{name}` has no {what}");
-        let mut used = Used::default();
+        self.parts.iter().for_each(|part| used.add(part, PLAYED));
         let mut form = Vec::new();
-        let lists: [StepsOf; 3] = [
-            |part| part.before.as_ref(),
-            |part| part.steps.as_ref(),
-            |part| part.after.as_ref(),
+        let lists: [(&str, StepsOf); 3] = [
+            ("before", |part| part.before.as_ref()),
+            ("steps", |part| part.steps.as_ref()),
+            ("after", |part| part.after.as_ref()),
         ];
-        for list in lists {
-            let steps = self.innermost(list).map_or(&[][..], Vec::as_slice);
-            self.play(steps, &mut Vec::new(), &mut form, &mut used.blocks)
+        for (list, of) in lists {
+            let steps = self.innermost(list, used, of);
+            let steps = steps.map_or(&[][..], Vec::as_slice);
+            self.play(steps, &mut Vec::new(), &mut form, used)
                 .map_err(|text| format!("`{name}`: {text}"))?;
         }
         if form.is_empty() {
             return Err(wrong("steps"));
         }
-        form.iter()
-            .for_each(|step| places_of(step, &mut used.values));
+        let mut places = BTreeSet::new();
+        form.iter().for_each(|step| places_of(step, &mut places));
         let mut with = Map::new();
-        for part in &self.parts {
-            with.extend(part.with.clone());
+        for place in places {
+            let said = format!("with.{place}");
+            if let Some(value) = self.innermost(&said, used, |part| part.with.get(&place)) {
+                with.insert(place, value.clone());
+            }
         }
-        let organizations = self.innermost(|part| part.organizations.clone());
-        found.push(Whole {
+        Ok(Whole {
             rule: self
-                .innermost(|part| part.rule.clone())
+                .innermost("rule", used, |part| part.rule.clone())
                 .ok_or_else(|| wrong("rule"))?,
             runs: self
-                .innermost(|part| part.runs)
+                .innermost("runs", used, |part| part.runs)
                 .ok_or_else(|| wrong("`runs`"))?,
             row: own.row.clone(),
             except: self
-                .innermost(|part| part.except.clone())
+                .innermost("except", used, |part| part.except.clone())
                 .unwrap_or_default(),
             presets: self
-                .innermost(|part| part.presets.clone())
+                .innermost("presets", used, |part| part.presets.clone())
                 .unwrap_or_else(|| vec!["dotnet".to_owned()]),
-            organizations: organizations
+            organizations: self
+                .innermost("organizations", used, |part| part.organizations.clone())
                 .unwrap_or_else(|| vec![OrganizationConfig::new("contoso")]),
             proxies: self
-                .innermost(|part| part.proxies.clone())
+                .innermost("proxies", used, |part| part.proxies.clone())
                 .unwrap_or_default(),
             steps: form.iter().map(|step| fill(step, &with)).collect(),
             variant: variant.map(str::to_owned),
             name,
-        });
-        Ok(used)
+        })
     }
 
     /// Adds the steps with their blocks in the place of their names.
@@ -276,19 +309,19 @@ impl<'a> Layers<'a> {
         steps: &'a [Value],
         within: &mut Vec<&'a str>,
         form: &mut Vec<Value>,
-        used: &mut BTreeSet<String>,
+        used: &mut Used,
     ) -> Result<(), String> {
         for step in steps {
             let Value::String(name) = step else {
                 form.push(step.clone());
                 continue;
             };
-            let block = self.innermost(|part| part.blocks.get(name));
+            let said = format!("blocks.{name}");
+            let block = self.innermost(&said, used, |part| part.blocks.get(name));
             let block = block.ok_or_else(|| format!("no block is named `{name}`"))?;
             if within.contains(&name.as_str()) {
                 return Err(format!("the block `{name}` is within itself"));
             }
-            used.insert(name.clone());
             within.push(name);
             self.play(block, within, form, used)?;
             within.pop();
@@ -375,15 +408,38 @@ mod tests {
         for (file, said) in [
             (
                 json!({"with": {"y": 1}, "scenarios": [{"name": "n", "steps": step}]}),
-                "no step has a place for `y`",
+                "nothing needs its `with.y`",
+            ),
+            (
+                json!({"with": {"x": 1}, "scenarios": [
+                    {"name": "n", "steps": step, "with": {"x": 2}},
+                    {"name": "m", "steps": step, "variants": {"a": {"with": {"x": 3}}, "b": {"with": {"x": 4}}}}]}),
+                "nothing needs its `with.x`",
             ),
             (
                 json!({"scenarios": [{"name": "n", "steps": step, "variants": {"a": {"with": {"y": 1}}}}]}),
-                "`n`: no step has a place for `y`",
+                "`n`, `a`: nothing needs its `with.y`",
             ),
             (
                 json!({"blocks": {"b": step}, "scenarios": [{"name": "n", "steps": step}]}),
-                "no step is `b`",
+                "nothing needs its `blocks.b`",
+            ),
+            (
+                json!({"blocks": {"b": step}, "scenarios": [{"name": "n", "steps": ["b"], "blocks": {"b": step}}]}),
+                "nothing needs its `blocks.b`",
+            ),
+            (
+                json!({"before": step, "scenarios": [{"name": "n", "steps": step, "before": []}]}),
+                "nothing needs its `before`",
+            ),
+            (
+                json!({"presets": ["safe"], "scenarios": [{"name": "n", "steps": step, "presets": ["dotnet"]}]}),
+                "nothing needs its `presets`",
+            ),
+            (
+                json!({"variants": {"a": {}, "b": {}}, "scenarios": [
+                    {"name": "n", "steps": step, "variants": {"a": {}}}]}),
+                "`b` is never played",
             ),
             (
                 json!({"scenarios": [{"name": "n", "steps": ["b"]}]}),
