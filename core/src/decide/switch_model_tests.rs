@@ -10,10 +10,12 @@ use proptest::sample::Index;
 use super::*;
 use crate::decide::look::Answer;
 use crate::rule::RulesOff;
-use crate::{FailoverPolicy, Preset};
+use crate::{Failback, FailoverPolicy, Preset};
 
 const HOLD_DOWN: Duration = Duration::from_secs(30);
 const MOST_WAITING: usize = 3;
+const INTERVAL: Duration = Duration::from_secs(10);
+const GOOD_FOR: Duration = Duration::from_secs(20);
 /// More answers than any inquiry asks for that is answered well.
 const ENOUGH: usize = 200;
 
@@ -36,6 +38,10 @@ enum Op {
     ByHand,
     AutoSwitch(bool),
     Policy(Policy),
+    /// The primary is looked at, for calls to go back there, and is found good, or not.
+    LooksHome(bool),
+    /// An interruption is announced that begins now, and lasts so long.
+    Window(Duration),
     /// Whoever carries out an inquiry is gone.
     Dies(Index),
 }
@@ -99,6 +105,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::ByHand),
         1 => prop::bool::weighted(0.7).prop_map(Op::AutoSwitch),
         1 => policy.prop_map(Op::Policy),
+        4 => prop::bool::weighted(0.9).prop_map(Op::LooksHome),
+        1 => (1..100u64).prop_map(|seconds| Op::Window(Duration::from_secs(seconds))),
         1 => any::<Index>().prop_map(Op::Dies),
     ];
     prop::collection::vec(op, 1..80)
@@ -126,6 +134,8 @@ struct Inquiry {
     from: Place,
     /// It may leave the place only if that is silent.
     doubts: bool,
+    /// Nothing has failed: looks were good.
+    is_failback: bool,
     awaits: Vec<Awaits>,
     /// What the endpoints have answered since they were last looked at: here, there.
     answers: [Option<Answer>; 2],
@@ -145,6 +155,12 @@ struct World {
     has_begun: bool,
     waiting: usize,
     outage_wait: Duration,
+    failback: Failback,
+    /// When the last of the announced interruptions ends.
+    planned: Option<Instant>,
+    /// A fault has moved calls to the alternate, and since when looks at the primary are good.
+    is_away: bool,
+    good_since: Option<Instant>,
     switched: Option<Instant>,
     /// Those that were not told their end yet.
     running: Vec<Inquiry>,
@@ -166,16 +182,27 @@ struct Seen {
     vetoes: u32,
     joined: u32,
     superseded: u32,
+    went_home: u32,
 }
 
 impl World {
-    fn new(preset: Preset, alternate: Alternate, outage_wait: Duration) -> World {
+    fn new(
+        preset: Preset,
+        alternate: Alternate,
+        outage_wait: Duration,
+        failback: Failback,
+    ) -> World {
         let rules = Rules::of(preset, RulesOff::default());
         let limits = Limits {
             hold_down: HOLD_DOWN,
             probe_timeout: Duration::from_secs(1),
             outage_wait,
             max_waiting: MOST_WAITING,
+            ways: Ways {
+                failback,
+                interval: INTERVAL,
+                after: GOOD_FOR,
+            },
         };
         let is_on = alternate.auto_switch();
         let switch = Switch::new(rules, limits, Role::Primary, alternate);
@@ -189,6 +216,10 @@ impl World {
             has_begun: false,
             waiting: 0,
             outage_wait,
+            failback,
+            planned: None,
+            is_away: false,
+            good_since: None,
             switched: None,
             running: Vec::new(),
             live: None,
@@ -197,6 +228,14 @@ impl World {
             found: None,
             seen: Seen::default(),
         }
+    }
+
+    /// How long a call that begins to wait waits for an outage to end.
+    fn wait(&self) -> Duration {
+        let planned = self
+            .planned
+            .map(|end| end.saturating_duration_since(self.now));
+        self.outage_wait.max(planned.unwrap_or_default())
     }
 
     fn one(&mut self, number: u64) -> &mut Inquiry {
@@ -248,6 +287,12 @@ impl World {
                 self.was_set |= *on;
             }
             Op::Policy(policy) => self.policy(*policy),
+            Op::LooksHome(is_good) => self.looks_home(*is_good),
+            Op::Window(time) => {
+                let end = self.now + *time;
+                self.switch.announce(self.now, end, self.now);
+                self.planned = self.planned.max(Some(end));
+            }
             Op::Dies(which) => {
                 if !self.running.is_empty() {
                     let dead = self.running.remove(which.index(self.running.len()));
@@ -275,7 +320,7 @@ impl World {
         let expected = match (self.is_out(), self.waiting < MOST_WAITING) {
             (false, _) => WaitOut::Over,
             (true, false) => WaitOut::Full,
-            (true, true) => WaitOut::Until(self.now + self.outage_wait),
+            (true, true) => WaitOut::Until(self.now + self.wait()),
         };
         assert_eq!(self.switch.wait_out(self.now), expected);
         self.waiting += usize::from(matches!(expected, WaitOut::Until(_)));
@@ -291,7 +336,9 @@ impl World {
         let held_down = self
             .switched
             .is_some_and(|then| self.now < then + HOLD_DOWN);
-        let is_none = self.switch.alternate().is_none();
+        let has_no_alternate = self.switch.alternate().is_none();
+        let stays_by_hand = self.failback == Failback::Manual && self.place.role == Role::Alternate;
+        let is_none = has_no_alternate || stays_by_hand;
         let report = self
             .switch
             .report(at, evidence, is_policy_unread, is_armed, self.now);
@@ -302,7 +349,8 @@ impl World {
         }
         match report {
             Report::Moved => {}
-            Report::NoAlternate => assert!(is_none && self.outage_wait.is_zero()),
+            Report::NoAlternate => assert!(has_no_alternate && self.wait().is_zero()),
+            Report::Stays(Stay::ByHand) => assert!(stays_by_hand && self.wait().is_zero()),
             Report::ReadPolicy => assert!(!is_policy_unread),
             Report::PolicyUnread => assert!(!self.rules.asks_unread_alternate),
             Report::Joined => {
@@ -333,6 +381,7 @@ impl World {
                     doubts: evidence == Evidence::Weak
                         || is_none
                         || held_down && self.rules.holds_down,
+                    is_failback: false,
                     awaits: Vec::new(),
                     answers: [None, None],
                     is_from_provider: false,
@@ -409,7 +458,11 @@ impl World {
             .iter()
             .any(|action| matches!(action, Action::Switched(..)));
         assert_eq!(switches, is_current && !is_vetoed && self.is_on);
-        if is_current && !switches {
+        if is_current && !switches && self.one(number).is_failback {
+            // No answer to whoever has met a fault meanwhile.
+            assert_eq!(actions, [Action::End(Err(Stay::Superseded))]);
+            self.good_since = None;
+        } else if is_current && !switches {
             let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
             assert_eq!(actions, [Action::End(Err(stay))]);
             self.refused = Some((self.place, self.now, stay));
@@ -436,11 +489,14 @@ impl World {
                 Action::Raise(probed) => self.raises(number, *probed),
                 Action::Switched(done, probed) => {
                     assert_eq!(self.one(number).raised, Some(*probed));
+                    let is_failback = self.one(number).is_failback;
+                    self.seen.went_home += u32::from(is_failback);
                     self.moves(*done);
+                    self.is_away = !is_failback && done.to.role == Role::Alternate;
                 }
                 Action::AwaitHandlers => assert!(self.rules.awaits_switched),
                 Action::OutageStarted => {
-                    assert!(!self.outage_wait.is_zero());
+                    assert!(!self.wait().is_zero());
                     assert!(!self.is_out());
                     let now = self.now;
                     let one = self.one(number);
@@ -468,7 +524,7 @@ impl World {
 
     fn raises(&mut self, number: u64, probed: Option<Probed>) {
         assert_eq!(self.current().map(|one| one.number), Some(number));
-        if self.rules.refusal_holds {
+        if self.rules.refusal_holds && !self.one(number).is_failback {
             // A veto holds, and so does auto-switch that is off, until it is set.
             assert!(!self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN));
             assert!(self.was_set || !self.is_recent(self.refused, Stay::Off, HOLD_DOWN));
@@ -476,7 +532,9 @@ impl World {
         let asks_other = self.rules.asks_other;
         let one = self.one(number);
         assert_eq!(one.raised, None);
-        if asks_other || one.outage.is_some() {
+        if one.is_failback {
+            assert_eq!(probed, Some(Probed::Serves));
+        } else if asks_other || one.outage.is_some() {
             let probed = probed.expect("none is left unless the other one answers");
             assert_eq!(one.answers[1], Some(Answer::Came(probed)));
             assert!(!one.is_from_provider || probed == Probed::Serves);
@@ -494,6 +552,7 @@ impl World {
         assert_eq!(done.to.role, self.place.role.other());
         (self.before, self.place) = (self.place, done.to);
         self.switched = Some(self.now);
+        (self.is_away, self.good_since) = (false, None);
         self.seen.switched += 1;
     }
 
@@ -504,16 +563,16 @@ impl World {
         match outcome {
             Ok(()) => assert_ne!(one.from, self.place),
             Err(Stay::Superseded) => {
-                assert!(!is_live);
+                assert!(!is_live || one.is_failback);
                 self.seen.superseded += 1;
             }
             Err(Stay::Vetoed | Stay::Off) => assert!(one.raised.is_some()),
             Err(Stay::Alive | Stay::Alone) => {
-                let is_unknown = one.answers[0] == Some(Answer::NotAsked);
-                assert!(came(one.answers[0]) || is_unknown, "{one:?}");
+                let has_no_alternate = one.answers[0] == Some(Answer::NotAsked);
+                assert!(came(one.answers[0]) || has_no_alternate, "{one:?}");
             }
             Err(stay) => {
-                assert!(stay != Stay::Outage && self.outage_wait.is_zero());
+                assert!(stay != Stay::Outage && self.wait().is_zero());
                 // With credentials that it does not let in, an answer is none.
                 let is_refused = one.answers[1] == Some(Answer::Came(Probed::Reachable));
                 assert!(!came(one.answers[1]) || is_refused, "{one:?}");
@@ -553,6 +612,46 @@ impl World {
             self.live = None;
         }
         self.moves(done);
+    }
+
+    fn looks_home(&mut self, is_good: bool) {
+        let next = self.switch.look_home().map(|(next, _)| next);
+        let is_looked_for = self.failback == Failback::Probe && self.is_away;
+        assert_eq!(next.is_some(), is_looked_for);
+        let Some(next) = next else {
+            return;
+        };
+        self.now = self.now.max(next);
+        let found = if is_good {
+            Found::Go(Some(Probed::Serves))
+        } else {
+            Found::Stay(Stay::OtherSilent)
+        };
+        self.good_since = is_good.then(|| self.good_since.unwrap_or(self.now));
+        let begun = self.switch.looked_home(self.place, found, self.now);
+        let Some((number, actions)) = begun else {
+            return;
+        };
+        assert!(
+            self.good_since
+                .is_some_and(|since| self.now >= since + GOOD_FOR)
+        );
+        assert!(self.current().is_none() && self.switch.alternate().auto_switch());
+        assert!(self.live.is_none_or(|live| live < number));
+        self.live = Some(number);
+        self.running.push(Inquiry {
+            number,
+            from: self.place,
+            doubts: false,
+            is_failback: true,
+            awaits: Vec::new(),
+            answers: [None, None],
+            is_from_provider: false,
+            was_probed: false,
+            raised: None,
+            outage: None,
+        });
+        self.asked(number, &actions);
     }
 
     fn policy(&mut self, policy: Policy) {
@@ -603,8 +702,15 @@ proptest! {
         preset in prop::sample::select(vec![Preset::Safe, Preset::Safe, Preset::Dotnet]),
         alternate in alternates(),
         outage_wait in prop::sample::select(vec![Duration::ZERO, Duration::from_secs(20)]),
+        failback in prop::sample::select(vec![
+            Failback::OnFault,
+            Failback::OnFault,
+            Failback::Probe,
+            Failback::Probe,
+            Failback::Manual,
+        ]),
     ) {
-        let mut world = World::new(preset, alternate(), outage_wait);
+        let mut world = World::new(preset, alternate(), outage_wait, failback);
         for op in &ops {
             world.does(op);
         }
@@ -618,7 +724,8 @@ proptest! {
         ops in prop::collection::vec((0..6, any::<bool>()), 1..60),
         mut is_on in any::<bool>(),
     ) {
-        let mut world = World::new(Preset::Dotnet, Alternate::exists(is_on), Duration::ZERO);
+        let (alternate, failback) = (Alternate::exists(is_on), Failback::OnFault);
+        let mut world = World::new(Preset::Dotnet, alternate, Duration::ZERO, failback);
         let (switch, now) = (&mut world.switch, world.now);
         let (mut place, mut asking) = (switch.place(), None);
         for (op, flag) in ops {
@@ -679,10 +786,10 @@ fn histories_go_everywhere() {
     let mut runner = TestRunner::deterministic();
     let mut seen = Seen::default();
     for preset in [Preset::Safe, Preset::Dotnet] {
-        for _ in 0..100 {
+        for _ in 0..200 {
             let ops = ops().new_tree(&mut runner).unwrap().current();
             let wait = Duration::from_secs(20);
-            let mut world = World::new(preset, Alternate::exists(true), wait);
+            let mut world = World::new(preset, Alternate::exists(true), wait, Failback::Probe);
             world.seen = seen;
             ops.iter().for_each(|op| world.does(op));
             seen = world.seen;
@@ -694,7 +801,8 @@ fn histories_go_everywhere() {
         vetoes,
         joined,
         superseded,
+        went_home,
     } = seen;
-    let counts = [switched, outages, vetoes, joined, superseded];
-    assert!(counts.iter().all(|count| *count > 10), "{seen:?}");
+    let counts = [switched, outages, vetoes, joined, superseded, went_home];
+    assert!(counts.iter().all(|count| *count > 5), "{seen:?}");
 }
