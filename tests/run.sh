@@ -97,7 +97,7 @@ workspace() {
     built workspace
     step clippy cargo clippy -q --workspace --all-targets -- -D warnings
     step rustdoc env RUSTDOCFLAGS='-D warnings' cargo doc -q --no-deps \
-        -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios -p d365-network
+        -p d365-failover-core -p d365-failover-c -p d365-twin -p d365-scenarios -p d365-network -p d365-simulate
     step header make -s header-check
     # Tests wait more than they compute.
     step rust env RUST_TEST_THREADS=4 cargo test "${RUST[@]}"
@@ -114,6 +114,7 @@ libraries() {
     step python-style "$VENV/bin/ruff" check bindings-python tests tools
     step python-format "$VENV/bin/ruff" format --check bindings-python tests tools
     step python-types env --chdir=bindings-python "$VENV/bin/mypy"
+    step tools-types "$VENV/bin/mypy" --config-file tools/mypy.ini
     step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
     step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests
     step java make -s java-test

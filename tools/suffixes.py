@@ -15,7 +15,7 @@ If a copy of the MPL was not distributed with this file, You can obtain one at h
 
 
 def main() -> None:
-    asked = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", ROOT / "Cargo.toml"]
+    asked = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", str(ROOT / "Cargo.toml")]
     packages = json.loads(subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout)["packages"]
     [psl] = [package for package in packages if package["name"] == "psl"]
     rules = Path(psl["manifest_path"]).with_name("data").joinpath("rules.txt").read_text(encoding="utf-8").split()

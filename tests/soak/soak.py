@@ -249,9 +249,9 @@ def report_of_lines(log: Path) -> dict[str, Any]:
 def check(name: str, report: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     """What an application was told against the rows that there are, when all has crossed."""
     by_name: dict[str, list[str]] = {}
-    for row in rows:
-        if str(row["name"]).startswith(f"{name}-"):
-            by_name.setdefault(row["name"], []).append(row["id"])
+    for there in rows:
+        if str(there["name"]).startswith(f"{name}-"):
+            by_name.setdefault(there["name"], []).append(there["id"])
     doubts = set(report["doubts"])
     suspects = {int(number): effect for number, effect in report["suspects"].items()}
     wrong = []
@@ -308,15 +308,15 @@ def disturb(
         if lasting or chance.random() < 0.3:
             twin.ask("/clear", {"org": organization, "side": side})
     # What is never answered would be waited for as long as the attempt's time is.
-    sides = [
+    places = [
         {"org": organization, "side": side}
         for organization in ORGANIZATIONS
         for side in ("primary", "alternate")
     ]
-    for side in sides:
-        twin.ask("/clear", side)
-        twin.ask("/faults", {**side, "kind": "refuse"})
-        twin.ask("/clear", side)
+    for place in places:
+        twin.ask("/clear", place)
+        twin.ask("/faults", {**place, "kind": "refuse"})
+        twin.ask("/clear", place)
     return made
 
 

@@ -51,12 +51,13 @@ def test_each_thing_that_is_wrong_is_named(
 def test_what_grows_is_named(column: int, word: str) -> None:
     application = soak.Application.__new__(soak.Application)
     application.name = "c"
-    steady = [10 << 20, 5, 10]
-    application.samples = [(*steady,)] * 60
+    steady = (10 << 20, 5, 10)
+    application.samples = [steady] * 60
     assert application.growth(0)[1] == []
     for n in range(60):
         grown = list(steady)
         grown[column] += (n << 21) if column == 0 else n
-        application.samples[n] = (*grown,)
+        memory, threads, descriptors = grown
+        application.samples[n] = (memory, threads, descriptors)
     (wrong,) = application.growth(0)[1]
     assert word in wrong

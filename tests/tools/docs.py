@@ -168,11 +168,18 @@ def code(page: str, text: str, pieces: dict[str, str]) -> list[str]:
     return faults
 
 
+def group(pattern: str, text: str, flags: int = 0) -> str:
+    """What stands where the pattern's group is."""
+    match = re.search(pattern, text, flags)
+    if match is None:
+        raise LookupError(pattern)
+    return str(match[1])
+
+
 def commands(text: str) -> list[str]:
     targets = set(re.findall(r"^([\w-]+)(?: [\w-]+)*:", read("Makefile"), re.MULTILINE))
-    targets |= set(
-        re.findall(r"[\w-]+", re.search(r"\.PHONY:(.*?\\\n.*)", read("Makefile"))[1])
-    )
+    phony = group(r"\.PHONY:(.*?\\\n.*)", read("Makefile"))
+    targets |= set(re.findall(r"[\w-]+", phony))
     inline = "\n".join(re.findall(r"`(make [^`]+)`", prose(text)))
     fenced = "\n".join(body for name, body in blocks(text) if name == "console")
     named = re.findall(
@@ -224,9 +231,7 @@ def camel(key: str) -> str:
 
 def settings() -> list[str]:
     rust = read("core/src/settings.rs")
-    names = re.findall(
-        r"\"(\w+)\"", re.search(r"NAMES: .*?\[(.*?)\];", rust, re.DOTALL)[1]
-    )
+    names = re.findall(r"\"(\w+)\"", group(r"NAMES: .*?\[(.*?)\];", rust, re.DOTALL))
     defaults = dict(re.findall(r"^    /// \| `(\w+)` \| (.*?) \|", rust, re.MULTILINE))
     rows = {
         row[0].strip("`"): row
@@ -286,9 +291,8 @@ def spellings(key: str, default: str) -> dict[str, list[str]]:
 
 def defaults_of_code() -> dict[str, str]:
     """The defaults of `Settings::new` that are numbers, as the tables write them."""
-    made = re.search(
-        r"Ok\(Settings \{(.*?)\}\)", read("core/src/settings.rs"), re.DOTALL
-    )[1]
+    rust = read("core/src/settings.rs")
+    made = group(r"Ok\(Settings \{(.*?)\}\)", rust, re.DOTALL)
     found = {}
     for name, value in re.findall(r"^ +(\w+): (.*),$", made, re.MULTILINE):
         if seconds := re.fullmatch(r"Duration::from_secs\((\d+)\)", value):

@@ -127,8 +127,8 @@ def std(targets: list[str]) -> Std:
         sys.exit(f"{path} is not there: rustup's rustc has it")
     parser = Std()
     parser.feed(path.read_text())
-    host = re.search(r"^host: (.*)$", told("rustc", "-vV"), re.MULTILINE)
-    for target in targets or [host[1]]:
+    hosts = re.findall(r"^host: (.*)$", told("rustc", "-vV"), re.MULTILINE)
+    for target in targets or hosts:
         libraries = sysroot / "lib/rustlib" / target / "lib"
         parser.built |= {crate_name(path.name) for path in libraries.glob("lib*.rlib")}
     return parser

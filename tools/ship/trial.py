@@ -15,6 +15,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from build import VERSION
 from guests import Guest
@@ -95,8 +96,8 @@ class Trial:
 
     def make(self, goals: str, **variables: str | Path) -> list[str]:
         name = f"d365-failover-{VERSION}-{self.target.triple}"
-        how = {} if self.target.archive == "zip" else {"filter": "data"}
-        shutil.unpack_archive(self.dist / f"{name}.{self.target.archive}", self.out, **how)
+        how: Literal["data"] | None = None if self.target.archive == "zip" else "data"
+        shutil.unpack_archive(self.dist / f"{name}.{self.target.archive}", self.out, filter=how)
         values = {
             "CC": self.guest.compiler("cc"),
             "CXX": self.guest.compiler("c++"),

@@ -103,8 +103,8 @@ class Wine(Guest):
 
     def _c(self) -> str:
         words = [COMPILER, "-std=gnu99", "-D_POSIX_C_SOURCE=200809L", "-D__USE_MINGW_ANSI_STDIO=1", "-O1"]
-        words += ["-DCJSON_HIDE_SYMBOLS", "-include", COMPAT / "posix.h", f"-I{COMPAT}", f"-I{ROOT / 'include'}"]
-        return " ".join(map(str, words))
+        words += ["-DCJSON_HIDE_SYMBOLS", "-include", str(COMPAT / "posix.h"), f"-I{COMPAT}", f"-I{ROOT / 'include'}"]
+        return " ".join(words)
 
     def _json(self) -> None:
         source = self._source("cjson")
