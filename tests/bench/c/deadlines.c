@@ -1,8 +1,9 @@
 /* deadlines HOLE_PORT STEERING_PORT CALLS
  *
- * So many reads in flight at two endpoints that answer nothing, each with a second of its own, while a process that
- * burns the same CPU starves this one. Prints one line of JSON with the microseconds by which each ended later than its
- * second: `late`. A read that ends before it, or in any other way than by its deadline, ends the run.
+ * So many reads begun at two endpoints that answer nothing, each with a second of its own, while a process that burns
+ * the same CPU starves this one. An endpoint has CONNECTIONS; the others wait, for one or for the outage to end, until
+ * their second is over. Prints one line of JSON: how many were last seen `sent`, and the microseconds by which each of
+ * all ended later than its second, `late`. A read that ends before it, or in any other way, ends the run.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -16,6 +17,8 @@
 
 #include "d365_failover.h"
 
+#define CONNECTIONS "256"
+
 enum { TIMEOUT_MS = 1000, PATIENCE_MS = 60000, SUBMITTED_IN_MS = 1000 };
 
 static const char whoami[] = "/api/data/v9.2/WhoAmI";
@@ -27,7 +30,7 @@ struct call {
 struct taking {
     d365_queue_t *queue;
     struct call *calls;
-    long count;
+    long count, sent;
 };
 
 static pid_t burner = -1;
@@ -76,6 +79,7 @@ static d365_client_t *open_client(const char *port, d365_queue_t *queue)
     check(d365_settings_new("http://contoso.crm.bench.test", D365_NTS, &settings, &error), error);
     check(d365_settings_set(settings, "auto_switch", D365_NTS, "on", D365_NTS, &error), error);
     check(d365_settings_set(settings, "connect_to", D365_NTS, targets, D365_NTS, &error), error);
+    check(d365_settings_set(settings, "max_connections", D365_NTS, CONNECTIONS, D365_NTS, &error), error);
     if (queue)
         check(d365_settings_set_queue(settings, queue, NULL, &error), error);
     check(d365_client_open(settings, &client, &error), error);
@@ -112,6 +116,7 @@ static void *take(void *argument)
         d365_status_t status;
         void *user_data;
         struct call *call;
+        int32_t phase;
         check(d365_queue_next(taking->queue, PATIENCE_MS, &item, &error), error);
         check(d365_item_user_data(item, &user_data), NULL);
         call = user_data;
@@ -119,9 +124,11 @@ static void *take(void *argument)
         status = d365_item_result(item, &response, &error);
         if (status == D365_OK)
             die("wrong", "an answer from a black hole");
-        /* Most wait for a connection all the time. */
+        /* D365_LOCAL: no connection was free all the time. */
         if (status != D365_TIMEOUT && status != D365_LOCAL)
             check(status, error);
+        if (d365_error_phase(error, &phase) == D365_OK && phase == D365_PHASE_SENT)
+            taking->sent++;
         d365_error_free(error);
         d365_item_free(item);
     }
@@ -141,6 +148,7 @@ int main(int argc, char **argv)
     if (argc != 4)
         die(argv[0], "HOLE_PORT STEERING_PORT CALLS");
     taking.count = atol(argv[3]);
+    taking.sent = 0;
     taking.calls = calloc((size_t)taking.count, sizeof *taking.calls);
     if (!taking.calls)
         die("calloc", "no memory");
@@ -171,7 +179,9 @@ int main(int argc, char **argv)
     kill(burner, SIGKILL);
     waitpid(burner, NULL, 0);
 
-    printf("{\"late\": [");
+    if (taking.sent == 0)
+        die("wrong", "no read was sent");
+    printf("{\"sent\": %ld, \"late\": [", taking.sent);
     for (i = 0; i < taking.count; i++) {
         double late = taking.calls[i].ended_us - taking.calls[i].begun_us - 1e3 * TIMEOUT_MS;
         if (late < -1e3)

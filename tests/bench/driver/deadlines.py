@@ -8,9 +8,10 @@ from .process import Programs, Server, output
 
 @dataclass(frozen=True)
 class Overshoot:
-    """Milliseconds."""
+    """Milliseconds. How many of the calls had been sent when they ended."""
 
     calls: int
+    sent: int
     median: float
     p99: float
     worst: float
@@ -18,6 +19,6 @@ class Overshoot:
 
 def deadlines(programs: Programs, server: Server, calls: int) -> Overshoot:
     ports = [server.ports["hole"], server.ports["http"]]
-    late = json.loads(output([str(programs.deadlines), *map(str, [*ports, calls])]).stdout)["late"]
-    late = sorted(microseconds / 1000 for microseconds in late)
-    return Overshoot(len(late), late[len(late) // 2], late[len(late) * 99 // 100], late[-1])
+    told = json.loads(output([str(programs.deadlines), *map(str, [*ports, calls])]).stdout)
+    late = sorted(microseconds / 1000 for microseconds in told["late"])
+    return Overshoot(len(late), told["sent"], late[len(late) // 2], late[len(late) * 99 // 100], late[-1])

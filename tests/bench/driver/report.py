@@ -57,8 +57,9 @@ class Report:
             f"{self.holes} times, with `probe_after` 1 s.",
             self._switch(),
             "## Deadlines",
-            f"In C, {self.overshoot.calls} reads in flight at endpoints that answer nothing, begun within a second, each "
-            "with a second of its own, while another process burns the same CPU: milliseconds after its deadline.",
+            f"In C, {self.overshoot.calls} reads begun within a second at endpoints that answer nothing, each with a "
+            f"second of its own, while another process burns the same CPU: milliseconds after its deadline. "
+            f"{self.overshoot.sent} of them had been sent; the others waited for a connection, or for the outage to end.",
             self._deadlines(),
         ]
         return "\n\n".join(parts) + "\n"
