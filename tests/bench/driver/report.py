@@ -59,7 +59,7 @@ class Report:
             "## Deadlines",
             f"In C, {self.overshoot.calls} reads begun within a second at endpoints that answer nothing, each with a "
             f"second of its own, while another process burns the same CPU: milliseconds after its deadline. "
-            f"{self.overshoot.sent} of them had been sent; the others waited for a connection, or for the outage to end.",
+            f"{self.overshoot.sent} of them had been sent; the others waited for a connection, or an outage to end.",
             self._deadlines(),
         ]
         return "\n\n".join(parts) + "\n"
