@@ -166,7 +166,7 @@ def test_an_unknown_setting_that_is_like_none(opened: Any, name: str) -> None:
             "max_response_headers = 1 cannot be used; it takes a whole number of bytes from 8192 to 1048576",
         ),
         ({"max_waiting": 0}, "max_waiting = 0 cannot be used; it takes a whole number from 1 to 1000000"),
-        ({"failback": "never"}, "failback = 'never' cannot be used; it takes on_fault, probe or manual"),
+        ({"failback": "never"}, "failback = 'never' cannot be used; it takes on_fault or probe or manual"),
         ({"retry_budget": 2}, "retry_budget = 2 cannot be used; it takes a number from 0 to 1"),
         ({"preset": "bold"}, "preset = 'bold' cannot be used; it takes safe or dotnet"),
     ],
