@@ -769,8 +769,9 @@ extern "C" {
 
 /**
  * Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
- * D365_ITEM_NEW_URL (if calls do not go there yet, an ordinary switch with its events comes next); or
- * `manual`, the application has switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+ * D365_ITEM_NEW_URL (if calls do not go there yet, D365_EVENT_ENDPOINT_SWITCH_REQUIRED was raised before,
+ * and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); or `manual`, the application has
+ * switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
  * dropped, and not waited for. None comes for an outage in which the client is closed.
  */
 #define D365_EVENT_OUTAGE_ENDED 9
@@ -2502,8 +2503,8 @@ d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
  * since 1970-01-01 UTC; the start may be past). In that time an outage is waited out up to the end,
  * whatever `outage_wait_ms` says, within the calls' deadlines; events say D365_ITEM_PLANNED; and the log
  * does not warn of it. Calls are sent as ever, and the endpoint is switched when the other one serves.
- * Up to 100 windows are kept; those that meet or overlap are one. Sends nothing. Any thread, any
- * callback.
+ * Up to 100 windows are kept; those that meet or overlap are one. They are kept as times from now: a
+ * machine that sleeps, or whose clock is set, shifts them. Sends nothing. Any thread, any callback.
  *
  * Errors: D365_INVALID_ARGUMENT where the end is not after the start, or is past, or more than a year
  * ahead; D365_CLOSED, and what can be wrong with a handle.

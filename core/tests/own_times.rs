@@ -138,6 +138,7 @@ fn its_error_says_whose_time_it_was() {
         ("max_attempts", "1"),
         ("auto_switch", "off"),
         ("probe_after_ms", "0"),
+        ("outage_wait_ms", "0"),
     ];
     let client = primary.client(&alternate, &pairs);
     let error = client.send(&request(Some(200))).unwrap_err();

@@ -407,8 +407,8 @@ pub unsafe extern "C" fn d365_client_switch_endpoint(
 /// since 1970-01-01 UTC; the start may be past). In that time an outage is waited out up to the end,
 /// whatever `outage_wait_ms` says, within the calls' deadlines; events say D365_ITEM_PLANNED; and the log
 /// does not warn of it. Calls are sent as ever, and the endpoint is switched when the other one serves.
-/// Up to 100 windows are kept; those that meet or overlap are one. Sends nothing. Any thread, any
-/// callback.
+/// Up to 100 windows are kept; those that meet or overlap are one. They are kept as times from now: a
+/// machine that sleeps, or whose clock is set, shifts them. Sends nothing. Any thread, any callback.
 ///
 /// Errors: D365_INVALID_ARGUMENT where the end is not after the start, or is past, or more than a year
 /// ahead; D365_CLOSED, and what can be wrong with a handle.

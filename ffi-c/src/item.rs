@@ -45,8 +45,9 @@ pub const D365_EVENT_LOG: i32 = 7;
 /// Never dropped, and not waited for.
 pub const D365_EVENT_OUTAGE_STARTED: i32 = 8;
 /// Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
-/// D365_ITEM_NEW_URL (if calls do not go there yet, an ordinary switch with its events comes next); or
-/// `manual`, the application has switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+/// D365_ITEM_NEW_URL (if calls do not go there yet, D365_EVENT_ENDPOINT_SWITCH_REQUIRED was raised before,
+/// and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); or `manual`, the application has
+/// switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
 /// dropped, and not waited for. None comes for an outage in which the client is closed.
 pub const D365_EVENT_OUTAGE_ENDED: i32 = 9;
 /// Kind of an item: a submitted call has ended. See d365_item_result().

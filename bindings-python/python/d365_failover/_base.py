@@ -249,7 +249,8 @@ class BaseClient:
 
         In that time an outage is waited out up to `end`, whatever `outage_wait` says, within the calls' deadlines;
         events say `planned`; and the log does not warn of it. Calls are sent as ever, and the client switches when the
-        other endpoint serves. Up to 100 windows are kept; those that meet or overlap are one. Does no I/O.
+        other endpoint serves. Up to 100 windows are kept; those that meet or overlap are one. They are kept as times
+        from now: a machine that sleeps, or whose clock is set, shifts them. Does no I/O.
 
         Raises `InvalidArgumentError` for times that are not so.
         """

@@ -219,8 +219,9 @@ class OutageStartedEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OutageEndedEvent(Event):
-    """An outage is over. `reason`: `"answered"`: an endpoint answers; if calls do not go there yet, an ordinary switch
-    with its events comes next; `"manual"`: the application has switched. Never dropped."""
+    """An outage is over. `reason`: `"answered"`: an endpoint answers; if calls do not go there yet,
+    EndpointSwitchRequired was raised before, and EndpointSwitched follows unless that was vetoed. `"manual"`: the
+    application has switched. Never dropped."""
 
     name = "OutageEnded"
 

@@ -395,7 +395,8 @@ impl Client {
     /// waited out up to `end`, whatever `outage_wait` says, within the calls' deadlines; events say
     /// `planned`; and the log does not warn of it. Calls are sent as ever, and a switch comes when the
     /// other endpoint serves. Several windows may be announced, up to 100; those that meet or overlap
-    /// are one. Sends nothing.
+    /// are one. They are kept as times from now: a machine that sleeps, or whose clock is set, shifts
+    /// them. Sends nothing.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] where `end` is not after `start`, or is past, or is more than a

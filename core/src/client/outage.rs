@@ -7,7 +7,6 @@ use std::time::{Duration, Instant as Clock};
 use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
-use super::tell::found_by_probes;
 use crate::Cause;
 use crate::decide::switch::WaitOut;
 use crate::resource::race::race;
@@ -38,7 +37,7 @@ impl Inner {
         let began = Instant::now();
         let mut moved = pin!(self.moved.notified());
         moved.as_mut().enable();
-        let (until, end) = {
+        let (mut until, end) = {
             let mut board = self.board();
             match board.switch.wait_out(Clock::now()) {
                 WaitOut::Over => return Ok(()),
@@ -58,14 +57,23 @@ impl Inner {
                 None => None,
             }
         };
-        if timeout_at(until.min(deadline), race(end, moved))
-            .await
-            .is_ok()
-        {
-            return Ok(());
+        let mut over = pin!(race(end, moved));
+        loop {
+            if timeout_at(until.min(deadline), over.as_mut()).await.is_ok() {
+                return Ok(());
+            }
+            let (now, board) = (Instant::now(), self.board());
+            if board.switch.outage().is_none() {
+                return Ok(());
+            }
+            let switch = &board.switch;
+            until = Instant::from_std(switch.waits_until(began.into_std(), now.into_std()));
+            if deadline <= now || until <= now {
+                break;
+            }
         }
         let waited = began.elapsed().as_millis();
-        Err(if deadline <= until {
+        Err(if deadline <= Instant::now() {
             let why = format!("the call's deadline was over after it had waited {waited} ms");
             self.unanswered(Cause::Deadline, false, &why)
         } else {
@@ -77,14 +85,20 @@ impl Inner {
     fn unanswered(&self, cause: Cause, is_full: bool, why: &str) -> Unanswered {
         let board = self.board();
         let outage = board.switch.outage();
-        let (lasted, looks) = outage.map_or((Duration::ZERO, 0), |outage| {
-            (outage.lasted(Clock::now()), outage.looks())
-        });
-        let message = format!(
-            "no endpoint answers a probe, for {} ms and in {looks} looks; {why}; {}",
-            lasted.as_millis(),
-            found_by_probes(&board.found)
-        );
+        let state = match outage {
+            Some(outage) if outage.answered().is_some() => {
+                "an endpoint answers again, and it is not decided yet whether calls go there"
+                    .to_owned()
+            }
+            outage => {
+                let (lasted, looks) = outage.map_or((Duration::ZERO, 0), |outage| {
+                    (outage.lasted(Clock::now()), outage.looks())
+                });
+                let millis = lasted.as_millis();
+                format!("no endpoint answers a probe, for {millis} ms and in {looks} looks")
+            }
+        };
+        let message = format!("{state}; {why}; {}", board.findings());
         Unanswered {
             cause,
             is_full,

@@ -138,28 +138,31 @@ impl Probing {
                 }
             }
             Ended::Authorized(role, Err(fault)) => {
-                self.has_failed(role, fault);
+                self.finds(role, Some(fault.message));
                 Heard::NoToken(role)
             }
-            Ended::Probed(role, Ok(probed)) => Heard::Probed(role, Answer::Came(probed)),
+            Ended::Probed(role, Ok(probed)) => {
+                self.finds(role, None);
+                Heard::Probed(role, Answer::Came(probed))
+            }
             Ended::Probed(role, Err(fault)) => {
                 let answer = match fault.kind {
                     FaultKind::Local => Answer::NotAsked,
                     _ => Answer::Silent,
                 };
-                self.has_failed(role, fault);
+                self.finds(role, Some(fault.message));
                 Heard::Probed(role, answer)
             }
         }
     }
 
-    /// For whoever waits until an endpoint answers.
-    fn has_failed(&self, role: Role, fault: Fault) {
+    /// Why it was not answered, for whoever waits until it is.
+    fn finds(&self, role: Role, why: Option<String>) {
         let found = match role {
             Role::Primary => 0,
             Role::Alternate => 1,
         };
-        self.inner.board().found[found] = Some(fault.message);
+        self.inner.board().found[found] = why;
     }
 
     /// How far the probes of the endpoint that may be left have got.

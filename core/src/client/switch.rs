@@ -54,10 +54,20 @@ impl Board {
 }
 
 impl Board {
+    /// What probes have found, and what else there is to say of it.
+    pub(super) fn findings(&self) -> String {
+        let found = found_by_probes(&self.found);
+        if self.switch.is_left_by_hand() {
+            return format!("{found}; {}", Stay::ByHand.why());
+        }
+        found
+    }
+
     /// An inquiry begins.
     pub(super) fn begins(&mut self) -> Makers {
         let (outcome, awaited) = pair();
         let (end, ended) = pair();
+        self.found = [None, None];
         self.outcome = Some(awaited);
         self.end = Some(ended);
         Makers { outcome, end }
@@ -252,9 +262,11 @@ impl Inner {
                         self.watch_home();
                     }
                     Action::OutageStarted => {
+                        // What is asked from now on is the outage's.
+                        probing.stop();
                         outcome.send_replace(Some(Err(Stay::Outage)));
                         self.log_unless_planned(|| {
-                            let found = found_by_probes(&self.board().found);
+                            let found = self.board().findings();
                             format!("an outage: no endpoint answers; {found}")
                         });
                     }
@@ -339,17 +351,19 @@ impl Inner {
         from: Place,
         reason: Reason<'_>,
     ) -> Option<Reply> {
+        let goes =
+            |action: &Action| matches!(action, Action::Switched(..) | Action::OutageEnded(_));
+        if actions.iter().any(goes) {
+            self.crowd_goes();
+        }
         let mut reply = None;
         for action in actions {
             let event = match action {
                 Action::Switched(done, probed) => self.switched(*done, reason, *probed),
-                Action::OutageStarted => self.outage_started(from, reason, &board.found),
+                Action::OutageStarted => self.outage_started(from, reason, &board.findings()),
                 Action::OutageEnded(over) => self.outage_ended(from, *over),
                 _ => continue,
             };
-            if event.kind != ItemKind::OutageStarted {
-                self.crowd_goes();
-            }
             let planned = board.switch.is_planned(Clock::now());
             reply = self.outlet.put(Event { planned, ..event }, false);
         }

@@ -66,13 +66,8 @@ impl Inner {
         }
     }
 
-    pub(super) fn outage_started(
-        &self,
-        place: Place,
-        reason: Reason<'_>,
-        found: &[Option<String>; 2],
-    ) -> Event {
-        let message = format!("no endpoint answers; {}", found_by_probes(found));
+    pub(super) fn outage_started(&self, place: Place, reason: Reason<'_>, found: &str) -> Event {
+        let message = format!("no endpoint answers; {found}");
         Event {
             fault_kind: reason.fault_kind(),
             reason: reason.name(),
@@ -84,7 +79,7 @@ impl Inner {
         let millis = over.lasted.as_millis();
         let answered = over.answered.map(|(role, _)| role);
         let message = match answered {
-            Some(role) => format!("the {} answers again, after {millis} ms", role.name()),
+            Some(role) => format!("the {} answers, after {millis} ms", role.name()),
             None => format!("the application has switched by hand, after {millis} ms"),
         };
         Event {

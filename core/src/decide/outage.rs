@@ -41,8 +41,8 @@ enum Step {
     Pausing(Instant),
     /// A look has begun then.
     Looking(Instant),
-    /// An endpoint has answered.
-    Over(Role, Probed),
+    /// An endpoint has answered, then.
+    Over(Role, Probed, Instant),
 }
 
 /// What is known of an endpoint within one look.
@@ -76,8 +76,30 @@ impl Outage {
         (outage, next)
     }
 
+    /// How long it has lasted: until an endpoint has answered.
     pub fn lasted(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.began)
+        let end = match self.step {
+            Step::Over(_, _, at) => at,
+            _ => now,
+        };
+        end.saturating_duration_since(self.began)
+    }
+
+    /// What it was, if it ends now.
+    pub fn over(&self, now: Instant) -> Over {
+        Over {
+            answered: self.answered(),
+            lasted: self.lasted(now),
+        }
+    }
+
+    /// There is another endpoint after all. It is asked from the next look on.
+    pub fn gains_other(&mut self) {
+        let role = self.this.role.other();
+        self.other.get_or_insert(Side {
+            state: State::Silent,
+            ..Side::new(role)
+        });
     }
 
     pub fn looks(&self) -> u32 {
@@ -87,7 +109,7 @@ impl Outage {
     /// Who has answered, and what.
     pub fn answered(&self) -> Option<(Role, Probed)> {
         match self.step {
-            Step::Over(role, probed) => Some((role, probed)),
+            Step::Over(role, probed, _) => Some((role, probed)),
             _ => None,
         }
     }
@@ -129,12 +151,14 @@ impl Outage {
     fn decide(&mut self, begun: Instant, now: Instant, chance: f64) -> Option<Instant> {
         let other = self.other.map_or(State::Silent, |other| other.state);
         match (self.this.state, other) {
-            (State::Answered(probed, _), _) => self.step = Step::Over(self.this.role, probed),
+            (State::Answered(probed, _), _) => {
+                self.step = Step::Over(self.this.role, probed, now);
+            }
             (State::Asked, State::Answered(_, took)) if now < begun + took * TIMES_THE_OTHER => {
                 return Some(begun + took * TIMES_THE_OTHER);
             }
             (_, State::Answered(probed, _)) => {
-                self.step = Step::Over(self.this.role.other(), probed);
+                self.step = Step::Over(self.this.role.other(), probed, now);
             }
             (State::Silent, State::Silent) => {
                 let next = now + pause(self.looks, chance);
@@ -328,6 +352,30 @@ mod tests {
         world.hear(Heard::Probed(HERE, Answer::NotAsked));
         let pausing = world.hear(Heard::NoToken(THERE));
         assert!(matches!(pausing[..], [Asks::Wake(_)]), "{pausing:?}");
+    }
+
+    #[test]
+    fn its_time_ends_with_the_answer() {
+        let mut world = World::first_look(true);
+        world.hear(came(HERE, Probed::Serves));
+        let over = Over {
+            answered: Some((HERE, Probed::Serves)),
+            lasted: FIRST_PAUSE,
+        };
+        assert_eq!(world.outage.over(world.now + LONGEST_PAUSE), over);
+    }
+
+    #[test]
+    fn an_alternate_that_becomes_known_is_asked_from_the_next_look_on() {
+        let mut world = World::first_look(false);
+        world.outage.gains_other();
+        let silent = Heard::Probed(HERE, Answer::Silent);
+        let next = world.now + Duration::from_secs(1);
+        assert_eq!(world.hear(silent), [Asks::Wake(next)]);
+        world.look(next);
+        world.hear(silent);
+        world.hear(came(THERE, Probed::Serves));
+        assert_eq!(world.outage.answered(), Some((THERE, Probed::Serves)));
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{Probed, Role};
 /// after the other, and thousands may wait.
 const LOOK_HOLDS: Duration = Duration::from_secs(1);
 
+/// No decision takes so long: the handlers have their time.
+const LONGEST_DECISION: Duration = Duration::from_secs(24 * 3600);
+
 /// What the settings say.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -164,10 +167,6 @@ enum Stage {
 }
 
 impl Inquiry {
-    fn is_asking(&self) -> bool {
-        matches!(self.stage, Stage::Asking(_))
-    }
-
     fn is_looking(&self) -> bool {
         matches!(self.stage, Stage::Looking(_))
     }
@@ -230,14 +229,27 @@ impl Switch {
 
     /// A call would wait for the outage to end.
     pub fn wait_out(&mut self, now: Instant) -> WaitOut {
-        if self.outage().is_none() {
+        let Some(outage) = self.outage() else {
             return WaitOut::Over;
-        }
-        if self.waiting >= self.limits.max_waiting {
+        };
+        if self.waiting >= self.limits.max_waiting && outage.answered().is_none() {
             return WaitOut::Full;
         }
         self.waiting += 1;
-        WaitOut::Until(now + self.outage_wait(now))
+        WaitOut::Until(self.waits_until(now, now))
+    }
+
+    /// How long a call waits that has begun to at `began`: asked again then, because an interruption
+    /// may have been announced meanwhile, and once an endpoint has answered, only the handlers are
+    /// waited for.
+    pub fn waits_until(&self, began: Instant, now: Instant) -> Instant {
+        let outage = self.outage();
+        if outage.is_some_and(|outage| outage.answered().is_some()) {
+            return now + LONGEST_DECISION;
+        }
+        let waits = began + self.limits.outage_wait;
+        let planned = self.windows.until(now);
+        planned.map_or(waits, |planned| planned.max(waits))
     }
 
     /// One that was counted waits no more.
@@ -252,11 +264,15 @@ impl Switch {
         inquiry.and_then(|inquiry| inquiry.outage.as_ref())
     }
 
-    /// How long a call that begins to wait now waits for an outage to end: one that is planned, to its
-    /// planned end.
+    /// How long an outage that begins now is waited for: one that is planned, to its planned end.
     fn outage_wait(&self, now: Instant) -> Duration {
         let planned = self.windows.until(now).map(|until| until - now);
         self.limits.outage_wait.max(planned.unwrap_or_default())
+    }
+
+    /// Whether only the application leads away from where calls go.
+    pub fn is_left_by_hand(&self) -> bool {
+        self.home.is_manual() && self.place.role == Role::Alternate
     }
 
     /// An interruption is planned from `start` to `end`.
@@ -295,7 +311,7 @@ impl Switch {
             return Report::ReadPolicy;
         }
         // What it said when it was read last holds.
-        let is_by_hand = self.home.is_manual() && self.place.role == Role::Alternate;
+        let is_by_hand = self.is_left_by_hand();
         let has_other = !self.alternate.is_none() && !is_by_hand;
         if !has_other && self.outage_wait(now).is_zero() {
             return if is_by_hand {
@@ -422,6 +438,8 @@ impl Switch {
             (Stage::Asking(probed), Input::Replied { is_vetoed }) => {
                 let (probed, must_confirm) = (*probed, inquiry.must_confirm);
                 let is_failback = inquiry.is_failback;
+                let over = inquiry.outage.as_ref().map(|outage| outage.over(now));
+                let over = over.map(Action::OutageEnded).into_iter();
                 // Auto-switch is read only now, so a handler may have set it.
                 if is_vetoed || !self.alternate.auto_switch() {
                     if is_failback {
@@ -431,7 +449,7 @@ impl Switch {
                     }
                     let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
                     self.refused = Some((from, now, stay));
-                    return self.end(Err(stay));
+                    return over.chain(self.end(Err(stay))).collect();
                 }
                 self.found_dead = must_confirm.then_some(from);
                 let done = Action::Switched(self.move_on(now), probed);
@@ -442,7 +460,7 @@ impl Switch {
                 }
                 let handlers = self.rules.awaits_switched.then_some(Action::AwaitHandlers);
                 let end = self.end(Ok(()));
-                [done].into_iter().chain(handlers).chain(end).collect()
+                over.chain([done]).chain(handlers).chain(end).collect()
             }
             _ => Vec::new(),
         }
@@ -487,15 +505,12 @@ impl Switch {
         let Some((role, probed)) = outage.answered() else {
             return asks.into_iter().map(Action::Ask).collect();
         };
-        let mut actions = vec![Action::OutageEnded(Over {
-            answered: Some((role, probed)),
-            lasted: outage.lasted(now),
-        })];
-        actions.extend(if role == from.role {
-            self.stays(Stay::Alive, now)
-        } else {
-            self.ask_handlers(Some(probed))
-        });
+        if role != from.role {
+            // The handlers first: who hears of the end may hold them up.
+            return self.ask_handlers(Some(probed));
+        }
+        let mut actions = vec![Action::OutageEnded(outage.over(now))];
+        actions.extend(self.stays(Stay::Alive, now));
         actions
     }
 
@@ -536,7 +551,11 @@ impl Switch {
             Found::Stay(_) => None,
         };
         let is_time = self.home.looked(probed.is_some(), now);
-        if !is_time || !self.alternate.auto_switch() || self.inquiry.is_some() {
+        if !self.alternate.auto_switch() {
+            self.home.stays_away();
+            return None;
+        }
+        if !is_time || self.inquiry.is_some() {
             return None;
         }
         self.inquiries += 1;
@@ -564,17 +583,11 @@ impl Switch {
             return None;
         }
         // Whether the other endpoint answers is the application's to know.
-        let mut actions = Vec::new();
-        if let Some(outage) = self.outage() {
-            let lasted = outage.lasted(now);
-            let is_asking = self.inquiry.as_ref().is_some_and(Inquiry::is_asking);
+        let over = self.outage().map(|outage| outage.over(now));
+        if over.is_some() {
             self.inquiry = None;
-            let over = Over {
-                answered: None,
-                lasted,
-            };
-            actions.extend((!is_asking).then_some(Action::OutageEnded(over)));
         }
+        let mut actions: Vec<Action> = over.map(Action::OutageEnded).into_iter().collect();
         self.home.moves(false, now);
         actions.push(Action::Switched(self.move_on(now), None));
         Some(actions)
@@ -592,6 +605,9 @@ impl Switch {
     /// because calls were sent there already.
     pub fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
         let is_news = self.alternate.set_policy(policy.says, now);
+        if is_news && !self.is_left_by_hand() {
+            self.outage_gains_other();
+        }
         if !is_news || policy.says.endpoint_enabled || self.place.role != policy.read_from {
             return None;
         }
@@ -601,6 +617,16 @@ impl Switch {
         // No switch, but where the client would have started had it known.
         self.place.role = policy.read_from.other();
         None
+    }
+
+    /// An outage of one endpoint is one of two now.
+    fn outage_gains_other(&mut self) {
+        if let Some(inquiry) = &mut self.inquiry
+            && let Some(outage) = &mut inquiry.outage
+        {
+            inquiry.has_other = true;
+            outage.gains_other();
+        }
     }
 
     /// Behind the active endpoint there is another side now, says the application.

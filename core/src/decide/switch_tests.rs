@@ -540,18 +540,26 @@ fn an_outage_that_ends_at_the_alternate_is_an_ordinary_switch() {
             answered: Some((THERE, Probed::Serves)),
             lasted: Duration::from_secs(5),
         };
+        let over = Action::OutageEnded(over);
         let raise = Action::Raise(Some(Probed::Serves));
-        assert_eq!(world.answers(THERE), [Action::OutageEnded(over), raise]);
-        // Until it is decided, calls wait as before.
+        assert_eq!(world.answers(THERE), [raise]);
+        // Until it is decided, calls wait as before, however many they are and however long it takes.
         assert!(world.switch.begin(world.now).waits_out);
+        let begun = world.now;
+        world.now += WAIT;
+        for _ in 0..3 {
+            let waits = world.switch.wait_out(world.now);
+            assert!(matches!(waits, WaitOut::Until(until) if until > world.now + WAIT));
+        }
+        assert!(world.switch.waits_until(begun, world.now) > world.now + WAIT);
         let end = world.reply(is_vetoed);
         assert!(!world.switch.begin(world.now).waits_out);
         if is_vetoed {
-            assert_eq!(end, [Action::End(Err(Stay::Vetoed))]);
+            assert_eq!(end, [over, Action::End(Err(Stay::Vetoed))]);
             assert_eq!(world.report(Evidence::Strong), Report::Stays(Stay::Vetoed));
         } else {
             let done = Action::Switched(Move::on_from(from), Some(Probed::Serves));
-            assert_eq!(end, [done, Action::End(Ok(()))]);
+            assert_eq!(end, [over, done, Action::End(Ok(()))]);
             assert!(world.switch.was_found_dead(from));
         }
     }
@@ -712,7 +720,10 @@ fn looks_lead_nobody_back_who_has_gone_meanwhile_or_is_busy_or_has_auto_switch_o
     world.switch.alternate_mut().set_auto_switch(false);
     assert_eq!(world.switch.looked_home(from, found, late), None);
     world.switch.alternate_mut().set_auto_switch(true);
+    // That has begun them anew.
+    assert_eq!(world.switch.looked_home(from, found, late), None);
     world.began(Evidence::Weak);
+    let late = late + INTERVAL * 9;
     assert_eq!(world.switch.looked_home(from, found, late), None);
     world.switch.give_up(world.switch.inquiries);
     world.switch.switch_by_hand(world.now).unwrap();
@@ -770,9 +781,34 @@ fn a_planned_interruption_is_waited_out_to_its_end() {
         world.outage_begins();
         let until = |until| WaitOut::Until(until);
         assert_eq!(world.switch.wait_out(world.now), until(end));
+        // Who has waited before hears of what was announced since.
+        assert_eq!(world.switch.waits_until(start, world.now), end);
+        world.switch.announce(end, end + INTERVAL, world.now);
+        assert_eq!(world.switch.waits_until(start, world.now), end + INTERVAL);
+        let end = end + INTERVAL;
         // Near its end not shorter than otherwise.
         world.now = end - Duration::from_secs(1);
         let later = end.max(world.now + wait);
         assert_eq!(world.switch.wait_out(world.now), until(later));
     }
+}
+
+#[test]
+fn an_alternate_that_is_announced_in_an_outage_is_asked() {
+    let mut world = patient(Preset::Safe, Alternate::undecided());
+    let says = |available| Policy {
+        read_from: HERE,
+        says: FailoverPolicy {
+            available,
+            ..AVAILABLE
+        },
+    };
+    world.switch.set_policy(says(false), world.now);
+    world.began(Evidence::Strong);
+    world.dies();
+    world.switch.set_policy(says(true), world.now);
+    world.look();
+    world.silent(HERE);
+    let raise = Action::Raise(Some(Probed::Serves));
+    assert_eq!(world.answers(THERE), [raise]);
 }

@@ -377,7 +377,8 @@ public final class FailoverClient implements AutoCloseable {
      * Announces that an interruption is planned. In that time an outage is waited out up to its end, whatever {@code
      * outageWait} says, within the calls' deadlines; events say {@link FailoverEvent#planned()}; and the log does not
      * warn of it. Calls are sent as ever, and the client switches when the other endpoint serves. Up to 100 windows are
-     * kept; those that meet or overlap are one.
+     * kept; those that meet or overlap are one. They are kept as times from now: a machine that sleeps, or whose clock is
+     * set, shifts them.
      *
      * <p>Does no I/O; works in every listener.
      *

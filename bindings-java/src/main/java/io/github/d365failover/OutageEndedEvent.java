@@ -5,8 +5,9 @@ import java.time.Duration;
 import java.util.Optional;
 
 /**
- * An outage is over. The {@link #reason()} is {@code answered}: an endpoint answers; if calls do not go there yet, an
- * ordinary switch with its events comes next. Or it is {@code manual}: the application has switched by hand.
+ * An outage is over. The {@link #reason()} is {@code answered}: an endpoint answers. If calls do not go there yet, {@code
+ * EndpointSwitchRequired} was raised before, and {@code EndpointSwitched} follows unless that was vetoed. Or it is {@code
+ * manual}: the application has switched by hand.
  */
 public final class OutageEndedEvent extends FailoverEvent {
     private final String newUrl;

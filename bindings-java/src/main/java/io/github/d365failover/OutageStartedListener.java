@@ -3,9 +3,9 @@ package io.github.d365failover;
 /**
  * Hears that no endpoint answers.
  *
- * <p>Listeners run one at a time, on the client's event thread or on its {@code executor}; no call waits for them. The
- * event is never dropped. A call that is sent in it may wait for the outage's end, and may meet a switch, whose {@code
- * EndpointSwitchRequired} then waits for this listener, at most {@code handlerTimeout}. What it throws is logged.
+ * <p>Listeners run one at a time, on the client's event thread or on its {@code executor}. In it calls may be sent, which
+ * may wait for the outage's end. An {@code EndpointSwitchRequired} that arises meanwhile is not waited for: the switch is
+ * made. The event is never dropped. What it throws is logged.
  */
 @FunctionalInterface
 public interface OutageStartedListener {
