@@ -232,8 +232,13 @@ impl<'a> Call<'a> {
     async fn story(&mut self) -> Outcome {
         let client = self.client;
         // 1. Where calls go now.
+        let mut in_vain = None;
         let mut place = match self.place_to_go().await {
             Ok(place) => place,
+            Err(unanswered) if client.tries(&unanswered) => {
+                in_vain = Some(unanswered.message);
+                client.place()
+            }
             Err(unanswered) => return Outcome::of_outage(&unanswered),
         };
         let mut resending = Resending::new(client.rules, client.settings.max_attempts);
@@ -254,6 +259,9 @@ impl<'a> Call<'a> {
             if self.is_redirected(&outcome) {
                 place = client.place();
                 continue;
+            }
+            if in_vain.is_some() {
+                client.was_tried(place, self.is_answered(&outcome));
             }
             let (Some(fault), Some(last)) = (&outcome.fault, self.attempts.last()) else {
                 return outcome;
@@ -281,6 +289,10 @@ impl<'a> Call<'a> {
                 outcome.stayed = why.map(Cow::Borrowed);
                 return outcome;
             }
+            if let (Next::WaitOut, Some(in_vain)) = (next, in_vain.take()) {
+                outcome.stayed = Some(in_vain.into());
+                return outcome;
+            }
             if !self.can_be_sent() {
                 outcome.stayed = Some("its body can be read only once, and was begun".into());
                 return outcome;
@@ -297,6 +309,15 @@ impl<'a> Call<'a> {
                 }
             }
         }
+    }
+
+    /// Whether the service has answered, whatever it was.
+    fn is_answered(&self, outcome: &Outcome) -> bool {
+        let rules = &self.client.rules;
+        let fault = outcome.fault.as_ref();
+        let speaks_against =
+            fault.is_some_and(|fault| rules.evidence(fault.cause) > Evidence::Never);
+        outcome.answer.is_some() && !speaks_against
     }
 
     /// What goes to no endpoint of the organization waits for none.

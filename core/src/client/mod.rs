@@ -119,6 +119,8 @@ struct Inner {
     board: Mutex<Board>,
     /// Told when calls go elsewhere.
     moved: Notify,
+    /// Told when a call was answered in an outage.
+    answered: Notify,
     flights: Arc<Flights>,
     ledger: Ledger,
     /// Whether the log says how many suspects there were when the client was closed.
@@ -190,6 +192,7 @@ impl Client {
             board: Mutex::new(Board::new(switch(settings, rules, &organization))),
             rules,
             moved: Notify::new(),
+            answered: Notify::new(),
             organization,
             addresses,
             user_agent,

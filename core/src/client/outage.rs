@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
 use crate::Cause;
+use crate::decide::place::Place;
 use crate::decide::switch::WaitOut;
 use crate::resource::race::race;
 use crate::resource::settled::settled;
@@ -18,6 +19,8 @@ pub(super) struct Unanswered {
     pub(super) cause: Cause,
     /// `max_waiting` calls wait already.
     pub(super) is_full: bool,
+    /// It has waited for as long as `outage_wait` says.
+    pub(super) is_over: bool,
     /// Completes the sentence of its error.
     pub(super) message: String,
 }
@@ -82,6 +85,19 @@ impl Inner {
         })
     }
 
+    /// Whether a call of which nothing was sent goes although no endpoint answers.
+    pub(super) fn tries(&self, unanswered: &Unanswered) -> bool {
+        unanswered.is_over && self.board().switch.tries()
+    }
+
+    /// What came of such a call's attempt.
+    pub(super) fn was_tried(&self, place: Place, is_answered: bool) {
+        if is_answered {
+            self.board().switch.is_answered(place, Clock::now());
+            self.answered.notify_one();
+        }
+    }
+
     fn unanswered(&self, cause: Cause, is_full: bool, why: &str) -> Unanswered {
         let board = self.board();
         let outage = board.switch.outage();
@@ -102,6 +118,7 @@ impl Inner {
         Unanswered {
             cause,
             is_full,
+            is_over: cause == Cause::Outage && !is_full,
             message,
         }
     }

@@ -148,6 +148,7 @@ impl Probing {
             Ended::Probed(role, Err(fault)) => {
                 let answer = match fault.kind {
                     FaultKind::Local => Answer::NotAsked,
+                    FaultKind::Service => Answer::Odd,
                     _ => Answer::Silent,
                 };
                 self.finds(role, Some(fault.message));

@@ -11,7 +11,7 @@ use super::probing::Probing;
 use super::tell::{Reason, found_by_probes};
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
-use crate::decide::look::Stay;
+use crate::decide::look::{Heard, Stay};
 use crate::decide::place::{Move, Place};
 use crate::decide::switch::{Action, Input, Report, Switch};
 use crate::resource::outlet::Reply;
@@ -289,7 +289,10 @@ impl Inner {
                 }
             }
             if actions.is_empty() {
-                let heard = probing.next().await;
+                let heard = match race(probing.next(), self.answered.notified()).await {
+                    First::Left(heard) => heard,
+                    First::Right(()) => Heard::Woken,
+                };
                 let input = Input::Look(heard, probing.glance());
                 (actions, _) = self.hear(number, input, from, reason);
             }

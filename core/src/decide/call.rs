@@ -35,7 +35,7 @@ impl Course {
     pub fn of(outcome: Result<(), Stay>) -> Course {
         match outcome {
             Ok(()) => Course::Elsewhere,
-            Err(stay @ (Stay::Alive | Stay::Alone)) => Course::Here(stay),
+            Err(stay @ (Stay::Alive | Stay::Alone | Stay::AloneUnasked)) => Course::Here(stay),
             Err(Stay::OtherSilent) => Course::OtherSilent,
             Err(Stay::Outage) => Course::Outage,
             Err(stay) => Course::Nowhere(stay.why()),

@@ -24,8 +24,10 @@ pub enum Stay {
     OtherSilent,
     /// The other one could not be asked: there was no token for it.
     OtherUnasked,
-    /// It answers, and no other one does.
+    /// It answers, and no other one does…
     Alone,
+    /// …or could be asked.
+    AloneUnasked,
     /// No endpoint answers, and that is waited out.
     Outage,
     /// Only the application leads back from it.
@@ -43,7 +45,11 @@ impl Stay {
     pub fn is_of_other(self) -> bool {
         matches!(
             self,
-            Stay::OtherSilent | Stay::OtherUnasked | Stay::Alone | Stay::Outage
+            Stay::OtherSilent
+                | Stay::OtherUnasked
+                | Stay::Alone
+                | Stay::AloneUnasked
+                | Stay::Outage
         )
     }
 
@@ -56,7 +62,13 @@ impl Stay {
                 "the token provider gave no token for the other endpoint in time, so that it could \
                  not be probed"
             }
-            Stay::Alone => "the endpoint answers a probe, and there is no other one to go to",
+            Stay::Alone => {
+                "the endpoint answers a probe, and the other one, if there is one, does not"
+            }
+            Stay::AloneUnasked => {
+                "the endpoint answers a probe, and the token provider gave no token for the other \
+                 one in time, so that it could not be probed"
+            }
             Stay::Outage => "no endpoint answers a probe",
             Stay::ByHand => {
                 "only the application leads back from the alternate: failback is manual"
@@ -121,6 +133,8 @@ pub enum Answer {
     Came(Probed),
     /// Who cannot ask has learnt nothing.
     NotAsked,
+    /// The service itself has answered, with a fault: it does not serve what was asked.
+    Odd,
     Silent,
 }
 
@@ -151,6 +165,8 @@ struct This {
     has_second: bool,
     failed: u8,
     is_dead: bool,
+    /// The service has answered, whatever it was.
+    is_there: bool,
 }
 
 #[derive(Debug)]
@@ -174,6 +190,7 @@ impl Look {
                 has_second: false,
                 failed: 0,
                 is_dead: false,
+                is_there: false,
             },
             other: Other {
                 is_wanted: other,
@@ -194,6 +211,11 @@ impl Look {
         } else {
             None
         }
+    }
+
+    /// Whether the endpoint's service has answered, if only with a fault: that is no outage.
+    pub fn is_there(&self) -> bool {
+        self.this.is_there
     }
 
     /// Whether it has looked at the endpoint itself.
@@ -229,7 +251,8 @@ impl Look {
                 asks.push(Asks::Probe(role));
             }
             Heard::NoToken(_) => self.other.answered = Some((Err(Stay::OtherUnasked), now)),
-            Heard::Probed(role, Answer::Silent) if role == self.role => {
+            Heard::Probed(role, answer @ (Answer::Silent | Answer::Odd)) if role == self.role => {
+                this.is_there |= answer == Answer::Odd;
                 this.failed += 1;
                 this.is_dead |= this.failed == 2;
                 asks.extend(this.second(role));
@@ -305,7 +328,7 @@ impl Other {
                 None
             }
             Answer::Came(probed) => Some(Ok(probed)),
-            Answer::NotAsked | Answer::Silent => Some(Err(Stay::OtherSilent)),
+            Answer::NotAsked | Answer::Odd | Answer::Silent => Some(Err(Stay::OtherSilent)),
         }
     }
 }

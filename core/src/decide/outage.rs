@@ -32,6 +32,8 @@ pub struct Outage {
     other: Option<Side>,
     /// How often the endpoints were looked at.
     looks: u32,
+    /// After how many of these a call was tried last.
+    tried: u32,
     step: Step,
 }
 
@@ -71,6 +73,7 @@ impl Outage {
             this: Side::new(role),
             other: has_other.then(|| Side::new(role.other())),
             looks: 1,
+            tried: 0,
             step: Step::Pausing(next),
         };
         (outage, next)
@@ -90,6 +93,23 @@ impl Outage {
         Over {
             answered: self.answered(),
             lasted: self.lasted(now),
+        }
+    }
+
+    /// A call that has waited long enough, and of which nothing was sent, would go in spite of it: one
+    /// for each look may. Probes may be refused where calls are not.
+    pub fn tries(&mut self) -> bool {
+        let may_try = self.answered().is_none() && self.tried < self.looks;
+        if may_try {
+            self.tried = self.looks;
+        }
+        may_try
+    }
+
+    /// Such a call was answered.
+    pub fn is_answered(&mut self, now: Instant) {
+        if self.answered().is_none() {
+            self.step = Step::Over(self.this.role, Probed::Reachable, now);
         }
     }
 
@@ -198,6 +218,10 @@ impl Side {
                 self.state = State::Silent;
             }
             Heard::Probed(_, Answer::Came(probed)) => self.state = State::Answered(probed, took),
+            // Where calls go anyway they may be served all the same.
+            Heard::Probed(_, Answer::Odd) if !must_serve => {
+                self.state = State::Answered(Probed::Reachable, took);
+            }
             // Who could not ask has learnt nothing, and asks again.
             Heard::Probed(..) | Heard::NoToken(_) => self.state = State::Silent,
             Heard::Woken => {}
@@ -352,6 +376,27 @@ mod tests {
         world.hear(Heard::Probed(HERE, Answer::NotAsked));
         let pausing = world.hear(Heard::NoToken(THERE));
         assert!(matches!(pausing[..], [Asks::Wake(_)]), "{pausing:?}");
+    }
+
+    #[test]
+    fn a_service_that_answers_with_a_fault_is_there_but_nowhere_to_go() {
+        let mut world = World::first_look(true);
+        world.hear(Heard::Probed(THERE, Answer::Odd));
+        assert_eq!(world.outage.answered(), None);
+        world.hear(Heard::Probed(HERE, Answer::Odd));
+        assert_eq!(world.outage.answered(), Some((HERE, Probed::Reachable)));
+    }
+
+    #[test]
+    fn one_call_for_each_look_is_tried_and_its_answer_ends_it() {
+        let mut world = World::new(true);
+        assert!(world.outage.tries());
+        assert!(!world.outage.tries());
+        world.look(world.now + FIRST_PAUSE);
+        assert!(world.outage.tries());
+        world.outage.is_answered(world.now);
+        assert_eq!(world.outage.answered(), Some((HERE, Probed::Reachable)));
+        assert!(!world.outage.tries());
     }
 
     #[test]

@@ -158,8 +158,9 @@ struct Inquiry {
 #[derive(Debug)]
 enum Stage {
     Looking(Look),
-    /// What was certain without a look is confirmed, because the other one does not answer.
-    Confirming(Look),
+    /// What was certain without a look is confirmed, because the other one does not answer, or could
+    /// not be asked.
+    Confirming(Look, Stay),
     /// It is waited until an endpoint answers.
     Outage,
     /// The handlers are asked.
@@ -250,6 +251,27 @@ impl Switch {
         let waits = began + self.limits.outage_wait;
         let planned = self.windows.until(now);
         planned.map_or(waits, |planned| planned.max(waits))
+    }
+
+    /// Whether a call that has waited in vain goes all the same, to be the one that finds out.
+    pub fn tries(&mut self) -> bool {
+        self.outage_mut().is_some_and(Outage::tries)
+    }
+
+    /// Such a call was answered at `place`.
+    pub fn is_answered(&mut self, place: Place, now: Instant) {
+        if place == self.place
+            && let Some(outage) = self.outage_mut()
+        {
+            outage.is_answered(now);
+        }
+    }
+
+    fn outage_mut(&mut self) -> Option<&mut Outage> {
+        let place = self.place;
+        let inquiry = self.inquiry.as_mut();
+        let inquiry = inquiry.filter(|inquiry| inquiry.from == place);
+        inquiry.and_then(|inquiry| inquiry.outage.as_mut())
     }
 
     /// One that was counted waits no more.
@@ -409,29 +431,35 @@ impl Switch {
                 let asks = look.hear(heard, glance, now);
                 inquiry.holds_calls = self.rules.holds_calls && look.asks_only_other();
                 let (has_other, was_seen) = (inquiry.has_other, look.has_seen_this());
+                let is_there = look.is_there();
                 match look.found() {
                     None => asks.into_iter().map(Action::Ask).collect(),
+                    Some(Found::Go(None)) if !has_other && is_there => self.stays(Stay::Alone, now),
                     Some(Found::Go(None)) if !has_other => self.outage_begins(now, chance),
                     Some(Found::Go(probed)) => self.ask_handlers(probed),
                     Some(Found::Stay(Stay::Alive)) if !has_other => self.stays(Stay::Alone, now),
                     Some(Found::Stay(stay))
-                        if stay.is_of_other() && !self.outage_wait(now).is_zero() =>
+                        if stay.is_of_other() && !is_there && !self.outage_wait(now).is_zero() =>
                     {
                         if was_seen {
                             self.outage_begins(now, chance)
                         } else {
-                            self.confirm()
+                            self.confirm(stay)
                         }
                     }
                     Some(Found::Stay(stay)) => self.stays(stay, now),
                 }
             }
-            (Stage::Confirming(look), Input::Look(heard, glance)) => {
+            (Stage::Confirming(look, other), Input::Look(heard, glance)) => {
                 let asks = look.hear(heard, glance, now);
+                let alone = match other {
+                    Stay::OtherUnasked => Stay::AloneUnasked,
+                    _ => Stay::Alone,
+                };
                 match look.found() {
                     None => asks.into_iter().map(Action::Ask).collect(),
-                    Some(Found::Go(_)) => self.outage_begins(now, chance),
-                    Some(Found::Stay(_)) => self.stays(Stay::Alone, now),
+                    Some(Found::Go(_)) if !look.is_there() => self.outage_begins(now, chance),
+                    Some(_) => self.stays(alone, now),
                 }
             }
             (Stage::Outage, Input::Look(heard, _)) => self.outlast(heard, now, chance),
@@ -473,12 +501,12 @@ impl Switch {
     }
 
     /// What is certain is no outage as long as the endpoint answers probes.
-    fn confirm(&mut self) -> Vec<Action> {
+    fn confirm(&mut self, other: Stay) -> Vec<Action> {
         let look = self.look(true, false);
         let first = look.begin();
         if let Some(inquiry) = &mut self.inquiry {
             inquiry.holds_calls = false;
-            inquiry.stage = Stage::Confirming(look);
+            inquiry.stage = Stage::Confirming(look, other);
         }
         first.into_iter().map(Action::Ask).collect()
     }

@@ -812,3 +812,41 @@ fn an_alternate_that_is_announced_in_an_outage_is_asked() {
     let raise = Action::Raise(Some(Probed::Serves));
     assert_eq!(world.answers(THERE), [raise]);
 }
+
+#[test]
+fn a_service_that_answers_probes_with_a_fault_is_no_outage() {
+    for evidence in [Evidence::Weak, Evidence::Strong] {
+        let mut world = patient(Preset::Safe, Alternate::exists(true));
+        world.began(evidence);
+        let odd = Heard::Probed(HERE, Answer::Odd);
+        let end = if evidence == Evidence::Strong {
+            world.hear(authorized(THERE));
+            world.silent(THERE);
+            world.hear(authorized(HERE));
+            world.hear(odd);
+            assert_eq!(world.hear(odd), [Action::End(Err(Stay::Alone))]);
+            continue;
+        } else {
+            world.hear(authorized(HERE));
+            world.hear(odd);
+            world.hear(odd);
+            world.silent(THERE)
+        };
+        assert_eq!(end, [Action::End(Err(Stay::OtherSilent))]);
+    }
+}
+
+#[test]
+fn a_call_that_is_tried_and_answered_ends_the_outage() {
+    let mut world = patient(Preset::Safe, Alternate::exists(true));
+    assert!(!world.switch.tries());
+    world.outage_begins();
+    assert!(world.switch.tries() && !world.switch.tries());
+    let elsewhere = Move::on_from(world.place()).to;
+    world.switch.is_answered(elsewhere, world.now);
+    assert!(world.hear(Heard::Woken).len() == 1);
+    world.switch.is_answered(world.place(), world.now);
+    let ended = world.hear(Heard::Woken);
+    let end = Action::End(Err(Stay::Alive));
+    assert!(matches!(&ended[..], [Action::OutageEnded(_), last] if *last == end));
+}
