@@ -33,8 +33,9 @@ PACKAGES_OF = {
     "musllinux_1_2": ("musllinux_1_1", "musllinux_1_2"),
     "win_amd64": ("win",),
 }
-# There is no package of it, or of what it needs.
-NOT_FOR_MUSL = ["gevent"]
+# gevent: there is no package of what it needs. eventlet: greenlet crashes the CPython that is built for musl, by
+# itself. The others import ssl, which that CPython lacks.
+NOT_FOR_MUSL = ["anyio", "eventlet", "gevent", "trio", "uvloop"]
 NOT_FOR_WINDOWS = ["anyio", "eventlet", "gevent", "trio", "uvloop"]
 
 DISASTER = """
