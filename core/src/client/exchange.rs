@@ -10,13 +10,10 @@ use super::Inner;
 use super::call::Running;
 use super::time::Time;
 use crate::classify::{Asked, classify, is_told};
+use crate::decide::preset::JUST_USED;
 use crate::resource::desk::Desk;
 use crate::resource::transport::{Decoded, Exchange, Reads};
 use crate::{Cause, Fault, Operation, Request, Target};
-
-/// A connection that was used within this time is as good as a fresh one: servers close idle ones
-/// after seconds.
-const JUST_USED: Duration = Duration::from_secs(1);
 
 /// How much of a streaming body comes with its head, if it is here by then: a small one whole.
 const ALONG: usize = 64 << 10;

@@ -40,7 +40,6 @@ pub use self::pending::Pending;
 use self::switch::Board;
 use crate::decide::alternate::Alternate;
 use crate::decide::budget::Budget;
-use crate::decide::failback::Ways;
 use crate::decide::place::Place;
 use crate::decide::preset::Rules;
 use crate::decide::switch::{Limits, Switch};
@@ -763,18 +762,7 @@ fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Swi
         AutoSwitch::Auto if is_known => Alternate::exists(true),
         AutoSwitch::Auto => Alternate::undecided(),
     };
-    let limits = Limits {
-        hold_down: settings.hold_down,
-        probe_timeout: settings.probe_timeout,
-        outage_wait: settings.outage_wait.unwrap_or(rules.outage_wait),
-        max_waiting: settings.max_waiting,
-        ways: Ways {
-            failback: settings.failback,
-            interval: settings.failback_interval,
-            after: settings.failback_after,
-        },
-    };
-    Switch::new(rules, limits, starts_on, alternate)
+    Switch::new(rules, Limits::of(settings, &rules), starts_on, alternate)
 }
 
 fn lacking(what: &str, error: &io::Error) -> Error {

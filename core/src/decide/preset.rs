@@ -7,6 +7,10 @@ use super::resend::{Failed, Resend, after_failover, by_matrix};
 use crate::rule::{Rule, RulesOff};
 use crate::{Cause, Fault, Preset};
 
+/// A connection that was used within this time is as good as a fresh one: servers close idle ones
+/// after seconds.
+pub const JUST_USED: Duration = Duration::from_secs(1);
+
 macro_rules! table {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $safe:expr, $dotnet:expr $(, without $rule:ident: $off:expr)?;)*) => {
         /// The rules that a client goes by.

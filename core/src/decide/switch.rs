@@ -15,7 +15,7 @@ use super::outage::{Outage, Over};
 use super::place::{Move, Place};
 use super::preset::Rules;
 use super::window::Windows;
-use crate::{Probed, Role};
+use crate::{Probed, Role, Settings};
 
 /// What a look has found holds for so long: calls that fail one after the other do not probe one
 /// after the other, and thousands may wait.
@@ -35,6 +35,22 @@ pub struct Limits {
     pub max_waiting: usize,
     /// What leads back to the primary.
     pub ways: Ways,
+}
+
+impl Limits {
+    pub fn of(settings: &Settings, rules: &Rules) -> Limits {
+        Limits {
+            hold_down: settings.hold_down,
+            probe_timeout: settings.probe_timeout,
+            outage_wait: settings.outage_wait.unwrap_or(rules.outage_wait),
+            max_waiting: settings.max_waiting,
+            ways: Ways {
+                failback: settings.failback,
+                interval: settings.failback_interval,
+                after: settings.failback_after,
+            },
+        }
+    }
 }
 
 /// Where a call goes that begins, or is sent again.

@@ -3,11 +3,22 @@
 use std::sync::Mutex;
 use std::thread;
 
+use d365_failover_core::Settings;
+
 use crate::arrivals::{Call, arrivals};
 use crate::disaster::Disaster;
 use crate::figures::{Figures, figures};
 use crate::rules::{Client, RuleSet};
 use crate::world::{Notice, World};
+
+/// The settings of a client of this library whose application has chosen none but its URLs.
+///
+/// # Panics
+/// Never: the URL is one.
+#[must_use]
+pub fn defaults() -> Settings {
+    Settings::new("https://contoso.crm.dynamics.com").expect("it is a URL")
+}
 
 /// Plays a disaster.
 #[must_use]
@@ -20,7 +31,8 @@ pub fn run(
 ) -> Figures {
     let mut world = World::new(disaster, calls, clients, seed);
     let begin = world.instant();
-    let client = |id| rules.client(id, begin, disaster.ends);
+    let settings = defaults();
+    let client = |id| rules.client(id, &settings, begin, disaster.ends);
     let mut applications: Vec<Box<dyn Client>> = (0..clients).map(client).collect();
     for application in &mut applications {
         application.starts(&mut world);

@@ -605,8 +605,12 @@ impl<'a> World<'a> {
 
 #[cfg(test)]
 mod tests {
+    use d365_failover_core::machines::Given;
+
     use super::*;
+    use crate::arrivals::arrivals;
     use crate::disaster::disasters;
+    use crate::run::defaults;
 
     fn call(at: u64, operation: Operation) -> Call {
         Call {
@@ -634,6 +638,24 @@ mod tests {
             }
         }
         found
+    }
+
+    #[test]
+    fn times_are_those_of_the_settings_and_no_ledger_is_too_small() {
+        let given = Given::of(&defaults());
+        assert_eq!(
+            (given.connect_timeout, given.idle_timeout),
+            (CONNECT_TIMEOUT, IDLE)
+        );
+        for disaster in disasters() {
+            assert!(disaster.ends < given.replication_window);
+            let calls = arrivals(1, 10_000, disaster.ends, disaster.rush);
+            let mut of_each = [0_usize; 10_000];
+            for call in &calls {
+                of_each[call.client as usize] += 1;
+            }
+            assert!(of_each.iter().all(|calls| *calls < given.ledger_entries));
+        }
     }
 
     #[test]

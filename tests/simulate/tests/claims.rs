@@ -12,29 +12,51 @@ const CLIENTS: u32 = 300;
 
 const SEED: u64 = 1;
 
-/// Where somebody recovers sooner with as little extra load: the claim does not hold there.
-const SOONER: [(&str, &[&str]); 6] = [
+/// Where somebody recovers sooner with as little extra load: who, and after how many seconds 99 of 100
+/// clients of `safe` have recovered all the same.
+const SOONER: [(&str, f64, &[&str]); 6] = [
     // The other side is probed before it is trusted: a connection and an answer.
-    ("refused", &["by hand", "dotnet"]),
-    ("flapping", &["by hand", "dotnet"]),
+    ("refused", 0.5, &["by hand", "dotnet"]),
+    ("flapping", 0.5, &["by hand", "dotnet"]),
     // Who waits looks every five seconds; who fails and begins anew finds out with its next call.
-    ("promotion", &["by hand", "dotnet"]),
+    ("promotion", 126.0, &["by hand", "dotnet"]),
     // A side that throttles a probe does not count as one that serves.
     (
         "recovery",
+        28.0,
         &["AWS", "MongoDB", "backoff", "by hand", "dotnet"],
     ),
     // Who answers probes is not left; whoever leaves it all the same pays with duplicates, or leaves
     // it again and again.
     (
         "losing writes",
+        22.5,
         &["MongoDB", "backoff", "breaker", "by hand"],
     ),
     // Who is throttled comes again when he is told to, and is late; others fail, or go elsewhere.
     (
         "overload",
+        6.0,
         &["AWS", "MongoDB", "backoff", "breaker", "by hand", "dotnet"],
     ),
+];
+
+/// The most requests of calls in 100 ms at the primary and at the alternate, over the rate of the calls,
+/// and how many percent more requests than calls, under `safe`: as measured, and a tenth more. One
+/// client holds 1.2 beside its first sixteen; clients do not know of each other.
+const MOST: [(&str, [f64; 2], f64); 10] = [
+    ("refused", [0.0, 2.1], 8.0),
+    ("black hole", [0.0, 1.8], 6.0),
+    // Each call that waits has its side probed, unless that was done in the last second.
+    ("slow", [1.4, 0.0], 102.0),
+    ("cut off", [1.4, 0.4], 1.2),
+    ("flapping", [0.6, 2.1], 6.0),
+    // All come at once who were told to.
+    ("both down", [19.2, 7.8], 68.0),
+    ("promotion", [0.0, 11.8], 74.0),
+    ("recovery", [7.3, 1.3], 78.0),
+    ("losing writes", [2.6, 0.0], 97.0),
+    ("overload", [5.7, 0.0], 78.0),
 ];
 
 /// The figures of all disasters, played once for all tests.
@@ -76,17 +98,47 @@ fn nobody_recovers_sooner_with_as_little_extra_load_but_where_it_is_said() {
         .collect();
     let said: BTreeSet<_> = SOONER
         .iter()
-        .flat_map(|(disaster, rules)| rules.iter().map(move |rules| (*disaster, *rules)))
+        .flat_map(|(disaster, _, rules)| rules.iter().map(move |rules| (*disaster, *rules)))
         .collect();
-    let unsaid: Vec<_> = found.difference(&said).collect();
-    assert!(unsaid.is_empty(), "{unsaid:?}");
+    assert_eq!(found, said);
+    let times =
+        SOONER.map(|(disaster, most, _)| (disaster, most, time(of(disaster, RuleSet::Safe))));
+    assert!(
+        times.iter().all(|(_, most, time)| time <= most),
+        "{times:?}"
+    );
 }
 
 #[test]
-fn half_of_the_clients_leave_a_black_hole_ten_times_sooner_than_by_dotnet() {
-    let [safe, dotnet] =
-        [RuleSet::Safe, RuleSet::Dotnet].map(|rules| of("black hole", rules).recovered[0].unwrap());
-    assert!(safe * 10.0 < dotnet, "{safe} s, {dotnet} s");
+fn a_fleet_sends_no_more_than_was_measured() {
+    let found = MOST.map(|(disaster, peak, extra)| {
+        let safe = of(disaster, RuleSet::Safe);
+        let [primary, alternate] = safe.peak;
+        let holds = primary <= peak[0] && alternate <= peak[1] && safe.extra <= extra;
+        (holds, disaster, safe.peak, safe.extra)
+    });
+    assert!(found.iter().all(|(holds, ..)| *holds), "{found:#?}");
+}
+
+#[test]
+fn a_black_hole_is_left_ten_times_sooner_than_by_dotnet_and_three_times_by_the_slowest() {
+    let times = |rules| of("black hole", rules).recovered.map(Option::unwrap);
+    let [safe, dotnet] = [RuleSet::Safe, RuleSet::Dotnet].map(times);
+    assert!(safe[0] * 10.0 < dotnet[0], "{safe:?} s, {dotnet:?} s");
+    assert!(safe[1] * 3.0 < dotnet[1], "{safe:?} s, {dotnet:?} s");
+}
+
+/// Else the others were made weaker than they are.
+#[test]
+fn those_who_monitor_find_a_silent_host_when_they_say_so() {
+    for (rules, [from, to]) in [
+        (RuleSet::Aws, [16.3, 18.0]),
+        (RuleSet::MongoDb, [10.0, 15.0]),
+    ] {
+        let times = of("black hole", rules).recovered;
+        let half = times[0].unwrap();
+        assert!((from..to).contains(&half), "{}: {times:?} s", rules.name());
+    }
 }
 
 #[test]

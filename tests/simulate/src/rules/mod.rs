@@ -10,7 +10,7 @@ mod rival;
 
 use std::time::Instant;
 
-use d365_failover_core::Preset;
+use d365_failover_core::{Preset, Settings};
 
 use crate::Time;
 use crate::world::{Outcome, World};
@@ -89,12 +89,12 @@ impl RuleSet {
         }
     }
 
-    /// A client that goes by it. `end`: when nothing is asked for any more that nobody has called for.
+    /// A client that goes by it. `settings`: those of the presets; `end`: when nothing is asked for any more that nobody has called for.
     #[must_use]
-    pub fn client(self, id: u32, now: Instant, end: Time) -> Box<dyn Client> {
+    pub fn client(self, id: u32, settings: &Settings, now: Instant, end: Time) -> Box<dyn Client> {
         match self {
-            RuleSet::Safe => Box::new(ours::Ours::new(id, Preset::Safe, now)),
-            RuleSet::Dotnet => Box::new(ours::Ours::new(id, Preset::Dotnet, now)),
+            RuleSet::Safe => Box::new(ours::Ours::new(id, settings, Preset::Safe, now)),
+            RuleSet::Dotnet => Box::new(ours::Ours::new(id, settings, Preset::Dotnet, now)),
             RuleSet::ByHand => Box::new(rival::Rival::new(id, by_hand::ByHand::default())),
             RuleSet::Backoff => {
                 Box::new(rival::Rival::new(id, backoff::Backoff::without_breaker()))

@@ -1,4 +1,10 @@
-//! This library: its machines, driven as its client drives them. No decision is made here.
+//! This library: its machines, driven as its client drives them. Where calls go, and whether they are
+//! sent again, is not decided here.
+//!
+//! What is decided here, after the client's own code: what a failure's cause is called; that a row is
+//! read back; and, in the place of the ledger, which writes are to be verified: all that were acknowledged
+//! by a side that is left. That is what the ledger has while a disaster is shorter than
+//! `replication_window` and a client's writes are fewer than `ledger_entries`.
 
 mod inquiry;
 
@@ -6,10 +12,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
-    Alternate, Bounds, Budget, Course, Evidence, Failed, Failure, Limits, Moment, Next, Patience,
-    Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch, Ways,
+    Alternate, Bounds, Budget, Course, Evidence, Failed, Failure, Given, JUST_USED, Limits, Moment,
+    Next, Patience, Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
 };
-use d365_failover_core::{Cause, Failback, Fault, Operation, Phase, Preset, Role};
+use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role, Settings};
 
 use self::inquiry::{Asking, Inquiry, LookBack};
 use super::gate::{Became, Gate};
@@ -18,21 +24,9 @@ use crate::Time;
 use crate::truth::Told;
 use crate::world::{Outcome, World};
 
-// The settings' defaults.
-const HOLD_DOWN: Duration = Duration::from_secs(30);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const PROBE_AFTER: Duration = Duration::from_secs(1);
-const WRITE_GRACE: Duration = Duration::from_secs(10);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
-const DEADLINE: Duration = Duration::from_secs(300);
-const MAX_ATTEMPTS: usize = 4;
-const RETRY_BUDGET: f64 = 0.2;
-const MAX_WAITING: usize = 10_000;
-/// On which connections unsafe writes go out.
-const JUST_USED: Duration = Duration::from_secs(1);
-
 pub(super) struct Ours {
     id: u32,
+    given: Given,
     rules: Rules,
     switch: Switch,
     budget: Budget,
@@ -118,24 +112,16 @@ fn status(outcome: Outcome) -> Option<u16> {
 }
 
 impl Ours {
-    pub(super) fn new(id: u32, preset: Preset, now: Instant) -> Ours {
+    pub(super) fn new(id: u32, settings: &Settings, preset: Preset, now: Instant) -> Ours {
         let rules = Rules::of(preset, RulesOff::default());
-        let limits = Limits {
-            hold_down: HOLD_DOWN,
-            probe_timeout: PROBE_TIMEOUT,
-            outage_wait: rules.outage_wait,
-            max_waiting: MAX_WAITING,
-            ways: Ways {
-                failback: Failback::OnFault,
-                interval: Duration::from_secs(60),
-                after: Duration::from_secs(300),
-            },
-        };
+        let limits = Limits::of(settings, &rules);
+        let given = Given::of(settings);
         Ours {
             id,
+            given,
             rules,
             switch: Switch::new(rules, limits, Role::Primary, Alternate::exists(true)),
-            budget: Budget::new(RETRY_BUDGET),
+            budget: Budget::new(given.retry_budget),
             gate: Gate::new(now),
             gate_timed: None,
             patience: Patience::default(),
@@ -251,15 +237,15 @@ impl Ours {
             return;
         };
         let bounds = Bounds {
-            probe_after: PROBE_AFTER,
-            write_grace: self.rules.has_write_grace.then_some(WRITE_GRACE),
+            probe_after: self.given.probe_after,
+            write_grace: self.rules.has_write_grace.then_some(self.given.write_grace),
         };
         let left = flight.deadline.saturating_sub(now);
         let watch = Watch::new(bounds, world.instant() + left, world.instant());
-        let ends = now + ATTEMPT_TIMEOUT.min(left);
+        let ends = now + self.given.attempt_timeout.min(left);
         let wait = match self.rules.watches {
             true => watch.begin(),
-            false => Wait::Until(world.instant() + ATTEMPT_TIMEOUT),
+            false => Wait::Until(world.instant() + self.given.attempt_timeout),
         };
         flight.stage = Stage::UnderWay(UnderWay {
             attempt,
@@ -566,8 +552,8 @@ impl Client for Ours {
         }
         let flight = Flight {
             operation: world.call(call).operation,
-            deadline: world.now() + DEADLINE,
-            resending: Resending::new(self.rules, MAX_ATTEMPTS),
+            deadline: world.now() + self.given.deadline,
+            resending: Resending::new(self.rules, self.given.max_attempts),
             place: self.switch.place(),
             attempts: 0,
             is_in_doubt: false,

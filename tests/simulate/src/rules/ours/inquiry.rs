@@ -1,6 +1,6 @@
 //! Carries out what the switch asks for: probes, the time, the end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
     Action, Answer, Asks, Course, Evidence, Found, Glance, Heard, Input, Look, Place, Report, Stay,
@@ -9,7 +9,7 @@ use d365_failover_core::machines::{
 use d365_failover_core::{Probed, Role};
 
 use super::super::Timer;
-use super::{Asker, Ours, PROBE_TIMEOUT};
+use super::{Asker, Ours};
 use crate::world::{Outcome, World};
 
 /// An inquiry under way.
@@ -38,6 +38,7 @@ pub(super) struct Asking {
 /// Probes, and the time to come again.
 struct Probing {
     role: Role,
+    timeout: Duration,
     probes: Vec<(u32, Role)>,
     /// All that this endpoint got.
     here: Vec<u32>,
@@ -45,9 +46,10 @@ struct Probing {
 }
 
 impl Probing {
-    fn new(role: Role) -> Probing {
+    fn new(role: Role, timeout: Duration) -> Probing {
         Probing {
             role,
+            timeout,
             probes: Vec::new(),
             here: Vec::new(),
             wake: None,
@@ -82,7 +84,7 @@ impl Probing {
                 })
             }
             Asks::Probe(role) => {
-                let probe = world.probe(client, role, PROBE_TIMEOUT);
+                let probe = world.probe(client, role, self.timeout);
                 self.probes.push((probe, role));
                 if role == self.role {
                     self.here.push(probe);
@@ -141,7 +143,7 @@ impl Ours {
         let (is_first, actions) = match report {
             Report::Began(number, actions) => {
                 self.gate.note_fault(world.instant());
-                let probing = Probing::new(place.role);
+                let probing = Probing::new(place.role, self.given.probe_timeout);
                 self.inquiry = Some(Inquiry { number, probing });
                 (true, Some((number, actions)))
             }
@@ -279,7 +281,7 @@ impl Ours {
                 let first = look.begin();
                 self.look_back = Some(LookBack {
                     look,
-                    probing: Probing::new(role),
+                    probing: Probing::new(role, self.given.probe_timeout),
                     asking: vec![(call, attempt)],
                 });
                 self.looks(first.into_iter().collect(), world);
