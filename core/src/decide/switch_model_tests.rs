@@ -143,6 +143,19 @@ struct Inquiry {
     was_probed: bool,
     raised: Option<Option<Probed>>,
     outage: Option<Instant>,
+    /// When an endpoint has answered that is to be gone to.
+    answered_at: Option<Instant>,
+}
+
+impl Inquiry {
+    /// The outage that is over for it, once an endpoint has answered that is to be gone to.
+    fn over(&self) -> Option<Over> {
+        let probed = self.raised??;
+        Some(Over {
+            answered: Some((self.from.role.other(), probed)),
+            lasted: self.answered_at? - self.outage?,
+        })
+    }
 }
 
 struct World {
@@ -322,8 +335,16 @@ impl World {
             (true, false) => WaitOut::Full,
             (true, true) => WaitOut::Until(self.now + self.wait()),
         };
-        assert_eq!(self.switch.wait_out(self.now), expected);
-        self.waiting += usize::from(matches!(expected, WaitOut::Until(_)));
+        let found = self.switch.wait_out(self.now);
+        let is_answered = self.current().is_some_and(|one| one.answered_at.is_some());
+        if self.is_out() && is_answered {
+            // All wait for the handlers, to their own deadlines.
+            let longest = self.now + self.wait();
+            assert!(matches!(found, WaitOut::Until(until) if until > longest));
+        } else {
+            assert_eq!(found, expected);
+        }
+        self.waiting += usize::from(matches!(found, WaitOut::Until(_)));
     }
 
     fn is_recent(&self, found: Option<(Place, Instant, Stay)>, stay: Stay, time: Duration) -> bool {
@@ -388,6 +409,7 @@ impl World {
                     was_probed: false,
                     raised: None,
                     outage: None,
+                    answered_at: None,
                 });
                 self.asked(number, &actions);
             }
@@ -464,7 +486,9 @@ impl World {
             self.good_since = None;
         } else if is_current && !switches {
             let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
-            assert_eq!(actions, [Action::End(Err(stay))]);
+            let over = self.one(number).over().map(Action::OutageEnded);
+            let expected: Vec<_> = over.into_iter().chain([Action::End(Err(stay))]).collect();
+            assert_eq!(actions, expected);
             self.refused = Some((self.place, self.now, stay));
             self.was_set = false;
             self.seen.vetoes += 1;
@@ -507,10 +531,12 @@ impl World {
                 Action::OutageEnded(over) => {
                     let now = self.now;
                     let one = self.one(number);
-                    assert_eq!(one.outage.map(|then| now - then), Some(over.lasted));
-                    assert!(one.raised.is_none());
+                    let end = one.answered_at.unwrap_or(now);
+                    assert_eq!(one.outage.map(|then| end - then), Some(over.lasted));
                     let (role, probed) = over.answered.expect("somebody has answered");
                     let side = usize::from(role != one.from.role);
+                    // Before calls go elsewhere the handlers have decided.
+                    assert_eq!(side == 1, one.raised.is_some());
                     assert_eq!(one.answers[side], Some(Answer::Came(probed)));
                     one.awaits.clear();
                 }
@@ -529,9 +555,10 @@ impl World {
             assert!(!self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN));
             assert!(self.was_set || !self.is_recent(self.refused, Stay::Off, HOLD_DOWN));
         }
-        let asks_other = self.rules.asks_other;
+        let (asks_other, now) = (self.rules.asks_other, self.now);
         let one = self.one(number);
         assert_eq!(one.raised, None);
+        one.answered_at = one.outage.map(|_| now);
         if one.is_failback {
             assert_eq!(probed, Some(Probed::Serves));
         } else if asks_other || one.outage.is_some() {
@@ -567,7 +594,7 @@ impl World {
                 self.seen.superseded += 1;
             }
             Err(Stay::Vetoed | Stay::Off) => assert!(one.raised.is_some()),
-            Err(Stay::Alive | Stay::Alone) => {
+            Err(Stay::Alive | Stay::Alone | Stay::AloneUnasked) => {
                 let has_no_alternate = one.answers[0] == Some(Answer::NotAsked);
                 assert!(came(one.answers[0]) || has_no_alternate, "{one:?}");
             }
@@ -589,20 +616,22 @@ impl World {
     fn by_hand(&mut self) {
         let is_available = self.switch.alternate().is_available();
         let current = self.current();
-        let outage = current.and_then(|one| one.outage.filter(|_| one.raised.is_none()));
+        let now = self.now;
+        let over = current.and_then(|one| {
+            let then = one.outage?;
+            Some(one.over().unwrap_or(Over {
+                answered: None,
+                lasted: now - then,
+            }))
+        });
         let had_outage = self.is_out();
         let actions = self.switch.switch_by_hand(self.now);
         assert_eq!(actions.is_some(), is_available);
         let Some(actions) = actions else {
             return;
         };
-        let over = outage.map(|then| {
-            Action::OutageEnded(Over {
-                answered: None,
-                lasted: self.now - then,
-            })
-        });
         let done = Move::on_from(self.place);
+        let over = over.map(Action::OutageEnded);
         let expected: Vec<_> = over
             .into_iter()
             .chain([Action::Switched(done, None)])
@@ -628,7 +657,11 @@ impl World {
             Found::Stay(Stay::OtherSilent)
         };
         self.good_since = is_good.then(|| self.good_since.unwrap_or(self.now));
+        let is_on = self.switch.alternate().auto_switch();
         let begun = self.switch.looked_home(self.place, found, self.now);
+        if !is_on {
+            self.good_since = None;
+        }
         let Some((number, actions)) = begun else {
             return;
         };
@@ -650,6 +683,7 @@ impl World {
             was_probed: false,
             raised: None,
             outage: None,
+            answered_at: None,
         });
         self.asked(number, &actions);
     }
