@@ -11,6 +11,9 @@
 #   make simulate   ten thousand clients in virtual time in ten disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
+#   make schedules  the queue, the gate and the table of handles under SCHEDULES=20000 schedules of their
+#                   threads each
+#   make mutants    what of the decisions no test of theirs holds: MUTANTS="switch call" for some files
 #   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one
 #   make test-targets  runs what `make dist` has made, each on a system of its kind or an imitation
 #   make wheel      the Python wheel of this machine into dist/
@@ -122,6 +125,33 @@ fuzz: machine $(CARGO_FUZZ)
 	        > $(T)/fuzz/$$target.log 2>&1 || { tail -n 40 $(T)/fuzz/$$target.log; exit 1; }; \
 	    grep number_of_executed_units $(T)/fuzz/$$target.log; \
 	done
+
+# ---- what no order of threads may do, and what no test would notice ----------------------------------
+
+SCHEDULES ?= 20000
+schedules: machine
+	CARGO_TARGET_DIR=$(T)/schedules SCHEDULES=$(SCHEDULES) RUST_BACKTRACE=0 \
+	    $(CARGO) test -q --manifest-path tests/schedules/Cargo.toml
+
+# A copy, in a crate of its own that builds in seconds: the decisions and the words they are written in.
+# `verify` reads texts, and needs half of the others for that.
+MUTANTS  ?= switch call look outage resend evidence budget alternate ramp watch offered suspects effect
+MUTATED  := $(T)/mutants
+CARGO_MUTANTS := $(T)/tools/bin/cargo-mutants
+
+$(CARGO_MUTANTS):
+	$(CARGO) install -q cargo-mutants --version 27.1.0 --locked --root $(T)/tools
+
+mutants: machine $(CARGO_MUTANTS)
+	rm -rf $(MUTATED)/src
+	mkdir -p $(MUTATED)/.cargo
+	cp -r core/src $(MUTATED)/src
+	cp tests/mutants/lib.rs $(MUTATED)/src/lib.rs
+	cp tests/mutants/Cargo.toml Cargo.lock $(MUTATED)
+	cp tests/mutants/mutants.toml $(MUTATED)/.cargo
+	sed -i '/mod verify;/d' $(MUTATED)/src/decide/mod.rs
+	cd $(MUTATED) && PROPTEST_CASES=100 $(CARGO_MUTANTS) mutants --in-place --timeout 240 --cargo-arg=--lib \
+	    $(MUTANTS:%=-f src/decide/%.rs) -- decide::
 
 # ---- what the machine must have --------------------------------------------------------------------
 

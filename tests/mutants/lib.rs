@@ -1,0 +1,44 @@
+//! The decision floor on nothing but the words that it is written in: a build of seconds, because there
+//! is one for each mutant. `make mutants` puts it in the place of the core's own `lib.rs`.
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
+
+mod attempt;
+mod decide;
+mod effect;
+mod event;
+mod failback;
+mod fault;
+mod preset;
+mod role;
+mod rule;
+mod shown;
+
+/// What of the classifier the decisions name.
+mod classify {
+    pub(crate) const DATACENTER_NOT_AVAILABLE: i32 = -2_147_176_347;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct FailoverPolicy {
+        pub available: bool,
+        pub endpoint_enabled: bool,
+    }
+}
+
+/// The class of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Read = 1,
+    Idempotent = 2,
+    Guarded = 3,
+    Unsafe = 4,
+}
+
+pub use attempt::{Attempt, HttpVersion, Phase};
+pub use classify::FailoverPolicy;
+pub use effect::Effect;
+pub use event::{Decision, Event, ItemKind, Level, Probed};
+pub use failback::Failback;
+pub use fault::{Cause, Fault, FaultKind};
+pub use preset::Preset;
+pub use role::Role;
+pub use rule::Rule;

@@ -1,0 +1,69 @@
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use shuttle::future::block_on;
+use shuttle::thread::{spawn, yield_now};
+
+fn ramped() -> Gate {
+    let gate = Gate::new();
+    let now = crate::time::now();
+    (0..100).for_each(|_| gate.begins(now));
+    gate.ramp();
+    gate
+}
+
+/// No time goes by for those who wait, so that it is others' answers and failures alone that let
+/// them go; and some leave meanwhile, or do not use their turn.
+pub(crate) fn whoever_waits_is_let_go() {
+    let gate = ramped();
+    let calls: Vec<_> = (0..6)
+        .map(|number| {
+            let gate = gate.clone();
+            spawn(move || {
+                if number == 5 {
+                    block_on(async {
+                        let mut enter = pin!(gate.enter());
+                        poll_fn(|context| Poll::Ready(enter.as_mut().poll(context).is_ready()))
+                            .await
+                    });
+                    return;
+                }
+                let pass = block_on(gate.enter());
+                yield_now();
+                match number {
+                    0 => drop(pass),
+                    1 => pass.failed(),
+                    _ => pass.answered(),
+                }
+            })
+        })
+        .collect();
+    for call in calls {
+        call.join().unwrap();
+    }
+    // Everything was given back.
+    block_on(gate.enter()).answered();
+    block_on(gate.enter()).answered();
+    assert!(lock(&gate.0.crowd).waiting.is_empty());
+}
+
+/// A second switch meets those who wait from the first.
+pub(crate) fn a_second_ramp_leaves_nobody_behind() {
+    let gate = ramped();
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let gate = gate.clone();
+            spawn(move || {
+                let pass = block_on(gate.enter());
+                yield_now();
+                pass.answered();
+            })
+        })
+        .collect();
+    gate.ramp();
+    for call in calls {
+        call.join().unwrap();
+    }
+    assert!(lock(&gate.0.crowd).waiting.is_empty());
+}
