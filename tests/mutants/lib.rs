@@ -2,6 +2,8 @@
 //! is one for each mutant. `make mutants` puts it in the place of the core's own `lib.rs`.
 #![allow(dead_code, missing_docs, unreachable_pub, unused_imports)]
 
+use std::time::Duration;
+
 mod attempt;
 mod decide;
 mod effect;
@@ -31,6 +33,17 @@ pub enum Operation {
     Idempotent = 2,
     Guarded = 3,
     Unsafe = 4,
+}
+
+/// What of the settings the switch goes by.
+pub struct Settings {
+    hold_down: Duration,
+    probe_timeout: Duration,
+    outage_wait: Option<Duration>,
+    max_waiting: usize,
+    failback: Failback,
+    failback_interval: Duration,
+    failback_after: Duration,
 }
 
 pub use attempt::{Attempt, HttpVersion, Phase};

@@ -142,6 +142,8 @@ struct Inquiry {
     is_from_provider: bool,
     was_probed: bool,
     raised: Option<Option<Probed>>,
+    /// An outage was to be waited out since it began. (A window may have ended meanwhile.)
+    had_wait: bool,
     outage: Option<Instant>,
     /// When an endpoint has answered that is to be gone to.
     answered_at: Option<Instant>,
@@ -396,6 +398,7 @@ impl World {
                 }
                 assert!(self.live.is_none_or(|live| live < number));
                 self.live = Some(number);
+                let had_wait = !self.wait().is_zero();
                 self.running.push(Inquiry {
                     number,
                     from: at,
@@ -408,6 +411,7 @@ impl World {
                     is_from_provider: false,
                     was_probed: false,
                     raised: None,
+                    had_wait,
                     outage: None,
                     answered_at: None,
                 });
@@ -465,6 +469,8 @@ impl World {
                 Input::Look(heard, Glance::default())
             }
         };
+        let has_wait = !self.wait().is_zero();
+        self.one(number).had_wait |= has_wait;
         self.is_on = self.switch.alternate().auto_switch();
         let actions = self.switch.hear(number, input, self.now, 0.5);
         if let Input::Replied { is_vetoed } = input {
@@ -520,7 +526,9 @@ impl World {
                 }
                 Action::AwaitHandlers => assert!(self.rules.awaits_switched),
                 Action::OutageStarted => {
-                    assert!(!self.wait().is_zero());
+                    let wait = self.wait();
+                    let had_wait = self.one(number).had_wait;
+                    assert!(had_wait || !wait.is_zero());
                     assert!(!self.is_out());
                     let now = self.now;
                     let one = self.one(number);
@@ -682,6 +690,7 @@ impl World {
             is_from_provider: false,
             was_probed: false,
             raised: None,
+            had_wait: false,
             outage: None,
             answered_at: None,
         });
