@@ -483,6 +483,8 @@ mod tests {
             K::CallRetried,
             K::Throttled,
             K::Log,
+            K::OutageStarted,
+            K::OutageEnded,
             K::Completion,
             K::Body,
         ];
