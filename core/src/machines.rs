@@ -13,7 +13,7 @@ pub use crate::decide::offered::{Offered, Remembered};
 pub use crate::decide::outage::{Outage, Over};
 pub use crate::decide::place::{Move, Place};
 pub use crate::decide::preset::{JUST_USED, Rules};
-pub use crate::decide::ramp::{Ramp, STEP};
+pub use crate::decide::ramp::{Became, Ramp, STEP};
 pub use crate::decide::resend::{Failed, Resend};
 pub use crate::decide::switch::{Action, Begin, Input, Limits, Report, Switch, WaitOut};
 pub use crate::decide::watch::{Bounds, Patience, Wait, Watch};

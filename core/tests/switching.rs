@@ -166,3 +166,43 @@ fn events_come_in_the_order_of_epochs() {
         thread.join().unwrap();
     }
 }
+
+#[test]
+fn a_silent_call_goes_on_as_soon_as_an_outage_ends_elsewhere() {
+    let (twin, org) = twin();
+    let queue = Queue::new(0).unwrap();
+    let mut settings = settings(&twin);
+    for (key, value) in [
+        ("preset", "safe"),
+        ("probe_after_ms", "5000"),
+        ("probe_timeout_ms", "500"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    client.subscribe(ItemKind::OutageStarted.bit()).unwrap();
+    client.send(&get(WHO)).unwrap();
+    org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
+    org.alternate.fault(Twin_::AcceptNeverAnswer).unwrap();
+    let mut request = get(WHO);
+    // Its own next look would begin later than this.
+    request.set_timeout(Duration::from_secs(11)).unwrap();
+    let _pending = client.submit(&request, 7).unwrap();
+    assert_eq!(
+        queue.next(Some(LONG)).unwrap().kind(),
+        ItemKind::OutageStarted
+    );
+    org.alternate.clear().unwrap();
+    let response = queue
+        .next(Some(LONG))
+        .unwrap()
+        .take_result()
+        .unwrap()
+        .unwrap();
+    let roles: Vec<_> = response
+        .attempts()
+        .iter()
+        .map(|attempt| attempt.role)
+        .collect();
+    assert_eq!(roles, [Some(Role::Primary), Some(Role::Alternate)]);
+}

@@ -23,6 +23,7 @@ use crate::classify::{Asked, is_told_in_spite_of_its_end};
 use crate::decide::call::{Course, Failure, Moment, Next, Resending};
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
+use crate::decide::ramp::Became;
 use crate::decide::redirect::keeps_the_request;
 use crate::decide::resend::Failed;
 use crate::ending::{Ending, ResponseData};
@@ -88,7 +89,7 @@ pub(super) struct Running {
     pub(super) token: OnceLock<HeaderValue>,
     /// What was sent as `Authorization`, whoever gave it.
     pub(super) authorization: OnceLock<HeaderValue>,
-    /// The leave to go, after a switch.
+    /// The leave to go, once it has nothing to wait for any more but its endpoint.
     pub(super) pass: OnceLock<Pass>,
 }
 
@@ -180,9 +181,6 @@ impl<'a> Call<'a> {
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         let began = Instant::now();
-        if client.rules.ramps {
-            client.gate.begins(began.into_std());
-        }
         let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
         Ok(Call {
             client,
@@ -241,6 +239,10 @@ impl<'a> Call<'a> {
             }
             Err(unanswered) => return Outcome::of_outage(&unanswered),
         };
+        // What an endpoint is offered, and when: not in the one instant in which an outage ends.
+        if client.rules.ramps && self.target.foreign().is_none() {
+            client.gate.begins(self.began.into_std());
+        }
         let mut resending = Resending::new(client.rules, client.settings.max_attempts);
         loop {
             if Instant::now() >= self.deadline {
@@ -512,15 +514,10 @@ impl<'a> Call<'a> {
             message: without_credential(&fault.message, sent.as_ref()),
             ..fault
         });
-        let rules = &self.client.rules;
-        match (running.pass.take(), fault.as_ref().map(|fault| fault.cause)) {
-            (Some(pass), Some(cause)) if rules.evidence(cause) > Evidence::Never => {
-                pass.failed();
-            }
-            (Some(pass), Some(Cause::DatabaseMoving | Cause::ServiceFault) | None) => {
-                pass.answered();
-            }
-            _ => {}
+        if let Some(pass) = running.pass.take() {
+            let cause = fault.as_ref().map(|fault| fault.cause);
+            let evidence = cause.map(|cause| self.client.rules.evidence(cause));
+            pass.ended(Became::of(cause, evidence.unwrap_or(Evidence::Never)));
         }
         let parts_effect = match &tally {
             Some(tally) => Some(tally.effect),

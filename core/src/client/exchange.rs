@@ -34,25 +34,29 @@ impl Inner {
             let message = "the application's prepare hook took all of the call's time";
             return Err(Fault::new(Cause::LocalFailure, message));
         }
-        if running.role().is_some() {
+        let leave = if running.role().is_some() {
             let gate = pin!(self.gate.enter());
             let turn = time.limit(gate, |_, _, limit| {
                 let message = format!("the call could not leave after a switch {limit}");
                 Fault::new(Cause::EndpointLeft, message)
             });
-            // A pass that is held twice is given back at once.
-            let _ = running.pass.set(turn.await?);
-            if self.rules.leaves_no_left_place && self.place().epoch != running.place.epoch {
-                let message = "the endpoint was left before the call could leave";
-                return Err(Fault::new(Cause::EndpointLeft, message));
+            let leave = turn.await?;
+            if let Some(fault) = self.is_left_behind(running) {
+                return Err(fault);
             }
-        }
+            Some(leave)
+        } else {
+            None
+        };
         let permit = pin!(self.transport.permit(&running.address));
         let permit = time.limit(permit, |_, _, limit| {
             let message = format!("no connection was free {limit}; raise max_connections");
             Fault::new(Cause::LocalFailure, message)
         });
         let permit = permit.await?;
+        if let Some(leave) = leave {
+            let _ = running.pass.set(leave.take());
+        }
         let is_enough = |head: &Parts, body: &[u8]| {
             self.classify(running, head, body)
                 .is_some_and(|fault| !fault.ends_as_response())
@@ -98,6 +102,15 @@ impl Inner {
         });
         let exchanged = exchanging.await.and_then(|exchanged| exchanged);
         exchanged.map_err(|fault| draft.body_failure().unwrap_or(fault))
+    }
+
+    /// The fault of what has not left yet, if its endpoint was left meanwhile.
+    pub(super) fn is_left_behind(&self, running: &Running) -> Option<Fault> {
+        let is_left = self.rules.leaves_no_left_place && self.place().epoch != running.place.epoch;
+        is_left.then(|| {
+            let message = "the endpoint was left before the call could leave";
+            Fault::new(Cause::EndpointLeft, message)
+        })
     }
 
     /// What an answer means. A token that was refused is forgotten.

@@ -6,6 +6,8 @@ mod draft;
 mod exchange;
 mod failback;
 mod flights;
+#[cfg(test)]
+mod gate_tests;
 mod guarded;
 mod message;
 mod outage;

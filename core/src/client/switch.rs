@@ -92,6 +92,7 @@ struct Inquiry<'a> {
 impl Drop for Inquiry<'_> {
     fn drop(&mut self) {
         self.inner.board().switch.give_up(self.number);
+        self.inner.gate.fault_ends();
     }
 }
 
@@ -194,7 +195,6 @@ impl Inner {
                 ));
             }
         };
-        self.gate.note_fault();
         let makers = board.begins();
         let (inner, fault) = (Arc::clone(self), fault.clone());
         // A task of its own: it outlives the call that began it.
@@ -222,6 +222,7 @@ impl Inner {
         reason: Reason<'_>,
         makers: Makers,
     ) {
+        self.gate.fault_begins();
         let inquiry = Inquiry {
             inner: self,
             number,

@@ -32,6 +32,7 @@ impl Inner {
             return exchange.await;
         }
         let mut exchange = pin!(exchange);
+        let mut left = pin!(self.moved.notified());
         let bounds = Bounds {
             probe_after: settings.probe_after,
             write_grace: self.rules.has_write_grace.then_some(settings.write_grace),
@@ -44,11 +45,23 @@ impl Inner {
             next = match next {
                 Wait::Until(at) => {
                     let timer = sleep_until(Instant::from_std(at));
-                    if let First::Left(ended) = race(exchange.as_mut(), timer).await {
-                        return ended;
+                    match race(exchange.as_mut(), race(timer, left.as_mut())).await {
+                        First::Left(ended) => return ended,
+                        First::Right(First::Left(())) => {
+                            let (now, moved) = (Clock::now(), moved(running));
+                            watch.woken(moved, &mut lock(&self.patience), now)
+                        }
+                        First::Right(First::Right(())) => {
+                            left.set(self.moved.notified());
+                            if running.pass.get().is_some() {
+                                watch.left(at)
+                            } else if let Some(fault) = self.is_left_behind(running) {
+                                return Err(fault);
+                            } else {
+                                Wait::Until(at)
+                            }
+                        }
                     }
-                    let moved = running.progress.moved();
-                    watch.woken(moved, &mut lock(&self.patience), Clock::now())
                 }
                 Wait::Report => {
                     let silence = silent(&watch);
@@ -91,6 +104,18 @@ impl Inner {
             };
         }
     }
+}
+
+/// When something was sent or has come last. What waits for a token, for its turn after a switch or
+/// for a free connection has met no silence yet.
+fn moved(running: &Running) -> Option<Clock> {
+    let left = running.pass.get().map_or_else(Clock::now, |pass| pass.left);
+    Some(
+        running
+            .progress
+            .moved()
+            .map_or(left, |moved| moved.max(left)),
+    )
 }
 
 fn silent(watch: &Watch) -> Fault {

@@ -1,5 +1,6 @@
 //! What a fault says of its endpoint: the preset `safe`'s table, and .NET's.
 
+use super::ramp::Became;
 use crate::Cause;
 use crate::rule::{Rule, RulesOff};
 
@@ -12,6 +13,17 @@ pub enum Evidence {
     Weak,
     /// The endpoint does not serve.
     Strong,
+}
+
+impl Became {
+    /// What has left, by the fault that it has ended with, and what that says of its endpoint.
+    pub fn of(cause: Option<Cause>, evidence: Evidence) -> Became {
+        match cause {
+            Some(_) if evidence > Evidence::Never => Became::Failed,
+            None | Some(Cause::DatabaseMoving | Cause::ServiceFault) => Became::Answered,
+            Some(_) => Became::Untold,
+        }
+    }
 }
 
 struct Row {
@@ -158,6 +170,27 @@ pub fn as_dotnet(cause: Cause, _: RulesOff) -> Evidence {
 mod tests {
     use super::*;
     use crate::FaultKind;
+
+    #[test]
+    fn what_an_end_says() {
+        use Became::{Answered, Failed, Untold};
+        for (cause, evidence, became) in [
+            (None, Evidence::Never, Answered),
+            (Some(Cause::ServiceFault), Evidence::Never, Answered),
+            (Some(Cause::DatabaseMoving), Evidence::Never, Answered),
+            (Some(Cause::Refused), Evidence::Strong, Failed),
+            (Some(Cause::Unavailable), Evidence::Weak, Failed),
+            (Some(Cause::Throttled), Evidence::Never, Untold),
+            (Some(Cause::Unauthorized), Evidence::Never, Untold),
+            (Some(Cause::Forbidden), Evidence::Never, Untold),
+            (Some(Cause::Malformed), Evidence::Never, Untold),
+            (Some(Cause::Tls), Evidence::Never, Untold),
+            (Some(Cause::Cancelled), Evidence::Never, Untold),
+            (Some(Cause::EndpointLeft), Evidence::Never, Untold),
+        ] {
+            assert_eq!(Became::of(cause, evidence), became, "{cause:?}");
+        }
+    }
 
     #[test]
     fn the_table_names_a_cause_once() {

@@ -18,6 +18,19 @@ const QUIET: Duration = Duration::from_secs(1);
 
 const NANOS: u128 = 1_000_000_000;
 
+/// What became of one that might leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// It did not leave after all.
+    Unsent,
+    /// It has left, and its end says nothing of what the endpoint can bear.
+    Untold,
+    /// The endpoint has answered it.
+    Answered,
+    /// The endpoint has failed.
+    Failed,
+}
+
 #[derive(Debug)]
 pub struct Ramp {
     began: Instant,
@@ -86,20 +99,16 @@ impl Ramp {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// One that was counted did not leave after all.
-    pub fn give_back(&mut self) {
+    /// One that was counted has ended. An answer makes room for two; a fault of the endpoint halves
+    /// what it is trusted with. What has not left is as if it had never come; whatever has left has
+    /// used its part of the time, also where its end says nothing.
+    pub fn leave(&mut self, became: Became) {
         self.under_way = self.under_way.saturating_sub(1);
-        self.saved = (self.saved + NANOS).min(FIRST as u128 * NANOS);
-    }
-
-    /// One has ended. An answer makes room for two; a fault of the endpoint halves what it is
-    /// trusted with.
-    pub fn leave(&mut self, was_answered: bool) {
-        self.under_way = self.under_way.saturating_sub(1);
-        if was_answered {
-            self.most = self.most.saturating_add(1);
-        } else {
-            self.most = (self.most / 2).max(FIRST);
+        match became {
+            Became::Unsent => self.saved = (self.saved + NANOS).min(FIRST as u128 * NANOS),
+            Became::Untold => {}
+            Became::Answered => self.most = self.most.saturating_add(1),
+            Became::Failed => self.most = (self.most / 2).max(FIRST),
         }
     }
 
@@ -146,28 +155,32 @@ mod tests {
         let mut ramp = Ramp::new(PLENTY, now);
         assert_eq!(entered(&mut ramp, now), FIRST);
         for _ in 0..FIRST {
-            ramp.leave(true);
+            ramp.leave(Became::Answered);
         }
         assert_eq!(entered(&mut ramp, now + MOMENT), FIRST * 2);
         for _ in 0..FIRST * 2 {
-            ramp.leave(true);
+            ramp.leave(Became::Answered);
         }
         assert_eq!(entered(&mut ramp, now + MOMENT * 2), FIRST * 4);
         for _ in 0..FIRST * 4 {
-            ramp.leave(false);
+            ramp.leave(Became::Failed);
         }
         assert_eq!(entered(&mut ramp, now + MOMENT * 3), FIRST);
     }
 
-    /// Ten thousand who wait, an endpoint that answers each at once, and looks every so often.
+    /// Ten thousand who wait, an endpoint that is done with each at once, and looks every so often.
     #[test]
     fn in_any_time_leaves_what_may_and_the_first_few() {
+        use Became::{Answered, Failed, Untold};
         // At least so many leave in four seconds.
-        for (allowance, look, least) in [
-            (1200, 1, 4800),
-            (1200, 7, 4700),
-            (12_000, 1, 10_000),
-            (16, 100, 64),
+        for (allowance, look, became, least) in [
+            (1200, 1, Answered, 4800),
+            (1200, 7, Answered, 4700),
+            (12_000, 1, Answered, 10_000),
+            (16, 100, Answered, 64),
+            // Each is throttled.
+            (1200, 1, Untold, 4800),
+            (1200, 1, Failed, 4800),
         ] {
             let begin = Instant::now();
             let mut ramp = Ramp::new(allowance, begin);
@@ -176,7 +189,7 @@ mod tests {
                 let now = begin + Duration::from_millis(millis);
                 while left.len() < 10_000 && ramp.enter(now) {
                     left.push(millis);
-                    ramp.leave(true);
+                    ramp.leave(became);
                 }
             }
             let most = allowance as usize / 10 + FIRST;
@@ -194,7 +207,7 @@ mod tests {
         let now = Instant::now();
         let mut ramp = Ramp::new(0, now);
         while ramp.enter(now) {
-            ramp.leave(true);
+            ramp.leave(Became::Answered);
         }
         assert!(!ramp.enter(now + MOMENT));
         ramp.offer(1000, now);
@@ -209,7 +222,7 @@ mod tests {
         let mut ramp = Ramp::new(100, now);
         assert_eq!(ramp.wait(0), Duration::ZERO);
         while ramp.enter(now) {
-            ramp.leave(true);
+            ramp.leave(Became::Answered);
         }
         assert_eq!(ramp.wait(0), Duration::from_millis(10));
         assert_eq!(ramp.wait(99), Duration::from_secs(1));
@@ -222,7 +235,7 @@ mod tests {
         let now = Instant::now();
         let mut ramp = Ramp::new(100, now);
         while ramp.enter(now) {}
-        ramp.give_back();
+        ramp.leave(Became::Unsent);
         assert!(ramp.enter(now) && !ramp.enter(now));
     }
 

@@ -70,6 +70,8 @@ pub struct Watch {
     pause: Duration,
     /// Whether the next look may be early.
     may_be_early: bool,
+    /// Whether its endpoint was looked at, for the silence that lasts, and not left.
+    has_stayed: bool,
 }
 
 impl Watch {
@@ -81,6 +83,7 @@ impl Watch {
             since: now,
             pause: bounds.probe_after,
             may_be_early: true,
+            has_stayed: false,
         }
     }
 
@@ -119,6 +122,16 @@ impl Watch {
         Wait::Until(self.since + self.pause)
     }
 
+    /// Others have left the endpoint, before the time that was asked for. Who was told to stay asks
+    /// again at once, and does not bear the rest of a long pause.
+    pub fn left(&self, asked_for: Instant) -> Wait {
+        if self.has_stayed {
+            Wait::Report
+        } else {
+            Wait::Until(asked_for)
+        }
+    }
+
     /// Where calls go was heard. `was_found_dead`: the endpoint was left for that; `may_be_executed`:
     /// it is a write that has left.
     pub fn heard(
@@ -149,6 +162,7 @@ impl Watch {
         self.since = now;
         self.pause = (self.pause * 2).min(LONGEST.max(self.bounds.probe_after));
         self.may_be_early = false;
+        self.has_stayed = true;
         Wait::Until(self.since + self.pause)
     }
 
@@ -270,6 +284,32 @@ mod tests {
                 next = watch.looked_back(is_alive, may_be_executed, now);
             }
             assert_eq!(next, expected, "{found_dead} {alive:?} {may_be_executed}");
+        }
+    }
+
+    #[test]
+    fn who_was_told_to_stay_asks_again_as_soon_as_others_leave() {
+        let now = Instant::now();
+        let mut patience = patient(now);
+        for probe_after in [SECOND, SECOND * 60] {
+            let bounds = Bounds {
+                probe_after,
+                ..BOUNDS
+            };
+            let mut watch = Watch::new(bounds, now + SECOND * 300, now);
+            let due = now + probe_after;
+            assert_eq!(watch.left(due), Wait::Until(due));
+            assert_eq!(watch.woken(None, &mut patience, due), Wait::Report);
+            let later = watch.heard(false, false, false, due);
+            let Wait::Until(until) = later else {
+                panic!("{later:?}");
+            };
+            assert_eq!(watch.left(until), Wait::Report);
+            // It has moved since: its silence is a new one.
+            let moved = due + SECOND;
+            let woken = watch.woken(Some(moved), &mut patience, moved);
+            assert_eq!(woken, Wait::Until(moved + probe_after * 2 / 5));
+            assert_eq!(watch.left(until), Wait::Until(until));
         }
     }
 

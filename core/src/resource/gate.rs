@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::decide::offered::{Offered, Remembered};
-use crate::decide::ramp::{Ramp, STEP};
+use crate::decide::ramp::{Became, Ramp, STEP};
 use crate::lock::lock;
 
 /// Open at first, and mostly: then it costs one look.
@@ -26,23 +26,27 @@ struct Door {
 struct Crowd {
     remembered: Remembered,
     ramp: Option<Ramp>,
+    /// How many ramps there were.
+    ramps: u64,
     /// Who waits, in the order of their coming.
-    waiting: VecDeque<oneshot::Sender<Pass>>,
+    waiting: VecDeque<oneshot::Sender<Leave>>,
 }
 
-/// The leave to go. Given back with what became of it.
+/// The leave to go, not taken yet.
+pub(crate) struct Leave(Option<Counted>);
+
+/// It was taken. Given back with what became of it.
 pub(crate) struct Pass {
-    door: Arc<Door>,
-    is_counted: bool,
-    used: Used,
+    counted: Option<Counted>,
+    /// When it was taken.
+    pub(crate) left: Instant,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Used {
-    /// It says nothing of the endpoint.
-    Not,
-    Answered,
-    Failed,
+struct Counted {
+    door: Arc<Door>,
+    /// The number of the ramp that it counts for: a later one is another endpoint's, or another crowd's.
+    ramp: u64,
+    became: Became,
 }
 
 impl Gate {
@@ -54,42 +58,58 @@ impl Gate {
         }))
     }
 
-    /// The application begins a call.
-    pub(crate) fn begins(&self, now: Instant) {
-        self.0.offered.count(now);
+    /// A call goes to an endpoint that the application has begun then.
+    pub(crate) fn begins(&self, begun: Instant) {
+        self.0.offered.count(begun);
     }
 
-    /// A fault was seen: from now on fewer calls begin, perhaps, because they wait.
-    pub(crate) fn note_fault(&self) {
+    /// How many calls a second are offered.
+    #[cfg(test)]
+    pub(crate) fn offered(&self) -> u64 {
+        self.0.offered.allowance(Instant::now())
+    }
+
+    /// A fault was seen, and is looked into: from now on fewer calls begin, perhaps, because they wait.
+    pub(crate) fn fault_begins(&self) {
         let now = Instant::now();
         let allowance = self.0.offered.allowance(now);
-        lock(&self.0.crowd).remembered.note(allowance, now);
+        lock(&self.0.crowd).remembered.begins(allowance, now);
+    }
+
+    /// What came of a fault is over.
+    pub(crate) fn fault_ends(&self) {
+        lock(&self.0.crowd).remembered.ends(Instant::now());
     }
 
     /// From now on few may go at first, and then not many more in a time than are offered.
     pub(crate) fn ramp(&self) {
         let now = Instant::now();
-        let mut crowd = lock(&self.0.crowd);
+        let mut guard = lock(&self.0.crowd);
+        let crowd = &mut *guard;
         let allowance = self.0.offered.allowance(now);
         let allowance = allowance.max(crowd.remembered.at(now));
         crowd.ramp = Some(Ramp::new(allowance, now));
+        crowd.ramps += 1;
         self.0.is_ramped.store(true, Ordering::Release);
+        // Who waits from an earlier ramp: those who went in it let nobody go in this one.
+        self.0.let_go(crowd);
     }
 
     /// Waits until one more may go.
-    pub(crate) async fn enter(&self) -> Pass {
+    pub(crate) async fn enter(&self) -> Leave {
         if !self.0.is_ramped.load(Ordering::Acquire) {
-            return self.0.pass(false);
+            return Leave(None);
         }
         let (mut turn, mut pause) = {
-            let mut crowd = lock(&self.0.crowd);
-            self.0.let_go(&mut crowd);
+            let mut guard = lock(&self.0.crowd);
+            let crowd = &mut *guard;
+            self.0.let_go(crowd);
             let before = crowd.waiting.len();
             let Some(ramp) = &mut crowd.ramp else {
-                return self.0.pass(false);
+                return Leave(None);
             };
             if before == 0 && ramp.enter(Instant::now()) {
-                return self.0.pass(true);
+                return self.0.leave(crowd.ramps);
             }
             let pause = ramp.wait(before);
             let (sender, turn) = oneshot::channel();
@@ -98,7 +118,7 @@ impl Gate {
         };
         loop {
             if let Ok(turn) = timeout(pause, &mut turn).await {
-                return turn.unwrap_or_else(|_| self.0.pass(false));
+                return turn.unwrap_or(Leave(None));
             }
             // Time has gone by, which lets more go, also where nobody has answered.
             self.0.let_go(&mut lock(&self.0.crowd));
@@ -108,29 +128,25 @@ impl Gate {
 }
 
 impl Door {
-    fn pass(self: &Arc<Self>, is_counted: bool) -> Pass {
-        Pass {
+    fn leave(self: &Arc<Self>, ramp: u64) -> Leave {
+        Leave(Some(Counted {
             door: Arc::clone(self),
-            is_counted,
-            used: Used::Not,
-        }
+            ramp,
+            became: Became::Unsent,
+        }))
     }
 
-    fn leave(self: &Arc<Self>, used: Used) {
+    fn returned(self: &Arc<Self>, number: u64, became: Became) {
         let mut guard = lock(&self.crowd);
         let crowd = &mut *guard;
-        let Some(ramp) = &mut crowd.ramp else {
+        let Some(ramp) = crowd.ramp.as_mut().filter(|_| crowd.ramps == number) else {
             return;
         };
-        match used {
-            Used::Not => ramp.give_back(),
-            Used::Answered => ramp.leave(true),
-            Used::Failed => ramp.leave(false),
-        }
+        ramp.leave(became);
         self.let_go(crowd);
         let is_over = |ramp: &Ramp| ramp.is_over(Instant::now());
         let is_over = crowd.waiting.is_empty() && crowd.ramp.as_ref().is_some_and(is_over);
-        if is_over && used == Used::Answered {
+        if is_over && became == Became::Answered {
             // Nobody waits, and the endpoint answers: there is no crowd any more.
             crowd.ramp = None;
             self.is_ramped.store(false, Ordering::Release);
@@ -151,31 +167,47 @@ impl Door {
             let Some(next) = crowd.waiting.pop_front() else {
                 break;
             };
-            if let Err(mut unwanted) = next.send(self.pass(true)) {
+            if let Err(unwanted) = next.send(self.leave(crowd.ramps)) {
                 // Its own drop would come here again.
-                unwanted.is_counted = false;
-                ramp.give_back();
+                unwanted.forget();
+                ramp.leave(Became::Unsent);
             }
         }
     }
 }
 
-impl Pass {
-    /// The endpoint has answered.
-    pub(crate) fn answered(mut self) {
-        self.used = Used::Answered;
+impl Leave {
+    /// It is taken now. What is dropped without an end has left all the same.
+    pub(crate) fn take(self) -> Pass {
+        let mut counted = self.0;
+        if let Some(counted) = &mut counted {
+            counted.became = Became::Untold;
+        }
+        Pass {
+            counted,
+            left: Instant::now(),
+        }
     }
 
-    /// The endpoint has failed.
-    pub(crate) fn failed(mut self) {
-        self.used = Used::Failed;
+    fn forget(self) {
+        if let Some(mut counted) = self.0 {
+            counted.ramp = 0;
+        }
     }
 }
 
-impl Drop for Pass {
+impl Pass {
+    pub(crate) fn ended(mut self, became: Became) {
+        if let Some(counted) = &mut self.counted {
+            counted.became = became;
+        }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        if self.is_counted {
-            self.door.leave(self.used);
+        if self.ramp > 0 {
+            self.door.returned(self.ramp, self.became);
         }
     }
 }
@@ -213,7 +245,7 @@ mod tests {
         gate
     }
 
-    fn entered(gate: &Gate) -> Vec<Pass> {
+    fn entered(gate: &Gate) -> Vec<Leave> {
         std::iter::from_fn(|| now(gate.enter()))
             .take(10_000)
             .collect()
@@ -245,7 +277,7 @@ mod tests {
             assert!(polled(index).is_pending());
         }
         // An answer lets two go. One of them has left without taking its turn: the next has it.
-        first.pop().unwrap().answered();
+        first.pop().unwrap().take().ended(Became::Answered);
         drop(waiting.remove(0));
         let mut polled = |index: usize| {
             let waiting: &mut Pin<Box<_>> = &mut waiting[index];
@@ -261,17 +293,76 @@ mod tests {
     fn the_gate_opens_when_nobody_waits_and_the_endpoint_answers() {
         let gate = busy();
         gate.ramp();
-        now(gate.enter()).unwrap().failed();
+        now(gate.enter()).unwrap().take().ended(Became::Failed);
         drop(now(gate.enter()));
         assert!(entered(&gate).len() < 100);
-        now(gate.enter()).unwrap().answered();
+        now(gate.enter()).unwrap().take().ended(Became::Answered);
         assert_eq!(entered(&gate).len(), 10_000);
+    }
+
+    #[test]
+    fn what_has_left_gives_no_turn_back_and_what_has_not_does() {
+        type End = fn(Leave);
+        let ends: [(End, bool); 5] = [
+            (drop, true),
+            (|leave| drop(leave.take()), false),
+            (|leave| leave.take().ended(Became::Untold), false),
+            (|leave| leave.take().ended(Became::Failed), false),
+            (|leave| leave.take().ended(Became::Answered), false),
+        ];
+        for (number, (end, gives_back)) in ends.into_iter().enumerate() {
+            // Nothing was offered: after the first sixteen, sixteen a second.
+            let gate = Gate::new();
+            gate.ramp();
+            let began = Instant::now();
+            let first = entered(&gate);
+            // The gate stays as it is while somebody waits.
+            let mut waiting = Box::pin(gate.enter());
+            let runtime = runtime();
+            let _entered = runtime.enter();
+            let polled = waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            let count = first.len();
+            first.into_iter().for_each(end);
+            drop((polled, waiting));
+            let more = entered(&gate).len();
+            let in_time = began.elapsed().as_millis() as usize * 16 / 1000 + 2;
+            assert!(
+                (16..=16 + in_time).contains(&count),
+                "row {number}: {count} of {in_time}"
+            );
+            if gives_back {
+                assert!(more >= 16, "row {number}: {more}");
+            } else {
+                assert!(more <= in_time, "row {number}: {more} of {in_time}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_what_an_earlier_ramp_let_go_does_not_touch_a_later_one() {
+        for became in [Became::Untold, Became::Answered, Became::Failed] {
+            let gate = busy();
+            gate.ramp();
+            let first = entered(&gate);
+            gate.ramp();
+            let _second = now(gate.enter()).unwrap();
+            let ramp = || format!("{:?}", lock(&gate.0.crowd).ramp);
+            let before = ramp();
+            for leave in first {
+                leave.take().ended(became);
+            }
+            assert_eq!(ramp(), before, "{became:?}");
+            drop(now(gate.enter()).unwrap());
+            assert_ne!(ramp(), before);
+        }
     }
 
     #[test]
     fn what_was_offered_at_the_fault_counts() {
         let gate = busy();
-        gate.note_fault();
+        gate.fault_begins();
         let crowd = lock(&gate.0.crowd);
         assert!(crowd.remembered.at(Instant::now()) >= 1_000_000);
     }

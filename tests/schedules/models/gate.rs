@@ -29,12 +29,13 @@ pub(crate) fn whoever_waits_is_let_go() {
                     });
                     return;
                 }
-                let pass = block_on(gate.enter());
+                let leave = block_on(gate.enter());
                 yield_now();
                 match number {
-                    0 => drop(pass),
-                    1 => pass.failed(),
-                    _ => pass.answered(),
+                    0 => drop(leave),
+                    1 => leave.take().ended(Became::Failed),
+                    2 => leave.take().ended(Became::Untold),
+                    _ => leave.take().ended(Became::Answered),
                 }
             })
         })
@@ -43,8 +44,8 @@ pub(crate) fn whoever_waits_is_let_go() {
         call.join().unwrap();
     }
     // Everything was given back.
-    block_on(gate.enter()).answered();
-    block_on(gate.enter()).answered();
+    block_on(gate.enter()).take().ended(Became::Answered);
+    block_on(gate.enter()).take().ended(Became::Answered);
     assert!(lock(&gate.0.crowd).waiting.is_empty());
 }
 
@@ -55,9 +56,9 @@ pub(crate) fn a_second_ramp_leaves_nobody_behind() {
         .map(|_| {
             let gate = gate.clone();
             spawn(move || {
-                let pass = block_on(gate.enter());
+                let leave = block_on(gate.enter());
                 yield_now();
-                pass.answered();
+                leave.take().ended(Became::Answered);
             })
         })
         .collect();

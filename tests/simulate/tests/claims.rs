@@ -14,12 +14,10 @@ const SEED: u64 = 1;
 
 /// Where somebody recovers sooner with as little extra load: who, and after how many seconds 99 of 100
 /// clients of `safe` have recovered all the same.
-const SOONER: [(&str, f64, &[&str]); 6] = [
+const SOONER: [(&str, f64, &[&str]); 5] = [
     // The other side is probed before it is trusted: a connection and an answer.
     ("refused", 0.5, &["by hand", "dotnet"]),
     ("flapping", 0.5, &["by hand", "dotnet"]),
-    // Who waits looks every five seconds; who fails and begins anew finds out with its next call.
-    ("promotion", 126.0, &["by hand", "dotnet"]),
     // A side that throttles a probe does not count as one that serves.
     (
         "recovery",

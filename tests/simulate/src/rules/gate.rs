@@ -3,16 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use d365_failover_core::machines::{Offered, Ramp, Remembered, STEP};
-
-/// What became of a call that was let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Became {
-    /// It says nothing of the endpoint.
-    Unused,
-    Answered,
-    Failed,
-}
+use d365_failover_core::machines::{Became, Offered, Ramp, Remembered, STEP};
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -32,14 +23,19 @@ impl Gate {
         }
     }
 
-    /// The application begins a call.
-    pub(super) fn begins(&self, now: Instant) {
-        self.offered.count(now);
+    /// A call goes to an endpoint that the application has begun then.
+    pub(super) fn begins(&self, begun: Instant) {
+        self.offered.count(begun);
     }
 
-    /// A fault was seen.
-    pub(super) fn note_fault(&mut self, now: Instant) {
-        self.remembered.note(self.offered.allowance(now), now);
+    /// A fault was seen, and is looked into.
+    pub(super) fn fault_begins(&mut self, now: Instant) {
+        self.remembered.begins(self.offered.allowance(now), now);
+    }
+
+    /// What came of it is over.
+    pub(super) fn fault_ends(&mut self, now: Instant) {
+        self.remembered.ends(now);
     }
 
     /// From now on few may go, and then not many more in a time than are offered.
@@ -70,13 +66,8 @@ impl Gate {
 
     /// A counted one has ended.
     pub(super) fn leave(&mut self, became: Became) {
-        let Some(ramp) = &mut self.ramp else {
-            return;
-        };
-        match became {
-            Became::Unused => ramp.give_back(),
-            Became::Answered => ramp.leave(true),
-            Became::Failed => ramp.leave(false),
+        if let Some(ramp) = &mut self.ramp {
+            ramp.leave(became);
         }
     }
 

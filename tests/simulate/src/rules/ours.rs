@@ -12,13 +12,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
-    Alternate, Bounds, Budget, Course, Evidence, Failed, Failure, Given, JUST_USED, Limits, Moment,
-    Next, Patience, Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
+    Alternate, Became, Bounds, Budget, Course, Evidence, Failed, Failure, Given, JUST_USED, Limits,
+    Moment, Next, Patience, Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
 };
 use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role, Settings};
 
 use self::inquiry::{Asking, Inquiry, LookBack};
-use super::gate::{Became, Gate};
+use super::gate::Gate;
 use super::{Client, Timer};
 use crate::Time;
 use crate::truth::Told;
@@ -49,6 +49,8 @@ pub(super) struct Ours {
 /// One call.
 struct Flight {
     operation: Operation,
+    /// When it began, until it goes to an endpoint.
+    begun: Option<Instant>,
     deadline: Time,
     resending: Resending,
     place: Place,
@@ -154,6 +156,9 @@ impl Ours {
         if begin.waits && self.inquiry.is_some() {
             return self.held.push(call);
         }
+        if let Some(begun) = flight.begun.take().filter(|_| self.rules.ramps) {
+            self.gate.begins(begun);
+        }
         self.lets_go(world);
         match self.gate.enter(call, world.instant()) {
             Some(is_counted) => self.leaves(call, is_counted, world),
@@ -210,7 +215,7 @@ impl Ours {
         };
         flight.attempts += 1;
         if self.rules.leaves_no_left_place && place.epoch != flight.place.epoch {
-            self.passes(is_counted, Became::Unused, world);
+            self.passes(is_counted, Became::Unsent, world);
             return self.failed(call, Outcome::Left(Phase::NotSent), world);
         }
         let (operation, role) = (flight.operation, flight.place.role);
@@ -385,11 +390,8 @@ impl Ours {
             flight.stage = stage;
             return;
         };
-        let became = match outcome {
-            Outcome::Answered | Outcome::AlreadyThere => Became::Answered,
-            _ if self.rules.evidence(cause(outcome)) > Evidence::Never => Became::Failed,
-            _ => Became::Unused,
-        };
+        let cause = cause(outcome);
+        let became = Became::of(Some(cause), self.rules.evidence(cause));
         self.passes(under_way.is_counted, became, world);
         let Some(flight) = self.flights.get_mut(&call) else {
             return;
@@ -547,11 +549,9 @@ impl Client for Ours {
         if self.rules.spends_budget {
             self.budget.deposit();
         }
-        if self.rules.ramps {
-            self.gate.begins(world.instant());
-        }
         let flight = Flight {
             operation: world.call(call).operation,
+            begun: Some(world.instant()),
             deadline: world.now() + self.given.deadline,
             resending: Resending::new(self.rules, self.given.max_attempts),
             place: self.switch.place(),

@@ -142,7 +142,7 @@ impl Ours {
             .report(place, evidence, false, true, world.instant());
         let (is_first, actions) = match report {
             Report::Began(number, actions) => {
-                self.gate.note_fault(world.instant());
+                self.gate.fault_begins(world.instant());
                 let probing = Probing::new(place.role, self.given.probe_timeout);
                 self.inquiry = Some(Inquiry { number, probing });
                 (true, Some((number, actions)))
@@ -231,6 +231,7 @@ impl Ours {
     fn is_decided(&mut self, outcome: Result<(), Stay>, world: &mut World<'_>) {
         if let Some(mut inquiry) = self.inquiry.take() {
             inquiry.probing.stop(world);
+            self.gate.fault_ends(world.instant());
         }
         self.tells(outcome, world);
         for call in std::mem::take(&mut self.outlasting) {
