@@ -165,7 +165,8 @@ struct World {
     rules: Rules,
     now: Instant,
     place: Place,
-    before: Place,
+    /// Where they went before, the last one at the end.
+    before: Vec<Place>,
     is_on: bool,
     has_begun: bool,
     waiting: usize,
@@ -225,7 +226,7 @@ impl World {
             rules,
             now: Instant::now(),
             place: switch.place(),
-            before: switch.place(),
+            before: Vec::new(),
             switch,
             is_on,
             has_begun: false,
@@ -280,7 +281,9 @@ impl World {
                 is_policy_unread,
                 is_armed,
             } => {
-                let seen_at = if *is_late { self.before } else { self.place };
+                // Away and back as well: the same endpoint, and not the same place.
+                let late = self.before.iter().nth_back(1).or(self.before.last());
+                let seen_at = late.copied().filter(|_| *is_late).unwrap_or(self.place);
                 self.report(seen_at, *evidence, *is_policy_unread, *is_armed);
             }
             Op::Happens(which, comes) => {
@@ -585,7 +588,8 @@ impl World {
         assert_eq!(done.from, self.place);
         assert_eq!(done.to.epoch, self.place.epoch + 1);
         assert_eq!(done.to.role, self.place.role.other());
-        (self.before, self.place) = (self.place, done.to);
+        self.before.push(self.place);
+        self.place = done.to;
         self.switched = Some(self.now);
         (self.is_away, self.good_since) = (false, None);
         self.seen.switched += 1;
@@ -706,7 +710,6 @@ impl World {
             // Where it would have started had it known.
             assert!(!self.has_begun && self.place.epoch == 0);
             self.place.role = self.place.role.other();
-            self.before = self.place;
         }
     }
 
