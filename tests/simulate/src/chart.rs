@@ -61,6 +61,7 @@ fn panel(
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 14))
         .margin(8)
+        .margin_right(24)
         .x_label_area_size(28)
         .y_label_area_size(44)
         .build_cartesian_2d(0.0..seconds as f64, 0.0..most * 1.05)?;
@@ -68,6 +69,7 @@ fn panel(
         .configure_mesh()
         .light_line_style(WHITE)
         .x_desc("seconds")
+        .x_label_formatter(&|second| format!("{second:.0}"))
         .draw()?;
     for ((values, figures), colour) in all.iter().zip(figures).zip(COLOURS) {
         let points = values
