@@ -99,8 +99,10 @@ pub struct Figures {
     pub failed: u32,
     /// …and those that ended after more than five seconds.
     pub late: u32,
-    /// Attempts and probes beyond one request a call, in percent.
+    /// Attempts and probes beyond one request a call, in percent…
     pub extra: f64,
+    /// …and the probes alone.
+    pub probes: f64,
     /// The most requests of calls at the primary and at the alternate within 100 ms, over the rate at
     /// which calls began then…
     pub peak: [f64; 2],
@@ -159,7 +161,8 @@ pub fn figures(
         count.count() as u32
     };
     let began = concerned.len() as u64;
-    let requests = within(&records.sent) + within(&records.probed);
+    let probes = within(&records.probed);
+    let requests = within(&records.sent) + probes;
     let last_bucket = bucket(disaster.ends) - 1;
     let peak = |series: &[u32]| {
         let over = |(bucket, count): (usize, &u32)| {
@@ -186,6 +189,7 @@ pub fn figures(
         failed: is(&|_, _, told| told != Told::Answered),
         late: is(&|began, ended, _| ended - began > LATE),
         extra: (requests as f64 / began as f64 - 1.0) * 100.0,
+        probes: probes as f64 / began as f64 * 100.0,
         peak: [peak(&primary[0]), peak(&alternate[0])],
         peak_at: [peak_at(&primary[0]), peak_at(&alternate[0])],
         peak_with_probes: [peak(&primary[1]), peak(&alternate[1])],
@@ -289,6 +293,6 @@ mod tests {
         assert_eq!((found.switches, found.false_switches), (1, 1));
         // Ten clients begin half a call in 100 ms.
         assert_eq!((found.peak[1], found.peak_with_probes[1]), (6.0, 8.0));
-        assert!((found.extra - 25.0).abs() < 1e-9, "{}", found.extra);
+        assert_eq!((found.extra, found.probes), (25.0, 25.0));
     }
 }
