@@ -21,7 +21,7 @@ const SOONER: [(&str, f64, &[&str]); 5] = [
     // A side that throttles a probe does not count as one that serves.
     (
         "recovery",
-        28.0,
+        25.5,
         &["AWS", "MongoDB", "backoff", "by hand", "dotnet"],
     ),
     // Who answers probes is not left; whoever leaves it all the same pays with duplicates, or leaves
@@ -50,9 +50,9 @@ const MOST: [(&str, [f64; 2], f64); 10] = [
     ("cut off", [1.4, 0.4], 1.2),
     ("flapping", [0.6, 2.1], 6.0),
     // All come at once who were told to.
-    ("both down", [19.2, 7.8], 68.0),
-    ("promotion", [0.0, 11.8], 74.0),
-    ("recovery", [7.3, 1.3], 78.0),
+    ("both down", [15.9, 7.8], 54.0),
+    ("promotion", [0.0, 10.8], 45.0),
+    ("recovery", [3.7, 1.3], 70.0),
     ("losing writes", [2.6, 0.0], 97.0),
     ("overload", [5.7, 0.0], 78.0),
 ];
