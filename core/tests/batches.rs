@@ -77,6 +77,8 @@ fn settings(pair: &Pair) -> Settings {
     settings.set("connect_to", &pair.connect_to).unwrap();
     settings.set("auto_switch", "on").unwrap();
     settings.set("retry_budget", "0").unwrap();
+    // Neither side answers probes, and what a call gets meanwhile is what counts here.
+    settings.set("outage_wait_ms", "0").unwrap();
     settings
 }
 
@@ -388,10 +390,7 @@ fn what_a_part_says_holds_no_token_and_is_no_error_of_those_that_were_done() {
         ] {
             let says = script(multiparts(refused, &parts));
             let pair = Pair::start(Script::Answer(says), Script::Close);
-            // Neither side answers probes, and what a call gets meanwhile is what counts here.
-            let mut settings = settings(&pair);
-            settings.set("outage_wait_ms", "0").unwrap();
-            let client = Client::open(&settings).unwrap();
+            let client = Client::open(&settings(&pair)).unwrap();
             for is_streaming in [false, true] {
                 let mut request = batch(&[One(POST), One(POST)]);
                 let authorization = format!("Bearer {OPAQUE}");
