@@ -370,6 +370,11 @@ mod tests {
         );
         let second = safe.heard(Operation::Unsafe, Cause::Unprocessed, Course::Elsewhere);
         assert_eq!(second, Next::Again);
+        let mut safe = world(Preset::Safe);
+        safe.after(Operation::Unsafe, Cause::Unprocessed);
+        let here = Course::Here(Stay::Alive);
+        let second = safe.heard(Operation::Unsafe, Cause::Unprocessed, here);
+        assert!(is_wait(second), "{second:?}");
     }
 
     #[test]
@@ -393,6 +398,29 @@ mod tests {
             assert_eq!(world(Preset::Safe).after(operation, cause), END);
         }
         assert!(is_wait(world(Preset::Safe).after(write, Cause::Throttled)));
+    }
+
+    #[test]
+    fn what_was_refused_a_moment_ago_says_nothing_against_what_is_only_doubted() {
+        let nowhere = |stay: Stay| Course::Nowhere(stay.why());
+        for (stay, evidence, expected) in [
+            (Stay::Vetoed, Evidence::Never, Course::Here(Stay::Vetoed)),
+            (Stay::Vetoed, Evidence::Weak, Course::Here(Stay::Vetoed)),
+            (Stay::Vetoed, Evidence::Strong, nowhere(Stay::Vetoed)),
+            (Stay::OtherSilent, Evidence::Weak, Course::OtherSilent),
+            (
+                Stay::OtherUnasked,
+                Evidence::Weak,
+                nowhere(Stay::OtherUnasked),
+            ),
+            (Stay::OtherSilent, Evidence::Strong, Course::OtherSilent),
+        ] {
+            assert_eq!(
+                Course::of_stay(stay, evidence),
+                expected,
+                "{stay:?} {evidence:?}"
+            );
+        }
     }
 
     #[test]
