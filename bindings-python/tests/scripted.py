@@ -63,7 +63,8 @@ class Scripted:
     @property
     def settings(self) -> dict[str, Any]:
         port = self._listener.getsockname()[1]
-        return {"connect_to": {f"{HOST}:80": f"127.0.0.1:{port}"}, "auto_switch": False}
+        # It answers no probe as a service would: what a call gets is not to be waited for.
+        return {"connect_to": {f"{HOST}:80": f"127.0.0.1:{port}"}, "auto_switch": False, "outage_wait": 0}
 
     def client(self, **settings: Any) -> d365_failover.Client:
         return d365_failover.Client(self.url, **{**self.settings, **settings})
