@@ -344,11 +344,21 @@ def test_ctrl_c_in_the_last_moment_tells_of_the_write(org: Organization) -> None
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        for _ in range(5):
+        done = 0
+        for _ in range(50):
             with org.client(token_provider=provider) as client:
                 with pytest.raises(KeyboardInterrupt) as caught:
                     client.post(ACCOUNTS, json={"name": "x"})
-                assert isinstance(caught.value.__cause__, d365_failover.CallCancelledError)
+                cause = caught.value.__cause__
+            if isinstance(cause, d365_failover.WriteInDoubtError):
+                # A busy machine was slower than the library: then it was in flight.
+                assert cause.ledger_id is not None
+                continue
+            assert isinstance(cause, d365_failover.CallCancelledError)
+            done += 1
+            if done == 5:
+                break
+        assert done == 5
     finally:
         signal.signal(signal.SIGUSR1, before)
 
