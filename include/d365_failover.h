@@ -644,6 +644,12 @@ extern "C" {
 #define D365_LEDGER_IS_FINAL 14
 
 /**
+ * Number field of a write on record: 1 when its request is kept (the setting `ledger_bodies`), so that
+ * its values can be compared with the row's and it can be sent again; else 0.
+ */
+#define D365_LEDGER_IS_KEPT 15
+
+/**
  * Text field of a write on record: the method that it was sent with.
  */
 #define D365_LEDGER_METHOD 20
@@ -662,7 +668,8 @@ extern "C" {
 
 /**
  * Text field of a write on record: the SHA-256 of the body that the application gave, 64 digits in
- * lower-case hexadecimal; empty for no body, and for one that is read while it is sent.
+ * lower-case hexadecimal; empty for no body, for one that is read while it is sent, and with
+ * `ledger_bodies` = `off`.
  */
 #define D365_LEDGER_BODY_DIGEST 23
 
@@ -1538,6 +1545,13 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | endpoint; 0: none                            |
  * | `ledger_entries`        | 100000          | 1 to 10000000; how many acknowledged writes  |
  * |                         |                 | are on record, and as many to verify         |
+ * | `ledger_bodies`         | `digest`        | what a write on record keeps of its body:    |
+ * |                         |                 | `off`: the length; `digest`: its SHA-256 as  |
+ * |                         |                 | well; `full`: all of it, and the headers     |
+ * |                         |                 | that say what is written, never a            |
+ * |                         |                 | credential, for comparing and sending again  |
+ * | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
+ * |                         |                 | body is kept as its digest                   |
  * | `update_guard`          | `on`            | `on`: within that time after a switch a      |
  * |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
  * | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |
@@ -2544,7 +2558,7 @@ d365_status_t d365_request_new_discover(struct d365_request_t **request,
  * operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
  * when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
  * them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
- * that time again. One that was not executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+ * that time again. One that was not executed is taken off. The records are in memory. No I/O. Works
  * after d365_client_shutdown(), until d365_client_free().
  *
  * `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
@@ -2612,7 +2626,7 @@ d365_status_t d365_ledger_count(const struct d365_ledger_t *ledger, size_t *coun
 
 /**
  * A number of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_ID to
- * D365_LEDGER_IS_FINAL.
+ * D365_LEDGER_IS_KEPT.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.

@@ -12,7 +12,7 @@ use crate::packet::Writer;
 use crate::result::{text, view};
 
 /// In the order in which `LedgerEntry.java` reads them.
-const NUMBERS: [i32; 14] = [
+const NUMBERS: [i32; 15] = [
     c::D365_LEDGER_ID,
     c::D365_LEDGER_OPERATION,
     c::D365_LEDGER_EFFECT,
@@ -27,6 +27,7 @@ const NUMBERS: [i32; 14] = [
     c::D365_LEDGER_VERIFIED,
     c::D365_LEDGER_VERIFIED_MS,
     c::D365_LEDGER_IS_FINAL,
+    c::D365_LEDGER_IS_KEPT,
 ];
 
 const TEXTS: [i32; 5] = [

@@ -3,10 +3,10 @@
 use d365_failover::{
     D365_LEDGER_ATTEMPTS, D365_LEDGER_BODY_DIGEST, D365_LEDGER_BODY_LENGTH, D365_LEDGER_EFFECT,
     D365_LEDGER_ENDED_MS, D365_LEDGER_EPOCH, D365_LEDGER_ID, D365_LEDGER_IS_FINAL,
-    D365_LEDGER_IS_SUSPECT, D365_LEDGER_METHOD, D365_LEDGER_OPERATION, D365_LEDGER_RESOLUTION,
-    D365_LEDGER_ROLE, D365_LEDGER_ROW_URL, D365_LEDGER_STARTED_MS, D365_LEDGER_TAG,
-    D365_LEDGER_URL, D365_LEDGER_VERIFIED, D365_LEDGER_VERIFIED_MS, d365_ledger_count,
-    d365_ledger_number, d365_ledger_t, d365_ledger_text,
+    D365_LEDGER_IS_KEPT, D365_LEDGER_IS_SUSPECT, D365_LEDGER_METHOD, D365_LEDGER_OPERATION,
+    D365_LEDGER_RESOLUTION, D365_LEDGER_ROLE, D365_LEDGER_ROW_URL, D365_LEDGER_STARTED_MS,
+    D365_LEDGER_TAG, D365_LEDGER_URL, D365_LEDGER_VERIFIED, D365_LEDGER_VERIFIED_MS,
+    d365_ledger_count, d365_ledger_number, d365_ledger_t, d365_ledger_text,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -15,7 +15,7 @@ use crate::abi::{Handle, get, get_text};
 use crate::names;
 
 /// One `(id, method, url, operation, effect, is_suspect, resolution, role, epoch, attempts, started_ms, ended_ms,
-/// row_url, body_length, body_digest, tag, verified, verified_ms, is_final)` a write.
+/// row_url, body_length, body_digest, tag, verified, verified_ms, is_final, is_kept)` a write.
 pub(crate) fn rows(py: Python<'_>, ledger: Handle<d365_ledger_t>) -> PyResult<Bound<'_, PyList>> {
     let raw = ledger.raw();
     let rows = PyList::empty(py);
@@ -80,6 +80,10 @@ pub(crate) fn rows(py: Python<'_>, ledger: Handle<d365_ledger_t>) -> PyResult<Bo
                     .into_pyobject(py)?
                     .into_any(),
                 (number(D365_LEDGER_IS_FINAL) != 0)
+                    .into_pyobject(py)?
+                    .to_owned()
+                    .into_any(),
+                (number(D365_LEDGER_IS_KEPT) != 0)
                     .into_pyobject(py)?
                     .to_owned()
                     .into_any(),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::shown::shown_url;
 use crate::{Effect, Operation, Role};
 
-/// A write, from before it was sent to what became of it. Holds no header and no body.
+/// A write, from before it was sent to what became of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// Its number at this client, from 1 on.
@@ -21,7 +21,8 @@ pub struct LedgerEntry {
     pub operation: Operation,
     /// The body's length in bytes. `None`: it is read while it is sent, and its length was not told.
     pub body_length: Option<u64>,
-    /// The SHA-256 of the body that the application gave. `None`: none, or read while it is sent.
+    /// The SHA-256 of the body that the application gave. `None`: none, or read while it is sent, or
+    /// `ledger_bodies` is off.
     pub body_digest: Option<[u8; 32]>,
     /// When the call began.
     pub started: SystemTime,
@@ -39,6 +40,9 @@ pub struct LedgerEntry {
     /// executed after an attempt in doubt, which may still come late, as long as the setting
     /// `replication_window` says; and not resolved.
     pub is_suspect: bool,
+    /// Whether its request is kept (the setting `ledger_bodies`), so that its values can be compared with
+    /// the row's, and it can be sent again.
+    pub is_kept: bool,
     /// The row that the answer named (`OData-EntityId`, `Location`), at either endpoint.
     pub row_url: Option<String>,
     /// What [`Client::verify`](crate::Client::verify) has found last.
@@ -61,6 +65,7 @@ impl fmt::Debug for LedgerEntry {
             .field("attempts", &self.attempts)
             .field("effect", &self.effect)
             .field("is_suspect", &self.is_suspect)
+            .field("is_kept", &self.is_kept)
             .field("row_url", &self.row_url.as_deref().map(shown_url))
             .field("verification", &self.verification)
             .field("resolution", &self.resolution)

@@ -37,6 +37,7 @@ pub mod fuzzing;
 mod head_text;
 mod header;
 mod json_batch;
+mod kept;
 mod ledger_entry;
 mod lock;
 #[doc(hidden)]
@@ -93,7 +94,7 @@ pub use resource::thread::spawn;
 pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
-pub use settings::{AutoSwitch, Settings, TokenPrecedence};
+pub use settings::{AutoSwitch, LedgerBodies, Settings, TokenPrecedence};
 pub use shown::shown_url;
 pub use token::{TokenProvider, TokenRequest};
 

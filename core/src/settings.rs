@@ -39,6 +39,18 @@ pub enum TokenPrecedence {
     Provider,
 }
 
+/// The setting `ledger_bodies`: what a write on record keeps of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LedgerBodies {
+    /// Its length.
+    Off,
+    /// Its length and its SHA-256.
+    Digest,
+    /// All of it, and the headers that say what is written, none with a credential: so that its values
+    /// can be compared, and it can be sent again.
+    Full,
+}
+
 /// The settings of a client: the organization's URL, and options by name. Durations are in
 /// milliseconds and their names end in `_ms`.
 #[derive(Clone)]
@@ -66,6 +78,8 @@ pub struct Settings {
     pub(crate) max_attempts: usize,
     pub(crate) retry_budget: f64,
     pub(crate) replication_window: Duration,
+    pub(crate) ledger_bodies: LedgerBodies,
+    pub(crate) ledger_body_size: usize,
     pub(crate) ledger_entries: usize,
     pub(crate) update_guard: bool,
     /// Whether a 2xx to a write must carry a mark of its service.
@@ -116,6 +130,8 @@ impl Settings {
         "hold_down_ms",
         "http2",
         "idle_timeout_ms",
+        "ledger_bodies",
+        "ledger_body_size",
         "ledger_entries",
         "max_attempts",
         "max_connection_age_ms",
@@ -171,6 +187,8 @@ impl Settings {
             max_attempts: 4,
             retry_budget: 0.2,
             replication_window: Duration::from_secs(900),
+            ledger_bodies: LedgerBodies::Digest,
+            ledger_body_size: 1 << 20,
             ledger_entries: 100_000,
             update_guard: true,
             service_mark: true,
@@ -225,6 +243,8 @@ impl Settings {
     /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
     /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
     /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |
+    /// | `ledger_bodies` | `digest` | what a write on record keeps of its body: `off`: the length; `digest`: its SHA-256 as well; `full`: all of it, and the headers that say what is written, never a credential, for comparing and sending again |
+    /// | `ledger_body_size` | 1048576 | 0 to 1073741824 bytes; with `full`: a longer body is kept as its digest |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
@@ -296,6 +316,15 @@ impl Settings {
             }
             "replication_window_ms" => self.replication_window = pause(key, value)?,
             "ledger_entries" => self.ledger_entries = number(key, value, 1, 10_000_000)?,
+            "ledger_bodies" => {
+                let words = [
+                    ("off", LedgerBodies::Off),
+                    ("digest", LedgerBodies::Digest),
+                    ("full", LedgerBodies::Full),
+                ];
+                self.ledger_bodies = word(key, value, &words)?;
+            }
+            "ledger_body_size" => self.ledger_body_size = bytes(key, value, 0, 1 << 30)?,
             "update_guard" => {
                 self.update_guard = word(key, value, &[("on", true), ("off", false)])?;
             }

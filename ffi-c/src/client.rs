@@ -477,7 +477,7 @@ pub unsafe extern "C" fn d365_request_new_discover(
 /// operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
 /// when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
 /// them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
-/// that time again. One that was not executed is taken off. The records are in memory and hold no header and no body. No I/O. Works
+/// that time again. One that was not executed is taken off. The records are in memory. No I/O. Works
 /// after d365_client_shutdown(), until d365_client_free().
 ///
 /// `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.

@@ -56,6 +56,9 @@ pub const D365_LEDGER_VERIFIED_MS: i32 = 13;
 /// D365_VERIFIED_MISSING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
 /// which an attempt may still come late. Resolve a write when it is 1, whichever verdict it has.
 pub const D365_LEDGER_IS_FINAL: i32 = 14;
+/// Number field of a write on record: 1 when its request is kept (the setting `ledger_bodies`), so that
+/// its values can be compared with the row's and it can be sent again; else 0.
+pub const D365_LEDGER_IS_KEPT: i32 = 15;
 /// Text field of a write on record: the method that it was sent with.
 pub const D365_LEDGER_METHOD: i32 = 20;
 /// Text field of a write on record: its URL. While it is in flight what the application gave, then
@@ -65,7 +68,8 @@ pub const D365_LEDGER_URL: i32 = 21;
 /// an absolute URL at either endpoint, whatever host the answer named; empty when it named none.
 pub const D365_LEDGER_ROW_URL: i32 = 22;
 /// Text field of a write on record: the SHA-256 of the body that the application gave, 64 digits in
-/// lower-case hexadecimal; empty for no body, and for one that is read while it is sent.
+/// lower-case hexadecimal; empty for no body, for one that is read while it is sent, and with
+/// `ledger_bodies` = `off`.
 pub const D365_LEDGER_BODY_DIGEST: i32 = 23;
 /// Text field of a write on record: the tag of its request (d365_request_set_tag()); empty for none.
 pub const D365_LEDGER_TAG: i32 = 24;
@@ -158,6 +162,7 @@ impl EntryObject {
                 .verification
                 .is_some_and(|found| found.is_final)
                 .into(),
+            D365_LEDGER_IS_KEPT => entry.is_kept.into(),
             _ => return None,
         })
     }
@@ -224,7 +229,7 @@ pub unsafe extern "C" fn d365_ledger_count(
 }
 
 /// A number of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_ID to
-/// D365_LEDGER_IS_FINAL.
+/// D365_LEDGER_IS_KEPT.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -302,6 +307,7 @@ mod tests {
             attempts: 0,
             effect: None,
             is_suspect: false,
+            is_kept: false,
             row_url: None,
             verification: None,
             resolution: None,
@@ -310,7 +316,7 @@ mod tests {
 
     fn numbers(entry: core::LedgerEntry) -> Vec<Option<i64>> {
         let list = LedgerList::new(vec![entry]);
-        let fields = D365_LEDGER_ID - 1..=D365_LEDGER_IS_FINAL + 1;
+        let fields = D365_LEDGER_ID - 1..=D365_LEDGER_IS_KEPT + 1;
         fields.map(|field| list.0[0].number(field)).collect()
     }
 
@@ -323,7 +329,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_a_write_in_flight_has_a_value_of_its_own() {
-        let wanted = [7, 4, -1, 0, 0, 0, 2, 5, -1, -1, 0, 0, -1, 0].map(Some);
+        let wanted = [7, 4, -1, 0, 0, 0, 2, 5, -1, -1, 0, 0, -1, 0, 0].map(Some);
         let got = numbers(entry());
         assert_eq!(got[1..=wanted.len()], wanted);
         assert_eq!((got[0], got[wanted.len() + 1]), (None, None));
@@ -344,6 +350,7 @@ mod tests {
         entry.attempts = 2;
         entry.effect = Some(core::Effect::Unknown);
         entry.is_suspect = true;
+        entry.is_kept = true;
         entry.row_url = Some("https://x/accounts(1)".to_owned());
         entry.resolution = Some(core::Resolution::Lost);
         entry.tag = Some("order 17".to_owned());
@@ -352,7 +359,7 @@ mod tests {
             is_final: true,
             time: UNIX_EPOCH + Duration::from_millis(11),
         });
-        let wanted = [7, 3, 3, 1, 3, 2, 2, 5, 9, 3, 2, 2, 11, 1].map(Some);
+        let wanted = [7, 3, 3, 1, 3, 2, 2, 5, 9, 3, 2, 2, 11, 1, 1].map(Some);
         assert_eq!(numbers(entry.clone())[1..=wanted.len()], wanted);
         let texts = texts(entry);
         assert_eq!(texts[3].as_deref(), Some("https://x/accounts(1)"));

@@ -142,6 +142,13 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | endpoint; 0: none                            |
 /// | `ledger_entries`        | 100000          | 1 to 10000000; how many acknowledged writes  |
 /// |                         |                 | are on record, and as many to verify         |
+/// | `ledger_bodies`         | `digest`        | what a write on record keeps of its body:    |
+/// |                         |                 | `off`: the length; `digest`: its SHA-256 as  |
+/// |                         |                 | well; `full`: all of it, and the headers     |
+/// |                         |                 | that say what is written, never a            |
+/// |                         |                 | credential, for comparing and sending again  |
+/// | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
+/// |                         |                 | body is kept as its digest                   |
 /// | `update_guard`          | `on`            | `on`: within that time after a switch a      |
 /// |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
 /// | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |

@@ -54,8 +54,8 @@ class LedgerEntry:
     body_length: int | None
     """Bytes. `None`: its length is not known, because it is read while it is sent."""
     body_digest: str | None
-    """The SHA-256 of the body that the application gave, 64 digits. `None`: it has none, or is read while it is
-    sent."""
+    """The SHA-256 of the body that the application gave, 64 digits. `None`: it has none, is read while it is sent, or
+    `ledger_bodies` is `"off"`."""
     tag: str | None
     """The `tag` that its request was given."""
     verified: str | None
@@ -66,6 +66,9 @@ class LedgerEntry:
     """Whether replication can change no more about what was found. Only when `replication_window` has passed since the
     write ended are final: `"missing"`, the `"present"` of a delete, and whatever was found of a write of which an
     attempt may still come late. Resolve a write when it is, whichever verdict it has."""
+    is_kept: bool
+    """Whether its request is kept (`ledger_bodies`), so that its values can be compared with the row's, and it can be
+    sent again."""
 
     def __repr__(self) -> str:
         return shown(self, "url", "row_url")
@@ -74,7 +77,7 @@ class LedgerEntry:
     def _of(cls, raw: RawLedgerEntry) -> LedgerEntry:
         started, ended = _time(raw[10]), None if raw[11] is None else _time(raw[11])
         verified_at = None if raw[17] is None else _time(raw[17])
-        return cls(*raw[:10], started, ended, *raw[12:17], verified_at, raw[18])
+        return cls(*raw[:10], started, ended, *raw[12:17], verified_at, *raw[18:])
 
 
 @dataclass(frozen=True)

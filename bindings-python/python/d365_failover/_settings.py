@@ -76,6 +76,12 @@ class _Settings(TypedDict, total=False):
     writes are suspects. 0 to 86400; 0: none. Default: 900."""
     ledger_entries: int | None
     """How many acknowledged writes are on record, and as many of those to verify, 1 to 10000000. Default: 100000."""
+    ledger_bodies: str | None
+    """What a write on record keeps of its body: `"off"`: its length; `"digest"`: its SHA-256 as well; `"full"`: all of
+    it, and the headers that say what is written, never a credential, so that its values can be compared and it can be
+    sent again. Default: `"digest"`."""
+    ledger_body_size: int | None
+    """Bytes, 0 to 1073741824: with `ledger_bodies="full"` a longer body is kept as its digest. Default: 1048576."""
     update_guard: bool | None
     """Whether for `replication_window` after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a
     fragment of a row that has not arrived yet. Default: True. See `upsert` of `request`."""
@@ -178,6 +184,7 @@ _TAKES = {
         (
             "max_attempts",
             "max_waiting",
+            "ledger_body_size",
             "ledger_entries",
             "max_redirects",
             "max_connections",
@@ -312,6 +319,8 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     retry_budget          0 to 1, repeats as a share of recent calls. Default: 0.2
     replication_window    seconds, 0 to 86400: how long rows may be missing; 0: none. Default: 900
     ledger_entries        1 to 10000000 writes. Default: 100000
+    ledger_bodies         "off", "digest" or "full": what is kept of bodies. Default: "digest"
+    ledger_body_size      bytes, 0 to 1073741824: longer ones are not kept. Default: 1048576
     update_guard          True or False: `If-Match: *` for that time. Default: True
     service_mark          "required" or "any". Default: "required"
     ca_bundle             a PEM file. Default: the system's authorities

@@ -48,6 +48,8 @@ RawLedgerEntry: TypeAlias = tuple[
     "str | None",
     "int | None",
     bool,
+    bool,
 ]
 """id, method, url, operation, effect, whether it is a suspect, resolution, role, epoch, attempts, started in ms,
-ended in ms, URL of the row, length of the body, its SHA-256, tag, what was found, when in ms, whether that is final"""
+ended in ms, URL of the row, length of the body, its SHA-256, tag, what was found, when in ms, whether that is final,
+whether its request is kept"""

@@ -1,5 +1,6 @@
 //! What the client keeps of its writes: the ledger, and the events that tell of it.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,13 +15,14 @@ use crate::body::Body;
 use crate::decide::place::Place;
 use crate::decide::suspects::may_come_late;
 use crate::decide::verify::{Proof, version_in};
+use crate::kept::Kept;
 use crate::operation::Class;
 use crate::resource::ledger::{Suspected, Suspects, WriteEnd};
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
-    Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerEntry, Level, Operation, Request,
-    SuspectedSince,
+    Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerBodies, LedgerEntry, Level,
+    Operation, Request, SuspectedSince,
 };
 
 /// Reasons of `DataLossSuspected`.
@@ -55,9 +57,17 @@ impl Inner {
         if class.operation == Operation::Read {
             return None;
         }
+        let settings = &self.settings;
+        let has_digest = settings.ledger_bodies != LedgerBodies::Off;
         let (body_length, body_digest) = match &request.body {
-            Body::Bytes(bytes) => (Some(bytes.len() as u64), sha_256(bytes)),
+            Body::Bytes(bytes) if has_digest => (Some(bytes.len() as u64), sha_256(bytes)),
+            Body::Bytes(bytes) => (Some(bytes.len() as u64), None),
             Body::Reader(reader) => (reader.length, None),
+        };
+        let kept = if is_foreign {
+            None
+        } else {
+            Kept::of(request, settings.ledger_bodies, settings.ledger_body_size).map(Arc::new)
         };
         let proof = if is_foreign {
             Proof::Nothing
@@ -84,11 +94,12 @@ impl Inner {
             attempts: 0,
             effect: None,
             is_suspect: false,
+            is_kept: kept.is_some(),
             row_url: None,
             verification: None,
             resolution: None,
         };
-        Some(self.ledger.begin(entry, proof))
+        Some(self.ledger.begin(entry, proof, kept))
     }
 
     /// A write has ended. Tells of it when it is in doubt, and when it is to be verified although it

@@ -8,12 +8,13 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
 use crate::decide::verify::Proof;
+use crate::kept::Kept;
 use crate::lock::lock;
 use crate::{
     Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
@@ -53,6 +54,7 @@ struct Records {
 struct Record {
     entry: LedgerEntry,
     proof: Proof,
+    kept: Option<Arc<Kept>>,
     may_come_late: bool,
 }
 
@@ -60,6 +62,7 @@ struct Record {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) proof: Proof,
+    pub(crate) kept: Option<Arc<Kept>>,
     pub(crate) ended: SystemTime,
     /// One of its attempts may still be executed.
     pub(crate) may_come_late: bool,
@@ -108,7 +111,12 @@ impl Ledger {
     }
 
     /// Puts a write on record that is about to be sent. `entry.id` is given here.
-    pub(crate) fn begin(&self, mut entry: LedgerEntry, proof: Proof) -> u64 {
+    pub(crate) fn begin(
+        &self,
+        mut entry: LedgerEntry,
+        proof: Proof,
+        kept: Option<Arc<Kept>>,
+    ) -> u64 {
         let mut state = lock(&self.state);
         state.last_id += 1;
         let id = state.last_id;
@@ -116,6 +124,7 @@ impl Ledger {
         let record = Record {
             entry,
             proof,
+            kept,
             may_come_late: false,
         };
         state.entries.insert(id, record);
@@ -145,6 +154,7 @@ impl Ledger {
             entry,
             proof,
             may_come_late,
+            ..
         } = state.entries.get_mut(&id)?;
         *may_come_late = outcome.may_come_late;
         if outcome.effect == Effect::Executed {
@@ -242,6 +252,7 @@ impl Ledger {
                 Some(ended) => {
                     return Ok(Question {
                         proof: record.proof.clone(),
+                        kept: record.kept.clone(),
                         ended,
                         may_come_late: record.may_come_late,
                     });

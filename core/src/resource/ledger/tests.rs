@@ -21,6 +21,7 @@ fn entry() -> LedgerEntry {
         attempts: 0,
         effect: None,
         is_suspect: false,
+        is_kept: false,
         row_url: None,
         verification: None,
         resolution: None,
@@ -46,7 +47,7 @@ fn ledger() -> Ledger {
 }
 
 fn begin(ledger: &Ledger) -> u64 {
-    ledger.begin(entry(), Proof::Nothing)
+    ledger.begin(entry(), Proof::Nothing, None)
 }
 
 fn end(ledger: &Ledger, id: u64, outcome: WriteEnd, now: Instant) {
@@ -348,6 +349,7 @@ fn a_write_is_verified_when_it_has_ended() {
     end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
     let question = Question {
         proof: Proof::Nothing,
+        kept: None,
         ended: at(1),
         may_come_late: false,
     };

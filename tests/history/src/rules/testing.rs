@@ -111,6 +111,7 @@ fn entry() -> LedgerEntry {
         attempts: 1,
         effect: Some(Effect::Executed),
         is_suspect: false,
+        is_kept: false,
         row_url: None,
         verification: None,
         resolution: None,

@@ -281,6 +281,27 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * What a write on record keeps of its body; default {@link LedgerBodies#DIGEST}.
+     *
+     * @param bodies {@link LedgerBodies#FULL} so that values can be compared, and writes sent again
+     * @return this builder
+     */
+    public FailoverClientBuilder ledgerBodies(LedgerBodies bodies) {
+        return setting("ledger_bodies", Objects.requireNonNull(bodies, "bodies").label());
+    }
+
+    /**
+     * How long a body may be that is kept whole, with {@link LedgerBodies#FULL}; default 1 048 576. A longer one is
+     * kept as its digest.
+     *
+     * @param bytes 0 to 1 GiB
+     * @return this builder
+     */
+    public FailoverClientBuilder ledgerBodySize(int bytes) {
+        return setting("ledger_body_size", Integer.toString(bytes));
+    }
+
+    /**
      * Whether, so long after a switch as {@link #replicationWindow} says, a {@code PATCH} without a condition gets {@code
      * If-Match: *}, so that it does not create a fragment of a row that has not come yet; default true. Not one that is
      * declared an {@link FailoverRequest.Builder#upsert() upsert}.

@@ -9,8 +9,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * A write on record, as it stood when it was asked for: from before it was sent to what became of it. It has no header
- * and no body. Immutable.
+ * A write on record, as it stood when it was asked for: from before it was sent to what became of it. Immutable.
  */
 public final class LedgerEntry {
     /** What numbers of the C ABI say that are not there. */
@@ -34,6 +33,7 @@ public final class LedgerEntry {
     private final Verified verified;
     private final Instant verifiedAt;
     private final boolean isFinal;
+    private final boolean kept;
     private final String tag;
 
     private LedgerEntry(PacketReader in) {
@@ -54,6 +54,7 @@ public final class LedgerEntry {
         long looked = in.int64();
         this.verifiedAt = looked == NONE ? null : Instant.ofEpochMilli(looked);
         this.isFinal = in.int64() != 0;
+        this.kept = in.int64() != 0;
         this.method = in.text();
         this.url = in.text();
         this.rowUrl = in.text();
@@ -183,7 +184,8 @@ public final class LedgerEntry {
     /**
      * The SHA-256 of the body that the application gave.
      *
-     * @return 64 hexadecimal digits in lower case; empty without a body, and for one that is read while it is sent
+     * @return 64 hexadecimal digits in lower case; empty without a body, for one that is read while it is sent, and with
+     *     {@link LedgerBodies#OFF}
      */
     public Optional<String> bodyDigest() {
         return optional(bodyDigest);
@@ -234,6 +236,16 @@ public final class LedgerEntry {
      */
     public boolean isFinal() {
         return isFinal;
+    }
+
+    /**
+     * Whether its request is kept ({@link FailoverClientBuilder#ledgerBodies}), so that its values can be compared with
+     * the row's, and it can be sent again.
+     *
+     * @return true if so
+     */
+    public boolean isKept() {
+        return kept;
     }
 
     /**

@@ -165,6 +165,12 @@ final class Subject {
                 builder.tokenPrecedence(
                         TokenPrecedence.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
                 break;
+            case "ledger_bodies":
+                builder.ledgerBodies(LedgerBodies.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "ledger_body_size":
+                builder.ledgerBodySize(value.getAsInt());
+                break;
             case "ledger_entries":
                 builder.ledgerEntries(value.getAsInt());
                 break;
