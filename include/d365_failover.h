@@ -1565,6 +1565,9 @@ d365_status_t d365_settings_new(const char *url,
  * | `client_certificate`    | none            | path of a PEM file with the certificate, its |
  * |                         |                 | chain and its key, not encrypted, read by    |
  * |                         |                 | open; shown to the two endpoints alone       |
+ * | `client_key`            | none            | path of a PEM file with the private key of   |
+ * |                         |                 | `client_certificate`, where it is not in     |
+ * |                         |                 | that file                                    |
  * | `tls_verify`            | `on`            | `on`, `off`                                  |
  * | `token_precedence`      | `application`   | `application`: a request's own Authorization |
  * |                         |                 | goes before the token provider's;            |
@@ -1879,8 +1882,13 @@ d365_status_t d365_request_new(const char *method,
  * library's: one that agrees with the body is no error, and it tells the length of a body whose
  * reader was set without one.
  *
- * Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for headers that
- * the library sets itself (`Host`, `Transfer-Encoding`, ...); D365_NULL_POINTER,
+ * Headers whose names begin with `D365-Failover-` speak to the library, for code that has no other
+ * way to say it, and are not sent: `Operation` (`read`, `idempotent`, `guarded`, `unsafe`), `Tag`,
+ * `Guarded-Create` and `Upsert` (`on`, `off`), each as its setter.
+ *
+ * Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, for headers that the
+ * library sets itself (`Host`, `Transfer-Encoding`, ...), and for others that begin so;
+ * D365_NULL_POINTER,
  * D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
  * with the body is D365_INVALID_ARGUMENT when the request is sent.
  */

@@ -14,6 +14,15 @@ const OURS: [&str; 6] = [
     "upgrade",
 ];
 
+/// How the names begin of headers that speak to the library, and are not sent.
+pub(crate) const TO_LIBRARY: &str = "D365-Failover-";
+
+/// What comes after that in a name.
+pub(crate) fn to_library(name: &str) -> Option<&str> {
+    let (begin, rest) = name.split_at_checked(TO_LIBRARY.len())?;
+    begin.eq_ignore_ascii_case(TO_LIBRARY).then_some(rest)
+}
+
 /// Headers that carry who the application is, and go to no host but the organization's.
 pub(crate) const CREDENTIALS: [HeaderName; 3] = [
     http::header::AUTHORIZATION,
@@ -33,6 +42,12 @@ pub(crate) fn parse_header(name: &str, value: &str) -> Result<(HeaderName, Heade
         return Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("the header {name} is set by the library for each attempt; leave it out"),
+        ));
+    }
+    if to_library(name).is_some() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the header {name} is said with a request, before there is an attempt"),
         ));
     }
     // The value may be a credential, so the message does not show it.

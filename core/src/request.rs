@@ -9,7 +9,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 
 use crate::body::{Body, BodyReader};
-use crate::header::parse_header;
+use crate::header::{TO_LIBRARY, parse_header, to_library};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
@@ -17,6 +17,14 @@ use crate::{BodySource, Error, ErrorKind, Operation, Settings};
 
 /// A tag goes into every record of its call.
 const LONGEST_TAG: usize = 256;
+
+/// The operation classes, as a header names them.
+const OPERATIONS: [(&str, Operation); 4] = [
+    ("read", Operation::Read),
+    ("idempotent", Operation::Idempotent),
+    ("guarded", Operation::Guarded),
+    ("unsafe", Operation::Unsafe),
+];
 
 /// Methods that are sent in upper case however they are given. Others are what they are: a method is
 /// compared by its case (RFC 9110, 9.1).
@@ -120,16 +128,55 @@ impl Request {
     /// that agrees with the body is no error, and it tells the length of a body whose source does
     /// not know it.
     ///
+    /// Headers whose names begin with `D365-Failover-` speak to the library, for code that has no
+    /// other way to say it, and are not sent: `Operation` (`read`, `idempotent`, `guarded`, `unsafe`),
+    /// `Tag`, `Guarded-Create` and `Upsert` (`on`, `off`), each as its setter.
+    ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for what is no header name or value, and for headers that
-    /// the library sets itself (`Host`, `Transfer-Encoding`, …). Whether a `Content-Length` agrees
-    /// with the body is looked at when the request is sent.
+    /// [`ErrorKind::InvalidArgument`] for what is no header name or value, for headers that
+    /// the library sets itself (`Host`, `Transfer-Encoding`, …), and for others that begin so. Whether
+    /// a `Content-Length` agrees with the body is looked at when the request is sent.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        if let Some(what) = to_library(name) {
+            return self.tell(what, value);
+        }
         if name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()) {
             return self.tell_length(value);
         }
         let (name, value) = parse_header(name, value)?;
         self.headers.append(name, value);
+        Ok(())
+    }
+
+    /// What a header to the library says.
+    fn tell(&mut self, what: &str, value: &str) -> Result<(), Error> {
+        let value = value.trim();
+        let word = value.to_ascii_lowercase();
+        let is_on = |takes: &str| match word.as_str() {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err(untold(what, takes)),
+        };
+        match what.to_ascii_lowercase().as_str() {
+            "operation" => {
+                let takes = "read, idempotent, guarded or unsafe";
+                let operation = OPERATIONS.iter().find(|(name, _)| *name == word);
+                let (_, operation) = operation.ok_or_else(|| untold(what, takes))?;
+                self.operation = Some(*operation);
+            }
+            "tag" => self.set_tag(value)?,
+            "guarded-create" => self.is_guarded_create = is_on("on or off")?,
+            "upsert" => self.is_upsert = is_on("on or off")?,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!(
+                        "there is no header {TO_LIBRARY}{what}; there are {TO_LIBRARY}Operation, \
+                         -Tag, -Guarded-Create and -Upsert"
+                    ),
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -278,6 +325,14 @@ impl Request {
     }
 }
 
+/// What a header to the library takes. Its value is not shown: it may be another header's.
+fn untold(what: &str, takes: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        format!("the header {TO_LIBRARY}{what} takes {takes}"),
+    )
+}
+
 /// A time of one call.
 fn time(what: &str, time: Duration) -> Result<Duration, Error> {
     if time.is_zero() || time > LONGEST_WAIT {
@@ -391,6 +446,38 @@ mod tests {
         }
         request.set_tag("").unwrap();
         assert_eq!(request.tag, None);
+    }
+
+    #[test]
+    fn headers_to_the_library_are_not_sent() {
+        let mut request = Request::new("POST", "/").unwrap();
+        for (name, value) in [
+            ("D365-Failover-Operation", "Idempotent"),
+            ("d365-failover-tag", " order 17 "),
+            ("D365-FAILOVER-GUARDED-CREATE", "on"),
+            ("D365-Failover-Upsert", "on"),
+        ] {
+            request.add_header(name, value).unwrap();
+        }
+        assert_eq!(request.operation, Some(Operation::Idempotent));
+        assert_eq!(request.tag.as_deref(), Some("order 17"));
+        assert!(request.is_guarded_create && request.is_upsert && request.headers.is_empty());
+        request.add_header("D365-Failover-Upsert", "off").unwrap();
+        assert!(!request.is_upsert);
+        let long = "x".repeat(257);
+        for (name, value, says) in [
+            ("D365-Failover-Operation", "write", "takes read, "),
+            ("D365-Failover-Operation", "", "takes read, "),
+            ("D365-Failover-Upsert", "1", "takes on or off"),
+            ("D365-Failover-Guarded-Create", "true", "takes on or off"),
+            ("D365-Failover-Tag", &long, "at most 256 characters"),
+            ("D365-Failover-Role", "primary", "there is no header"),
+            ("D365-Failover-", "", "there is no header"),
+        ] {
+            let error = request.add_header(name, value).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name}");
+            assert!(error.message().contains(says), "{name}: {error}");
+        }
     }
 
     #[test]

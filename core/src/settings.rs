@@ -88,6 +88,8 @@ pub struct Settings {
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
     pub(crate) client_certificate: Option<PathBuf>,
+    /// Where its private key is, if not in the same file.
+    pub(crate) client_key: Option<PathBuf>,
     pub(crate) connect_to: Vec<ConnectTo>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) http2: bool,
@@ -118,6 +120,7 @@ impl Settings {
         "auto_switch",
         "ca_bundle",
         "client_certificate",
+        "client_key",
         "connect_timeout_ms",
         "connect_to",
         "deadline_ms",
@@ -196,6 +199,7 @@ impl Settings {
             ca_bundle: None,
             tls_verify: true,
             client_certificate: None,
+            client_key: None,
             connect_to: Vec::new(),
             proxy: None,
             http2: true,
@@ -249,6 +253,7 @@ impl Settings {
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
     /// | `client_certificate` | none | path of a PEM file with the certificate, its chain and its key, shown to the two endpoints alone |
+    /// | `client_key` | none | path of a PEM file with the private key of `client_certificate`, where it is not in that file |
     /// | `tls_verify` | `on` | `on`, `off` |
     /// | `token_precedence` | `application` | `application`: a request's own `Authorization` goes before the token provider's; `provider`: it is replaced by the token of the endpoint that the attempt goes to |
     /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
@@ -355,6 +360,7 @@ impl Settings {
                 self.token_precedence = word(key, value, &words)?;
             }
             "client_certificate" => self.client_certificate = Some(PathBuf::from(value)),
+            "client_key" => self.client_key = Some(PathBuf::from(value)),
             "connect_to" => {
                 self.connect_to = connect_to::parse(value).map_err(|rule| {
                     let form = "host:port:address:port, an IPv6 address in brackets";

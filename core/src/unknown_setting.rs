@@ -30,8 +30,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
         r#""ca_bundle""#,
     ),
     (
-        "cert certs client_cert client_certs cert_file certfile key keyfile key_file ssl_cert keystore",
+        "cert certs client_cert client_certs cert_file certfile ssl_cert keystore",
         r#""client_certificate""#,
+    ),
+    (
+        "key keyfile key_file ssl_key client_cert_key",
+        r#""client_key", or the key in the file of "client_certificate""#,
     ),
     (
         "proxies https_proxy http_proxy all_proxy proxy_url trust_env proxy_selector",

@@ -677,6 +677,45 @@ fn a_client_by_the_machine_s_store() {
 }
 
 #[test]
+fn a_key_may_have_a_file_of_its_own() {
+    let folder = Folder::new("keys");
+    let port = serve(&both(|_| {}));
+    let own = issued(params("a client"), &authority("A Root"));
+    let (cert, key) = (certificate(&own), own.key.serialize_pem());
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let both_in_one = [&*cert, &other].concat();
+    // client_certificate, client_key, what the error says (none: they are used)
+    let table: [(Option<&str>, &str, Option<&str>); 5] = [
+        (Some(&cert), &key, None),
+        (Some(&both_in_one), &key, None),
+        (
+            Some(&cert),
+            &other,
+            Some("not that of the first certificate"),
+        ),
+        (Some(&cert), &cert, Some("there is no private key in it")),
+        (None, &key, Some("there is no client_certificate")),
+    ];
+    for (index, (certificate, key, refused)) in table.into_iter().enumerate() {
+        let paths = [
+            folder.file("cert.pem", certificate.unwrap_or_default()),
+            folder.file("key.pem", key),
+        ];
+        let [cert_path, key_path] = paths.each_ref().map(|path| path.to_str().unwrap());
+        let mut pairs = vec![("tls_verify", "off"), ("client_key", key_path)];
+        pairs.extend(certificate.map(|_| ("client_certificate", cert_path)));
+        match (call(&settings(port, &pairs)), refused) {
+            (Ok(200), None) => {}
+            (Err(error), Some(says)) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{index}: {error}");
+                assert!(error.message().contains(says), "{index}: {error}");
+            }
+            (result, _) => panic!("{index}: {result:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_client_s_certificate_is_taken_as_it_is_found() {
     let folder = Folder::new("identities");
     let port = serve(&both(|_| {}));

@@ -151,8 +151,13 @@ pub unsafe extern "C" fn d365_request_new(
 /// library's: one that agrees with the body is no error, and it tells the length of a body whose
 /// reader was set without one.
 ///
-/// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, and for headers that
-/// the library sets itself (`Host`, `Transfer-Encoding`, ...); D365_NULL_POINTER,
+/// Headers whose names begin with `D365-Failover-` speak to the library, for code that has no other
+/// way to say it, and are not sent: `Operation` (`read`, `idempotent`, `guarded`, `unsafe`), `Tag`,
+/// `Guarded-Create` and `Upsert` (`on`, `off`), each as its setter.
+///
+/// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, for headers that the
+/// library sets itself (`Host`, `Transfer-Encoding`, ...), and for others that begin so;
+/// D365_NULL_POINTER,
 /// D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
 /// with the body is D365_INVALID_ARGUMENT when the request is sent.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]

@@ -162,6 +162,9 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `client_certificate`    | none            | path of a PEM file with the certificate, its |
 /// |                         |                 | chain and its key, not encrypted, read by    |
 /// |                         |                 | open; shown to the two endpoints alone       |
+/// | `client_key`            | none            | path of a PEM file with the private key of   |
+/// |                         |                 | `client_certificate`, where it is not in     |
+/// |                         |                 | that file                                    |
 /// | `tls_verify`            | `on`            | `on`, `off`                                  |
 /// | `token_precedence`      | `application`   | `application`: a request's own Authorization |
 /// |                         |                 | goes before the token provider's;            |

@@ -97,6 +97,8 @@ class _Settings(TypedDict, total=False):
     client_certificate: str | os.PathLike[str] | None
     """A PEM file with the certificate, its chain and its private key, not encrypted, to show to the organization's two
     endpoints if they ask for one; never to `allowed_hosts`. Default: none."""
+    client_key: str | os.PathLike[str] | None
+    """A PEM file with the private key of `client_certificate`, where it is not in that file. Default: there."""
     http2: bool | None
     """Whether HTTP/2 is spoken where the server offers it over TLS. Default: True."""
     decompress: bool | None
@@ -195,7 +197,7 @@ _TAKES = {
         "a whole number",
     ),
     **dict.fromkeys(("update_guard", "tls_verify", "http2", "decompress"), "True or False"),
-    **dict.fromkeys(("ca_bundle", "client_certificate"), "a path"),
+    **dict.fromkeys(("ca_bundle", "client_certificate", "client_key"), "a path"),
     **dict.fromkeys(("allowed_hosts", "allowed_host_headers"), "a sequence of texts"),
     "auto_switch": '"auto", True or False',
     "retry_budget": "a number from 0 to 1",
@@ -326,6 +328,7 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     ca_bundle             a PEM file. Default: the system's authorities
     tls_verify            True or False. Default: True
     client_certificate    a PEM file with chain and key. Default: none
+    client_key            a PEM file with that key, where it has a file of its own. Default: none
     http2                 True or False. Default: True
     decompress            True or False: gzip and brotli. Default: True
     proxy                 "http://[user:password@]host:port" or "system". Default: none

@@ -1,4 +1,4 @@
-//! The setting `client_certificate`: who the application is to its own endpoints.
+//! The settings `client_certificate` and `client_key`: who the application is to its own endpoints.
 
 use std::path::Path;
 
@@ -11,11 +11,20 @@ use crate::Error;
 /// A certificate with its chain, and its key.
 pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// Reads one out of one file.
-pub(super) fn read(path: &Path) -> Result<Identity, Error> {
-    let refuse = |why: &str| refuse("client_certificate", path, why);
+/// Reads one out of one file, or out of two.
+pub(super) fn read(path: &Path, key: Option<&Path>) -> Result<Identity, Error> {
     let text = read_file("client_certificate", path)?;
-    let sections = pem::sections(&text);
+    let chain = chain(path, &text)?;
+    let key = match key {
+        None => private_key("client_certificate", path, &text)?,
+        Some(path) => private_key("client_key", path, &read_file("client_key", path)?)?,
+    };
+    Ok((chain, key))
+}
+
+fn chain(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let refuse = |why: &str| refuse("client_certificate", path, why);
+    let sections = pem::sections(text);
     let mut chain = Vec::new();
     for section in sections.iter().filter(|section| section.is_certificate()) {
         let certificate = section.certificate().map_err(|why| {
@@ -33,10 +42,20 @@ pub(super) fn read(path: &Path) -> Result<Identity, Error> {
              key, one after the other",
         ));
     }
+    Ok(chain)
+}
+
+fn private_key(setting: &str, path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
+    let refuse = |why: &str| refuse(setting, path, why);
+    let sections = pem::sections(text);
     let Some(key) = sections.iter().find(|section| section.is_key()) else {
-        return Err(refuse(
-            "there is no private key in it; append the certificate's own to the file",
-        ));
+        return Err(refuse(match setting {
+            "client_key" => "there is no private key in it",
+            _ => {
+                "there is no private key in it; append the certificate's own to the file, or name \
+                 its file in client_key"
+            }
+        }));
     };
     if key.is_encrypted_key() {
         return Err(refuse(&format!(
@@ -47,14 +66,13 @@ pub(super) fn read(path: &Path) -> Result<Identity, Error> {
         )));
     }
     // The parser's words could show a piece of the key.
-    let key = key.key().ok_or_else(|| {
+    key.key().ok_or_else(|| {
         refuse(&format!(
             "the private key (line {}) cannot be read; PKCS #8, SEC 1 and PKCS #1 can: openssl \
              pkey -in FILE -out KEY.pem makes the first of others",
             key.line
         ))
-    })?;
-    Ok((chain, key))
+    })
 }
 
 /// Why a certificate and a key that were read cannot be used together.

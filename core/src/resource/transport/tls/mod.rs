@@ -44,11 +44,7 @@ impl Tls {
             (None, true) => Some(Trust::of_system()?),
         };
         Ok(Tls {
-            own: Versions::new(
-                settings,
-                trust.as_ref(),
-                settings.client_certificate.as_deref(),
-            )?,
+            own: Versions::new(settings, trust.as_ref(), own_files(settings)?)?,
             others: Versions::new(settings, trust.as_ref(), None)?,
             trust,
         })
@@ -73,9 +69,9 @@ impl Versions {
     fn new(
         settings: &Settings,
         trust: Option<&Arc<Trust>>,
-        certificate: Option<&Path>,
+        identity: Option<Files<'_>>,
     ) -> Result<Versions, Error> {
-        let mut all = client_config(trust, certificate)?;
+        let mut all = client_config(trust, identity)?;
         all.alpn_protocols = vec![b"http/1.1".to_vec()];
         let http1 = TlsConnector::from(Arc::new(all.clone()));
         if settings.http2 {
@@ -86,9 +82,21 @@ impl Versions {
     }
 }
 
+/// The files of `client_certificate` and `client_key`.
+type Files<'a> = (&'a Path, Option<&'a Path>);
+
+fn own_files(settings: &Settings) -> Result<Option<Files<'_>>, Error> {
+    let key = settings.client_key.as_deref();
+    match (settings.client_certificate.as_deref(), key) {
+        (Some(path), key) => Ok(Some((path, key))),
+        (None, None) => Ok(None),
+        (None, Some(key)) => Err(refuse("client_key", key, "there is no client_certificate")),
+    }
+}
+
 fn client_config(
     trust: Option<&Arc<Trust>>,
-    certificate: Option<&Path>,
+    identity: Option<Files<'_>>,
 ) -> Result<ClientConfig, Error> {
     let defect = |error: &dyn Display| Error::new(ErrorKind::Internal, format!("TLS: {error}"));
     let provider = provider();
@@ -104,10 +112,10 @@ fn client_config(
         .map_err(|error| defect(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let Some(path) = certificate else {
+    let Some((path, key)) = identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let (chain, key) = identity::read(path)?;
+    let (chain, key) = identity::read(path, key)?;
     let config = builder.with_client_auth_cert(chain, key);
     config.map_err(|error| identity::refused(path, &error))
 }

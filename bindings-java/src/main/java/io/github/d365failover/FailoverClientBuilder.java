@@ -370,6 +370,16 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * Where the private key of {@link #clientCertificate} is, if not in the same file; default: there.
+     *
+     * @param pemFile a file with the key in PEM form, not encrypted, read by {@link #build()}
+     * @return this builder
+     */
+    public FailoverClientBuilder clientKey(Path pemFile) {
+        return setting("client_key", Objects.requireNonNull(pemFile, "pemFile").toString());
+    }
+
+    /**
      * Whether to speak HTTP/2 where the server does; default true. Without TLS it is HTTP/1.1 always.
      *
      * @param http2 false: HTTP/1.1 only

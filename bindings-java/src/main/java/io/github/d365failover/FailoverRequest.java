@@ -193,7 +193,8 @@ public final class FailoverRequest {
         /**
          * Adds a header; a name can be added several times. {@code Content-Length} is the library's: one that agrees
          * with the body is no error, and it tells the length of a source that does not know it; another one is a
-         * {@link FailoverUsageException} when the request is sent.
+         * {@link FailoverUsageException} when the request is sent. Names that begin with {@code D365-Failover-} speak to
+         * the library, and are not sent: {@code Operation}, {@code Tag}, {@code Guarded-Create}, {@code Upsert}.
          *
          * @param name the header's name
          * @param value the header's value
