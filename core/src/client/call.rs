@@ -34,6 +34,7 @@ use crate::parts::Tally;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::gate::Pass;
+use crate::resource::ledger::Soon;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Progress};
 use crate::shown::{sentence, without_credential};
@@ -181,7 +182,6 @@ impl<'a> Call<'a> {
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
         let began = Instant::now();
-        let ledger_id = client.begin_write(&request, &class, target.foreign().is_some());
         Ok(Call {
             client,
             request,
@@ -197,8 +197,8 @@ impl<'a> Call<'a> {
             read_back_at: None,
             running: None,
             flight,
-            ledger_id,
-            on_record: ledger_id,
+            ledger_id: None,
+            on_record: None,
             class,
             _body: body,
         })
@@ -207,8 +207,11 @@ impl<'a> Call<'a> {
     /// Runs the call to its end, unless it is cancelled or the client is closed.
     pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
-        if let Some(id) = self.ledger_id {
-            cancel.write.get_or_init(|| id);
+        if let Err(error) = self.begin(cancel).await {
+            let message = format!("the write could not be put on record: {}", error.message());
+            return self
+                .end(Outcome::of_fault(Fault::new(Cause::LocalFailure, message)))
+                .await;
         }
         let stop = race(cancel.cancelled(), client.flights.cancelled());
         // The wish to stop is looked at first: a call that was cancelled before it began is not
@@ -223,7 +226,21 @@ impl<'a> Call<'a> {
                 self.ended(Err(Fault::new(Cause::Cancelled, message)))
             }
         };
-        self.end(outcome)
+        self.end(outcome).await
+    }
+
+    /// A write goes on record before anything of it is sent.
+    async fn begin(&mut self, cancel: &Cancel) -> Result<(), Error> {
+        let is_foreign = self.target.foreign().is_some();
+        let begun = self
+            .client
+            .begin_write(&self.request, &self.class, is_foreign, self.desk);
+        if let Some(id) = begun.await? {
+            self.ledger_id = Some(id);
+            self.on_record = Some(id);
+            cancel.write.get_or_init(|| id);
+        }
+        Ok(())
     }
 
     /// The story of a call.
@@ -557,8 +574,23 @@ impl<'a> Call<'a> {
         });
     }
 
-    /// What is known of the write goes on record.
-    pub(super) fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
+    /// What is known of the write goes on record, before the application hears of it.
+    async fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
+        let (effect, ended) = self.effect(answer);
+        if let Some((id, ended)) = ended {
+            let recorded = self.client.end_write(id, &ended).get(self.desk).await;
+            self.client.tell_recorded(id, recorded);
+            self.client.tell_doubt(id, &ended);
+            self.on_record = None;
+        }
+        effect
+    }
+
+    /// What is known of the write, and, as long as its end is not on record, how it has ended.
+    fn effect<'c>(
+        &'c self,
+        answer: Option<&'c (Parts, Bytes)>,
+    ) -> (Effect, Option<(u64, Ended<'c>)>) {
         let attempts = self.attempts.iter().enumerate();
         let mut writes = attempts
             .filter(|(index, _)| Some(*index) != self.read_back_at)
@@ -568,7 +600,7 @@ impl<'a> Call<'a> {
         } else {
             Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
         };
-        if let Some(id) = self.on_record.take() {
+        let ended = self.on_record.map(|id| {
             let leaves_one = leaves_one_behind(&self.class, writes.clone());
             let ended = Ended {
                 method: &self.request.method,
@@ -581,13 +613,13 @@ impl<'a> Call<'a> {
                 last: writes.next_back(),
                 answer,
             };
-            self.client.end_write(id, &ended);
-        }
-        effect
+            (id, ended)
+        });
+        (effect, ended)
     }
 
     /// Makes the response or the error.
-    fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
+    async fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
         let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         // Some of its parts were done: that is the application's to know.
         let is_of_parts = |fault: &Fault, tally: &Tally| {
@@ -617,7 +649,7 @@ impl<'a> Call<'a> {
         let streamed = self.streamed(outcome.answer.as_ref(), is_read_later, outcome.sent);
         let effect = match &streamed {
             Some(streamed) => streamed.effect(),
-            None => self.settle(outcome.answer.as_ref()),
+            None => self.settle(outcome.answer.as_ref()).await,
         };
         let mut roles = self.attempts.iter().filter_map(|attempt| attempt.role);
         let first = roles.next();
@@ -703,7 +735,13 @@ impl Drop for Call<'_> {
         if self.on_record.is_some() {
             let message = "the call was given up";
             self.ended(Err(Fault::new(Cause::Cancelled, message)));
-            self.settle(None);
+            if let (_, Some((id, ended))) = self.effect(None) {
+                match self.client.end_write(id, &ended) {
+                    Soon::Now(recorded) => self.client.tell_recorded(id, recorded),
+                    later @ Soon::Later(_) => later.leave(),
+                }
+                self.client.tell_doubt(id, &ended);
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::engine::Engine;
 use crate::resource::gate::Gate;
-use crate::resource::ledger::Ledger;
+use crate::resource::ledger::{At, Ledger, Memory};
 use crate::resource::listener::Waiting;
 use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
@@ -59,9 +59,9 @@ use crate::resource::threads::{Job, Threads};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Organization,
-    Queue, Request, Resolution, Response, Role, Settings, SuspectedSince, Target, Verification,
-    fork,
+    AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Operation,
+    Organization, Queue, Request, Resolution, Response, Role, Settings, SuspectedSince, Target,
+    Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -123,7 +123,7 @@ struct Inner {
     /// Told when a call was answered in an outage.
     answered: Notify,
     flights: Arc<Flights>,
-    ledger: Ledger,
+    ledger: Box<dyn Ledger>,
     /// Whether the log says how many suspects there were when the client was closed.
     told_suspects: AtomicBool,
     /// Whether the log says what of the settings could not be used.
@@ -203,7 +203,10 @@ impl Client {
             threads: Threads::new("d365-app", MOST_THREADS),
             outlet: Outlet::new(queue, settings.handler_timeout),
             flights: Arc::default(),
-            ledger: Ledger::new(settings.replication_window, settings.ledger_entries),
+            ledger: Box::new(Memory::new(
+                settings.replication_window,
+                settings.ledger_entries,
+            )),
             told_suspects: AtomicBool::new(false),
             told_settings: AtomicBool::new(false),
             gate: Gate::new(),
@@ -266,7 +269,9 @@ impl Client {
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
         let waiting = self.inner.begin_waiting()?;
-        if check.is_some() || self.inner.needs_its_thread(request) {
+        // What goes on disk is written by this thread.
+        let writes = self.inner.ledger.is_on_disk() && request.class().operation != Operation::Read;
+        if check.is_some() || writes || self.inner.needs_its_thread(request) {
             return self.inner.run_here(request, cancel, waiting, check);
         }
         // Pinned here: handed over by value it would be copied on its way into the runtime.
@@ -431,7 +436,7 @@ impl Client {
     /// [`ErrorKind::Forked`].
     pub fn ledger(&self, selection: LedgerSelection) -> Result<Vec<LedgerEntry>, Error> {
         self.inner.check_is_own_process()?;
-        Ok(self.inner.ledger.list(selection, std::time::Instant::now()))
+        self.inner.ledger.list(selection, At::now()).wait()
     }
 
     /// Asks the active endpoint what became of the write `id`, by a read of its row. What is found
@@ -487,8 +492,7 @@ impl Client {
     /// [`ErrorKind::Forked`].
     pub fn resolve(&self, id: u64, resolution: Resolution) -> Result<(), Error> {
         self.inner.check_is_own_process()?;
-        let now = std::time::Instant::now();
-        self.inner.ledger.resolve(id, resolution, now)
+        self.inner.ledger.resolve(id, resolution, At::now()).wait()
     }
 
     /// Takes no new calls, waits up to `timeout` for those in flight, then cancels the rest.
@@ -554,7 +558,7 @@ impl Inner {
     /// What is wrong with a request can be said before it is sent.
     fn check_request(&self, request: &Request) -> Result<(), Error> {
         match request.verifies {
-            Some(id) => self.ledger.question(id).map(drop),
+            Some(id) => self.ledger.question(id).wait().map(drop),
             None if request.discovers => Ok(()),
             None => self.organization.locate(&request.url).map(drop),
         }
@@ -565,7 +569,7 @@ impl Inner {
         if self.told_suspects.swap(true, Ordering::AcqRel) {
             return;
         }
-        let count = self.ledger.count_suspects(std::time::Instant::now());
+        let count = self.ledger.count_suspects(At::now()).wait().unwrap_or(0);
         if count > 0 {
             self.log(Level::Warn, || {
                 format!(

@@ -17,6 +17,7 @@ use crate::ending::Told;
 use crate::lock::lock;
 use crate::operation::Class;
 use crate::parts::{Asked, MOST_BYTES, Tally};
+use crate::resource::ledger::{Soon, Suspected};
 use crate::resource::race::race;
 use crate::{Attempt, Cause, Effect, Fault, Operation};
 
@@ -88,6 +89,7 @@ impl Call<'_> {
             sent,
             kept: Mutex::new(Some(Vec::new())),
             told: OnceLock::new(),
+            recorded: Mutex::new(None),
             on_record: self.on_record.take(),
             method: self.request.method.clone(),
             tag: self.request.tag.clone(),
@@ -108,6 +110,8 @@ pub(super) struct Streamed {
     /// What was read. `None`: too much to look through.
     kept: Mutex<Option<Vec<u8>>>,
     told: OnceLock<Told>,
+    /// Its end on its way to the record, which is waited for before the application hears of it.
+    recorded: Mutex<Option<Soon<Option<Suspected>>>>,
     on_record: Option<u64>,
     method: Method,
     tag: Option<Arc<str>>,
@@ -163,7 +167,11 @@ impl Streamed {
                     last: attempts.last(),
                     answer: Some(&answer),
                 };
-                self.client.end_write(id, &ended);
+                match self.client.end_write(id, &ended) {
+                    Soon::Now(recorded) => self.client.tell_recorded(id, recorded),
+                    later @ Soon::Later(_) => *lock(&self.recorded) = Some(later),
+                }
+                self.client.tell_doubt(id, &ended);
             }
             if let Some(fault) = fault {
                 self.report(fault);
@@ -173,6 +181,28 @@ impl Streamed {
                 parts: tally.map_or(Vec::new(), |tally| tally.parts),
             }
         })
+    }
+
+    /// Whether its end is still on its way to the record.
+    pub(super) fn is_being_recorded(&self) -> bool {
+        lock(&self.recorded).is_some()
+    }
+
+    /// Waits inside of the runtime until its end, if it has one, is on record.
+    pub(super) async fn recorded(&self) {
+        let recorded = lock(&self.recorded).take();
+        if let (Some(id), Some(recorded)) = (self.on_record, recorded) {
+            let recorded = recorded.get(None).await;
+            self.client.tell_recorded(id, recorded);
+        }
+    }
+
+    /// The same on a thread of the application's.
+    pub(super) fn recorded_here(&self) {
+        let recorded = lock(&self.recorded).take();
+        if let (Some(id), Some(recorded)) = (self.on_record, recorded) {
+            self.client.tell_recorded(id, recorded.wait());
+        }
     }
 
     /// A part has said that the endpoint does not serve: nothing is sent again, and calls that come
@@ -208,6 +238,9 @@ impl Drop for Streamed {
         if self.client.check_is_own_process().is_ok() {
             let message = "the application did not read the answer to its end";
             self.end(Some(&Fault::new(Cause::Cancelled, message)));
+            if let Some(recorded) = lock(&self.recorded).take() {
+                recorded.leave();
+            }
         }
     }
 }

@@ -113,16 +113,21 @@ impl ReadBody for Reading {
         let Some(open) = shared.take()? else {
             return Ok(0);
         };
-        let piece = match shared.here(open, buffer.len())? {
-            Here::Piece(piece) => piece,
-            Here::Later(open) => {
+        let piece = match shared.here(open, buffer.len()) {
+            Ok(Here::Later(open)) => {
                 let next = shared.next(open, buffer.len());
                 match check {
-                    Some(check) => shared.wait(Box::pin(next), check)?,
-                    None => shared.client.engine.block_on(next)?,
+                    Some(check) => shared.wait(Box::pin(next), check),
+                    None => shared.client.engine.block_on(next),
                 }
             }
+            Ok(Here::Piece(piece)) => Ok(piece),
+            Err(error) => Err(error),
         };
+        if let Some(streamed) = &shared.streamed {
+            streamed.recorded_here();
+        }
+        let piece = piece?;
         buffer[..piece.len()].copy_from_slice(&piece);
         Ok(piece.len())
     }
@@ -136,7 +141,9 @@ impl ReadBody for Reading {
         match shared.here(open, buffer.len())? {
             Here::Piece(piece) => {
                 buffer[..piece.len()].copy_from_slice(&piece);
-                Ok((piece.len(), piece.is_empty() || shared.end_if_over()))
+                let is_over = piece.is_empty() || shared.end_if_over();
+                // The end is told when it is on record.
+                Ok((piece.len(), is_over && !shared.is_being_recorded()))
             }
             Here::Later(open) => {
                 *shared.state() = State::Open(open);
@@ -178,6 +185,9 @@ impl ReadBody for Reading {
                 Some(open) => shared.next(open, most).await,
                 None => Ok(Bytes::new()),
             };
+            if let Some(streamed) = &shared.streamed {
+                streamed.recorded().await;
+            }
             item.give(result);
         };
         self.0.client.engine.run(task, Box::pin(reading));
@@ -309,6 +319,11 @@ impl Shared {
             self.ended();
         }
         is_over
+    }
+
+    fn is_being_recorded(&self) -> bool {
+        let streamed = self.streamed.as_ref();
+        streamed.is_some_and(Streamed::is_being_recorded)
     }
 
     fn broken(&self, fault: Fault) -> Error {

@@ -1,7 +1,7 @@
 //! What the client keeps of its writes: the ledger, and the events that tell of it.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ETAG, LOCATION};
@@ -17,7 +17,8 @@ use crate::decide::suspects::may_come_late;
 use crate::decide::verify::{Proof, version_in};
 use crate::kept::Kept;
 use crate::operation::Class;
-use crate::resource::ledger::{Suspected, Suspects, WriteEnd};
+use crate::resource::desk::Desk;
+use crate::resource::ledger::{At, Soon, Suspected, Suspects, WriteEnd};
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
@@ -48,15 +49,24 @@ pub(super) struct Ended<'a> {
 
 impl Inner {
     /// Puts a write on record before it is sent. `None` for a read.
-    pub(super) fn begin_write(
+    ///
+    /// # Errors
+    /// When the store has failed: nothing may be sent.
+    pub(super) async fn begin_write(
         &self,
         request: &Request,
         class: &Class,
         is_foreign: bool,
-    ) -> Option<u64> {
+        desk: Option<&Desk>,
+    ) -> Result<Option<u64>, Error> {
         if class.operation == Operation::Read {
-            return None;
+            return Ok(None);
         }
+        let begun = self.begun(request, class, is_foreign);
+        begun.get(desk).await.map(Some)
+    }
+
+    fn begun(&self, request: &Request, class: &Class, is_foreign: bool) -> Soon<u64> {
         let settings = &self.settings;
         let has_digest = settings.ledger_bodies != LedgerBodies::Off;
         let (body_length, body_digest) = match &request.body {
@@ -99,12 +109,11 @@ impl Inner {
             verification: None,
             resolution: None,
         };
-        Some(self.ledger.begin(entry, proof, kept))
+        self.ledger.begin(entry, proof, kept)
     }
 
-    /// A write has ended. Tells of it when it is in doubt, and when it is to be verified although it
-    /// was acknowledged.
-    pub(super) fn end_write(&self, id: u64, ended: &Ended<'_>) {
+    /// A write has ended: its end goes on record.
+    pub(super) fn end_write(&self, id: u64, ended: &Ended<'_>) -> Soon<Option<Suspected>> {
         let (last, now) = (ended.last, self.place());
         let executed = ended.answer.filter(|_| ended.effect == Effect::Executed);
         let outcome = WriteEnd {
@@ -120,8 +129,23 @@ impl Inner {
             version: executed.and_then(|(head, body)| version_of(head, body)),
             may_come_late: ended.may_come_late,
         };
-        let (at, time) = (Instant::now(), SystemTime::now());
-        if let Some(suspected) = self.ledger.end(id, outcome, at, time) {
+        self.ledger.end(id, outcome, At::now())
+    }
+
+    /// Tells of a write whose end is on record: when it is to be verified although it was
+    /// acknowledged, and when its end could not be put there.
+    pub(super) fn tell_recorded(&self, id: u64, recorded: Result<Option<Suspected>, Error>) {
+        let suspected = recorded.unwrap_or_else(|error| {
+            self.log(Level::Warn, || {
+                format!(
+                    "how the write {id} has ended could not be put on record, where it is in doubt \
+                     from now on: {}",
+                    error.message()
+                )
+            });
+            None
+        });
+        if let Some(suspected) = suspected {
             let suspects = Suspects {
                 in_doubt: 0,
                 acknowledged: 1,
@@ -143,12 +167,13 @@ impl Inner {
                 )
             });
         }
-        if ended.effect == Effect::Unknown {
-            self.tell_doubt(id, ended, now.epoch);
-        }
     }
 
-    fn tell_doubt(&self, id: u64, ended: &Ended<'_>, epoch: u64) {
+    /// Tells of a write that has ended when it is in doubt.
+    pub(super) fn tell_doubt(&self, id: u64, ended: &Ended<'_>) {
+        if ended.effect != Effect::Unknown {
+            return;
+        }
         let last = ended.last;
         let fault = last.and_then(|last| last.fault.as_ref());
         let reason = fault.map_or("", |fault| fault.kind.name());
@@ -169,15 +194,36 @@ impl Inner {
             reason,
             url: last.map(Attempt::shown_url),
             planned: self.is_planned(),
-            ..Event::new(ItemKind::WriteInDoubt, epoch, message())
+            ..Event::new(ItemKind::WriteInDoubt, self.place().epoch, message())
         });
     }
 
     /// The endpoint `from` was left: what it has acknowledged of late may be missing at the other.
-    pub(super) fn suspect(&self, from: Place) {
-        let suspects = self.ledger.suspect(from.role, from.epoch, Instant::now());
-        if suspects != Suspects::default() {
-            self.tell_suspects(suspects, SWITCHED, String::new());
+    pub(super) fn suspect(self: &Arc<Self>, from: Place) {
+        let suspects = self.ledger.suspect(from.role, from.epoch, At::now());
+        if let Soon::Now(found) = suspects {
+            self.tell_suspected(found);
+            return;
+        }
+        let inner = Arc::clone(self);
+        // Without a thread the store does it all the same, and nobody hears of it.
+        let _ = self.engine.spawn(async move {
+            let found = suspects.get(None).await;
+            inner.tell_suspected(found);
+        });
+    }
+
+    fn tell_suspected(&self, found: Result<Suspects, Error>) {
+        match found {
+            Ok(suspects) if suspects == Suspects::default() => {}
+            Ok(suspects) => self.tell_suspects(suspects, SWITCHED, String::new()),
+            Err(error) => self.log(Level::Warn, || {
+                format!(
+                    "which writes the endpoint that was left has acknowledged of late could not be \
+                     put on record: {}",
+                    error.message()
+                )
+            }),
         }
     }
 
@@ -188,9 +234,9 @@ impl Inner {
                            to which data was kept";
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let now = Instant::now();
-        self.board().switch.has_lost(now);
-        let found = self.ledger.suspect_since(since, now);
+        let at = At::now();
+        self.board().switch.has_lost(at.clock);
+        let found = self.ledger.suspect_since(since, at).wait()?;
         let more = if found.on_record_since > since {
             "; of what was acknowledged before that, not all is on record any more"
         } else {

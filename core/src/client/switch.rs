@@ -389,7 +389,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn switch_by_hand(&self) -> Result<(), Error> {
+    pub(super) fn switch_by_hand(self: &Arc<Self>) -> Result<(), Error> {
         let from = {
             let mut board = self.board();
             let from = board.switch.place();
@@ -409,7 +409,7 @@ impl Inner {
 
     /// An endpoint was left: its idle connections are of no use any more, and what it has
     /// acknowledged of late may be missing at the other.
-    fn left(&self, from: Place) {
+    fn left(self: &Arc<Self>, from: Place) {
         self.moved.notify_waiters();
         self.transport.leave(&self.organization.origins(from.role));
         self.log(Level::Info, || {

@@ -37,9 +37,11 @@ impl Inner {
         flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        let question = self.ledger.question(id)?;
+        let question = self.ledger.question(id).get(desk).await?;
         let Some(row) = question.proof.row() else {
-            let found = self.found(id, &question, Verified::Unverifiable);
+            let found = self
+                .found(id, &question, Verified::Unverifiable, desk)
+                .await?;
             return Ok(Response::new(ResponseData::default()).with_verification(found));
         };
         let asked = self.asking(row.clone(), request);
@@ -69,11 +71,18 @@ impl Inner {
         let Some(seen) = seen else {
             return Err(undecided(id, answer));
         };
-        let found = self.found(id, &question, question.proof.verdict(seen));
+        let verdict = question.proof.verdict(seen);
+        let found = self.found(id, &question, verdict, desk).await?;
         Ok(answer.with_verification(found))
     }
 
-    fn found(&self, id: u64, question: &Question, verdict: Verified) -> Verification {
+    async fn found(
+        &self,
+        id: u64,
+        question: &Question,
+        verdict: Verified,
+        desk: Option<&Desk>,
+    ) -> Result<Verification, Error> {
         let time = SystemTime::now();
         let ended_ago = time.duration_since(question.ended);
         let is_final = question.proof.is_final(
@@ -87,8 +96,8 @@ impl Inner {
             is_final,
             time,
         };
-        self.ledger.verified(id, found);
-        found
+        self.ledger.verified(id, found).get(desk).await?;
+        Ok(found)
     }
 
     /// The row that an answer to a read of it holds, without its encoding. `None`: it is none, or not

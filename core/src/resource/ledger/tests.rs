@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::Operation;
+use crate::{Operation, Verified};
 
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -42,28 +42,53 @@ fn outcome(effect: Effect, role: Role) -> WriteEnd {
     }
 }
 
-fn ledger() -> Ledger {
-    Ledger::new(WINDOW, 100_000)
+fn ledger() -> Memory {
+    Memory::new(WINDOW, 100_000)
 }
 
-fn begin(ledger: &Ledger) -> u64 {
-    ledger.begin(entry(), Proof::Nothing, None)
+fn begin(ledger: &Memory) -> u64 {
+    ledger.begin(entry(), Proof::Nothing, None).wait().unwrap()
 }
 
-fn end(ledger: &Ledger, id: u64, outcome: WriteEnd, now: Instant) {
-    ledger.end(id, outcome, now, SystemTime::UNIX_EPOCH);
+fn end(ledger: &Memory, id: u64, outcome: WriteEnd, now: Instant) {
+    end_at(ledger, id, outcome, now, 0);
 }
 
-fn ids(ledger: &Ledger, selection: LedgerSelection, now: Instant) -> Vec<u64> {
-    let list = ledger.list(selection, now);
-    list.iter().map(|entry| entry.id).collect()
+fn list(ledger: &Memory, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
+    ledger.list(selection, by(now)).wait().unwrap()
+}
+
+fn ids(ledger: &Memory, selection: LedgerSelection, now: Instant) -> Vec<u64> {
+    list(ledger, selection, now)
+        .iter()
+        .map(|entry| entry.id)
+        .collect()
+}
+
+fn suspect(ledger: &Memory, from: Role, epoch: u64, now: Instant) -> Suspects {
+    ledger.suspect(from, epoch, by(now)).wait().unwrap()
+}
+
+fn suspect_since(ledger: &Memory, since: SystemTime, now: Instant) -> SuspectedSince {
+    ledger.suspect_since(since, by(now)).wait().unwrap()
+}
+
+fn resolve(ledger: &Memory, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
+    ledger.resolve(id, found, by(now)).wait()
+}
+
+fn by(clock: Instant) -> At {
+    At {
+        clock,
+        time: SystemTime::UNIX_EPOCH,
+    }
 }
 
 #[test]
 fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed() {
     let (ledger, now) = (ledger(), Instant::now());
     let id = begin(&ledger);
-    assert_eq!(ledger.list(LedgerSelection::All, now)[0].effect, None);
+    assert_eq!(list(&ledger, LedgerSelection::All, now)[0].effect, None);
     assert!(ids(&ledger, LedgerSelection::Suspects, now).is_empty());
     end(
         &ledger,
@@ -81,11 +106,11 @@ fn what_is_in_doubt_stays_until_it_is_resolved() {
     end(&ledger, id, outcome(Effect::Unknown, Role::Primary), now);
     let later = now + WINDOW * 10;
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
-    ledger.resolve(id, Resolution::Lost, later).unwrap();
+    resolve(&ledger, id, Resolution::Lost, later).unwrap();
     assert!(ids(&ledger, LedgerSelection::Suspects, later).is_empty());
-    let list = ledger.list(LedgerSelection::All, later);
+    let list = list(&ledger, LedgerSelection::All, later);
     assert_eq!(list[0].resolution, Some(Resolution::Lost));
-    let again = ledger.resolve(id, Resolution::Lost, later).unwrap_err();
+    let again = resolve(&ledger, id, Resolution::Lost, later).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotAvailable);
     assert!(ids(&ledger, LedgerSelection::All, later + WINDOW * 2).is_empty());
 }
@@ -118,17 +143,17 @@ fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_w
         later,
     );
     let in_flight = begin(&ledger);
-    let suspects = ledger.suspect(Role::Primary, 0, later);
+    let suspects = suspect(&ledger, Role::Primary, 0, later);
     assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
     assert_eq!(
         ids(&ledger, LedgerSelection::Suspects, later),
         [recent, in_doubt]
     );
     let late = outcome(Effect::Executed, Role::Primary);
-    let ended = ledger.end(in_flight, late, later, SystemTime::UNIX_EPOCH);
+    let ended = end_at(&ledger, in_flight, late, later, 0);
     assert_eq!(ended, Some(Suspected::Late));
     // The way back puts in question what the alternate has acknowledged, and nothing anew.
-    let back = ledger.suspect(Role::Alternate, 1, later);
+    let back = suspect(&ledger, Role::Alternate, 1, later);
     assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
     assert_eq!(
         ids(&ledger, LedgerSelection::Suspects, later),
@@ -139,10 +164,7 @@ fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_w
 #[test]
 fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
     let now = Instant::now();
-    let ledger = Ledger {
-        most_acknowledged: 2,
-        ..ledger()
-    };
+    let ledger = Memory::new(WINDOW, 2);
     let in_doubt = begin(&ledger);
     end(
         &ledger,
@@ -163,10 +185,7 @@ fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
 #[test]
 fn acknowledged_suspects_are_bounded_too() {
     let now = Instant::now();
-    let ledger = Ledger {
-        most_acknowledged: 2,
-        ..ledger()
-    };
+    let ledger = Memory::new(WINDOW, 2);
     let mut all = Vec::new();
     for epoch in 0..3 {
         for _ in 0..2 {
@@ -178,7 +197,7 @@ fn acknowledged_suspects_are_bounded_too() {
             end(&ledger, id, executed, now);
             all.push(id);
         }
-        ledger.suspect(Role::Primary, epoch, now);
+        suspect(&ledger, Role::Primary, epoch, now);
     }
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[4..]);
 }
@@ -186,10 +205,7 @@ fn acknowledged_suspects_are_bounded_too() {
 #[test]
 fn what_is_resolved_leaves_its_room_to_what_is_in_question() {
     let now = Instant::now();
-    let ledger = Ledger {
-        most_acknowledged: 2,
-        ..ledger()
-    };
+    let ledger = Memory::new(WINDOW, 2);
     let mut all = Vec::new();
     for epoch in 0..4 {
         let id = begin(&ledger);
@@ -198,9 +214,9 @@ fn what_is_resolved_leaves_its_room_to_what_is_in_question() {
             ..outcome(Effect::Executed, Role::Primary)
         };
         end(&ledger, id, executed, now);
-        ledger.suspect(Role::Primary, epoch, now);
+        suspect(&ledger, Role::Primary, epoch, now);
         if matches!(epoch, 1 | 2) {
-            ledger.resolve(id, Resolution::Confirmed, now).unwrap();
+            resolve(&ledger, id, Resolution::Confirmed, now).unwrap();
         }
         all.push(id);
     }
@@ -216,20 +232,24 @@ fn nothing_in_question_cannot_be_resolved() {
     let (ledger, now) = (ledger(), Instant::now());
     let id = begin(&ledger);
     for id in [id, 99] {
-        let error = ledger.resolve(id, Resolution::Confirmed, now).unwrap_err();
+        let error = resolve(&ledger, id, Resolution::Confirmed, now).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotAvailable);
     }
 }
 
 /// When a write has ended, in seconds since the epoch of the clock.
 fn end_at(
-    ledger: &Ledger,
+    ledger: &Memory,
     id: u64,
     outcome: WriteEnd,
     now: Instant,
     time: u64,
 ) -> Option<Suspected> {
-    ledger.end(id, outcome, now, at(time))
+    let at = At {
+        clock: now,
+        time: at(time),
+    };
+    ledger.end(id, outcome, at).wait().unwrap()
 }
 
 fn at(time: u64) -> SystemTime {
@@ -251,22 +271,20 @@ fn what_may_come_late_is_in_question_until_the_window_is_over() {
     );
     end_at(&ledger, resolved, repeated(), now, 1);
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id, resolved]);
-    assert!(ledger.question(id).unwrap().may_come_late);
-    ledger
-        .resolve(resolved, Resolution::Confirmed, now)
-        .unwrap();
+    assert!(ledger.question(id).wait().unwrap().may_come_late);
+    resolve(&ledger, resolved, Resolution::Confirmed, now).unwrap();
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id]);
     // A switch that leaves another endpoint counts it all the same.
-    assert_eq!(ledger.suspect(Role::Primary, 0, now).acknowledged, 1);
+    assert_eq!(suspect(&ledger, Role::Primary, 0, now).acknowledged, 1);
     let later = now + WINDOW + Duration::from_secs(1);
     assert!(ids(&ledger, LedgerSelection::All, later).is_empty());
     assert_eq!(ledger.evicted(), 0);
     // What was acknowledged where calls go no more is not over with the window.
     let id = begin(&ledger);
     end_at(&ledger, id, repeated(), now, 1);
-    assert_eq!(ledger.suspect(Role::Alternate, 1, now).acknowledged, 1);
+    assert_eq!(suspect(&ledger, Role::Alternate, 1, now).acknowledged, 1);
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
-    let without = Ledger::new(Duration::ZERO, 10);
+    let without = Memory::new(Duration::ZERO, 10);
     let id = begin(&without);
     assert_eq!(end_at(&without, id, repeated(), now, 1), None);
 }
@@ -289,7 +307,7 @@ fn a_loss_at_a_time_puts_in_question_what_was_acknowledged_since() {
             time as u64,
         );
     }
-    let found = ledger.suspect_since(at(1), now);
+    let found = suspect_since(&ledger, at(1), now);
     assert_eq!((found.acknowledged, found.in_doubt), (2, 1));
     assert_eq!(found.on_record_since, ledger.opened);
     assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[1..4]);
@@ -307,13 +325,13 @@ fn a_loss_at_a_time_puts_in_question_what_was_acknowledged_since() {
         ),
         None
     );
-    assert_eq!(ledger.suspect_since(at(10), now).acknowledged, 0);
+    assert_eq!(suspect_since(&ledger, at(10), now).acknowledged, 0);
 }
 
 #[test]
 fn what_the_bound_takes_unverified_is_counted_and_told_now_and_then() {
     let now = Instant::now();
-    let ledger = Ledger::new(WINDOW, 2);
+    let ledger = Memory::new(WINDOW, 2);
     let mut told = Vec::new();
     for time in 0..113 {
         let id = begin(&ledger);
@@ -327,14 +345,14 @@ fn what_the_bound_takes_unverified_is_counted_and_told_now_and_then() {
         told.extend(ledger.evicted_to_tell());
     }
     assert_eq!(told, [1, 10, 100]);
-    ledger.list(LedgerSelection::All, now);
+    list(&ledger, LedgerSelection::All, now);
     assert_eq!(ledger.evicted(), 111);
     // The record reaches no further back.
-    let found = ledger.suspect_since(at(0), now);
+    let found = suspect_since(&ledger, at(0), now);
     assert_eq!(found.acknowledged, 2);
     assert_eq!(found.on_record_since, at(110));
     let later = now + WINDOW * 2;
-    ledger.list(LedgerSelection::All, later);
+    list(&ledger, LedgerSelection::All, later);
     assert_eq!(ledger.evicted(), 111);
 }
 
@@ -343,7 +361,7 @@ fn a_write_is_verified_when_it_has_ended() {
     let (ledger, now) = (ledger(), Instant::now());
     let id = begin(&ledger);
     for id in [id, 99] {
-        let error = ledger.question(id).unwrap_err();
+        let error = ledger.question(id).wait().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotAvailable);
     }
     end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
@@ -353,16 +371,16 @@ fn a_write_is_verified_when_it_has_ended() {
         ended: at(1),
         may_come_late: false,
     };
-    assert_eq!(ledger.question(id).unwrap(), question);
+    assert_eq!(ledger.question(id).wait().unwrap(), question);
     let found = Verification {
         verdict: Verified::Missing,
         is_final: false,
         time: at(2),
     };
-    ledger.verified(id, found);
-    let list = ledger.list(LedgerSelection::Suspects, now);
+    ledger.verified(id, found).wait().unwrap();
+    let list = list(&ledger, LedgerSelection::Suspects, now);
     assert_eq!(list[0].verification, Some(found));
-    assert_eq!(ledger.count_suspects(now), 1);
+    assert_eq!(ledger.count_suspects(by(now)).wait().unwrap(), 1);
 }
 
 #[test]
@@ -375,12 +393,12 @@ fn what_was_found_before_a_switch_is_not_final_after_it() {
         is_final: true,
         time: at(2),
     };
-    ledger.verified(id, found);
-    ledger.suspect(Role::Primary, 0, now);
+    ledger.verified(id, found).wait().unwrap();
+    suspect(&ledger, Role::Primary, 0, now);
     let before = Verification {
         is_final: false,
         ..found
     };
-    let list = ledger.list(LedgerSelection::Suspects, now);
+    let list = list(&ledger, LedgerSelection::Suspects, now);
     assert_eq!(list[0].verification, Some(before));
 }

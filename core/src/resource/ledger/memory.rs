@@ -1,32 +1,23 @@
 //! The writes on record, in memory.
-//!
-//! What has ended as not executed is of no interest and goes at once. What was acknowledged stays
-//! for the time in which a switch would put it in question, within a bound. What is in doubt stays
-//! until the application has resolved it.
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use uuid::Uuid;
-
+use super::{At, Ledger, Question, Soon, Suspected, Suspects, WriteEnd, nothing};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::lock::lock;
 use crate::{
-    Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
-    Verification, Verified,
+    Effect, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince, Verification, Verified,
 };
 
-pub(crate) struct Ledger {
+pub(crate) struct Memory {
     /// How long before a switch an acknowledged write is in question.
     window: Duration,
     /// How many acknowledged writes are kept; the oldest go first.
     most_acknowledged: usize,
-    opened: SystemTime,
+    pub(super) opened: SystemTime,
     state: Mutex<Records>,
 }
 
@@ -58,51 +49,9 @@ struct Record {
     may_come_late: bool,
 }
 
-/// What can be asked about a write that has ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Question {
-    pub(crate) proof: Proof,
-    pub(crate) kept: Option<Arc<Kept>>,
-    pub(crate) ended: SystemTime,
-    /// One of its attempts may still be executed.
-    pub(crate) may_come_late: bool,
-}
-
-/// How a write ended.
-pub(crate) struct WriteEnd {
-    pub(crate) effect: Effect,
-    pub(crate) url: Option<String>,
-    pub(crate) role: Option<Role>,
-    pub(crate) epoch: u64,
-    pub(crate) attempts: usize,
-    pub(crate) row_url: Option<String>,
-    /// The id of the row, where an answer of SOAP names it.
-    pub(crate) row_id: Option<Uuid>,
-    /// The row's version, where the answer names it.
-    pub(crate) version: Option<String>,
-    /// An earlier attempt may still be executed.
-    pub(crate) may_come_late: bool,
-}
-
-/// How many writes are in question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Suspects {
-    pub(crate) in_doubt: u64,
-    pub(crate) acknowledged: u64,
-}
-
-/// Why a write that was acknowledged is in question from its end on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Suspected {
-    /// By an endpoint that was left before, or one that has lost writes.
-    Late,
-    /// After an attempt in doubt.
-    Repeated,
-}
-
-impl Ledger {
-    pub(crate) fn new(window: Duration, most_acknowledged: usize) -> Ledger {
-        Ledger {
+impl Memory {
+    pub(crate) fn new(window: Duration, most_acknowledged: usize) -> Memory {
+        Memory {
             window,
             most_acknowledged,
             opened: SystemTime::now(),
@@ -110,38 +59,31 @@ impl Ledger {
         }
     }
 
-    /// Puts a write on record that is about to be sent. `entry.id` is given here.
-    pub(crate) fn begin(
-        &self,
-        mut entry: LedgerEntry,
-        proof: Proof,
-        kept: Option<Arc<Kept>>,
-    ) -> u64 {
-        let mut state = lock(&self.state);
-        state.last_id += 1;
-        let id = state.last_id;
-        entry.id = id;
-        let record = Record {
-            entry,
-            proof,
-            kept,
-            may_come_late: false,
-        };
-        state.entries.insert(id, record);
-        id
+    fn evict(&self, state: &mut Records, now: Instant) {
+        let is_over = |since| now.saturating_duration_since(since) > self.window;
+        while state.suspected.len() > self.most_acknowledged
+            && let Some(id) = state.suspected.pop_first()
+        {
+            state.forget(id, true);
+        }
+        while let Some(&(since, id)) = state.repeated.front()
+            && (state.repeated.len() > self.most_acknowledged || is_over(since))
+        {
+            state.repeated.pop_front();
+            state.forget(id, !is_over(since));
+        }
+        while let Some(&(since, id)) = state.settled.front()
+            && (state.settled.len() > self.most_acknowledged || is_over(since))
+        {
+            state.settled.pop_front();
+            state.forget(id, !is_over(since));
+        }
     }
 
-    /// The write has ended. Tells why it is in question, if it is although it was executed.
-    pub(crate) fn end(
-        &self,
-        id: u64,
-        outcome: WriteEnd,
-        now: Instant,
-        time: SystemTime,
-    ) -> Option<Suspected> {
+    fn ended(&self, id: u64, outcome: WriteEnd, at: At) -> Option<Suspected> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        self.evict(state, now);
+        self.evict(state, at.clock);
         if outcome.effect == Effect::NotExecuted {
             state.entries.remove(&id);
             return None;
@@ -165,7 +107,7 @@ impl Ledger {
                 outcome.version.as_deref(),
             );
         }
-        entry.ended = Some(time);
+        entry.ended = Some(at.time);
         entry.effect = Some(outcome.effect);
         entry.role = outcome.role;
         entry.epoch = outcome.epoch;
@@ -180,38 +122,58 @@ impl Ledger {
             return Some(Suspected::Late);
         }
         if is_repeated {
-            state.repeated.push_back((now, id));
+            state.repeated.push_back((at.clock, id));
             return Some(Suspected::Repeated);
         }
         if outcome.effect == Effect::Executed {
-            state.settled.push_back((now, id));
+            state.settled.push_back((at.clock, id));
         }
         None
     }
+}
 
-    /// The endpoint `from` was left in `epoch`. What it has acknowledged within the window is in
-    /// question from now on. Tells how much that is, with what may still come late, and how much is
-    /// in doubt in all.
-    pub(crate) fn suspect(&self, from: Role, epoch: u64, now: Instant) -> Suspects {
+impl Ledger for Memory {
+    fn is_on_disk(&self) -> bool {
+        false
+    }
+
+    fn begin(&self, mut entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
+        let mut state = lock(&self.state);
+        state.last_id += 1;
+        let id = state.last_id;
+        entry.id = id;
+        let record = Record {
+            entry,
+            proof,
+            kept,
+            may_come_late: false,
+        };
+        state.entries.insert(id, record);
+        Soon::now(id)
+    }
+
+    fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>> {
+        Soon::now(self.ended(id, outcome, at))
+    }
+
+    fn suspect(&self, from: Role, epoch: u64, at: At) -> Soon<Suspects> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        self.evict(state, now);
+        self.evict(state, at.clock);
         state.first_epoch = state.first_epoch.max(epoch + 1);
         let acknowledged = state.question(|entry| entry.role == Some(from));
         let suspects = Suspects {
             in_doubt: state.in_doubt(),
             acknowledged: acknowledged + state.repeated.len() as u64,
         };
-        self.evict(state, now);
-        suspects
+        self.evict(state, at.clock);
+        Soon::now(suspects)
     }
 
-    /// What was acknowledged after `since` is in question from now on, at whichever endpoint; and
-    /// what is in flight, once it is.
-    pub(crate) fn suspect_since(&self, since: SystemTime, now: Instant) -> SuspectedSince {
+    fn suspect_since(&self, since: SystemTime, at: At) -> Soon<SuspectedSince> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        self.evict(state, now);
+        self.evict(state, at.clock);
         state.lost_through = state.last_id;
         let acknowledged = state
             .question(|entry| entry.role.is_some() && entry.ended.is_some_and(|at| at >= since));
@@ -220,37 +182,32 @@ impl Ledger {
             in_doubt: state.in_doubt(),
             on_record_since: state.forgotten.unwrap_or(self.opened),
         };
-        self.evict(state, now);
-        suspects
+        self.evict(state, at.clock);
+        Soon::now(suspects)
     }
 
-    /// The entries, the oldest first.
-    pub(crate) fn list(&self, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
+    fn list(&self, selection: LedgerSelection, at: At) -> Soon<Vec<LedgerEntry>> {
         let mut state = lock(&self.state);
-        self.evict(&mut state, now);
+        self.evict(&mut state, at.clock);
         let entries = state.entries.values().map(|record| &record.entry);
-        entries
-            .filter(|entry| selection == LedgerSelection::All || entry.is_suspect)
-            .cloned()
-            .collect()
+        let meant = entries.filter(|entry| selection == LedgerSelection::All || entry.is_suspect);
+        Soon::now(meant.cloned().collect())
     }
 
-    /// How many are to be verified.
-    pub(crate) fn count_suspects(&self, now: Instant) -> usize {
+    fn count_suspects(&self, at: At) -> Soon<usize> {
         let mut state = lock(&self.state);
-        self.evict(&mut state, now);
+        self.evict(&mut state, at.clock);
         let entries = state.entries.values();
-        entries.filter(|record| record.entry.is_suspect).count()
+        Soon::now(entries.filter(|record| record.entry.is_suspect).count())
     }
 
-    /// What can be asked about a write that has ended.
-    pub(crate) fn question(&self, id: u64) -> Result<Question, Error> {
+    fn question(&self, id: u64) -> Soon<Question> {
         let state = lock(&self.state);
         let why = match state.entries.get(&id) {
             None => "it is not on record",
             Some(record) => match record.entry.ended {
                 Some(ended) => {
-                    return Ok(Question {
+                    return Soon::now(Question {
                         proof: record.proof.clone(),
                         kept: record.kept.clone(),
                         ended,
@@ -260,21 +217,20 @@ impl Ledger {
                 None => "it is in flight",
             },
         };
-        Err(nothing(id, "verified", why))
+        Soon::Now(Err(nothing(id, "verified", why)))
     }
 
-    /// Takes what a look at the row has found.
-    pub(crate) fn verified(&self, id: u64, found: Verification) {
+    fn verified(&self, id: u64, found: Verification) -> Soon<()> {
         if let Some(record) = lock(&self.state).entries.get_mut(&id) {
             record.entry.verification = Some(found);
         }
+        Soon::now(())
     }
 
-    /// Takes what the application has found out.
-    pub(crate) fn resolve(&self, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
+    fn resolve(&self, id: u64, found: Resolution, at: At) -> Soon<()> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
-        self.evict(state, now);
+        self.evict(state, at.clock);
         let why = match state.entries.get_mut(&id) {
             None => "it is not on record",
             Some(Record {
@@ -287,49 +243,25 @@ impl Ledger {
                 if !state.suspected.remove(&id) && *may_come_late {
                     state.repeated.retain(|(_, other)| *other != id);
                 }
-                state.settled.push_back((now, id));
-                return Ok(());
+                state.settled.push_back((at.clock, id));
+                return Soon::now(());
             }
             Some(_) => "nothing is in question about it",
         };
-        Err(nothing(id, "resolved", why))
+        Soon::Now(Err(nothing(id, "resolved", why)))
     }
 
-    /// How many acknowledged writes went from the record unverified because it was full.
-    pub(crate) fn evicted(&self) -> u64 {
+    fn evicted(&self) -> u64 {
         lock(&self.state).evicted
     }
 
-    /// The same, when it is time to say it: with the first, and each time it has become ten times as
-    /// many.
-    pub(crate) fn evicted_to_tell(&self) -> Option<u64> {
+    fn evicted_to_tell(&self) -> Option<u64> {
         let mut state = lock(&self.state);
         let is_due = state.evicted >= 1 && state.evicted / 10 >= state.told;
         is_due.then(|| {
             state.told = state.evicted;
             state.evicted
         })
-    }
-
-    fn evict(&self, state: &mut Records, now: Instant) {
-        let is_over = |since| now.saturating_duration_since(since) > self.window;
-        while state.suspected.len() > self.most_acknowledged
-            && let Some(id) = state.suspected.pop_first()
-        {
-            state.forget(id, true);
-        }
-        while let Some(&(since, id)) = state.repeated.front()
-            && (state.repeated.len() > self.most_acknowledged || is_over(since))
-        {
-            state.repeated.pop_front();
-            state.forget(id, !is_over(since));
-        }
-        while let Some(&(since, id)) = state.settled.front()
-            && (state.settled.len() > self.most_acknowledged || is_over(since))
-        {
-            state.settled.pop_front();
-            state.forget(id, !is_over(since));
-        }
     }
 }
 
@@ -374,11 +306,4 @@ impl Records {
         }
         self.forgotten = self.forgotten.max(entry.ended);
     }
-}
-
-fn nothing(id: u64, done: &str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::NotAvailable,
-        format!("the write {id} cannot be {done}: {why}"),
-    )
 }

@@ -1,0 +1,132 @@
+//! The writes on record.
+//!
+//! What has ended as not executed is of no interest and goes at once. What was acknowledged stays
+//! for the time in which a switch would put it in question, within a bound. What is in doubt stays
+//! until the application has resolved it.
+
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use uuid::Uuid;
+
+pub(crate) use self::memory::Memory;
+pub(crate) use super::soon::Soon;
+use crate::decide::verify::Proof;
+use crate::kept::Kept;
+use crate::{
+    Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
+    Verification,
+};
+
+/// Where writes are on record: in memory, or in a store that outlives the process. What a store is
+/// asked for is given by [`Soon`]: it is queued, and done outside of the runtime.
+pub(crate) trait Ledger: Send + Sync {
+    /// Whether it does I/O, which the thread that sends can do itself.
+    fn is_on_disk(&self) -> bool;
+
+    /// Puts a write on record that may be sent as soon as this is given. `entry.id` is given here.
+    fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64>;
+
+    /// The write has ended. Tells why it is in question, if it is although it was executed.
+    fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>>;
+
+    /// The endpoint `from` was left in `epoch`. What it has acknowledged within the window is in
+    /// question from now on. Tells how much that is, with what may still come late, and how much is
+    /// in doubt in all.
+    fn suspect(&self, from: Role, epoch: u64, at: At) -> Soon<Suspects>;
+
+    /// What was acknowledged after `since` is in question from now on, at whichever endpoint; and
+    /// what is in flight, once it is.
+    fn suspect_since(&self, since: SystemTime, at: At) -> Soon<SuspectedSince>;
+
+    /// The entries, the oldest first.
+    fn list(&self, selection: LedgerSelection, at: At) -> Soon<Vec<LedgerEntry>>;
+
+    /// How many are to be verified.
+    fn count_suspects(&self, at: At) -> Soon<usize>;
+
+    /// What can be asked about a write that has ended.
+    fn question(&self, id: u64) -> Soon<Question>;
+
+    /// Takes what a look at the row has found.
+    fn verified(&self, id: u64, found: Verification) -> Soon<()>;
+
+    /// Takes what the application has found out.
+    fn resolve(&self, id: u64, found: Resolution, at: At) -> Soon<()>;
+
+    /// How many acknowledged writes went from the record unverified because it was full.
+    fn evicted(&self) -> u64;
+
+    /// The same, when it is time to say it: with the first, and each time it has become ten times as
+    /// many.
+    fn evicted_to_tell(&self) -> Option<u64>;
+}
+
+/// When something happens, by the clock of this process and by that of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(crate) clock: Instant,
+    pub(crate) time: SystemTime,
+}
+
+impl At {
+    pub(crate) fn now() -> At {
+        At {
+            clock: Instant::now(),
+            time: SystemTime::now(),
+        }
+    }
+}
+
+/// What can be asked about a write that has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) proof: Proof,
+    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) ended: SystemTime,
+    /// One of its attempts may still be executed.
+    pub(crate) may_come_late: bool,
+}
+
+/// How a write ended.
+pub(crate) struct WriteEnd {
+    pub(crate) effect: Effect,
+    pub(crate) url: Option<String>,
+    pub(crate) role: Option<Role>,
+    pub(crate) epoch: u64,
+    pub(crate) attempts: usize,
+    pub(crate) row_url: Option<String>,
+    /// The id of the row, where an answer of SOAP names it.
+    pub(crate) row_id: Option<Uuid>,
+    /// The row's version, where the answer names it.
+    pub(crate) version: Option<String>,
+    /// An earlier attempt may still be executed.
+    pub(crate) may_come_late: bool,
+}
+
+/// How many writes are in question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suspects {
+    pub(crate) in_doubt: u64,
+    pub(crate) acknowledged: u64,
+}
+
+/// Why a write that was acknowledged is in question from its end on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspected {
+    /// By an endpoint that was left before, or one that has lost writes.
+    Late,
+    /// After an attempt in doubt.
+    Repeated,
+}
+
+fn nothing(id: u64, done: &str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAvailable,
+        format!("the write {id} cannot be {done}: {why}"),
+    )
+}

@@ -1,0 +1,89 @@
+//! What a ledger gives: at once from memory, or when a store has it.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::desk::Desk;
+use crate::{Error, ErrorKind};
+
+/// What a ledger gives, or why its store has failed.
+#[must_use = "what is queued is done by who waits for it, or is left to the store's thread"]
+pub(crate) enum Soon<T> {
+    /// Memory gives it at once.
+    Now(Result<T, Error>),
+    #[expect(dead_code, reason = "of a store, which comes next")]
+    /// It is queued; whoever comes next does all that is.
+    Later(Later<T>),
+}
+
+pub(crate) struct Later<T> {
+    result: oneshot::Receiver<Result<T, Error>>,
+    work: Arc<dyn Work>,
+}
+
+/// Where what is queued is done.
+pub(crate) trait Work: Send + Sync {
+    /// Does all that is queued, on this thread.
+    fn work(&self);
+    /// Has it done by the store's own thread.
+    fn wake(self: Arc<Self>);
+}
+
+impl<T> Later<T> {
+    #[expect(dead_code, reason = "of a store, which comes next")]
+    pub(crate) fn new(
+        result: oneshot::Receiver<Result<T, Error>>,
+        work: Arc<dyn Work>,
+    ) -> Later<T> {
+        Later { result, work }
+    }
+}
+
+impl<T> Soon<T> {
+    pub(crate) fn now(result: T) -> Soon<T> {
+        Soon::Now(Ok(result))
+    }
+
+    /// Waits on this thread, which may do I/O: never the runtime's.
+    pub(crate) fn wait(self) -> Result<T, Error> {
+        match self {
+            Soon::Now(result) => result,
+            Soon::Later(mut later) => {
+                later.work.work();
+                later.result.try_recv().unwrap_or_else(|_| Err(lost()))
+            }
+        }
+    }
+
+    /// Waits inside of the runtime: `desk` says whether the thread that sends does the work, outside
+    /// of the runtime, or the store's own.
+    pub(crate) async fn get(self, desk: Option<&Desk>) -> Result<T, Error> {
+        let later = match self {
+            Soon::Now(result) => return result,
+            Soon::Later(later) => later,
+        };
+        match desk {
+            Some(desk @ Desk::Here(_)) if !desk.is_closed() => {
+                let work = Arc::clone(&later.work);
+                desk.post(move || work.work());
+            }
+            _ => Arc::clone(&later.work).wake(),
+        }
+        later.result.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Nobody waits for it.
+    pub(crate) fn leave(self) {
+        if let Soon::Later(later) = self {
+            later.work.wake();
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "the store has not done what it was to do: a defect of this library",
+    )
+}
