@@ -52,7 +52,7 @@ def build(
         if not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", "application/json"))
     elif source is not None:
-        body = (_length(source, pairs), source.rewindable)
+        body = (length_of(source, pairs), source.rewindable)
     elif content is None or type(content) is bytes:
         body = content
     else:
@@ -61,7 +61,7 @@ def build(
         url = with_params(url, params)
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
     whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
-    return (method, url, pairs, body, whole, _class(operation), flags, tag, None, connect, attempt)
+    return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt)
 
 
 def verifying(
@@ -96,7 +96,7 @@ def discovering() -> RawRequest:
     return ("GET", "", [], None, None, 0, DISCOVERS, None, None, None, None)
 
 
-def _length(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:
+def length_of(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:
     """How long a body is. Where its source does not know, a header may say; the library writes it itself."""
     told = [value for name, value in headers if name.lower() == "content-length"]
     if source.length >= 0 or not told:
@@ -115,7 +115,7 @@ def is_read(request: RawRequest) -> bool:
     )
 
 
-def _class(operation: str | None) -> int:
+def operation_of(operation: str | None) -> int:
     if operation is None:
         return 0
     try:

@@ -1,0 +1,198 @@
+"""What the drop-ins for other HTTP libraries have in common."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ._base import BaseClient
+from ._exceptions import FailoverError, WriteInDoubtError, of_kind
+from ._request import operation_of
+from ._types import GUARDED_CREATE, UPSERT
+
+if TYPE_CHECKING:
+    from ._models import Response
+
+__all__: list[str] = []
+
+C = TypeVar("C", bound=BaseClient)
+
+LONGEST = 86_400_000
+"""Milliseconds: what stands for no limit."""
+
+OURS = frozenset((b"host", b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection"))
+"""Headers of a request that the library sets itself for each attempt."""
+
+_CATEGORIES = {
+    "no_such_name": "connect",
+    "name_try_again": "connect",
+    "refused": "connect",
+    "unreachable": "connect",
+    "connect_timeout": "connect_timeout",
+    "attempt_timeout": "timeout",
+    "deadline": "timeout",
+    "endpoint_left": "timeout",
+    "reset": "reset",
+    "closed": "closed",
+    "closed_unsent": "connect",
+    "unprocessed": "closed",
+    "proxy": "proxy",
+    "tls": "tls",
+    "tls_alert": "tls",
+    "bad_message": "protocol",
+    "malformed": "protocol",
+    "local_failure": "local",
+    "no_resources": "local",
+    "no_token": "token",
+}
+_KINDS = {
+    "endpoint_not_found": "connect",
+    "timeout": "timeout",
+    "connection_lost": "closed",
+    "tls": "tls",
+    "protocol": "protocol",
+    "busy": "busy",
+    "invalid_url": "url",
+    "invalid_argument": "argument",
+    "authentication": "token",
+    "local": "local",
+    "no_resources": "local",
+}
+
+
+def category(error: FailoverError) -> str:
+    """What other libraries tell apart: `"connect"`, `"connect_timeout"`, `"timeout"`, `"reset"`, `"closed"`,
+    `"proxy"`, `"tls"`, `"protocol"`, `"local"`, `"busy"`, `"url"`, `"argument"`, `"token"`; and what none of them has,
+    `"other"`."""
+    cause = error.cause
+    last = error.attempts[-1] if error.attempts else None
+    if cause in ("outage", "deadline") and last is not None and last.cause not in (None, cause):
+        # The call has waited for an endpoint: why there was none is what its last attempt met.
+        cause = last.cause
+    found = _CATEGORIES.get(cause or "") or _KINDS.get(error.kind, "other")
+    if found == "timeout" and last is not None and last.phase == "not_sent":
+        return "connect_timeout"
+    return found
+
+
+_ANSWERS = frozenset(
+    (
+        "not_found",
+        "gone",
+        "invalid_hostname",
+        "destination_unreachable",
+        "datacenter_not_available",
+        "gateway_timeout",
+        "bad_gateway",
+        "unavailable",
+        "html_page",
+        "organization_off",
+        "no_service_mark",
+        "unauthorized",
+        "forbidden",
+        "throttled",
+    )
+)
+"""Causes that are an answer, read to its end, which other libraries return whatever its status is."""
+
+
+def answered(error: FailoverError) -> Response | None:
+    """The response of an error that is an answer."""
+    cause = error.cause
+    if cause in ("outage", "deadline") and error.attempts:
+        cause = error.attempts[-1].cause
+    return error.response if cause in _ANSWERS else None
+
+
+def not_theirs(error: FailoverError) -> FailoverError | None:
+    """What is raised instead of another library's exception, where a loop that catches those would do a write twice: it
+    is in doubt, or was executed and only its answer has broken off. Neither is an `OSError`."""
+    if isinstance(error, WriteInDoubtError):
+        return error
+    if error.effect != "executed":
+        return None
+    done = FailoverError(str(error))
+    done.__dict__.update(error.__dict__)
+    done.__cause__ = error
+    return done
+
+
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    # Whoever held the lock is a thread of the parent's.
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class Opened(Generic[C]):
+    """The client of a drop-in: one that it was given, or one of its own, which a child of a fork opens anew."""
+
+    def __init__(self, client: C | str, kind: Callable[..., C], settings: Mapping[str, Any]) -> None:
+        self._open: Callable[[], C] | None = None
+        if isinstance(client, str):
+            # Bodies are decoded by the library above, if at all.
+            merged = {"decompress": False, **settings}
+            self._open = lambda: kind(client, **merged)
+            self._client = self._open()
+        else:
+            if settings:
+                raise TypeError("settings are those of the client that is given")
+            self._client = client
+        self._is_closed = False
+
+    @property
+    def is_owned(self) -> bool:
+        return self._open is not None
+
+    def get(self) -> C:
+        """The client of this process."""
+        if self._open is not None and not self._is_closed and self._client._native.forked:
+            with _lock:
+                if self._client._native.forked:
+                    self._client = self._open()
+        return self._client
+
+    def leave(self) -> C | None:
+        """The client, if it is to be closed with the drop-in."""
+        if self._is_closed or self._open is None:
+            return None
+        self._is_closed = True
+        return self._client
+
+
+_OPTIONS = frozenset(("operation", "tag", "guarded_create", "upsert", "timeout"))
+
+
+class Options:
+    """What a request says to this library alone."""
+
+    __slots__ = ("flags", "operation", "tag", "timeout")
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        if unknown := given.keys() - _OPTIONS:
+            raise of_kind("invalid_argument", f"{sorted(unknown)}: there are {', '.join(sorted(_OPTIONS))}")
+        self.operation = operation_of(given.get("operation"))
+        self.flags = (GUARDED_CREATE if given.get("guarded_create") else 0) | (UPSERT if given.get("upsert") else 0)
+        self.tag: str | None = given.get("tag")
+        self.timeout: float | None = given.get("timeout")
+
+
+PLAIN = Options({})
+
+
+def octets(text: str) -> bytes:
+    """A header's name or value as it came."""
+    return text.encode()
+
+
+def text(octets: bytes) -> str:
+    """A header's value for the library, which sends text as UTF-8."""
+    return octets.decode()

@@ -1,0 +1,273 @@
+"""What the transports for httpx are, and those for its forks: their interface, with the classes of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from ._async_client import AsyncClient
+from ._base import BaseClient
+from ._body import AsyncSource, Source, async_source_of, source_of
+from ._client import Client
+from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, not_theirs
+from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
+from ._models import Response
+from ._request import length_of, milliseconds
+from ._stream import AsyncStreamedResponse, StreamedResponse
+from ._types import STREAMING
+
+if TYPE_CHECKING:
+    from ._types import RawRequest
+
+S = TypeVar("S", bound="Source | AsyncSource")
+
+__all__: list[str] = []
+
+_ERRORS = {
+    "connect": "ConnectError",
+    "tls": "ConnectError",
+    "local": "ConnectError",
+    "connect_timeout": "ConnectTimeout",
+    "timeout": "ReadTimeout",
+    "reset": "ReadError",
+    "closed": "RemoteProtocolError",
+    "protocol": "RemoteProtocolError",
+    "proxy": "ProxyError",
+    "busy": "PoolTimeout",
+    "url": "UnsupportedProtocol",
+    "argument": "LocalProtocolError",
+    "token": "TransportError",
+}
+"""What each category of ours is called there. Others are raised as they are: a client that is closed, for example."""
+
+_VERSIONS = {"HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
+
+
+class Kinds:
+    """The classes of httpx, or of a fork of it."""
+
+    def __init__(self, library: ModuleType) -> None:
+        self.response: Any = library.Response
+        self.unread: type[Exception] = library.RequestNotRead
+        self.errors: dict[str, type[Exception]] = {kind: getattr(library, name) for kind, name in _ERRORS.items()}
+        self.body = type("Body", (_Body, library.SyncByteStream), {})
+        self.async_body = type("AsyncBody", (_AsyncBody, library.AsyncByteStream), {})
+
+    def error_of(self, error: FailoverError) -> Exception:
+        """As the library's users know it, unless they would send a write again."""
+        ours = not_theirs(error)
+        if ours is not None:
+            return ours
+        kind = self.errors.get(category(error))
+        if kind is None:
+            return error
+        known = kind(str(error))
+        known.__cause__ = error
+        return known
+
+    def response_of(self, response: Response, body: Any) -> Any:
+        raw = response._raw
+        version = raw.attempts[-1][10]
+        return self.response(
+            raw.status,
+            headers=[(name.encode(), value.encode()) for name, value in raw.headers],
+            stream=body,
+            extensions={
+                "http_version": _VERSIONS.get(version or "", b"HTTP/1.1"),
+                "reason_phrase": raw.reason.encode("ascii", "ignore"),
+                "failover": response,
+            },
+        )
+
+
+class Sent(Generic[S]):
+    """A request as the library takes it. `source_of`: how a body is read that is no bytes."""
+
+    __slots__ = ("raw", "source")
+
+    def __init__(self, request: Any, kinds: Kinds, source_of: Callable[[Any], S | None], *, awaits: bool) -> None:
+        url = request.url
+        if not url.scheme or not url.host:
+            raise InvalidUrlError("the URL has no scheme and host", kind="invalid_url")
+        try:
+            content: Any = request.content
+        except kinds.unread:
+            content = _unread(request.stream, awaits=awaits)
+        given = request.extensions.get("failover")
+        options = PLAIN if given is None else Options(given)
+        connect, attempt = _times(request.extensions.get("timeout"), is_read_later=not isinstance(content, bytes))
+        timeout = None if options.timeout is None else milliseconds(options.timeout, "timeout")
+        host = url.netloc
+        headers = []
+        for name, value in request.headers.raw:
+            lower = name.lower()
+            if lower not in OURS:
+                headers.append((name.decode("ascii"), _text(name, value)))
+            elif lower == b"host" and value != host:
+                raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
+        source = source_of(None if isinstance(content, bytes) else content)
+        self.source = source
+        self.raw: RawRequest = (
+            request.method,
+            f"{url.scheme}://{host.decode('ascii')}{url.raw_path.decode('ascii')}",
+            headers,
+            content if source is None else (length_of(source, headers), source.rewindable),
+            timeout,
+            options.operation,
+            STREAMING | options.flags,
+            options.tag,
+            None,
+            connect,
+            attempt,
+        )
+
+
+def _unread(stream: Any, *, awaits: bool) -> Any:
+    """A body that httpx has not read itself."""
+    inner = getattr(stream, "_stream", None)
+    if isinstance(inner, bytes):
+        return inner
+    if callable(getattr(inner, "read", None)) and not awaits:
+        return inner  # a file, which can be sent again
+    if hasattr(stream, "fields"):  # a form, which reads its files from their beginning each time
+        return (lambda: stream) if awaits else (lambda: iter(stream))
+    return stream if awaits else iter(stream)
+
+
+def _text(name: bytes, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        said = f"the value of the header {name.decode('ascii', 'replace')} is not UTF-8"
+        raise InvalidArgumentError(said, kind="invalid_argument") from None
+
+
+def _times(given: Mapping[str, float | None] | None, *, is_read_later: bool) -> tuple[int | None, int | None]:
+    """Milliseconds for connecting and for an attempt. A body that is read while it is sent takes what time it takes."""
+    if given is None:
+        return None, None
+    connect, read = given.get("connect"), given.get("read")
+    connect_ms = LONGEST if connect is None else milliseconds(connect, "connect")
+    if is_read_later:
+        return connect_ms, None
+    return connect_ms, LONGEST if read is None else min(LONGEST, connect_ms + milliseconds(read, "read"))
+
+
+class _Body:
+    """The body of a response, as it came."""
+
+    def __init__(self, response: StreamedResponse | Response, kinds: Kinds) -> None:
+        self._response = response
+        self._kinds = kinds
+
+    def __iter__(self) -> Iterator[bytes]:
+        if not isinstance(self._response, StreamedResponse):
+            yield self._response.content
+            return
+        try:
+            yield from self._response.iter_bytes()
+        except FailoverError as error:
+            known = self._kinds.error_of(error)
+            raise known from known.__cause__
+
+    def close(self) -> None:
+        if isinstance(self._response, StreamedResponse):
+            self._response.close()
+
+
+class _AsyncBody:
+    def __init__(self, response: AsyncStreamedResponse | Response, kinds: Kinds) -> None:
+        self._response = response
+        self._kinds = kinds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if not isinstance(self._response, AsyncStreamedResponse):
+            yield self._response.content
+            return
+        try:
+            async for piece in self._response.aiter_bytes():
+                yield piece
+        except FailoverError as error:
+            known = self._kinds.error_of(error)
+            raise known from known.__cause__
+
+    async def aclose(self) -> None:
+        if isinstance(self._response, AsyncStreamedResponse):
+            await self._response.aclose()
+
+
+def origins(client: BaseClient) -> list[str]:
+    """What httpx' mounts call the two endpoints."""
+    parts = (urlsplit(url) for url in (client.primary_url, client.alternate_url) if url is not None)
+    return [f"{part.scheme}://{part.netloc}" for part in parts]
+
+
+class Transport:
+    """The blocking transport of one of those libraries."""
+
+    _kinds: Kinds
+
+    def __init__(self, client: Client | str, settings: Mapping[str, Any]) -> None:
+        self._opened = Opened(client, Client, settings)
+
+    @property
+    def client(self) -> Client:
+        """The client that sends: for its events, endpoints and ledger. A child of a fork has one of its own."""
+        return self._opened.get()
+
+    def handle_request(self, request: Any) -> Any:
+        try:
+            sent = Sent(request, self._kinds, source_of, awaits=False)
+            response: Response = StreamedResponse(self._opened.get()._send(sent.raw, sent.source), sent.raw)
+        except FailoverError as error:
+            found = answered(error)
+            if found is None:
+                known = self._kinds.error_of(error)
+                raise known from known.__cause__
+            response = found
+        return self._kinds.response_of(response, self._kinds.body(response, self._kinds))
+
+    def close(self) -> None:
+        """Closes the client, if the transport has opened it."""
+        client = self._opened.leave()
+        if client is not None:
+            client.close()
+
+
+class AsyncTransport:
+    """The same for asyncio."""
+
+    _kinds: Kinds
+
+    def __init__(self, client: AsyncClient | str, settings: Mapping[str, Any]) -> None:
+        self._opened = Opened(client, AsyncClient, settings)
+
+    @property
+    def client(self) -> AsyncClient:
+        return self._opened.get()
+
+    async def handle_async_request(self, request: Any) -> Any:
+        client = self._opened.get()
+        try:
+            sent = Sent(
+                request,
+                self._kinds,
+                lambda content: async_source_of(content, client._threads_of_bodies),
+                awaits=True,
+            )
+            raw = await client._send(sent.raw, sent.source)
+            response: Response = AsyncStreamedResponse(raw, sent.raw, client._read)
+        except FailoverError as error:
+            found = answered(error)
+            if found is None:
+                known = self._kinds.error_of(error)
+                raise known from known.__cause__
+            response = found
+        return self._kinds.response_of(response, self._kinds.async_body(response, self._kinds))
+
+    async def aclose(self) -> None:
+        client = self._opened.leave()
+        if client is not None:
+            await client.close()

@@ -1,0 +1,82 @@
+"""Transports for httpx2, a fork of httpx: as `d365_failover.httpx`.
+
+>>> client = httpx2.Client(transport=FailoverTransport("https://contoso.crm.dynamics.com"))
+
+Needs httpx2, which `pip install d365-failover[httpx2]` brings.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from . import _httpx
+from ._async_client import AsyncClient
+from ._client import Client
+from ._settings import AsyncSettings, Settings
+
+if sys.version_info >= (3, 11):
+    from typing import Self, Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+__all__ = ["AsyncFailoverTransport", "FailoverTransport", "async_mounts", "mounts"]
+
+_KINDS = _httpx.Kinds(httpx2)
+
+
+class FailoverTransport(_httpx.Transport, httpx2.BaseTransport):
+    """As `d365_failover.httpx.FailoverTransport`."""
+
+    _kinds = _KINDS
+
+    def __init__(self, client: Client | str, **settings: Unpack[Settings]) -> None:
+        super().__init__(client, dict(settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class AsyncFailoverTransport(_httpx.AsyncTransport, httpx2.AsyncBaseTransport):
+    """As `d365_failover.httpx.AsyncFailoverTransport`."""
+
+    _kinds = _KINDS
+
+    def __init__(self, client: AsyncClient | str, **settings: Unpack[AsyncSettings]) -> None:
+        super().__init__(client, dict(settings))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+def mounts(client: Client | str, **settings: Unpack[Settings]) -> dict[str, httpx2.BaseTransport | None]:
+    """As `d365_failover.httpx.mounts`."""
+    transport = FailoverTransport(client, **settings)
+    return dict.fromkeys(_httpx.origins(transport.client), transport)
+
+
+def async_mounts(
+    client: AsyncClient | str, **settings: Unpack[AsyncSettings]
+) -> dict[str, httpx2.AsyncBaseTransport | None]:
+    """As `d365_failover.httpx.async_mounts`."""
+    transport = AsyncFailoverTransport(client, **settings)
+    return dict.fromkeys(_httpx.origins(transport.client), transport)

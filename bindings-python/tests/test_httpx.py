@@ -1,0 +1,225 @@
+"""What the transports for httpx do beside what httpx' own do."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import d365_failover
+import httpx
+import pytest
+from d365_failover.httpx import AsyncFailoverTransport, FailoverTransport, async_mounts, mounts
+from httpx_sides import Side, sides
+from parity import HOST, Peer
+from test_process import child, ended
+from twin import ACCOUNTS, WHO_AM_I, Organization
+
+KINDS = [(library, kind) for library in ("httpx", "httpx2") for kind in ("blocking", "asyncio")]
+KINDS = [pair for pair in KINDS if pair[0] == "httpx" or sys.version_info >= (3, 11)]
+WRITES = ["POST", "PATCH", "PUT", "DELETE"]
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture(params=KINDS, ids=" ".join)
+def ours(request: pytest.FixtureRequest, peer: Peer) -> Iterator[Side]:
+    library, kind = request.param
+    with sides(library, kind, peer) as (_, side):
+        yield side
+
+
+def on(org: Organization, **settings: Any) -> httpx.Client:
+    return httpx.Client(transport=FailoverTransport(org.primary_url, **{**org.settings, **settings}))
+
+
+def test_a_call_goes_on_at_the_alternate(org: Organization) -> None:
+    org.fault("primary", "refuse")
+    with on(org) as client:
+        response = client.get(org.primary_url + WHO_AM_I)
+        created = client.post(org.primary_url + ACCOUNTS, json={"name": "a"})
+    known = response.extensions["failover"]
+    assert (response.status_code, known.switched, [attempt.role for attempt in known.attempts]) == (
+        200,
+        True,
+        ["primary", "alternate"],
+    )
+    assert response.url == org.primary_url + WHO_AM_I
+    assert known.url.startswith(org.alternate_url)
+    assert (created.status_code, created.extensions["failover"].effect) == (204, "executed")
+    assert len(org.rows()) == 1
+
+
+def test_a_call_goes_on_at_the_alternate_in_a_loop(org: Organization) -> None:
+    org.fault("primary", "refuse")
+
+    async def work() -> tuple[int, bool, str]:
+        transport = AsyncFailoverTransport(org.primary_url, **org.settings)
+        async with httpx.AsyncClient(transport=transport) as client:
+            response = await client.get(org.alternate_url + WHO_AM_I)
+            created = await client.post(org.primary_url + ACCOUNTS, json={"name": "a"})
+        return response.status_code, response.extensions["failover"].switched, created.extensions["failover"].effect
+
+    assert asyncio.run(work()) == (200, True, "executed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [*((method, "/close") for method in WRITES), ("POST", "/reset"), ("POST", "/half-head"), ("POST", "/silent")],
+)
+def test_a_write_in_doubt_is_no_error_of_httpx(ours: Side, method: str, path: str) -> None:
+    with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+        ours.request(method, path, content=b"x", timeout=0.5)
+    assert raised.value.effect == "unknown"
+    assert raised.value.ledger_id is not None
+    assert not isinstance(raised.value, (ours.lib.HTTPError, OSError))
+
+
+@pytest.mark.parametrize("path", ["/cut", "/cut-chunk", "/reset-in-body", "/silent-in-body"])
+def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_httpx(ours: Side, path: str) -> None:
+    with pytest.raises(d365_failover.FailoverError) as raised:
+        ours.post(path, content=b"x", timeout=0.5)
+    assert (raised.value.effect, raised.value.status) == ("executed", 200)
+    assert not isinstance(raised.value, (ours.lib.HTTPError, OSError, d365_failover.WriteInDoubtError))
+    assert isinstance(raised.value.__cause__, (d365_failover.ConnectionLostError, d365_failover.CallTimeoutError))
+
+
+def test_an_error_of_httpx_tells_what_it_comes_from(ours: Side) -> None:
+    with pytest.raises(ours.lib.RemoteProtocolError) as raised:
+        ours.get("/close")
+    error = d365_failover.error_of(raised.value)
+    assert error is not None
+    assert (error.cause, len(error.attempts)) == ("closed", 1)
+    assert raised.value.request.method == "GET"
+
+
+def test_options_of_a_request(ours: Side) -> None:
+    options = {"operation": "read", "tag": "nightly", "timeout": 30}
+    known = ours.post("/json", extensions={"failover": options}).extensions["failover"]
+    assert (known.effect, known.tag, known.ledger_id) == ("none", "nightly", None)
+    with pytest.raises(ours.lib.LocalProtocolError, match="guarded_create"):
+        ours.post("/json", extensions={"failover": {"guarded": True}})
+    with pytest.raises(ours.lib.LocalProtocolError, match="operation is one of"):
+        ours.post("/json", extensions={"failover": {"operation": "write"}})
+
+
+def test_a_guarded_create_is_sent_again(org: Organization) -> None:
+    org.fault("primary", "commit_then_close", times=1)
+    with on(org, preset="safe") as client:
+        response = client.post(
+            org.primary_url + ACCOUNTS, json={"name": "a"}, extensions={"failover": {"guarded_create": True}}
+        )
+    assert response.extensions["failover"].effect == "executed"
+    assert len(response.extensions["failover"].attempts) > 1
+    assert len(org.rows()) == 1
+
+
+def test_mounts_leave_other_hosts_to_httpx(peer: Peer) -> None:
+    with httpx.Client(mounts=mounts(peer.url, **peer.settings), trust_env=False) as client:
+        here = client.get(f"{peer.url}/json")
+        there = client.get(f"{peer.stock_url}/json")
+    assert "failover" in here.extensions
+    assert "failover" not in there.extensions
+
+    async def work() -> list[bool]:
+        async with httpx.AsyncClient(mounts=async_mounts(peer.url, **peer.settings), trust_env=False) as client:
+            answers = [await client.get(f"{base}/json") for base in (peer.url, peer.stock_url)]
+        return ["failover" in answer.extensions for answer in answers]
+
+    assert asyncio.run(work()) == [True, False]
+
+
+def test_other_hosts_are_refused(ours: Side) -> None:
+    for url in ("http://other.example/", f"https://{HOST}/", f"http://{HOST}:81/"):
+        client = ours.client
+        with pytest.raises(ours.lib.UnsupportedProtocol, match="allowed_hosts"):
+            getattr(ours, "run")(client.get(url)) if ours.is_async else client.get(url)  # noqa: B009
+
+
+def test_a_client_of_ones_own_is_not_closed(peer: Peer) -> None:
+    with d365_failover.Client(peer.url, **{**peer.settings, "decompress": False}) as client:
+        with httpx.Client(transport=FailoverTransport(client)) as one:
+            assert one.get(f"{peer.url}/json").status_code == 200
+        assert client.get("/json").status_code == 200
+        with pytest.raises(TypeError, match="settings"):
+            FailoverTransport(client, deadline=3)
+
+
+def test_events_and_the_ledger_are_the_clients(org: Organization) -> None:
+    org.fault("primary", "refuse")
+    transport = FailoverTransport(org.primary_url, **org.settings)
+    seen: list[str] = []
+    transport.client.on_endpoint_switched(lambda event: seen.append(event.new_url))
+    with httpx.Client(transport=transport) as client:
+        client.post(org.primary_url + ACCOUNTS, json={"name": "a"})
+        assert [entry.effect for entry in transport.client.ledger()] == ["executed"]
+    assert [url.rstrip("/") for url in seen] == [org.alternate_url.rstrip("/")]
+
+
+def test_a_body_that_is_read_has_the_time_it_takes() -> None:
+    module: ModuleType = import_module("d365_failover._httpx")
+    kinds = import_module("d365_failover.httpx")._KINDS
+    timeout = {"connect": 1.0, "read": 2.0, "write": 3.0, "pool": None}
+
+    def attempt(content: Any) -> tuple[Any, Any]:
+        request = httpx.Request("POST", "http://a/", content=content, extensions={"timeout": timeout})
+        sent = module.Sent(request, kinds, import_module("d365_failover._body").source_of, awaits=False)
+        return sent.raw[9], sent.raw[10]
+
+    assert attempt(b"bytes") == (1000, 3000)
+    assert attempt(iter([b"piece"])) == (1000, None)
+
+
+def test_a_cancelled_task_tells_of_its_write(peer: Peer) -> None:
+    async def work() -> None:
+        async with httpx.AsyncClient(transport=AsyncFailoverTransport(peer.url, **peer.settings)) as client:
+            task = asyncio.ensure_future(client.post(f"{peer.url}/silent", content=b"x", timeout=30))
+            await asyncio.to_thread(peer.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as raised:
+                await task
+            error = d365_failover.error_of(raised.value)
+            assert error is not None
+            assert error.effect == "unknown"
+            assert error.ledger_id is not None
+
+    asyncio.run(work())
+
+
+FORKED = """
+import httpx
+from d365_failover.httpx import FailoverTransport
+client = httpx.Client(transport=FailoverTransport(os.environ["D365_URL"], **settings))
+url = os.environ["D365_URL"] + WHO_AM_I
+print(client.get(url).status_code, flush=True)
+def call():
+    os.write(1, b"%d\\n" % client.get(url).status_code)
+if (pid := os.fork()) == 0:
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    client.close()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(client.get(url).status_code)
+client.close()
+"""
+
+
+def test_a_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> None:
+    with child(org, FORKED) as process:
+        code, out, err = ended(process)
+    assert (out.split(), code) == (["200"] * 4 + ["7", "200"], 0), err
+
+
+def test_it_costs_nothing_until_it_is_imported(org: Organization) -> None:
+    with child(org, "print({'httpx', 'httpx2', 'aiohttp', 'azure'} & set(sys.modules))") as process:
+        assert ended(process) == (0, "set()\n", "")
