@@ -385,7 +385,7 @@ POINTS = [
 ]
 
 BESIDES = [
-    "HTTP/2 is spoken where the server offers it (`http2=False`); a response has no extension `network_stream`.",
+    "A response has no extension `network_stream`.",
     "`write` and `pool` of a timeout have no meaning; `read` counts from the beginning of an attempt, `connect` added.",
     "A request whose body is read while it is sent has `attempt_timeout`, not `read`, until its head is there.",
     "What waits for an endpoint (`outage_wait`, 30 s) may take longer than the timeouts, up to `deadline`.",

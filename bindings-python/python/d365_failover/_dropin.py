@@ -138,8 +138,9 @@ class Opened(Generic[C]):
     def __init__(self, client: C | str, kind: Callable[..., C], settings: Mapping[str, Any]) -> None:
         self._open: Callable[[], C] | None = None
         if isinstance(client, str):
-            # Bodies are decoded by the library above, if at all.
-            merged = {"decompress": False, **settings}
+            # Bodies are decoded by the library above, if at all. Over HTTP/2 names of headers are in lower case, which
+            # code that was written over HTTP/1.1 may not look for.
+            merged = {"decompress": False, "http2": False, **settings}
             self._open = lambda: kind(client, **merged)
             self._client = self._open()
         else:

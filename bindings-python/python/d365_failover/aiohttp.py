@@ -1,0 +1,423 @@
+"""A session for aiohttp: requests go to the organization's active endpoint, and again after a switch.
+
+>>> async with FailoverSession("https://contoso.crm.dynamics.com") as session:
+...     async with session.get("https://contoso.crm.dynamics.com/api/data/v9.2/accounts") as response:
+...         print(await response.json())
+
+Needs aiohttp, which `pip install d365-failover[aiohttp]` brings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import sys
+import time
+import warnings
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+from aiohttp.http import HttpVersion11
+from aiohttp.http_exceptions import ContentEncodingError
+from aiohttp.http_parser import DeflateBuffer
+from aiohttp.payload import BytesPayload, IOBasePayload
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from ._async_client import AsyncClient
+from ._body import AsyncSource, async_source_of
+from ._dropin import Opened, answered, category, not_theirs
+from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
+from ._models import Response
+from ._request import length_of, milliseconds
+from ._settings import AsyncSettings
+from ._stream import AsyncStreamedResponse
+from ._types import STREAMING
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+if TYPE_CHECKING:
+    from ._types import RawRequest
+
+__all__ = ["FailoverClientResponse", "FailoverSession"]
+
+_VERSION2 = aiohttp.HttpVersion(2, 0)
+_OURS = frozenset(("host", "transfer-encoding", "connection"))
+_DECODED = frozenset(("gzip", "deflate", "br", "zstd"))
+_PIECE = 65536
+
+
+class _Times:
+    """A request's times: those of its `ClientTimeout`, and when it began."""
+
+    def __init__(self, timeout: aiohttp.ClientTimeout) -> None:
+        self._end = None if timeout.total is None else time.monotonic() + timeout.total
+        given = [seconds for seconds in (timeout.connect, timeout.sock_connect) if seconds is not None]
+        self.connect = milliseconds(min(given), "connect") if given else None
+        # An attempt is connecting and waiting.
+        self.attempt = None if timeout.sock_read is None else milliseconds(timeout.sock_read, "sock_read")
+        if self.attempt is not None and self.connect is not None:
+            self.attempt += self.connect
+
+    def left(self) -> float | None:
+        return None if self._end is None else self._end - time.monotonic()
+
+
+_times: contextvars.ContextVar[_Times] = contextvars.ContextVar("d365_failover_aiohttp_times")
+
+
+class _Lease:
+    """What aiohttp takes for a response's connection."""
+
+    protocol = None
+
+    def __init__(self, response: AsyncStreamedResponse) -> None:
+        self._response = response
+
+    def release(self) -> None:
+        self._response._close()
+
+    close = release
+
+
+class _Reader(aiohttp.StreamReader):
+    """The body of a response: it asks for the next bytes when somebody waits for them."""
+
+    __slots__ = ("_decoder", "_has_more", "_is_waiting", "_known", "_request", "_times", "_whole")
+
+    def __init__(self, known: AsyncStreamedResponse, request: aiohttp.ClientRequest, limit: int, decodes: bool) -> None:
+        super().__init__(cast("Any", _Idle()), limit, loop=request.loop)
+        self._known = known
+        self._request = request
+        self._times = _times.get()
+        coding = known.headers.get("content-encoding", "").lower() if decodes else ""
+        self._decoder = DeflateBuffer(self, coding) if coding in _DECODED else None
+        self._has_more = False
+        self._is_waiting = False
+        self._whole = known._known_content()
+        """What is left of a body that is here already."""
+
+    async def _wait(self, func_name: str) -> None:
+        if self._is_waiting:
+            raise RuntimeError(f"{func_name}() called while another coroutine is already waiting for incoming data")
+        self._is_waiting = True
+        try:
+            piece = b"" if self._has_more else await self._next()
+            self._feed(piece)
+        except FailoverError as error:
+            failed = _body_error(error)
+            self.set_exception(failed)
+            raise failed from failed.__cause__
+        except asyncio.TimeoutError:
+            failed = _body_error(self._known._known(_over()))
+            self.set_exception(failed)
+            raise failed from failed.__cause__
+        except ContentEncodingError as error:
+            broken = aiohttp.ClientPayloadError(f"400, message:\n  {error.message}")
+            self.set_exception(broken)
+            raise broken from error
+        finally:
+            self._is_waiting = False
+
+    async def _next(self) -> bytes:
+        whole, self._whole = self._whole, b""
+        if whole is not None:
+            return whole
+        self._whole = None
+        piece = self._known._going_on().ready(_PIECE)
+        if piece is not None:
+            return piece
+        return await asyncio.wait_for(self._known._next(), self._times.left())
+
+    def _feed(self, piece: bytes) -> None:
+        if not piece and not self._has_more:
+            self._known._end()
+            if self._decoder is None:
+                self.feed_eof()
+            else:
+                self._decoder.feed_eof()
+        elif self._decoder is None:
+            self.feed_data(piece)
+        else:
+            self._has_more = self._decoder.feed_data(piece, len(piece))
+
+
+class _Idle:
+    """What aiohttp's reader takes for the connection that it stops and lets go on."""
+
+    _reading_paused = False
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self, *, resume_parser: bool = True) -> None: ...
+
+
+class FailoverClientResponse(aiohttp.ClientResponse):
+    """aiohttp's response, and what the library knows of it."""
+
+    failover: Response
+    """The library's own response: `effect`, `attempts`, `switched`, `ledger_id`, and the `url` that has answered."""
+
+
+with warnings.catch_warnings():
+    # aiohttp would rather be wrapped. But who takes a session asks whether it is one.
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    class FailoverSession(aiohttp.ClientSession):
+        """An `aiohttp.ClientSession` whose requests go to the endpoints of one organization.
+
+        `client` is an `AsyncClient` of the application's, which is not closed with the session; or the URL of an
+        organization, for which it opens one with these `settings`, and in the child of a fork another one. `.client` is
+        that one: for events, endpoints and the ledger. `session` is what `ClientSession` takes.
+
+        All of it is aiohttp's: cookies, redirects, `json`, `raise_for_status`. Other hosts are refused
+        (`allowed_hosts`). `ssl`, `proxy` and `compress` of a request raise `ValueError`: the first two are settings. Of
+        a `ClientTimeout`, `total` is the call with all attempts and its body; `connect` and `sock_connect` are
+        `connect_timeout`; with `sock_read`, that and the connecting are one attempt.
+
+        A response has `failover`. Without one, aiohttp's exceptions are raised, with the `FailoverError` as
+        `__cause__`; but a write in doubt raises `WriteInDoubtError`, which is no `aiohttp.ClientError` and no
+        `TimeoutError`.
+        """
+
+        ATTRS = aiohttp.ClientSession.ATTRS | {"_opened"}
+
+        def __init__(
+            self, client: AsyncClient | str, *, session: dict[str, Any] | None = None, **settings: Unpack[AsyncSettings]
+        ) -> None:
+            self._opened = Opened(client, AsyncClient, dict(settings))
+            super().__init__(**{"response_class": FailoverClientResponse, **(session or {})})
+            # The library sends again what may be sent again.
+            self._retry_connection = False
+
+        @property
+        def client(self) -> AsyncClient:
+            """The client that sends."""
+            return self._opened.get()
+
+        async def close(self) -> None:
+            """Closes the session, and the client, if the session has opened it."""
+            await super().close()
+            client = self._opened.leave()
+            if client is not None:
+                await client.close()
+
+        async def _request(self, method: str, str_or_url: Any, **keywords: Any) -> aiohttp.ClientResponse:
+            if keywords.get("ssl", True) is not True or keywords.get("proxy") is not None or keywords.get("compress"):
+                raise ValueError("ssl, proxy and compress of a request: the first two are settings of the client")
+            timeout = keywords.pop("timeout", self._timeout)
+            if not isinstance(timeout, aiohttp.ClientTimeout):
+                timeout = self._timeout if timeout is aiohttp.helpers.sentinel else aiohttp.ClientTimeout(total=timeout)
+            decodes = keywords.get("auto_decompress")
+            decodes = self._auto_decompress if decodes is None else decodes
+            limit = keywords.get("read_bufsize") or self._read_bufsize
+            given = keywords.pop("middlewares", None)
+            given = self._middlewares if given is None else given
+
+            async def send(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+                return await self._send(request, limit, decodes)
+
+            entered = _times.set(_Times(timeout))
+            try:
+                return await super()._request(
+                    method,
+                    str_or_url,
+                    timeout=aiohttp.ClientTimeout(total=None),
+                    middlewares=(*given, send),
+                    **keywords,
+                )
+            finally:
+                _times.reset(entered)
+
+        async def _send(self, request: aiohttp.ClientRequest, limit: int, decodes: bool) -> aiohttp.ClientResponse:
+            client = self._opened.get()
+            try:
+                raw, source = await _asked(request, client)
+                answer = await client._send(raw, source)
+                known: AsyncStreamedResponse = AsyncStreamedResponse(answer, raw, client._read)
+            except FailoverError as error:
+                found = answered(error)
+                if found is None:
+                    failed = _error(error, request)
+                    raise failed from failed.__cause__
+                known = AsyncStreamedResponse(found._raw, cast("RawRequest", found._asked), client._read)
+            return self._response(request, known, limit, decodes)
+
+        def _response(
+            self, request: aiohttp.ClientRequest, known: AsyncStreamedResponse, limit: int, decodes: bool
+        ) -> aiohttp.ClientResponse:
+            response: Any = self._response_class(
+                request.method,
+                request.original_url,
+                writer=None,
+                continue100=None,
+                timer=request._timer,
+                request_info=request.request_info,
+                traces=request._traces,
+                loop=request.loop,
+                session=self,
+                stream_writer=cast("Any", _Written),
+            )
+            pairs = known.headers.multi_items()
+            response.failover = known
+            response.version = _VERSION2 if known._raw.attempts[-1][10] == "HTTP/2" else HttpVersion11
+            response.status = known.status_code
+            response.reason = known.reason_phrase
+            response._headers = CIMultiDictProxy(CIMultiDict(pairs))
+            response._raw_headers = tuple((name.encode(), value.encode()) for name, value in pairs)
+            response._raw_cookie_headers = tuple(known.headers.get_list("set-cookie")) or None
+            response._closed = False
+            response._connection = _Lease(known)
+            response.content = _Reader(known, request, limit, decodes)
+            response.content.on_eof(response._response_eof)
+            return cast("aiohttp.ClientResponse", response)
+
+
+def _over() -> FailoverError:
+    return CallTimeoutError("the time of the request is over", kind="timeout", cause="deadline")
+
+
+class _Written:
+    output_size = 0
+
+
+async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[RawRequest, AsyncSource | None]:
+    body = request.body
+    headers = []
+    for name, value in request.headers.items():
+        lower = name.lower()
+        if lower not in _OURS:
+            headers.append((str(name), value))
+        elif lower == "host" and value != _netloc(request):
+            raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
+    if request.method in request.POST_METHODS and not (
+        "Content-Type" in request.headers or "Content-Type" in request.skip_auto_headers
+    ):
+        headers.append(("Content-Type", "application/octet-stream"))  # as aiohttp does when it sends
+    content: Any = None
+    if isinstance(body, BytesPayload):
+        content = await body.as_bytes()
+    elif isinstance(body, IOBasePayload):
+        content = lambda: _pieces(body)  # noqa: E731 # a file, which can be sent again
+    elif body:
+        content = _pieces(body)
+    source = None if isinstance(content, bytes) else async_source_of(content, client._threads_of_bodies)
+    times = _times.get()
+    left = times.left()
+    if left is not None and left <= 0:
+        raise _over()
+    raw: RawRequest = (
+        request.method,
+        str(request.url),
+        headers,
+        content if source is None else (length_of(source, headers), source.rewindable),
+        None if left is None else milliseconds(min(left, 86_400), "total"),
+        0,
+        STREAMING,
+        None,
+        None,
+        times.connect,
+        times.attempt,
+    )
+    return raw, source
+
+
+def _netloc(request: aiohttp.ClientRequest) -> str:
+    url = request.url
+    host = (url.raw_host or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    return host if url.is_default_port() or url.explicit_port is None else f"{host}:{url.port}"
+
+
+async def _pieces(body: Any) -> AsyncIterator[bytes]:
+    """What a payload writes."""
+    pieces: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+
+    class Writer:
+        async def write(self, piece: Any) -> None:
+            await pieces.put(bytes(piece))
+
+        async def write_eof(self, piece: bytes = b"") -> None:
+            await pieces.put(piece)
+
+        async def drain(self) -> None: ...
+
+    async def write() -> None:
+        try:
+            await body.write(Writer())
+        finally:
+            await pieces.put(None)
+
+    writing = asyncio.ensure_future(write())
+    try:
+        while (piece := await pieces.get()) is not None:
+            yield piece
+        await writing
+    finally:
+        if not writing.done():
+            writing.cancel()
+            await asyncio.wait({writing})
+
+
+def _error(error: FailoverError, request: aiohttp.ClientRequest) -> Exception:
+    """As aiohttp's users know it, unless they would send a write again."""
+    ours = not_theirs(error)
+    if ours is not None:
+        return ours
+    known = _known(error, request)
+    if known is None:
+        return error
+    known.__cause__ = error
+    return known
+
+
+def _known(error: FailoverError, request: aiohttp.ClientRequest) -> Exception | None:
+    said = str(error)
+    match category(error):
+        case "connect" if error.cause == "no_such_name":
+            return aiohttp.ClientConnectorDNSError(request.connection_key, OSError(None, said))
+        case "connect" | "local":
+            return aiohttp.ClientConnectorError(request.connection_key, OSError(errno.ECONNREFUSED, said))
+        case "tls":
+            return aiohttp.ClientConnectorSSLError(request.connection_key, OSError(None, said))
+        case "proxy":
+            return aiohttp.ClientProxyConnectionError(request.connection_key, OSError(None, said))
+        case "connect_timeout" | "busy":
+            return aiohttp.ConnectionTimeoutError(said)
+        case "timeout" if error.cause == "deadline":
+            return asyncio.TimeoutError(said)
+        case "timeout":
+            return aiohttp.SocketTimeoutError(said)
+        case "reset":
+            return aiohttp.ClientOSError(errno.ECONNRESET, said)
+        case "closed":
+            return aiohttp.ServerDisconnectedError(said)
+        case "protocol":
+            return aiohttp.ClientResponseError(request.request_info, (), status=400, message=said)
+        case "url":
+            return aiohttp.InvalidUrlClientError(request.url, said)
+        case "argument":
+            return ValueError(said)
+        case "token":
+            return aiohttp.ClientError(said)
+    return None
+
+
+def _body_error(error: FailoverError) -> Exception:
+    ours = not_theirs(error)
+    if ours is not None:
+        return ours
+    kind = category(error)
+    if error.cause == "deadline":
+        known: Exception = asyncio.TimeoutError(str(error))
+    elif kind in ("timeout", "connect_timeout"):
+        known = aiohttp.SocketTimeoutError(str(error))
+    elif kind in ("reset", "closed", "protocol"):
+        known = aiohttp.ClientPayloadError(str(error))
+    else:
+        return error
+    known.__cause__ = error
+    return known

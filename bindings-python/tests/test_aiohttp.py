@@ -1,0 +1,243 @@
+"""What the session for aiohttp does beside what aiohttp's own does, and Microsoft's client over both."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import d365_failover
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp_side import AiohttpSide
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+from d365_failover._dataverse_async import async_client
+from d365_failover.aiohttp import FailoverSession
+from parity import Peer
+from PowerPlatform.Dataverse.aio import AsyncDataverseClient
+from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture
+def side(peer: Peer) -> Iterator[AiohttpSide]:
+    side = AiohttpSide(peer, ours=True)
+    yield side
+    side.end()
+
+
+def sent(side: AiohttpSide) -> list[str]:
+    """What came that is no probe."""
+    return [asked.target for asked in side.peer.asked if asked.target != WHO_AM_I]
+
+
+async def body(response: aiohttp.ClientResponse) -> bytes:
+    return await response.read()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "total"),
+    [
+        *((method, "/close", None) for method in ("POST", "PATCH", "PUT", "DELETE")),
+        ("POST", "/reset", None),
+        ("POST", "/half-head", None),
+        ("POST", "/silent", 0.5),
+    ],
+)
+def test_a_write_in_doubt_is_no_error_of_aiohttp(
+    side: AiohttpSide, method: str, path: str, total: float | None
+) -> None:
+    with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+        side.do(method, path, body, data=b"x", timeout=aiohttp.ClientTimeout(total=total))
+    assert raised.value.ledger_id is not None
+    assert not isinstance(raised.value, (aiohttp.ClientError, OSError, asyncio.TimeoutError))
+    assert len(sent(side)) == 1
+
+
+@pytest.mark.parametrize("path", ["/cut", "/cut-chunk", "/reset-in-body", "/silent-in-body"])
+def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_aiohttp(side: AiohttpSide, path: str) -> None:
+    with pytest.raises(d365_failover.FailoverError) as raised:
+        side.do("POST", path, body, data=b"x", timeout=aiohttp.ClientTimeout(total=2))
+    assert raised.value.effect == "executed"
+    assert not isinstance(raised.value, (aiohttp.ClientError, OSError, asyncio.TimeoutError))
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_aiohttp_sends_nothing_again_itself(side: AiohttpSide, method: str) -> None:
+    with pytest.raises((aiohttp.ClientError, d365_failover.WriteInDoubtError)) as raised:
+        side.do(method, "/close", body)
+    error = d365_failover.error_of(raised.value)
+    assert error is not None
+    assert error.cause == "closed"
+    assert len(sent(side)) == 1
+
+
+def test_options_are_headers(side: AiohttpSide) -> None:
+    async def known(response: aiohttp.ClientResponse) -> tuple[str, str | None, int | None]:
+        failover = getattr(response, "failover")  # noqa: B009
+        assert isinstance(failover, d365_failover.Response)
+        return failover.effect, failover.tag, failover.ledger_id
+
+    headers = {"D365-Failover-Operation": "read", "D365-Failover-Tag": "nightly"}
+    assert side.do("POST", "/json", known, headers=headers) == ("none", "nightly", None)
+    assert not [name for name, _ in side.peer.asked[0].headers if name.lower().startswith("d365")]
+
+
+def test_what_is_the_connectors_is_refused(side: AiohttpSide) -> None:
+    refused: list[dict[str, Any]] = [{"ssl": False}, {"proxy": "http://127.0.0.1:1"}, {"compress": True, "data": b"x"}]
+    for keywords in refused:
+        with pytest.raises(ValueError, match="settings of the client"):
+            side.do("POST", "/json", body, **keywords)
+    with pytest.raises(aiohttp.InvalidURL, match="allowed_hosts"):
+        side.do("GET", "/json", body, base="http://other.example")
+    with pytest.raises(ValueError, match="Host"):
+        side.do("GET", "/json", body, headers={"Host": "other.example"})
+    with pytest.raises(ValueError, match="Upgrade"):
+        side.run(side.session.ws_connect(side.base + "/json"))
+
+
+def test_a_cancelled_task_tells_of_its_write(side: AiohttpSide) -> None:
+    async def work() -> None:
+        task = asyncio.ensure_future(side.session.post(side.base + "/silent", data=b"x"))
+        await asyncio.to_thread(side.peer.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        error = d365_failover.error_of(raised.value)
+        assert error is not None
+        assert (error.effect, error.ledger_id is not None) == ("unknown", True)
+
+    side.run(work())
+
+
+def over(org: Organization, work: Callable[[Any], Awaitable[Any]], **settings: Any) -> Any:
+    async def run() -> Any:
+        async with FailoverSession(org.primary_url, **{**org.settings, **settings}) as session:
+            return await work(session)
+
+    return asyncio.run(run())
+
+
+def test_a_call_goes_on_at_the_alternate(org: Organization) -> None:
+    org.fault("primary", "refuse")
+
+    async def work(session: Any) -> None:
+        async with session.get(org.primary_url + WHO_AM_I) as response:
+            assert (response.status, str(response.url)) == (200, org.primary_url + WHO_AM_I)
+            failover = getattr(response, "failover")  # noqa: B009
+            assert failover.switched
+            assert failover.url.startswith(org.alternate_url)
+            assert "UserId" in await response.json()
+        async with session.post(org.alternate_url + ACCOUNTS, json={"name": "a"}) as response:
+            assert response.status == 204
+        assert [entry.effect for entry in session.client.ledger()] == ["executed"]
+
+    over(org, work)
+    assert len(org.rows()) == 1
+
+
+def test_a_file_is_sent_again(org: Organization) -> None:
+    org.fault("primary", "datacenter_not_available", path=BULK)
+
+    async def work(session: Any) -> Any:
+        async with session.put(org.primary_url + BULK, data=io.BytesIO(b"x" * 100_000)) as response:
+            return await response.text()
+
+    assert "100000" in over(org, work)
+
+
+class Credential(AsyncTokenCredential):
+    """Says for which endpoint it gave a token."""
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken("twin-token-for-" + scopes[0].partition("://")[2].partition("/")[0], 2**31)
+
+    async def close(self) -> None: ...
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+class Here(AbstractResolver):
+    """Names of the twin's."""
+
+    def __init__(self, org: Organization) -> None:
+        self._to = {origin.rpartition(":")[0]: int(to.rpartition(":")[2]) for origin, to in org.connect_to.items()}
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        place: ResolveResult = {
+            "hostname": host,
+            "host": "127.0.0.1",
+            "port": self._to[host],
+            "family": socket.AF_INET,
+            "proto": 0,
+            "flags": 0,
+        }
+        return [place]
+
+    async def close(self) -> None: ...
+
+
+def knowing(client: AsyncDataverseClient) -> AsyncDataverseClient:
+    """Without metadata, which the twin has none of."""
+    odata = client._get_odata()
+    odata._logical_to_entityset_cache["account"] = "accounts"
+    odata._logical_primaryid_cache["account"] = "accountid"
+    return client
+
+
+def microsofts(org: Organization, work: Callable[[AsyncDataverseClient], Awaitable[Any]], *, ours: bool) -> Any:
+    async def run() -> Any:
+        if ours:
+            client = async_client(org.primary_url, Credential(), None, **{**org.settings, "preset": "safe"})
+        else:
+            client = AsyncDataverseClient(org.primary_url, Credential())
+            context = ssl.create_default_context(cafile=org.settings["ca_bundle"])
+            client._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Here(org), ssl=context))
+        async with client:
+            return await work(knowing(client))
+
+    return asyncio.run(run())
+
+
+async def create(client: AsyncDataverseClient) -> Any:
+    return await client.records.create("account", {"numberofemployees": 7})
+
+
+def test_microsofts_client_makes_one_row_of_one_create(org: Organization) -> None:
+    """Where the service commits and the answer is lost: five with its own transport."""
+    org.fault("primary", "commit_then_close", path=ACCOUNTS)
+    with pytest.raises(aiohttp.ClientError):
+        microsofts(org, create, ours=False)
+    assert len(org.rows()) == 5
+    with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+        microsofts(org, create, ours=True)
+    assert raised.value.ledger_id is not None
+    assert len(org.rows()) == 6
+
+
+def test_microsofts_client_goes_on_at_the_alternate(org: Organization) -> None:
+    org._twin.ask("POST", "/replication", {"org": org.name, "mode": "lag", "lag_ms": 0})
+    with org.client(token_provider=lambda url: f"twin-token-for-{url.partition('://')[2]}") as client:
+        created = client.post(ACCOUNTS, json={"numberofemployees": 7})
+    row = created.headers["OData-EntityId"].rpartition("(")[2].rstrip(")")
+
+    async def work(client: AsyncDataverseClient) -> Any:
+        await client.records.update("account", row, {"numberofemployees": 8})
+        org.fault("primary", "datacenter_not_available")
+        await client.records.update("account", row, {"numberofemployees": 9})
+        return await client.records.retrieve("account", row)
+
+    assert microsofts(org, work, ours=True)["numberofemployees"] == 9
+    tokens = {(entry["side"], entry["token_for"]) for entry in org.journal() if entry["token_for"] is not None}
+    hosts = {"primary": org.primary_url.partition("://")[2], "alternate": org.alternate_url.partition("://")[2]}
+    assert tokens == set(hosts.items())
