@@ -73,6 +73,16 @@ def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_aiohttp(side: 
     assert not isinstance(raised.value, (aiohttp.ClientError, OSError, asyncio.TimeoutError))
 
 
+def test_a_status_that_leaves_a_write_in_doubt(side: AiohttpSide) -> None:
+    session = side.open(raise_for_status=True)
+    with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+        side.do("POST", "/500", body, session=session)
+    assert isinstance(raised.value.__cause__, aiohttp.ClientResponseError)
+    with pytest.raises(aiohttp.ClientResponseError):
+        side.do("POST", "/400", body, session=session)
+    side.close(session)
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_aiohttp_sends_nothing_again_itself(side: AiohttpSide, method: str) -> None:
     with pytest.raises((aiohttp.ClientError, d365_failover.WriteInDoubtError)) as raised:

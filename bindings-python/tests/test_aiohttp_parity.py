@@ -302,6 +302,7 @@ BESIDES = [
     "A body that raises is raised as it is.",
     "A write in doubt raises `WriteInDoubtError`, also where the `total` of a `ClientTimeout` is over.",
     "An executed write whose answer broke off raises `FailoverError`.",
+    "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
     "Web sockets raise `ValueError`.",
 ]
 

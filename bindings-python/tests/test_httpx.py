@@ -92,6 +92,18 @@ def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_httpx(ours: Si
     assert isinstance(raised.value.__cause__, (d365_failover.ConnectionLostError, d365_failover.CallTimeoutError))
 
 
+def test_a_status_that_leaves_a_write_in_doubt(ours: Side) -> None:
+    response = ours.post("/500", json={})
+    assert response.extensions["failover"].effect == "unknown"
+    with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+        response.raise_for_status()
+    assert (raised.value.status, raised.value.ledger_id is not None) == (500, True)
+    assert isinstance(raised.value.__cause__, ours.lib.HTTPStatusError)
+    with pytest.raises(ours.lib.HTTPStatusError):
+        ours.post("/400", json={}).raise_for_status()
+    assert ours.post("/json").raise_for_status().status_code == 200
+
+
 def test_an_error_of_httpx_tells_what_it_comes_from(ours: Side) -> None:
     with pytest.raises(ours.lib.RemoteProtocolError) as raised:
         ours.get("/close")

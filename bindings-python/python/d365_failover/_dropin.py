@@ -119,6 +119,26 @@ def not_theirs(error: FailoverError) -> FailoverError | None:
     return done
 
 
+def doubt_of(known: Response, error: Exception) -> WriteInDoubtError | None:
+    """What is raised for a status that leaves a write in doubt, instead of another library's `error`; which is its
+    `__cause__`."""
+    if known.effect != "unknown":
+        return None
+    doubt = WriteInDoubtError(
+        str(error),
+        kind="service",
+        effect="unknown",
+        switched=known.switched,
+        attempts=known.attempts,
+        status=known.status_code,
+        response=known,
+        ledger_id=known.ledger_id,
+        tag=known.tag,
+    )
+    doubt.__cause__ = error
+    return doubt
+
+
 _lock = threading.Lock()
 
 
@@ -140,7 +160,8 @@ class Opened(Generic[C]):
         if isinstance(client, str):
             # Bodies are decoded by the library above, if at all. Over HTTP/2 names of headers are in lower case, which
             # code that was written over HTTP/1.1 may not look for.
-            merged = {"decompress": False, "http2": False, **settings}
+            # What other libraries show of an answer is all of it.
+            merged = {"decompress": False, "http2": False, "error_prefix": 1 << 20, **settings}
             self._open = lambda: kind(client, **merged)
             self._client = self._open()
         else:

@@ -11,7 +11,7 @@ from ._async_client import AsyncClient
 from ._base import BaseClient
 from ._body import AsyncSource, Source, async_source_of, source_of
 from ._client import Client
-from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, not_theirs
+from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, doubt_of, not_theirs
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -48,8 +48,8 @@ _VERSIONS = {"HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
 class Kinds:
     """The classes of httpx, or of a fork of it."""
 
-    def __init__(self, library: ModuleType) -> None:
-        self.response: Any = library.Response
+    def __init__(self, library: ModuleType, response: Any) -> None:
+        self.response = response
         self.unread: type[Exception] = library.RequestNotRead
         self.errors: dict[str, type[Exception]] = {kind: getattr(library, name) for kind, name in _ERRORS.items()}
         self.body = type("Body", (_Body, library.SyncByteStream), {})
@@ -80,6 +80,23 @@ class Kinds:
                 "failover": response,
             },
         )
+
+
+class Raising:
+    """A response whose `raise_for_status` raises for a write in doubt what is raised without a response."""
+
+    extensions: dict[str, Any]
+
+    def raise_for_status(self) -> Any:
+        try:
+            return super().raise_for_status()  # type: ignore[misc]
+        except Exception as error:
+            # None in a copy by `pickle`.
+            known = self.extensions.get("failover")
+            doubt = None if known is None else doubt_of(known, error)
+            if doubt is None:
+                raise
+            raise doubt from error
 
 
 class Sent(Generic[S]):

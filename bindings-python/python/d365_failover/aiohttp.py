@@ -27,7 +27,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
 from ._body import AsyncSource, async_source_of
-from ._dropin import Opened, answered, category, not_theirs
+from ._dropin import Opened, answered, category, doubt_of, not_theirs
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -160,6 +160,16 @@ class FailoverClientResponse(aiohttp.ClientResponse):
 
     failover: Response
     """The library's own response: `effect`, `attempts`, `switched`, `ledger_id`, and the `url` that has answered."""
+
+    def raise_for_status(self) -> None:
+        """As aiohttp's; but where a write is in doubt (a 500 to a POST), it raises `WriteInDoubtError`."""
+        try:
+            super().raise_for_status()
+        except aiohttp.ClientResponseError as error:
+            doubt = doubt_of(self.failover, error)
+            if doubt is None:
+                raise
+            raise doubt from error
 
 
 with warnings.catch_warnings():

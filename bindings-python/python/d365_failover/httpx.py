@@ -25,9 +25,15 @@ if sys.version_info >= (3, 11):
 elif TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-__all__ = ["AsyncFailoverTransport", "FailoverTransport", "async_mounts", "mounts"]
+__all__ = ["AsyncFailoverTransport", "FailoverResponse", "FailoverTransport", "async_mounts", "mounts"]
 
-_KINDS = _httpx.Kinds(httpx)
+
+class FailoverResponse(_httpx.Raising, httpx.Response):
+    """A response, whose `raise_for_status` raises `WriteInDoubtError` where a write is in doubt (a 500 to a POST), with
+    the `httpx.HTTPStatusError` as its `__cause__`."""
+
+
+_KINDS = _httpx.Kinds(httpx, FailoverResponse)
 
 
 class FailoverTransport(_httpx.Transport, httpx.BaseTransport):
