@@ -638,7 +638,7 @@ extern "C" {
 /**
  * Number field of a write on record: 1 when replication can change no more about what was found. Only
  * when the setting `replication_window_ms` has passed since the write ended are final:
- * D365_VERIFIED_MISSING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
+ * D365_VERIFIED_MISSING, D365_VERIFIED_CONFLICTING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
  * which an attempt may still come late. Resolve a write when it is 1, whichever verdict it has.
  */
 #define D365_LEDGER_IS_FINAL 14
@@ -679,6 +679,18 @@ extern "C" {
 #define D365_LEDGER_TAG 24
 
 /**
+ * Text field of a write on record: one sentence for a person about what was found: why it is
+ * D365_VERIFIED_UNVERIFIABLE, or what else the verdict goes by; empty where there is nothing to say.
+ */
+#define D365_LEDGER_WHY 25
+
+/**
+ * Text field of a write on record: the names of the values that were sent and could not be compared,
+ * separated by commas, at most 50; empty for none.
+ */
+#define D365_LEDGER_LEFT_OUT 26
+
+/**
  * What the application has found out about a write (int32): nothing yet.
  */
 #define D365_RESOLUTION_NONE 0
@@ -705,7 +717,8 @@ extern "C" {
 
 /**
  * It was executed: the row that it created is there, the one that it deleted is not, the one that it
- * changed has the version that its answer named. Final or not: D365_LEDGER_IS_FINAL.
+ * changed has the version that its answer named, or the values that were sent. Final or not:
+ * D365_LEDGER_IS_FINAL.
  */
 #define D365_VERIFIED_PRESENT 1
 
@@ -716,10 +729,107 @@ extern "C" {
 #define D365_VERIFIED_MISSING 2
 
 /**
- * No look at a row could tell: a `$batch`, an action (also by SOAP's Execute), an upload, an update
- * in doubt, a create in doubt whose row nobody knows. A person has to look.
+ * No look at a row could tell: an action (also by SOAP's Execute), an upload, an update in doubt whose
+ * values are not kept, a create in doubt whose row nobody knows. D365_LEDGER_WHY says why. A person has
+ * to look, or the application by d365_request_new_verify_with().
  */
 #define D365_VERIFIED_UNVERIFIABLE 3
+
+/**
+ * The row is there, with other values than were sent: d365_ledger_difference_count(). Somebody has
+ * written it since, or the write was not executed.
+ */
+#define D365_VERIFIED_CONFLICTING 4
+
+/**
+ * What a walk over the writes to verify may do (uint32, bits): look at each, as d365_client_verify().
+ * Without it, what was found before counts.
+ */
+#define D365_SETTLE_VERIFY 1
+
+/**
+ * Resolve as D365_RESOLUTION_CONFIRMED what is D365_VERIFIED_PRESENT and final.
+ */
+#define D365_SETTLE_CONFIRM 2
+
+/**
+ * Send again what is D365_VERIFIED_MISSING and final, as d365_client_replay(), where no repeat of it
+ * could be done twice.
+ */
+#define D365_SETTLE_REPLAY 4
+
+/**
+ * All three.
+ */
+#define D365_SETTLE_ALL 7
+
+/**
+ * Number field of a walk's response: the write that this step is about (D365_LEDGER_ID); -1 when the walk
+ * is over.
+ */
+#define D365_SETTLED_ID 1
+
+/**
+ * Number field of a walk's response: what was found of this write (D365_VERIFIED_...);
+ * D365_VERIFIED_NONE where the service would not say, or it is in question no more.
+ */
+#define D365_SETTLED_VERIFIED 2
+
+/**
+ * Number field of a walk's response: 1 when replication can change no more about that.
+ */
+#define D365_SETTLED_IS_FINAL 3
+
+/**
+ * Number field of a walk's response: what was done about this write (D365_RESOLUTION_...);
+ * D365_RESOLUTION_NONE where it is left.
+ */
+#define D365_SETTLED_RESOLUTION 4
+
+/**
+ * Number field of a walk's response: how many writes were to be verified when it began.
+ */
+#define D365_SETTLED_TOTAL 10
+
+/**
+ * Number field of a walk's response: how many it is done with by now.
+ */
+#define D365_SETTLED_DONE 11
+
+/**
+ * Number field of a walk's response: how many of these are D365_VERIFIED_PRESENT.
+ */
+#define D365_SETTLED_PRESENT 12
+
+/**
+ * Number field of a walk's response: how many are D365_VERIFIED_MISSING.
+ */
+#define D365_SETTLED_MISSING 13
+
+/**
+ * Number field of a walk's response: how many are D365_VERIFIED_CONFLICTING.
+ */
+#define D365_SETTLED_CONFLICTING 14
+
+/**
+ * Number field of a walk's response: how many are D365_VERIFIED_UNVERIFIABLE.
+ */
+#define D365_SETTLED_UNVERIFIABLE 15
+
+/**
+ * Number field of a walk's response: how many were resolved as confirmed.
+ */
+#define D365_SETTLED_CONFIRMED 16
+
+/**
+ * Number field of a walk's response: how many were sent again and executed.
+ */
+#define D365_SETTLED_REPLAYED 17
+
+/**
+ * Number field of a walk's response: how many of those that are done are left to the application.
+ */
+#define D365_SETTLED_LEFT 18
 
 /**
  * Kind of an item: a fault calls for a switch of endpoints. A decision: the call waits, at most
@@ -782,6 +892,14 @@ extern "C" {
  * dropped, and not waited for. None comes for an outage in which the client is closed.
  */
 #define D365_EVENT_OUTAGE_ENDED 9
+
+/**
+ * Kind of an item: a walk over the writes to verify is over, which may do more than look
+ * (d365_client_settle()). D365_ITEM_SETTLED_TOTAL, D365_ITEM_SETTLED_CONFIRMED,
+ * D365_ITEM_SETTLED_REPLAYED and D365_ITEM_SETTLED_LEFT have the numbers. Never dropped, and not waited
+ * for.
+ */
+#define D365_EVENT_SETTLED 10
 
 /**
  * Kind of an item: a submitted call has ended. See d365_item_result().
@@ -923,6 +1041,26 @@ extern "C" {
  * an interruption, else 0.
  */
 #define D365_ITEM_PLANNED 36
+
+/**
+ * Number field of D365_EVENT_SETTLED: how many writes were to be verified.
+ */
+#define D365_ITEM_SETTLED_TOTAL 37
+
+/**
+ * Number field of D365_EVENT_SETTLED: how many were resolved as confirmed.
+ */
+#define D365_ITEM_SETTLED_CONFIRMED 38
+
+/**
+ * Number field of D365_EVENT_SETTLED: how many were sent again and executed.
+ */
+#define D365_ITEM_SETTLED_REPLAYED 39
+
+/**
+ * Number field of D365_EVENT_SETTLED: how many are left to the application.
+ */
+#define D365_ITEM_SETTLED_LEFT 40
 
 /**
  * What a probe has found at an endpoint (int32): it was not probed.
@@ -1552,6 +1690,10 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | credential, for comparing and sending again  |
  * | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
  * |                         |                 | body is kept as its digest                   |
+ * | `verify_keys`           | none            | `set=column`, separated by commas, of        |
+ * |                         |                 | several columns `set=column+column`: by what |
+ * |                         |                 | a created row is looked for whose id nobody  |
+ * |                         |                 | knows; with `ledger_bodies` = `full`         |
  * | `update_guard`          | `on`            | `on`: within that time after a switch a      |
  * |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
  * | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |
@@ -2646,7 +2788,7 @@ d365_status_t d365_ledger_number(const struct d365_ledger_t *ledger,
 
 /**
  * A text of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_METHOD to
- * D365_LEDGER_TAG. The view is valid until the list is freed.
+ * D365_LEDGER_LEFT_OUT. The view is valid until the list is freed.
  *
  * Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
  * can be wrong with a handle.
@@ -2655,6 +2797,31 @@ d365_status_t d365_ledger_text(const struct d365_ledger_t *ledger,
                                size_t index,
                                int32_t field,
                                struct d365_str_t *text);
+
+/**
+ * How many values of write `index` of the list, counted from 0, the row has otherwise than they were
+ * sent, at most 50: of one that is D365_VERIFIED_CONFLICTING.
+ *
+ * Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be wrong
+ * with a handle.
+ */
+d365_status_t d365_ledger_difference_count(const struct d365_ledger_t *ledger,
+                                           size_t index,
+                                           size_t *count);
+
+/**
+ * One of these values, counted from 0: its name as the write has it, what was sent and what the row has,
+ * both as JSON; one of more than 200 characters is cut. The views are valid until the list is freed.
+ *
+ * Errors: D365_NOT_AVAILABLE for an index or a value that there is not; D365_NULL_POINTER, and what can
+ * be wrong with a handle.
+ */
+d365_status_t d365_ledger_difference(const struct d365_ledger_t *ledger,
+                                     size_t index,
+                                     size_t difference,
+                                     struct d365_str_t *name,
+                                     struct d365_str_t *sent,
+                                     struct d365_str_t *found);
 
 /**
  * Frees the list and ends its views; the client keeps its records. NULL is fine.
@@ -2707,13 +2874,14 @@ const char *d365_verified_name(int32_t verified);
 
 /**
  * Asks the active endpoint what became of the write `id` (D365_LEDGER_ID), by a read of its row, and
- * waits for the answer: D365_VERIFIED_PRESENT, D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE.
- * Works for every write on record that has ended. The read is no write on record. What was found
+ * waits for the answer: D365_VERIFIED_PRESENT and its like. Works for every write on record that has ended. The read is no write on record. What was found
  * stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it, when it is final
  * (D365_LEDGER_IS_FINAL), is the application's: d365_client_resolve().
  *
  * A create is proved by its row, a delete by the row's absence, an update by the version that its
- * answer named. For all else nothing is sent. The read has the provider's token, else the
+ * answer named, or, where its request is kept (the setting `ledger_bodies`), by the values that it sent;
+ * a create whose row nobody knows by a key (the setting `verify_keys`). For all else nothing is sent. The
+ * read has the provider's token, else the
  * `Authorization` that the application last sent to that endpoint, and the prepare hook. To set other
  * headers or a timeout, send a request of d365_request_new_verify().
  *
@@ -2757,14 +2925,33 @@ d365_status_t d365_request_new_verify(int64_t id,
                                       struct d365_error_t **error);
 
 /**
- * What was found about the write that the request asked about: D365_VERIFIED_PRESENT,
- * D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE. Where nothing was to be asked, the response
+ * As d365_request_new_verify(), by a read of the URL that the application names: of the row that the
+ * write must have created or changed, or of a list of the rows that it may be (`$filter` by a key that
+ * only the application knows). An empty list, or no such row: D365_VERIFIED_MISSING; one row with the
+ * values that were sent: D365_VERIFIED_PRESENT, with others: D365_VERIFIED_CONFLICTING; several rows, and
+ * one whose values cannot be compared because the request is not kept (the setting `ledger_bodies`):
+ * D365_VERIFIED_UNVERIFIABLE.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_NOT_AVAILABLE for a negative number; D365_INVALID_ARGUMENT for a URL that is not UTF-8;
+ * D365_NULL_POINTER. What else can be wrong with the URL is told when it is sent.
+ */
+d365_status_t d365_request_new_verify_with(int64_t id,
+                                           const char *url,
+                                           size_t url_len,
+                                           struct d365_request_t **request,
+                                           struct d365_error_t **error);
+
+/**
+ * What was found about the write that the request asked about: D365_VERIFIED_PRESENT and its like. Where nothing was to be asked, the response
  * has the status 0 and no attempts.
  *
  * Errors: D365_NOT_AVAILABLE for the response to any other request; D365_NULL_POINTER, and what can
  * be wrong with a handle. See also d365_client_submit_verify().
  */
-d365_status_t d365_response_verified(const struct d365_response_t *response, int32_t *verified);
+d365_status_t d365_response_verified(const struct d365_response_t *response,
+                                     int32_t *verified);
 
 /**
  * Writes acknowledged at `since_ms` (milliseconds since 1970-01-01 UTC) or later may be lost,
@@ -2796,6 +2983,100 @@ d365_status_t d365_client_suspect_since(struct d365_client_t *client,
 d365_status_t d365_client_ledger_evicted(const struct d365_client_t *client,
                                          int64_t *evicted,
                                          struct d365_error_t **error);
+
+/**
+ * Sends the write `id` (D365_LEDGER_ID) again, which was found to be missing for good, and waits for the
+ * answer: a create under its id and with the condition that there is none, a change or a delete with the
+ * version that its row was seen to have (`If-Match`). At most one at a time, over all clients and
+ * processes of a store. When it was executed, its entry is D365_RESOLUTION_REPLAYED. In doubt again, it is
+ * on record so, and D365_EVENT_WRITE_IN_DOUBT is raised; refused, it stays to be verified.
+ *
+ * `is_wanted` 1: the application wants it for just this write, whatever was found of it and whatever a
+ * repeat of it does; a condition is set all the same where there is one to set. Else 0.
+ *
+ * Its request must be kept (the setting `ledger_bodies`); it has no credential, which is the provider's,
+ * or one that a request of d365_request_new_replay() is given.
+ *
+ * `response` is the caller's, freed by d365_response_free(): that of the write.
+ *
+ * Errors: D365_NOT_AVAILABLE, with why it is not sent again; D365_INVALID_ARGUMENT for another
+ * `is_wanted`; as d365_client_send().
+ */
+d365_status_t d365_client_replay(struct d365_client_t *client,
+                                 int64_t id,
+                                 int32_t is_wanted,
+                                 struct d365_response_t **response,
+                                 struct d365_error_t **error);
+
+/**
+ * Makes the request that sends the write `id` again, for d365_client_send() and d365_client_submit();
+ * d365_client_replay() is this and that in one. Timeouts can be set, and headers, which go in the place of
+ * those that are kept.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_NOT_AVAILABLE for a negative number; D365_INVALID_ARGUMENT for another `is_wanted`;
+ * D365_NULL_POINTER. Why it is not sent again is told when it is sent.
+ */
+d365_status_t d365_request_new_replay(int64_t id,
+                                      int32_t is_wanted,
+                                      struct d365_request_t **request,
+                                      struct d365_error_t **error);
+
+/**
+ * Goes over all writes that are to be verified (D365_LEDGER_SUSPECTS), as `flags` say (D365_SETTLE_...),
+ * and waits until it is done: looks at each, confirms what is there for good, sends again what is missing
+ * for good and may be, and leaves the rest. Raises D365_EVENT_SETTLED, if it may do more than look. To
+ * hear of each write as it goes, or to be asked for a timeout, send a request of
+ * d365_request_new_settle().
+ *
+ * `response` is the caller's, freed by d365_response_free(): d365_response_settled() has the numbers.
+ *
+ * Errors: D365_INVALID_ARGUMENT for other flags, or none; as d365_client_send(), at the first look that
+ * has no answer: what was done until then is on record.
+ */
+d365_status_t d365_client_settle(struct d365_client_t *client,
+                                 uint32_t flags,
+                                 struct d365_response_t **response,
+                                 struct d365_error_t **error);
+
+/**
+ * Makes the request for a walk over the writes that are to be verified, which are those when it is first
+ * sent, by d365_client_send() or d365_client_submit(). Each time that it is sent it brings the next write
+ * that it is done with, in whatever order they end, and in the end, again and again, that it is over:
+ * d365_response_settled(). Up to four writes are looked at at a time, also between the calls; with a
+ * prepare hook one, within them. It serves one call at a time. An error that is no answer of the
+ * service's stops it; sent again, it goes on. Headers and timeouts are those of each look, and of each
+ * write that is sent again.
+ *
+ * `flags`: D365_SETTLE_.... `request` is the caller's, freed by d365_request_free(); what was begun then
+ * goes on to its end.
+ *
+ * Errors: D365_INVALID_ARGUMENT for other flags, or none; D365_NULL_POINTER.
+ */
+d365_status_t d365_request_new_settle(uint32_t flags,
+                                      struct d365_request_t **request,
+                                      struct d365_error_t **error);
+
+/**
+ * A number of a walk's response: D365_SETTLED_ID to D365_SETTLED_LEFT.
+ *
+ * Errors: D365_NOT_AVAILABLE for the response to any other request, and for a field that there is not;
+ * D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_response_settled(const struct d365_response_t *response,
+                                    int32_t field,
+                                    int64_t *value);
+
+/**
+ * One sentence for a person about the write of a walk's step: why nothing was done about it, or what the
+ * service has answered; it may be empty. The view is valid until the response is freed.
+ *
+ * Errors: D365_NOT_AVAILABLE for the response to any other request; D365_NULL_POINTER, and what can be
+ * wrong with a handle.
+ */
+d365_status_t d365_response_settled_why(const struct d365_response_t *response,
+                                        struct d365_str_t *why);
 
 /**
  * Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them:

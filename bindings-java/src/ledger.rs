@@ -9,7 +9,7 @@ use crate::failure::{Failure, check, owned, value};
 use crate::jvm::answer;
 use crate::owned::{Owned, from_long};
 use crate::packet::Writer;
-use crate::result::{text, view};
+use crate::result::{EMPTY, text, view};
 
 /// In the order in which `LedgerEntry.java` reads them.
 const NUMBERS: [i32; 15] = [
@@ -30,12 +30,14 @@ const NUMBERS: [i32; 15] = [
     c::D365_LEDGER_IS_KEPT,
 ];
 
-const TEXTS: [i32; 5] = [
+const TEXTS: [i32; 7] = [
     c::D365_LEDGER_METHOD,
     c::D365_LEDGER_URL,
     c::D365_LEDGER_ROW_URL,
     c::D365_LEDGER_BODY_DIGEST,
     c::D365_LEDGER_TAG,
+    c::D365_LEDGER_WHY,
+    c::D365_LEDGER_LEFT_OUT,
 ];
 
 /// Which writes are on record, `D365_LEDGER_ALL` or `_SUSPECTS`. Out: count, and the fields of each.
@@ -72,6 +74,18 @@ fn entries(packet: &mut Writer, ledger: &Owned<c::d365_ledger_t>) -> Result<(), 
             for field in TEXTS {
                 let content = view(|out| c::d365_ledger_text(handle, index, field, out))?;
                 text(packet, Some(content));
+            }
+            let count = value(0, |out, _| {
+                c::d365_ledger_difference_count(handle, index, out)
+            })?;
+            packet.int(count as i32);
+            for nth in 0..count {
+                let (mut name, mut sent, mut found) = (EMPTY, EMPTY, EMPTY);
+                let (one, two, three) = (&raw mut name, &raw mut sent, &raw mut found);
+                check(|_| c::d365_ledger_difference(handle, index, nth, one, two, three))?;
+                for part in [name, sent, found] {
+                    text(packet, Some(part));
+                }
             }
         }
     }

@@ -12,10 +12,11 @@ use crate::upcall;
 
 const VERIFIES: i32 = 1;
 const DISCOVERS: i32 = 2;
+const VERIFIES_WITH: i32 = 3;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
-/// What it asks (0: it is sent; 1: about a write, 2: for the failover policy), which write, tag, method,
+/// What it asks (0: it is sent; 1: about a write, 2: for the failover policy, 3: about a write by its URL), which write, tag, method,
 /// URL, headers, timeout (ms; negative: none of its own), connect timeout and attempt timeout likewise,
 /// operation, guarded create, upsert, how the body is read (0: not), its length then
 /// (negative: unknown). A body that is read is asked for on the thread that sends.
@@ -33,6 +34,13 @@ pub(crate) fn unpack(
         let request = owned(|out, error| match question {
             VERIFIES => c::d365_request_new_verify(verifies, out, error),
             DISCOVERS => c::d365_request_new_discover(out, error),
+            VERIFIES_WITH => c::d365_request_new_verify_with(
+                verifies,
+                url.as_ptr().cast(),
+                url.len(),
+                out,
+                error,
+            ),
             _ => c::d365_request_new(
                 method.as_ptr().cast(),
                 method.len(),

@@ -8,7 +8,7 @@ use crate::failure::{Failure, check, owned, value};
 use crate::owned::Owned;
 use crate::packet::Writer;
 
-const EMPTY: c::d365_str_t = c::d365_str_t {
+pub(crate) const EMPTY: c::d365_str_t = c::d365_str_t {
     data: std::ptr::null(),
     len: 0,
 };

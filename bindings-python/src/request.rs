@@ -4,10 +4,10 @@ use std::ptr;
 
 use d365_failover::{
     d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_verify,
-    d365_request_set_attempt_timeout_ms, d365_request_set_body, d365_request_set_body_reader,
-    d365_request_set_connect_timeout_ms, d365_request_set_guarded_create,
-    d365_request_set_operation, d365_request_set_streaming, d365_request_set_tag,
-    d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
+    d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
+    d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
+    d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_streaming,
+    d365_request_set_tag, d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -29,7 +29,7 @@ const UPSERT: u32 = 4;
 const DISCOVERS: u32 = 8;
 
 /// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies, connect_timeout_ms, attempt_timeout_ms)`;
-/// one that verifies a write, or discovers, has only headers and times besides.
+/// one that verifies a write, or discovers, has only headers and times besides, and the URL that the application names.
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -51,7 +51,8 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
     unsafe {
         let request = make(|out, error| match *verifies {
             _ if flags & DISCOVERS != 0 => d365_request_new_discover(out, error),
-            Some(id) => d365_request_new_verify(id, out, error),
+            Some(id) if url.is_empty() => d365_request_new_verify(id, out, error),
+            Some(id) => d365_request_new_verify_with(id, chars(url), url.len(), out, error),
             None => d365_request_new(
                 chars(method),
                 method.len(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{FaultKind, Role};
+use crate::{FaultKind, Role, Settled};
 
 /// The kind of an item of the queue: an event, or the completion of a submitted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum ItemKind {
     OutageStarted = 8,
     /// An endpoint answers again, or the application has switched by hand.
     OutageEnded = 9,
+    /// A walk over the writes to verify is over: [`Request::settle`](crate::Request::settle).
+    Settled = 10,
     /// A submitted call has ended.
     Completion = 32,
     /// A piece of a streaming body has come.
@@ -55,6 +57,7 @@ impl ItemKind {
             ItemKind::Log => "Log",
             ItemKind::OutageStarted => "OutageStarted",
             ItemKind::OutageEnded => "OutageEnded",
+            ItemKind::Settled => "Settled",
             ItemKind::Completion => "Completion",
             ItemKind::Body => "Body",
         }
@@ -156,6 +159,8 @@ pub struct Event {
     pub planned: bool,
     /// Of `OutageEnded`: how long no endpoint has answered.
     pub lasted: Option<Duration>,
+    /// Of `Settled`: what was done.
+    pub settled: Option<Settled>,
     /// The tag of the call that the event is about.
     pub tag: Option<String>,
     /// The method of the call that the event is about.
@@ -187,6 +192,7 @@ impl Event {
             retry_after: None,
             planned: false,
             lasted: None,
+            settled: None,
             tag: None,
             method: None,
             url: None,

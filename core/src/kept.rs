@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, HeaderName};
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
 use memchr::memmem;
 
 use crate::batch::{Batch, Content};
@@ -77,6 +77,20 @@ impl Kept {
             body: body.clone(),
             is_upsert: request.is_upsert,
         })
+    }
+
+    /// The headers as they are sent.
+    pub(crate) fn header_map(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_bytes(value.as_bytes()),
+            ) {
+                headers.append(name, value);
+            }
+        }
+        headers
     }
 }
 
@@ -175,6 +189,7 @@ mod tests {
             ]
         );
         assert!(!format!("{kept:?}").contains("secret"));
+        assert_eq!(kept.header_map().len(), 3);
     }
 
     #[test]

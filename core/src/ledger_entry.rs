@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::shown::shown_url;
-use crate::{Effect, Operation, Role};
+use crate::{Effect, Operation, Role, Verification};
 
 /// A write, from before it was sent to what became of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,6 +51,46 @@ pub struct LedgerEntry {
     pub resolution: Option<Resolution>,
 }
 
+impl LedgerEntry {
+    /// A write before it is sent, of which no more is known.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn begun(
+        method: &str,
+        url: &str,
+        operation: Operation,
+        started: SystemTime,
+    ) -> LedgerEntry {
+        LedgerEntry {
+            id: 0,
+            tag: None,
+            method: method.to_owned(),
+            url: url.to_owned(),
+            operation,
+            body_length: None,
+            body_digest: None,
+            started,
+            ended: None,
+            role: None,
+            epoch: 0,
+            attempts: 0,
+            effect: None,
+            is_suspect: false,
+            is_kept: false,
+            row_url: None,
+            verification: None,
+            resolution: None,
+        }
+    }
+}
+
+impl LedgerEntry {
+    /// Whether a switch can put it in question: what the application has settled it cannot.
+    pub(crate) fn may_be_lost(&self) -> bool {
+        matches!(self.resolution, None | Some(Resolution::Replayed))
+    }
+}
+
 impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LedgerEntry")
@@ -71,43 +111,6 @@ impl fmt::Debug for LedgerEntry {
             .field("resolution", &self.resolution)
             .finish_non_exhaustive()
     }
-}
-
-/// What a look at its row says of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verified {
-    /// It was executed. See [`Verification::is_final`].
-    Present = 1,
-    /// Its effect is not there. See [`Verification::is_final`].
-    Missing = 2,
-    /// No look at a row could tell.
-    Unverifiable = 3,
-}
-
-impl Verified {
-    /// `present`, `missing` or `unverifiable`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Verified::Present => "present",
-            Verified::Missing => "missing",
-            Verified::Unverifiable => "unverifiable",
-        }
-    }
-}
-
-/// What was found when a write was verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verification {
-    /// What.
-    pub verdict: Verified,
-    /// Whether replication can change nothing any more about it. Only when the setting
-    /// `replication_window` has passed since the write ended are final: `missing`, the `present` of a
-    /// delete, and whatever was found of a write of which an attempt may still come late. Resolve a
-    /// write when it is, whichever verdict it has.
-    pub is_final: bool,
-    /// When.
-    pub time: SystemTime,
 }
 
 /// What the application has found out about a suspect.

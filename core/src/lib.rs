@@ -55,14 +55,20 @@ mod resolve;
 mod resource;
 mod rewrite;
 mod role;
+mod row_answer;
 mod rule;
 mod settings;
+mod settling;
 mod shown;
 mod soap_answer;
 mod soap_request;
 mod token;
 mod unknown_setting;
 mod url_text;
+mod values;
+mod verification;
+mod verify_keys;
+mod walk;
 
 pub use allowed_host::AllowedHost;
 pub use alternate::{UrlForm, alternate_url, is_alternate_url, primary_url};
@@ -77,9 +83,7 @@ pub use failback::Failback;
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
 pub use head_text::readable;
-pub use ledger_entry::{
-    LedgerEntry, LedgerSelection, Resolution, SuspectedSince, Verification, Verified,
-};
+pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution, SuspectedSince};
 pub use operation::Operation;
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};
@@ -95,8 +99,10 @@ pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
 pub use settings::{AutoSwitch, LedgerBodies, Settings, TokenPrecedence};
+pub use settling::{SettlePolicy, SettleStep, Settled};
 pub use shown::shown_url;
 pub use token::{TokenProvider, TokenRequest};
+pub use verification::{Difference, Verification, Verified};
 
 /// The version of this library, as in `d365-failover/VERSION` of the user agent.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -13,7 +13,8 @@ use crate::header::{TO_LIBRARY, parse_header, to_library};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
-use crate::{BodySource, Error, ErrorKind, Operation, Settings};
+use crate::walk::Walk;
+use crate::{BodySource, Error, ErrorKind, Operation, Settings, SettlePolicy};
 
 /// A tag goes into every record of its call.
 const LONGEST_TAG: usize = 256;
@@ -51,6 +52,12 @@ pub struct Request {
     pub(crate) tag: Option<Arc<str>>,
     /// It asks about this write on record; method, URL and body are the library's.
     pub(crate) verifies: Option<u64>,
+    /// By a read of this URL, which the application has named.
+    pub(crate) verifies_at: Option<String>,
+    /// It sends this write on record again; whether whatever was found of it.
+    pub(crate) replays: Option<(u64, bool)>,
+    /// It goes on with a walk over the writes to verify.
+    pub(crate) settles: Option<Arc<Walk>>,
     /// It asks what the organization's WSDL says about failover.
     pub(crate) discovers: bool,
 }
@@ -99,6 +106,9 @@ impl Request {
             is_upsert: false,
             tag: None,
             verifies: None,
+            verifies_at: None,
+            replays: None,
+            settles: None,
             discovers: false,
         }
     }
@@ -109,6 +119,44 @@ impl Request {
     pub fn verify(id: u64) -> Request {
         Request {
             verifies: Some(id),
+            ..Request::plain(Method::GET, "")
+        }
+    }
+
+    /// As [`verify`](Request::verify), by a read of the URL that the application names: the row that the
+    /// write must have created or changed, or a list of the rows that it may be (`$filter` by a key that
+    /// only the application knows). An empty list, or no such row: `missing`; one row that has the values
+    /// that were sent: `present`, with others: `conflicting`; several rows, and one whose values cannot
+    /// be compared (`ledger_bodies` is not `full`): `unverifiable`.
+    #[must_use]
+    pub fn verify_with(id: u64, url: &str) -> Request {
+        Request {
+            verifies_at: Some(url.to_owned()),
+            ..Request::verify(id)
+        }
+    }
+
+    /// The request that sends a write on record again ([`Client::replay`](crate::Client::replay)).
+    /// `is_wanted`: whatever was found of it, and whatever a repeat of it does. Timeouts can be set, and
+    /// headers, which go in the place of those that are kept.
+    #[must_use]
+    pub fn replay(id: u64, is_wanted: bool) -> Request {
+        Request {
+            replays: Some((id, is_wanted)),
+            ..Request::plain(Method::GET, "")
+        }
+    }
+
+    /// The request for a walk over the writes that are to be verified, which are those when it is first
+    /// sent: **each time that it is sent** it brings the next one of them that is done with, in whatever
+    /// order they end ([`Response::settle_step`](crate::Response::settle_step)), and in the end, again and
+    /// again, that it is over. Up to four writes are looked at at a time, also between the calls; with a
+    /// `prepare` hook one, within them. An error that is no answer of the service's stops it; sent again,
+    /// it goes on. Headers and times are those of each look and each write that is sent again.
+    #[must_use]
+    pub fn settle(policy: SettlePolicy) -> Request {
+        Request {
+            settles: Some(Arc::new(Walk::new(policy))),
             ..Request::plain(Method::GET, "")
         }
     }
@@ -309,6 +357,11 @@ impl Request {
         }
         self.tag = (!tag.is_empty()).then(|| tag.into());
         Ok(())
+    }
+
+    /// Whether it asks about writes on record, or sends one again.
+    pub(crate) fn is_about_the_ledger(&self) -> bool {
+        self.verifies.is_some() || self.replays.is_some() || self.settles.is_some()
     }
 
     /// How long an attempt may take.

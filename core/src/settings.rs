@@ -13,6 +13,7 @@ use crate::proxy::Proxy;
 use crate::rule::RulesOff;
 use crate::unknown_setting::meant;
 use crate::url_text::parse_request;
+use crate::verify_keys::VerifyKeys;
 use crate::{
     Error, ErrorKind, Failback, Organization, Prepare, Preset, Resolve, Rule, TokenProvider,
     UrlForm, VERSION,
@@ -81,6 +82,7 @@ pub struct Settings {
     pub(crate) ledger_bodies: LedgerBodies,
     pub(crate) ledger_body_size: usize,
     pub(crate) ledger_entries: usize,
+    pub(crate) verify_keys: VerifyKeys,
     pub(crate) update_guard: bool,
     /// Whether a 2xx to a write must carry a mark of its service.
     pub(crate) service_mark: bool,
@@ -157,6 +159,7 @@ impl Settings {
         "update_guard",
         "url_form",
         "user_agent",
+        "verify_keys",
         "write_grace_ms",
     ];
 
@@ -193,6 +196,7 @@ impl Settings {
             ledger_bodies: LedgerBodies::Digest,
             ledger_body_size: 1 << 20,
             ledger_entries: 100_000,
+            verify_keys: VerifyKeys::default(),
             update_guard: true,
             service_mark: true,
             rules_off: RulesOff::default(),
@@ -249,6 +253,7 @@ impl Settings {
     /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |
     /// | `ledger_bodies` | `digest` | what a write on record keeps of its body: `off`: the length; `digest`: its SHA-256 as well; `full`: all of it, and the headers that say what is written, never a credential, for comparing and sending again |
     /// | `ledger_body_size` | 1048576 | 0 to 1073741824 bytes; with `full`: a longer body is kept as its digest |
+    /// | `verify_keys` | none | `set=column`, separated by commas, of several columns `set=column+column`: by what a created row is looked for whose id nobody knows, with `ledger_bodies` = `full` |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
@@ -330,6 +335,7 @@ impl Settings {
                 self.ledger_bodies = word(key, value, &words)?;
             }
             "ledger_body_size" => self.ledger_body_size = bytes(key, value, 0, 1 << 30)?,
+            "verify_keys" => self.verify_keys = VerifyKeys::parse(value)?,
             "update_guard" => {
                 self.update_guard = word(key, value, &[("on", true), ("off", false)])?;
             }

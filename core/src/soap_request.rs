@@ -36,7 +36,7 @@ pub(crate) struct SoapRequest {
     /// The name of the first element of the Body.
     pub(crate) operation: Option<String>,
     pub(crate) is_discovery: bool,
-    /// The row that is to be created, or the target of the request that is to be executed.
+    /// The row that is to be created or updated, or the target of the request that is to be executed.
     pub(crate) entity: Entity,
     pub(crate) request: ExecuteRequest,
     /// Everything that the operation says was read.
@@ -136,9 +136,11 @@ const PAIR: &str = "KeyValuePairOfstringanyType";
 
 /// Where the facts stand under the Body.
 #[rustfmt::skip]
-const FACTS: [(Fact, &[(Of, &str)]); 10] = [
+const FACTS: [(Fact, &[(Of, &str)]); 12] = [
     (Fact::Id, &[(Service, "Create"), (Service, "entity"), (Contracts, "Id")]),
     (Fact::LogicalName, &[(Service, "Create"), (Service, "entity"), (Contracts, "LogicalName")]),
+    (Fact::Id, &[(Service, "Update"), (Service, "entity"), (Contracts, "Id")]),
+    (Fact::LogicalName, &[(Service, "Update"), (Service, "entity"), (Contracts, "LogicalName")]),
     (Fact::DeletedName, &[(Service, "Delete"), (Service, "entityName")]),
     (Fact::DeletedId, &[(Service, "Delete"), (Service, "id")]),
     (Fact::Type, &[(Service, "Execute"), (Service, "request")]),
@@ -349,6 +351,15 @@ impl SoapRequest {
         match self.operation.as_deref() {
             Some("Create") => true,
             Some("Execute") => !self.is_discovery && self.message_name() == Some("Create"),
+            _ => false,
+        }
+    }
+
+    /// Whether it updates one row, and does nothing else.
+    pub(crate) fn is_update(&self) -> bool {
+        match self.operation.as_deref() {
+            Some("Update") => !self.is_discovery,
+            Some("Execute") => !self.is_discovery && self.message_name() == Some("Update"),
             _ => false,
         }
     }

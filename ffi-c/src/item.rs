@@ -50,6 +50,11 @@ pub const D365_EVENT_OUTAGE_STARTED: i32 = 8;
 /// switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
 /// dropped, and not waited for. None comes for an outage in which the client is closed.
 pub const D365_EVENT_OUTAGE_ENDED: i32 = 9;
+/// Kind of an item: a walk over the writes to verify is over, which may do more than look
+/// (d365_client_settle()). D365_ITEM_SETTLED_TOTAL, D365_ITEM_SETTLED_CONFIRMED,
+/// D365_ITEM_SETTLED_REPLAYED and D365_ITEM_SETTLED_LEFT have the numbers. Never dropped, and not waited
+/// for.
+pub const D365_EVENT_SETTLED: i32 = 10;
 /// Kind of an item: a submitted call has ended. See d365_item_result().
 pub const D365_ITEM_COMPLETION: i32 = 32;
 /// Kind of an item: a submitted read of a response's body has ended. See d365_item_body().
@@ -115,6 +120,15 @@ pub const D365_ITEM_LASTED_MS: i32 = 35;
 /// an interruption, else 0.
 pub const D365_ITEM_PLANNED: i32 = 36;
 
+/// Number field of D365_EVENT_SETTLED: how many writes were to be verified.
+pub const D365_ITEM_SETTLED_TOTAL: i32 = 37;
+/// Number field of D365_EVENT_SETTLED: how many were resolved as confirmed.
+pub const D365_ITEM_SETTLED_CONFIRMED: i32 = 38;
+/// Number field of D365_EVENT_SETTLED: how many were sent again and executed.
+pub const D365_ITEM_SETTLED_REPLAYED: i32 = 39;
+/// Number field of D365_EVENT_SETTLED: how many are left to the application.
+pub const D365_ITEM_SETTLED_LEFT: i32 = 40;
+
 /// What a probe has found at an endpoint (int32): it was not probed.
 pub const D365_PROBED_NONE: i32 = 0;
 /// A living front end answers; without credentials more cannot be known.
@@ -140,6 +154,7 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
     (D365_EVENT_LOG, c"Log"),
     (D365_EVENT_OUTAGE_STARTED, c"OutageStarted"),
     (D365_EVENT_OUTAGE_ENDED, c"OutageEnded"),
+    (D365_EVENT_SETTLED, c"Settled"),
     (D365_ITEM_COMPLETION, c"Completion"),
     (D365_ITEM_BODY, c"Body"),
 ];
@@ -234,6 +249,10 @@ impl EventObject {
             D365_ITEM_RETRY_AFTER_MS => millis(event.retry_after?),
             D365_ITEM_PLANNED => event.planned.into(),
             D365_ITEM_LASTED_MS => millis(event.lasted?),
+            D365_ITEM_SETTLED_TOTAL => clamp(event.settled?.total),
+            D365_ITEM_SETTLED_CONFIRMED => clamp(event.settled?.confirmed),
+            D365_ITEM_SETTLED_REPLAYED => clamp(event.settled?.replayed),
+            D365_ITEM_SETTLED_LEFT => clamp(event.settled?.left()),
             _ => return None,
         })
     }
@@ -485,6 +504,7 @@ mod tests {
             K::Log,
             K::OutageStarted,
             K::OutageEnded,
+            K::Settled,
             K::Completion,
             K::Body,
         ];

@@ -53,7 +53,7 @@ pub const D365_LEDGER_VERIFIED: i32 = 12;
 pub const D365_LEDGER_VERIFIED_MS: i32 = 13;
 /// Number field of a write on record: 1 when replication can change no more about what was found. Only
 /// when the setting `replication_window_ms` has passed since the write ended are final:
-/// D365_VERIFIED_MISSING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
+/// D365_VERIFIED_MISSING, D365_VERIFIED_CONFLICTING, the D365_VERIFIED_PRESENT of a delete, and whatever was found of a write of
 /// which an attempt may still come late. Resolve a write when it is 1, whichever verdict it has.
 pub const D365_LEDGER_IS_FINAL: i32 = 14;
 /// Number field of a write on record: 1 when its request is kept (the setting `ledger_bodies`), so that
@@ -73,6 +73,12 @@ pub const D365_LEDGER_ROW_URL: i32 = 22;
 pub const D365_LEDGER_BODY_DIGEST: i32 = 23;
 /// Text field of a write on record: the tag of its request (d365_request_set_tag()); empty for none.
 pub const D365_LEDGER_TAG: i32 = 24;
+/// Text field of a write on record: one sentence for a person about what was found: why it is
+/// D365_VERIFIED_UNVERIFIABLE, or what else the verdict goes by; empty where there is nothing to say.
+pub const D365_LEDGER_WHY: i32 = 25;
+/// Text field of a write on record: the names of the values that were sent and could not be compared,
+/// separated by commas, at most 50; empty for none.
+pub const D365_LEDGER_LEFT_OUT: i32 = 26;
 
 /// What the application has found out about a write (int32): nothing yet.
 pub const D365_RESOLUTION_NONE: i32 = 0;
@@ -114,6 +120,9 @@ struct EntryObject {
     row_url: Text,
     body_digest: Text,
     tag: Text,
+    why: Text,
+    left_out: Text,
+    differences: Vec<[Text; 3]>,
 }
 
 pub(crate) struct LedgerList(Vec<EntryObject>);
@@ -121,6 +130,17 @@ pub(crate) struct LedgerList(Vec<EntryObject>);
 impl LedgerList {
     pub(crate) fn new(entries: Vec<core::LedgerEntry>) -> LedgerList {
         let object = |entry: core::LedgerEntry| EntryObject {
+            why: Text::new(found(&entry).map_or("", |found| found.why.as_str())),
+            left_out: Text::new(
+                found(&entry).map_or(String::new(), |found| found.left_out.join(",")),
+            ),
+            differences: found(&entry).map_or(Vec::new(), |found| {
+                let differences = found.differences.iter();
+                let texts = differences.map(|it| [&it.name, &it.sent, &it.found]);
+                texts
+                    .map(|texts| texts.map(|text| Text::new(text.as_str())))
+                    .collect()
+            }),
             method: Text::new(&entry.method),
             url: Text::new(&entry.url),
             row_url: Text::new(entry.row_url.as_deref().unwrap_or_default()),
@@ -136,6 +156,10 @@ impl LedgerList {
             .get(index)
             .ok_or_else(|| Failure::absent(&format!("write {index} of the list")))
     }
+}
+
+fn found(entry: &core::LedgerEntry) -> Option<&core::Verification> {
+    entry.verification.as_ref()
 }
 
 impl EntryObject {
@@ -156,10 +180,14 @@ impl EntryObject {
             D365_LEDGER_ENDED_MS => entry.ended.map_or(-1, unix_ms),
             D365_LEDGER_BODY_LENGTH => entry.body_length.map_or(-1, clamp),
             D365_LEDGER_ATTEMPTS => entry.attempts.into(),
-            D365_LEDGER_VERIFIED => verified(entry.verification).into(),
-            D365_LEDGER_VERIFIED_MS => entry.verification.map_or(-1, |found| unix_ms(found.time)),
+            D365_LEDGER_VERIFIED => verified(entry.verification.as_ref()).into(),
+            D365_LEDGER_VERIFIED_MS => entry
+                .verification
+                .as_ref()
+                .map_or(-1, |found| unix_ms(found.time)),
             D365_LEDGER_IS_FINAL => entry
                 .verification
+                .as_ref()
                 .is_some_and(|found| found.is_final)
                 .into(),
             D365_LEDGER_IS_KEPT => entry.is_kept.into(),
@@ -174,6 +202,8 @@ impl EntryObject {
             D365_LEDGER_ROW_URL => &self.row_url,
             D365_LEDGER_BODY_DIGEST => &self.body_digest,
             D365_LEDGER_TAG => &self.tag,
+            D365_LEDGER_WHY => &self.why,
+            D365_LEDGER_LEFT_OUT => &self.left_out,
             _ => return None,
         })
     }
@@ -253,7 +283,7 @@ pub unsafe extern "C" fn d365_ledger_number(
 }
 
 /// A text of write `index` of the list, counted from 0. `field` is one of D365_LEDGER_METHOD to
-/// D365_LEDGER_TAG. The view is valid until the list is freed.
+/// D365_LEDGER_LEFT_OUT. The view is valid until the list is freed.
 ///
 /// Errors: D365_NOT_AVAILABLE for an index or field that there is not; D365_NULL_POINTER, and what
 /// can be wrong with a handle.
@@ -273,6 +303,54 @@ pub unsafe extern "C" fn d365_ledger_text(
             .text(field)
             .ok_or_else(|| Failure::absent(&format!("text field {field} of a write on record")))?;
         place.set(text.view());
+        Ok(())
+    })
+}
+
+/// How many values of write `index` of the list, counted from 0, the row has otherwise than they were
+/// sent, at most 50: of one that is D365_VERIFIED_CONFLICTING.
+///
+/// Errors: D365_NOT_AVAILABLE for an index that there is not; D365_NULL_POINTER, and what can be wrong
+/// with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_ledger_difference_count(
+    ledger: *const d365_ledger_t,
+    index: usize,
+    count: *mut usize,
+) -> d365_status_t {
+    guard(|| {
+        let ledger = handle::get(ledger)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(count, "count") }?;
+        place.set(ledger.at(index)?.differences.len());
+        Ok(())
+    })
+}
+
+/// One of these values, counted from 0: its name as the write has it, what was sent and what the row has,
+/// both as JSON; one of more than 200 characters is cut. The views are valid until the list is freed.
+///
+/// Errors: D365_NOT_AVAILABLE for an index or a value that there is not; D365_NULL_POINTER, and what can
+/// be wrong with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_ledger_difference(
+    ledger: *const d365_ledger_t,
+    index: usize,
+    difference: usize,
+    name: *mut d365_str_t,
+    sent: *mut d365_str_t,
+    found: *mut d365_str_t,
+) -> d365_status_t {
+    guard(|| {
+        let ledger = handle::get(ledger)?;
+        // SAFETY: NULL or the caller's variables.
+        let places = unsafe { (out(name, "name")?, out(sent, "sent")?, out(found, "found")?) };
+        let texts = ledger.at(index)?.differences.get(difference);
+        let [name, sent, found] =
+            texts.ok_or_else(|| Failure::absent(&format!("difference {difference}")))?;
+        places.0.set(name.view());
+        places.1.set(sent.view());
+        places.2.set(found.view());
         Ok(())
     })
 }
@@ -322,7 +400,7 @@ mod tests {
 
     fn texts(entry: core::LedgerEntry) -> Vec<Option<String>> {
         let list = LedgerList::new(vec![entry]);
-        let fields = D365_LEDGER_METHOD - 1..=D365_LEDGER_TAG + 1;
+        let fields = D365_LEDGER_METHOD - 1..=D365_LEDGER_LEFT_OUT + 1;
         let text = |field| Some(list.0[0].text(field)?.as_str().to_owned());
         fields.map(text).collect()
     }
@@ -334,9 +412,9 @@ mod tests {
         assert_eq!(got[1..=wanted.len()], wanted);
         assert_eq!((got[0], got[wanted.len() + 1]), (None, None));
         let texts = texts(entry());
-        let wanted = ["POST", "/accounts", "", "", ""].map(|text| Some(text.to_owned()));
-        assert_eq!(texts[1..6], wanted);
-        assert_eq!((&texts[0], &texts[6]), (&None, &None));
+        let wanted = ["POST", "/accounts", "", "", "", "", ""].map(|text| Some(text.to_owned()));
+        assert_eq!(texts[1..8], wanted);
+        assert_eq!((&texts[0], &texts[8]), (&None, &None));
     }
 
     #[test]
@@ -354,17 +432,21 @@ mod tests {
         entry.row_url = Some("https://x/accounts(1)".to_owned());
         entry.resolution = Some(core::Resolution::Lost);
         entry.tag = Some("order 17".to_owned());
-        entry.verification = Some(core::Verification {
-            verdict: core::Verified::Missing,
-            is_final: true,
-            time: UNIX_EPOCH + Duration::from_millis(11),
-        });
+        entry.verification = Some(core::Verification::new(
+            core::Verified::Missing,
+            true,
+            UNIX_EPOCH + Duration::from_millis(11),
+        ));
+        entry.verification.as_mut().unwrap().why = "because".to_owned();
+        entry.verification.as_mut().unwrap().left_out = vec!["a".to_owned(), "b".to_owned()];
         let wanted = [7, 3, 3, 1, 3, 2, 2, 5, 9, 3, 2, 2, 11, 1, 1].map(Some);
         assert_eq!(numbers(entry.clone())[1..=wanted.len()], wanted);
         let texts = texts(entry);
         assert_eq!(texts[3].as_deref(), Some("https://x/accounts(1)"));
         assert_eq!(texts[4], Some("a0".repeat(32)));
         assert_eq!(texts[5].as_deref(), Some("order 17"));
+        assert_eq!(texts[6].as_deref(), Some("because"));
+        assert_eq!(texts[7].as_deref(), Some("a,b"));
     }
 
     #[test]

@@ -65,6 +65,8 @@ mod pending;
 
 mod verify;
 
+mod settle;
+
 mod queue;
 
 mod item;
@@ -89,6 +91,7 @@ pub use queue::*;
 pub use request::*;
 pub use response::*;
 pub use settings::*;
+pub use settle::*;
 pub use status::*;
 pub use text::*;
 pub use token::*;

@@ -28,6 +28,7 @@ pub(crate) struct ResponseObject {
     url: OnceLock<Text>,
     tag: Option<Text>,
     reason: OnceLock<Text>,
+    why: OnceLock<Text>,
     /// Copied when first asked for: many applications read nothing but the body.
     headers: OnceLock<Box<[(Text, Text)]>>,
 }
@@ -39,12 +40,19 @@ impl ResponseObject {
             response,
             url: OnceLock::new(),
             reason: OnceLock::new(),
+            why: OnceLock::new(),
             headers: OnceLock::new(),
         }
     }
 
     fn url(&self) -> &Text {
         self.url.get_or_init(|| Text::new(self.response.url()))
+    }
+
+    /// What a step of a walk says.
+    pub(crate) fn settled_why(&self) -> Option<&Text> {
+        let step = self.response.settle_step()?;
+        Some(self.why.get_or_init(|| Text::new(&step.why)))
     }
 
     fn headers(&self) -> &[(Text, Text)] {

@@ -149,6 +149,10 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | credential, for comparing and sending again  |
 /// | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
 /// |                         |                 | body is kept as its digest                   |
+/// | `verify_keys`           | none            | `set=column`, separated by commas, of        |
+/// |                         |                 | several columns `set=column+column`: by what |
+/// |                         |                 | a created row is looked for whose id nobody  |
+/// |                         |                 | knows; with `ledger_bodies` = `full`         |
 /// | `update_guard`          | `on`            | `on`: within that time after a switch a      |
 /// |                         |                 | plain PATCH gets `If-Match: *`; `off`        |
 /// | `service_mark`          | `required`      | `required`: a 2xx to a write that bears no   |

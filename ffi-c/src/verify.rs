@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 
 use d365_failover_core as core;
 
-use crate::argument::{out, time};
+use crate::argument::{out, text, time};
 use crate::attempts::unix_ms;
 use crate::client::{d365_client_t, submit};
 use crate::error::d365_error_t;
@@ -20,20 +20,26 @@ use crate::status::{d365_status_t, name_in};
 /// What a look at its row says of a write (int32): nobody has looked.
 pub const D365_VERIFIED_NONE: i32 = 0;
 /// It was executed: the row that it created is there, the one that it deleted is not, the one that it
-/// changed has the version that its answer named. Final or not: D365_LEDGER_IS_FINAL.
+/// changed has the version that its answer named, or the values that were sent. Final or not:
+/// D365_LEDGER_IS_FINAL.
 pub const D365_VERIFIED_PRESENT: i32 = 1;
 /// Its effect is not there. Not final until the setting `replication_window_ms` has passed since the
 /// write ended: it may still come over. See D365_LEDGER_IS_FINAL.
 pub const D365_VERIFIED_MISSING: i32 = 2;
-/// No look at a row could tell: a `$batch`, an action (also by SOAP's Execute), an upload, an update
-/// in doubt, a create in doubt whose row nobody knows. A person has to look.
+/// No look at a row could tell: an action (also by SOAP's Execute), an upload, an update in doubt whose
+/// values are not kept, a create in doubt whose row nobody knows. D365_LEDGER_WHY says why. A person has
+/// to look, or the application by d365_request_new_verify_with().
 pub const D365_VERIFIED_UNVERIFIABLE: i32 = 3;
+/// The row is there, with other values than were sent: d365_ledger_difference_count(). Somebody has
+/// written it since, or the write was not executed.
+pub const D365_VERIFIED_CONFLICTING: i32 = 4;
 
 const VERIFIED_NAMES: &[(i32, &CStr)] = &[
     (D365_VERIFIED_NONE, c"none"),
     (D365_VERIFIED_PRESENT, c"present"),
     (D365_VERIFIED_MISSING, c"missing"),
     (D365_VERIFIED_UNVERIFIABLE, c"unverifiable"),
+    (D365_VERIFIED_CONFLICTING, c"conflicting"),
 ];
 
 /// The name of what was found (D365_VERIFIED_...): `"present"`; `"none"` for 0; `"unknown"` for a
@@ -48,22 +54,23 @@ pub extern "C" fn d365_verified_name(verified: i32) -> *const c_char {
 }
 
 /// The number of what was found.
-pub(crate) fn verified(found: Option<core::Verification>) -> i32 {
+pub(crate) fn verified(found: Option<&core::Verification>) -> i32 {
     found.map_or(D365_VERIFIED_NONE, |found| found.verdict as i32)
 }
 
-fn write_id(id: i64) -> Result<u64, Failure> {
+pub(crate) fn write_id(id: i64) -> Result<u64, Failure> {
     u64::try_from(id).map_err(|_| Failure::absent(&format!("write {id}")))
 }
 
 /// Asks the active endpoint what became of the write `id` (D365_LEDGER_ID), by a read of its row, and
-/// waits for the answer: D365_VERIFIED_PRESENT, D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE.
-/// Works for every write on record that has ended. The read is no write on record. What was found
+/// waits for the answer: D365_VERIFIED_PRESENT and its like. Works for every write on record that has ended. The read is no write on record. What was found
 /// stands in the entry from then on (D365_LEDGER_VERIFIED); to resolve it, when it is final
 /// (D365_LEDGER_IS_FINAL), is the application's: d365_client_resolve().
 ///
 /// A create is proved by its row, a delete by the row's absence, an update by the version that its
-/// answer named. For all else nothing is sent. The read has the provider's token, else the
+/// answer named, or, where its request is kept (the setting `ledger_bodies`), by the values that it sent;
+/// a create whose row nobody knows by a key (the setting `verify_keys`). For all else nothing is sent. The
+/// read has the provider's token, else the
 /// `Authorization` that the application last sent to that endpoint, and the prepare hook. To set other
 /// headers or a timeout, send a request of d365_request_new_verify().
 ///
@@ -143,8 +150,40 @@ pub unsafe extern "C" fn d365_request_new_verify(
     unsafe { guard_with(error, body) }
 }
 
-/// What was found about the write that the request asked about: D365_VERIFIED_PRESENT,
-/// D365_VERIFIED_MISSING or D365_VERIFIED_UNVERIFIABLE. Where nothing was to be asked, the response
+/// As d365_request_new_verify(), by a read of the URL that the application names: of the row that the
+/// write must have created or changed, or of a list of the rows that it may be (`$filter` by a key that
+/// only the application knows). An empty list, or no such row: D365_VERIFIED_MISSING; one row with the
+/// values that were sent: D365_VERIFIED_PRESENT, with others: D365_VERIFIED_CONFLICTING; several rows, and
+/// one whose values cannot be compared because the request is not kept (the setting `ledger_bodies`):
+/// D365_VERIFIED_UNVERIFIABLE.
+///
+/// `request` is the caller's, freed by d365_request_free().
+///
+/// Errors: D365_NOT_AVAILABLE for a negative number; D365_INVALID_ARGUMENT for a URL that is not UTF-8;
+/// D365_NULL_POINTER. What else can be wrong with the URL is told when it is sent.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_request_new_verify_with(
+    id: i64,
+    url: *const c_char,
+    url_len: usize,
+    request: *mut *mut d365_request_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let id = write_id(id)?;
+        // SAFETY: NULL or `url_len` bytes of the caller's.
+        let url = unsafe { text(url, url_len, "url") }?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(request, "request") }?;
+        let request = RequestObject::new(core::Request::verify_with(id, url));
+        place.set(handle::insert(request)?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
+/// What was found about the write that the request asked about: D365_VERIFIED_PRESENT and its like. Where nothing was to be asked, the response
 /// has the status 0 and no attempts.
 ///
 /// Errors: D365_NOT_AVAILABLE for the response to any other request; D365_NULL_POINTER, and what can
@@ -232,10 +271,8 @@ mod tests {
     #[test]
     fn verdicts_have_the_numbers_and_names_of_the_core() {
         use core::Verified as V;
-        for (found, number) in [V::Present, V::Missing, V::Unverifiable]
-            .into_iter()
-            .zip(1..)
-        {
+        let all = [V::Present, V::Missing, V::Unverifiable, V::Conflicting];
+        for (found, number) in all.into_iter().zip(1..) {
             assert_eq!(found as i32, number);
             // SAFETY: the name is static.
             let name = unsafe { CStr::from_ptr(d365_verified_name(number)) };

@@ -34,6 +34,7 @@ Events: `client.on_…(handler)`
     Event                        what all are
 
 Writes
+    Difference              a value that a row has otherwise than a write has sent it
     LedgerEntry             a write on record: `client.ledger()`, `client.verify(entry)`, `client.resolve(id, …)`
     SuspectedSince          what `client.suspect_since(time)` found
 
@@ -123,6 +124,7 @@ from ._functions import classify as classify
 from ._functions import is_alternate_url as is_alternate_url
 from ._functions import primary_url as primary_url
 from ._functions import shown_url as shown_url
+from ._ledger import Difference as Difference
 from ._ledger import LedgerEntry as LedgerEntry
 from ._ledger import SuspectedSince as SuspectedSince
 from ._models import Attempt as Attempt

@@ -365,21 +365,46 @@ class Client(BaseClient):
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
     ) -> str:
-        """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"unverifiable"`.
+        """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"conflicting"`,
+        `"unverifiable"`.
 
-        A create is proved by its row, a delete by the row's absence, an update by the version that its answer named.
-        Not final until `replication_window` has passed since the write ended: `"missing"`, a delete's `"present"`, all
-        of a write of which an attempt may still come late. `LedgerEntry.is_final` says so: resolve when it is true.
-        For all else nothing is sent, and a person has to look: a `$batch`, an action (also by SOAP's Execute), an
-        upload, an update in doubt. The verdict is kept in the entry; to `resolve` it is the application's.
+        A create is proved by its row, a delete by the row's absence, an update by the version that its answer named,
+        or, where its request is kept (`ledger_bodies="full"`), by the values that it sent; a create whose row nobody
+        knows by a key (`verify_keys`). Not final until `replication_window` has passed since the write ended:
+        `"missing"`, `"conflicting"`, a delete's `"present"`, all of a write of which an attempt may still come late.
+        `LedgerEntry.is_final` says so: resolve when it is true. For all else nothing is sent, and a person has to look,
+        or `verify_with`: an action (also by SOAP's Execute), an upload. The verdict is kept in the entry; to `resolve`
+        it is the application's.
 
         The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
         `headers` and times are its own, as those of `request`. Raises `LedgerEntryError` for a number that is not on
         record or in flight, and `FailoverError` for an answer that says neither that the row is there nor that it is
         not: 401, 403, 404 of a front end, 5xx.
         """
+        return self._verify(verifying(write, None, headers, timeout, connect_timeout, attempt_timeout))
+
+    def verify_with(
+        self,
+        write: LedgerEntry | int,
+        url: str,
+        *,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
+    ) -> str:
+        """As `verify`, by a read of `url`: of the row that the write must have created or changed, or of a list of the
+        rows that it may be (`$filter` by a key that only the application knows).
+
+        An empty list, or no such row: `"missing"`; one row with the values that were sent: `"present"`, with others:
+        `"conflicting"`; several rows, and one whose values cannot be compared because the request is not kept:
+        `"unverifiable"`.
+        """
+        return self._verify(verifying(write, url, headers, timeout, connect_timeout, attempt_timeout))
+
+    def _verify(self, request: RawRequest) -> str:
         try:
-            answer = self._send(verifying(write, headers, timeout, connect_timeout, attempt_timeout), None)
+            answer = self._send(request, None)
         except FailoverError as error:
             raise of_entry(error) from error.__cause__
         assert answer.verified is not None

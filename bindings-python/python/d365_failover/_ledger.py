@@ -13,9 +13,25 @@ from ._models import shown
 if TYPE_CHECKING:
     from ._types import RawLedgerEntry
 
-__all__ = ["LedgerEntry", "SuspectedSince"]
+__all__ = ["Difference", "LedgerEntry", "SuspectedSince"]
 
 _RESOLUTIONS = {"confirmed": 1, "replayed": 2, "lost": 3}
+
+
+@dataclass(frozen=True, repr=False)
+class Difference:
+    """A value that a row has otherwise than a write has sent it."""
+
+    name: str
+    """As the write has it."""
+    sent: str
+    """What was sent, as JSON; one of more than 200 characters is cut."""
+    found: str
+    """What the row has, likewise."""
+
+    def __repr__(self) -> str:
+        # Values of rows are nobody's business in a log.
+        return f"Difference(name={self.name!r})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,16 +75,23 @@ class LedgerEntry:
     tag: str | None
     """The `tag` that its request was given."""
     verified: str | None
-    """What `verify` has found last: `"present"`, `"missing"`, `"unverifiable"`. `None`: nobody has looked."""
+    """What `verify` has found last: `"present"`, `"missing"`, `"conflicting"`, `"unverifiable"`. `None`: nobody has
+    looked."""
     verified_at: datetime.datetime | None
     """When that was. In UTC."""
     is_final: bool
     """Whether replication can change no more about what was found. Only when `replication_window` has passed since the
-    write ended are final: `"missing"`, the `"present"` of a delete, and whatever was found of a write of which an
-    attempt may still come late. Resolve a write when it is, whichever verdict it has."""
+    write ended are final: `"missing"`, `"conflicting"`, the `"present"` of a delete, and whatever was found of a write
+    of which an attempt may still come late. Resolve a write when it is, whichever verdict it has."""
     is_kept: bool
     """Whether its request is kept (`ledger_bodies`), so that its values can be compared with the row's, and it can be
     sent again."""
+    why: str | None
+    """One sentence about what was found: why it is `"unverifiable"`, or what else the verdict goes by."""
+    left_out: tuple[str, ...]
+    """The names of the values that were sent and could not be compared, at most 50."""
+    differences: tuple[Difference, ...]
+    """The values that the row has otherwise than they were sent, of a write that is `"conflicting"`, at most 50."""
 
     def __repr__(self) -> str:
         return shown(self, "url", "row_url")
@@ -77,7 +100,9 @@ class LedgerEntry:
     def _of(cls, raw: RawLedgerEntry) -> LedgerEntry:
         started, ended = _time(raw[10]), None if raw[11] is None else _time(raw[11])
         verified_at = None if raw[17] is None else _time(raw[17])
-        return cls(*raw[:10], started, ended, *raw[12:17], verified_at, *raw[18:])
+        left_out = tuple(raw[21].split(",")) if raw[21] else ()
+        differences = tuple(Difference(*told) for told in raw[22])
+        return cls(*raw[:10], started, ended, *raw[12:17], verified_at, *raw[18:21], left_out, differences)
 
 
 @dataclass(frozen=True)

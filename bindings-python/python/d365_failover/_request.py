@@ -66,16 +66,19 @@ def build(
 
 def verifying(
     write: LedgerEntry | int,
+    url: str | None,
     headers: HeaderTypes | None,
     timeout: float | None,
     connect_timeout: float | None,
     attempt_timeout: float | None,
 ) -> RawRequest:
-    """The request that asks what became of a write; method and URL are the library's."""
+    """The request that asks what became of a write; without a `url` that is the library's, as the method is."""
+    if url == "":
+        raise InvalidArgumentError("a URL to read is not empty", kind="invalid_argument")
     ledger_id = write if isinstance(write, int) else write.id
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
-    return ("GET", "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt)
+    return ("GET", url or "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt)
 
 
 def _times(

@@ -82,6 +82,9 @@ class _Settings(TypedDict, total=False):
     sent again. Default: `"digest"`."""
     ledger_body_size: int | None
     """Bytes, 0 to 1073741824: with `ledger_bodies="full"` a longer body is kept as its digest. Default: 1048576."""
+    verify_keys: str | None
+    """By which columns a created row is looked for whose id nobody knows, with `ledger_bodies="full"`: entity sets with
+    the columns that name their rows, `"accounts=accountnumber,contacts=lastname+emailaddress1"`. Default: none."""
     update_guard: bool | None
     """Whether for `replication_window` after a switch a plain PATCH gets `If-Match: *`, so that it cannot create a
     fragment of a row that has not arrived yet. Default: True. See `upsert` of `request`."""
@@ -323,6 +326,7 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     ledger_entries        1 to 10000000 writes. Default: 100000
     ledger_bodies         "off", "digest" or "full": what is kept of bodies. Default: "digest"
     ledger_body_size      bytes, 0 to 1073741824: longer ones are not kept. Default: 1048576
+    verify_keys           "accounts=accountnumber": columns that name a row, by entity set. Default: none
     update_guard          True or False: `If-Match: *` for that time. Default: True
     service_mark          "required" or "any". Default: "required"
     ca_bundle             a PEM file. Default: the system's authorities

@@ -49,7 +49,10 @@ RawLedgerEntry: TypeAlias = tuple[
     "int | None",
     bool,
     bool,
+    "str | None",
+    str,
+    "list[tuple[str, str, str]]",
 ]
 """id, method, url, operation, effect, whether it is a suspect, resolution, role, epoch, attempts, started in ms,
 ended in ms, URL of the row, length of the body, its SHA-256, tag, what was found, when in ms, whether that is final,
-whether its request is kept"""
+whether its request is kept, why, what was not compared, what differs: name, sent, found"""

@@ -66,11 +66,21 @@ pub(super) struct Call<'a> {
     pub(super) read_back_at: Option<usize>,
     running: Option<Running>,
     flight: &'a Flight,
+    record: Record,
     /// The write on record.
     ledger_id: Option<u64>,
     /// The same, as long as its end is not on record.
     pub(super) on_record: Option<u64>,
     _body: Option<Taken>,
+}
+
+/// How a call stands on record.
+#[derive(Clone, Copy)]
+pub(super) enum Record {
+    /// A write is begun.
+    Begin,
+    /// This one is sent again.
+    Again(u64),
 }
 
 /// The attempt under way, readable from outside of its future.
@@ -139,6 +149,7 @@ impl<'a> Call<'a> {
         target: Target,
         desk: Option<&'a Desk>,
         flight: &'a Flight,
+        record: Record,
     ) -> Result<Call<'a>, Error> {
         request.length()?;
         // What is read from a URL's path is read from all of it.
@@ -197,6 +208,7 @@ impl<'a> Call<'a> {
             read_back_at: None,
             running: None,
             flight,
+            record,
             ledger_id: None,
             on_record: None,
             class,
@@ -208,6 +220,9 @@ impl<'a> Call<'a> {
     pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
         if let Err(error) = self.begin(cancel).await {
+            if let Record::Again(_) = self.record {
+                return Err(error);
+            }
             let message = format!("the write could not be put on record: {}", error.message());
             return self
                 .end(Outcome::of_fault(Fault::new(Cause::LocalFailure, message)))
@@ -232,10 +247,21 @@ impl<'a> Call<'a> {
     /// A write goes on record before anything of it is sent.
     async fn begin(&mut self, cancel: &Cancel) -> Result<(), Error> {
         let is_foreign = self.target.foreign().is_some();
-        let begun = self
-            .client
-            .begin_write(&self.request, &self.class, is_foreign, self.desk);
-        if let Some(id) = begun.await? {
+        let begun = match self.record {
+            Record::Begin => {
+                let (request, class) = (&self.request, &self.class);
+                let client = self.client;
+                client
+                    .begin_write(request, class, is_foreign, self.desk)
+                    .await?
+            }
+            Record::Again(id) => {
+                let claimed = self.client.ledger.claim(id, At::now());
+                claimed.get(self.desk).await?;
+                Some(id)
+            }
+        };
+        if let Some(id) = begun {
             self.ledger_id = Some(id);
             self.on_record = Some(id);
             cancel.write.get_or_init(|| id);

@@ -1,17 +1,20 @@
 //! Guarded creates: sent with an id of the library's, and read back when a repeat finds its row.
 
-use http::StatusCode;
 use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
 use super::call::{Call, Outcome};
 use crate::body::Body;
 use crate::classify::is_already_there;
+use crate::decide::compare::compare;
 use crate::decide::place::Place;
 use crate::operation::{Class, Guard, Row};
 use crate::rewrite::guarded_create::guarded_create;
 use crate::rewrite::read_back::{created_answer, read_back};
-use crate::rewrite::same_row::is_as_sent;
+use crate::row_answer::row as row_of;
+use crate::soap_request::text;
+use crate::values::{odata, soap};
 use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
 
 /// The request in whose place a guarded create is sent, and whether its id is one of ours.
@@ -88,7 +91,7 @@ impl Call<'_> {
         let (head, row) = looked.answer.filter(|_| looked.fault.is_none())?;
         let row = self.client.row_in(guard.row(), &head.headers, &row)?;
         // An id that the library has chosen is nobody else's.
-        if !self.is_id_ours && !is_as_sent(&guard, &body, &row) {
+        if !self.is_id_ours && !is_as_sent(&guard, &headers, &body, &row) {
             return None;
         }
         let row_url = self.client.organization.url_of(&back.1, place.role);
@@ -104,4 +107,20 @@ impl Call<'_> {
             is_turned_away: false,
         })
     }
+}
+
+/// Whether a row has what was sent, as far as both say it. Under an id of the application's own somebody
+/// else may have created another row; of one that shares no value with what was sent it is not known
+/// whose it is.
+fn is_as_sent(guard: &Guard, headers: &HeaderMap, sent: &[u8], row: &[u8]) -> bool {
+    let sent = match guard.row() {
+        Row::Url(_) => odata::sent(sent),
+        Row::Soap { .. } => text(headers, sent, usize::MAX)
+            .and_then(|(_, text)| soap::entity(text))
+            .map(soap::Entity::sent),
+    };
+    sent.is_some_and(|sent| {
+        let found = compare(&sent, &row_of(guard.row(), row));
+        found.same > 0 && found.differences.is_empty()
+    })
 }

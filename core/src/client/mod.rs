@@ -17,6 +17,8 @@ mod policy;
 mod probing;
 mod reading;
 mod record;
+mod replay;
+mod settle;
 mod switch;
 mod tell;
 mod time;
@@ -35,11 +37,12 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use self::call::Call;
+use self::call::{Call, Record};
 use self::chance::Chance;
 use self::flights::{Flight, Flights};
 pub use self::pending::Pending;
 use self::switch::Board;
+use self::verify::Asking;
 use crate::decide::alternate::Alternate;
 use crate::decide::budget::Budget;
 use crate::decide::place::Place;
@@ -60,8 +63,8 @@ use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
     AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Operation,
-    Organization, Queue, Request, Resolution, Response, Role, Settings, SuspectedSince, Target,
-    Verification, fork,
+    Organization, Queue, Request, Resolution, Response, Role, Settings, SettlePolicy, Settled,
+    SuspectedSince, Target, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -456,10 +459,58 @@ impl Client {
     /// is there nor that it is not: 401, 403, 404 of a front end, 5xx. Then the entry stays as it is.
     pub fn verify(&self, id: u64) -> Result<Verification, Error> {
         let response = self.send(&Request::verify(id))?;
-        response.verification().ok_or_else(|| {
+        response.verification().cloned().ok_or_else(|| {
             let message = "a write was verified without a verdict: a defect of this library";
             Error::new(ErrorKind::Internal, message)
         })
+    }
+
+    /// As [`verify`](Client::verify), by a read of the URL that the application names; see
+    /// [`Request::verify_with`].
+    ///
+    /// # Errors
+    /// As [`verify`](Client::verify); [`ErrorKind::InvalidUrl`].
+    pub fn verify_with(&self, id: u64, url: &str) -> Result<Verification, Error> {
+        let response = self.send(&Request::verify_with(id, url))?;
+        response.verification().cloned().ok_or_else(|| {
+            let message = "a write was verified without a verdict: a defect of this library";
+            Error::new(ErrorKind::Internal, message)
+        })
+    }
+
+    /// Sends the write `id` again, which was found to be missing for good: a create under its id and
+    /// with the condition that there is none, a change or a delete with the version that its row was
+    /// seen to have (`If-Match`). At most one at a time, over all clients and processes of a store. When
+    /// it was executed, its entry is resolved as replayed. In doubt again, it is on record so, and
+    /// `WriteInDoubt` is raised; refused, it stays to be verified.
+    ///
+    /// `is_wanted`: the application wants it for just this write, whatever was found of it and whatever
+    /// a repeat of it does; a condition is set all the same where there is one to set.
+    ///
+    /// The response is that of the write. Its request must be kept (the setting `ledger_bodies`), which
+    /// has no credential: that is the provider's, or one that a [`Request::replay`] is given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAvailable`], with why it is not sent again. As [`send`](Client::send).
+    pub fn replay(&self, id: u64, is_wanted: bool) -> Result<Response, Error> {
+        self.send(&Request::replay(id, is_wanted))
+    }
+
+    /// Goes over all writes that are to be verified, as `policy` says: looks at each, confirms what is
+    /// there for good, sends again what is missing for good and may be, leaves the rest, and returns the
+    /// numbers. Raises `Settled`. To hear of each write as it goes, send a [`Request::settle`].
+    ///
+    /// # Errors
+    /// As [`send`](Client::send), at the first look that has no answer; what was done until then is on
+    /// record.
+    pub fn settle(&self, policy: SettlePolicy) -> Result<Settled, Error> {
+        let walk = Request::settle(policy);
+        loop {
+            let response = self.send(&walk)?;
+            if let (Some(step), None) = (response.settle_step(), response.ledger_id()) {
+                return Ok(step.settled);
+            }
+        }
     }
 
     /// Writes acknowledged at `time` or later may be lost, whatever endpoint is active: a failover
@@ -542,24 +593,45 @@ impl Inner {
         flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        if let Some(id) = request.verifies {
+        if request.is_about_the_ledger() {
+            let asking = Asking {
+                request,
+                desk,
+                flight,
+                cancel,
+            };
             // Apart, so that it does not make other calls larger.
-            return Box::pin(self.verify(id, request, desk, flight, cancel)).await;
+            return Box::pin(self.ask(&asking)).await;
         }
         if request.discovers {
             return Box::pin(self.discover(request, cancel)).await;
         }
         let target = self.organization.locate(&request.url)?;
-        Call::new(self, request, target, desk, flight)?
+        Call::new(self, request, target, desk, flight, Record::Begin)?
             .run(cancel)
             .await
     }
 
+    /// What a request asks that is about the ledger.
+    async fn ask(self: &Arc<Self>, asking: &Asking<'_>) -> Result<Response, Error> {
+        let request = asking.request;
+        match (request.verifies, request.replays, &request.settles) {
+            (Some(id), _, _) => self.verify(id, asking).await,
+            (_, Some((id, is_wanted)), _) => self.replay(id, is_wanted, asking).await,
+            (_, _, Some(walk)) => self.settle(walk, asking).await,
+            (None, None, None) => Err(Error::new(
+                ErrorKind::Internal,
+                "a request about nothing: a defect of this library",
+            )),
+        }
+    }
+
     /// What is wrong with a request can be said before it is sent.
     fn check_request(&self, request: &Request) -> Result<(), Error> {
-        match request.verifies {
+        let id = request.verifies.or(request.replays.map(|(id, _)| id));
+        match id {
             Some(id) => self.ledger.question(id).wait().map(drop),
-            None if request.discovers => Ok(()),
+            None if request.discovers || request.settles.is_some() => Ok(()),
             None => self.organization.locate(&request.url).map(drop),
         }
     }

@@ -14,11 +14,12 @@ use super::Inner;
 use crate::body::Body;
 use crate::decide::place::Place;
 use crate::decide::suspects::may_come_late;
-use crate::decide::verify::{Proof, version_in};
+use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::operation::Class;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::{At, Soon, Suspected, Suspects, WriteEnd};
+use crate::row_answer::version_in;
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{

@@ -1,24 +1,27 @@
 //! Asks the active endpoint what became of a write on record.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue};
 use http::{HeaderMap, HeaderName, Method};
 
 use super::Inner;
-use super::call::Call;
+use super::call::{Call, Record};
 use super::flights::Flight;
 use crate::body::Body;
 use crate::classify::{decoded, has_service_header, is_marked_by_service};
-use crate::decide::verify::{is_row, seen, version_in};
+use crate::decide::finding::{Finding, Sending, find, several};
+use crate::decide::subject::{Subject, Wanted};
 use crate::ending::{Ending, ResponseData};
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::Question;
-use crate::rewrite::read_back::retrieve_nothing;
-use crate::{Cause, Effect, Error, Fault, Operation, Request, Response, Verification, Verified};
+use crate::rewrite::read_back::{Columns, retrieve_message};
+use crate::row_answer::{Seen, is_row, lacks_a_column, rows, seen};
+use crate::{Cause, Effect, Error, Fault, Operation, Request, Response, Verification};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// Where SOAP is spoken with a bearer token, and so without a signature.
@@ -26,28 +29,113 @@ const ORGANIZATION_SERVICE: &str = "/XRMServices/2011/Organization.svc/web";
 /// A compressed row that is longer is no proof.
 const LONGEST_ROW: usize = 1 << 24;
 
+/// Who asks, and by what.
+pub(super) struct Asking<'a> {
+    pub(super) request: &'a Request,
+    pub(super) desk: Option<&'a Desk>,
+    pub(super) flight: &'a Flight,
+    pub(super) cancel: &'a Cancel,
+}
+
+/// What a look has found.
+pub(super) struct Looked {
+    finding: Finding,
+    is_there: bool,
+    version: Option<String>,
+    /// The answer to the last read.
+    answer: Response,
+}
+
 impl Inner {
-    /// Asks about the write `id`, as `request` says. The response is that of the read; where nothing
-    /// was to be asked, it is empty.
+    /// Asks about the write `id`. The response is that of the read; where nothing was to be asked, it
+    /// is empty.
     pub(super) async fn verify(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         id: u64,
-        request: &Request,
-        desk: Option<&Desk>,
-        flight: &Flight,
-        cancel: &Cancel,
+        asking: &Asking<'_>,
     ) -> Result<Response, Error> {
-        let question = self.ledger.question(id).get(desk).await?;
-        let Some(row) = question.proof.row() else {
-            let found = self
-                .found(id, &question, Verified::Unverifiable, desk)
-                .await?;
-            return Ok(Response::new(ResponseData::default()).with_verification(found));
+        let question = self.ledger.question(id).get(asking.desk).await?;
+        let kept = question.kept.as_deref();
+        let subject = match &asking.request.verifies_at {
+            Some(url) => Ok(Subject::at(url, kept)),
+            None => Subject::of(&question.proof, kept, &self.settings.verify_keys),
         };
-        let asked = self.asking(row.clone(), request);
+        let looked = match subject {
+            Ok(subject) => {
+                self.look_at(id, &subject, question.entry.started, asking)
+                    .await?
+            }
+            Err(why) => Looked {
+                finding: Finding::unverifiable(why),
+                is_there: false,
+                version: None,
+                answer: Response::new(ResponseData::default()),
+            },
+        };
+        let answer = looked.answer.clone();
+        let found = self.found(id, &question, looked, asking.desk).await?;
+        Ok(answer.with_verification(found))
+    }
+
+    async fn look_at(
+        self: &Arc<Self>,
+        id: u64,
+        subject: &Subject,
+        started: SystemTime,
+        asking: &Asking<'_>,
+    ) -> Result<Looked, Error> {
+        let mut wanted = subject.wanted();
+        loop {
+            let asked = self.asking(subject, &wanted, asking.request);
+            let answer = self.read(&asked, asking).await?;
+            let told = self.told(&answer, subject);
+            let sending = Sending::of(started, date(&answer), SystemTime::now());
+            let looked = match told {
+                Some(Told::Seen(seen)) => Looked {
+                    finding: find(subject, &seen, sending),
+                    is_there: matches!(seen, Seen::Row(_)),
+                    version: match seen {
+                        Seen::Row(row) => row.version,
+                        Seen::NoRow => None,
+                    },
+                    answer,
+                },
+                Some(Told::Several) => Looked {
+                    finding: several(),
+                    is_there: true,
+                    version: None,
+                    answer,
+                },
+                // Tables differ in what they have.
+                Some(Told::LacksAColumn) if matches!(wanted, Wanted::These(_)) => {
+                    wanted = Wanted::All;
+                    continue;
+                }
+                _ => return Err(undecided(id, answer)),
+            };
+            return Ok(looked);
+        }
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        asked: &Request,
+        asking: &Asking<'_>,
+    ) -> Result<Response, Error> {
         let target = self.organization.locate(&asked.url)?;
-        let call = Call::new(self, &asked, target, desk, flight)?;
-        let answer = call.run(cancel).await?;
+        let call = Call::new(
+            self,
+            asked,
+            target,
+            asking.desk,
+            asking.flight,
+            Record::Begin,
+        )?;
+        call.run(asking.cancel).await
+    }
+
+    /// What an answer to a read tells. `None`: nothing.
+    fn told(&self, answer: &Response, subject: &Subject) -> Option<Told> {
         let last = answer.attempts().last();
         let code = last.and_then(|last| last.fault.as_ref()?.code);
         let version = answer
@@ -55,48 +143,55 @@ impl Inner {
             .get(ETAG)
             .and_then(|etag| etag.to_str().ok());
         let body = decoded(answer.headers(), answer.body(), LONGEST_ROW);
-        let version = version.map(str::to_owned).or_else(|| version_in(&body));
-        let is_marked = match answer.status() {
+        let status = answer.status();
+        let is_marked = match status {
             200 => self.counts_as_marked(answer.headers()),
             _ => is_marked_by_service(answer.headers(), answer.body()),
         };
-        let seen = seen(
-            &row,
-            answer.status(),
-            code,
-            is_marked,
-            &body,
-            version.as_deref(),
-        );
-        let Some(seen) = seen else {
-            return Err(undecided(id, answer));
+        let row = match subject.row() {
+            Some(row) => Cow::Borrowed(row),
+            None => match rows(status, is_marked, &body) {
+                Some(mut list) => {
+                    return Some(match (list.pop(), list.len()) {
+                        (None, _) => Told::Seen(Seen::NoRow),
+                        (Some(row), 0) => Told::Seen(Seen::Row(row)),
+                        (Some(_), _) => Told::Several,
+                    });
+                }
+                None => Cow::Owned(Row::Url(String::new())),
+            },
         };
-        let verdict = question.proof.verdict(seen);
-        let found = self.found(id, &question, verdict, desk).await?;
-        Ok(answer.with_verification(found))
+        match seen(&row, status, code, is_marked, &body, version) {
+            Some(seen) => Some(Told::Seen(seen)),
+            None => lacks_a_column(&row, status, code, is_marked).then_some(Told::LacksAColumn),
+        }
     }
 
     async fn found(
         &self,
         id: u64,
         question: &Question,
-        verdict: Verified,
+        looked: Looked,
         desk: Option<&Desk>,
     ) -> Result<Verification, Error> {
         let time = SystemTime::now();
         let ended_ago = time.duration_since(question.ended);
-        let is_final = question.proof.is_final(
-            verdict,
-            question.may_come_late,
-            ended_ago.unwrap_or(Duration::ZERO),
-            self.settings.replication_window,
-        );
+        let finding = looked.finding;
         let found = Verification {
-            verdict,
-            is_final,
+            verdict: finding.verdict,
+            is_final: finding.is_final(
+                question.may_come_late,
+                ended_ago.unwrap_or(Duration::ZERO),
+                self.settings.replication_window,
+            ),
             time,
+            why: finding.why.to_owned(),
+            differences: finding.differences,
+            left_out: finding.left_out,
+            is_there: looked.is_there,
+            version: looked.version,
         };
-        self.ledger.verified(id, found).get(desk).await?;
+        self.ledger.verified(id, found.clone()).get(desk).await?;
         Ok(found)
     }
 
@@ -118,7 +213,7 @@ impl Inner {
     }
 
     /// The request that reads a row, or finds none.
-    fn asking(&self, row: Row, request: &Request) -> Request {
+    fn asking(&self, subject: &Subject, wanted: &Wanted, request: &Request) -> Request {
         let mut headers = request.headers.clone();
         if self.tokens.is_none() && !headers.contains_key(AUTHORIZATION) {
             // As a probe: what the application has said there itself.
@@ -127,14 +222,28 @@ impl Inner {
                     .map(|value| (AUTHORIZATION, value)),
             );
         }
-        let (method, url, body) = match row {
-            Row::Url(url) => {
-                let json = HeaderValue::from_static("application/json");
+        let json = HeaderValue::from_static("application/json");
+        let none = || Body::Bytes(bytes::Bytes::new());
+        let (method, url, body) = match (subject.row(), wanted) {
+            (None, _) => {
                 headers.entry(ACCEPT).or_insert(json);
-                (Method::GET, url, Body::Bytes(bytes::Bytes::new()))
+                (Method::GET, subject.list().to_owned(), none())
             }
-            Row::Soap { logical_name, id } => {
-                let (action, body) = retrieve_nothing(&logical_name, id);
+            (Some(Row::Url(url)), wanted) => {
+                headers.entry(ACCEPT).or_insert(json);
+                let url = match wanted {
+                    Wanted::These(columns) => format!("{url}?$select={}", columns.join(",")),
+                    Wanted::Nothing | Wanted::All => url.clone(),
+                };
+                (Method::GET, url, none())
+            }
+            (Some(Row::Soap { logical_name, id }), wanted) => {
+                let columns = match wanted {
+                    Wanted::Nothing => Columns::These(&[]),
+                    Wanted::These(columns) => Columns::These(columns),
+                    Wanted::All => Columns::All,
+                };
+                let (action, body) = retrieve_message(logical_name, *id, columns);
                 headers.insert(SOAP_ACTION, action);
                 let xml = HeaderValue::from_static("text/xml; charset=utf-8");
                 headers.insert(CONTENT_TYPE, xml);
@@ -151,9 +260,25 @@ impl Inner {
             is_streaming: false,
             operation: Some(Operation::Read),
             verifies: None,
+            verifies_at: None,
+            replays: None,
+            settles: None,
             ..request.clone()
         }
     }
+}
+
+/// What an answer to a read tells.
+enum Told {
+    Seen(Seen),
+    Several,
+    LacksAColumn,
+}
+
+/// What the service's clock said when it answered.
+fn date(answer: &Response) -> Option<SystemTime> {
+    let date = answer.headers().get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok()
 }
 
 /// An answer that says neither that the row is there nor that it is not.

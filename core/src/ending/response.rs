@@ -9,11 +9,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::head_text::HeadText;
-use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, Verification};
+use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, SettleStep, Verification};
 
 /// The answer to a call, with the story of how it was got. Cheap to clone.
 #[derive(Clone)]
-pub struct Response(Arc<Shared>, Option<Verification>);
+pub struct Response(Arc<Shared>, Option<Arc<About>>);
+
+/// What a response says of a write that its request has asked about.
+struct About {
+    ledger_id: Option<u64>,
+    found: Option<Verification>,
+    step: Option<SettleStep>,
+}
 
 struct Shared {
     inner: ResponseData,
@@ -96,14 +103,41 @@ impl Response {
     }
 
     pub(crate) fn with_verification(self, found: Verification) -> Response {
-        Response(self.0, Some(found))
+        let about = About {
+            ledger_id: None,
+            found: Some(found),
+            step: None,
+        };
+        Response(self.0, Some(Arc::new(about)))
     }
 
-    /// What was found about a write, of a [`Request::verify`](crate::Request::verify). `None` for
-    /// every other request.
+    pub(crate) fn with_step(
+        self,
+        ledger_id: Option<u64>,
+        found: Option<Verification>,
+        step: SettleStep,
+    ) -> Response {
+        let about = About {
+            ledger_id,
+            found,
+            step: Some(step),
+        };
+        Response(self.0, Some(Arc::new(about)))
+    }
+
+    /// What was found about a write, of a [`Request::verify`](crate::Request::verify) or a
+    /// [`Request::settle`](crate::Request::settle). `None` for every other request.
     #[must_use]
-    pub fn verification(&self) -> Option<Verification> {
-        self.1
+    pub fn verification(&self) -> Option<&Verification> {
+        self.1.as_ref()?.found.as_ref()
+    }
+
+    /// What a step of a walk has done, of a [`Request::settle`](crate::Request::settle); the write is
+    /// [`ledger_id`](Response::ledger_id), and `None` when the walk is over. `None` for every other
+    /// request.
+    #[must_use]
+    pub fn settle_step(&self) -> Option<&SettleStep> {
+        self.1.as_ref()?.step.as_ref()
     }
 
     /// The HTTP status.
@@ -294,7 +328,14 @@ impl Response {
     /// The number of the write in the client's ledger. `None` for a read.
     #[must_use]
     pub fn ledger_id(&self) -> Option<u64> {
-        self.0.inner.ledger_id
+        match self.1.as_deref() {
+            Some(About {
+                step: Some(_),
+                ledger_id,
+                ..
+            }) => *ledger_id,
+            _ => self.0.inner.ledger_id,
+        }
     }
 
     /// The request's tag. `None`: it had none.

@@ -265,7 +265,7 @@ fn reading_a_row_back_by_soap() {
     let retrieve = format!(
         "<Retrieve xmlns=\"{SERVICES}\"><entityName>account</entityName><id>{ID}</id>\
          <columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>true</a:AllColumns>\
-         <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/></columnSet></Retrieve>"
+         <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"></a:Columns></columnSet></Retrieve>"
     );
     let quoted = |name: &str| format!("\"{}\"", action(name));
     let of_1_2 = |name: &str| {

@@ -3,11 +3,11 @@
 //! of a body stays byte for byte. And requests that are sent in the place of others: a create with
 //! an id of the library's choice, and the look for the row that a write should have left.
 
+pub(crate) mod again;
 mod batch;
 pub(crate) mod guarded_create;
 mod json_batch;
 pub(crate) mod read_back;
-pub(crate) mod same_row;
 pub(crate) mod update_guard;
 mod wsa_to;
 

@@ -70,7 +70,7 @@ pub(crate) fn read_back(
             }
             let mut splices = vec![Splice {
                 at: request.body?,
-                by: retrieve(logical_name, *id),
+                by: retrieve(logical_name, *id, Columns::All),
             }];
             splices.extend(request.action.map(|action| Splice {
                 at: action.at,
@@ -89,30 +89,44 @@ pub(crate) fn read_back(
     }
 }
 
-/// Asks for the whole row: whether it is what was sent is compared.
-fn retrieve(logical_name: &str, id: Uuid) -> String {
+/// Which columns of a row a message asks for.
+#[derive(Clone, Copy)]
+pub(crate) enum Columns<'a> {
+    All,
+    These(&'a [String]),
+}
+
+fn retrieve(logical_name: &str, id: Uuid, columns: Columns<'_>) -> String {
+    let (is_all, these) = match columns {
+        Columns::All => (true, &[][..]),
+        Columns::These(these) => (false, these),
+    };
+    let these = these
+        .iter()
+        .map(|name| format!("<b:string>{}</b:string>", escape(name)));
+    let these: String = these.collect();
     format!(
         "<Retrieve xmlns=\"{SERVICES}\"><entityName>{}</entityName><id>{id}</id>\
-         <columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>true</a:AllColumns>\
-         <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/>\
+         <columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>{is_all}</a:AllColumns>\
+         <a:Columns xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\">{these}</a:Columns>\
          </columnSet></Retrieve>",
         escape(logical_name)
     )
 }
 
-/// A message that asks whether a row is there, and for none of its columns; and its action. SOAP 1.1
-/// without WS-Addressing, as the endpoint for bearer tokens takes it.
-pub(crate) fn retrieve_nothing(logical_name: &str, id: Uuid) -> (HeaderValue, Bytes) {
+/// A message that reads a row, and its action. SOAP 1.1 without WS-Addressing, as the endpoint for
+/// bearer tokens takes it.
+pub(crate) fn retrieve_message(
+    logical_name: &str,
+    id: Uuid,
+    columns: Columns<'_>,
+) -> (HeaderValue, Bytes) {
     let action = HeaderValue::from_static(
         "http://schemas.microsoft.com/xrm/2011/Contracts/Services/IOrganizationService/Retrieve",
     );
     let message = format!(
-        "<s:Envelope xmlns:s=\"{SOAP_1_1}\"><s:Body><Retrieve xmlns=\"{SERVICES}\"><entityName>{}\
-         </entityName><id>{id}</id><columnSet xmlns:a=\"{CONTRACTS}\"><a:AllColumns>false\
-         </a:AllColumns><a:Columns \
-         xmlns:b=\"http://schemas.microsoft.com/2003/10/Serialization/Arrays\"/></columnSet>\
-         </Retrieve></s:Body></s:Envelope>",
-        escape(logical_name)
+        "<s:Envelope xmlns:s=\"{SOAP_1_1}\"><s:Body>{}</s:Body></s:Envelope>",
+        retrieve(logical_name, id, columns)
     );
     (action, Bytes::from(message))
 }

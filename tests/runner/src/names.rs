@@ -90,6 +90,7 @@ pub(crate) enum Verified {
     Present,
     Missing,
     Unverifiable,
+    Conflicting,
 }
 
 /// What a probe has found at an endpoint.

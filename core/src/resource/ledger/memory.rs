@@ -47,6 +47,8 @@ struct Record {
     proof: Proof,
     kept: Option<Arc<Kept>>,
     may_come_late: bool,
+    /// It is being sent again.
+    is_claimed: bool,
 }
 
 impl Memory {
@@ -84,6 +86,13 @@ impl Memory {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
+        let is_again = state
+            .entries
+            .get_mut(&id)
+            .is_some_and(|record| std::mem::take(&mut record.is_claimed));
+        if is_again {
+            return state.end_again(id, outcome, at);
+        }
         if outcome.effect == Effect::NotExecuted {
             state.entries.remove(&id);
             return None;
@@ -147,6 +156,7 @@ impl Ledger for Memory {
             proof,
             kept,
             may_come_late: false,
+            is_claimed: false,
         };
         state.entries.insert(id, record);
         Soon::now(id)
@@ -208,6 +218,7 @@ impl Ledger for Memory {
             Some(record) => match record.entry.ended {
                 Some(ended) => {
                     return Soon::now(Question {
+                        entry: record.entry.clone(),
                         proof: record.proof.clone(),
                         kept: record.kept.clone(),
                         ended,
@@ -218,6 +229,20 @@ impl Ledger for Memory {
             },
         };
         Soon::Now(Err(nothing(id, "verified", why)))
+    }
+
+    fn claim(&self, id: u64, _: At) -> Soon<()> {
+        let mut state = lock(&self.state);
+        let why = match state.entries.get_mut(&id) {
+            None => "it is not on record",
+            Some(record) if record.is_claimed => "it is being sent again already",
+            Some(record) if !record.entry.is_suspect => "nothing is in question about it",
+            Some(record) => {
+                record.is_claimed = true;
+                return Soon::now(());
+            }
+        };
+        Soon::Now(Err(nothing(id, "sent again", why)))
     }
 
     fn verified(&self, id: u64, found: Verification) -> Soon<()> {
@@ -233,6 +258,7 @@ impl Ledger for Memory {
         self.evict(state, at.clock);
         let why = match state.entries.get_mut(&id) {
             None => "it is not on record",
+            Some(record) if record.is_claimed => "it is being sent again",
             Some(Record {
                 entry,
                 may_come_late,
@@ -271,8 +297,9 @@ impl Records {
         let (entries, suspected) = (&mut self.entries, &mut self.suspected);
         let mut count = 0;
         let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id) {
-            Some(Record { entry, .. }) if entry.resolution.is_none() && is_meant(entry) => {
+            Some(Record { entry, .. }) if entry.may_be_lost() && is_meant(entry) => {
                 entry.is_suspect = true;
+                entry.resolution = None;
                 // The look was at what was there before.
                 if let Some(found) = &mut entry.verification {
                     found.is_final = false;
@@ -289,6 +316,57 @@ impl Records {
         count
     }
 
+    /// A write that was sent again has ended. Of what became of the first sending that tells nothing,
+    /// unless it was executed.
+    fn end_again(&mut self, id: u64, outcome: WriteEnd, at: At) -> Option<Suspected> {
+        let is_late =
+            outcome.role.is_some() && (outcome.epoch < self.first_epoch || id <= self.lost_through);
+        let Record {
+            entry,
+            proof,
+            may_come_late,
+            ..
+        } = self.entries.get_mut(&id)?;
+        // It was looked at before.
+        let found = entry.verification.take();
+        let attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
+        entry.attempts = entry.attempts.saturating_add(attempts);
+        if outcome.effect == Effect::NotExecuted {
+            return None;
+        }
+        entry.ended = Some(at.time);
+        entry.effect = Some(outcome.effect);
+        entry.role = outcome.role;
+        entry.epoch = outcome.epoch;
+        if let Some(url) = outcome.url {
+            entry.url = url;
+        }
+        if !self.suspected.remove(&id) && *may_come_late {
+            self.repeated.retain(|(_, other)| *other != id);
+        }
+        if outcome.effect == Effect::Unknown {
+            *may_come_late = true;
+            return None;
+        }
+        let known = std::mem::replace(proof, Proof::Nothing);
+        *proof = known.when_executed(
+            outcome.row_url.as_deref(),
+            outcome.row_id,
+            outcome.version.as_deref(),
+        );
+        *may_come_late = outcome.may_come_late;
+        entry.row_url = outcome.row_url.or(entry.row_url.take());
+        entry.is_suspect = is_late;
+        if is_late {
+            self.suspected.insert(id);
+            return Some(Suspected::Late);
+        }
+        entry.verification = found;
+        entry.resolution = Some(Resolution::Replayed);
+        self.settled.push_back((at.clock, id));
+        None
+    }
+
     fn in_doubt(&self) -> u64 {
         let entries = self.entries.values().map(|record| &record.entry);
         let in_doubt =
@@ -300,7 +378,7 @@ impl Records {
         let Some(Record { entry, .. }) = self.entries.remove(&id) else {
             return;
         };
-        let found = entry.verification.map(|found| found.verdict);
+        let found = entry.verification.as_ref().map(|found| found.verdict);
         if is_too_early && entry.resolution.is_none() && found != Some(Verified::Present) {
             self.evicted += 1;
         }

@@ -52,6 +52,12 @@ pub(crate) trait Ledger: Send + Sync {
     /// What can be asked about a write that has ended.
     fn question(&self, id: u64) -> Soon<Question>;
 
+    /// The write is about to be sent again, by this caller and nobody else, of whatever process, until
+    /// [`end`](Ledger::end) is told how that ended: executed, it is replayed; in doubt, it is in doubt from
+    /// now on; not executed, it is as it was, and nobody has looked at it. Of one that dies in between it
+    /// is in doubt.
+    fn claim(&self, id: u64, at: At) -> Soon<()>;
+
     /// Takes what a look at the row has found.
     fn verified(&self, id: u64, found: Verification) -> Soon<()>;
 
@@ -85,6 +91,7 @@ impl At {
 /// What can be asked about a write that has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Question {
+    pub(crate) entry: LedgerEntry,
     pub(crate) proof: Proof,
     pub(crate) kept: Option<Arc<Kept>>,
     pub(crate) ended: SystemTime,

@@ -365,19 +365,10 @@ fn a_write_is_verified_when_it_has_ended() {
         assert_eq!(error.kind(), ErrorKind::NotAvailable);
     }
     end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
-    let question = Question {
-        proof: Proof::Nothing,
-        kept: None,
-        ended: at(1),
-        may_come_late: false,
-    };
-    assert_eq!(ledger.question(id).wait().unwrap(), question);
-    let found = Verification {
-        verdict: Verified::Missing,
-        is_final: false,
-        time: at(2),
-    };
-    ledger.verified(id, found).wait().unwrap();
+    let question = ledger.question(id).wait().unwrap();
+    assert_eq!((question.proof, question.ended), (Proof::Nothing, at(1)));
+    let found = Verification::new(Verified::Missing, false, at(2));
+    ledger.verified(id, found.clone()).wait().unwrap();
     let list = list(&ledger, LedgerSelection::Suspects, now);
     assert_eq!(list[0].verification, Some(found));
     assert_eq!(ledger.count_suspects(by(now)).wait().unwrap(), 1);
@@ -388,12 +379,8 @@ fn what_was_found_before_a_switch_is_not_final_after_it() {
     let (ledger, now) = (ledger(), Instant::now());
     let id = begin(&ledger);
     end(&ledger, id, outcome(Effect::Executed, Role::Primary), now);
-    let found = Verification {
-        verdict: Verified::Present,
-        is_final: true,
-        time: at(2),
-    };
-    ledger.verified(id, found).wait().unwrap();
+    let found = Verification::new(Verified::Present, true, at(2));
+    ledger.verified(id, found.clone()).wait().unwrap();
     suspect(&ledger, Role::Primary, 0, now);
     let before = Verification {
         is_final: false,

@@ -273,7 +273,9 @@ impl Rust {
         };
         let outcome = outcome.recv_timeout(HANGS);
         let outcome = outcome.map_err(|_| Broken("a verify has no end".to_owned()))?;
-        Ok(verified(outcome.map(|response| response.verification())))
+        Ok(verified(
+            outcome.map(|response| response.verification().cloned()),
+        ))
     }
 
     fn outcome(&mut self, id: &str) -> Result<Answer, Broken> {

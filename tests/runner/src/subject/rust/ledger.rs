@@ -70,8 +70,12 @@ fn record(entry: &LedgerEntry) -> LedgerRecord {
         tag: entry.tag.clone(),
         verified: entry
             .verification
+            .as_ref()
             .map(|found| found.verdict.name().to_owned()),
-        is_final: entry.verification.is_some_and(|found| found.is_final),
+        is_final: entry
+            .verification
+            .as_ref()
+            .is_some_and(|found| found.is_final),
         method: entry.method.clone(),
         url: entry.url.clone(),
         operation: entry.operation.name().to_owned(),

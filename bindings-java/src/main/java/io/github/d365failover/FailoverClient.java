@@ -322,8 +322,9 @@ public final class FailoverClient implements AutoCloseable {
      * found is kept in its {@link LedgerEntry}; to {@link #resolve} it, when it {@link LedgerEntry#isFinal() is final}, is
      * the application's.
      *
-     * <p>A create is proved by its row, a delete by the row's absence, an update by the version that its answer named. For
-     * all else nothing is sent. The read has the provider's token, else the {@code Authorization} that the application
+     * <p>A create is proved by its row, a delete by the row's absence, an update by the version that its answer named, or,
+     * where its request is kept ({@link FailoverClientBuilder#ledgerBodies}), by the values that it sent; a create whose
+     * row nobody knows by a key ({@link FailoverClientBuilder#verifyKeys}). For all else nothing is sent. The read has the provider's token, else the {@code Authorization} that the application
      * last sent to that endpoint, and asks the {@link AttemptPreparer}.
      *
      * @param id the write's {@link LedgerEntry#id()}; it has ended
@@ -347,6 +348,35 @@ public final class FailoverClient implements AutoCloseable {
      */
     public CompletableFuture<Verified> verifyAsync(long id) {
         return sender.sendAsync(FailoverRequest.verifying(id), ResponseKind.VERIFIED);
+    }
+
+    /**
+     * As {@link #verify}, by a read of the URL that the application names: of the row that the write must have created or
+     * changed, or of a list of the rows that it may be ({@code $filter} by a key that only the application knows). An empty
+     * list, or no such row: {@link Verified#MISSING}; one row with the values that were sent: {@link Verified#PRESENT}, with
+     * others: {@link Verified#CONFLICTING}; several rows, and one whose values cannot be compared because the request is not
+     * kept: {@link Verified#UNVERIFIABLE}.
+     *
+     * @param id the write's {@link LedgerEntry#id()}; it has ended
+     * @param url on either endpoint, or from the base URL on: {@code /api/data/v9.2/accounts?$filter=…}
+     * @return what the row says
+     * @throws FailoverUsageException as {@link #verify}; with {@link ErrorKind#INVALID_URL} for a URL elsewhere
+     * @throws FailoverException as {@link #verify}
+     */
+    public Verified verifyWith(long id, String url) throws IOException {
+        return sender.send(FailoverRequest.verifying(id, url), ResponseKind.VERIFIED);
+    }
+
+    /**
+     * As {@link #verifyWith}, without waiting.
+     *
+     * @param id the write's {@link LedgerEntry#id()}
+     * @param url what is read
+     * @return what the row says, to come; cancelling it cancels the read
+     * @throws FailoverUsageException as {@link #verifyAsync}
+     */
+    public CompletableFuture<Verified> verifyWithAsync(long id, String url) {
+        return sender.sendAsync(FailoverRequest.verifying(id, url), ResponseKind.VERIFIED);
     }
 
     /**

@@ -302,6 +302,18 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * By which columns a created row is looked for whose id nobody knows, with {@link LedgerBodies#FULL}: the values are
+     * those that were sent; default none.
+     *
+     * @param keys entity sets with the columns that name their rows: {@code accounts=accountnumber}; separated by commas,
+     *     several columns of one set by {@code +}
+     * @return this builder
+     */
+    public FailoverClientBuilder verifyKeys(String keys) {
+        return setting("verify_keys", keys);
+    }
+
+    /**
      * Whether, so long after a switch as {@link #replicationWindow} says, a {@code PATCH} without a condition gets {@code
      * If-Match: *}, so that it does not create a fragment of a row that has not come yet; default true. Not one that is
      * declared an {@link FailoverRequest.Builder#upsert() upsert}.

@@ -21,6 +21,7 @@ public final class FailoverRequest {
     private static final long NO_TIMEOUT = -1;
     private static final int SENDS = 0;
     private static final int VERIFIES = 1;
+    private static final int VERIFIES_WITH = 3;
     private static final int DISCOVERS = 2;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
@@ -103,6 +104,14 @@ public final class FailoverRequest {
     static FailoverRequest verifying(long id) {
         Builder builder = builder("GET", "");
         builder.question = VERIFIES;
+        builder.verifies = id;
+        return builder.build();
+    }
+
+    /** Asks about a write on record by a read that the application names. */
+    static FailoverRequest verifying(long id, String url) {
+        Builder builder = builder("GET", url);
+        builder.question = VERIFIES_WITH;
         builder.verifies = id;
         return builder.build();
     }

@@ -35,6 +35,9 @@ public final class LedgerEntry {
     private final boolean isFinal;
     private final boolean kept;
     private final String tag;
+    private final String why;
+    private final String leftOut;
+    private final List<Difference> differences;
 
     private LedgerEntry(PacketReader in) {
         this.id = in.int64();
@@ -60,6 +63,9 @@ public final class LedgerEntry {
         this.rowUrl = in.text();
         this.bodyDigest = in.text();
         this.tag = in.text();
+        this.why = in.text();
+        this.leftOut = in.text();
+        this.differences = Difference.list(in);
     }
 
     static List<LedgerEntry> list(PacketReader in) {
@@ -229,13 +235,40 @@ public final class LedgerEntry {
 
     /**
      * Whether replication can change no more about what was found. Only when {@code replicationWindow} has passed since
-     * the write ended are final: {@code MISSING}, the {@code PRESENT} of a delete, and whatever was found of a write of
-     * which an attempt may still come late. Resolve a write when it is, whichever verdict it has.
+     * the write ended are final: {@code MISSING}, {@code CONFLICTING}, the {@code PRESENT} of a delete, and whatever was
+     * found of a write of which an attempt may still come late. Resolve a write when it is, whichever verdict it has.
      *
      * @return true if so
      */
     public boolean isFinal() {
         return isFinal;
+    }
+
+    /**
+     * One sentence about what was found: why it is {@link Verified#UNVERIFIABLE}, or what else the verdict goes by.
+     *
+     * @return for a person; empty where there is nothing to say
+     */
+    public Optional<String> why() {
+        return optional(why);
+    }
+
+    /**
+     * The values that the row has otherwise than they were sent, of a write that is {@link Verified#CONFLICTING}.
+     *
+     * @return at most 50; unmodifiable
+     */
+    public List<Difference> differences() {
+        return differences;
+    }
+
+    /**
+     * The names of the values that were sent and could not be compared.
+     *
+     * @return at most 50; unmodifiable
+     */
+    public List<String> leftOut() {
+        return leftOut.isEmpty() ? List.of() : List.of(leftOut.split(","));
     }
 
     /**

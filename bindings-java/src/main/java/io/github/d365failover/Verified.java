@@ -4,7 +4,7 @@ package io.github.d365failover;
 public enum Verified {
     /**
      * It was executed: the row that it created is there, the one that it deleted is not, the one that it changed has the
-     * version that its answer named. Final or not: {@link LedgerEntry#isFinal()}.
+     * version that its answer named, or the values that were sent. Final or not: {@link LedgerEntry#isFinal()}.
      */
     PRESENT,
     /**
@@ -13,13 +13,19 @@ public enum Verified {
      */
     MISSING,
     /**
-     * No look at a row could tell: a {@code $batch}, an action (also by SOAP's Execute), an upload, an update in doubt, a
-     * create in doubt whose row nobody knows. A person has to look.
+     * No look at a row could tell: an action (also by SOAP's Execute), an upload, an update in doubt whose values are not
+     * kept, a create in doubt whose row nobody knows. {@link LedgerEntry#why()} says why. A person has to look, or the
+     * application by {@link FailoverClient#verifyWith}.
      */
-    UNVERIFIABLE;
+    UNVERIFIABLE,
+    /**
+     * The row is there, with other values than were sent: {@link LedgerEntry#differences()}. Somebody has written it since,
+     * or the write was not executed.
+     */
+    CONFLICTING;
 
     /** Of the C ABI; null: nobody has looked. */
     static Verified ofOptional(long number) {
-        return number >= 1 && number <= 3 ? values()[(int) number - 1] : null;
+        return number >= 1 && number <= 4 ? values()[(int) number - 1] : null;
     }
 }

@@ -171,6 +171,9 @@ final class Subject {
             case "ledger_body_size":
                 builder.ledgerBodySize(value.getAsInt());
                 break;
+            case "verify_keys":
+                builder.verifyKeys(value.getAsString());
+                break;
             case "ledger_entries":
                 builder.ledgerEntries(value.getAsInt());
                 break;

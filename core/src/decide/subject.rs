@@ -1,0 +1,417 @@
+//! What of a write on record can be looked at, and what is read for it.
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, IF_MATCH};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::verify::Proof;
+use crate::kept::Kept;
+use crate::operation::Row;
+use crate::operation::web_api::{self, Service};
+use crate::soap_request::{SoapRequest, text};
+use crate::values::{Sent, Value, odata, soap};
+use crate::verify_keys::VerifyKeys;
+
+/// A longer list of columns makes a URL that some front ends refuse: the whole row is read.
+const LONGEST_SELECT: usize = 1500;
+/// When a row was written last, in most tables.
+pub(crate) const MODIFIED: &str = "modifiedon";
+/// RFC 3986's unreserved characters stand as they are in a query.
+const IN_A_QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+const NOT_KEPT: &str = "its request is not kept: the setting ledger_bodies";
+const NOT_COMPARED: &str = "what it sends cannot be compared with a row";
+const UNNAMED: &str = "nobody knows the row that it has created; name a key by the setting verify_keys, or \
+                       the row by verify_with";
+const NO_ROW: &str = "no row tells of it";
+
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The row that it has created.
+    Created(Row),
+    /// The row that it has deleted.
+    Deleted(Row),
+    /// The row that it has changed, and the version that the row had then.
+    Changed(Row, Option<String>),
+    /// The row that has a key's values: the URL of a list, or of a row.
+    Keyed(String),
+}
+
+/// What of a row is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Whether it is there, and its version. The Web API has no shorter answer to that than the whole.
+    Nothing,
+    These(Vec<String>),
+    All,
+}
+
+/// What can be asked about one write.
+pub(crate) struct Subject {
+    pub(crate) aim: Aim,
+    /// `None`: only whether the row is there can be seen, or its version.
+    pub(crate) sent: Option<Sent>,
+    /// The version that the write itself wanted its row to have.
+    pub(crate) condition: Option<String>,
+}
+
+impl Subject {
+    /// Of a write on record.
+    ///
+    /// # Errors
+    /// Why nothing can be asked: for a person.
+    pub(crate) fn of(
+        proof: &Proof,
+        kept: Option<&Kept>,
+        keys: &VerifyKeys,
+    ) -> Result<Subject, &'static str> {
+        let headers = kept.map(Kept::header_map).unwrap_or_default();
+        let sent = kept.and_then(|kept| sent_by(kept, &headers));
+        let aim = match proof {
+            Proof::Created(row) => Aim::Created(row.clone()),
+            Proof::Deleted(row) => Aim::Deleted(row.clone()),
+            Proof::Version(url, version) => {
+                Aim::Changed(Row::Url(url.clone()), Some(version.clone()))
+            }
+            Proof::Changed(url) => Aim::Changed(Row::Url(url.clone()), None),
+            Proof::Unnamed | Proof::UnnamedIn(_) => {
+                let kept = kept.ok_or(UNNAMED)?;
+                Aim::Keyed(keyed(&kept.url, sent.as_ref(), keys).ok_or(UNNAMED)?)
+            }
+            Proof::Nothing => {
+                let kept = kept.ok_or(NO_ROW)?;
+                Aim::Changed(updated(kept, &headers).ok_or(NO_ROW)?, None)
+            }
+        };
+        if let (Aim::Changed(_, None), None) = (&aim, &sent) {
+            return Err(if kept.is_none() {
+                NOT_KEPT
+            } else {
+                NOT_COMPARED
+            });
+        }
+        Ok(Subject {
+            aim,
+            sent,
+            condition: kept.and_then(|kept| condition(kept, &headers)),
+        })
+    }
+
+    /// At the URL that the application has named.
+    pub(crate) fn at(url: &str, kept: Option<&Kept>) -> Subject {
+        let sent = kept.and_then(|kept| sent_by(kept, &kept.header_map()));
+        Subject {
+            aim: Aim::Keyed(url.to_owned()),
+            sent,
+            condition: None,
+        }
+    }
+
+    /// The row to look at; of a key it is looked for.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        match &self.aim {
+            Aim::Created(row) | Aim::Deleted(row) | Aim::Changed(row, _) => Some(row),
+            Aim::Keyed(_) => None,
+        }
+    }
+
+    /// The URL of the list that it is looked for in.
+    pub(crate) fn list(&self) -> &str {
+        match &self.aim {
+            Aim::Keyed(url) => url,
+            _ => "",
+        }
+    }
+
+    /// What of the row is read.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let Some(sent) = self.sent.as_ref() else {
+            return Wanted::Nothing;
+        };
+        if matches!(self.aim, Aim::Deleted(_)) {
+            return Wanted::Nothing;
+        }
+        let mut columns = sent.columns();
+        let length: usize = columns.iter().map(|column| column.len() + 1).sum();
+        if length > LONGEST_SELECT {
+            return Wanted::All;
+        }
+        if !columns.iter().any(|column| column == MODIFIED) {
+            columns.push(MODIFIED.to_owned());
+        }
+        Wanted::These(columns)
+    }
+}
+
+/// What a kept request sends. `None`: nothing that can be compared.
+fn sent_by(kept: &Kept, headers: &HeaderMap) -> Option<Sent> {
+    if headers.contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    match web_api::service(web_api::path(&kept.url)) {
+        Service::WebApi => odata::sent(&kept.body),
+        // Writes its values in another way.
+        Service::OData2 => None,
+        Service::Soap => {
+            let (_, text) = text(headers, &kept.body, usize::MAX)?;
+            soap::entity(text).map(soap::Entity::sent)
+        }
+    }
+}
+
+/// The row that a SOAP message updates.
+fn updated(kept: &Kept, headers: &HeaderMap) -> Option<Row> {
+    if web_api::service(web_api::path(&kept.url)) != Service::Soap {
+        return None;
+    }
+    let (_, text) = text(headers, &kept.body, usize::MAX)?;
+    let request = SoapRequest::read(text, |request| request.has_ended)?;
+    if !request.is_update() || !request.agrees_with(headers) {
+        return None;
+    }
+    Some(Row::Soap {
+        id: request.entity.chosen_id()?,
+        logical_name: request.entity.logical_name?,
+    })
+}
+
+fn condition(kept: &Kept, headers: &HeaderMap) -> Option<String> {
+    if web_api::service(web_api::path(&kept.url)) == Service::Soap {
+        let (_, text) = text(headers, &kept.body, usize::MAX)?;
+        let request = SoapRequest::read(text, |request| request.has_ended)?;
+        let is_guarded = request.request.concurrency.as_deref() == Some("IfRowVersionMatches");
+        return soap::entity(text)?.row_version.filter(|_| is_guarded);
+    }
+    let version = headers.get(IF_MATCH)?.to_str().ok()?.trim();
+    (version != "*" && !version.contains(',')).then(|| version.to_owned())
+}
+
+/// The list of the rows that have the values which name a created one.
+fn keyed(url: &str, sent: Option<&Sent>, keys: &VerifyKeys) -> Option<String> {
+    if web_api::service(web_api::path(url)) != Service::WebApi {
+        return None;
+    }
+    let list = web_api::without_query(url).trim_end_matches('/');
+    let columns = keys.of(list.rsplit('/').next()?)?;
+    let sent = sent?;
+    let term = |column: &String| {
+        let value = sent.values.iter().find(|sent| sent.column == *column)?;
+        Some(format!("{column} eq {}", literal(&value.value)?))
+    };
+    let terms: Option<Vec<String>> = columns.iter().map(term).collect();
+    let filter = terms?.join(" and ");
+    let filter = utf8_percent_encode(&filter, IN_A_QUERY);
+    // Two are enough to know that it is not the one.
+    Some(format!("{list}?$filter={filter}&$top=2"))
+}
+
+/// A value in a filter. `None`: many rows may have it.
+fn literal(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Bool(_) => None,
+        Value::Number(text) => Some(text.clone()),
+        Value::Text(text) if text.is_empty() => None,
+        Value::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+    }
+}
+
+/// Whether a row is named by its id: nobody else's has the same. Before which column's value a name
+/// stands is not known here: it may be one of the application's.
+pub(crate) fn has_id(row: &Row) -> bool {
+    let Row::Url(url) = row else {
+        return true;
+    };
+    let last = web_api::path(url).rsplit('/').next().unwrap_or_default();
+    let key = last
+        .split_once('(')
+        .and_then(|(_, key)| key.strip_suffix(')'));
+    key.is_some_and(|key| {
+        // So OData v2 writes it.
+        let v2 = key.strip_prefix("guid'");
+        let id = v2.map_or(Some(key), |key| key.strip_suffix('\''));
+        id.is_some_and(|id| Uuid::try_parse(id).is_ok())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Method;
+
+    use super::*;
+    use crate::operation::classify;
+    use crate::operation::samples::{Header, ID, SOAP_URL, headers};
+
+    fn kept(method: &str, url: &str, list: &[Header<'_>], body: &str) -> (Proof, Kept) {
+        let map = headers(list);
+        let method_ = Method::from_bytes(method.as_bytes()).unwrap();
+        let class = classify(&method_, url, &map, Some(body.as_bytes()));
+        let kept = Kept {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            headers: list
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+            body: Bytes::from(body.to_owned()),
+            is_upsert: false,
+        };
+        (Proof::of_request(&method_, url, &map, &class), kept)
+    }
+
+    fn update(more: &str) -> String {
+        format!(
+            "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><Update \
+             xmlns='http://schemas.microsoft.com/xrm/2011/Contracts/Services'><entity \
+             xmlns:a='http://schemas.microsoft.com/xrm/2011/Contracts' \
+             xmlns:b='http://schemas.datacontract.org/2004/07/System.Collections.Generic'><a:Attributes>\
+             <a:KeyValuePairOfstringanyType><b:key>name</b:key><b:value>x</b:value>\
+             </a:KeyValuePairOfstringanyType></a:Attributes><a:Id>{ID}</a:Id>\
+             <a:LogicalName>account</a:LogicalName>{more}</entity></Update></s:Body></s:Envelope>"
+        )
+    }
+
+    #[test]
+    fn what_is_looked_at() {
+        let keys = VerifyKeys::parse("accounts=accountnumber,contacts=lastname+n").unwrap();
+        let by_id = format!("/api/data/v9.2/accounts({ID})");
+        let soap_row = Row::Soap {
+            logical_name: "account".to_owned(),
+            id: ID.parse().unwrap(),
+        };
+        let row = Row::Url(by_id.clone());
+        let list = |set: &str, filter: &str| {
+            Ok(Aim::Keyed(format!(
+                "/api/data/v9.2/{set}?$filter={filter}&$top=2"
+            )))
+        };
+        const SET: &str = "/api/data/v9.2/accounts";
+        const CONTACTS: &str = "/api/data/v9.2/contacts?$select=lastname";
+        const V2: &str = "/XRMServices/2011/OrganizationData.svc/AccountSet";
+        let v2_row = format!("{V2}(guid'{ID}')");
+        let update = update("");
+        let table = [
+            (
+                "PATCH",
+                &*by_id,
+                r#"{"name":"x"}"#,
+                Ok(Aim::Changed(row.clone(), None)),
+            ),
+            ("PATCH", &by_id, "[", Err(NOT_COMPARED)),
+            ("DELETE", &by_id, "", Ok(Aim::Deleted(row))),
+            ("MERGE", &v2_row, r#"{"Name":"x"}"#, Err(NOT_COMPARED)),
+            (
+                "POST",
+                SET,
+                r#"{"accountnumber":"A'1 ä"}"#,
+                list("accounts", "accountnumber%20eq%20%27A%27%271%20%C3%A4%27"),
+            ),
+            ("POST", SET, r#"{"accountnumber":null}"#, Err(UNNAMED)),
+            ("POST", SET, r#"{"name":"x"}"#, Err(UNNAMED)),
+            (
+                "POST",
+                CONTACTS,
+                r#"{"lastname":"x","n":3}"#,
+                list("contacts", "lastname%20eq%20%27x%27%20and%20n%20eq%203"),
+            ),
+            ("POST", CONTACTS, r#"{"lastname":"x"}"#, Err(UNNAMED)),
+            (
+                "POST",
+                "/api/data/v9.2/leads",
+                r#"{"name":"x"}"#,
+                Err(UNNAMED),
+            ),
+            ("POST", V2, r#"{"Name":"x"}"#, Err(UNNAMED)),
+            ("POST", "/api/data/v9.2/WinOpportunity", "{}", Err(UNNAMED)),
+            ("POST", SOAP_URL, &update, Ok(Aim::Changed(soap_row, None))),
+            ("POST", SOAP_URL, "<a/>", Err(NO_ROW)),
+        ];
+        for (method, url, body, expected) in table {
+            let (proof, kept) = kept(method, url, &[], body);
+            let got = Subject::of(&proof, Some(&kept), &keys).map(|subject| subject.aim);
+            assert_eq!(got, expected, "{method} {url} {body}");
+        }
+    }
+
+    #[test]
+    fn without_its_request_a_change_is_seen_by_its_version_alone() {
+        let by_id = format!("/api/data/v9.2/accounts({ID})");
+        let (changed, _) = kept("PATCH", &by_id, &[], "{}");
+        let keys = VerifyKeys::default();
+        assert_eq!(Subject::of(&changed, None, &keys).err(), Some(NOT_KEPT));
+        let version = changed.when_executed(None, None, Some("W/\"1\""));
+        let subject = Subject::of(&version, None, &keys).ok().unwrap();
+        assert_eq!(subject.wanted(), Wanted::Nothing);
+        let (created, _) = kept("POST", "/api/data/v9.2/accounts", &[], "{}");
+        assert_eq!(Subject::of(&created, None, &keys).err(), Some(UNNAMED));
+        assert_eq!(
+            Subject::of(&Proof::Nothing, None, &keys).err(),
+            Some(NO_ROW)
+        );
+    }
+
+    #[test]
+    fn what_of_the_row_is_read() {
+        let by_id = format!("/api/data/v9.2/accounts({ID})");
+        let keys = VerifyKeys::default();
+        let these = |names: &[&str]| Wanted::These(names.iter().map(|n| (*n).to_owned()).collect());
+        let long = format!(r#"{{"{}":1}}"#, "a".repeat(LONGEST_SELECT));
+        let bind = format!(r#"{{"P@odata.bind":"/x({ID})"}}"#);
+        let table = [
+            ("PATCH", r#"{"name":"x"}"#, these(&["name", MODIFIED])),
+            ("PATCH", &bind, these(&["_p_value", MODIFIED])),
+            ("PATCH", r#"{"modifiedon":"x"}"#, these(&[MODIFIED])),
+            ("PATCH", &long, Wanted::All),
+            ("DELETE", "", Wanted::Nothing),
+        ];
+        for (method, body, expected) in table {
+            let (proof, kept) = kept(method, &by_id, &[], body);
+            let subject = Subject::of(&proof, Some(&kept), &keys).ok().unwrap();
+            assert_eq!(subject.wanted(), expected, "{method} {body}");
+        }
+    }
+
+    #[test]
+    fn the_version_that_the_write_wanted() {
+        let by_id = format!("/api/data/v9.2/accounts({ID})");
+        let keys = VerifyKeys::default();
+        let version = |url: &str, list: &[Header<'_>], method: &str, body: &str| {
+            let (proof, kept) = kept(method, url, list, body);
+            Subject::of(&proof, Some(&kept), &keys)
+                .ok()
+                .unwrap()
+                .condition
+        };
+        for (value, expected) in [
+            ("W/\"7\"", Some("W/\"7\"")),
+            ("*", None),
+            ("\"1\",\"2\"", None),
+        ] {
+            let got = version(&by_id, &[("if-match", value)], "PATCH", r#"{"a":1}"#);
+            assert_eq!(got.as_deref(), expected, "{value}");
+        }
+        let row_version = update("<a:RowVersion>7</a:RowVersion>");
+        assert_eq!(
+            version(SOAP_URL, &[], "POST", &row_version),
+            None,
+            "nobody looks at it"
+        );
+    }
+
+    #[test]
+    fn the_application_names_the_row_itself() {
+        let (_, kept) = kept("POST", "/api/data/v9.2/accounts", &[], r#"{"name":"x"}"#);
+        let subject = Subject::at("/api/data/v9.2/accounts(a='1')", Some(&kept));
+        assert_eq!(
+            subject.aim,
+            Aim::Keyed("/api/data/v9.2/accounts(a='1')".to_owned())
+        );
+        assert!(subject.sent.is_some());
+    }
+}
