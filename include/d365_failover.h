@@ -3059,6 +3059,18 @@ d365_status_t d365_request_new_settle(uint32_t flags,
                                       struct d365_error_t **error);
 
 /**
+ * Makes another request for the walk of `walk`, which both go on with: for headers and timeouts of one step, and
+ * for bindings that build a request for each call.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_INVALID_ARGUMENT for a request that is no walk; D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_request_new_settle_on(const struct d365_request_t *walk,
+                                         struct d365_request_t **request,
+                                         struct d365_error_t **error);
+
+/**
  * A number of a walk's response: D365_SETTLED_ID to D365_SETTLED_LEFT.
  *
  * Errors: D365_NOT_AVAILABLE for the response to any other request, and for a field that there is not;

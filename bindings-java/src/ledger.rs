@@ -6,7 +6,7 @@ use jni::objects::{JByteArray, JClass};
 use jni::sys::{jint, jlong};
 
 use crate::failure::{Failure, check, owned, value};
-use crate::jvm::answer;
+use crate::jvm::{answer, quietly};
 use crate::owned::{Owned, from_long};
 use crate::packet::Writer;
 use crate::result::{EMPTY, text, view};
@@ -129,4 +129,34 @@ extern "system" fn Java_io_github_d365failover_impl_Native_suspectSince<'local>(
         packet.long(on_record_since);
         Ok(packet)
     })
+}
+
+/// Begins a walk over the writes to verify. Out: a request of it, which is Java's to free.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_walkNew<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    flags: jint,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        // SAFETY: outputs are local variables.
+        let walk = owned(|out, error| unsafe {
+            c::d365_request_new_settle(flags.cast_unsigned(), out, error)
+        })?;
+        let mut packet = Writer::ok();
+        packet.long(Owned::<c::d365_request_t>::into_long(walk));
+        Ok(packet)
+    })
+}
+
+/// Frees a request.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_requestFree<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    request: jlong,
+) {
+    quietly(env, || {
+        c::d365_request_free(from_long(request));
+    });
 }

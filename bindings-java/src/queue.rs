@@ -131,6 +131,10 @@ fn event(packet: &mut Writer, handle: *mut c::d365_item_t) {
             c::D365_ITEM_RETRY_AFTER_MS,
             c::D365_ITEM_LASTED_MS,
             c::D365_ITEM_PLANNED,
+            c::D365_ITEM_SETTLED_TOTAL,
+            c::D365_ITEM_SETTLED_CONFIRMED,
+            c::D365_ITEM_SETTLED_REPLAYED,
+            c::D365_ITEM_SETTLED_LEFT,
         ] {
             packet.long(value(0, |out, _| c::d365_item_number(handle, field, out)).unwrap_or(0));
         }

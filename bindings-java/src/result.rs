@@ -73,6 +73,7 @@ pub(crate) fn response(packet: &mut Writer, response: &Owned<c::d365_response_t>
         let list = owned(|out, _| c::d365_response_attempts(handle, out)).ok();
         attempts(packet, list.as_ref());
         parts(packet, handle);
+        settled(packet, handle);
         let (mut data, mut len) = (std::ptr::null(), 0);
         let _ = check(|_| c::d365_response_body(handle, &raw mut data, &raw mut len));
         packet.bytes(if data.is_null() {
@@ -91,6 +92,25 @@ pub(crate) fn cause(packet: &mut Writer, cause: i32) {
         c::D365_CAUSE_NONE => &[],
         _ => name.to_bytes(),
     });
+}
+
+/// Packs what a step of a walk has done; of any other response that there is none.
+fn settled(packet: &mut Writer, response: *const c::d365_response_t) {
+    let step = c::D365_SETTLED_ID..=c::D365_SETTLED_RESOLUTION;
+    let whole = c::D365_SETTLED_TOTAL..=c::D365_SETTLED_LEFT;
+    // SAFETY: every output is a local variable; the handle is never dereferenced.
+    unsafe {
+        let Ok(why) = view(|out| c::d365_response_settled_why(response, out)) else {
+            packet.int(0);
+            return;
+        };
+        packet.int(1);
+        for field in step.chain(whole) {
+            let number = value(0, |out, _| c::d365_response_settled(response, field, out));
+            packet.long(number.unwrap_or(0));
+        }
+        text(packet, Some(why));
+    }
 }
 
 /// Packs what a batch's answer says of its requests.

@@ -7,10 +7,12 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
+    D365_SETTLED_ID, D365_SETTLED_LEFT, D365_SETTLED_RESOLUTION, D365_SETTLED_TOTAL,
     d365_response_attempts, d365_response_body, d365_response_effect, d365_response_elapsed_us,
     d365_response_header_at, d365_response_header_count, d365_response_ledger_id,
-    d365_response_reason_phrase, d365_response_status, d365_response_switched, d365_response_t,
-    d365_response_tag, d365_response_url, d365_response_verified,
+    d365_response_reason_phrase, d365_response_settled, d365_response_settled_why,
+    d365_response_status, d365_response_switched, d365_response_t, d365_response_tag,
+    d365_response_url, d365_response_verified,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -337,6 +339,21 @@ impl Answer {
     #[getter]
     fn verified(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
         Ok(self.lazy.told(py)?.verified)
+    }
+
+    /// What a step of a walk has done, `(numbers, why)`; the numbers are the ABI's, from D365_SETTLED_ID on.
+    #[getter]
+    fn settled(&self, py: Python<'_>) -> PyResult<Option<(Vec<i64>, String)>> {
+        let raw = self.lazy.raw(py)?;
+        // SAFETY: the response lives as long as `self`.
+        unsafe {
+            let number = |field| get::<i64>(|out| d365_response_settled(raw, field, out));
+            let step = D365_SETTLED_ID..=D365_SETTLED_RESOLUTION;
+            let whole = D365_SETTLED_TOTAL..=D365_SETTLED_LEFT;
+            let numbers: Option<Vec<i64>> = step.chain(whole).map(number).collect();
+            let why = get_text(|out| d365_response_settled_why(raw, out));
+            Ok(numbers.zip(why))
+        }
     }
 
     #[getter]

@@ -50,6 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::Job>()?;
     module.add_class::<outgoing::Outgoing>()?;
     module.add_class::<stream::Stream>()?;
+    module.add_class::<request::Walk>()?;
     module.add_class::<queue::Queue>()?;
     module.add_class::<queue::Item>()?;
     module.add_class::<tokens::TokenQueue>()?;

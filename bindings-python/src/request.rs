@@ -3,7 +3,8 @@
 use std::ptr;
 
 use d365_failover::{
-    d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_verify,
+    d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_replay,
+    d365_request_new_settle, d365_request_new_settle_on, d365_request_new_verify,
     d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
     d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
     d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_streaming,
@@ -27,9 +28,34 @@ const STREAMING: u32 = 1;
 const GUARDED_CREATE: u32 = 2;
 const UPSERT: u32 = 4;
 const DISCOVERS: u32 = 8;
+const REPLAYS: u32 = 16;
+const WANTED: u32 = 32;
 
-/// `(method, url, headers, body, timeout_ms, operation, flags, tag, verifies, connect_timeout_ms, attempt_timeout_ms)`;
-/// one that verifies a write, or discovers, has only headers and times besides, and the URL that the application names.
+/// What it is about on record.
+#[derive(FromPyObject)]
+pub(crate) enum About {
+    Write(i64),
+    Walk(Py<Walk>),
+}
+
+/// A walk over the writes to verify, of which each call brings a step.
+#[pyclass(frozen, module = "d365_failover._native")]
+pub(crate) struct Walk(Handle<d365_request_t>);
+
+#[pymethods]
+impl Walk {
+    #[new]
+    fn new(py: Python<'_>, flags: u32) -> PyResult<Self> {
+        // SAFETY: the outputs are local variables.
+        make(|out, error| unsafe { d365_request_new_settle(flags, out, error) })
+            .map(Walk)
+            .map_err(|failure| failure.into_exception(py))
+    }
+}
+
+/// `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms, attempt_timeout_ms)`;
+/// one that is about writes on record, or discovers, has only headers and times besides, and the URL that the application
+/// names.
 pub(crate) type Request<'py> = (
     PyBackedStr,
     PyBackedStr,
@@ -39,20 +65,27 @@ pub(crate) type Request<'py> = (
     i32,
     u32,
     Option<PyBackedStr>,
-    Option<i64>,
+    Option<About>,
     Option<i64>,
     Option<i64>,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout, operation, flags, tag, verifies, connect, attempt) =
+    let (method, url, headers, body, timeout, operation, flags, tag, about, connect, attempt) =
         request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
-        let request = make(|out, error| match *verifies {
+        let request = make(|out, error| match about {
             _ if flags & DISCOVERS != 0 => d365_request_new_discover(out, error),
-            Some(id) if url.is_empty() => d365_request_new_verify(id, out, error),
-            Some(id) => d365_request_new_verify_with(id, chars(url), url.len(), out, error),
+            Some(About::Walk(walk)) => d365_request_new_settle_on(walk.get().0.raw(), out, error),
+            Some(About::Write(id)) if flags & REPLAYS != 0 => {
+                let is_wanted = i32::from(flags & WANTED != 0);
+                d365_request_new_replay(*id, is_wanted, out, error)
+            }
+            Some(About::Write(id)) if url.is_empty() => d365_request_new_verify(*id, out, error),
+            Some(About::Write(id)) => {
+                d365_request_new_verify_with(*id, chars(url), url.len(), out, error)
+            }
             None => d365_request_new(
                 chars(method),
                 method.len(),

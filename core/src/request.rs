@@ -161,6 +161,16 @@ impl Request {
         }
     }
 
+    /// Another request for the same walk, without headers and times of its own. `None`: it is none.
+    #[must_use]
+    pub fn settle_on(&self) -> Option<Request> {
+        let walk = self.settles.clone()?;
+        Some(Request {
+            settles: Some(walk),
+            ..Request::plain(Method::GET, "")
+        })
+    }
+
     /// The request that reads the organization's failover policy
     /// ([`Client::discover`](crate::Client::discover)); its response has the status 0 and no attempts. A
     /// timeout can be set. It joins a reading under way, which goes on when the call is cancelled.

@@ -208,6 +208,31 @@ pub unsafe extern "C" fn d365_request_new_settle(
     unsafe { guard_with(error, body) }
 }
 
+/// Makes another request for the walk of `walk`, which both go on with: for headers and timeouts of one step, and
+/// for bindings that build a request for each call.
+///
+/// `request` is the caller's, freed by d365_request_free().
+///
+/// Errors: D365_INVALID_ARGUMENT for a request that is no walk; D365_NULL_POINTER, and what can be wrong with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_request_new_settle_on(
+    walk: *const d365_request_t,
+    request: *mut *mut d365_request_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        let walk = handle::get(walk)?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(request, "request") }?;
+        let on = walk.snapshot().0.settle_on();
+        let on = on.ok_or_else(|| Failure::argument("walk: the request is none".to_owned()))?;
+        place.set(handle::insert(RequestObject::new(on))?);
+        Ok(())
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// A number of a walk's response: D365_SETTLED_ID to D365_SETTLED_LEFT.
 ///
 /// Errors: D365_NOT_AVAILABLE for the response to any other request, and for a field that there is not;

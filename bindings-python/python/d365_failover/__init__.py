@@ -31,11 +31,13 @@ Events: `client.on_…(handler)`
     ThrottledEvent               a call waits because the service asks for less
     OutageStartedEvent           no endpoint answers; calls wait
     OutageEndedEvent             one answers again
+    SettledEvent                 a walk over the writes to verify is over
     Event                        what all are
 
 Writes
     Difference              a value that a row has otherwise than a write has sent it
     LedgerEntry             a write on record: `client.ledger()`, `client.verify(entry)`, `client.resolve(id, …)`
+    SettleStep, Settled     a step of `client.settling()`; the numbers of `client.settle()`
     SuspectedSince          what `client.suspect_since(time)` found
 
 The prepare hook
@@ -87,6 +89,7 @@ from ._events import EndpointSwitchRequiredEvent as EndpointSwitchRequiredEvent
 from ._events import Event as Event
 from ._events import OutageEndedEvent as OutageEndedEvent
 from ._events import OutageStartedEvent as OutageStartedEvent
+from ._events import SettledEvent as SettledEvent
 from ._events import ThrottledEvent as ThrottledEvent
 from ._events import WriteInDoubtEvent as WriteInDoubtEvent
 from ._exceptions import AuthenticationError as AuthenticationError
@@ -137,6 +140,8 @@ from ._outgoing import Outgoing as Outgoing
 from ._outgoing import OutgoingHeaders as OutgoingHeaders
 from ._settings import AsyncSettings as AsyncSettings
 from ._settings import Settings as Settings
+from ._settle import Settled as Settled
+from ._settle import SettleStep as SettleStep
 from ._stream import AsyncStreamedResponse as AsyncStreamedResponse
 from ._stream import StreamedResponse as StreamedResponse
 

@@ -16,6 +16,7 @@ from ._events import (
     OUTAGE_ENDED,
     OUTAGE_STARTED,
     REQUIRED,
+    SETTLED,
     SWITCHED,
     THROTTLED,
     WRITE_IN_DOUBT,
@@ -26,6 +27,7 @@ from ._events import (
     Handler,
     OutageEndedEvent,
     OutageStartedEvent,
+    SettledEvent,
     ThrottledEvent,
     WriteInDoubtEvent,
 )
@@ -46,6 +48,7 @@ RetriedHandler = TypeVar("RetriedHandler", bound=Callable[[CallRetriedEvent], ob
 ThrottledHandler = TypeVar("ThrottledHandler", bound=Callable[[ThrottledEvent], object])
 OutageStartedHandler = TypeVar("OutageStartedHandler", bound=Callable[[OutageStartedEvent], object])
 OutageEndedHandler = TypeVar("OutageEndedHandler", bound=Callable[[OutageEndedEvent], object])
+SettledHandler = TypeVar("SettledHandler", bound=Callable[[SettledEvent], object])
 
 CLOSE_TIMEOUT = 5.0
 
@@ -195,6 +198,12 @@ class BaseClient:
     def on_outage_ended(self, handler: OutageEndedHandler) -> OutageEndedHandler:
         """Calls `handler(event)` when an outage is over. Usable as a decorator. It may send calls."""
         self._register(OUTAGE_ENDED, handler)
+        return handler
+
+    def on_settled(self, handler: SettledHandler) -> SettledHandler:
+        """Calls `handler(event)` when a walk over the writes to verify is over: `settle`. Usable as a decorator. It may
+        send calls."""
+        self._register(SETTLED, handler)
         return handler
 
     @raising

@@ -6,7 +6,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, ParamTypes, build, discovering, milliseconds, verifying
 from ._settings import Settings, described
+from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
 from ._work import Work
@@ -409,6 +411,126 @@ class Client(BaseClient):
             raise of_entry(error) from error.__cause__
         assert answer.verified is not None
         return answer.verified
+
+    def replay(
+        self,
+        write: LedgerEntry | int,
+        *,
+        wanted: bool = False,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
+    ) -> Response:
+        """Sends a write again that was found to be missing for good, and gives its response: a create under its id and
+        with the condition that there is none, a change or a delete with the version that its row was seen to have.
+
+        At most one at a time, over all clients and processes of a store. When it was executed, its entry is resolved as
+        replayed. In doubt again, it is on record so, and raises `WriteInDoubtError`; refused, it stays to be verified.
+        With `wanted` the application wants it for just this write, whatever was found of it and whatever a repeat of it
+        does; a condition is set all the same where there is one to set.
+
+        Its request must be kept (`ledger_bodies="full"`), which has no credential: that is the provider's, or stands in
+        `headers`, which go in the place of those that are kept. Raises `LedgerEntryError`, with why it is not sent.
+        """
+        request = replaying(write, wanted, headers, timeout, connect_timeout, attempt_timeout)
+        try:
+            return Response(self._send(request, None))
+        except FailoverError as error:
+            raise of_entry(error) from error.__cause__
+
+    def verify_all(
+        self,
+        *,
+        verify_with: Callable[[LedgerEntry], str | None] | None = None,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
+    ) -> Iterator[SettleStep]:
+        """Looks at all writes that are to be verified, and tells of each as it is done; `step.settled` says how far.
+
+        Up to four are looked at at a time, also between the steps; with a `prepare` hook one, within them. Of a write
+        that is not verifiable `verify_with` is asked for the URL to read, as that of `verify_with()`, or `None`.
+        `headers` and times are those of each look. A look without an answer raises, and ends it.
+        """
+        entries = {entry.id: entry for entry in self.ledger(suspects=True)}
+        walk = walking(VERIFY, headers, timeout, connect_timeout, attempt_timeout)
+        for step in self._walk(walk):
+            url = None if verify_with is None else asked_of(step, entries, verify_with)
+            if url is None:
+                yield step
+                continue
+            verified = self.verify_with(
+                step.id,
+                url,
+                headers=headers,
+                timeout=timeout,
+                connect_timeout=connect_timeout,
+                attempt_timeout=attempt_timeout,
+            )
+            entry = next((entry for entry in self.ledger(suspects=True) if entry.id == step.id), None)
+            is_final, why = (False, "") if entry is None else (entry.is_final, entry.why or "")
+            yield replace(step, verified=verified, is_final=is_final, why=why)
+
+    def settling(
+        self,
+        *,
+        verify: bool = True,
+        confirm: bool = True,
+        replay: bool = True,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
+    ) -> Iterator[SettleStep]:
+        """As `settle`, and tells of each write as it is done with; `step.settled` says how far."""
+        flags = (VERIFY if verify else 0) | (CONFIRM if confirm else 0) | (REPLAY if replay else 0)
+        walk = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
+        yield from self._walk(walk)
+
+    def settle(
+        self,
+        *,
+        verify: bool = True,
+        confirm: bool = True,
+        replay: bool = True,
+        verify_with: Callable[[LedgerEntry], str | None] | None = None,
+        headers: HeaderTypes | None = None,
+        timeout: float | None = None,
+        connect_timeout: float | None = None,
+        attempt_timeout: float | None = None,
+    ) -> Settled:
+        """Goes over all writes that are to be verified: looks at each, confirms what is there for good, sends again
+        what is missing for good and may be (`replay`), leaves the rest, and returns the numbers. Raises the event
+        Settled.
+
+        `confirm=False`, `replay=False`: not so. `verify=False`: what was found before counts. `verify_with`, `headers`
+        and times: as those of `verify_all`. A look without an answer raises; what was done until then is on record.
+        """
+        if verify and verify_with is not None:
+            for _ in self.verify_all(
+                verify_with=verify_with,
+                headers=headers,
+                timeout=timeout,
+                connect_timeout=connect_timeout,
+                attempt_timeout=attempt_timeout,
+            ):
+                pass
+            verify = False
+        flags = (VERIFY if verify else 0) | (CONFIRM if confirm else 0) | (REPLAY if replay else 0)
+        walk = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
+        while True:
+            step, settled = step_of(self._send(walk, None))
+            if step is None:
+                return settled
+
+    def _walk(self, walk: RawRequest) -> Iterator[SettleStep]:
+        while True:
+            step, _ = step_of(self._send(walk, None))
+            if step is None:
+                return
+            yield step
 
     @raising
     def switch_endpoint(self) -> None:

@@ -22,16 +22,18 @@ __all__ = [
     "Event",
     "OutageEndedEvent",
     "OutageStartedEvent",
+    "SettledEvent",
     "ThrottledEvent",
     "WriteInDoubtEvent",
 ]
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
 REQUIRED, SWITCHED, WRITE_IN_DOUBT, DATA_LOSS_SUSPECTED, CALL_RETRIED, THROTTLED, LOG = range(1, 8)
-OUTAGE_STARTED, OUTAGE_ENDED = 8, 9
+OUTAGE_STARTED, OUTAGE_ENDED, SETTLED = 8, 9, 10
 _PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL, _TAG = range(1, 8)
 _SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC, _FAULT_KIND, LEVEL, DROPPED = range(20, 29)
 _LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS, _LASTED_MS, _PLANNED = range(30, 37)
+_SETTLED_TOTAL, _SETTLED_CONFIRMED, _SETTLED_REPLAYED, _SETTLED_LEFT = range(37, 41)
 PROCEED, _VETO = 1, 2
 _PROBED_NAMES = {1: "reachable", 2: "serves"}
 
@@ -248,6 +250,32 @@ class OutageEndedEvent(Event):
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class SettledEvent(Event):
+    """A walk over the writes to verify is over, which may do more than look: `client.settle()`. Never dropped."""
+
+    name = "Settled"
+
+    total: int
+    """How many writes were to be verified."""
+    confirmed: int
+    """How many were resolved as confirmed."""
+    replayed: int
+    """How many were sent again and executed."""
+    left: int
+    """How many are left to the application."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {
+            **super()._fields(item),
+            "total": item.number(_SETTLED_TOTAL) or 0,
+            "confirmed": item.number(_SETTLED_CONFIRMED) or 0,
+            "replayed": item.number(_SETTLED_REPLAYED) or 0,
+            "left": item.number(_SETTLED_LEFT) or 0,
+        }
+
+
 Handler = Callable[[Any], object]
 
 EVENTS: dict[int, type[Event]] = {
@@ -259,6 +287,7 @@ EVENTS: dict[int, type[Event]] = {
     THROTTLED: ThrottledEvent,
     OUTAGE_STARTED: OutageStartedEvent,
     OUTAGE_ENDED: OutageEndedEvent,
+    SETTLED: SettledEvent,
 }
 
 

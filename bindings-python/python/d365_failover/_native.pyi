@@ -20,6 +20,7 @@ __all__ = [
     "TokenQueue",
     "TokenRequest",
     "VERSION",
+    "Walk",
     "before_fork",
     "classify",
     "settle",
@@ -92,8 +93,14 @@ class Answer:
     def elapsed_us(self) -> int: ...
     @property
     def verified(self) -> str | None: ...
+    @property
+    def settled(self) -> tuple[list[int], str] | None: ...
     def take_stream(self) -> Stream | None: ...
     def __reduce__(self) -> tuple[type[Answer], tuple[object, ...]]: ...
+
+@final
+class Walk:
+    def __new__(cls, flags: int) -> Walk: ...
 
 @final
 class Client:

@@ -60,7 +60,7 @@ def build(
     if params is not None:
         url = with_params(url, params)
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
-    whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
+    whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt)
 
 
@@ -77,11 +77,11 @@ def verifying(
         raise InvalidArgumentError("a URL to read is not empty", kind="invalid_argument")
     ledger_id = write if isinstance(write, int) else write.id
     pairs = [] if headers is None else header_pairs(headers)
-    whole, connect, attempt = _times(timeout, connect_timeout, attempt_timeout)
+    whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     return ("GET", url or "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt)
 
 
-def _times(
+def times(
     timeout: float | None, connect_timeout: float | None, attempt_timeout: float | None
 ) -> tuple[int | None, int | None, int | None]:
     def given(seconds: float | None, what: str) -> int | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from ._native import Walk
 
 RawRequest: TypeAlias = tuple[
     str,
@@ -13,14 +16,14 @@ RawRequest: TypeAlias = tuple[
     int,
     int,
     "str | None",
-    "int | None",
+    "int | Walk | None",
     "int | None",
     "int | None",
 ]
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
-flags, tag, the write that it asks about, connect timeout and attempt timeout in ms"""
+flags, tag, the write that it is about or the walk that it goes on with, connect timeout and attempt timeout in ms"""
 
-STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS = 1, 2, 4, 8
+STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS, REPLAYS, WANTED = 1, 2, 4, 8, 16, 32
 """Flags of a request. The first: its response's body is read by and by."""
 
 RawAttempt: TypeAlias = tuple[

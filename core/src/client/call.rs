@@ -34,7 +34,7 @@ use crate::parts::Tally;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::gate::Pass;
-use crate::resource::ledger::Soon;
+use crate::resource::ledger::{At, Soon};
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Address, Decoded, Progress};
 use crate::shown::{sentence, without_credential};

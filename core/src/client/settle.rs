@@ -118,13 +118,13 @@ impl Inner {
         done.why.clone_from(&found.why);
         done.found = Some(found);
         match act {
-            Act::Confirm => match self
-                .ledger
-                .resolve(id, Resolution::Confirmed, Instant::now())
-            {
-                Ok(()) => done.resolution = Some(Resolution::Confirmed),
-                Err(error) => return done.because(&error),
-            },
+            Act::Confirm => {
+                let resolved = self.ledger.resolve(id, Resolution::Confirmed, At::now());
+                match resolved.get(asking.desk).await {
+                    Ok(()) => done.resolution = Some(Resolution::Confirmed),
+                    Err(error) => return done.because(&error),
+                }
+            }
             Act::Replay => match Box::pin(self.replay(id, false, asking)).await {
                 Ok(answer) => {
                     if answer.effect() == Effect::Executed {

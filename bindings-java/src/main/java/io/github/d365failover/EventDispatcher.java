@@ -36,8 +36,9 @@ final class EventDispatcher {
     final Audience<OutageStartedEvent> outageStarted =
             new Audience<>(EventItem.OUTAGE_STARTED, OutageStartedEvent::new);
     final Audience<OutageEndedEvent> outageEnded = new Audience<>(EventItem.OUTAGE_ENDED, OutageEndedEvent::new);
+    final Audience<SettledEvent> settled = new Audience<>(EventItem.SETTLED, SettledEvent::new);
     private final List<Audience<?>> notified =
-            List.of(switched, inDoubt, dataLoss, retried, throttled, outageStarted, outageEnded);
+            List.of(switched, inDoubt, dataLoss, retried, throttled, outageStarted, outageEnded, settled);
     /** One each, so that a listener that hangs on the application's executor takes nothing from the log. */
     private final Backlog records = new Backlog(MOST_CHATTY);
 

@@ -16,6 +16,7 @@ final class EventItem {
     static final int LOG = 7;
     static final int OUTAGE_STARTED = 8;
     static final int OUTAGE_ENDED = 9;
+    static final int SETTLED = 10;
     private static final int VETO = 2;
 
     final int kind;
@@ -35,6 +36,10 @@ final class EventItem {
     final Duration retryAfter;
     final Duration lasted;
     final boolean planned;
+    final long settledTotal;
+    final long settledConfirmed;
+    final long settledReplayed;
+    final long settledLeft;
     final String previousUrl;
     final String newUrl;
     final String reason;
@@ -63,6 +68,10 @@ final class EventItem {
         this.retryAfter = Duration.ofMillis(in.int64());
         this.lasted = Duration.ofMillis(in.int64());
         this.planned = in.int64() != 0;
+        this.settledTotal = in.int64();
+        this.settledConfirmed = in.int64();
+        this.settledReplayed = in.int64();
+        this.settledLeft = in.int64();
         this.previousUrl = in.text();
         this.newUrl = in.text();
         this.reason = in.text();

@@ -6,6 +6,7 @@ import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.ref.Cleaner;
@@ -14,12 +15,16 @@ import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Calls one organization of Dynamics 365 or Dataverse, on the endpoint that serves now.
@@ -380,6 +385,160 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
+     * Sends a write again that was found to be missing for good, and waits for its answer: a create under its id and with
+     * the condition that there is none, a change or a delete with the version that its row was seen to have. At most one at
+     * a time, over all clients and processes of a store. When it was executed, its entry is resolved as
+     * {@link Resolution#REPLAYED}. In doubt again, it is on record so, and {@code WriteInDoubt} is raised; refused, it stays
+     * to be verified.
+     *
+     * <p>Its request must be kept ({@link LedgerBodies#FULL}); it has no credential, which is the provider's, or comes from
+     * the {@link AttemptPreparer}.
+     *
+     * @param id the write's {@link LedgerEntry#id()}
+     * @return the service's answer
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}, and why it is not sent again
+     * @throws FailoverException as {@link #send}
+     */
+    public FailoverResponse replay(long id) throws IOException {
+        return sender.send(FailoverRequest.replaying(id, false), ResponseKind.COLLECTED);
+    }
+
+    /**
+     * As {@link #replay}, because the application wants it for just this write, whatever was found of it and whatever a
+     * repeat of it does; a condition is set all the same where there is one to set.
+     *
+     * @param id the write's {@link LedgerEntry#id()}; it is a suspect
+     * @return the service's answer
+     * @throws FailoverUsageException as {@link #replay}
+     * @throws FailoverException as {@link #send}
+     */
+    public FailoverResponse replayAsWanted(long id) throws IOException {
+        return sender.send(FailoverRequest.replaying(id, true), ResponseKind.COLLECTED);
+    }
+
+    /**
+     * As {@link #replay}, without waiting.
+     *
+     * @param id the write's {@link LedgerEntry#id()}
+     * @return the service's answer, to come; cancelling it leaves the write in doubt, if it was sent
+     * @throws FailoverUsageException as {@link #replay}, where it is known at once
+     */
+    public FailoverFuture<FailoverResponse> replayAsync(long id) {
+        return sender.sendAsync(FailoverRequest.replaying(id, false), ResponseKind.COLLECTED);
+    }
+
+    /**
+     * Looks at all writes that are to be verified, and tells of each as it is done. Up to four are looked at at a time, also
+     * between the steps; with an {@link AttemptPreparer} one, within them. {@link SettleStep#settled()} says how far it is.
+     *
+     * @return a stream that waits for each step: lazy, ordered as they end, to be used once, by one thread at a time. Where
+     *     there is no answer it throws {@link UncheckedIOException}
+     * @throws FailoverStateException the client is closed
+     */
+    public Stream<SettleStep> verifyAll() {
+        return settling(SettlePolicy.VERIFY);
+    }
+
+    /**
+     * As {@link #verifyAll()}, and asks by which read a write is to be verified that is not verifiable otherwise.
+     *
+     * @param verifyWith gives the URL to read, as {@link #verifyWith} takes it; empty where there is none
+     * @return as {@link #verifyAll()}
+     * @throws FailoverStateException the client is closed
+     */
+    public Stream<SettleStep> verifyAll(Function<LedgerEntry, Optional<String>> verifyWith) {
+        Objects.requireNonNull(verifyWith, "verifyWith");
+        Map<Long, LedgerEntry> entries =
+                suspects().stream().collect(Collectors.toMap(LedgerEntry::id, entry -> entry));
+        return verifyAll().map(step -> {
+            LedgerEntry entry = entries.get(step.id());
+            boolean asks = entry != null && step.verified().orElse(null) == Verified.UNVERIFIABLE;
+            String url = asks ? verifyWith.apply(entry).orElse(null) : null;
+            return url == null ? step : verified(step, url);
+        });
+    }
+
+    private SettleStep verified(SettleStep step, String url) {
+        try {
+            Verified found = verifyWith(step.id(), url);
+            Optional<LedgerEntry> entry = suspects().stream()
+                    .filter(one -> one.id() == step.id())
+                    .findAny();
+            return step.with(
+                    found,
+                    entry.map(LedgerEntry::isFinal).orElse(false),
+                    entry.flatMap(LedgerEntry::why).orElse(""));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * As {@link #settle}, and tells of each write as it is done with.
+     *
+     * @param policy what may be done
+     * @return as {@link #verifyAll()}
+     * @throws FailoverUsageException a policy that does nothing
+     * @throws FailoverStateException the client is closed
+     */
+    public Stream<SettleStep> settling(SettlePolicy policy) {
+        Walk walk = new Walk(policy);
+        return Stream.generate(() -> {
+                    try {
+                        return step(walk);
+                    } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                    }
+                })
+                .takeWhile(step -> !step.isOver());
+    }
+
+    private SettleStep step(Walk walk) throws IOException {
+        try {
+            return sender.send(walk.next(), ResponseKind.STEP);
+        } finally {
+            Reference.reachabilityFence(walk);
+        }
+    }
+
+    /**
+     * Goes over all writes that are to be verified: looks at each, confirms what is there for good, sends again what is
+     * missing for good and may be, leaves the rest, and returns the numbers. {@code Settled} is raised, if it may do more
+     * than look.
+     *
+     * @param policy what may be done: {@link SettlePolicy#ALL}
+     * @return the numbers
+     * @throws FailoverUsageException a policy that does nothing
+     * @throws FailoverException a look has no answer; what was done until then is on record
+     */
+    public Settled settle(SettlePolicy policy) throws IOException {
+        Walk walk = new Walk(policy);
+        while (true) {
+            SettleStep step = step(walk);
+            if (step.isOver()) {
+                return step.settled();
+            }
+        }
+    }
+
+    /**
+     * As {@link #settle}, without waiting.
+     *
+     * @param policy what may be done
+     * @return the numbers, to come; cancelled, what was begun goes on to its end
+     * @throws FailoverUsageException a policy that does nothing
+     */
+    public CompletableFuture<Settled> settleAsync(SettlePolicy policy) {
+        return settled(new Walk(policy));
+    }
+
+    private CompletableFuture<Settled> settled(Walk walk) {
+        CompletableFuture<SettleStep> next = sender.sendAsync(walk.next(), ResponseKind.STEP);
+        return next.thenCompose(step ->
+                step.isOver() ? CompletableFuture.completedFuture(step.settled()) : settled(walk));
+    }
+
+    /**
      * Says that writes acknowledged at some time or later may be lost, whatever endpoint is active: after a failover
      * behind one URL, whose operator names the time up to which data was kept. They are {@link #suspects()} from now on, as
      * after a switch, and so are those in flight once they are acknowledged. {@code DataLossSuspected} is raised, and
@@ -552,6 +711,18 @@ public final class FailoverClient implements AutoCloseable {
     public Subscription addOutageEndedListener(OutageEndedListener listener) {
         Objects.requireNonNull(listener, "listener");
         return subscribe(events.outageEnded, listener::outageEnded);
+    }
+
+    /**
+     * Registers a listener that hears when a walk over the writes to verify is over.
+     *
+     * @param listener called for each {@link #settle} that may do more than look
+     * @return ends it
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addSettledListener(SettledListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.settled, listener::settled);
     }
 
     /**

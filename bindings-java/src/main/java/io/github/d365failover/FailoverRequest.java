@@ -22,6 +22,9 @@ public final class FailoverRequest {
     private static final int SENDS = 0;
     private static final int VERIFIES = 1;
     private static final int VERIFIES_WITH = 3;
+    private static final int REPLAYS = 4;
+    private static final int REPLAYS_AS_WANTED = 5;
+    private static final int SETTLES = 6;
     private static final int DISCOVERS = 2;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
@@ -113,6 +116,22 @@ public final class FailoverRequest {
         Builder builder = builder("GET", url);
         builder.question = VERIFIES_WITH;
         builder.verifies = id;
+        return builder.build();
+    }
+
+    /** Sends a write on record again. */
+    static FailoverRequest replaying(long id, boolean isWanted) {
+        Builder builder = builder("GET", "");
+        builder.question = isWanted ? REPLAYS_AS_WANTED : REPLAYS;
+        builder.verifies = id;
+        return builder.build();
+    }
+
+    /** Goes on with a walk. */
+    static FailoverRequest settling(long walk) {
+        Builder builder = builder("GET", "");
+        builder.question = SETTLES;
+        builder.verifies = walk;
         return builder.build();
     }
 

@@ -28,6 +28,8 @@ final class ResponseHead {
     final Verified verified;
     final List<Attempt> attempts;
     final List<BatchPart> parts;
+    /** Null: it is no answer to a step of a walk. */
+    final SettleStep step;
 
     ResponseHead(PacketReader in) {
         status = in.int32();
@@ -42,6 +44,7 @@ final class ResponseHead {
         verified = Verified.ofOptional(in.int32());
         attempts = Outcome.attempts(in);
         parts = BatchPart.list(in);
+        step = in.flag() ? new SettleStep(in) : null;
     }
 
     URI uri() {

@@ -89,6 +89,34 @@ abstract class ResponseKind<T> {
         }
     };
 
+    /** Of a request for a step of a walk. */
+    static final ResponseKind<SettleStep> STEP = new ResponseKind<>() {
+        @Override
+        boolean isStreaming() {
+            return false;
+        }
+
+        @Override
+        SettleStep make(PacketReader in, Answer answer, FailoverClient client) {
+            return new ResponseHead(in).step;
+        }
+
+        @Override
+        Effect effect(SettleStep response) {
+            return Effect.NONE;
+        }
+
+        @Override
+        OptionalLong ledgerId(SettleStep response) {
+            return OptionalLong.empty();
+        }
+
+        @Override
+        void discard(SettleStep step) {
+            // Nothing but memory.
+        }
+    };
+
     /** Of a request that only waits for something. */
     static final ResponseKind<Void> NOTHING = new ResponseKind<>() {
         @Override

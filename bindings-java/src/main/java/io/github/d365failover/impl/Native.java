@@ -67,6 +67,10 @@ public final class Native {
 
     public static native byte[] ledger(long client, int selection);
 
+    public static native byte[] walkNew(int flags);
+
+    public static native void requestFree(long request);
+
     public static native byte[] suspectSince(long client, long sinceMs);
 
     public static native byte[] resolve(long client, long id, int resolution);

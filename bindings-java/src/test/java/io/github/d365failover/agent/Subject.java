@@ -9,6 +9,7 @@ import io.github.d365failover.EndpointSwitchRequiredEvent;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverClientBuilder;
 import io.github.d365failover.FailoverRequest;
+import io.github.d365failover.LedgerBodies;
 import io.github.d365failover.Preset;
 import io.github.d365failover.ServiceMark;
 import io.github.d365failover.Subscription;
