@@ -1,0 +1,404 @@
+"""Failover beneath `requests`: for code, and for libraries, that take a `requests.Session`.
+
+    import d365_failover.requests
+
+    session = d365_failover.requests.Session("https://contoso.crm.dynamics.com")
+
+or for one that is there already: `d365_failover.requests.mount(session, "https://contoso.crm.dynamics.com")`. All else
+stays as it is: responses, exceptions, hooks, cookies, redirects, `stream`, `timeout`, `verify`, `cert`, `proxies`.
+
+Needs requests: `pip install d365-failover[requests]`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.cookies import extract_cookies_to_jar
+from requests.sessions import merge_setting
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths, get_encoding_from_headers, select_proxy
+from urllib3 import Timeout
+
+from ._body import Source, source_of
+from ._client import Client
+from ._exceptions import FailoverError, ForkedError, in_doubt
+from ._models import Response as Known
+from ._request import _length, milliseconds
+from ._requests_errors import of_error
+from ._settings import Settings
+from ._stream import StreamedResponse
+from ._types import STREAMING
+from ._urllib3 import Raw
+
+if TYPE_CHECKING:
+    from ._types import RawRequest
+
+    if sys.version_info >= (3, 11):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
+
+__all__ = ["FailoverAdapter", "Response", "Session", "mount"]
+
+_OURS = frozenset(("connection", "content-length", "host", "transfer-encoding"))
+"""What requests says of the connection, and the library says itself."""
+
+_VARIABLES = (
+    *(name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())),
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+"""What requests reads of the environment for a request whose URL is known."""
+
+_READS_VARIABLES = sys.platform not in ("darwin", "win32")
+"""There the system's settings have proxies as well."""
+
+_Key = tuple[Any, Any, "str | None"]
+"""`verify`, `cert` and the proxy's URL."""
+
+
+class Response(requests.Response):
+    """A response of requests', with what is known of its call."""
+
+    __attrs__ = [*requests.Response.__attrs__, "failover"]  # noqa: RUF012
+
+    failover: Known
+    """The call: `effect`, `switched`, `attempts`, `ledger_id`, `tag`, `parts`, and as `url` the endpoint that answered.
+    Its body is this response's."""
+
+    @property
+    def content(self) -> bytes:
+        """The body, decoded."""
+        if self._content is False and not self._content_consumed and "Content-Encoding" not in self.headers:
+            whole = self.raw.whole()
+            if whole is not None:
+                self._content, self._content_consumed = whole, True
+        return super().content
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.status_code < 400
+
+    def raise_for_status(self) -> None:
+        """As requests' own; but where the write is in doubt (a 500 to a POST), it raises `WriteInDoubtError`.
+
+        `requests.HTTPError` is what loops catch that send again. It is the `__cause__`.
+        """
+        try:
+            super().raise_for_status()
+        except requests.HTTPError as error:
+            if self.failover.effect != "unknown":
+                raise
+            known = self.failover
+            told = FailoverError(
+                str(error),
+                kind="service",
+                effect="unknown",
+                switched=known.switched,
+                attempts=known.attempts,
+                status=self.status_code,
+                response=known,
+                ledger_id=known.ledger_id,
+                tag=known.tag,
+            )
+            raise in_doubt(told) from error
+
+
+class FailoverAdapter(BaseAdapter):
+    """An adapter to mount on a `requests.Session` for both of an organization's endpoints: `mount` does so.
+
+    `url` and settings are those of `d365_failover.Client`. Each combination of `verify`, `cert` and proxy that requests
+    come with has a client of its own, with its own switch and ledger; mostly there is one. Where requests say nothing
+    of them, as by `verify=True`, the settings `ca_bundle`, `tls_verify`, `client_certificate` and `proxy` hold, and
+    without a `ca_bundle` requests' own authorities (certifi).
+    """
+
+    def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
+        super().__init__()
+        self._begin(url, dict(settings))
+
+    def _begin(self, url: str, settings: dict[str, Any]) -> None:
+        self._url = url
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[_Key, Client] = {}
+        # What a session that nobody closed leaves behind.
+        weakref.finalize(self, _abandon, self._clients).atexit = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self._url, "settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin(state["url"], state["settings"])
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Those that are open, the first one first."""
+        return tuple(self._clients.values())
+
+    def client_of(self, session: requests.Session) -> Client:
+        """The client that the session's requests go by, which is opened here if it was not yet.
+
+        For events, the ledger, `verify`, `switch_endpoint`. Of requests that bring `verify`, `cert` or `proxies`
+        themselves it is another one: see `clients`.
+        """
+        told = session.merge_environment_settings(self._url, {}, None, None, None)
+        return self._client(self._url, told["verify"], told["cert"], told["proxies"])
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str | None = True,
+        cert: str | tuple[str, str] | None = None,
+        proxies: dict[str, str] | None = None,
+    ) -> requests.Response:
+        """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
+
+        The connect time of `timeout` is for all of an attempt's connecting, the read time for each attempt up to the
+        response's head, and for each wait within the body. Raises requests' own exceptions; a write in doubt raises
+        `d365_failover.WriteInDoubtError`, which is none of them.
+        """
+        known: Known
+        try:
+            raw_request, source = _native(request, timeout)
+            try:
+                client = self._client(cast(str, request.url), verify, cert, proxies)
+                known = StreamedResponse(client._send(raw_request, source), raw_request)
+            except ForkedError:
+                # The parent's connections are the parent's.
+                self._clients.clear()
+                client = self._client(cast(str, request.url), verify, cert, proxies)
+                known = StreamedResponse(client._send(raw_request, source), raw_request)
+        except FailoverError as error:
+            if error.response is None:
+                raised = of_error(error, request)
+                if raised is error:
+                    raise
+                raise raised from error
+            # Also what no service has answered is an answer here.
+            known = error.response
+        return self._built(known, request)
+
+    def _built(self, known: Known, request: requests.PreparedRequest) -> Response:
+        response = Response()
+        response.failover = known
+        response.status_code = known.status_code
+        response.reason = known.reason_phrase
+        headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        response.headers = headers
+        has_cookies = False
+        for name, value in known._raw.headers:
+            if name in headers:
+                value = f"{headers[name]}, {value}"
+                # As the first one is spelled.
+                name = next(first for first in headers if first.lower() == name.lower())
+            headers[name] = value
+            has_cookies = has_cookies or name.lower() == "set-cookie"
+        response.encoding = get_encoding_from_headers(headers)
+        response.url = cast(str, request.url)
+        response.raw = Raw(known, request.method or "", has_cookies)
+        if has_cookies:
+            extract_cookies_to_jar(response.cookies, request, response.raw)
+        response.request = request
+        response.connection = self  # type: ignore[assignment]
+        return response
+
+    def _client(self, url: str, verify: Any, cert: Any, proxies: dict[str, str] | None) -> Client:
+        proxy = select_proxy(url, proxies) if proxies else None
+        key = (verify, cert, proxy)
+        client = self._clients.get(key)
+        if client is None:
+            with self._lock:
+                client = self._clients.get(key)
+                if client is None:
+                    client = self._clients[key] = Client(self._url, **_settings(self._settings, key))
+        return client
+
+    def close(self) -> None:
+        """Closes the clients, and cancels what they are about to do. A later request opens new ones."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
+            client.close()
+
+
+class Session(requests.Session):
+    """A `requests.Session` whose requests to either endpoint of an organization fail over.
+
+    `url` and settings are those of `d365_failover.Client`. Requests elsewhere go as ever.
+    """
+
+    __attrs__ = [*requests.Session.__attrs__, "_adapter"]  # noqa: RUF012
+
+    def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
+        super().__init__()
+        self._adapter = mount(self, url, **settings)
+
+    @property
+    def client(self) -> Client:
+        """The client that this one's requests go by. See `FailoverAdapter.client_of`."""
+        return self._adapter.client_of(self)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+        """As requests' own, which looks at each variable of the environment for each request."""
+        if self.trust_env and (not _READS_VARIABLES or any(map(os.environ.get, _VARIABLES))):
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return {
+            "proxies": merge_setting(proxies, self.proxies) if proxies or self.proxies else {},
+            "stream": self.stream if stream is None else stream,
+            "verify": self.verify if verify is None else verify,
+            "cert": self.cert if cert is None else cert,
+        }
+
+
+def mount(session: requests.Session, url: str, **settings: Unpack[Settings]) -> FailoverAdapter:
+    """Has a session's requests to either endpoint of the organization fail over.
+
+    `url` and settings are those of `d365_failover.Client`. The session's `close` closes what this opens.
+    """
+    adapter = FailoverAdapter(url, **settings)
+    for prefix in _prefixes(url, settings):
+        session.mount(prefix, adapter)
+    return adapter
+
+
+def _prefixes(url: str, settings: Settings) -> list[str]:
+    """How URLs of the organization begin: of both endpoints, with and without the port of their scheme."""
+    alternate_url, url_form = settings.get("alternate_url"), settings.get("url_form")
+    # Nothing of TLS is read for it.
+    with Client(url, alternate_url=alternate_url, url_form=url_form, tls_verify=False) as client:
+        bases = [client.primary_url, client.alternate_url]
+    prefixes = []
+    for base in bases:
+        if base is None:
+            continue
+        scheme, _, rest = base.rstrip("/").partition("://")
+        authority, slash, path = rest.partition("/")
+        port = {"https": ":443", "http": ":80"}[scheme]
+        for host in _siblings(authority.removesuffix(port)):
+            prefixes.append(f"{scheme}://{host}{slash}{path}/")
+            if ":" not in host.rpartition("]")[2]:
+                prefixes.append(f"{scheme}://{host}{port}{slash}{path}/")
+    return prefixes
+
+
+def _siblings(host: str) -> list[str]:
+    """A host, and for `contoso.crm…` also `contoso.api.crm…`, or the other way round: the same organization."""
+    label, _, domain = host.partition(".")
+    # Of `contoso.com` nobody knows whose `contoso.api.com` is.
+    if host.count(".") < 3 or host.replace(".", "").isdecimal():
+        return [host]
+    return [host, f"{label}.{domain.removeprefix('api.')}" if domain.startswith("api.") else f"{label}.api.{domain}"]
+
+
+def _settings(settings: dict[str, Any], key: _Key) -> Settings:
+    """A client's settings: what requests say goes before the adapter's own."""
+    verify, cert, proxy = key
+    made = {"error_prefix": 1 << 20, **settings, "decompress": False}
+    if verify is False:
+        made["tls_verify"] = False
+    elif isinstance(verify, (str, os.PathLike)):
+        made.update(tls_verify=True, ca_bundle=_there(verify, "a suitable TLS CA certificate bundle, invalid path"))
+    elif made.get("ca_bundle") is None and made.get("tls_verify") is not False:
+        made["ca_bundle"] = extract_zipped_paths(DEFAULT_CA_BUNDLE_PATH)
+    if cert is not None:
+        certificate, private_key = cert if isinstance(cert, tuple) else (cert, None)
+        made["client_certificate"] = _there(certificate, "the TLS certificate file, invalid path")
+        made["client_key"] = None
+        if private_key is not None:
+            made["client_key"] = _there(private_key, "the TLS key file, invalid path")
+    if proxy:
+        made["proxy"] = proxy if "://" in proxy else f"http://{proxy}"
+    return cast("Settings", made)
+
+
+def _there(path: str | os.PathLike[str], what: str) -> str | os.PathLike[str]:
+    if not os.path.exists(path):
+        raise OSError(f"Could not find {what}: {path}")
+    return path
+
+
+def _native(request: requests.PreparedRequest, timeout: Any) -> tuple[RawRequest, Source | None]:
+    pairs: list[tuple[str, str]] = []
+    has_coding = False
+    for name, value in request.headers.lower_items():
+        if name in _OURS and (name != "host" or value == urlsplit(cast(str, request.url)).netloc):
+            continue
+        has_coding = has_coding or name == "accept-encoding"
+        pairs.append((name, value if type(value) is str else _text(value)))
+    if not has_coding:
+        pairs.insert(0, ("accept-encoding", "identity"))  # as http.client
+    body: Any = request.body
+    source = None
+    if body is not None and type(body) is not bytes:
+        body, source = _read(body, request, pairs)
+    url = cast(str, request.url)
+    if "#" in url:
+        url = url.partition("#")[0]
+    connect, read = (None, None) if timeout is None else _times(timeout)
+    return (cast(str, request.method), url, pairs, body, None, 0, STREAMING, None, None, connect, read), source
+
+
+def _read(body: Any, request: requests.PreparedRequest, pairs: list[tuple[str, str]]) -> tuple[Any, Source | None]:
+    """A body that is no bytes, and what it is read from."""
+    if isinstance(body, str):
+        return body.encode(), None
+    source = source_of(body if hasattr(body, "read") or not isinstance(body, Iterator) else map(_octets, body))
+    if source is None:
+        return bytes(body), None
+    told = request.headers.get("Content-Length")
+    if told is not None:
+        pairs.append(("content-length", _text(told)))
+    return (_length(source, pairs), source.rewindable), source
+
+
+def _octets(piece: Any) -> Any:
+    return piece.encode() if isinstance(piece, str) else piece
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")
+    return str(value)
+
+
+def _times(timeout: Any) -> tuple[int | None, int | None]:
+    """The connect and the read time in milliseconds, of what `timeout` can be."""
+    if isinstance(timeout, tuple):
+        try:
+            connect, read = timeout
+        except ValueError:
+            raise ValueError(f"timeout is a number of seconds, or two for (connect, read), not {timeout!r}") from None
+    elif isinstance(timeout, Timeout):
+        connect, read = timeout.connect_timeout, timeout.read_timeout
+    else:
+        connect = read = timeout
+    return _milliseconds(connect), _milliseconds(read)
+
+
+def _milliseconds(seconds: Any) -> int | None:
+    try:
+        return None if seconds is None else milliseconds(seconds, "timeout")
+    except TypeError as error:
+        raise ValueError(str(error)) from None  # as urllib3
+
+
+def _abandon(clients: dict[_Key, Client]) -> None:
+    for client in clients.values():
+        client._abandon()
