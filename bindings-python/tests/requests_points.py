@@ -484,8 +484,8 @@ POINTS = [
         plays(answer("200 OK", "Content-Type: text/html", body=b"<html>" + b"b" * len(LARGE))),
         lambda s: raised(lambda: s.get(f"{URL}/api/data/v9.2/accounts").content),
         "Of an answer that is no service's (a front end's page, a 2xx to a write without `OData-Version`), the body is "
-        "there as far as it was read: of an error 1 MiB (`error_prefix`), of a 2xx what came with the head. "
-        "`ChunkedEncodingError` says that there was more.",
+        "there as far as it was read: of an error 1 MiB (`error_prefix`), of a 2xx what came with the head. To a "
+        "read `ChunkedEncodingError` says that there was more.",
         asks=False,
     ),
     # ---- redirects ----

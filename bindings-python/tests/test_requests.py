@@ -259,6 +259,21 @@ def test_verify_keeps_its_meaning(org: Organization, twin: Twin, monkeypatch: py
             assert both(org, monkeypatch, untrusting) == refused
 
 
+def test_a_setting_goes_before_the_environment_and_a_request_before_both(
+    org: Organization, twin: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(Path(requests.utils.DEFAULT_CA_BUNDLE_PATH).read_bytes())
+    proxy = twin.proxy()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    with session(org, proxy=proxy.url) as ours:
+        assert ours.get(org.primary_url + WHO_AM_I).status_code == 200
+        assert len(proxy.journal()) == 1
+        with pytest.raises(requests.exceptions.SSLError):
+            ours.get(org.primary_url + WHO_AM_I, verify=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
+
 def test_cert_keeps_its_meaning(
     organization: Callable[..., Organization], twin: Twin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import requests
 from peer import HOST, URL, Asked, Peer, found
 from requests_points import POINTS, Point
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "requests-adapter.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "drop-ins.md"
 
 PROBE = "WhoAmI"
 

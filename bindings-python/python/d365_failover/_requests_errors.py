@@ -4,47 +4,49 @@ from __future__ import annotations
 
 import requests.exceptions as theirs
 from requests import PreparedRequest
+from urllib3.exceptions import ProtocolError
 
-from ._exceptions import (
-    FailoverError,
-    InvalidArgumentError,
-    InvalidSettingError,
-    InvalidUrlError,
-    WriteInDoubtError,
-)
+from ._dropin import category, not_theirs
+from ._exceptions import FailoverError, InvalidSettingError
 
 __all__: list[str] = []
 
-_BY_CAUSE: dict[str | None, type[theirs.RequestException]] = {
+_BY_CATEGORY: dict[str, type[theirs.RequestException]] = {
+    "connect": theirs.ConnectionError,
     "connect_timeout": theirs.ConnectTimeout,
+    "timeout": theirs.ReadTimeout,
+    "reset": theirs.ConnectionError,
+    "closed": theirs.ConnectionError,
     "proxy": theirs.ProxyError,
+    "tls": theirs.SSLError,
+    "protocol": theirs.ConnectionError,
+    "local": theirs.ConnectionError,
+    "busy": theirs.ConnectionError,
+    "url": theirs.InvalidURL,
+    "token": theirs.RequestException,
 }
 _BY_KIND: dict[str, type[theirs.RequestException]] = {
-    "timeout": theirs.ReadTimeout,
-    "tls": theirs.SSLError,
-    "endpoint_not_found": theirs.ConnectionError,
     "datacenter_not_available": theirs.ConnectionError,
     "server_unavailable": theirs.ConnectionError,
-    "connection_lost": theirs.ConnectionError,
-    "local": theirs.ConnectionError,
-    "protocol": theirs.ConnectionError,
     "cancelled": theirs.ConnectionError,
     "closed": theirs.ConnectionError,
-    "authentication": theirs.RequestException,
 }
 
 
 def of_error(error: FailoverError, request: PreparedRequest) -> Exception:
-    """The exception of requests' for one of ours; itself where requests has none, and for a write in doubt."""
-    if isinstance(error, WriteInDoubtError):
-        return error
-    kind: type[theirs.RequestException] | None
-    if isinstance(error, InvalidUrlError):
-        kind = theirs.InvalidURL
-    elif isinstance(error, InvalidSettingError):
+    """The exception of requests' for one of ours; one of ours where requests has none, or where loops that catch
+    requests' would do a write twice."""
+    kept = not_theirs(error)
+    if kept is not None:
+        return kept
+    found = category(error)
+    kind = _BY_CATEGORY.get(found) or _BY_KIND.get(error.kind)
+    if isinstance(error, InvalidSettingError):
         kind = theirs.InvalidProxyURL if str(error).startswith("proxy") else theirs.SSLError
-    elif isinstance(error, InvalidArgumentError):
-        kind = theirs.InvalidHeader if "header" in str(error) else None
-    else:
-        kind = _BY_CAUSE.get(error.cause) or _BY_KIND.get(error.kind)
-    return error if kind is None else kind(error, request=request)
+    elif found == "argument" and "header" in str(error):
+        kind = theirs.InvalidHeader
+    if kind is None:
+        return error
+    # Others look in there for what urllib3 has raised.
+    inner = ProtocolError("Connection aborted.", error) if found in ("reset", "closed") else error
+    return kind(inner, request=request)

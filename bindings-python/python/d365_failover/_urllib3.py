@@ -12,7 +12,8 @@ from urllib3.exceptions import ResponseNotChunked
 from urllib3.response import HTTPResponse
 
 from . import _lifecycle
-from ._exceptions import FailoverError, WriteInDoubtError
+from ._dropin import not_theirs
+from ._exceptions import FailoverError
 from ._models import Response
 from ._stream import StreamedResponse
 
@@ -52,6 +53,8 @@ class Raw(HTTPResponse):
             preload_content=False,
             decode_content=False,
             original_response=self._original_response,
+            # That there was more of it is no reason to send a write again.
+            enforce_content_length=known.effect == "none" or isinstance(known, StreamedResponse),
             request_method=self._method,
             request_url=known.url,
         )
@@ -154,9 +157,12 @@ class _Body:
         known = cast(StreamedResponse, self._known)
         try:
             piece = known._next(threading.get_ident() == _lifecycle.main_thread)
-        except (OSError, WriteInDoubtError):
-            raise
         except FailoverError as error:
+            kept = not_theirs(error)
+            if kept is not None:
+                raise kept from kept.__cause__
+            if isinstance(error, OSError):
+                raise
             raise HTTPException(str(error)) from error
         if not piece:
             self._end()

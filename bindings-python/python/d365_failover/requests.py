@@ -30,9 +30,10 @@ from urllib3 import Timeout
 
 from ._body import Source, source_of
 from ._client import Client
-from ._exceptions import FailoverError, ForkedError, in_doubt
+from ._dropin import answered, doubt_of
+from ._exceptions import FailoverError, ForkedError
 from ._models import Response as Known
-from ._request import _length, milliseconds
+from ._request import length_of, milliseconds
 from ._requests_errors import of_error
 from ._settings import Settings
 from ._stream import StreamedResponse
@@ -97,30 +98,25 @@ class Response(requests.Response):
         try:
             super().raise_for_status()
         except requests.HTTPError as error:
-            if self.failover.effect != "unknown":
+            doubt = doubt_of(self.failover, error)
+            if doubt is None:
                 raise
-            known = self.failover
-            told = FailoverError(
-                str(error),
-                kind="service",
-                effect="unknown",
-                switched=known.switched,
-                attempts=known.attempts,
-                status=self.status_code,
-                response=known,
-                ledger_id=known.ledger_id,
-                tag=known.tag,
-            )
-            raise in_doubt(told) from error
+            raise doubt from error
+
+    def raise_for_doubt(self) -> None:
+        """Raises `WriteInDoubtError` where the status leaves a write in doubt, and nothing for other statuses."""
+        if self.failover.effect == "unknown":
+            self.raise_for_status()
 
 
 class FailoverAdapter(BaseAdapter):
     """An adapter to mount on a `requests.Session` for both of an organization's endpoints: `mount` does so.
 
     `url` and settings are those of `d365_failover.Client`. Each combination of `verify`, `cert` and proxy that requests
-    come with has a client of its own, with its own switch and ledger; mostly there is one. Where requests say nothing
-    of them, as by `verify=True`, the settings `ca_bundle`, `tls_verify`, `client_certificate` and `proxy` hold, and
-    without a `ca_bundle` requests' own authorities (certifi).
+    come with has a client of its own, with its own switch and ledger; mostly there is one. What requests, or their
+    session, say of them goes before the settings `ca_bundle`, `tls_verify`, `client_certificate`, `client_key` and
+    `proxy`, and those before the environment. Without any the authorities are requests' own (certifi).
+    HTTP/2 is spoken with `http2=True` only.
     """
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
@@ -182,13 +178,14 @@ class FailoverAdapter(BaseAdapter):
                 client = self._client(cast(str, request.url), verify, cert, proxies)
                 known = StreamedResponse(client._send(raw_request, source), raw_request)
         except FailoverError as error:
-            if error.response is None:
-                raised = of_error(error, request)
-                if raised is error:
-                    raise
-                raise raised from error
             # Also what no service has answered is an answer here.
-            known = error.response
+            answer = answered(error)
+            if answer is None:
+                raised = of_error(error, request)
+                if isinstance(raised, FailoverError):
+                    raise raised from raised.__cause__
+                raise raised from error
+            known = answer
         return self._built(known, request)
 
     def _built(self, known: Known, request: requests.PreparedRequest) -> Response:
@@ -305,9 +302,15 @@ def _siblings(host: str) -> list[str]:
 
 
 def _settings(settings: dict[str, Any], key: _Key) -> Settings:
-    """A client's settings: what requests say goes before the adapter's own."""
+    """A client's settings: what requests say goes before the adapter's own, and those before the environment."""
     verify, cert, proxy = key
-    made = {"error_prefix": 1 << 20, **settings, "decompress": False}
+    # Of the environment, and not of the application.
+    if settings.get("ca_bundle") is not None and verify in _told(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")):
+        verify = True
+    if settings.get("proxy") is not None and proxy in _told(_VARIABLES):
+        proxy = None
+    # What else looks at the names of headers has them from HTTP/1.1.
+    made = {"http2": False, "error_prefix": 1 << 20, **settings, "decompress": False}
     if verify is False:
         made["tls_verify"] = False
     elif isinstance(verify, (str, os.PathLike)):
@@ -323,6 +326,10 @@ def _settings(settings: dict[str, Any], key: _Key) -> Settings:
     if proxy:
         made["proxy"] = proxy if "://" in proxy else f"http://{proxy}"
     return cast("Settings", made)
+
+
+def _told(variables: tuple[str, ...]) -> set[str]:
+    return {value for value in map(os.environ.get, variables) if value}
 
 
 def _there(path: str | os.PathLike[str], what: str) -> str | os.PathLike[str]:
@@ -362,7 +369,7 @@ def _read(body: Any, request: requests.PreparedRequest, pairs: list[tuple[str, s
     told = request.headers.get("Content-Length")
     if told is not None:
         pairs.append(("content-length", _text(told)))
-    return (_length(source, pairs), source.rewindable), source
+    return (length_of(source, pairs), source.rewindable), source
 
 
 def _octets(piece: Any) -> Any:
