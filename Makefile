@@ -15,6 +15,7 @@
 #                   threads each
 #   make mutants    what of the decisions no test of theirs holds: MUTANTS="switch call" for some files
 #   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one
+#   make elsewhere  that the libraries compile for systems of other kinds, without what links them
 #   make test-targets  runs what `make dist` has made, each on a system of its kind or an imitation
 #   make wheel      the Python wheel of this machine into dist/
 #   make jar        the Java jar of this machine into dist/
@@ -52,7 +53,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak test bench simulate fuzz dist test-targets wheel jar jar-of jni install header header-check \
+.PHONY: drill soak test bench simulate fuzz dist elsewhere test-targets wheel jar jar-of jni install header header-check \
         header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-classes \
         java-licences \
         java-test python \
@@ -202,6 +203,9 @@ $(CYCLONEDX):
 
 dist: machine $(DIST_VENV)/.ready $(CYCLONEDX)
 	$(DIST_VENV)/bin/python tools/ship/build.py --work $(T) --dist $(ROOT)/dist $(TARGET)
+
+elsewhere: machine
+	$(PYTHON) tools/ship/elsewhere.py --work $(T)
 
 test-targets: machine machine-test twin $(DIST_VENV)/.ready
 	$(CARGO) build -q -p d365-scenarios

@@ -203,10 +203,11 @@ def main() -> None:
     build = Build(arguments.work, arguments.dist)
     build.dist.mkdir(parents=True, exist_ok=True)
     build.copy()
-    for target in chosen(arguments.targets):
+    targets = chosen(arguments.targets)
+    for target in targets:
         build.target(target)
-    if not arguments.targets:
-        build.jar(list(TARGETS.values()))
+    if len(targets) == len(TARGETS):
+        build.jar(targets)
     build.bills()
     build.checksums()
 

@@ -1,5 +1,5 @@
-"""What compiles for a target: the Rust that is there if it has the target's standard library, else Debian's, which
-comes with that library's source; and zig as compiler and linker of everything in C, for Windows MinGW's GCC."""
+"""What compiles for a target: Debian's Rust, which comes with the source of its standard library; zig is compiler and
+linker of everything in C, for Windows MinGW's GCC."""
 
 from __future__ import annotations
 
@@ -69,10 +69,8 @@ def unwinder(target: Target, work: Path) -> Path:
     return library
 
 
-def with_std(target: Target) -> dict[str, str]:
-    """By what variables cargo has the standard library."""
-    if has_std(target.triple):
-        return {}
+def own_std() -> dict[str, str]:
+    """By what variables cargo builds the standard library as well: by Debian's rustc, which comes with its source."""
     need(
         "/usr/bin/rustc:rustc-web",
         "/usr/bin/cargo:cargo-web",
@@ -81,6 +79,8 @@ def with_std(target: Target) -> dict[str, str]:
     return {
         "CARGO": "/usr/bin/cargo",
         "CARGO_UNSTABLE_BUILD_STD": "std,panic_unwind",
+        # Not what names the frames of a backtrace: a stripped library has no names.
+        "CARGO_UNSTABLE_BUILD_STD_FEATURES": "panic-unwind",
         "PATH": f"/usr/bin:{os.environ['PATH']}",
         "RUSTC": "/usr/bin/rustc",
         "RUSTC_BOOTSTRAP": "1",
@@ -102,7 +102,7 @@ def environment(target: Target, cargo_target: Path) -> dict[str, str]:
         found[flags] = "-C target-feature=-crt-static"
     else:
         found[flags] = f"-C link-arg={unwinder(target, cargo_target.parent / 'unwinder')}"
-    return found | with_std(target)
+    return found | own_std()
 
 
 def as_cargo(target: Target, found: dict[str, str], work: Path) -> Path:
