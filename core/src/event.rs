@@ -31,6 +31,9 @@ pub enum ItemKind {
     OutageEnded = 9,
     /// A walk over the writes to verify is over: [`Request::settle`](crate::Request::settle).
     Settled = 10,
+    /// A write was sent that the store could not take, as `store_failure` says; or its end could not be
+    /// put on record, where it is in doubt from now on. May be dropped when nobody takes it.
+    StoreFailed = 11,
     /// A submitted call has ended.
     Completion = 32,
     /// A piece of a streaming body has come.
@@ -58,6 +61,7 @@ impl ItemKind {
             ItemKind::OutageStarted => "OutageStarted",
             ItemKind::OutageEnded => "OutageEnded",
             ItemKind::Settled => "Settled",
+            ItemKind::StoreFailed => "StoreFailed",
             ItemKind::Completion => "Completion",
             ItemKind::Body => "Body",
         }
@@ -68,7 +72,7 @@ impl ItemKind {
     pub fn is_chatty(self) -> bool {
         matches!(
             self,
-            ItemKind::CallRetried | ItemKind::Throttled | ItemKind::Log
+            ItemKind::CallRetried | ItemKind::Throttled | ItemKind::Log | ItemKind::StoreFailed
         )
     }
 }

@@ -143,6 +143,8 @@ pub enum LedgerSelection {
     All,
     /// Those to verify; see [`LedgerEntry::is_suspect`].
     Suspects,
+    /// All that were sent by this process. Without a store the same as [`All`](LedgerSelection::All).
+    Mine,
 }
 
 /// What [`Client::suspect_since`](crate::Client::suspect_since) has put in question.

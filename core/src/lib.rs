@@ -98,7 +98,9 @@ pub use resource::thread::spawn;
 pub use role::Role;
 #[doc(hidden)]
 pub use rule::Rule;
-pub use settings::{AutoSwitch, LedgerBodies, Settings, TokenPrecedence};
+pub use settings::{
+    AutoSwitch, LedgerBodies, Settings, StoreDurability, StoreFailure, TokenPrecedence,
+};
 pub use settling::{SettlePolicy, SettleStep, Settled};
 pub use shown::shown_url;
 pub use token::{TokenProvider, TokenRequest};

@@ -52,6 +52,25 @@ pub enum LedgerBodies {
     Full,
 }
 
+/// The setting `store_durability`: what a write on record survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreDurability {
+    /// The end of the process, however it ends. Power that fails takes the last moments' records, and
+    /// leaves the store whole.
+    Process,
+    /// Power that fails as well. Each write waits twice for the disk.
+    Power,
+}
+
+/// The setting `store_failure`: what becomes of a write that cannot be put on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreFailure {
+    /// It is refused, and nothing of it is sent.
+    Refuse,
+    /// It is sent, and `StoreFailed` tells of it.
+    GoOn,
+}
+
 /// The settings of a client: the organization's URL, and options by name. Durations are in
 /// milliseconds and their names end in `_ms`.
 #[derive(Clone)]
@@ -83,6 +102,10 @@ pub struct Settings {
     pub(crate) ledger_body_size: usize,
     pub(crate) ledger_entries: usize,
     pub(crate) verify_keys: VerifyKeys,
+    pub(crate) ledger_retention: Duration,
+    pub(crate) store: Option<PathBuf>,
+    pub(crate) store_durability: StoreDurability,
+    pub(crate) store_failure: StoreFailure,
     pub(crate) update_guard: bool,
     /// Whether a 2xx to a write must carry a mark of its service.
     pub(crate) service_mark: bool,
@@ -138,6 +161,7 @@ impl Settings {
         "ledger_bodies",
         "ledger_body_size",
         "ledger_entries",
+        "ledger_retention_ms",
         "max_attempts",
         "max_connection_age_ms",
         "max_connections",
@@ -154,6 +178,9 @@ impl Settings {
         "replication_window_ms",
         "retry_budget",
         "service_mark",
+        "store",
+        "store_durability",
+        "store_failure",
         "tls_verify",
         "token_precedence",
         "update_guard",
@@ -197,6 +224,10 @@ impl Settings {
             ledger_body_size: 1 << 20,
             ledger_entries: 100_000,
             verify_keys: VerifyKeys::default(),
+            ledger_retention: Duration::from_secs(7 * 86_400),
+            store: None,
+            store_durability: StoreDurability::Process,
+            store_failure: StoreFailure::Refuse,
             update_guard: true,
             service_mark: true,
             rules_off: RulesOff::default(),
@@ -254,6 +285,10 @@ impl Settings {
     /// | `ledger_bodies` | `digest` | what a write on record keeps of its body: `off`: the length; `digest`: its SHA-256 as well; `full`: all of it, and the headers that say what is written, never a credential, for comparing and sending again |
     /// | `ledger_body_size` | 1048576 | 0 to 1073741824 bytes; with `full`: a longer body is kept as its digest |
     /// | `verify_keys` | none | `set=column`, separated by commas, of several columns `set=column+column`: by what a created row is looked for whose id nobody knows, with `ledger_bodies` = `full` |
+    /// | `ledger_retention_ms` | 604800000 | 0 to 315360000000; with `store`: how long an acknowledged or resolved write stays on record, not shorter than `replication_window_ms`; what is to be verified stays |
+    /// | `store` | none | path of a file, made if there is none: the ledger, on disk, for all processes of this machine that name it; none: in memory, as long as the client |
+    /// | `store_durability` | `process` | `process`: a record survives the end of the process, by `kill -9` too; `power`: a loss of power as well, and each write waits twice for the disk |
+    /// | `store_failure` | `refuse` | a write that cannot be put on record: `refuse`: ends as `local`, and nothing of it is sent; `go_on`: is sent, and `StoreFailed` tells of it |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
     /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
@@ -326,6 +361,28 @@ impl Settings {
             }
             "replication_window_ms" => self.replication_window = pause(key, value)?,
             "ledger_entries" => self.ledger_entries = number(key, value, 1, 10_000_000)?,
+            "ledger_retention_ms" => {
+                let milliseconds = amount(key, value, " of milliseconds", 0, LONGEST_RETENTION)?;
+                self.ledger_retention = Duration::from_millis(milliseconds as u64);
+            }
+            "store" if value.is_empty() => {
+                return Err(invalid(key, value, "the path of a file"));
+            }
+            "store" => self.store = Some(PathBuf::from(value)),
+            "store_durability" => {
+                let words = [
+                    ("process", StoreDurability::Process),
+                    ("power", StoreDurability::Power),
+                ];
+                self.store_durability = word(key, value, &words)?;
+            }
+            "store_failure" => {
+                let words = [
+                    ("refuse", StoreFailure::Refuse),
+                    ("go_on", StoreFailure::GoOn),
+                ];
+                self.store_failure = word(key, value, &words)?;
+            }
             "ledger_bodies" => {
                 let words = [
                     ("off", LedgerBodies::Off),
@@ -493,6 +550,9 @@ fn amount(key: &str, value: &str, of: &str, least: usize, most: usize) -> Result
 }
 
 /// Longer waits overflow some platforms' timers and are no one's intent.
+/// Ten years.
+const LONGEST_RETENTION: usize = 315_360_000_000;
+
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// A time that may be none.

@@ -54,10 +54,11 @@ use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::engine::Engine;
 use crate::resource::gate::Gate;
-use crate::resource::ledger::{At, Ledger, Memory};
+use crate::resource::ledger::{At, Ledger, Memory, Sqlite};
 use crate::resource::listener::Waiting;
 use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
+use crate::resource::store::Store;
 use crate::resource::threads::{Job, Threads};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
@@ -191,6 +192,7 @@ impl Client {
         let engine = Engine::new().map_err(|error| lacking("no reactor for the client", &error))?;
         let transport = Transport::new(settings, &organization, &engine)?;
         let rules = Rules::of(settings.preset, settings.rules_off);
+        let ledger = ledger(settings, &organization)?;
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(switch(settings, rules, &organization))),
@@ -206,10 +208,7 @@ impl Client {
             threads: Threads::new("d365-app", MOST_THREADS),
             outlet: Outlet::new(queue, settings.handler_timeout),
             flights: Arc::default(),
-            ledger: Box::new(Memory::new(
-                settings.replication_window,
-                settings.ledger_entries,
-            )),
+            ledger,
             told_suspects: AtomicBool::new(false),
             told_settings: AtomicBool::new(false),
             gate: Gate::new(),
@@ -337,6 +336,15 @@ impl Client {
         if inner.outlet.wants(ItemKind::Log) && !inner.told_settings.swap(true, Ordering::Relaxed) {
             for told in inner.transport.told() {
                 inner.log(Level::Warn, || told.clone());
+            }
+            let taken_over = inner.ledger.taken_over();
+            if taken_over > 0 {
+                inner.log(Level::Warn, || {
+                    format!(
+                        "the store holds {taken_over} writes of processes that have died before \
+                         these had ended: they are in doubt"
+                    )
+                });
             }
         }
         Ok(())
@@ -841,6 +849,19 @@ fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Swi
         AutoSwitch::Auto => Alternate::undecided(),
     };
     Switch::new(rules, Limits::of(settings, &rules), starts_on, alternate)
+}
+
+/// # Errors
+/// When there is a store and it cannot be used.
+fn ledger(settings: &Settings, organization: &Organization) -> Result<Box<dyn Ledger>, Error> {
+    let window = settings.replication_window;
+    let Some(path) = &settings.store else {
+        return Ok(Box::new(Memory::new(window, settings.ledger_entries)));
+    };
+    let store = Store::open(path, settings.store_durability)?;
+    let retention = settings.ledger_retention.max(window);
+    let ledger = Sqlite::open(store, organization, window, retention)?;
+    Ok(Box::new(ledger))
 }
 
 fn lacking(what: &str, error: &io::Error) -> Error {

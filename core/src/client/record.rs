@@ -20,17 +20,22 @@ use crate::operation::Class;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::{At, Soon, Suspected, Suspects, WriteEnd};
 use crate::row_answer::version_in;
+use crate::shown::shown_url;
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
     Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerBodies, LedgerEntry, Level,
-    Operation, Request, SuspectedSince,
+    Operation, Request, StoreFailure, SuspectedSince,
 };
 
 /// Reasons of `DataLossSuspected`.
 const SWITCHED: &str = "switched";
 const REPEATED: &str = "repeated";
 const SUSPECT_SINCE: &str = "suspect_since";
+
+/// Reasons of `StoreFailed`.
+const BEGIN: &str = "begin";
+const END: &str = "end";
 
 const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
 
@@ -64,7 +69,37 @@ impl Inner {
             return Ok(None);
         }
         let begun = self.begun(request, class, is_foreign);
-        begun.get(desk).await.map(Some)
+        match begun.get(desk).await {
+            Ok(id) => Ok(Some(id)),
+            Err(error) if self.settings.store_failure == StoreFailure::GoOn => {
+                self.tell_failure(BEGIN, None, Some(request), || {
+                    let why = error.message();
+                    format!("a write is sent that could not be put on record: {why}")
+                });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The store has failed, and a call went on.
+    fn tell_failure(
+        &self,
+        reason: &'static str,
+        id: Option<u64>,
+        request: Option<&Request>,
+        message: impl Fn() -> String,
+    ) {
+        self.log(Level::Warn, &message);
+        self.outlet.tell(ItemKind::StoreFailed, || Event {
+            ledger_id: id,
+            tag: request.and_then(|request| request.tag.as_deref().map(str::to_owned)),
+            method: request.map(|request| request.method.to_string()),
+            url: request.map(|request| shown_url(&request.url)),
+            reason,
+            planned: self.is_planned(),
+            ..Event::new(ItemKind::StoreFailed, self.place().epoch, message())
+        });
     }
 
     fn begun(&self, request: &Request, class: &Class, is_foreign: bool) -> Soon<u64> {
@@ -129,6 +164,7 @@ impl Inner {
                 .and_then(|(head, body)| created_id(&head.headers, body)),
             version: executed.and_then(|(head, body)| version_of(head, body)),
             may_come_late: ended.may_come_late,
+            sent: last.map(|last| last.started),
         };
         self.ledger.end(id, outcome, At::now())
     }
@@ -137,7 +173,7 @@ impl Inner {
     /// acknowledged, and when its end could not be put there.
     pub(super) fn tell_recorded(&self, id: u64, recorded: Result<Option<Suspected>, Error>) {
         let suspected = recorded.unwrap_or_else(|error| {
-            self.log(Level::Warn, || {
+            self.tell_failure(END, Some(id), None, || {
                 format!(
                     "how the write {id} has ended could not be put on record, where it is in doubt \
                      from now on: {}",

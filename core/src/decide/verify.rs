@@ -1,13 +1,14 @@
 //! Which row tells of a write.
 
 use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::operation::web_api::{self, Service};
 use crate::operation::{Class, Guard, Row};
 
-/// What a row says of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a row says of a write. A store keeps it as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Proof {
     /// Nothing: it changed many rows, or values that are not kept, or nobody knows which row.
     Nothing,

@@ -11,6 +11,7 @@ mod tests;
 pub(crate) mod web_api;
 
 use http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use web_api::Service;
 
@@ -48,7 +49,7 @@ impl Guard {
 }
 
 /// A row, as the request names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Row {
     /// By its URL at the Web API, without query.
     Url(String),

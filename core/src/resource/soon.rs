@@ -12,7 +12,6 @@ use crate::{Error, ErrorKind};
 pub(crate) enum Soon<T> {
     /// Memory gives it at once.
     Now(Result<T, Error>),
-    #[expect(dead_code, reason = "of a store, which comes next")]
     /// It is queued; whoever comes next does all that is.
     Later(Later<T>),
 }
@@ -20,23 +19,28 @@ pub(crate) enum Soon<T> {
 pub(crate) struct Later<T> {
     result: oneshot::Receiver<Result<T, Error>>,
     work: Arc<dyn Work>,
+    ticket: u64,
 }
 
 /// Where what is queued is done.
 pub(crate) trait Work: Send + Sync {
-    /// Does all that is queued, on this thread.
-    fn work(&self);
+    /// Does what is queued up to this ticket, on this thread, or waits until it is done.
+    fn work(self: Arc<Self>, ticket: u64);
     /// Has it done by the store's own thread.
     fn wake(self: Arc<Self>);
 }
 
 impl<T> Later<T> {
-    #[expect(dead_code, reason = "of a store, which comes next")]
     pub(crate) fn new(
         result: oneshot::Receiver<Result<T, Error>>,
         work: Arc<dyn Work>,
+        ticket: u64,
     ) -> Later<T> {
-        Later { result, work }
+        Later {
+            result,
+            work,
+            ticket,
+        }
     }
 }
 
@@ -50,7 +54,7 @@ impl<T> Soon<T> {
         match self {
             Soon::Now(result) => result,
             Soon::Later(mut later) => {
-                later.work.work();
+                later.work.work(later.ticket);
                 later.result.try_recv().unwrap_or_else(|_| Err(lost()))
             }
         }
@@ -65,8 +69,8 @@ impl<T> Soon<T> {
         };
         match desk {
             Some(desk @ Desk::Here(_)) if !desk.is_closed() => {
-                let work = Arc::clone(&later.work);
-                desk.post(move || work.work());
+                let (work, ticket) = (Arc::clone(&later.work), later.ticket);
+                desk.post(move || work.work(ticket));
             }
             _ => Arc::clone(&later.work).wake(),
         }

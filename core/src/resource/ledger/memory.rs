@@ -146,6 +146,10 @@ impl Ledger for Memory {
         false
     }
 
+    fn taken_over(&self) -> u64 {
+        0
+    }
+
     fn begin(&self, mut entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
         let mut state = lock(&self.state);
         state.last_id += 1;
@@ -200,7 +204,8 @@ impl Ledger for Memory {
         let mut state = lock(&self.state);
         self.evict(&mut state, at.clock);
         let entries = state.entries.values().map(|record| &record.entry);
-        let meant = entries.filter(|entry| selection == LedgerSelection::All || entry.is_suspect);
+        let meant =
+            entries.filter(|entry| selection != LedgerSelection::Suspects || entry.is_suspect);
         Soon::now(meant.cloned().collect())
     }
 

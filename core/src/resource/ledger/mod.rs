@@ -5,6 +5,8 @@
 //! until the application has resolved it.
 
 mod memory;
+mod row;
+mod sqlite;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,7 @@ use std::time::{Instant, SystemTime};
 use uuid::Uuid;
 
 pub(crate) use self::memory::Memory;
+pub(crate) use self::sqlite::Sqlite;
 pub(crate) use super::soon::Soon;
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
@@ -27,6 +30,9 @@ use crate::{
 pub(crate) trait Ledger: Send + Sync {
     /// Whether it does I/O, which the thread that sends can do itself.
     fn is_on_disk(&self) -> bool;
+
+    /// How many writes it held, when it was opened, of processes that have died before these had ended.
+    fn taken_over(&self) -> u64;
 
     /// Puts a write on record that may be sent as soon as this is given. `entry.id` is given here.
     fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64>;
@@ -113,6 +119,8 @@ pub(crate) struct WriteEnd {
     pub(crate) version: Option<String>,
     /// An earlier attempt may still be executed.
     pub(crate) may_come_late: bool,
+    /// When its last attempt began.
+    pub(crate) sent: Option<SystemTime>,
 }
 
 /// How many writes are in question.

@@ -1,7 +1,10 @@
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::{Operation, Verified};
+use crate::resource::store::Store;
+use crate::{Difference, Operation, Organization, StoreDurability, Verified};
 
 const WINDOW: Duration = Duration::from_secs(300);
 
@@ -39,6 +42,7 @@ fn outcome(effect: Effect, role: Role) -> WriteEnd {
         row_id: None,
         version: None,
         may_come_late: false,
+        sent: None,
     }
 }
 
@@ -46,119 +50,136 @@ fn ledger() -> Memory {
     Memory::new(WINDOW, 100_000)
 }
 
-fn begin(ledger: &Memory) -> u64 {
+/// Does the same with a ledger in memory, and with one on disk.
+fn each(test: impl Fn(&dyn Ledger, Instant)) {
+    let now = Instant::now();
+    test(&ledger(), now);
+    let folder = std::env::temp_dir().join(format!("d365-ledger-{}", Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    test(&on_disk(&folder, WINDOW), now);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+fn on_disk(folder: &Path, window: Duration) -> Sqlite {
+    let store = Store::open(&folder.join("store"), StoreDurability::Process).unwrap();
+    let organization = Organization::new("https://contoso.crm.dynamics.com", None, None).unwrap();
+    Sqlite::open(store, &organization, window, window * 100).unwrap()
+}
+
+fn begin(ledger: &dyn Ledger) -> u64 {
     ledger.begin(entry(), Proof::Nothing, None).wait().unwrap()
 }
 
-fn end(ledger: &Memory, id: u64, outcome: WriteEnd, now: Instant) {
-    end_at(ledger, id, outcome, now, 0);
+fn end(ledger: &dyn Ledger, id: u64, outcome: WriteEnd, now: Instant) {
+    ledger.end(id, outcome, by(now)).wait().unwrap();
 }
 
-fn list(ledger: &Memory, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
+fn list(ledger: &dyn Ledger, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
     ledger.list(selection, by(now)).wait().unwrap()
 }
 
-fn ids(ledger: &Memory, selection: LedgerSelection, now: Instant) -> Vec<u64> {
+fn ids(ledger: &dyn Ledger, selection: LedgerSelection, now: Instant) -> Vec<u64> {
     list(ledger, selection, now)
         .iter()
         .map(|entry| entry.id)
         .collect()
 }
 
-fn suspect(ledger: &Memory, from: Role, epoch: u64, now: Instant) -> Suspects {
+fn suspect(ledger: &dyn Ledger, from: Role, epoch: u64, now: Instant) -> Suspects {
     ledger.suspect(from, epoch, by(now)).wait().unwrap()
 }
 
-fn suspect_since(ledger: &Memory, since: SystemTime, now: Instant) -> SuspectedSince {
+fn suspect_since(ledger: &dyn Ledger, since: SystemTime, now: Instant) -> SuspectedSince {
     ledger.suspect_since(since, by(now)).wait().unwrap()
 }
 
-fn resolve(ledger: &Memory, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
+fn resolve(ledger: &dyn Ledger, id: u64, found: Resolution, now: Instant) -> Result<(), Error> {
     ledger.resolve(id, found, by(now)).wait()
 }
 
 fn by(clock: Instant) -> At {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let begun = *BEGUN.get_or_init(|| clock);
     At {
         clock,
-        time: SystemTime::UNIX_EPOCH,
+        time: SystemTime::UNIX_EPOCH + clock.saturating_duration_since(begun),
     }
 }
 
 #[test]
 fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let id = begin(&ledger);
-    assert_eq!(list(&ledger, LedgerSelection::All, now)[0].effect, None);
-    assert!(ids(&ledger, LedgerSelection::Suspects, now).is_empty());
-    end(
-        &ledger,
-        id,
-        outcome(Effect::NotExecuted, Role::Primary),
-        now,
-    );
-    assert!(ids(&ledger, LedgerSelection::All, now).is_empty());
+    each(|ledger, now| {
+        let id = begin(ledger);
+        assert_eq!(list(ledger, LedgerSelection::All, now)[0].effect, None);
+        assert!(ids(ledger, LedgerSelection::Suspects, now).is_empty());
+        end(ledger, id, outcome(Effect::NotExecuted, Role::Primary), now);
+        assert!(ids(ledger, LedgerSelection::All, now).is_empty());
+    });
 }
 
 #[test]
 fn what_is_in_doubt_stays_until_it_is_resolved() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let id = begin(&ledger);
-    end(&ledger, id, outcome(Effect::Unknown, Role::Primary), now);
-    let later = now + WINDOW * 10;
-    assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
-    resolve(&ledger, id, Resolution::Lost, later).unwrap();
-    assert!(ids(&ledger, LedgerSelection::Suspects, later).is_empty());
-    let list = list(&ledger, LedgerSelection::All, later);
-    assert_eq!(list[0].resolution, Some(Resolution::Lost));
-    let again = resolve(&ledger, id, Resolution::Lost, later).unwrap_err();
-    assert_eq!(again.kind(), ErrorKind::NotAvailable);
-    assert!(ids(&ledger, LedgerSelection::All, later + WINDOW * 2).is_empty());
+    each(|ledger, now| {
+        let id = begin(ledger);
+        end(ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+        let later = now + WINDOW * 10;
+        assert_eq!(ids(ledger, LedgerSelection::Suspects, later), [id]);
+        resolve(ledger, id, Resolution::Lost, later).unwrap();
+        assert!(ids(ledger, LedgerSelection::Suspects, later).is_empty());
+        let list = list(ledger, LedgerSelection::All, later);
+        assert_eq!(list[0].resolution, Some(Resolution::Lost));
+        let again = resolve(ledger, id, Resolution::Lost, later).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NotAvailable);
+        let is_gone = ids(ledger, LedgerSelection::All, later + WINDOW * 2).is_empty();
+        assert_eq!(is_gone, !ledger.is_on_disk());
+    });
 }
 
 #[test]
 fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_window() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let old = begin(&ledger);
-    end(&ledger, old, outcome(Effect::Executed, Role::Primary), now);
-    let later = now + WINDOW + Duration::from_secs(1);
-    let recent = begin(&ledger);
-    end(
-        &ledger,
-        recent,
-        outcome(Effect::Executed, Role::Primary),
-        later,
-    );
-    let elsewhere = begin(&ledger);
-    end(
-        &ledger,
-        elsewhere,
-        outcome(Effect::Executed, Role::Alternate),
-        later,
-    );
-    let in_doubt = begin(&ledger);
-    end(
-        &ledger,
-        in_doubt,
-        outcome(Effect::Unknown, Role::Primary),
-        later,
-    );
-    let in_flight = begin(&ledger);
-    let suspects = suspect(&ledger, Role::Primary, 0, later);
-    assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
-    assert_eq!(
-        ids(&ledger, LedgerSelection::Suspects, later),
-        [recent, in_doubt]
-    );
-    let late = outcome(Effect::Executed, Role::Primary);
-    let ended = end_at(&ledger, in_flight, late, later, 0);
-    assert_eq!(ended, Some(Suspected::Late));
-    // The way back puts in question what the alternate has acknowledged, and nothing anew.
-    let back = suspect(&ledger, Role::Alternate, 1, later);
-    assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
-    assert_eq!(
-        ids(&ledger, LedgerSelection::Suspects, later),
-        [recent, elsewhere, in_doubt, in_flight]
-    );
+    each(|ledger, now| {
+        let old = begin(ledger);
+        end(ledger, old, outcome(Effect::Executed, Role::Primary), now);
+        let later = now + WINDOW + Duration::from_secs(1);
+        let recent = begin(ledger);
+        end(
+            ledger,
+            recent,
+            outcome(Effect::Executed, Role::Primary),
+            later,
+        );
+        let elsewhere = begin(ledger);
+        end(
+            ledger,
+            elsewhere,
+            outcome(Effect::Executed, Role::Alternate),
+            later,
+        );
+        let in_doubt = begin(ledger);
+        end(
+            ledger,
+            in_doubt,
+            outcome(Effect::Unknown, Role::Primary),
+            later,
+        );
+        let in_flight = begin(ledger);
+        let suspects = suspect(ledger, Role::Primary, 0, later);
+        assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
+        assert_eq!(
+            ids(ledger, LedgerSelection::Suspects, later),
+            [recent, in_doubt]
+        );
+        let late = outcome(Effect::Executed, Role::Primary);
+        let ended = ledger.end(in_flight, late, by(later)).wait().unwrap();
+        assert_eq!(ended, Some(Suspected::Late));
+        // The way back puts in question what the alternate has acknowledged, and nothing anew.
+        let back = suspect(ledger, Role::Alternate, 1, later);
+        assert_eq!((back.in_doubt, back.acknowledged), (1, 1));
+        assert_eq!(
+            ids(ledger, LedgerSelection::Suspects, later),
+            [recent, elsewhere, in_doubt, in_flight]
+        );
+    });
 }
 
 #[test]
@@ -229,17 +250,18 @@ fn what_is_resolved_leaves_its_room_to_what_is_in_question() {
 
 #[test]
 fn nothing_in_question_cannot_be_resolved() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let id = begin(&ledger);
-    for id in [id, 99] {
-        let error = resolve(&ledger, id, Resolution::Confirmed, now).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotAvailable);
-    }
+    each(|ledger, now| {
+        let id = begin(ledger);
+        for id in [id, 99] {
+            let error = resolve(ledger, id, Resolution::Confirmed, now).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotAvailable);
+        }
+    });
 }
 
 /// When a write has ended, in seconds since the epoch of the clock.
 fn end_at(
-    ledger: &Memory,
+    ledger: &dyn Ledger,
     id: u64,
     outcome: WriteEnd,
     now: Instant,
@@ -263,69 +285,76 @@ fn what_may_come_late_is_in_question_until_the_window_is_over() {
         epoch: 1,
         ..outcome(Effect::Executed, Role::Alternate)
     };
-    let (ledger, now) = (ledger(), Instant::now());
-    let (id, resolved) = (begin(&ledger), begin(&ledger));
-    assert_eq!(
-        end_at(&ledger, id, repeated(), now, 1),
-        Some(Suspected::Repeated)
-    );
-    end_at(&ledger, resolved, repeated(), now, 1);
-    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id, resolved]);
-    assert!(ledger.question(id).wait().unwrap().may_come_late);
-    resolve(&ledger, resolved, Resolution::Confirmed, now).unwrap();
-    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), [id]);
-    // A switch that leaves another endpoint counts it all the same.
-    assert_eq!(suspect(&ledger, Role::Primary, 0, now).acknowledged, 1);
-    let later = now + WINDOW + Duration::from_secs(1);
-    assert!(ids(&ledger, LedgerSelection::All, later).is_empty());
-    assert_eq!(ledger.evicted(), 0);
-    // What was acknowledged where calls go no more is not over with the window.
-    let id = begin(&ledger);
-    end_at(&ledger, id, repeated(), now, 1);
-    assert_eq!(suspect(&ledger, Role::Alternate, 1, now).acknowledged, 1);
-    assert_eq!(ids(&ledger, LedgerSelection::Suspects, later), [id]);
-    let without = Memory::new(Duration::ZERO, 10);
-    let id = begin(&without);
-    assert_eq!(end_at(&without, id, repeated(), now, 1), None);
+    each(|ledger, now| {
+        let (id, resolved) = (begin(ledger), begin(ledger));
+        assert_eq!(
+            end_at(ledger, id, repeated(), now, 1),
+            Some(Suspected::Repeated)
+        );
+        end_at(ledger, resolved, repeated(), now, 1);
+        assert_eq!(ids(ledger, LedgerSelection::Suspects, now), [id, resolved]);
+        assert!(ledger.question(id).wait().unwrap().may_come_late);
+        resolve(ledger, resolved, Resolution::Confirmed, now).unwrap();
+        assert_eq!(ids(ledger, LedgerSelection::Suspects, now), [id]);
+        // A switch that leaves another endpoint counts it all the same.
+        assert_eq!(suspect(ledger, Role::Primary, 0, now).acknowledged, 1);
+        let later = now + WINDOW + Duration::from_secs(1);
+        assert!(ids(ledger, LedgerSelection::Suspects, later).is_empty());
+        let is_gone = ids(ledger, LedgerSelection::All, later).is_empty();
+        assert_eq!(is_gone, !ledger.is_on_disk());
+        assert_eq!(ledger.evicted(), 0);
+        // Memory has forgotten it by then, and goes back in time only here.
+        let forgotten = resolve(ledger, id, Resolution::Confirmed, now);
+        assert_eq!(forgotten.is_ok(), ledger.is_on_disk());
+        // What was acknowledged where calls go no more is not over with the window.
+        let id = begin(ledger);
+        end_at(ledger, id, repeated(), now, 1);
+        assert_eq!(suspect(ledger, Role::Alternate, 1, now).acknowledged, 1);
+        assert_eq!(ids(ledger, LedgerSelection::Suspects, later), [id]);
+        let without = Memory::new(Duration::ZERO, 10);
+        let id = begin(&without);
+        assert_eq!(end_at(&without, id, repeated(), now, 1), None);
+    });
 }
 
 #[test]
 fn a_loss_at_a_time_puts_in_question_what_was_acknowledged_since() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let all: Vec<u64> = (0..5).map(|_| begin(&ledger)).collect();
-    for (time, id) in all[..4].iter().enumerate() {
-        let effect = if time == 3 {
-            Effect::Unknown
-        } else {
-            Effect::Executed
-        };
-        end_at(
-            &ledger,
-            *id,
-            outcome(effect, Role::Primary),
-            now,
-            time as u64,
+    each(|ledger, now| {
+        let all: Vec<u64> = (0..5).map(|_| begin(ledger)).collect();
+        for (time, id) in all[..4].iter().enumerate() {
+            let effect = if time == 3 {
+                Effect::Unknown
+            } else {
+                Effect::Executed
+            };
+            end_at(
+                ledger,
+                *id,
+                outcome(effect, Role::Primary),
+                now,
+                time as u64,
+            );
+        }
+        let found = suspect_since(ledger, at(1), now);
+        assert_eq!((found.acknowledged, found.in_doubt), (2, 1));
+        assert!(found.on_record_since > at(9));
+        assert_eq!(ids(ledger, LedgerSelection::Suspects, now), all[1..4]);
+        // What was in flight may have gone to the side that is lost; what comes after has not.
+        let late = outcome(Effect::Executed, Role::Primary);
+        assert_eq!(end_at(ledger, all[4], late, now, 9), Some(Suspected::Late));
+        let new = begin(ledger);
+        assert_eq!(
+            end_at(
+                ledger,
+                new,
+                outcome(Effect::Executed, Role::Primary),
+                now,
+                9
+            ),
+            None
         );
-    }
-    let found = suspect_since(&ledger, at(1), now);
-    assert_eq!((found.acknowledged, found.in_doubt), (2, 1));
-    assert_eq!(found.on_record_since, ledger.opened);
-    assert_eq!(ids(&ledger, LedgerSelection::Suspects, now), all[1..4]);
-    // What was in flight may have gone to the side that is lost; what comes after has not.
-    let late = outcome(Effect::Executed, Role::Primary);
-    assert_eq!(end_at(&ledger, all[4], late, now, 9), Some(Suspected::Late));
-    let new = begin(&ledger);
-    assert_eq!(
-        end_at(
-            &ledger,
-            new,
-            outcome(Effect::Executed, Role::Primary),
-            now,
-            9
-        ),
-        None
-    );
-    assert_eq!(suspect_since(&ledger, at(10), now).acknowledged, 0);
+        assert_eq!(suspect_since(ledger, at(10), now).acknowledged, 0);
+    });
 }
 
 #[test]
@@ -358,34 +387,82 @@ fn what_the_bound_takes_unverified_is_counted_and_told_now_and_then() {
 
 #[test]
 fn a_write_is_verified_when_it_has_ended() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let id = begin(&ledger);
-    for id in [id, 99] {
-        let error = ledger.question(id).wait().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotAvailable);
-    }
-    end_at(&ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
-    let question = ledger.question(id).wait().unwrap();
-    assert_eq!((question.proof, question.ended), (Proof::Nothing, at(1)));
-    let found = Verification::new(Verified::Missing, false, at(2));
-    ledger.verified(id, found.clone()).wait().unwrap();
-    let list = list(&ledger, LedgerSelection::Suspects, now);
-    assert_eq!(list[0].verification, Some(found));
-    assert_eq!(ledger.count_suspects(by(now)).wait().unwrap(), 1);
+    each(|ledger, now| {
+        let id = begin(ledger);
+        for id in [id, 99] {
+            let error = ledger.question(id).wait().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotAvailable);
+        }
+        end_at(ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
+        let question = ledger.question(id).wait().unwrap();
+        assert_eq!((question.proof, question.ended), (Proof::Nothing, at(1)));
+        let found = Verification {
+            why: "it is not there".to_owned(),
+            differences: vec![Difference {
+                name: "name".to_owned(),
+                sent: "1".to_owned(),
+                found: "2".to_owned(),
+            }],
+            left_out: vec!["x".to_owned()],
+            is_there: true,
+            version: Some("W/\"1\"".to_owned()),
+            ..Verification::new(Verified::Missing, false, at(2))
+        };
+        ledger.verified(id, found.clone()).wait().unwrap();
+        let list = list(ledger, LedgerSelection::Suspects, now);
+        assert_eq!(list[0].verification, Some(found));
+        assert_eq!(ledger.count_suspects(by(now)).wait().unwrap(), 1);
+    });
 }
 
 #[test]
 fn what_was_found_before_a_switch_is_not_final_after_it() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let id = begin(&ledger);
-    end(&ledger, id, outcome(Effect::Executed, Role::Primary), now);
-    let found = Verification::new(Verified::Present, true, at(2));
-    ledger.verified(id, found.clone()).wait().unwrap();
-    suspect(&ledger, Role::Primary, 0, now);
-    let before = Verification {
-        is_final: false,
-        ..found
-    };
-    let list = list(&ledger, LedgerSelection::Suspects, now);
-    assert_eq!(list[0].verification, Some(before));
+    each(|ledger, now| {
+        let id = begin(ledger);
+        end(ledger, id, outcome(Effect::Executed, Role::Primary), now);
+        let found = Verification::new(Verified::Present, true, at(2));
+        ledger.verified(id, found.clone()).wait().unwrap();
+        suspect(ledger, Role::Primary, 0, now);
+        let before = Verification {
+            is_final: false,
+            ..found
+        };
+        let list = list(ledger, LedgerSelection::Suspects, now);
+        assert_eq!(list[0].verification, Some(before));
+    });
+}
+
+#[test]
+fn a_write_is_sent_again_by_one_at_a_time_and_its_end_says_what_became_of_it() {
+    each(|ledger, now| {
+        let doubt = || {
+            let id = begin(ledger);
+            end(ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+            ledger.claim(id, by(now)).wait().unwrap();
+            id
+        };
+        let all = [doubt(), doubt(), doubt()];
+        for again in [
+            ledger.claim(all[0], by(now)).wait().unwrap_err(),
+            resolve(ledger, all[0], Resolution::Lost, now).unwrap_err(),
+        ] {
+            assert!(again.message().contains("being sent again"), "{again}");
+        }
+        let effects = [Effect::Executed, Effect::NotExecuted, Effect::Unknown];
+        for (id, effect) in all.into_iter().zip(effects) {
+            end(ledger, id, outcome(effect, Role::Alternate), now);
+        }
+        let list = list(ledger, LedgerSelection::All, now);
+        let told =
+            |entry: &LedgerEntry| (entry.effect, entry.role, entry.is_suspect, entry.attempts);
+        let (here, there) = (Some(Role::Primary), Some(Role::Alternate));
+        assert_eq!(told(&list[0]), (Some(Effect::Executed), there, false, 2));
+        assert_eq!(list[0].resolution, Some(Resolution::Replayed));
+        assert_eq!(told(&list[1]), (Some(Effect::Unknown), here, true, 2));
+        assert_eq!(told(&list[2]), (Some(Effect::Unknown), there, true, 2));
+        assert!(ledger.question(all[2]).wait().unwrap().may_come_late);
+        // What was replayed can be lost by the next switch.
+        assert_eq!(suspect(ledger, Role::Alternate, 1, now).acknowledged, 1);
+        ledger.claim(all[0], by(now)).wait().unwrap();
+    });
 }

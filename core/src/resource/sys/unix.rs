@@ -1,7 +1,12 @@
 //! Linux, and what is like it.
 
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::{self, c_short};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
@@ -74,6 +79,98 @@ impl Drop for Blocked {
             // Nothing to do where it fails: it fails for a bad argument only.
             let _ = before.thread_set_mask();
         }
+    }
+}
+
+/// Makes a file that only its owner may read and write.
+pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Which file a path means now.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// The name of the network's file system that a folder is on, where it is on one.
+pub(crate) fn network_file_system(folder: &Path) -> Option<&'static str> {
+    #[cfg(target_os = "linux")]
+    {
+        const NAMES: [(i128, &str); 6] = [
+            (0x6969, "NFS"),
+            (0x517B, "SMB"),
+            (0xFE53_4D42, "SMB"),
+            (0xFF53_4D42, "SMB (CIFS)"),
+            (0x5346_414F, "AFS"),
+            (0x00C3_6400, "Ceph"),
+        ];
+        let kind = i128::from(rustix::fs::statfs(folder).ok()?.f_type) & 0xFFFF_FFFF;
+        let known = NAMES.iter().find(|(number, _)| *number == kind);
+        known.map(|(_, name)| *name)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+/// Numbers that a process holds as long as it lives: bytes of a file, locked. The system releases such
+/// a lock when the process ends, however it ends, and a child of a fork does not have it.
+pub(crate) struct Lifelines(File);
+
+impl Lifelines {
+    /// Of the processes that have `store` open.
+    pub(crate) fn open(store: &Path) -> io::Result<Lifelines> {
+        let mut path = store.as_os_str().to_owned();
+        path.push("-lock");
+        let path = PathBuf::from(path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Lifelines(file))
+    }
+
+    /// `false`: another process holds it.
+    pub(crate) fn take(&mut self, number: i64) -> io::Result<bool> {
+        let lock = byte(number, libc::F_WRLCK);
+        match fcntl(&self.0, FcntlArg::F_SETLK(&lock)) {
+            Ok(_) => Ok(true),
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether another process holds it. Where nobody can tell, it does.
+    pub(crate) fn is_held(&self, number: i64) -> bool {
+        let mut lock = byte(number, libc::F_WRLCK);
+        let told = fcntl(&self.0, FcntlArg::F_GETLK(&mut lock));
+        told.is_err() || i64::from(lock.l_type) != i64::from(libc::F_UNLCK)
+    }
+
+    pub(crate) fn release(&mut self, number: i64) {
+        // Closing the file does it as well.
+        let _ = fcntl(&self.0, FcntlArg::F_SETLK(&byte(number, libc::F_UNLCK)));
+    }
+}
+
+fn byte(number: i64, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as c_short,
+        l_whence: libc::SEEK_SET as c_short,
+        l_start: number,
+        l_len: 1,
+        l_pid: 0,
     }
 }
 

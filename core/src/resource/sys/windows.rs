@@ -1,6 +1,10 @@
 //! Windows.
 
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::Certificates;
 
@@ -56,6 +60,92 @@ pub(super) fn is_host_down(error: &io::Error) -> bool {
 /// Of numbers that the standard library has no kind for.
 pub(super) fn is_other_cut(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(WSAENETRESET | WSAESHUTDOWN))
+}
+
+/// Makes a file. Who may read it is inherited from its folder.
+pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+}
+
+/// A file that is open cannot be taken away.
+pub(crate) fn identity(_: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+pub(crate) fn network_file_system(folder: &Path) -> Option<&'static str> {
+    let is_share = folder.to_str().is_some_and(|path| {
+        path.starts_with(r"\\?\UNC\") || (path.starts_with(r"\\") && !path.starts_with(r"\\?\"))
+    });
+    is_share.then_some("a share of the network")
+}
+
+/// Numbers that a process holds as long as it lives: files that nobody else can open meanwhile, and
+/// that go with it.
+pub(crate) struct Lifelines {
+    path: PathBuf,
+    held: BTreeMap<i64, File>,
+}
+
+impl Lifelines {
+    /// Of the processes that have `store` open.
+    pub(crate) fn open(store: &Path) -> io::Result<Lifelines> {
+        Ok(Lifelines {
+            path: store.to_owned(),
+            held: BTreeMap::new(),
+        })
+    }
+
+    fn path(&self, number: i64) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(format!("-lock-{number}"));
+        path.into()
+    }
+
+    /// `false`: another process holds it.
+    pub(crate) fn take(&mut self, number: i64) -> io::Result<bool> {
+        const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .share_mode(0)
+            .custom_flags(FILE_FLAG_DELETE_ON_CLOSE)
+            .open(self.path(number));
+        match file {
+            Ok(file) => {
+                self.held.insert(number, file);
+                Ok(true)
+            }
+            Err(error) if is_shared(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether another process holds it. Where nobody can tell, it does.
+    pub(crate) fn is_held(&self, number: i64) -> bool {
+        match File::open(self.path(number)) {
+            Ok(_) => false,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    pub(crate) fn release(&mut self, number: i64) {
+        self.held.remove(&number);
+    }
+}
+
+fn is_shared(error: &io::Error) -> bool {
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    const ERROR_DELETE_PENDING: i32 = 303;
+    matches!(
+        error.raw_os_error(),
+        Some(ERROR_SHARING_VIOLATION | ERROR_DELETE_PENDING)
+    ) || error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// There are no signals to keep from a thread.

@@ -1,0 +1,112 @@
+//! What several have asked for, in one transaction.
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot::Sender;
+
+use crate::Error;
+
+/// Something to be done in a transaction, and who waits for it.
+pub(super) trait Job: Send {
+    /// # Errors
+    /// What it was to do is not done.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+
+    /// Tells who waits: after the commit, or why there was none.
+    fn done(self: Box<Self>, result: Result<(), &Error>);
+}
+
+pub(super) struct Asked<T, F> {
+    function: Option<F>,
+    value: Option<Result<T, Error>>,
+    sender: Sender<Result<T, Error>>,
+}
+
+impl<T, F> Asked<T, F> {
+    pub(super) fn new(function: F, sender: Sender<Result<T, Error>>) -> Asked<T, F> {
+        Asked {
+            function: Some(function),
+            value: None,
+            sender,
+        }
+    }
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send> Job
+    for Asked<T, F>
+{
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if let Some(function) = self.function.take() {
+            self.value = Some(function(connection)?);
+        }
+        Ok(())
+    }
+
+    fn done(self: Box<Self>, result: Result<(), &Error>) {
+        let result = match (result, self.value) {
+            (Ok(()), Some(value)) => value,
+            (Ok(()), None) => return,
+            (Err(error), _) => Err(error.clone()),
+        };
+        // Who has left needs no answer.
+        let _ = self.sender.send(result);
+    }
+}
+
+/// Does all jobs in one transaction, and tells each what became of it.
+pub(super) fn commit(
+    connection: &Connection,
+    mut jobs: Vec<Box<dyn Job>>,
+    failed: &dyn Fn(&str) -> Error,
+) {
+    if jobs.is_empty() {
+        return;
+    }
+    let mut own = Vec::with_capacity(jobs.len());
+    let committed = transact(connection, &mut jobs, &mut own);
+    if committed.is_err() && !connection.is_autocommit() {
+        let _ = run(connection, "ROLLBACK");
+    }
+    let committed = committed.map_err(|error| failed(&why(&error)));
+    own.resize_with(jobs.len(), || None);
+    for (job, own) in jobs.into_iter().zip(own) {
+        let result = match &committed {
+            Ok(()) => own.map_or(Ok(()), |error| Err(failed(&why(&error)))),
+            Err(error) => Err(error.clone()),
+        };
+        match &result {
+            Ok(()) => job.done(Ok(())),
+            Err(error) => job.done(Err(error)),
+        }
+    }
+}
+
+fn transact(
+    connection: &Connection,
+    jobs: &mut [Box<dyn Job>],
+    own: &mut Vec<Option<rusqlite::Error>>,
+) -> rusqlite::Result<()> {
+    run(connection, "BEGIN IMMEDIATE")?;
+    for job in jobs {
+        match job.run(connection) {
+            Ok(()) => own.push(None),
+            // It was rolled back as a whole: with a full disk, say.
+            Err(error) if connection.is_autocommit() => return Err(error),
+            Err(error) => own.push(Some(error)),
+        }
+    }
+    run(connection, "COMMIT")
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+fn why(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process holds it for too long".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,222 @@
+//! How a store is opened: what is refused, with what to do, and how one is made.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use uuid::Uuid;
+
+use crate::resource::sys;
+use crate::{Error, ErrorKind, StoreDurability};
+
+/// "D365", as SQLite's `application_id`: what has another one belongs to another program.
+const APPLICATION: i32 = i32::from_be_bytes(*b"D365");
+/// Each makes the next version of the schema of the one before; the version is SQLite's `user_version`.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Where `application_id` stands in the file's head.
+const APPLICATION_AT: usize = 68;
+/// A larger file is not read through when it is opened.
+const MOST_CHECKED: u64 = 4 << 20;
+/// How long another process may hold the store before it counts as failed.
+pub(super) const LONGEST_LOCK: Duration = Duration::from_secs(5);
+/// How many statements stay prepared.
+const STATEMENTS: usize = 64;
+
+/// Looks at what is there, and makes a store where nothing is. Gives its path without links.
+pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Err(refused(path, "it names no file")),
+    };
+    let folder = folder.canonicalize().map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "its folder does not exist; make it".to_owned(),
+            _ => format!("its folder cannot be entered: {error}"),
+        };
+        refused(path, &why)
+    })?;
+    if let Some(system) = sys::network_file_system(&folder) {
+        let why = format!(
+            "its folder is on {system}, whose locks and shared memory do not hold for all machines; \
+             name a file on a disk of this machine"
+        );
+        return Err(refused(path, &why));
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            return Err(refused(path, "it is a folder; name a file in it"));
+        }
+        Ok(found) if !found.is_file() => return Err(refused(path, "it is no file")),
+        Ok(found) if found.permissions().readonly() => {
+            return Err(refused(path, "it is read-only; make it writable"));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, &folder)?,
+        Err(error) => return Err(refused(path, &error.to_string())),
+    }
+    check_head(path)?;
+    path.canonicalize()
+        .map_err(|error| refused(path, &error.to_string()))
+}
+
+/// Who wrote a file is read from its head before SQLite touches it.
+fn check_head(path: &Path) -> Result<(), Error> {
+    let mut head = [0; APPLICATION_AT + 4];
+    let read = File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Ok(()) if head.starts_with(MAGIC) => {}
+        Ok(()) => return Err(refused(path, "it is no database; name another file")),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let why = "it is no database: it is too short; name another file, or delete it";
+            return Err(refused(path, why));
+        }
+        Err(error) => {
+            let why = format!("it cannot be opened for reading and writing: {error}");
+            return Err(refused(path, &why));
+        }
+    }
+    if head[APPLICATION_AT..] != APPLICATION.to_be_bytes() {
+        let why = "it is a database of another program; name another file";
+        return Err(refused(path, why));
+    }
+    Ok(())
+}
+
+/// Makes a store under another name first: it is there whole, or not at all, and the first of several
+/// that make it at once has made it.
+fn make(path: &Path, folder: &Path) -> Result<(), Error> {
+    let draft = folder.join(format!(".d365-{}", Uuid::new_v4()));
+    let made = draw_up(&draft).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // A file system without links.
+        Err(_) if !path.exists() => fs::rename(&draft, path).map_err(|error| error.to_string()),
+        _ => Ok(()),
+    });
+    let _ = fs::remove_file(&draft);
+    made.map_err(|why| refused(path, &format!("it cannot be made: {why}")))
+}
+
+fn draw_up(draft: &Path) -> Result<(), String> {
+    sys::new_private_file(draft).map_err(|error| error.to_string())?;
+    let draw = || {
+        let mut connection = connect(draft)?;
+        let transaction = connection.transaction()?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        migrate(&transaction, 0)?;
+        transaction.commit()?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    draw().map_err(|error| error.to_string())
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(version as usize)
+}
+
+fn migrate(connection: &Connection, from: usize) -> rusqlite::Result<()> {
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(from) {
+        connection.execute_batch(migration)?;
+        connection.pragma_update(None, "user_version", version)?;
+    }
+    Ok(())
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
+/// A connection to a store that was located.
+pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connection, Error> {
+    let opened = || -> rusqlite::Result<(Connection, usize)> {
+        let mut connection = connect(path)?;
+        connection.busy_handler(Some(wait_for_others))?;
+        let version = version_of(&connection)?;
+        if version < MIGRATIONS.len() {
+            let behavior = TransactionBehavior::Exclusive;
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let version = version_of(&transaction)?;
+            migrate(&transaction, version)?;
+            transaction.commit()?;
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let synchronous = match durability {
+            StoreDurability::Process => "NORMAL",
+            StoreDurability::Power => "FULL",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        // By the store's own thread.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        if fs::metadata(path).is_ok_and(|found| found.len() <= MOST_CHECKED) {
+            let check = "PRAGMA quick_check(1)";
+            let found: String = connection.query_row(check, [], |row| row.get(0))?;
+            if found != "ok" {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+                return Err(rusqlite::Error::SqliteFailure(code, Some(found)));
+            }
+        }
+        Ok((connection, version))
+    };
+    let (connection, version) = opened().map_err(|error| refused(path, &why(&error)))?;
+    if version > MIGRATIONS.len() {
+        let why = format!(
+            "a newer version of this library has made it (schema {version}, this one knows {}); \
+             update the library, or name another file",
+            MIGRATIONS.len()
+        );
+        return Err(refused(path, &why));
+    }
+    Ok(connection)
+}
+
+/// Another connection to a store that is open.
+pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(connection)
+}
+
+fn why(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!(
+            "it is damaged ({error}); move it away to look into it, with what stands beside it, and \
+             a new one is made"
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
+            "another process has held it for {} s ({error})",
+            LONGEST_LOCK.as_secs()
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Another process commits for some microseconds, or takes what is in its log over for some
+/// milliseconds.
+fn wait_for_others(times: i32) -> bool {
+    const SHORTEST: Duration = Duration::from_micros(100);
+    const DOUBLED: i32 = 6;
+    let pause = SHORTEST * (1 << times.min(DOUBLED));
+    let before = SHORTEST * ((1 << times.min(DOUBLED)) - 1);
+    let longest = SHORTEST * (1 << DOUBLED);
+    let waited = before + longest * u32::try_from((times - DOUBLED).max(0)).unwrap_or(0);
+    std::thread::sleep(pause);
+    waited < LONGEST_LOCK
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidSetting,
+        format!("store = {}: {why}", path.display()),
+    )
+}
