@@ -14,8 +14,8 @@ from elftools.elf.sections import SymbolTableSection
 from targets import Target
 from toolchain import BIN, ROOT
 
-LARGEST = 5_000_000
-"""Bytes of a stripped library: docs/platforms.md says what they are, and that 4 MB was the aim."""
+LARGEST = 6_000_000
+"""Bytes of a stripped library, SQLite in it."""
 LIBRARIES = re.compile(r"lib(c|m|dl|rt|pthread|util)\.so\.\d+|ld-linux-.*\.so\.\d+|libgcc_s\.so\.1")
 """What glibc consists of, and the unwinder that it loads itself to end a thread."""
 
