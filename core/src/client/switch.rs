@@ -377,7 +377,7 @@ impl Inner {
     /// All who have waited go now, where calls go.
     fn crowd_goes(&self) {
         if self.rules.ramps {
-            self.gate.ramp();
+            self.gate.ramp(self.chance.draw());
         }
     }
 

@@ -15,34 +15,37 @@ const SPREAD: Duration = Duration::from_secs(5);
 /// The three pauses between four attempts are 1.4 s at least: a front end that restarts, a
 /// failover of whatever is behind it, takes about a second.
 pub(crate) fn backoff(retry_after: Option<Duration>, resends: u32, random: f64) -> Duration {
-    pause(retry_after, BASE, CAP, resends, random)
-}
-
-/// As [`backoff`], of a call that was asked to come less often.
-pub(crate) fn throttled(retry_after: Option<Duration>, resends: u32, random: f64) -> Duration {
-    pause(retry_after, THROTTLED_BASE, THROTTLED_CAP, resends, random)
-}
-
-fn pause(
-    retry_after: Option<Duration>,
-    base: Duration,
-    cap: Duration,
-    resends: u32,
-    random: f64,
-) -> Duration {
+    let pause = jittered(BASE, CAP, resends, random);
     let Some(time) = retry_after else {
-        return jittered(base, cap, resends, random);
+        return pause;
     };
     // Up to five seconds more; those who wait for little are spread little. Who is told "at once"
     // would use up his attempts at once.
     let spread = time + SPREAD.min(time / 2).mul_f64(random);
+    spread.max(pause)
+}
+
+/// As [`backoff`], of a call that was asked to come less often.
+///
+/// What the service asks for is the least. It tells the same time to all whom it turns away, so these
+/// are spread over as long again; and whoever comes then and is turned away once more was one of too
+/// many: twice the time.
+pub(crate) fn throttled(retry_after: Option<Duration>, resends: u32, random: f64) -> Duration {
+    let Some(time) = retry_after else {
+        return jittered(THROTTLED_BASE, THROTTLED_CAP, resends, random);
+    };
+    let least = doubled(time, resends).min(THROTTLED_CAP);
+    let spread = time.max(least) + least.mul_f64(random);
     spread.max(jittered(BASE, CAP, resends, random))
+}
+
+fn doubled(time: Duration, times: u32) -> Duration {
+    time.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
 /// Half of a bound that doubles, and a random share of the other half.
 fn jittered(base: Duration, cap: Duration, resends: u32, random: f64) -> Duration {
-    let doubled = base.saturating_mul(1u32.checked_shl(resends).unwrap_or(u32::MAX));
-    let half = doubled.min(cap) / 2;
+    let half = doubled(base, resends).min(cap) / 2;
     half + half.mul_f64(random)
 }
 
@@ -72,25 +75,51 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_asks_for_is_never_cut_and_never_exceeded_by_more_than_five_seconds() {
-        for asked in [backoff, throttled] {
+    fn what_the_service_asks_for_is_never_cut_and_exceeded_by_little() {
+        for is_throttled in [false, true] {
+            let asked = if is_throttled { throttled } else { backoff };
             for seconds in [0, 1, 7, 60, 3600] {
                 let time = Duration::from_secs(seconds);
+                let most = if is_throttled {
+                    (time + THROTTLED_CAP).max(THROTTLED_CAP * 2)
+                } else {
+                    time + SPREAD
+                };
                 for resends in [0, 1, 9, u32::MAX] {
                     for random in [0.0, 0.5, 1.0] {
                         let pause = asked(Some(time), resends, random);
                         assert!(
-                            pause >= time && pause <= time + SPREAD,
-                            "{time:?} {pause:?}"
+                            pause >= time && pause <= most,
+                            "{time:?} {pause:?} {most:?}"
                         );
                     }
                 }
             }
             let minute = Duration::from_secs(60);
             assert_eq!(asked(Some(minute), 0, 0.0), minute);
-            assert_eq!(asked(Some(minute), 9, 1.0), minute + SPREAD);
             assert_eq!(asked(Some(Duration::ZERO), 0, 0.0), BASE / 2);
             assert_eq!(asked(Some(Duration::ZERO), 1, 1.0), BASE * 2);
+        }
+        let seconds = Duration::from_secs;
+        assert_eq!(backoff(Some(seconds(60)), 9, 1.0), seconds(65));
+    }
+
+    #[test]
+    fn who_is_turned_away_again_waits_twice_as_long_and_is_spread_over_as_long_again() {
+        let seconds = Duration::from_secs;
+        for (asked, resends, from, to) in [
+            (2, 0, 2, 4),
+            (2, 1, 4, 8),
+            (2, 2, 8, 16),
+            (2, 9, 30, 60),
+            (20, 0, 20, 40),
+            (20, 1, 30, 60),
+            (300, 0, 300, 330),
+            (300, 3, 300, 330),
+        ] {
+            let pause = |random| throttled(Some(seconds(asked)), resends, random);
+            let found = (pause(0.0), pause(1.0));
+            assert_eq!(found, (seconds(from), seconds(to)), "{asked} s, {resends}");
         }
     }
 }

@@ -5,53 +5,101 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Calls are counted for each quarter of a second…
-const QUARTERS_A_SECOND: u64 = 4;
+/// Calls are counted for each quarter of a second, of the last four seconds…
 const QUARTER: Duration = Duration::from_millis(250);
-/// …of the last four seconds.
+/// …and for each four seconds, of the last minute.
+const FOUR_SECONDS: Duration = Duration::from_secs(4);
 const SLOTS: usize = 16;
-/// A crowd that was held may be so many times as large as the mean, in tenths.
-const MORE_TENTHS: u64 = 12;
+/// Fewer in four seconds say too little by themselves: then the minute counts.
+const ENOUGH: u64 = 16;
+/// A crowd that was held may be so many times as large as the mean.
+const MORE: f64 = 1.2;
 /// So many times the square root of a quarter's calls lie above the mean in hardly any quarter of an
 /// even load, of calls that come as they like: what is above is a crowd.
-const DEVIATIONS: u128 = 4;
+const DEVIATIONS: f64 = 4.0;
 /// What was offered when a fault was seen counts for so long after what came of it: while an endpoint
 /// is silent, those who wait for an answer begin no further calls.
 const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// What an endpoint may get to which so much is offered.
+pub fn more(offered: f64) -> f64 {
+    offered * MORE
+}
 
 /// Counts without a lock: every call comes by.
 #[derive(Debug)]
 pub struct Offered {
     opened: Instant,
-    /// Each has the number of its quarter, and below that the calls that began in it.
-    slots: [AtomicU64; SLOTS],
+    quarters: Ring,
+    minute: Ring,
 }
-
-const COUNT_BITS: u32 = 32;
 
 impl Offered {
     pub fn new(now: Instant) -> Offered {
         Offered {
             opened: now,
-            slots: array::from_fn(|_| AtomicU64::new(0)),
+            quarters: Ring::new(QUARTER),
+            minute: Ring::new(FOUR_SECONDS),
         }
-    }
-
-    fn quarter(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.opened);
-        since.as_secs() * QUARTERS_A_SECOND + u64::from(since.subsec_millis()) / 250
     }
 
     /// A call that goes to an endpoint has begun then.
     pub fn count(&self, begun: Instant) {
-        let quarter = self.quarter(begun);
-        let slot = &self.slots[quarter as usize % SLOTS];
+        let since = begun.saturating_duration_since(self.opened);
+        self.quarters.count(since);
+        self.minute.count(since);
+    }
+
+    /// How many calls a second an endpoint may get that takes this load over: somewhat more than
+    /// the mean of the last seconds; and as many as in the busiest quarter, if a crowd came in it and
+    /// not just more than in others by chance.
+    pub fn allowance(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.opened);
+        let lately = self.quarters.sums(since);
+        let mean = if lately.total < ENOUGH {
+            self.minute.sums(since).mean_after_first()
+        } else {
+            lately.mean()
+        };
+        if lately.has_crowd() {
+            more(mean).max(lately.busiest as f64 / QUARTER.as_secs_f64())
+        } else {
+            more(mean)
+        }
+    }
+}
+
+/// The last so many equal times, and how many calls began in each.
+#[derive(Debug)]
+struct Ring {
+    time: Duration,
+    /// Each has the number of its time, and below that the calls that began in it.
+    slots: [AtomicU64; SLOTS],
+}
+
+const COUNT_BITS: u32 = 32;
+
+impl Ring {
+    fn new(time: Duration) -> Ring {
+        Ring {
+            time,
+            slots: array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    fn number(&self, since: Duration) -> u64 {
+        since.as_millis() as u64 / self.time.as_millis() as u64
+    }
+
+    fn count(&self, since: Duration) {
+        let number = self.number(since);
+        let slot = &self.slots[number as usize % SLOTS];
         let mut seen = slot.load(Ordering::Relaxed);
         loop {
-            let counted = match (seen >> COUNT_BITS).cmp(&quarter) {
-                Less => quarter << COUNT_BITS | 1,
+            let counted = match (seen >> COUNT_BITS).cmp(&number) {
+                Less => number << COUNT_BITS | 1,
                 Equal => seen + 1,
-                // It has waited for so long that its quarter does not count any more.
+                // It has waited for so long that its time does not count any more.
                 Greater => return,
             };
             match slot.compare_exchange_weak(seen, counted, Ordering::Relaxed, Ordering::Relaxed) {
@@ -61,77 +109,99 @@ impl Offered {
         }
     }
 
-    /// How many calls a second an endpoint may get that takes this load over: somewhat more than
-    /// the mean of the last seconds; and as many as in the busiest quarter, if a crowd came in it and
-    /// not just more than in others by chance.
-    pub fn allowance(&self, now: Instant) -> u64 {
-        let last = self.quarter(now);
+    fn sums(&self, since: Duration) -> Sums {
+        let last = self.number(since);
         let first = last.saturating_sub(SLOTS as u64 - 1);
-        let counted = |quarter: u64| {
-            let slot = self.slots[quarter as usize % SLOTS].load(Ordering::Relaxed);
-            let is_of_it = slot >> COUNT_BITS == quarter;
-            if is_of_it {
-                slot & u64::from(u32::MAX)
-            } else {
-                0
+        let mut sums = Sums {
+            time: self.time,
+            ..Sums::default()
+        };
+        for number in first..=last {
+            let slot = self.slots[number as usize % SLOTS].load(Ordering::Relaxed);
+            let count = slot & u64::from(u32::MAX);
+            if slot >> COUNT_BITS != number || count == 0 {
+                continue;
             }
-        };
-        let mut quarters = (first..=last).map(|quarter| (quarter, counted(quarter)));
-        let Some((begun, _)) = quarters.clone().find(|(_, count)| *count > 0) else {
-            return 0;
-        };
-        let total: u64 = quarters.clone().map(|(_, count)| count).sum();
-        let busiest = quarters.by_ref().map(|(_, count)| count).max();
-        let busiest = busiest.unwrap_or_default();
-        let since = now.saturating_duration_since(self.opened) - QUARTER * begun as u32;
-        let millis = u64::try_from(since.max(QUARTER).as_millis()).unwrap_or(u64::MAX);
-        let more = total * 1000 * MORE_TENTHS / 10 / millis;
-        if is_crowd(busiest, total, millis) {
-            more.max(busiest * QUARTERS_A_SECOND)
-        } else {
-            more
+            if sums.total == 0 {
+                let before = Duration::from_millis(number * self.time.as_millis() as u64);
+                sums.since_first = (since - before).max(self.time);
+            }
+            sums.total += count;
+            sums.busiest = sums.busiest.max(count);
         }
+        sums
     }
 }
 
-/// Whether so many calls in one quarter are more than chance makes of `total` calls in `millis`.
-fn is_crowd(busiest: u64, total: u64, millis: u64) -> bool {
-    let [busiest, total, millis] = [busiest, total, millis].map(u128::from);
-    let above = (busiest * millis).saturating_sub(total * QUARTER.as_millis());
-    above * above > DEVIATIONS * DEVIATIONS * busiest * millis * millis
+/// What a ring has counted.
+#[derive(Debug, Default)]
+struct Sums {
+    time: Duration,
+    total: u64,
+    busiest: u64,
+    /// From the beginning of the first time in which a call began.
+    since_first: Duration,
+}
+
+impl Sums {
+    fn mean(&self) -> f64 {
+        self.total as f64 / self.since_first.max(self.time).as_secs_f64()
+    }
+
+    /// The first one of few says only that their time has begun.
+    fn mean_after_first(&self) -> f64 {
+        let after_first = self.total.saturating_sub(1) as f64;
+        after_first / self.since_first.max(self.time).as_secs_f64()
+    }
+
+    /// Whether so many calls in one of its times are more than chance makes of all.
+    fn has_crowd(&self) -> bool {
+        let busiest = self.busiest as f64;
+        busiest - self.mean() * self.time.as_secs_f64() > DEVIATIONS * busiest.sqrt()
+    }
 }
 
 /// What was offered when a fault was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Remembered {
-    noted: Option<(Instant, u64)>,
+    noted: Option<(Instant, f64)>,
     /// How many faults are looked into.
     looked_into: usize,
+    /// Since when.
+    since: Option<Instant>,
 }
 
 impl Remembered {
     /// A fault was seen, and is looked into. The most of the last minute counts.
-    pub fn begins(&mut self, allowance: u64, now: Instant) {
+    pub fn begins(&mut self, allowance: f64, now: Instant) {
         if allowance >= self.at(now) {
             self.noted = Some((now, allowance));
         }
+        self.since.get_or_insert(now);
         self.looked_into += 1;
     }
 
     /// What came of a fault is over, be it an outage of hours. Its minute begins.
     pub fn ends(&mut self, now: Instant) {
         self.looked_into = self.looked_into.saturating_sub(1);
+        self.since.take_if(|_| self.looked_into == 0);
         if let Some((noted, _)) = &mut self.noted {
             *noted = now;
         }
     }
 
     /// What is remembered.
-    pub fn at(self, now: Instant) -> u64 {
+    pub fn at(self, now: Instant) -> f64 {
         let counts =
             |noted| self.looked_into > 0 || now.saturating_duration_since(noted) < REMEMBERED;
         let noted = self.noted.filter(|(noted, _)| counts(*noted));
-        noted.map_or(0, |(_, allowance)| allowance)
+        noted.map_or(0.0, |(_, allowance)| allowance)
+    }
+
+    /// How long it has been looked into a fault.
+    pub fn lasted(self, now: Instant) -> Duration {
+        let since = self.since.unwrap_or(now);
+        now.saturating_duration_since(since)
     }
 }
 
@@ -160,8 +230,7 @@ mod tests {
         for a_second in [40, 1000, 20_000] {
             let (offered, now) = offered(a_second, SECOND * 9);
             let allowance = offered.allowance(now);
-            let least = u64::from(a_second) * 11 / 10;
-            let most = u64::from(a_second) * 12 / 10;
+            let [least, most] = [1.1, 1.2001].map(|more| f64::from(a_second) * more);
             assert!(
                 (least..=most).contains(&allowance),
                 "{a_second}: {allowance}"
@@ -173,28 +242,50 @@ mod tests {
     fn who_has_only_begun_is_taken_by_the_time_since() {
         let (offered, now) = offered(100, SECOND);
         let allowance = offered.allowance(now);
-        assert!((110..=121).contains(&allowance), "{allowance}");
+        assert!((110.0..=121.0).contains(&allowance), "{allowance}");
     }
 
     #[test]
     fn a_crowd_counts_as_it_came() {
         let (offered, now) = offered(800, QUARTER);
-        assert_eq!(offered.allowance(now + SECOND * 2), 800);
+        assert_eq!(offered.allowance(now + SECOND * 2), 800.0);
     }
 
     #[test]
     fn what_is_long_ago_does_not_count() {
         let (offered, now) = offered(100, SECOND);
-        assert_eq!(offered.allowance(now + SECOND * 5), 0);
+        assert!(offered.allowance(now + SECOND * 5) > 0.0);
+        assert_eq!(offered.allowance(now + SECOND * 64), 0.0);
         let later = now + SECOND * 4_000_000;
-        offered.count(later);
-        assert_eq!(offered.allowance(later), 4);
+        (0..16).for_each(|_| offered.count(later));
+        assert_eq!(offered.allowance(later), 64.0 * MORE);
+    }
+
+    #[test]
+    fn of_few_calls_the_minute_counts() {
+        for (every, calls) in [(2, 30), (3, 20), (10, 7)] {
+            let opened = Instant::now();
+            let offered = Offered::new(opened);
+            for call in 0..calls {
+                offered.count(opened + SECOND * every * call);
+            }
+            let allowance = offered.allowance(opened + SECOND * every * calls);
+            let expected = MORE / f64::from(every);
+            assert!(
+                (expected * 0.75..=expected * 1.05).contains(&allowance),
+                "every {every} s: {allowance}"
+            );
+        }
+        // A pair says nothing of the seconds that come.
+        let (offered, now) = offered(8, QUARTER);
+        let allowance = offered.allowance(now);
+        assert!((0.1..=0.6).contains(&allowance), "{allowance}");
     }
 
     #[test]
     fn nothing_is_offered_at_first() {
         let now = Instant::now();
-        assert_eq!(Offered::new(now).allowance(now), 0);
+        assert_eq!(Offered::new(now).allowance(now), 0.0);
     }
 
     #[test]
@@ -206,7 +297,7 @@ mod tests {
                 scope.spawn(|| (0..1000).for_each(|_| offered.count(now)));
             }
         });
-        assert_eq!(offered.allowance(now), 4000 * QUARTERS_A_SECOND * 12 / 10);
+        assert_eq!(offered.allowance(now), 16_000.0 * MORE);
     }
 
     /// Where the busiest quarter always counted, the mean of this was 1.2 to 2.3 times what was offered.
@@ -235,7 +326,7 @@ mod tests {
                         }
                         offered.count(opened + Duration::from_secs_f64(at));
                     }
-                    offered.allowance(opened + SECOND * 6) as f64 / a_second
+                    offered.allowance(opened + SECOND * 6) / a_second
                 })
                 .collect();
             allowances.sort_by(f64::total_cmp);
@@ -258,30 +349,43 @@ mod tests {
         (0..10_000).for_each(|_| offered.count(now - SECOND * 7));
         assert_eq!(offered.allowance(now), before);
         (0..200).for_each(|_| offered.count(now - SECOND * 2));
-        assert_eq!(offered.allowance(now), 225 * QUARTERS_A_SECOND);
+        assert_eq!(offered.allowance(now), 225.0 * 4.0);
     }
 
     #[test]
     fn the_most_of_a_minute_is_remembered_and_of_an_outage_however_long() {
         let now = Instant::now();
         let mut remembered = Remembered::default();
-        assert_eq!(remembered.at(now), 0);
-        for (allowance, seconds) in [(500, 0), (20, 30)] {
+        assert_eq!(remembered.at(now), 0.0);
+        for (allowance, seconds) in [(500.0, 0), (20.0, 30)] {
             remembered.begins(allowance, now + SECOND * seconds);
             remembered.ends(now + SECOND * seconds);
         }
-        assert_eq!(remembered.at(now + SECOND * 89), 500);
-        assert_eq!(remembered.at(now + SECOND * 90), 0);
+        assert_eq!(remembered.at(now + SECOND * 89), 500.0);
+        assert_eq!(remembered.at(now + SECOND * 90), 0.0);
         // Two are looked into: an outage, and what a switch by hand has cut short.
         let now = now + SECOND * 90;
-        remembered.begins(20, now);
-        remembered.begins(10, now + SECOND);
+        remembered.begins(20.0, now);
+        remembered.begins(10.0, now + SECOND);
         remembered.ends(now + SECOND * 2);
-        assert_eq!(remembered.at(now + SECOND * 3600), 20);
+        assert_eq!(remembered.at(now + SECOND * 3600), 20.0);
         remembered.ends(now + SECOND * 3600);
-        assert_eq!(remembered.at(now + SECOND * 3659), 20);
-        assert_eq!(remembered.at(now + SECOND * 3660), 0);
-        remembered.begins(5, now + SECOND * 3660);
-        assert_eq!(remembered.at(now + SECOND * 3661), 5);
+        assert_eq!(remembered.at(now + SECOND * 3659), 20.0);
+        assert_eq!(remembered.at(now + SECOND * 3660), 0.0);
+        remembered.begins(5.0, now + SECOND * 3660);
+        assert_eq!(remembered.at(now + SECOND * 3661), 5.0);
+    }
+
+    #[test]
+    fn how_long_it_was_looked_into_is_that_of_the_first_fault_that_still_is() {
+        let now = Instant::now();
+        let mut remembered = Remembered::default();
+        assert_eq!(remembered.lasted(now), Duration::ZERO);
+        remembered.begins(1.0, now);
+        remembered.begins(1.0, now + SECOND);
+        remembered.ends(now + SECOND * 2);
+        assert_eq!(remembered.lasted(now + SECOND * 3), SECOND * 3);
+        remembered.ends(now + SECOND * 3);
+        assert_eq!(remembered.lasted(now + SECOND * 4), Duration::ZERO);
     }
 }

@@ -1,22 +1,26 @@
 //! Which calls may leave for an endpoint after a switch, so that all who have waited do not arrive in
-//! one instant: few at first, and then not many more in a time than the application offers.
+//! one instant: one at first, and then not many more in a time than the application offers.
 //!
 //! Two bounds hold at once. So many may be *under way*: few at first, more with each answer and with
-//! time. And so many may *leave* in a time: what was offered and somewhat more, beside the first few.
+//! time. And so many may *leave* in a time: what was offered and somewhat more. One leaves at once; the
+//! next one by chance up to an interval later than it may, because many clients begin in one instant
+//! and none knows of the others.
 
 use std::time::{Duration, Instant};
 
-/// What an endpoint is trusted with at first, whatever was offered.
+use super::offered::more;
+
+/// So many may be under way at first, whatever was offered.
 const FIRST: usize = 16;
 /// How long it takes until it is trusted with twice as much under way, whatever it does: slow calls
 /// must not hold up all others.
 pub const STEP: Duration = Duration::from_millis(100);
-/// So many a second may leave in any case.
-const LEAST: u64 = FIRST as u64;
+/// What is not used may be saved up for so long, beside one call…
+const SAVED: Duration = STEP;
+/// …but not more than so many calls.
+const MOST_SAVED: f64 = FIRST as f64;
 /// A crowd that nobody has had to wait in for so long is over.
 const QUIET: Duration = Duration::from_secs(1);
-
-const NANOS: u128 = 1_000_000_000;
 
 /// What became of one that might leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,41 +40,69 @@ pub struct Ramp {
     began: Instant,
     most: usize,
     under_way: usize,
-    /// How many may leave in a second.
-    allowance: u64,
-    /// How many may leave now, in parts of a call: as many as there are nanoseconds in a second.
-    saved: u128,
+    /// How many may leave in a second, at least…
+    least: f64,
+    /// …and by what is offered now.
+    offered: f64,
+    /// How many may leave now.
+    saved: f64,
     /// Up to when that was saved up.
     saved_at: Instant,
+    /// What the first one costs beside itself.
+    delay: f64,
+    /// How long calls have waited before it began.
+    gathered: Duration,
     /// When somebody has had to wait last.
     held: Instant,
 }
 
 impl Ramp {
-    /// Calls go to an endpoint from now on that may get so many a second.
-    pub fn new(allowance: u64, now: Instant) -> Ramp {
+    /// Calls go to an endpoint from now on that may get so many a second. They have waited for so long.
+    /// `chance` is from 0 to 1.
+    pub fn new(allowance: f64, gathered: Duration, chance: f64, now: Instant) -> Ramp {
         Ramp {
             began: now,
             most: FIRST,
             under_way: 0,
-            allowance: allowance.max(LEAST),
-            saved: FIRST as u128 * NANOS,
+            least: allowance,
+            offered: 0.0,
+            saved: 1.0,
             saved_at: now,
+            delay: chance,
+            gathered: gathered.max(STEP),
             held: now,
         }
     }
 
     /// More is offered by now, perhaps.
-    pub fn offer(&mut self, allowance: u64, now: Instant) {
+    pub fn offer(&mut self, allowance: f64, now: Instant) {
         self.save(now);
-        self.allowance = self.allowance.max(allowance);
+        self.offered = allowance;
+    }
+
+    /// So many wait. They have come in the time in which all had to, and that is an offer as well.
+    pub fn gather(&mut self, waiting: usize, now: Instant) {
+        self.save(now);
+        let gathered = waiting as f64 / self.gathered.as_secs_f64();
+        self.least = self.least.max(more(gathered));
+    }
+
+    fn allowance(&self) -> f64 {
+        self.least.max(self.offered)
     }
 
     fn save(&mut self, now: Instant) {
-        let since = now.saturating_duration_since(self.saved_at);
-        self.saved_at = now;
-        let more = since.as_nanos() * u128::from(self.allowance);
-        self.saved = (self.saved + more).min(FIRST as u128 * NANOS);
+        self.saved = self.saved_by(now);
+        self.saved_at = self.saved_at.max(now);
+    }
+
+    fn saved_by(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.saved_at).as_secs_f64();
+        (self.saved + since * self.allowance()).min(self.most_saved())
+    }
+
+    fn most_saved(&self) -> f64 {
+        (1.0 + self.allowance() * SAVED.as_secs_f64()).min(MOST_SAVED)
     }
 
     /// Whether one more may leave now; it is counted.
@@ -82,21 +114,26 @@ impl Ramp {
             .and_then(|steps| FIRST.checked_shl(steps))
             .filter(|most| *most >= FIRST)
             .unwrap_or(usize::MAX);
-        let may_leave = self.under_way < self.most.max(by_time) && self.saved >= NANOS;
+        let may_leave = self.under_way < self.most.max(by_time) && self.saved >= 1.0;
         if may_leave {
             self.under_way += 1;
-            self.saved -= NANOS;
+            self.saved -= 1.0 + std::mem::take(&mut self.delay);
         } else {
             self.held = now;
         }
         may_leave
     }
 
-    /// How long somebody waits at least before whom so many wait.
+    /// How long somebody waits at least before whom so many wait, if nothing more is offered.
     pub fn wait(&self, before: usize) -> Duration {
-        let wanted = (before as u128 + 1) * NANOS;
-        let nanos = wanted.saturating_sub(self.saved) / u128::from(self.allowance);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let missing = (before as f64 + 1.0 - self.saved).max(0.0);
+        // What is a little too early has to come again.
+        let wait = Duration::try_from_secs_f64(missing / self.allowance() + 1e-9);
+        if missing > 0.0 {
+            wait.unwrap_or(Duration::MAX)
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// One that was counted has ended. An answer makes room for two; a fault of the endpoint halves
@@ -105,7 +142,7 @@ impl Ramp {
     pub fn leave(&mut self, became: Became) {
         self.under_way = self.under_way.saturating_sub(1);
         match became {
-            Became::Unsent => self.saved = (self.saved + NANOS).min(FIRST as u128 * NANOS),
+            Became::Unsent => self.saved = (self.saved + 1.0).min(self.most_saved()),
             Became::Untold => {}
             Became::Answered => self.most = self.most.saturating_add(1),
             Became::Failed => self.most = (self.most / 2).max(FIRST),
@@ -114,10 +151,8 @@ impl Ramp {
 
     /// Whether there is no crowd any more: where nobody waits, less leaves than may.
     pub fn is_over(&self, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.saved_at).as_nanos();
-        let saved = self.saved + since * u128::from(self.allowance);
         let is_quiet = now.saturating_duration_since(self.held) >= QUIET;
-        is_quiet || saved >= FIRST as u128 * NANOS
+        is_quiet || self.saved_by(now) >= self.most_saved()
     }
 }
 
@@ -126,8 +161,13 @@ mod tests {
     use super::*;
 
     /// So many a second as never bound.
-    const PLENTY: u64 = 1_000_000_000_000;
+    const PLENTY: f64 = 1e12;
     const MOMENT: Duration = Duration::from_micros(1);
+
+    /// One that nobody has waited for, and where chance delays nobody.
+    fn ramp(allowance: f64, now: Instant) -> Ramp {
+        Ramp::new(allowance, Duration::ZERO, 0.0, now)
+    }
 
     /// How many leave within a millisecond or so.
     fn entered(ramp: &mut Ramp, mut now: Instant) -> usize {
@@ -142,7 +182,7 @@ mod tests {
     #[test]
     fn time_doubles_what_may_be_under_way() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(PLENTY, now);
+        let mut ramp = ramp(PLENTY, now);
         assert_eq!(entered(&mut ramp, now), FIRST);
         assert_eq!(entered(&mut ramp, now + STEP), FIRST);
         assert_eq!(entered(&mut ramp, now + STEP * 3), FIRST * 6);
@@ -152,7 +192,7 @@ mod tests {
     #[test]
     fn answers_double_what_may_be_under_way_and_faults_halve_it() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(PLENTY, now);
+        let mut ramp = ramp(PLENTY, now);
         assert_eq!(entered(&mut ramp, now), FIRST);
         for _ in 0..FIRST {
             ramp.leave(Became::Answered);
@@ -168,72 +208,138 @@ mod tests {
         assert_eq!(entered(&mut ramp, now + MOMENT * 3), FIRST);
     }
 
-    /// Ten thousand who wait, an endpoint that is done with each at once, and looks every so often.
+    /// Those who wait, an endpoint that is done with each at once, and looks every so often.
     #[test]
-    fn in_any_time_leaves_what_may_and_the_first_few() {
+    fn in_any_time_leaves_what_may_and_what_is_saved_up() {
         use Became::{Answered, Failed, Untold};
         // At least so many leave in four seconds.
         for (allowance, look, became, least) in [
-            (1200, 1, Answered, 4800),
-            (1200, 7, Answered, 4700),
-            (12_000, 1, Answered, 10_000),
-            (16, 100, Answered, 64),
+            (1200.0, 1, Answered, 4790),
+            (1200.0, 7, Answered, 4700),
+            (12_000.0, 1, Answered, 10_000),
+            (16.0, 100, Answered, 64),
+            (0.5, 100, Answered, 2),
             // Each is throttled.
-            (1200, 1, Untold, 4800),
-            (1200, 1, Failed, 4800),
+            (1200.0, 1, Untold, 4790),
+            (1200.0, 1, Failed, 4790),
         ] {
             let begin = Instant::now();
-            let mut ramp = Ramp::new(allowance, begin);
+            let mut ramp = ramp(allowance, begin);
             let mut left: Vec<u64> = Vec::new();
-            for millis in (0..4000).step_by(look) {
+            for millis in (0..=4000).step_by(look) {
                 let now = begin + Duration::from_millis(millis);
                 while left.len() < 10_000 && ramp.enter(now) {
                     left.push(millis);
                     ramp.leave(became);
                 }
             }
-            let most = allowance as usize / 10 + FIRST;
+            let saved = (1.0 + allowance / 10.0).min(MOST_SAVED);
+            let most = (allowance / 10.0 + saved) as usize;
             for (index, first) in left.iter().enumerate() {
                 let within = left[index..].iter().take_while(|at| *at - first < 100);
                 let within = within.count();
                 assert!(within <= most, "{within} of {most} from {first} ms on");
             }
-            assert!(left.len() >= least, "{} of {least}", left.len());
+            assert!(
+                left.len() >= least,
+                "{allowance}: {} of {least}",
+                left.len()
+            );
         }
     }
 
+    /// Many clients, of each of which ten calls wait, in one instant.
     #[test]
-    fn what_is_offered_later_counts_as_well() {
+    fn a_fleet_that_begins_in_one_instant_is_even_after_the_first_call_of_each() {
+        const CLIENTS: usize = 1000;
+        let begin = Instant::now();
+        let mut left = [0_usize; 100];
+        for client in 0..CLIENTS {
+            let chance = (client as f64 + 0.5) / CLIENTS as f64;
+            let mut ramp = Ramp::new(1.0, Duration::ZERO, chance, begin);
+            for millis in (0..10_000).step_by(10) {
+                while ramp.enter(begin + Duration::from_millis(millis)) {
+                    ramp.leave(Became::Answered);
+                    left[millis as usize / 100] += 1;
+                }
+            }
+        }
+        let (at_once, then) = left.split_at(10);
+        assert_eq!((at_once[0], &at_once[1..]), (CLIENTS, &[0; 9][..]));
+        assert!(
+            then.iter().all(|left| left.abs_diff(CLIENTS / 10) <= 20),
+            "{then:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_offered_now_counts_as_well_and_only_as_long_as_it_is() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(0, now);
+        let mut ramp = ramp(0.0, now);
         while ramp.enter(now) {
             ramp.leave(Became::Answered);
         }
-        assert!(!ramp.enter(now + MOMENT));
-        ramp.offer(1000, now);
-        assert!(ramp.enter(now + Duration::from_millis(1)));
-        ramp.offer(20, now + Duration::from_millis(1));
-        assert!(ramp.enter(now + Duration::from_millis(2)));
+        assert!(!ramp.enter(now + STEP * 10_000));
+        ramp.offer(1000.0, now);
+        assert!(ramp.enter(now + STEP * 10_001));
+        ramp.offer(0.0, now + STEP * 10_001);
+        while ramp.enter(now + STEP * 10_001) {
+            ramp.leave(Became::Answered);
+        }
+        assert!(!ramp.enter(now + STEP * 20_000));
+    }
+
+    #[test]
+    fn those_who_have_waited_go_in_the_time_in_which_they_have_come() {
+        for (waiting, seconds) in [(4, 1), (16, 1), (10, 40), (600, 40)] {
+            let now = Instant::now();
+            let gathered = Duration::from_secs(seconds);
+            let mut ramp = Ramp::new(0.0, gathered, 0.0, now);
+            ramp.gather(1, now);
+            ramp.gather(waiting, now);
+            // Who waits when most have gone is no reason to be slower.
+            ramp.gather(1, now);
+            let looks = (0..).map(|look| now + gathered * look / 10_000);
+            let mut left = 0;
+            let done = looks.into_iter().find(|now| {
+                if ramp.enter(*now) {
+                    ramp.leave(Became::Answered);
+                    left += 1;
+                }
+                left == waiting
+            });
+            let took = (done.unwrap() - now).as_secs_f64() / gathered.as_secs_f64();
+            let expected = (waiting - 1) as f64 / waiting as f64 / 1.2;
+            assert!(
+                (took - expected).abs() < 0.02,
+                "{waiting}: {took} {expected}"
+            );
+        }
     }
 
     #[test]
     fn who_waits_knows_how_long_at_least() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(100, now);
+        let mut ramp = ramp(100.0, now);
         assert_eq!(ramp.wait(0), Duration::ZERO);
         while ramp.enter(now) {
             ramp.leave(Became::Answered);
         }
-        assert_eq!(ramp.wait(0), Duration::from_millis(10));
-        assert_eq!(ramp.wait(99), Duration::from_secs(1));
+        for (before, millis) in [(0, 10), (99, 1000)] {
+            let wait = ramp.wait(before);
+            let expected = Duration::from_millis(millis);
+            assert!(wait >= expected && wait < expected + MOMENT, "{wait:?}");
+        }
         assert!(ramp.enter(now + ramp.wait(0)));
         assert!(!ramp.enter(now + ramp.wait(0)));
+        let never = Ramp::new(0.0, Duration::ZERO, 0.0, now);
+        assert_eq!(never.wait(1), Duration::MAX);
     }
 
     #[test]
     fn what_did_not_leave_is_as_if_it_had_never_come() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(100, now);
+        let mut ramp = ramp(100.0, now);
         while ramp.enter(now) {}
         ramp.leave(Became::Unsent);
         assert!(ramp.enter(now) && !ramp.enter(now));
@@ -242,14 +348,13 @@ mod tests {
     #[test]
     fn a_crowd_is_over_when_less_leaves_than_may_or_nobody_has_waited_for_a_while() {
         let now = Instant::now();
-        let mut ramp = Ramp::new(160, now);
-        assert!(ramp.is_over(now));
-        while ramp.enter(now) {}
-        assert!(!ramp.is_over(now + STEP / 2));
-        assert!(ramp.is_over(now + STEP));
-        let mut ramp = Ramp::new(0, now);
-        while ramp.enter(now) {}
-        assert!(!ramp.is_over(now + QUIET - STEP));
-        assert!(ramp.is_over(now + QUIET));
+        let mut crowd = ramp(100.0, now);
+        while crowd.enter(now) {}
+        assert!(!crowd.is_over(now + STEP));
+        assert!(crowd.is_over(now + STEP * 11 / 10 + MOMENT));
+        let mut crowd = ramp(0.0, now);
+        while crowd.enter(now) {}
+        assert!(!crowd.is_over(now + QUIET - STEP));
+        assert!(crowd.is_over(now + QUIET));
     }
 }

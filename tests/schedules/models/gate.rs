@@ -9,7 +9,7 @@ fn ramped() -> Gate {
     let gate = Gate::new();
     let now = crate::time::now();
     (0..100).for_each(|_| gate.begins(now));
-    gate.ramp();
+    gate.ramp(0.0);
     gate
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn a_second_ramp_leaves_nobody_behind() {
             })
         })
         .collect();
-    gate.ramp();
+    gate.ramp(0.0);
     for call in calls {
         call.join().unwrap();
     }

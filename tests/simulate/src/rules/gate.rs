@@ -39,10 +39,11 @@ impl Gate {
     }
 
     /// From now on few may go, and then not many more in a time than are offered.
-    pub(super) fn ramp(&mut self, now: Instant) {
+    pub(super) fn ramp(&mut self, chance: f64, now: Instant) {
         let allowance = self.offered.allowance(now);
         let allowance = allowance.max(self.remembered.at(now));
-        self.ramp = Some(Ramp::new(allowance, now));
+        let gathered = self.remembered.lasted(now);
+        self.ramp = Some(Ramp::new(allowance, gathered, chance, now));
     }
 
     /// Whether a call may go, before whom nobody waits: `Some`, and whether it is counted. `None`: it
@@ -55,13 +56,14 @@ impl Gate {
             return Some(true);
         }
         self.waiting.push_back(call);
+        ramp.gather(self.waiting.len(), now);
         None
     }
 
     /// When the next one may go at the earliest, while somebody waits.
     pub(super) fn pause(&self) -> Option<Duration> {
         let ramp = self.ramp.as_ref().filter(|_| !self.waiting.is_empty())?;
-        Some(ramp.wait(0).clamp(Duration::from_millis(1), STEP))
+        Some(ramp.wait(0).clamp(Duration::from_millis(1), STEP * 20))
     }
 
     /// A counted one has ended.

@@ -191,7 +191,7 @@ impl Ours {
                 }
                 Action::Switched(done, _) => {
                     if self.rules.ramps {
-                        self.gate.ramp(world.instant());
+                        self.gate.ramp(world.chance(), world.instant());
                     }
                     world.leaves(self.id, done.from.role);
                     world.suspects(self.id, done.from.role);
@@ -200,7 +200,7 @@ impl Ours {
                 Action::OutageStarted => self.tells(Err(Stay::Outage), world),
                 Action::OutageEnded(_) => {
                     if self.rules.ramps {
-                        self.gate.ramp(world.instant());
+                        self.gate.ramp(world.chance(), world.instant());
                     }
                     if let Some(inquiry) = &mut self.inquiry {
                         inquiry.probing.stop(world);
