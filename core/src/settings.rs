@@ -271,7 +271,7 @@ impl Settings {
     /// | `probe_after_ms` | 1000 | 0 to 86400000; silence after which the endpoint is probed while a call waits, once in 10 s after two fifths of it; 0: never |
     /// | `probe_timeout_ms` | 1000 | 1 to 86400000; one probe, whole |
     /// | `probe_path` | `/api/data/v9.2/WhoAmI` | a path from the base URL on, beginning with `/`; read with GET |
-    /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left |
+    /// | `write_grace_ms` | 10000 | 0 to 86400000; how long a write is waited for whose endpoint was left, where it is not sent again at the other one |
     /// | `hold_down_ms` | 30000 | 0 to 86400000; after a switch, a veto: how long no other switch is asked for without proof |
     /// | `outage_wait_ms` | 30000 | 0 to 86400000; with `dotnet` 0 unless it is set; where no endpoint answers: how long a call waits for the first one that does, within its deadline |
     /// | `max_waiting` | 10000 | 1 to 1000000; how many calls wait so; others are `busy`, and nothing of them is sent |

@@ -495,8 +495,18 @@ impl<'a> Call<'a> {
             deadline: self.deadline,
         };
         let exchange = client.exchange(request, operation, self.desk, running, time);
+        let (body, is_last) = (
+            request.body.reader(),
+            running.number >= client.settings.max_attempts,
+        );
+        let has_grace = |phase| {
+            let goes_again = !is_last && body.is_none_or(|body| body.can_be_sent());
+            client
+                .rules
+                .has_grace(operation, is_compound, phase, goes_again)
+        };
         let ended = client
-            .watched(exchange, running, operation, self.deadline)
+            .watched(exchange, running, has_grace, self.deadline)
             .await;
         self.ended(ended)
     }

@@ -14,7 +14,7 @@ use crate::decide::evidence::Evidence;
 use crate::decide::watch::{Bounds, Wait, Watch};
 use crate::lock::lock;
 use crate::resource::race::{First, race};
-use crate::{Cause, Fault, Operation, Phase};
+use crate::{Cause, Fault, Phase};
 
 impl Inner {
     /// Waits for an exchange, which its endpoint may be left before.
@@ -22,7 +22,7 @@ impl Inner {
         self: &Arc<Self>,
         exchange: impl Future<Output = Result<T, Fault>>,
         running: &Running,
-        operation: Operation,
+        has_grace: impl Fn(Phase) -> bool,
         deadline: Instant,
     ) -> Result<T, Fault> {
         let settings = &self.settings;
@@ -37,8 +37,7 @@ impl Inner {
             probe_after: settings.probe_after,
             write_grace: self.rules.has_write_grace.then_some(settings.write_grace),
         };
-        let may_be_executed =
-            || operation != Operation::Read && running.progress.phase() != Phase::NotSent;
+        let has_grace = || has_grace(running.progress.phase());
         let mut watch = Watch::new(bounds, deadline.into_std(), Clock::now());
         let mut next = watch.begin();
         loop {
@@ -71,19 +70,14 @@ impl Inner {
                         First::Right(course) => course == Course::Elsewhere,
                     };
                     let was_found_dead = self.board().switch.was_found_dead(running.place);
-                    watch.heard(
-                        goes_elsewhere,
-                        was_found_dead,
-                        may_be_executed(),
-                        Clock::now(),
-                    )
+                    watch.heard(goes_elsewhere, was_found_dead, has_grace(), Clock::now())
                 }
                 Wait::LookBack => {
                     let look = self.is_alive_now(running.place.role);
                     match race(exchange.as_mut(), look).await {
                         First::Left(ended) => return ended,
                         First::Right(is_alive) => {
-                            watch.looked_back(is_alive, may_be_executed(), Clock::now())
+                            watch.looked_back(is_alive, has_grace(), Clock::now())
                         }
                     }
                 }

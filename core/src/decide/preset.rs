@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::evidence::{self, Evidence};
 use super::resend::{Failed, Resend, after_failover, by_matrix};
 use crate::rule::{Rule, RulesOff};
-use crate::{Cause, Fault, Preset};
+use crate::{Cause, Fault, Operation, Phase, Preset};
 
 /// A connection that was used within this time is as good as a fresh one: servers close idle ones
 /// after seconds.
@@ -113,6 +113,36 @@ impl Rules {
         (self.evidence)(cause, self.off)
     }
 
+    /// Whether an attempt is waited for although its endpoint was found dead: one of a write that may
+    /// have been executed, and would be in doubt. What is sent again elsewhere gains nothing by waiting.
+    /// `goes_again`: its call may be sent again if the matrix says so.
+    pub fn has_grace(
+        &self,
+        operation: Operation,
+        is_compound: bool,
+        phase: Phase,
+        goes_again: bool,
+    ) -> bool {
+        let left = Failed {
+            operation,
+            is_compound,
+            phase,
+            http_status: None,
+            is_acknowledged: false,
+            cause: Cause::EndpointLeft,
+            parts_effect: None,
+        };
+        match phase {
+            Phase::NotSent => false,
+            // Its answer has begun: what it says is worth its time.
+            Phase::Responded => operation != Operation::Read,
+            Phase::Sent => {
+                let is_last = !goes_again || self.resend(&left) == Resend::No;
+                operation != Operation::Read && is_last
+            }
+        }
+    }
+
     /// Where what has failed may be sent again.
     pub fn resend(&self, failed: &Failed) -> Resend {
         (self.resend)(failed, self.off)
@@ -139,6 +169,29 @@ mod tests {
         off.switch_off(Rule::ProbeOther);
         let rules = Rules::of(Preset::Safe, off);
         assert!(!rules.asks_other && rules.confirms_doubts && rules.holds_down);
+    }
+
+    #[test]
+    fn who_is_sent_again_elsewhere_anyway_has_no_grace() {
+        use Operation::{Guarded, Idempotent, Read, Unsafe};
+        let rules = Rules::of(Preset::Safe, RulesOff::default());
+        for (operation, phase, goes_again, has_grace) in [
+            (Read, Phase::Sent, true, false),
+            (Read, Phase::Sent, false, false),
+            (Read, Phase::Responded, true, false),
+            (Unsafe, Phase::NotSent, true, false),
+            (Unsafe, Phase::Sent, true, true),
+            (Unsafe, Phase::Responded, true, true),
+            (Guarded, Phase::NotSent, false, false),
+            (Guarded, Phase::Sent, true, false),
+            (Guarded, Phase::Sent, false, true),
+            (Guarded, Phase::Responded, true, true),
+            (Idempotent, Phase::Sent, true, false),
+            (Idempotent, Phase::Sent, false, true),
+        ] {
+            let found = rules.has_grace(operation, false, phase, goes_again);
+            assert_eq!(found, has_grace, "{operation:?} {phase:?} {goes_again}");
+        }
     }
 
     #[test]

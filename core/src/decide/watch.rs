@@ -1,7 +1,7 @@
 //! When a call that waits in silence has its endpoint looked at, and what its silence means.
 //!
 //! A slow endpoint that lives is never left. A dead one is left at once by what loses nothing by it,
-//! and by a write that may be executed yet after its grace.
+//! and after its grace by a write that may be executed yet and is not sent again.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ impl Patience {
 pub struct Bounds {
     /// The silence after which the endpoint is looked at.
     pub probe_after: Duration,
-    /// How long a write is waited for whose endpoint was left; `None`: not at all.
+    /// How long a write that would be in doubt is waited for; `None`: not at all.
     pub write_grace: Option<Duration>,
 }
 
@@ -132,29 +132,29 @@ impl Watch {
         }
     }
 
-    /// Where calls go was heard. `was_found_dead`: the endpoint was left for that; `may_be_executed`:
-    /// it is a write that has left.
+    /// Where calls go was heard. `was_found_dead`: the endpoint was left for that; `has_grace`: its
+    /// answer is waited for all the same.
     pub fn heard(
         &mut self,
         goes_elsewhere: bool,
         was_found_dead: bool,
-        may_be_executed: bool,
+        has_grace: bool,
         now: Instant,
     ) -> Wait {
         match (goes_elsewhere, was_found_dead) {
             (false, _) => self.stay(now),
             // Others may have left it for reasons of their own.
             (true, false) => Wait::LookBack,
-            (true, true) => self.leave(may_be_executed, now),
+            (true, true) => self.leave(has_grace, now),
         }
     }
 
     /// Whether an endpoint that others have left still answers was found out.
-    pub fn looked_back(&mut self, is_alive: bool, may_be_executed: bool, now: Instant) -> Wait {
+    pub fn looked_back(&mut self, is_alive: bool, has_grace: bool, now: Instant) -> Wait {
         if is_alive {
             self.stay(now)
         } else {
-            self.leave(may_be_executed, now)
+            self.leave(has_grace, now)
         }
     }
 
@@ -166,9 +166,9 @@ impl Watch {
         Wait::Until(self.since + self.pause)
     }
 
-    fn leave(&self, may_be_executed: bool, now: Instant) -> Wait {
+    fn leave(&self, has_grace: bool, now: Instant) -> Wait {
         match self.bounds.write_grace {
-            Some(grace) if may_be_executed => Wait::Grace(self.deadline.min(now + grace)),
+            Some(grace) if has_grace => Wait::Grace(self.deadline.min(now + grace)),
             _ => Wait::Leave,
         }
     }
@@ -270,7 +270,7 @@ mod tests {
     fn what_a_silence_means() {
         let now = Instant::now();
         let grace = Wait::Grace(now + SECOND * 10);
-        for (found_dead, alive, may_be_executed, expected) in [
+        for (found_dead, alive, has_grace, expected) in [
             (true, None, false, Wait::Leave),
             (true, None, true, grace),
             (false, Some(false), false, Wait::Leave),
@@ -278,12 +278,12 @@ mod tests {
             (false, Some(true), true, Wait::Until(now + SECOND * 2)),
         ] {
             let mut watch = watch(now);
-            let mut next = watch.heard(true, found_dead, may_be_executed, now);
+            let mut next = watch.heard(true, found_dead, has_grace, now);
             if let Some(is_alive) = alive {
                 assert_eq!(next, Wait::LookBack);
-                next = watch.looked_back(is_alive, may_be_executed, now);
+                next = watch.looked_back(is_alive, has_grace, now);
             }
-            assert_eq!(next, expected, "{found_dead} {alive:?} {may_be_executed}");
+            assert_eq!(next, expected, "{found_dead} {alive:?} {has_grace}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use d365_failover_core::Role;
+use d365_failover_core::{Operation, Role};
 use serde::Serialize;
 
 use crate::Time;
@@ -14,6 +14,8 @@ use crate::truth::{Told, Verdict, index};
 pub const BUCKET: Duration = Duration::from_millis(100);
 /// A call that takes longer is late.
 const LATE: Duration = Duration::from_secs(5);
+/// What calls are.
+const ALL: [Operation; 3] = [Operation::Read, Operation::Guarded, Operation::Unsafe];
 
 /// What is counted while a run lasts.
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub struct Figures {
     /// From the beginning of a client's first call in the disaster to its first answer since then:
     /// seconds of half of the clients, of all but one in a hundred, and of the last. `None`: never.
     pub recovered: [Option<f64>; 3],
+    /// The same of those clients whose first call was a read, a guarded write, an unsafe one.
+    pub recovered_of: [[Option<f64>; 3]; 3],
     /// Calls that began in the disaster…
     pub calls: u32,
     /// …those that ended with an error, in doubt or not…
@@ -106,6 +110,8 @@ pub struct Figures {
     /// The most requests of calls at the primary and at the alternate within 100 ms, over the rate at
     /// which calls began then…
     pub peak: [f64; 2],
+    /// The same in a second: where few clients are played, chance makes more of a hundred milliseconds.
+    pub peak_second: [f64; 2],
     /// …when that was, in seconds from the beginning of the disaster…
     pub peak_at: [f64; 2],
     /// …and the same with probes.
@@ -172,6 +178,16 @@ pub fn figures(
         let buckets = series.iter().enumerate().take(last_bucket).skip(from);
         buckets.map(over).fold(0.0, f64::max)
     };
+    let peak_second = |series: &[u32]| {
+        let seconds = series[..series.len().min(last_bucket)]
+            .chunks(10)
+            .skip(from / 10);
+        let over = |(second, counts): (usize, &[u32])| {
+            let at = disaster.begins + Duration::from_secs(second as u64);
+            f64::from(counts.iter().sum::<u32>()) / (rate(clients) * factor(disaster.rush, at))
+        };
+        seconds.enumerate().map(over).fold(0.0, f64::max)
+    };
     let peak_at = |series: &[u32]| {
         let buckets = series.iter().enumerate().take(last_bucket).skip(from);
         let busiest = buckets.max_by_key(|(_, count)| **count);
@@ -184,13 +200,15 @@ pub fn figures(
     Figures {
         disaster: disaster.name,
         rules,
-        recovered: recovered(disaster, clients, calls, records),
+        recovered: recovered(disaster, clients, calls, records, &ALL),
+        recovered_of: ALL.map(|one| recovered(disaster, clients, calls, records, &[one])),
         calls: began as u32,
         failed: is(&|_, _, told| told != Told::Answered),
         late: is(&|began, ended, _| ended - began > LATE),
         extra: (requests as f64 / began as f64 - 1.0) * 100.0,
         probes: probes as f64 / began as f64 * 100.0,
         peak: [peak(&primary[0]), peak(&alternate[0])],
+        peak_second: [peak_second(&primary[0]), peak_second(&alternate[0])],
         peak_at: [peak_at(&primary[0]), peak_at(&alternate[0])],
         peak_with_probes: [peak(&primary[1]), peak(&alternate[1])],
         switches: left.clone().count() as u32,
@@ -200,27 +218,29 @@ pub fn figures(
     }
 }
 
+/// Of the clients whose first call in the disaster is one of these.
 fn recovered(
     disaster: &Disaster,
     clients: u32,
     calls: &[Call],
     records: &Records,
+    operations: &[Operation],
 ) -> [Option<f64>; 3] {
-    let mut first: Vec<Option<Time>> = vec![None; clients as usize];
+    let mut first: Vec<Option<&Call>> = vec![None; clients as usize];
     let mut answered: Vec<Option<Time>> = vec![None; clients as usize];
     for (call, ended) in calls.iter().zip(&records.ended) {
         if call.at < disaster.begins || disaster.is_of_some && !is_cut_off(call.client) {
             continue;
         }
         let client = call.client as usize;
-        first[client].get_or_insert(call.at);
+        first[client].get_or_insert(call);
         if let Some((at, Told::Answered)) = *ended {
             answered[client] = Some(answered[client].map_or(at, |answered| answered.min(at)));
         }
     }
-    let took = |(first, answered): (&Option<Time>, &Option<Time>)| {
-        let first = (*first)?;
-        Some(answered.map_or(Duration::MAX, |answered| answered - first))
+    let took = |(first, answered): (&Option<&Call>, &Option<Time>)| {
+        let first = first.filter(|first| operations.contains(&first.operation))?;
+        Some(answered.map_or(Duration::MAX, |answered| answered - first.at))
     };
     let mut times: Vec<Duration> = first.iter().zip(&answered).filter_map(took).collect();
     times.sort_unstable();
@@ -260,8 +280,6 @@ fn series(disaster: &Disaster, clients: u32, calls: &[Call], records: &Records) 
 
 #[cfg(test)]
 mod tests {
-    use d365_failover_core::Operation;
-
     use super::*;
     use crate::disaster::disasters;
 

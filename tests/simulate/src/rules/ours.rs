@@ -333,7 +333,12 @@ impl Ours {
         world: &mut World<'_>,
         hear: impl FnOnce(&mut Watch, bool, bool, Instant) -> Wait,
     ) {
-        let is_sent = world.phase(attempt) != Phase::NotSent;
+        let (phase, rules) = (world.phase(attempt), self.rules);
+        let most = self.given.max_attempts;
+        let goes_again = self
+            .flights
+            .get(&call)
+            .is_some_and(|flight| flight.attempts < most);
         let found_dead = self
             .flights
             .get(&call)
@@ -341,13 +346,8 @@ impl Ours {
         let Some((under_way, operation, _)) = self.under_way(call, attempt) else {
             return;
         };
-        let is_write = operation != Operation::Read && !under_way.is_back;
-        let wait = hear(
-            &mut under_way.watch,
-            found_dead,
-            is_write && is_sent,
-            world.instant(),
-        );
+        let has_grace = !under_way.is_back && rules.has_grace(operation, false, phase, goes_again);
+        let wait = hear(&mut under_way.watch, found_dead, has_grace, world.instant());
         self.waits(call, attempt, wait, world);
     }
 

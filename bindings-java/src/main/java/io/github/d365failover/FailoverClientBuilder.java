@@ -165,7 +165,7 @@ public final class FailoverClientBuilder {
 
     /**
      * How long a write that is under way may still be answered by an endpoint that was left as dead; default 10 s. Then
-     * it is in doubt.
+     * it is in doubt. One that a repeat does no harm to is sent again at the other endpoint at once.
      *
      * @param grace up to 24 h; zero: not at all
      * @return this builder
