@@ -20,6 +20,9 @@ use crate::{Probed, Role, Settings};
 /// What a look has found holds for so long: calls that fail one after the other do not probe one
 /// after the other, and thousands may wait.
 const LOOK_HOLDS: Duration = Duration::from_secs(1);
+/// An endpoint that is looked at again and again and lives is only slow: each time what was found holds
+/// twice as long, up to this.
+const LOOK_HOLDS_LONGEST: Duration = Duration::from_secs(8);
 
 /// No decision takes so long: the handlers have their time.
 const LONGEST_DECISION: Duration = Duration::from_secs(24 * 3600);
@@ -145,8 +148,10 @@ pub struct Switch {
     changed: Option<Instant>,
     /// The last answer of handlers that a place is not left…
     refused: Option<(Place, Instant, Stay)>,
-    /// …and of a look.
+    /// …and of a look…
     looked: Option<(Place, Instant, Stay)>,
+    /// …which holds for so long.
+    look_holds: Duration,
     /// Whether an endpoint that was left still answered.
     looked_back: Option<(Role, Instant, bool)>,
     /// The place that was left last because it was found dead.
@@ -209,6 +214,7 @@ impl Switch {
             changed: None,
             refused: None,
             looked: None,
+            look_holds: LOOK_HOLDS,
             looked_back: None,
             found_dead: None,
         }
@@ -391,17 +397,20 @@ impl Switch {
 
     /// Why the place is not even looked at.
     fn holds_still(&self, must_confirm: bool, now: Instant) -> Option<Stay> {
-        let of_place = |found: Option<(Place, Instant, Stay)>, time| {
-            let (at, since, stay) = found?;
-            (at == self.place && is_within(since, time, now)).then_some(stay)
-        };
-        // Who switches it on wants to be heard.
-        let is_on = self.alternate.would_switch();
-        let refused = of_place(self.refused, self.limits.hold_down)
-            .filter(|stay| self.rules.refusal_holds && !(*stay == Stay::Off && is_on));
-        refused.or_else(|| {
-            of_place(self.looked, LOOK_HOLDS).filter(|stay| stay.is_of_other() || must_confirm)
+        self.refuses(now).or_else(|| {
+            let (at, since, stay) = self.looked?;
+            let holds = at == self.place && is_within(since, self.look_holds, now);
+            (holds && (stay.is_of_other() || must_confirm)).then_some(stay)
         })
+    }
+
+    /// Why handlers have refused to leave the place, as long as that holds.
+    fn refuses(&self, now: Instant) -> Option<Stay> {
+        let (at, since, stay) = self.refused?;
+        let holds = at == self.place && is_within(since, self.limits.hold_down, now);
+        // Who switches it on wants to be heard.
+        let is_on = stay == Stay::Off && self.alternate.would_switch();
+        (holds && self.rules.refusal_holds && !is_on).then_some(stay)
     }
 
     fn inquire(&mut self, must_confirm: bool, has_other: bool, is_armed: bool) -> Vec<Action> {
@@ -512,6 +521,16 @@ impl Switch {
 
     /// The place stays, a look has found.
     fn stays(&mut self, stay: Stay, now: Instant) -> Vec<Action> {
+        let is_again = |(at, since, before)| {
+            let recent = self.look_holds + LOOK_HOLDS_LONGEST;
+            (at, before, stay) == (self.place, Stay::Alive, Stay::Alive)
+                && is_within(since, recent, now)
+        };
+        self.look_holds = if self.looked.is_some_and(is_again) {
+            (self.look_holds * 2).min(LOOK_HOLDS_LONGEST)
+        } else {
+            LOOK_HOLDS
+        };
         self.looked = Some((self.place, now, stay));
         self.end(Err(stay))
     }
@@ -599,7 +618,8 @@ impl Switch {
             self.home.stays_away();
             return None;
         }
-        if !is_time || self.inquiry.is_some() {
+        // Asked again with the next look that is a good one.
+        if !is_time || self.inquiry.is_some() || self.refuses(now).is_some() {
             return None;
         }
         self.inquiries += 1;

@@ -389,7 +389,11 @@ impl World {
                 assert!(self.is_recent(self.refused, stay, HOLD_DOWN));
             }
             Report::Stays(stay) => {
-                assert!(self.is_recent(self.found, stay, LOOK_HOLDS));
+                let holds = match stay {
+                    Stay::Alive => LOOK_HOLDS_LONGEST,
+                    _ => LOOK_HOLDS,
+                };
+                assert!(self.is_recent(self.found, stay, holds));
                 // That it answers is no answer to what is certain.
                 let is_certain = evidence == Evidence::Strong && !held_down && !is_none;
                 assert!(stay != Stay::Alive || !is_certain);
@@ -682,6 +686,8 @@ impl World {
                 .is_some_and(|since| self.now >= since + GOOD_FOR)
         );
         assert!(self.current().is_none() && self.switch.alternate().auto_switch());
+        let is_vetoed = self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN);
+        assert!(!(is_vetoed && self.rules.refusal_holds));
         assert!(self.live.is_none_or(|live| live < number));
         self.live = Some(number);
         self.running.push(Inquiry {

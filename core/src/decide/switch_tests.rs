@@ -711,6 +711,67 @@ fn a_veto_of_a_failback_says_nothing_against_a_switch() {
 }
 
 #[test]
+fn a_veto_of_a_switch_holds_against_a_failback_as_well() {
+    for (is_vetoed, later, is_asked) in [
+        (true, HOLD_DOWN - PROBE, false),
+        (true, HOLD_DOWN, true),
+        (false, PROBE, true),
+    ] {
+        let mut world = away(Failback::Probe);
+        look_home(&mut world, 2);
+        let next = world.now + INTERVAL;
+        // A fault at the alternate is vetoed so long before the look that would lead back.
+        world.now = next - later;
+        if is_vetoed {
+            world.began(Evidence::Strong);
+            world.hear(authorized(HERE));
+            world.hear(Heard::Probed(HERE, Answer::Came(Probed::Serves)));
+            assert_eq!(world.reply(true), [Action::End(Err(Stay::Vetoed))]);
+        }
+        let found = Found::Go(Some(Probed::Serves));
+        let begun = world.switch.looked_home(world.place(), found, next);
+        assert_eq!(begun.is_some(), is_asked, "{later:?}");
+        // The good looks were not in vain.
+        let again = world
+            .switch
+            .looked_home(world.place(), found, next + INTERVAL);
+        assert_eq!(again.is_some(), !is_asked);
+    }
+}
+
+#[test]
+fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time() {
+    let mut world = safe();
+    let mut alive = |pause: Duration| {
+        world.now += pause;
+        world.began(Evidence::Weak);
+        world.hear(authorized(HERE));
+        let answered = Heard::Probed(HERE, Answer::Came(Probed::Serves));
+        assert_eq!(world.hear(answered), [Action::End(Err(Stay::Alive))]);
+        let mut held = Duration::ZERO;
+        while world.switch.holds_still(true, world.now + held).is_some() {
+            held += LOOK_HOLDS;
+        }
+        // No answer to what is certain.
+        assert_eq!(world.switch.holds_still(false, world.now), None);
+        held
+    };
+    let seconds = Duration::from_secs;
+    for (pause, held) in [
+        (0, 1),
+        (2, 2),
+        (3, 4),
+        (4, 8),
+        (9, 8),
+        (16, 1),
+        (9, 1),
+        (8, 2),
+    ] {
+        assert_eq!(alive(seconds(pause)), seconds(held), "after {pause} s");
+    }
+}
+
+#[test]
 fn looks_lead_nobody_back_who_has_gone_meanwhile_or_is_busy_or_has_auto_switch_off() {
     let mut world = away(Failback::Probe);
     let from = world.place();

@@ -21,7 +21,7 @@ const SOONER: [(&str, f64, &[&str]); 5] = [
     // A side that throttles a probe does not count as one that serves.
     (
         "recovery",
-        25.5,
+        22.5,
         &["AWS", "MongoDB", "backoff", "by hand", "dotnet"],
     ),
     // Who answers probes is not left; whoever leaves it all the same pays with duplicates, or leaves
@@ -41,21 +41,26 @@ const SOONER: [(&str, f64, &[&str]); 5] = [
 
 /// The most requests of calls in 100 ms at the primary and at the alternate, over the rate of the calls,
 /// and how many percent more requests than calls, under `safe`: as measured, and a tenth more. One
-/// client holds 1.2 beside its first sixteen; clients do not know of each other.
+/// client holds 1.2; clients do not know of each other, and so few make chance large: fifteen calls in
+/// 100 ms.
 const MOST: [(&str, [f64; 2], f64); 10] = [
-    ("refused", [0.0, 2.1], 8.0),
-    ("black hole", [0.0, 1.8], 6.0),
-    // Each call that waits has its side probed, unless that was done in the last second.
-    ("slow", [1.4, 0.0], 102.0),
+    // All that was under way is sent again in one instant, before anybody could have told anybody.
+    ("refused", [0.0, 2.0], 8.0),
+    ("black hole", [0.0, 1.9], 6.0),
+    // An endpoint that lives and is slow is looked at ever more rarely.
+    ("slow", [1.4, 0.0], 60.0),
     ("cut off", [1.4, 0.4], 1.2),
-    ("flapping", [0.6, 2.1], 6.0),
-    // All come at once who were told to.
-    ("both down", [15.9, 7.8], 54.0),
-    ("promotion", [0.0, 10.8], 45.0),
-    ("recovery", [3.7, 1.3], 70.0),
-    ("losing writes", [2.6, 0.0], 97.0),
-    ("overload", [5.7, 0.0], 78.0),
+    ("flapping", [0.6, 2.0], 6.0),
+    ("both down", [2.2, 0.0], 36.0),
+    ("promotion", [0.0, 2.3], 13.0),
+    ("recovery", [2.5, 1.3], 58.0),
+    ("losing writes", [2.6, 0.0], 76.0),
+    ("overload", [3.6, 0.0], 69.0),
 ];
+
+/// The same in a second, where all have waited for an outage to end: what each client holds, and what the
+/// estimate of its own rate is too large by.
+const MOST_AFTER_AN_OUTAGE: f64 = 1.65;
 
 /// The figures of all disasters, played once for all tests.
 fn figures() -> &'static [Figures] {
@@ -119,11 +124,34 @@ fn a_fleet_sends_no_more_than_was_measured() {
 }
 
 #[test]
-fn a_black_hole_is_left_ten_times_sooner_than_by_dotnet_and_three_times_by_the_slowest() {
-    let times = |rules| of("black hole", rules).recovered.map(Option::unwrap);
-    let [safe, dotnet] = [RuleSet::Safe, RuleSet::Dotnet].map(times);
-    assert!(safe[0] * 10.0 < dotnet[0], "{safe:?} s, {dotnet:?} s");
-    assert!(safe[1] * 3.0 < dotnet[1], "{safe:?} s, {dotnet:?} s");
+fn after_an_outage_a_fleet_comes_back_at_its_own_rate() {
+    for (disaster, side) in [("both down", 0), ("promotion", 1)] {
+        let safe = of(disaster, RuleSet::Safe);
+        let most = safe.peak_second[side];
+        assert!((1.0..=MOST_AFTER_AN_OUTAGE).contains(&most), "{safe:?}");
+    }
+}
+
+/// Of those whose first call is an unsafe write, some are told after `write_grace` that it is in doubt,
+/// and have recovered with their next call.
+#[test]
+fn a_black_hole_is_left_ten_times_sooner_than_by_dotnet() {
+    for disaster in ["black hole", "cut off"] {
+        let [safe, dotnet] = [RuleSet::Safe, RuleSet::Dotnet].map(|rules| of(disaster, rules));
+        let p99 = |times: [Option<f64>; 3]| times[1].unwrap();
+        let all = |figures: &Figures| {
+            let [read, guarded, is_unsafe] = figures.recovered_of.map(p99);
+            [p99(figures.recovered), read, guarded, is_unsafe]
+        };
+        let pairs = all(dotnet).into_iter().zip(all(safe));
+        let sooner: Vec<f64> = pairs.map(|(dotnet, safe)| dotnet / safe).collect();
+        let least = [10.0, 10.0, 10.0, 3.0];
+        let holds = sooner
+            .iter()
+            .zip(least)
+            .all(|(sooner, least)| *sooner > least);
+        assert!(holds, "{disaster}: {sooner:?} times");
+    }
 }
 
 /// Else the others were made weaker than they are.
