@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,33 @@ def test_the_agent_streams_reads_bodies_and_prepares(org: Organization, flags: l
     assert prepared[-1]["body"] == ""
     assert not prepared[-1]["has_authorization"]
     assert agent.end() == 0
+
+
+@pytest.mark.parametrize("program", ["load.py", "load_dlt.py"])
+def test_a_load_goes_on_across_a_switch(org: Organization, program: str, tmp_path: Path) -> None:
+    rows = 1000
+    org._twin.ask("POST", "/replication", {"org": org.name, "mode": "lag", "lag_ms": 0})
+    table = tmp_path / "accounts.csv"
+    lines = [f"Account {number},{number}\n" for number in range(rows)]
+    table.write_text("".join(("name,accountnumber\n", *lines)))
+    environment = {
+        **org.environment,
+        # What is acknowledged before it is final when it is settled: the load takes longer than that after it.
+        "D365_REPLICATION_WINDOW": "0.5",
+        "D365_WORK": str(tmp_path / "work"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+    }
+    command = [sys.executable, str(EXAMPLES / program), str(table)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
+        org.wait("primary", committed_at_least=rows // 2)
+        org.fault("primary", "datacenter_not_available")
+        out, err = load.communicate(timeout=120)
+    assert load.returncode == 0, out + err
+    assert f"{rows}/{rows}" in err or "100%" in err
+    assert len(org.rows()) == rows
+    assert {row["attributes"]["accountnumber"] for row in org.rows()} == {str(number) for number in range(rows)}
+    told = re.search(r"in question (\d+), confirmed (\d+), sent again (\d+)", out)
+    assert told is not None, out
+    total, confirmed, again = map(int, told.groups())
+    assert total > 0
+    assert (confirmed, again) == (total, 0)

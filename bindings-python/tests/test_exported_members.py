@@ -17,7 +17,8 @@ PACKAGE = Path(d365_failover.__file__).parent
 
 
 def exported() -> set[str]:
-    return {name for name in vars(d365_failover) if not name.startswith("_")}
+    # pytest writes its own into a package that has a plugin for it.
+    return {name for name in vars(d365_failover) if not name.startswith(("_", "@"))}
 
 
 def test_all_that_modules_declare_public_is_exported() -> None:
@@ -33,7 +34,7 @@ def test_all_that_modules_declare_public_is_exported() -> None:
 def test_a_star_imports_what_is_exported() -> None:
     names: dict[str, object] = {}
     exec("from d365_failover import *", names)
-    assert set(names) - {"__builtins__"} == exported()
+    assert {name for name in names if not name.startswith("@")} - {"__builtins__"} == exported()
 
 
 def test_help_of_the_package_is_a_page_that_names_everything() -> None:

@@ -6,6 +6,9 @@ import pytest
 from test_process import OPEN, child, ended
 from twin import Organization
 
+# dnspython imports httpx2's core where there is one, that trio, and that a socket that eventlet's is not.
+WITHOUT_GREENDNS = "import os\nos.environ['EVENTLET_NO_GREENDNS'] = 'yes'\n"
+
 LIBRARIES = {
     "gevent": """
 import gevent.monkey
@@ -16,7 +19,8 @@ Timeout, spawn = gevent.Timeout, gevent.spawn
 def in_real_thread(work):
     return gevent.get_hub().threadpool.apply(work)
 """,
-    "eventlet": """
+    "eventlet": WITHOUT_GREENDNS
+    + """
 import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says of itself that it is deprecated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -105,33 +106,40 @@ class Sent(Generic[S]):
     __slots__ = ("raw", "source")
 
     def __init__(self, request: Any, kinds: Kinds, source_of: Callable[[Any], S | None], *, awaits: bool) -> None:
-        url = request.url
-        if not url.scheme or not url.host:
+        url, extensions = request.url, request.extensions
+        text = str(url)
+        if url.userinfo or "#" in text:
+            text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+        scheme, _, rest = text.partition("://")
+        if not scheme or not rest:
             raise InvalidUrlError("the URL has no scheme and host", kind="invalid_url")
         try:
             content: Any = request.content
         except kinds.unread:
             content = _unread(request.stream, awaits=awaits)
-        given = request.extensions.get("failover")
+        given = extensions.get("failover")
         options = PLAIN if given is None else Options(given)
-        connect, attempt = _times(request.extensions.get("timeout"), is_read_later=not isinstance(content, bytes))
-        timeout = None if options.timeout is None else milliseconds(options.timeout, "timeout")
-        host = url.netloc
+        times = extensions.get("timeout")
+        connect, attempt = (None, None) if times is None else _times(times.get("connect"), times.get("read"))
+        source = None
+        if not isinstance(content, bytes):
+            source = source_of(content)
+            # A body that is read while it is sent takes what time it takes.
+            attempt = None
         headers = []
         for name, value in request.headers.raw:
             lower = name.lower()
             if lower not in OURS:
                 headers.append((name.decode("ascii"), _text(name, value)))
-            elif lower == b"host" and value != host:
+            elif lower == b"host" and not _is_host(value, rest):
                 raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
-        source = source_of(None if isinstance(content, bytes) else content)
         self.source = source
         self.raw: RawRequest = (
             request.method,
-            f"{url.scheme}://{host.decode('ascii')}{url.raw_path.decode('ascii')}",
+            text,
             headers,
             content if source is None else (length_of(source, headers), source.rewindable),
-            timeout,
+            None if options.timeout is None else milliseconds(options.timeout, "timeout"),
             options.operation,
             STREAMING | options.flags,
             options.tag,
@@ -139,6 +147,12 @@ class Sent(Generic[S]):
             connect,
             attempt,
         )
+
+
+def _is_host(value: bytes, rest: str) -> bool:
+    """Whether a Host header is that of the URL, of which this is what follows its scheme."""
+    host = value.decode("latin-1")
+    return rest.startswith(host) and rest[len(host) : len(host) + 1] in ("", "/", "?")
 
 
 def _unread(stream: Any, *, awaits: bool) -> Any:
@@ -161,14 +175,10 @@ def _text(name: bytes, value: bytes) -> str:
         raise InvalidArgumentError(said, kind="invalid_argument") from None
 
 
-def _times(given: Mapping[str, float | None] | None, *, is_read_later: bool) -> tuple[int | None, int | None]:
-    """Milliseconds for connecting and for an attempt. A body that is read while it is sent takes what time it takes."""
-    if given is None:
-        return None, None
-    connect, read = given.get("connect"), given.get("read")
+@functools.lru_cache
+def _times(connect: float | None, read: float | None) -> tuple[int, int]:
+    """Milliseconds for connecting, and for an attempt."""
     connect_ms = LONGEST if connect is None else milliseconds(connect, "connect")
-    if is_read_later:
-        return connect_ms, None
     return connect_ms, LONGEST if read is None else min(LONGEST, connect_ms + milliseconds(read, "read"))
 
 
@@ -184,7 +194,7 @@ class _Body:
             yield self._response.content
             return
         try:
-            yield from self._response.iter_bytes()
+            yield from self._response._pieces()
         except FailoverError as error:
             known = self._kinds.error_of(error)
             raise known from known.__cause__
@@ -204,7 +214,7 @@ class _AsyncBody:
             yield self._response.content
             return
         try:
-            async for piece in self._response.aiter_bytes():
+            async for piece in self._response._pieces():
                 yield piece
         except FailoverError as error:
             known = self._kinds.error_of(error)

@@ -121,12 +121,18 @@ class StreamedResponse(_Streamed):
         if self._content is not None:
             yield from chunks.feed(self._content)
         else:
-            self._begin()
-            check = threading.get_ident() == _lifecycle.main_thread
-            while piece := self._next(check):
+            for piece in self._pieces():
                 yield from chunks.feed(piece)
-            self._end()
         yield from chunks.end()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The body, as it comes."""
+        stream = self._begin()
+        check = threading.get_ident() == _lifecycle.main_thread
+        while piece := _ready(stream) or self._next(check):
+            yield piece
+            stream = self._going_on()
+        self._end()
 
     def _next(self, check: bool) -> bytes:
         try:
@@ -181,13 +187,18 @@ class AsyncStreamedResponse(_Streamed):
             for chunk in chunks.feed(self._content):
                 yield chunk
         else:
-            self._begin()
-            while piece := await self._next():
+            async for piece in self._pieces():
                 for chunk in chunks.feed(piece):
                     yield chunk
-            self._end()
         for chunk in chunks.end():
             yield chunk
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """The body, as it comes."""
+        self._begin()
+        while piece := await self._next():
+            yield piece
+        self._end()
 
     async def _next(self) -> bytes:
         try:
@@ -230,6 +241,14 @@ class AsyncStreamedResponse(_Streamed):
     async def aclose(self) -> None:
         """As `StreamedResponse.close`."""
         self._close()
+
+
+def _ready(stream: Stream) -> bytes | None:
+    """What has come with the head: it needs no waiting."""
+    try:
+        return stream.ready(_PIECE)
+    except NativeFailure:  # the reader meets it as well, and says what it is
+        return None
 
 
 class _Chunks:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from ._native import Walk
+from ._native import Walk
 
 RawRequest: TypeAlias = tuple[
     str,
@@ -16,7 +15,7 @@ RawRequest: TypeAlias = tuple[
     int,
     int,
     "str | None",
-    "int | Walk | None",
+    int | Walk | None,
     "int | None",
     "int | None",
 ]

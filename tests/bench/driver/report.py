@@ -20,7 +20,8 @@ CPU. **CPU** is what the client's process used for a call, user and system, in m
 divided by the peer's: 0.80 means that where the peer spends 100 µs, d365-failover spends 80; below 1 it is the \
 cheaper one. **Rate ratio** is calls a second, ours divided by the peer's: above 1 it is the faster one; the server's \
 share of the CPU is in it. Each ratio is the median of the ratios of the single rounds, in brackets the least and the \
-greatest. Times and rates are medians too: they are this machine's, the ratios less so."""
+greatest. Times and rates are medians too: they are this machine's, the ratios less so. A row whose peer is a library \
+over d365-failover compares that with the same library over its own transport."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Report:
             return [
                 row.peer.language,
                 row.case.name,
-                TITLES[row.peer.name],
+                TITLES[row.peer.name] if row.ours.name == "d365" else TITLES[row.ours.name],
                 _spread(ours, ".1f"),
                 _spread(peer, ".1f"),
                 f"**{result.ratio(_cpu).median:.2f}** ({_range(result.ratio(_cpu), '.2f')})",

@@ -56,6 +56,8 @@ JDK = Side("Java", "jdk", 16_000, 40_000)
 PYCURL = Side("Python", "pycurl", 16_000, 1_600)
 REQUESTS = Side("Python", "requests", 1_600, 160)
 HTTPX = Side("Python", "httpx", 2_400, 240)
+HTTPX_ASYNC = Side("Python", "httpx-async", 1_600, 160)
+AIOHTTP = Side("Python", "aiohttp", 4_800, 480)
 
 TITLES = {
     "libcurl": "libcurl's easy handle",
@@ -63,21 +65,30 @@ TITLES = {
     "pycurl": "pycurl",
     "requests": "requests",
     "httpx": "httpx",
+    "httpx-async": "httpx in asyncio",
+    "aiohttp": "aiohttp",
 }
+
+DROP_IN = "-d365"
+"""How a side's name ends that is such a library over this one."""
+DROP_INS = {
+    HTTPX: Side("Python", "httpx" + DROP_IN, 4_800, 480),
+    HTTPX_ASYNC: Side("Python", "httpx-async" + DROP_IN, 3_200, 320),
+    AIOHTTP: Side("Python", "aiohttp" + DROP_IN, 4_800, 480),
+}
+TITLES |= {side.name: f"{TITLES[peer.name]} over d365-failover" for peer, side in DROP_INS.items()}
 
 
 @dataclass(frozen=True)
 class Row:
     case: Case
     peer: Side
-
-    @property
-    def ours(self) -> Side:
-        return OURS[self.peer.language]
+    ours: Side
 
     @property
     def title(self) -> str:
-        return f"{self.peer.language}, {self.case.name}, {self.peer.name}"
+        ours = "" if self.ours.name == "d365" else f" against {self.ours.name}"
+        return f"{self.peer.language}, {self.case.name}, {self.peer.name}{ours}"
 
 
 _CASES_OF = {
@@ -87,4 +98,7 @@ _CASES_OF = {
     REQUESTS: ("get",),
     HTTPX: ("get",),
 }
-ROWS = [Row(CASES[case], peer) for peer, cases in _CASES_OF.items() for case in cases]
+ROWS = [
+    *(Row(CASES[case], peer, OURS[peer.language]) for peer, cases in _CASES_OF.items() for case in cases),
+    *(Row(CASES[case], peer, side) for peer, side in DROP_INS.items() for case in ("get", "post")),
+]

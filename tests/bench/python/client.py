@@ -1,5 +1,7 @@
 """client.py SIDE METHOD ORIGIN PATH CA_FILE WARM_UP CALLS: what the program in C does, with one thread."""
 
+import asyncio
+import functools
 import json
 import resource
 import sys
@@ -7,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 from urllib.parse import urlsplit
 
 BODY = b'{"name":"' + b"x" * 989 + b'"}'
@@ -35,14 +38,8 @@ class Target:
 def d365(target: Target) -> Side:
     import d365_failover
 
-    origin = urlsplit(target.origin)
-    port = 443 if origin.scheme == "https" else 80
-    client = d365_failover.Client(
-        f"{origin.scheme}://{HOST}",
-        connect_to={f"{HOST}:{port}": origin.netloc, f"contoso--s.crm.bench.test:{port}": "127.0.0.1:1"},
-        ca_bundle=target.ca_file,
-        auto_switch="on",
-    )
+    url, _, settings = ours_beneath(target)
+    client = d365_failover.Client(url, **settings)
 
     def call() -> tuple[int, bytes]:
         if target.post:
@@ -106,7 +103,89 @@ def httpx(target: Target) -> Side:
     return httpx.__version__, call
 
 
-SIDES: dict[str, Callable[[Target], Side]] = {"d365": d365, "pycurl": curl, "requests": requests, "httpx": httpx}
+def ours_beneath(target: Target) -> tuple[str, str, dict[str, Any]]:
+    """The URL of an organization, one to call, and the settings with which both are the server's."""
+    origin = urlsplit(target.origin)
+    port = 443 if origin.scheme == "https" else 80
+    url = f"{origin.scheme}://{HOST}"
+    to = {f"{HOST}:{port}": origin.netloc, f"contoso--s.crm.bench.test:{port}": "127.0.0.1:1"}
+    return url, url + target.path, {"connect_to": to, "ca_bundle": target.ca_file, "auto_switch": "on"}
+
+
+def httpx_over_d365(target: Target) -> Side:
+    import httpx
+    from d365_failover.httpx import FailoverTransport
+
+    url, called, settings = ours_beneath(target)
+    client = httpx.Client(transport=FailoverTransport(url, **settings))
+
+    def call() -> tuple[int, bytes]:
+        if target.post:
+            response = client.post(called, content=BODY, headers=JSON)
+            return response.status_code, response.content
+        response = client.get(called)
+        return response.status_code, response.content
+
+    return httpx.__version__, call
+
+
+def httpx_async(target: Target, *, ours: bool = False) -> Side:
+    import ssl
+
+    import httpx
+    from d365_failover.httpx import AsyncFailoverTransport
+
+    loop = asyncio.new_event_loop()
+    if ours:
+        url, called, settings = ours_beneath(target)
+        client = httpx.AsyncClient(transport=AsyncFailoverTransport(url, **settings))
+    else:
+        called = target.url
+        client = httpx.AsyncClient(verify=ssl.create_default_context(cafile=target.ca_file))
+
+    async def work() -> tuple[int, bytes]:
+        if target.post:
+            response = await client.post(called, content=BODY, headers=JSON)
+        else:
+            response = await client.get(called)
+        return response.status_code, response.content
+
+    return httpx.__version__, lambda: loop.run_until_complete(work())
+
+
+def aiohttp(target: Target, *, ours: bool = False) -> Side:
+    import aiohttp
+    from d365_failover.aiohttp import FailoverSession
+
+    loop = asyncio.new_event_loop()
+    url, called, settings = ours_beneath(target)
+
+    async def opened() -> aiohttp.ClientSession:
+        return FailoverSession(url, **settings) if ours else aiohttp.ClientSession()
+
+    session = loop.run_until_complete(opened())
+    called = called if ours else target.url
+    method = "POST" if target.post else "GET"
+    more: dict[str, Any] = {"data": BODY, "headers": JSON} if target.post else {}
+
+    async def work() -> tuple[int, bytes]:
+        async with session.request(method, called, **more) as response:
+            return response.status, await response.read()
+
+    return aiohttp.__version__, lambda: loop.run_until_complete(work())
+
+
+SIDES: dict[str, Callable[[Target], Side]] = {
+    "d365": d365,
+    "pycurl": curl,
+    "requests": requests,
+    "httpx": httpx,
+    "httpx-d365": httpx_over_d365,
+    "httpx-async": httpx_async,
+    "httpx-async-d365": functools.partial(httpx_async, ours=True),
+    "aiohttp": aiohttp,
+    "aiohttp-d365": functools.partial(aiohttp, ours=True),
+}
 
 
 def cpu_us() -> float:
