@@ -26,6 +26,10 @@ mod classify {
     }
 }
 
+/// What an event may tell of, which is no decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled;
+
 /// The class of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
