@@ -17,7 +17,7 @@
 #   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one
 #   make elsewhere  that the libraries compile for systems of other kinds, without what links them
 #   make test-targets  runs what `make dist` has made, each on a system of its kind or an imitation
-#   make wheel      the Python wheel of this machine into dist/
+#   make wheel      the Python wheel of this machine into dist/; make sdist its source, to be built elsewhere
 #   make jar        the Java jar of this machine into dist/
 #   make install    the C library, for pkg-config and CMake: PREFIX=/usr/local DESTDIR=
 #   make header     regenerates include/d365_failover.h
@@ -360,6 +360,10 @@ WHEEL_ARGS ?= --interpreter $(VENV)/bin/python
 WHEELS     ?= $(ROOT)/dist
 wheel: machine venv python-licences
 	cd $(PY) && $(MATURIN) build --profile dist $(WHEEL_ARGS) --out $(WHEELS)
+
+# For pip on a system that no wheel is for: it needs a Rust compiler there.
+sdist: machine venv python-licences
+	cd $(PY) && $(MATURIN) sdist --out $(ROOT)/dist
 
 # ---- the twin and the scenarios ---------------------------------------------------------------------
 

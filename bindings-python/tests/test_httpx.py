@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -235,3 +237,54 @@ def test_a_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> None:
 def test_it_costs_nothing_until_it_is_imported(org: Organization) -> None:
     with child(org, "print({'httpx', 'httpx2', 'aiohttp', 'azure'} & set(sys.modules))") as process:
         assert ended(process) == (0, "set()\n", "")
+
+
+def through(org: Organization, kind: str, ours: bool, **keywords: Any) -> Any:
+    """A status, or what is raised."""
+    if ours:
+        settings = {**org.settings, "auto_switch": False, "outage_wait": 0, "max_attempts": 1, **keywords}
+        client = httpx.Client(transport=FailoverTransport(org.primary_url, **settings))
+        url, extensions, headers = org.primary_url, {}, {}
+    else:
+        client = httpx.Client(trust_env=False, **keywords)
+        host = org.primary_url.partition("://")[2]
+        place = org.connect_to[f"{host}:443"]
+        url, extensions, headers = f"https://{place}", {"sni_hostname": host}, {"Host": host}
+        if kind == "proxy":
+            url, extensions, headers = org.primary_url, {}, {}
+    with client:
+        try:
+            return client.get(url + WHO_AM_I, extensions=extensions, headers=headers).status_code
+        except httpx.HTTPError as error:
+            return type(error).__name__
+
+
+def test_certificates(org: Organization) -> None:
+    ca = org.settings["ca_bundle"]
+    points: list[tuple[Any, dict[str, Any], Any]] = [
+        (ssl.create_default_context(cafile=ca), {}, 200),
+        (ssl.create_default_context(), {"ca_bundle": None}, "ConnectError"),
+        (False, {"ca_bundle": None, "tls_verify": False}, 200),
+    ]
+    for verify, settings, expected in points:
+        assert through(org, "tls", False, verify=verify) == expected
+        assert through(org, "tls", True, **settings) == expected
+
+
+def test_a_proxy(org: Organization) -> None:
+    proxy = org._twin.proxy()
+    verify = ssl.create_default_context(cafile=org.settings["ca_bundle"])
+    assert through(org, "proxy", False, proxy=proxy.url, verify=verify) == 200
+    assert through(org, "proxy", True, proxy=proxy.url, connect_to=None) == 200
+    assert len(proxy.journal()) == 2
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nobody = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    assert through(org, "proxy", False, proxy=nobody, verify=verify) == "ConnectError"
+    assert through(org, "proxy", True, proxy=nobody, connect_to=None) == "ProxyError"
+
+
+@pytest.mark.parametrize(("settings", "version"), [({}, "HTTP/1.1"), ({"http2": True}, "HTTP/2")])
+def test_http2_is_asked_for(organization: Callable[..., Organization], settings: dict[str, Any], version: str) -> None:
+    org = organization(http2=True)
+    with on(org, **settings) as client:
+        assert client.get(org.primary_url + WHO_AM_I).http_version == version

@@ -394,6 +394,7 @@ BESIDES = [
     "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
     "A header value that is not UTF-8 cannot be sent: `LocalProtocolError`.",
     "`verify`, `cert`, `proxy`, `limits` are settings: `ca_bundle`, `client_certificate`, `proxy`, `max_connections`.",
+    "A proxy that is not reached raises `ProxyError`, not `ConnectError`.",
     "With trio the asynchronous transport raises `RuntimeError`: it needs asyncio.",
 ]
 """What no point shows."""

@@ -255,7 +255,7 @@ class AsyncClient(BaseClient):
         self._futures[key] = future
         try:
             raising(stream.submit)(most, key)
-            await asyncio.wait({future})
+            await _done(future)
             try:
                 piece = future.result()
             except _GivenUp:
@@ -283,7 +283,7 @@ class AsyncClient(BaseClient):
                 raise error from error.__cause__
             try:
                 # Not awaited itself: cancelling the task would cancel what the completion comes to.
-                await asyncio.wait({future})
+                await _done(future)
             except asyncio.CancelledError as cancelled:
                 cancelled.__cause__ = await self._cancelled(pending, future, request)
                 raise
@@ -300,7 +300,7 @@ class AsyncClient(BaseClient):
         try:
             if not future.done():
                 raising(pending.cancel)()
-                await asyncio.wait({future})
+                await _done(future)
         except FailoverError as error:
             return error
         except asyncio.CancelledError as again:
@@ -773,6 +773,21 @@ class AsyncClient(BaseClient):
                 future.set_result(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
+
+
+async def _done(future: asyncio.Future[Any]) -> None:
+    """Until it is. As `asyncio.wait`, which takes three times as long for one."""
+    waiter = future.get_loop().create_future()
+
+    def wake(_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    future.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        future.remove_done_callback(wake)
 
 
 def _ring(bell: Bell, rung: asyncio.Future[None]) -> None:
