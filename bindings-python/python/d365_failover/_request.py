@@ -134,12 +134,13 @@ def header_pairs(headers: HeaderTypes) -> list[tuple[str, str]]:
     multi = getattr(headers, "multi_items", None)
     if multi is not None:
         return list(multi())
-    return list(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
+    return list(pairs)
 
 
 def with_params(url: str, params: ParamTypes) -> str:
     """Appends to the query. `$`, commas and quotes stay readable, as OData's own URLs have them."""
-    pairs = params.items() if isinstance(params, Mapping) else params
+    pairs: Any = params.items() if isinstance(params, Mapping) else params
     flat = [
         (key, _param(item))
         for key, value in pairs

@@ -33,6 +33,7 @@ class AccessToken(Protocol):
     @property
     def expires_on(self) -> int:
         """Unix time, seconds."""
+        ...
 
 
 class TokenCredential(Protocol):
