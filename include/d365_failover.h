@@ -3342,7 +3342,7 @@ d365_status_t d365_url_is_alternate(const char *url,
  * Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have;
  * D365_NULL_POINTER, D365_INVALID_UTF8.
  */
-d365_status_t d365_fault_from_response(int32_t http_status,
+d365_status_t d365_fault_from_response(int32_t status,
                                        const struct d365_header_t *headers,
                                        size_t header_count,
                                        const uint8_t *body,
@@ -3406,6 +3406,52 @@ d365_status_t d365_fault_starts_failover(const struct d365_fault_t *fault,
  * Frees a fault and ends its views. NULL is fine.
  */
 d365_status_t d365_fault_free(struct d365_fault_t *fault);
+
+/**
+ * Tells what a client with a preset (D365_PRESET_...) and its settings would do about this answer to
+ * the first attempt of `request`: status (100 to 999), `header_count` headers, and as much of the body as
+ * there is. Pure: no client, no I/O; by the same rules as a client. A JSON object; more members may come
+ * in later versions:
+ *
+ * - `operation`, `is_compound`: what a repeat of the request does, and whether it holds several;
+ * - `phase`, `http_status`;
+ * - `fault`: `kind`, `cause`, `code`, `retry_after_ms`, `message`; null for what is none;
+ * - `evidence` against the endpoint: `never`, `weak`, `strong`; `switch`: `no`,
+ *   `if_only_the_other_answers` (probes decide), `if_the_other_answers`, `at_once`;
+ * - `effect` of a write; `parts` of a request that holds several, or null;
+ * - `next`: null where there is no fault; `switched` and `stayed`: what is done where calls go elsewhere
+ *   then, or stay: `again_after_ms`, the least, or null where it is not sent again. With time and `retry_budget`
+ *   enough;
+ * - `ends_as`, where it is not sent again: `response` or `error`.
+ *
+ * `explanation` is the caller's, freed by d365_text_free().
+ *
+ * Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have, or another preset;
+ * D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+ */
+d365_status_t d365_explain_response(const struct d365_request_t *request,
+                                    int32_t preset,
+                                    int32_t status,
+                                    const struct d365_header_t *headers,
+                                    size_t header_count,
+                                    const uint8_t *body,
+                                    size_t body_len,
+                                    struct d365_text_t **explanation,
+                                    struct d365_error_t **error);
+
+/**
+ * As d365_explain_response(), of an attempt that ended with `cause` (D365_CAUSE_...) before a status
+ * had come; `phase` is D365_PHASE_NOT_SENT or D365_PHASE_SENT.
+ *
+ * Errors: D365_INVALID_ARGUMENT for another cause, phase or preset; D365_NULL_POINTER, and what can be
+ * wrong with a handle.
+ */
+d365_status_t d365_explain_fault(const struct d365_request_t *request,
+                                 int32_t preset,
+                                 int32_t cause,
+                                 int32_t phase,
+                                 struct d365_text_t **explanation,
+                                 struct d365_error_t **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -11,7 +11,7 @@ use crate::failure::{check, owned, value};
 use crate::jvm::{answer, bytes, number, optional_bytes, quietly};
 use crate::owned::{Owned, from_long};
 use crate::packet::{Reader, Writer};
-use crate::result::text;
+use crate::result::{text, view};
 use crate::upcall::{self, Inside};
 use crate::{request, response, token};
 
@@ -203,7 +203,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_subscribe<'local>(
     })
 }
 
-/// 0 primary URL, 1 alternate URL, 2 active URL.
+/// 0 primary URL, 1 alternate URL, 2 active URL, 3 what it has counted.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_clientText<'local>(
     env: EnvUnowned<'local>,
@@ -214,6 +214,16 @@ extern "system" fn Java_io_github_d365failover_impl_Native_clientText<'local>(
     answer(env, |_| {
         let client = from_long::<c::d365_client_t>(client);
         let mut packet = Writer::ok();
+        if which == 3 {
+            // SAFETY: outputs are local variables; the view is copied before its object is dropped.
+            unsafe {
+                let counted: Owned<c::d365_text_t> =
+                    owned(|out, error| c::d365_client_statistics(client, out, error))?;
+                let told = view(|out| c::d365_text_view(counted.get(), out))?;
+                text(&mut packet, Some(told));
+            }
+            return Ok(packet);
+        }
         let empty = c::d365_str_t {
             data: ptr::null(),
             len: 0,

@@ -16,11 +16,12 @@ const VERIFIES_WITH: i32 = 3;
 const REPLAYS: i32 = 4;
 const REPLAYS_AS_WANTED: i32 = 5;
 const SETTLES: i32 = 6;
+const CHECKS: i32 = 7;
 const READ_ONCE: i32 = 1;
 const READ_AGAIN: i32 = 2;
 
 /// What it asks (0: it is sent; 1: about a write, 2: for the failover policy, 3: about a write by its URL, 4 and 5: it sends
-/// one again, 6: it goes on with a walk), which write or walk, tag, method,
+/// one again, 6: it goes on with a walk, 7: at an endpoint), which write, walk or role, tag, method,
 /// URL, headers, timeout (ms; negative: none of its own), connect timeout and attempt timeout likewise,
 /// operation, guarded create, upsert, how the body is read (0: not), its length then
 /// (negative: unknown). A body that is read is asked for on the thread that sends.
@@ -48,6 +49,7 @@ pub(crate) fn unpack(
             REPLAYS => c::d365_request_new_replay(verifies, 0, out, error),
             REPLAYS_AS_WANTED => c::d365_request_new_replay(verifies, 1, out, error),
             SETTLES => c::d365_request_new_settle_on(from_long(verifies), out, error),
+            CHECKS => c::d365_request_new_check(verifies as i32, out, error),
             _ => c::d365_request_new(
                 method.as_ptr().cast(),
                 method.len(),

@@ -10,17 +10,17 @@ use d365_failover::{
     d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
     d365_client_maintenance, d365_client_open, d365_client_primary_url, d365_client_resolve,
     d365_client_send, d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown,
-    d365_client_submit, d365_client_subscribe, d365_client_suspect_since,
+    d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_suspect_since,
     d365_client_switch_endpoint, d365_client_t, d365_error_t, d365_pending_cancel,
     d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
     d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_prepare,
-    d365_settings_set_queue, d365_status_t, d365_str_t,
+    d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t, d365_text_view,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyList;
 
-use crate::abi::{Failure, Handle, chars, get, make, no_text, read, run, text};
+use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
 use crate::bell::Bell;
 use crate::call::{self, Call};
@@ -322,6 +322,16 @@ impl Client {
         // SAFETY: the client lives through the call.
         read(|out, error| unsafe { d365_client_ledger_evicted(raw, out, error) })
             .map_err(|failure| failure.into_exception(py))
+    }
+
+    /// What it has counted, as JSON.
+    fn statistics(&self, py: Python<'_>) -> PyResult<String> {
+        let raw = self.raw(py)?;
+        // SAFETY: the client lives through the call.
+        let made = make(|out, error| unsafe { d365_client_statistics(raw, out, error) });
+        let text: Handle<d365_text_t> = made.map_err(|failure| failure.into_exception(py))?;
+        // SAFETY: `text` is alive.
+        Ok(get_text(|out| unsafe { d365_text_view(text.raw(), out) }).unwrap_or_default())
     }
 
     fn switch_endpoint(&self, py: Python<'_>) -> PyResult<()> {

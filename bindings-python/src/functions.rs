@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 
 use d365_failover::{
-    D365_FAULT_NONE, D365_PRESET_DOTNET, d365_error_t, d365_fault_cause, d365_fault_from_response,
+    D365_FAULT_NONE, D365_PHASE_NOT_SENT, D365_PHASE_SENT, D365_PRESET_DOTNET, d365_error_t,
+    d365_explain_fault, d365_explain_response, d365_fault_cause, d365_fault_from_response,
     d365_fault_kind, d365_fault_message, d365_fault_retry_after_ms, d365_fault_service_code,
     d365_fault_starts_failover, d365_header_t, d365_status_t, d365_text_t, d365_text_view,
     d365_url_alternate, d365_url_is_alternate, d365_url_primary, d365_url_shown,
@@ -11,8 +12,9 @@ use d365_failover::{
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 
-use crate::abi::{Failure, chars, get, get_text, make, read};
+use crate::abi::{Failure, Handle, chars, get, get_text, make, read};
 use crate::names;
+use crate::request::{self, Request};
 
 type Rewrite = unsafe extern "C" fn(
     *const c_char,
@@ -72,20 +74,24 @@ pub(crate) fn classify(
     classified(status, &headers, body).map_err(|failure| failure.into_exception(py))
 }
 
+/// They point into what they are made from.
+fn of_headers(headers: &[(PyBackedStr, PyBackedStr)]) -> Vec<d365_header_t> {
+    let headers = headers.iter();
+    let headers = headers.map(|(name, value)| d365_header_t {
+        name: chars(name),
+        name_len: name.len(),
+        value: chars(value),
+        value_len: value.len(),
+    });
+    headers.collect()
+}
+
 fn classified(
     status: i32,
     headers: &[(PyBackedStr, PyBackedStr)],
     body: &[u8],
 ) -> Result<Option<Fault>, Failure> {
-    let headers: Vec<d365_header_t> = headers
-        .iter()
-        .map(|(name, value)| d365_header_t {
-            name: chars(name),
-            name_len: name.len(),
-            value: chars(value),
-            value_len: value.len(),
-        })
-        .collect();
+    let headers = of_headers(headers);
     // SAFETY: headers, body and fault live through the calls that get them.
     unsafe {
         let fault = make(|out, error| {
@@ -119,4 +125,69 @@ fn classified(
             ),
         )))
     }
+}
+
+/// What would be done about an answer to a request, as JSON.
+#[pyfunction]
+pub(crate) fn explain_response(
+    py: Python<'_>,
+    request: Request<'_>,
+    preset: i32,
+    status: i32,
+    headers: Vec<(PyBackedStr, PyBackedStr)>,
+    body: &[u8],
+) -> PyResult<String> {
+    let headers = of_headers(&headers);
+    let told = request::build(&request).and_then(|built| {
+        // SAFETY: request, headers and body live through the call.
+        make(|out, error| unsafe {
+            d365_explain_response(
+                built.raw(),
+                preset,
+                status,
+                headers.as_ptr(),
+                headers.len(),
+                body.as_ptr(),
+                body.len(),
+                out,
+                error,
+            )
+        })
+    });
+    explained(py, told)
+}
+
+/// The same of a fault, by the name of its cause; `was_sent`: a byte of the request had left.
+#[pyfunction]
+pub(crate) fn explain_fault(
+    py: Python<'_>,
+    request: Request<'_>,
+    preset: i32,
+    cause: &str,
+    was_sent: bool,
+) -> PyResult<String> {
+    let phase = if was_sent {
+        D365_PHASE_SENT
+    } else {
+        D365_PHASE_NOT_SENT
+    };
+    // The numbers begin at 1 and have no gap; one that there is not is refused.
+    let number = (1..=MOST_CAUSES).find(|number| names::cause((*number).into()) == Some(cause));
+    let told = request::build(&request).and_then(|built| {
+        let number = number.unwrap_or(MOST_CAUSES);
+        // SAFETY: the request lives through the call.
+        make(|out, error| unsafe {
+            d365_explain_fault(built.raw(), preset, number, phase, out, error)
+        })
+    });
+    explained(py, told)
+}
+
+/// A cause's number is below this.
+const MOST_CAUSES: i32 = 1000;
+
+fn explained(py: Python<'_>, told: Result<Handle<d365_text_t>, Failure>) -> PyResult<String> {
+    let text = told.map_err(|failure| failure.into_exception(py))?;
+    // SAFETY: `text` is alive.
+    Ok(get_text(|out| unsafe { d365_text_view(text.raw(), out) }).unwrap_or_default())
 }

@@ -60,6 +60,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::url_shown, module)?)?;
     module.add_function(wrap_pyfunction!(functions::url_is_alternate, module)?)?;
     module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::explain_response, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::explain_fault, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
     module.add_function(wrap_pyfunction!(answer::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(threads::start_thread, module)?)?;

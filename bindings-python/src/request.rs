@@ -3,7 +3,8 @@
 use std::ptr;
 
 use d365_failover::{
-    d365_request_add_header, d365_request_new, d365_request_new_discover, d365_request_new_replay,
+    D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_request_add_header, d365_request_new,
+    d365_request_new_check, d365_request_new_discover, d365_request_new_replay,
     d365_request_new_settle, d365_request_new_settle_on, d365_request_new_verify,
     d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
     d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
@@ -30,6 +31,8 @@ const UPSERT: u32 = 4;
 const DISCOVERS: u32 = 8;
 const REPLAYS: u32 = 16;
 const WANTED: u32 = 32;
+const CHECKS_PRIMARY: u32 = 64;
+const CHECKS_ALTERNATE: u32 = 128;
 
 /// What it is about on record.
 #[derive(FromPyObject)]
@@ -54,7 +57,7 @@ impl Walk {
 }
 
 /// `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms, attempt_timeout_ms)`;
-/// one that is about writes on record, or discovers, has only headers and times besides, and the URL that the application
+/// one that is about writes on record, discovers, or checks, has only headers and times besides, and the URL that the application
 /// names.
 pub(crate) type Request<'py> = (
     PyBackedStr,
@@ -77,6 +80,12 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
     unsafe {
         let request = make(|out, error| match about {
             _ if flags & DISCOVERS != 0 => d365_request_new_discover(out, error),
+            _ if flags & CHECKS_PRIMARY != 0 => {
+                d365_request_new_check(D365_ROLE_PRIMARY, out, error)
+            }
+            _ if flags & CHECKS_ALTERNATE != 0 => {
+                d365_request_new_check(D365_ROLE_ALTERNATE, out, error)
+            }
             Some(About::Walk(walk)) => d365_request_new_settle_on(walk.get().0.raw(), out, error),
             Some(About::Write(id)) if flags & REPLAYS != 0 => {
                 let is_wanted = i32::from(flags & WANTED != 0);

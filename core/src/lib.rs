@@ -76,6 +76,7 @@ pub use attempt::{Attempt, HttpVersion, Phase};
 pub use body::BodySource;
 pub use classify::{FailoverPolicy, classify_response, read_failover_policy};
 pub use client::{Client, Pending};
+pub use decide::explain::{explain_fault, explain_response};
 pub use effect::Effect;
 pub use ending::{Error, ErrorKind, Response};
 pub use event::{Decision, Event, ItemKind, Level, Probed};

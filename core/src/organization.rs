@@ -93,10 +93,7 @@ impl Target {
 
     /// What is spoken there, if a service of the organization's is asked.
     pub(crate) fn protocol_of_write(&self) -> Option<Protocol> {
-        Some(match service(without_query(self.rest()?)) {
-            Service::Soap => Protocol::Soap,
-            Service::WebApi | Service::OData2 => Protocol::OData,
-        })
+        Some(spoken_at(self.rest()?))
     }
 }
 
@@ -545,6 +542,18 @@ fn is_plain(url: &str) -> bool {
 
 /// Whether a path holds a service root; the organization's name may stand before it. What is under
 /// `WebResources` is named by the application.
+/// What is spoken at a path, as [`Target`] tells it of its own. `None`: a page or a file is read there.
+pub(crate) fn protocol_at(path: &str, is_write: bool) -> Option<Protocol> {
+    (is_write || leads_to_a_service(path)).then(|| spoken_at(path))
+}
+
+fn spoken_at(rest: &str) -> Protocol {
+    match service(without_query(rest)) {
+        Service::Soap => Protocol::Soap,
+        Service::WebApi | Service::OData2 => Protocol::OData,
+    }
+}
+
 fn leads_to_a_service(rest: &str) -> bool {
     without_query(rest)
         .split('/')

@@ -14,7 +14,7 @@ use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
 use crate::walk::Walk;
-use crate::{BodySource, Error, ErrorKind, Operation, Settings, SettlePolicy};
+use crate::{BodySource, Error, ErrorKind, Operation, Role, Settings, SettlePolicy};
 
 /// A tag goes into every record of its call.
 const LONGEST_TAG: usize = 256;
@@ -60,6 +60,8 @@ pub struct Request {
     pub(crate) settles: Option<Arc<Walk>>,
     /// It asks what the organization's WSDL says about failover.
     pub(crate) discovers: bool,
+    /// It looks at this endpoint.
+    pub(crate) checks: Option<Role>,
 }
 
 impl Request {
@@ -110,6 +112,7 @@ impl Request {
             replays: None,
             settles: None,
             discovers: false,
+            checks: None,
         }
     }
 
@@ -178,6 +181,17 @@ impl Request {
     pub fn discover() -> Request {
         Request {
             discovers: true,
+            ..Request::plain(Method::GET, "")
+        }
+    }
+
+    /// The request that looks at one endpoint ([`Client::check`](crate::Client::check)); its response has
+    /// the status 0 and no attempts, and the report as its body. A timeout can be set, and the probe's own
+    /// as that of an attempt.
+    #[must_use]
+    pub fn check(role: Role) -> Request {
+        Request {
+            checks: Some(role),
             ..Request::plain(Method::GET, "")
         }
     }

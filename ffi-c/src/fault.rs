@@ -46,7 +46,7 @@ impl Noun for d365_fault_t {
 
 /// # Safety
 /// The texts of the headers are valid during the call.
-unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failure> {
+pub(crate) unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failure> {
     let mut map = http::HeaderMap::with_capacity(headers.len());
     for header in headers {
         // SAFETY: by the contract of this function.
@@ -67,6 +67,21 @@ unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failu
     Ok(map)
 }
 
+pub(crate) fn preset_of(preset: i32) -> Result<core::Preset, Failure> {
+    match preset {
+        D365_PRESET_DOTNET => Ok(core::Preset::Dotnet),
+        D365_PRESET_SAFE => Ok(core::Preset::Safe),
+        _ => Err(Failure::argument(format!("preset: {preset} is none"))),
+    }
+}
+
+pub(crate) fn http_status(status: i32) -> Result<u16, Failure> {
+    u16::try_from(status)
+        .ok()
+        .filter(|status| (100..1000).contains(status))
+        .ok_or_else(|| Failure::argument(format!("http_status: {status} is none")))
+}
+
 /// Classifies a response of whatever HTTP library: status (100 to 999), `header_count` headers, and
 /// as much of the body as there is. Any response is taken: one that is no fault gives the kind
 /// D365_FAULT_NONE. Pure: no client, no I/O. Whether a 2xx to a write bears its service's mark (the
@@ -78,7 +93,7 @@ unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failu
 /// D365_NULL_POINTER, D365_INVALID_UTF8.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_fault_from_response(
-    http_status: i32,
+    status: i32,
     headers: *const d365_header_t,
     header_count: usize,
     body: *const u8,
@@ -87,11 +102,7 @@ pub unsafe extern "C" fn d365_fault_from_response(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let work = || {
-        let status = u16::try_from(http_status)
-            .ok()
-            .filter(|status| (100..1000).contains(status));
-        let status = status
-            .ok_or_else(|| Failure::argument(format!("http_status: {http_status} is none")))?;
+        let status = http_status(status)?;
         // SAFETY: headers of the caller's that are valid during the call.
         let headers = unsafe { header_map(slice(headers, header_count, "headers")?) }?;
         // SAFETY: bytes of the caller's that are valid during the call.
@@ -216,11 +227,7 @@ pub unsafe extern "C" fn d365_fault_starts_failover(
         let fault = handle::get(fault)?;
         // SAFETY: NULL or the caller's variable.
         let starts = unsafe { out(starts, "starts") }?;
-        let preset = match preset {
-            D365_PRESET_DOTNET => core::Preset::Dotnet,
-            D365_PRESET_SAFE => core::Preset::Safe,
-            _ => return Err(Failure::argument(format!("preset: {preset} is none"))),
-        };
+        let preset = preset_of(preset)?;
         let answer = fault
             .fault
             .as_ref()

@@ -67,6 +67,10 @@ mod verify;
 
 mod settle;
 
+mod check;
+
+mod statistics;
+
 mod queue;
 
 mod item;
@@ -75,11 +79,15 @@ mod url;
 
 mod fault;
 
+mod explain;
+
 pub use attempts::*;
 pub use body_reader::*;
 pub use cause::*;
+pub use check::*;
 pub use client::*;
 pub use error::*;
+pub use explain::*;
 pub use fault::*;
 pub use fork::d365_fork_era;
 pub use item::*;
@@ -92,6 +100,7 @@ pub use request::*;
 pub use response::*;
 pub use settings::*;
 pub use settle::*;
+pub use statistics::*;
 pub use status::*;
 pub use text::*;
 pub use token::*;

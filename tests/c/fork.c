@@ -88,6 +88,7 @@ static void the_parents_handles(void)
     d365_ledger_t *ledger = NULL;
     d365_str_t view = {"", 0};
     int64_t evicted = 0;
+    d365_text_t *text = NULL;
     size_t count = 99;
     pid_t child;
 
@@ -112,6 +113,7 @@ static void the_parents_handles(void)
         STATUS(D365_FORKED, d365_client_shutdown(busy, 1000, NULL));
         STATUS(D365_FORKED, d365_client_ledger(client, D365_LEDGER_ALL, &ledger, NULL));
         STATUS(D365_FORKED, d365_client_ledger_evicted(client, &evicted, NULL));
+        STATUS(D365_FORKED, d365_client_statistics(client, &text, NULL));
         STATUS(D365_FORKED, d365_client_resolve(client, 1, D365_RESOLUTION_LOST, NULL));
         STATUS(D365_FORKED, d365_ledger_count(ledger, &count));
         STATUS(D365_FORKED, d365_ledger_free(ledger));

@@ -89,6 +89,12 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER, d365_pending_cancel(NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_pending_new(NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_request_new_discover(NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_request_new_check(D365_ROLE_PRIMARY, NULL, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_new_check(3, &request, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_statistics(NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_explain_response(NULL, D365_PRESET_SAFE, 503, NULL, 0, NULL, 0, NULL, NULL));
+    STATUS(D365_NULL_POINTER,
+           d365_explain_fault(NULL, D365_PRESET_SAFE, D365_CAUSE_RESET, D365_PHASE_SENT, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_send_cancellable(NULL, NULL, NULL, NULL, NULL));
 
     OK(d365_settings_new(url, D365_NTS, &settings, NULL));

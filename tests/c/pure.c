@@ -74,6 +74,40 @@ static d365_header_t header(const char *name, const char *value)
     return header;
 }
 
+/* What would be done, of a create that nobody could repeat. */
+static void explanations(void)
+{
+    d365_header_t marked = header("OData-Version", "4.0");
+    d365_request_t *request = NULL;
+    d365_text_t *text = NULL;
+    d365_str_t view;
+    d365_error_t *error = NULL;
+    OK(d365_request_new("POST", D365_NTS, "/api/data/v9.2/accounts", D365_NTS, &request, NULL));
+    OK(d365_explain_response(request, D365_PRESET_SAFE, 503, NULL, 0, NULL, 0, &text, NULL));
+    OK(d365_text_view(text, &view));
+    CHECK(strstr(view.data, "\"effect\":\"unknown\"") != NULL);
+    CHECK(strstr(view.data, "\"evidence\":\"weak\"") != NULL);
+    OK(d365_text_free(text));
+    OK(d365_explain_response(request, D365_PRESET_SAFE, 204, &marked, 1, NULL, 0, &text, NULL));
+    OK(d365_text_view(text, &view));
+    CHECK(strstr(view.data, "\"effect\":\"executed\"") != NULL);
+    OK(d365_text_free(text));
+    OK(d365_explain_fault(request, D365_PRESET_DOTNET, D365_CAUSE_REFUSED, D365_PHASE_NOT_SENT, &text, NULL));
+    OK(d365_text_view(text, &view));
+    CHECK(strstr(view.data, "\"switch\":\"at_once\"") != NULL);
+    OK(d365_text_free(text));
+    text = NULL;
+    CHECK(d365_explain_fault(request, D365_PRESET_SAFE, 999, D365_PHASE_SENT, &text, &error) == D365_INVALID_ARGUMENT);
+    OK(d365_error_free(error));
+    CHECK(d365_explain_fault(request, D365_PRESET_SAFE, D365_CAUSE_RESET, D365_PHASE_RESPONDED, &text, NULL)
+          == D365_INVALID_ARGUMENT);
+    CHECK(d365_explain_response(request, 3, 503, NULL, 0, NULL, 0, &text, NULL) == D365_INVALID_ARGUMENT);
+    CHECK(d365_explain_response(request, D365_PRESET_SAFE, 99, NULL, 0, NULL, 0, &text, NULL)
+          == D365_INVALID_ARGUMENT);
+    CHECK(text == NULL);
+    OK(d365_request_free(request));
+}
+
 static d365_fault_t *classify(int32_t status, const d365_header_t *headers, size_t count, const char *body)
 {
     d365_fault_t *fault = NULL;
@@ -147,5 +181,6 @@ int main(void)
     names();
     urls();
     faults();
+    explanations();
     FINISH();
 }

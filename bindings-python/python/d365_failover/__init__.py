@@ -72,6 +72,7 @@ Errors: all derive from FailoverError, and from the built-in class in brackets
 Functions
     error_of(exception)          the FailoverError that an exception is or comes from
     classify(status, …)          the Fault that a response is, for those with an HTTP client of their own
+    explain(method, url, …)      what a client would do about an answer, or about a fault
     Fault                        what a response says about the endpoint
     alternate_url, primary_url, is_alternate_url, shown_url
                                  of a URL, without network
@@ -124,6 +125,7 @@ from ._exceptions import error_of as error_of
 from ._functions import Fault as Fault
 from ._functions import alternate_url as alternate_url
 from ._functions import classify as classify
+from ._functions import explain as explain
 from ._functions import is_alternate_url as is_alternate_url
 from ._functions import primary_url as primary_url
 from ._functions import shown_url as shown_url

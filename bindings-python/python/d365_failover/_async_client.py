@@ -25,9 +25,9 @@ from ._keywords import advised
 from ._ledger import LedgerEntry
 from ._log import report
 from ._loops import needed_loop, running_loop
-from ._models import Response
+from ._models import Response, report_of
 from ._native import Bell, NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, discovering, is_read, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, checking, discovering, is_read, milliseconds, verifying
 from ._settings import AsyncSettings, described
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
 from ._stream import AsyncStreamedResponse
@@ -640,6 +640,11 @@ class AsyncClient(BaseClient):
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover. As `Client.discover`."""
         await self._send(discovering(), None)
+
+    @raising
+    async def check(self, role: str, *, timeout: float | None = None) -> dict[str, Any]:
+        """Looks at one endpoint. As `Client.check`."""
+        return report_of(await self._send(checking(role, timeout), None))
 
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.

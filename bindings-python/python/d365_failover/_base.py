@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
@@ -237,6 +238,19 @@ class BaseClient:
         `LedgerEntry.is_suspect`. In memory, and of this client only. Does no I/O.
         """
         return list(map(LedgerEntry._of, self._native.ledger(suspects)))
+
+    @raising
+    def statistics(self) -> dict[str, Any]:
+        """What the client has counted since it was opened. Always on; works after `close`.
+
+        `active`, `auto_switch`, `switches`, `outages`, `throttled`; `calls` (`in_flight`, `answered`, `failed`);
+        `resends` by cause; `retries_left` of `retry_budget`; `writes` (`in_doubt`, `suspects`, `evicted`); and in
+        `endpoints`, for `primary` and `alternate`, `attempts`, `failed`, `bytes_sent`, `bytes_received`, `probes`
+        (`serves`, `reachable`, `failed`) and `latency_ms`: `counts[i]` attempts took at most `bounds[i]` milliseconds
+        and more than the bound before; the last count has no bound. More may come.
+        """
+        counted: dict[str, Any] = json.loads(self._native.statistics())
+        return counted
 
     @raising
     def suspect_since(self, time: datetime.datetime | float) -> SuspectedSince:

@@ -19,9 +19,9 @@ from ._events import Handler
 from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
 from ._keywords import advised
 from ._ledger import LedgerEntry
-from ._models import Response
+from ._models import Response, report_of
 from ._native import NativeFailure
-from ._request import HeaderTypes, ParamTypes, build, discovering, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, verifying
 from ._settings import Settings, described
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
 from ._stream import StreamedResponse
@@ -548,6 +548,18 @@ class Client(BaseClient):
         Where it disables the active endpoint and calls were sent there, a switch is tried and waited for.
         """
         self._send(discovering(), None)
+
+    @raising
+    def check(self, role: str, *, timeout: float | None = None) -> dict[str, Any]:
+        """Looks at one endpoint, `"primary"` or `"alternate"`, whichever is active; changes nothing.
+
+        A token, a probe on a connection of its own, and the WSDL's failover policy. `timeout` limits the probe in
+        seconds (else the setting `probe_timeout`). Tells what it has found, also where the endpoint fails: `verdict`
+        (`"serves"`; `"reachable"`: it answers, and wants a token or another one; `"failed"`), `steps` with `step`,
+        `outcome`, `took_ms`, `detail`; `fault`, `policy`, `http_status`, `http_version`, `url`, `role`. More may
+        come.
+        """
+        return report_of(self._send(checking(role, timeout), None))
 
     @raising
     def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:

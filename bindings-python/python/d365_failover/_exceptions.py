@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 
 from ._models import Attempt, Response
 from ._native import NativeFailure
-from ._types import DISCOVERS
+from ._types import CHECKS, DISCOVERS
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -329,7 +329,7 @@ def asked_with(error: BaseException, request: RawRequest) -> None:
     failed = error if isinstance(error, FailoverError) else error.__cause__
     # One that says it already, or says that nobody asked it, is of another call.
     if isinstance(failed, FailoverError) and failed.response is not None and failed.response._asked is None:
-        is_question = request[8] is not None or request[6] & DISCOVERS
+        is_question = request[8] is not None or request[6] & (DISCOVERS | sum(CHECKS.values()))
         failed.response._asked = () if is_question else request[:3]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from . import _native
-from ._exceptions import raising
-from ._request import header_pairs
+from ._exceptions import InvalidArgumentError, raising
+from ._request import HeaderTypes, build, header_pairs
 
-__all__ = ["Fault", "alternate_url", "classify", "is_alternate_url", "primary_url", "shown_url"]
+__all__ = ["Fault", "alternate_url", "classify", "explain", "is_alternate_url", "primary_url", "shown_url"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,57 @@ def classify(
     kind, code, retry_after_ms, message, starts_failover, cause = raw
     retry_after = None if retry_after_ms is None else retry_after_ms / 1000
     return Fault(kind, code, retry_after, message, starts_failover, cause)
+
+
+_PRESETS = {"dotnet": 1, "safe": 2}
+
+
+@raising
+def explain(
+    method: str,
+    url: str,
+    *,
+    status: int | None = None,
+    headers: HeaderTypes = (),
+    body: bytes = b"",
+    cause: str | None = None,
+    sent: bool = True,
+    preset: str = "safe",
+    request_headers: HeaderTypes | None = None,
+    content: bytes | str | None = None,
+    operation: str | None = None,
+    guarded_create: bool = False,
+    upsert: bool = False,
+) -> dict[str, Any]:
+    """Tells what a client with this preset would do about an answer to the first attempt of this request (`status`,
+    `headers`, `body`), or about an attempt that ended without one (`cause`: `"reset"`; `sent`: a byte of it had left).
+
+    By the same rules, without a client and without I/O: `operation`, `is_compound`, `phase`, `http_status`, `fault`
+    (`kind`, `cause`, `code`, `retry_after_ms`, `message`), `evidence` against the endpoint (`"never"`, `"weak"`,
+    `"strong"`), `switch` (`"no"`, `"if_only_the_other_answers"`, `"if_the_other_answers"`, `"at_once"`), `effect` of
+    a write, `parts`; `next`: what is done where calls go elsewhere then (`switched`) or stay (`stayed`),
+    `again_after_ms` or `None`; `ends_as` `"response"` or `"error"` where it is not sent again. More may come.
+    """
+    if preset not in _PRESETS:
+        raise InvalidArgumentError(f"preset: {preset!r} is neither 'safe' nor 'dotnet'", kind="invalid_argument")
+    if (status is None) is (cause is None):
+        raise TypeError("explain wants a status, or a cause")
+    request = build(
+        method,
+        url,
+        request_headers,
+        None,
+        content,
+        None,
+        None,
+        operation,
+        guarded_create=guarded_create,
+        upsert=upsert,
+    )
+    if cause is not None:
+        told = _native.explain_fault(request, _PRESETS[preset], cause, sent)
+    else:
+        assert status is not None
+        told = _native.explain_response(request, _PRESETS[preset], status, header_pairs(headers), body)
+    explained: dict[str, Any] = json.loads(told)
+    return explained

@@ -33,6 +33,12 @@ def shown(record: Any, *urls: str) -> str:
     return f"{type(record).__name__}({', '.join(texts)})"
 
 
+def report_of(answer: Answer) -> dict[str, Any]:
+    """The JSON object that the library itself has answered."""
+    report: dict[str, Any] = json.loads(answer.content or b"{}")
+    return report
+
+
 class Headers(Mapping[str, str]):
     """Headers, looked up by their names in any case. Several values of one name are joined by `", "`.
 

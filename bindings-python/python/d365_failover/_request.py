@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from ._exceptions import InvalidArgumentError
-from ._types import DISCOVERS, GUARDED_CREATE, STREAMING, UPSERT
+from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
@@ -92,6 +92,15 @@ def times(
         given(connect_timeout, "connect_timeout"),
         given(attempt_timeout, "attempt_timeout"),
     )
+
+
+def checking(role: str, timeout: float | None) -> RawRequest:
+    """Looks at one endpoint."""
+    if role not in CHECKS:
+        message = f"role: {brief(role)} is neither 'primary' nor 'alternate'"
+        raise InvalidArgumentError(message, kind="invalid_argument")
+    limit = None if timeout is None else milliseconds(timeout, "timeout")
+    return ("GET", "", [], None, None, 0, CHECKS[role], None, None, None, limit)
 
 
 def discovering() -> RawRequest:

@@ -23,6 +23,7 @@ RawRequest: TypeAlias = tuple[
 flags, tag, the write that it is about or the walk that it goes on with, connect timeout and attempt timeout in ms"""
 
 STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS, REPLAYS, WANTED = 1, 2, 4, 8, 16, 32
+CHECKS = {"primary": 64, "alternate": 128}
 """Flags of a request. The first: its response's body is read by and by."""
 
 RawAttempt: TypeAlias = tuple[

@@ -595,6 +595,11 @@ impl<'a> Call<'a> {
         fault: Option<Fault>,
         parts_effect: Option<Effect>,
     ) {
+        let took = running.since.elapsed();
+        if let Some(role) = running.role() {
+            let statistics = &self.client.statistics;
+            statistics.attempted(role, took, fault.is_some());
+        }
         self.attempts.push(Attempt {
             role: running.role(),
             epoch: running.place.epoch,
@@ -605,7 +610,7 @@ impl<'a> Call<'a> {
             is_acknowledged,
             fault,
             started: running.started,
-            took: running.since.elapsed(),
+            took,
             parts_effect,
         });
     }
@@ -727,6 +732,7 @@ impl<'a> Call<'a> {
             }
         };
         let Some(fault) = fault else {
+            self.client.statistics.answered.one();
             return response.ok_or_else(|| {
                 Error::new(
                     ErrorKind::Internal,
@@ -734,6 +740,7 @@ impl<'a> Call<'a> {
                 )
             });
         };
+        self.client.statistics.failed.one();
         let last = self.attempts.last();
         let is_given_up = fault.http_status.is_none() || gives_up(fault.cause);
         if is_given_up && last.is_some_and(|last| last.http_version == Some(HttpVersion::Http2)) {

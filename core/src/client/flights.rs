@@ -61,6 +61,10 @@ impl Flights {
         self.cancel.cancel();
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.state().count
+    }
+
     /// Whether all calls are to end.
     pub(super) fn are_cancelled(&self) -> bool {
         self.cancel.is_cancelled()

@@ -2,6 +2,7 @@
 
 mod call;
 mod chance;
+mod check;
 mod draft;
 mod exchange;
 mod failback;
@@ -19,6 +20,7 @@ mod reading;
 mod record;
 mod replay;
 mod settle;
+mod statistics;
 mod switch;
 mod tell;
 mod time;
@@ -58,6 +60,7 @@ use crate::resource::ledger::{At, Ledger, Memory, Sqlite};
 use crate::resource::listener::Waiting;
 use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
+use crate::resource::statistics::Statistics;
 use crate::resource::store::Store;
 use crate::resource::threads::{Job, Threads};
 use crate::resource::token::Tokens;
@@ -128,6 +131,7 @@ struct Inner {
     answered: Notify,
     flights: Arc<Flights>,
     ledger: Box<dyn Ledger>,
+    statistics: Statistics,
     /// Whether the log says how many suspects there were when the client was closed.
     told_suspects: AtomicBool,
     /// Whether the log says what of the settings could not be used.
@@ -190,7 +194,8 @@ impl Client {
         };
         let addresses = [address(Role::Primary)?, address(Role::Alternate)?];
         let engine = Engine::new().map_err(|error| lacking("no reactor for the client", &error))?;
-        let transport = Transport::new(settings, &organization, &engine)?;
+        let statistics = Statistics::default();
+        let transport = Transport::new(settings, &organization, &engine, &statistics)?;
         let rules = Rules::of(settings.preset, settings.rules_off);
         let ledger = ledger(settings, &organization)?;
         let inner = Arc::new(Inner {
@@ -209,6 +214,7 @@ impl Client {
             outlet: Outlet::new(queue, settings.handler_timeout),
             flights: Arc::default(),
             ledger,
+            statistics,
             told_suspects: AtomicBool::new(false),
             told_settings: AtomicBool::new(false),
             gate: Gate::new(),
@@ -438,6 +444,18 @@ impl Client {
         self.send(&Request::discover()).map(drop)
     }
 
+    /// Looks at one endpoint, whichever is active: a token, a probe on a connection of its own, and the
+    /// WSDL's failover policy. Changes nothing. Tells as a JSON object what it has found, step by step,
+    /// also where the endpoint fails. To cancel it, not to wait for it, or to set times, send a
+    /// [`Request::check`].
+    ///
+    /// # Errors
+    /// As [`send`](Client::send), where it could not be looked.
+    pub fn check(&self, role: Role) -> Result<String, Error> {
+        let response = self.send(&Request::check(role))?;
+        Ok(String::from_utf8_lossy(response.body()).into_owned())
+    }
+
     /// The writes on record, the oldest first: those in flight, those in doubt until they are
     /// resolved, and those acknowledged within the setting `replication_window` (at most as many as
     /// `ledger_entries` says).
@@ -544,6 +562,18 @@ impl Client {
         Ok(self.inner.ledger.evicted())
     }
 
+    /// What the client has counted since it was opened, as a JSON object: calls, resends by cause, switches,
+    /// outages, writes in doubt and suspects, the budget of retries, and for each endpoint its attempts,
+    /// bytes, probes, and how long attempts took. More may be added. Works after
+    /// [`shutdown`](Client::shutdown).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Forked`].
+    pub fn statistics(&self) -> Result<String, Error> {
+        self.inner.check_is_own_process()?;
+        Ok(self.inner.snapshot()?.to_string())
+    }
+
     /// Records what the application has found out about a suspect, which is none then any more.
     ///
     /// # Errors
@@ -611,6 +641,9 @@ impl Inner {
             // Apart, so that it does not make other calls larger.
             return Box::pin(self.ask(&asking)).await;
         }
+        if let Some(role) = request.checks {
+            return Box::pin(self.check(role, request, cancel)).await;
+        }
         if request.discovers {
             return Box::pin(self.discover(request, cancel)).await;
         }
@@ -639,7 +672,9 @@ impl Inner {
         let id = request.verifies.or(request.replays.map(|(id, _)| id));
         match id {
             Some(id) => self.ledger.question(id).wait().map(drop),
-            None if request.discovers || request.settles.is_some() => Ok(()),
+            None if request.discovers || request.settles.is_some() || request.checks.is_some() => {
+                Ok(())
+            }
             None => self.organization.locate(&request.url).map(drop),
         }
     }

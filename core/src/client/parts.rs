@@ -58,18 +58,10 @@ impl Call<'_> {
     /// whatever the head looks like. .NET looks at no part, and other hosts are no endpoints.
     pub(super) fn judged(&self, judged: Option<Fault>, tally: Option<&Tally>) -> Option<Fault> {
         let Some(tally) = tally else { return judged };
-        let judged = judged.filter(|fault| fault.cause != Cause::NoServiceMark);
         if !self.client.rules.reads_parts || self.target.foreign().is_some() {
-            return judged;
+            return judged.filter(|fault| fault.cause != Cause::NoServiceMark);
         }
-        let refused = judged.map(|fault| match fault.ends_as_response() {
-            true => fault,
-            false => Fault {
-                http_status: fault.http_status,
-                ..Fault::new(Cause::ServiceFault, fault.message)
-            },
-        });
-        tally.fault.clone().or(refused)
+        tally.judged(judged)
     }
 
     /// The write whose effect is known when the application has read its answer.

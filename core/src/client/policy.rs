@@ -1,7 +1,7 @@
 //! The FailoverPolicy of the WSDL: read once for all who need it.
 
 use std::sync::Arc;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use tokio::time::{Instant, timeout};
 
@@ -158,12 +158,20 @@ impl Inner {
     }
 
     async fn fetch_policy_at(&self, role: Role) -> Result<crate::FailoverPolicy, Fault> {
-        let url = wsdl_url(&self.organization, role)?;
         let limit = if self.rules.asks_unread_alternate {
             self.settings.probe_timeout * 2
         } else {
             self.settings.attempt_timeout
         };
+        self.read_policy_at(role, limit).await
+    }
+
+    pub(super) async fn read_policy_at(
+        &self,
+        role: Role,
+        limit: Duration,
+    ) -> Result<crate::FailoverPolicy, Fault> {
+        let url = wsdl_url(&self.organization, role)?;
         discovery::read_policy(&self.transport, &url, &self.user_agent, limit).await
     }
 }

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant as Clock;
+use std::time::{Duration, Instant as Clock};
 
 use http::HeaderValue;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -75,7 +75,9 @@ impl Probing {
                     self.progress.push(Arc::clone(&progress));
                 }
                 self.running.push(Box::pin(async move {
-                    let found = inner.probe_as(role, authorization, &progress).await;
+                    let found = inner
+                        .probe_as(role, authorization, &progress, inner.settings.probe_timeout)
+                        .await;
                     Ended::Probed(role, found)
                 }));
             }
@@ -222,7 +224,10 @@ impl Inner {
     }
 
     /// The `Authorization` that a probe says.
-    async fn credentials(self: &Arc<Self>, role: Role) -> Result<Option<HeaderValue>, Fault> {
+    pub(super) async fn credentials(
+        self: &Arc<Self>,
+        role: Role,
+    ) -> Result<Option<HeaderValue>, Fault> {
         let Some(tokens) = &self.tokens else {
             return Ok(self.last_authorization(role));
         };
@@ -240,11 +245,12 @@ impl Inner {
             .map(Some)
     }
 
-    async fn probe_as(
+    pub(super) async fn probe_as(
         &self,
         role: Role,
         authorization: Option<HeaderValue>,
         progress: &Progress,
+        limit: Duration,
     ) -> Result<Probed, Fault> {
         let target = self
             .organization
@@ -256,10 +262,11 @@ impl Inner {
             &self.user_agent,
             authorization,
             target.protocol().unwrap_or(Protocol::OData),
-            self.settings.probe_timeout,
+            limit,
             progress,
         )
         .await;
+        self.statistics.side(role).probed(&found);
         self.log(Level::Debug, || match &found {
             Ok(probed) => format!("a probe: the {} {}", role.name(), probed.name()),
             Err(fault) => format!("a probe of the {} failed: {}", role.name(), fault.message),

@@ -211,6 +211,7 @@ impl Inner {
         if ended.effect != Effect::Unknown {
             return;
         }
+        self.statistics.in_doubt.one();
         let last = ended.last;
         let fault = last.and_then(|last| last.fault.as_ref());
         let reason = fault.map_or("", |fault| fault.kind.name());

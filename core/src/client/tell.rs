@@ -67,6 +67,7 @@ impl Inner {
     }
 
     pub(super) fn outage_started(&self, place: Place, reason: Reason<'_>, found: &str) -> Event {
+        self.statistics.outages.one();
         let message = format!("no endpoint answers; {found}");
         Event {
             fault_kind: reason.fault_kind(),
@@ -106,6 +107,7 @@ impl Inner {
         to: Place,
         fault: &Fault,
     ) {
+        self.statistics.resent(fault.cause);
         self.outlet.tell(ItemKind::CallRetried, || Event {
             tag: request.tag.as_deref().map(str::to_owned),
             method: Some(request.method.to_string()),
@@ -121,6 +123,7 @@ impl Inner {
     }
 
     pub(super) fn throttled(&self, last: &Attempt, request: &Request, pause: Duration) {
+        self.statistics.throttled.one();
         self.outlet.tell(ItemKind::Throttled, || {
             let message = format!(
                 "the service asks for less: a call waits for {} ms",

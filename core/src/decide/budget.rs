@@ -36,15 +36,27 @@ impl Budget {
         self.saved = (self.saved + self.share).min(MOST);
     }
 
+    /// How many may be sent again now.
+    pub fn left(&self, now: Instant) -> u64 {
+        if self.share == 0 {
+            return 0;
+        }
+        (self.saved + self.earned(now)).min(MOST) / ONE
+    }
+
+    fn earned(&self, now: Instant) -> u64 {
+        let since = self.paid.unwrap_or(now);
+        let waited = now.saturating_duration_since(since).min(MOST_SAVED_IN);
+        u64::try_from(waited.as_micros()).unwrap_or(0) * FLOOR / 1_000_000
+    }
+
     /// Whether one more may be sent again now; it is counted.
     pub fn withdraw(&mut self, now: Instant) -> bool {
         if self.share == 0 {
             return false;
         }
-        let paid = self.paid.replace(now).unwrap_or(now);
-        let waited = now.saturating_duration_since(paid).min(MOST_SAVED_IN);
-        let earned = u64::try_from(waited.as_micros()).unwrap_or(0) * FLOOR / 1_000_000;
-        self.saved = (self.saved + earned).min(MOST);
+        self.saved = (self.saved + self.earned(now)).min(MOST);
+        self.paid = Some(now);
         let is_enough = self.saved >= ONE;
         if is_enough {
             self.saved -= ONE;
@@ -81,7 +93,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_is_what_may_be_withdrawn() {
+        let (mut budget, now) = (Budget::new(0.2), Instant::now());
+        for seconds in [0, 1, 3, 600] {
+            let now = now + Duration::from_secs(seconds);
+            let left = budget.left(now);
+            assert_eq!(withdrawn(&mut budget, now) as u64, left);
+            assert_eq!(budget.left(now), 0);
+        }
+    }
+
+    #[test]
     fn no_share_is_no_retry() {
+        assert_eq!(Budget::new(0.0).left(Instant::now()), 0);
         assert!(!Budget::new(0.0).withdraw(Instant::now()));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod compare;
 pub(crate) mod dial;
 mod effect;
 pub(crate) mod evidence;
+pub(crate) mod explain;
 pub(crate) mod failback;
 pub(crate) mod finding;
 pub(crate) mod look;

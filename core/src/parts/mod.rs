@@ -53,6 +53,21 @@ pub(crate) struct Tally {
     pub(crate) is_answered: bool,
 }
 
+impl Tally {
+    /// What the whole answer means, by what its head says and by its parts.
+    pub(crate) fn judged(&self, judged: Option<Fault>) -> Option<Fault> {
+        let judged = judged.filter(|fault| fault.cause != Cause::NoServiceMark);
+        let refused = judged.map(|fault| match fault.ends_as_response() {
+            true => fault,
+            false => Fault {
+                http_status: fault.http_status,
+                ..Fault::new(Cause::ServiceFault, fault.message)
+            },
+        });
+        self.fault.clone().or(refused)
+    }
+}
+
 /// What became of a request inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Did {

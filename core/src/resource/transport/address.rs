@@ -41,6 +41,10 @@ impl Address {
         }
     }
 
+    pub(crate) fn is_https(&self) -> bool {
+        self.origin.is_https
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

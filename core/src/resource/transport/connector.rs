@@ -26,6 +26,7 @@ use crate::connect_to::{ConnectTo, address_of};
 use crate::decide::dial::{Dial, Step};
 use crate::lock::lock;
 use crate::resource::race::{First, race};
+use crate::resource::statistics::{Statistics, Traffic};
 use crate::{Cause, Error, Fault, FaultKind, Organization, Role, Settings};
 
 /// Scheme, host and port: what a connection is made to, and kept for.
@@ -70,6 +71,15 @@ pub(super) struct Manner<'a> {
     pub(super) is_shared: bool,
 }
 
+impl Manner<'_> {
+    /// Tells of a step that was done, where somebody hears it.
+    fn mark(&self, name: &'static str, detail: impl FnOnce() -> String) {
+        if let Some(progress) = self.progress {
+            progress.mark(name, detail());
+        }
+    }
+}
+
 /// What a name leads to.
 type Found = Vec<IpAddr>;
 
@@ -88,6 +98,10 @@ pub(super) struct Connector {
     tls: Option<Tls>,
     /// The organization's own, who are shown the client's certificate.
     own: Vec<Origin>,
+    /// How many of these are the primary's, who come first.
+    of_the_primary: usize,
+    /// What is counted of the connections to the primary, the alternate, and elsewhere.
+    traffic: [Arc<Traffic>; 3],
     connect_to: Vec<ConnectTo>,
     connect_timeout: Duration,
     max_headers: usize,
@@ -100,19 +114,42 @@ impl Connector {
         settings: &Settings,
         organization: &Organization,
         tls: Option<Tls>,
+        statistics: &Statistics,
     ) -> Result<Connector, Error> {
-        let own = [Role::Primary, Role::Alternate].map(|role| organization.origins(role));
-        let own: Vec<Origin> = own.iter().flatten().filter_map(Origin::of).collect();
+        let origins = |role| {
+            let urls = organization.origins(role);
+            urls.iter().filter_map(Origin::of).collect::<Vec<_>>()
+        };
+        let mut own = origins(Role::Primary);
+        let of_the_primary = own.len();
+        own.extend(origins(Role::Alternate));
+        let counted = |role| Arc::clone(&statistics.side(role).traffic);
         Ok(Connector {
             resolver: Resolver::new(settings.resolver.clone()),
             router: Router::new(settings.proxy.as_ref(), &own)?,
             tls,
             own,
+            of_the_primary,
+            traffic: [
+                counted(Role::Primary),
+                counted(Role::Alternate),
+                Arc::default(),
+            ],
             connect_to: settings.connect_to.clone(),
             connect_timeout: settings.connect_timeout,
             max_headers: settings.max_response_headers,
             best: Mutex::default(),
         })
+    }
+
+    /// Where the bytes to and from an origin are counted.
+    fn traffic(&self, origin: &Origin) -> Arc<Traffic> {
+        let whose = match self.own.iter().position(|own| own == origin) {
+            Some(index) if index < self.of_the_primary => 0,
+            Some(_) => 1,
+            None => 2,
+        };
+        Arc::clone(&self.traffic[whose])
     }
 
     pub(super) fn told(&self) -> &[String] {
@@ -167,8 +204,10 @@ impl Connector {
                     let tcp = timeout(self.patience(manner), opening)
                         .await
                         .unwrap_or_else(|_| Err(proxy.fault("no answer to CONNECT in time")))?;
+                    manner.mark("proxy", || format!("{}:{}", proxy.host, proxy.port));
                     (Reached { tcp, ..reached }, None, Some(proxy))
                 } else {
+                    manner.mark("proxy", || format!("{}:{}", proxy.host, proxy.port));
                     let authorization = proxy.authorization;
                     (reached, Some(Forward { authorization }), None)
                 }
@@ -191,6 +230,10 @@ impl Connector {
     async fn reach(&self, host: &str, port: u16, manner: Manner<'_>) -> Result<Reached, Fault> {
         let addresses = self.resolver.resolve(host, port).await?;
         let found: Found = addresses.iter().map(SocketAddr::ip).collect();
+        manner.mark("dns", || {
+            let found = found.iter().map(IpAddr::to_string).collect::<Vec<_>>();
+            format!("{host}: {}", found.join(", "))
+        });
         let mut dial = Dial::new(addresses, manner.connect_timeout);
         let patience = self.patience(manner);
         let mut under_way = Vec::new();
@@ -219,6 +262,7 @@ impl Connector {
             };
             match race(first(&mut under_way), std::pin::pin!(pause)).await {
                 First::Left(Ok((tcp, peer))) => {
+                    manner.mark("tcp", || format!("{peer}, port {port}"));
                     return Ok(Reached {
                         tcp,
                         peer,
@@ -249,7 +293,7 @@ impl Connector {
         forward: Option<Forward>,
         manner: Manner<'_>,
     ) -> Result<Opened, Fault> {
-        let wire = Wire::new(tcp);
+        let wire = Wire::new(tcp, self.traffic(origin));
         let socket = Socket(Arc::clone(&wire));
         let stream = match (&self.tls, origin.is_https) {
             (_, false) => Stream::Plain(socket),
@@ -263,6 +307,7 @@ impl Connector {
                     .connect(name, socket)
                     .await
                     .map_err(|error| failure::of_handshake(&origin.host, &error))?;
+                manner.mark("tls", String::new);
                 Stream::Tls(Box::new(stream))
             }
             (None, true) => {

@@ -51,6 +51,7 @@ use self::tls::Tls;
 use super::engine::Engine;
 use super::race::{First, race};
 use super::settled::settled;
+use super::statistics::Statistics;
 use crate::shown::shown_url;
 use crate::{Cause, Error, Fault, Organization, Phase, Settings};
 
@@ -129,12 +130,13 @@ impl Transport {
         settings: &Settings,
         organization: &Organization,
         engine: &Arc<Engine>,
+        statistics: &Statistics,
     ) -> Result<Transport, Error> {
         // An allowed host may be https where the organization is not.
         let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
         let tls = needs_tls.then(|| Tls::new(settings)).transpose()?;
         Ok(Transport {
-            connector: Arc::new(Connector::new(settings, organization, tls)?),
+            connector: Arc::new(Connector::new(settings, organization, tls, statistics)?),
             pool: Pool::new(settings, engine),
         })
     }

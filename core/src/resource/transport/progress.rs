@@ -21,6 +21,16 @@ pub(crate) struct Progress {
     head_starts: AtomicU64,
 }
 
+/// A step of opening a connection that was done.
+#[derive(Clone)]
+pub(crate) struct Mark {
+    /// `proxy`, `dns`, `tcp`, `tls`.
+    pub(crate) name: &'static str,
+    pub(crate) at: Instant,
+    /// For a person.
+    pub(crate) detail: String,
+}
+
 #[derive(Default)]
 struct Seen {
     /// The socket that the request goes out on, and its counter before.
@@ -35,6 +45,8 @@ struct Seen {
     /// Most answers come in one piece, which is then not copied.
     first: Bytes,
     rest: BytesMut,
+    /// Of a connection that was opened for this exchange alone.
+    marks: Vec<Mark>,
 }
 
 impl Progress {
@@ -71,6 +83,16 @@ impl Progress {
     pub(super) fn waited(&self, head_starts: Duration) {
         let milliseconds = head_starts.as_millis() as u64;
         self.head_starts.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// A step of opening its connection was done.
+    pub(super) fn mark(&self, name: &'static str, detail: String) {
+        let at = Instant::now();
+        self.state().marks.push(Mark { name, at, detail });
+    }
+
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        self.state().marks.clone()
     }
 
     pub(crate) fn head_starts(&self) -> Duration {

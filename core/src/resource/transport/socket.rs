@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::resource::statistics::Traffic;
 use crate::resource::sys;
 
 /// How much is read at once: as much as TLS has in a record.
@@ -32,10 +33,12 @@ pub(super) struct Wire {
     /// The error that says that nothing more leaves; 0: none.
     deaf: AtomicI32,
     arrived: Notify,
+    /// What all connections to its endpoint count together.
+    traffic: Arc<Traffic>,
 }
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream) -> Arc<Wire> {
+    pub(super) fn new(tcp: TcpStream, traffic: Arc<Traffic>) -> Arc<Wire> {
         Arc::new(Wire {
             tcp,
             written: AtomicU64::new(0),
@@ -46,6 +49,7 @@ impl Wire {
             before: AtomicU64::new(0),
             deaf: AtomicI32::new(0),
             arrived: Notify::new(),
+            traffic,
         })
     }
 
@@ -165,6 +169,7 @@ impl AsyncRead for Socket {
                 let count = read.len() as u64;
                 self.0.received.fetch_add(count, Ordering::Relaxed);
                 if count > 0 {
+                    self.0.traffic.received.add(count);
                     self.0.moved_in.store(self.0.age(), Ordering::Relaxed);
                 }
                 is_end = read.is_empty() && capacity > 0;
@@ -207,6 +212,7 @@ impl Socket {
             match tcp.try_io(Interest::WRITABLE, || send(SockRef::from(tcp))) {
                 Ok(count) => {
                     self.0.written.fetch_add(count as u64, Ordering::Relaxed);
+                    self.0.traffic.sent.add(count as u64);
                     self.0.moved_out.store(self.0.age(), Ordering::Relaxed);
                     return Poll::Ready(Ok(count));
                 }

@@ -39,7 +39,7 @@ pub(super) async fn open(
             .insert(PROXY_AUTHORIZATION, authorization.clone());
     }
     // As everywhere: writing to a proxy that has hung up must not raise SIGPIPE.
-    let socket = TokioIo::new(Socket(Wire::new(tcp)));
+    let socket = TokioIo::new(Socket(Wire::new(tcp, Arc::default())));
     let (mut sender, mut connection) = http1::handshake::<_, Empty<Bytes>>(socket)
         .await
         .map_err(|error| failed(&error))?;

@@ -12,6 +12,7 @@ final class ClientState {
     private static final int PRIMARY_URL = 0;
     private static final int ALTERNATE_URL = 1;
     private static final int ACTIVE_URL = 2;
+    private static final int STATISTICS = 3;
     private static final int IS_PRIMARY = 0;
     private static final int EPOCH = 1;
     private static final int AUTO_SWITCH = 2;
@@ -31,6 +32,10 @@ final class ClientState {
 
     URI activeUrl() {
         return URI.create(text(ACTIVE_URL));
+    }
+
+    String statistics() {
+        return text(STATISTICS);
     }
 
     Optional<URI> alternateUrl() {

@@ -12,6 +12,7 @@ import java.lang.System.Logger.Level;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -293,6 +294,32 @@ public final class FailoverClient implements AutoCloseable {
      */
     public void discover() throws IOException {
         sender.send(FailoverRequest.discovering(), ResponseKind.NOTHING);
+    }
+
+    /**
+     * Looks at one endpoint, whichever is active: a token, a probe on a connection of its own, and the WSDL's failover
+     * policy. It changes nothing: no switch, no event. An interrupt of the thread ends it, as that of {@link #send}.
+     *
+     * @param role which endpoint
+     * @return a JSON object, also where the endpoint fails: {@code verdict} ({@code serves}, {@code reachable} where it
+     *     wants a token or another one, {@code failed}), {@code steps}, {@code fault}, {@code policy} and others, as the
+     *     C header tells of {@code d365_request_new_check}; more may come in later versions
+     * @throws FailoverException it could not be looked, or the client is closed
+     */
+    public String check(Role role) throws IOException {
+        FailoverRequest request = FailoverRequest.checking(Objects.requireNonNull(role, "role"));
+        return new String(sender.send(request, ResponseKind.COLLECTED).body(), StandardCharsets.UTF_8);
+    }
+
+    /**
+     * What the client has counted since it was opened: calls, resends by cause, switches, outages, writes in doubt and
+     * suspects, the budget of retries, and for each endpoint its attempts, bytes, probes, and how long attempts took.
+     * Always on. No I/O without a {@code store}; works in every listener and after {@link #close}.
+     *
+     * @return a JSON object, as the C header tells of {@code d365_client_statistics}; more may come in later versions
+     */
+    public String statistics() {
+        return state.statistics();
     }
 
     /**

@@ -26,6 +26,7 @@ public final class FailoverRequest {
     private static final int REPLAYS_AS_WANTED = 5;
     private static final int SETTLES = 6;
     private static final int DISCOVERS = 2;
+    private static final int CHECKS = 7;
     private static final int NOT_STREAMED = 0;
     private static final int READ_ONCE = 1;
     private static final int READ_AGAIN = 2;
@@ -139,6 +140,14 @@ public final class FailoverRequest {
     static FailoverRequest discovering() {
         Builder builder = builder("GET", "");
         builder.question = DISCOVERS;
+        return builder.build();
+    }
+
+    /** Looks at one endpoint. */
+    static FailoverRequest checking(Role role) {
+        Builder builder = builder("GET", "");
+        builder.question = CHECKS;
+        builder.verifies = role.ordinal() + 1L;
         return builder.build();
     }
 

@@ -3,6 +3,9 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import io.github.d365failover.impl.PacketWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -42,15 +45,82 @@ public final class ServiceFault {
     public static Optional<ServiceFault> classify(int status, Map<String, List<String>> headers, byte[] body) {
         Objects.requireNonNull(headers, "headers");
         Objects.requireNonNull(body, "body");
+        PacketReader in = Outcome.unchecked(Native.classify(status, packed(headers), body));
+        int kind = in.int32();
+        return kind == 0 ? Optional.empty() : Optional.of(new ServiceFault(FaultKind.ofNumber(kind), in));
+    }
+
+    private static byte[] packed(Map<String, List<String>> headers) {
         PacketWriter packet = new PacketWriter();
         packet.int32(headers.values().stream().mapToInt(ServiceFault::count).sum());
         headers.forEach((name, values) -> values.forEach(value -> {
             Arguments.pack(packet, Objects.requireNonNull(name, "headers: a null in it"));
             Arguments.pack(packet, Objects.requireNonNull(value, "headers: a null in it"));
         }));
-        PacketReader in = Outcome.unchecked(Native.classify(status, packet.toBytes(), body));
-        int kind = in.int32();
-        return kind == 0 ? Optional.empty() : Optional.of(new ServiceFault(FaultKind.ofNumber(kind), in));
+        return packet.toBytes();
+    }
+
+    /**
+     * Tells what a client with a preset and its settings would do about an answer to the first attempt of a request: by
+     * the same rules, without a client and without I/O.
+     *
+     * @param request the request; its body is no stream
+     * @param preset whose rules
+     * @param status the HTTP status
+     * @param headers the answer's headers, in any case
+     * @param body the answer's body, or its beginning
+     * @return a JSON object: {@code fault}, {@code evidence}, {@code switch}, {@code effect}, {@code next},
+     *     {@code ends_as} and others, as the C header tells of {@code d365_explain_response}; more may come in later
+     *     versions
+     */
+    public static String explain(
+            FailoverRequest request, Preset preset, int status, Map<String, List<String>> headers, byte[] body) {
+        Objects.requireNonNull(headers, "headers");
+        Objects.requireNonNull(body, "body");
+        if (status == 0) {
+            throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "status: 0 is none");
+        }
+        return explained(request, preset, status, 0, false, packed(headers), body);
+    }
+
+    /**
+     * As {@link #explain(FailoverRequest, Preset, int, Map, byte[])}, of an attempt that ended before a status had come.
+     *
+     * @param request the request; its body is no stream
+     * @param preset whose rules
+     * @param cause what it ended with, as {@link #cause()} names it: {@code reset}
+     * @param sent whether a byte of it had left
+     * @return a JSON object
+     */
+    public static String explain(FailoverRequest request, Preset preset, String cause, boolean sent) {
+        PacketWriter name = new PacketWriter();
+        byte[] bytes = Objects.requireNonNull(cause, "cause").getBytes(StandardCharsets.UTF_8);
+        int number = Outcome.unchecked(Native.causeNumber(bytes)).int32();
+        return explained(request, preset, 0, number, sent, name.int32(0).toBytes(), new byte[0]);
+    }
+
+    private static String explained(
+            FailoverRequest request,
+            Preset preset,
+            int status,
+            int cause,
+            boolean sent,
+            byte[] headers,
+            byte[] body) {
+        Objects.requireNonNull(request, "request");
+        PacketWriter numbers = new PacketWriter();
+        numbers.int32(Objects.requireNonNull(preset, "preset") == Preset.DOTNET ? 1 : 2);
+        numbers.int32(status).int32(cause).int32(sent ? 1 : 0);
+        if (request.streamed() != null) {
+            throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "request: its body is a stream");
+        }
+        try {
+            byte[] head = request.head();
+            return Outcome.unchecked(Native.explain(head, request.body(), numbers.toBytes(), headers, body))
+                    .text();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static int count(List<String> values) {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.support.Twin;
 import java.net.URI;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -88,6 +90,24 @@ class SendTest {
             assertTrue(client.isEndpointAutoSwitchEnabled());
             client.setEndpointAutoSwitchEnabled(false);
             assertFalse(client.isEndpointAutoSwitchEnabled());
+        }
+    }
+
+    @Test
+    void whatIsCountedAndWhatALookAtEachEndpointFinds() throws Exception {
+        try (FailoverClient client = twin.client().build()) {
+            client.send(WHO_AM_I);
+            JsonObject primary = JsonParser.parseString(client.statistics())
+                    .getAsJsonObject()
+                    .getAsJsonObject("endpoints")
+                    .getAsJsonObject("primary");
+            assertEquals(1, primary.get("attempts").getAsInt());
+            for (Role role : List.of(Role.PRIMARY, Role.ALTERNATE)) {
+                JsonObject found = JsonParser.parseString(client.check(role)).getAsJsonObject();
+                assertEquals("serves", found.get("verdict").getAsString(), found::toString);
+                assertEquals(role.name().toLowerCase(Locale.ROOT), found.get("role").getAsString());
+            }
+            assertEquals(0, client.epoch());
         }
     }
 

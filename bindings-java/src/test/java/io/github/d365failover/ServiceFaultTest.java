@@ -5,12 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class ServiceFaultTest {
     private static final Map<String, List<String>> JSON =
@@ -41,6 +44,29 @@ class ServiceFaultTest {
         for (Preset preset : Preset.values()) {
             assertFalse(fault.startsFailover(preset));
         }
+    }
+
+    @Test
+    void whatWouldBeDoneIsExplained() {
+        FailoverRequest create = FailoverRequest.builder("POST", "/api/data/v9.2/accounts").body("{}").build();
+        JsonObject told = json(ServiceFault.explain(create, Preset.SAFE, 503, Map.of(), new byte[0]));
+        assertEquals("weak", told.get("evidence").getAsString());
+        assertEquals("unknown", told.get("effect").getAsString());
+        assertEquals("error", told.get("ends_as").getAsString());
+        told = json(ServiceFault.explain(create, Preset.DOTNET, "refused", false));
+        assertEquals("at_once", told.get("switch").getAsString());
+        assertEquals("not_executed", told.get("effect").getAsString());
+        for (Executable wrong : List.<Executable>of(
+                () -> ServiceFault.explain(create, Preset.SAFE, "nonsense", true),
+                () -> ServiceFault.explain(create, Preset.SAFE, 0, Map.of(), new byte[0]),
+                () -> ServiceFault.explain(create, Preset.SAFE, 99, Map.of(), new byte[0]))) {
+            FailoverUsageException refused = assertThrows(FailoverUsageException.class, wrong);
+            assertEquals(ErrorKind.INVALID_ARGUMENT, refused.kind());
+        }
+    }
+
+    private static JsonObject json(String text) {
+        return JsonParser.parseString(text).getAsJsonObject();
     }
 
     @Test

@@ -30,6 +30,11 @@ public final class Native {
 
     public static native byte[] classify(int status, byte[] headers, byte[] body);
 
+    public static native byte[] explain(
+            byte[] head, byte[] sent, byte[] numbers, byte[] headers, byte[] body);
+
+    public static native byte[] causeNumber(byte[] name);
+
     public static native byte[] open(byte[] settings, boolean withTokens, boolean withPrepare);
 
     /**
