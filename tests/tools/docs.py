@@ -38,8 +38,8 @@ EXAMPLES = {
     "python": "bindings-python/examples",
 }
 SUFFIX = {"c": ".c", "java": ".java", "python": ".py"}
-# "cmake": tests/tools/install.sh builds what the page shows.
-CHECKED = {*EXAMPLES, "diff", "console", "xml", "cmake"}
+# "cmake": tests/tools/install.sh builds what the page shows. "text": tests/tools/command_line.py compares it.
+CHECKED = {*EXAMPLES, "diff", "console", "xml", "cmake", "text"}
 # Methods in pieces of Java that are the JDK's or msal4j's.
 FOREIGN = {
     *("acquireToken", "authority", "build", "builder", "createFromSecret"),

@@ -1,0 +1,69 @@
+"""The commands together, and what all of them fail with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import get_completion_class
+
+from .. import FailoverError, __version__
+from .check import check
+from .explain import explain
+from .output import NO_ATTEMPT
+from .urls import urls
+from .watch import watch
+
+PROGRAM = "d365-failover"
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.group(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=PROGRAM)
+def commands() -> None:
+    """Looks at the two endpoints of a Dynamics 365 organization, and says what this library does about them.
+
+    Data goes to standard output, all else to standard error. --json gives JSON; NO_COLOR takes the colours off.
+    """
+
+
+@commands.command()
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion(shell: str) -> None:
+    """Prints what makes a shell complete these commands.
+
+    For bash: eval "$(d365-failover completion bash)"
+    """
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(commands, {}, PROGRAM, "_D365_FAILOVER_COMPLETE").source())
+
+
+for command in (urls, check, watch, explain):
+    commands.add_command(command)
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    try:
+        # With its own mode click would exit with 2 for what it cannot read, which says something else here.
+        code = commands.main(
+            None if arguments is None else list(arguments),
+            prog_name=PROGRAM,
+            complete_var="_D365_FAILOVER_COMPLETE",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        return NO_ATTEMPT
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # Whoever read has enough. What is still to be written would fail at exit again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except FailoverError as error:
+        click.echo(f"{PROGRAM}: {error}", err=True)
+        return NO_ATTEMPT
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,139 @@
+"""The options by which a command reaches an organization, and the client that they make."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from .. import Client
+
+_SECRET = ("secret", "token", "password")
+_USER = re.compile(r"://[^/]*@")
+_TOKEN_TIME = 60
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What was said of an organization."""
+
+    url: str
+    settings: dict[str, Any]
+
+    def client(self, **more: Any) -> Client:
+        return Client(self.url, **{**self.settings, **more})
+
+
+def organization(function: F) -> F:
+    """Adds the argument and the options, which come as keywords."""
+    for decorate in reversed(
+        (
+            click.argument("url", envvar="D365_URL"),
+            click.option(
+                "--alternate-url", envvar="D365_ALTERNATE_URL", help="The other endpoint, if no rule gives it."
+            ),
+            click.option(
+                "--url-form", type=click.Choice(["host", "path"]), help="Where the organization's name stands."
+            ),
+            click.option(
+                "--ca-bundle", envvar="D365_CA_BUNDLE", metavar="FILE", help="Certificate authorities, in PEM."
+            ),
+            click.option(
+                "--connect-to",
+                envvar="D365_CONNECT_TO",
+                metavar="HOST:PORT:ADDRESS:PORT",
+                help="Where a host really is; several with commas.",
+            ),
+            click.option(
+                "--token-command",
+                envvar="D365_TOKEN_COMMAND",
+                metavar="COMMAND",
+                help="Prints a token for the endpoint in $D365_ENDPOINT_URL. Without it $D365_TOKEN is the token.",
+            ),
+            click.option(
+                "--set",
+                "more",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Another setting of the library's, by its name in Python. No secrets: they would show in ps.",
+            ),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+def connection(
+    url: str,
+    alternate_url: str | None,
+    url_form: str | None,
+    ca_bundle: str | None,
+    connect_to: str | None,
+    token_command: str | None,
+    more: tuple[str, ...],
+) -> Connection:
+    settings: dict[str, Any] = {
+        "alternate_url": alternate_url,
+        "url_form": url_form,
+        "ca_bundle": ca_bundle,
+        "connect_to": connect_to,
+        "token_provider": _provider(token_command),
+    }
+    for one in more:
+        name, is_one, value = one.partition("=")
+        if not is_one:
+            raise click.UsageError(f"--set {name}: it wants NAME=VALUE")
+        if any(secret in name for secret in _SECRET):
+            raise click.UsageError(f"--set {name}: a secret in an argument can be read by all who see processes")
+        if _USER.search(value):
+            raise click.UsageError(
+                f"--set {name}: user and password in an argument can be read by all who see processes"
+            )
+        settings[name] = _value(value)
+    return Connection(url, {name: value for name, value in settings.items() if value is not None})
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _provider(command: str | None) -> Callable[[str], str] | None:
+    if command is None:
+        token = os.environ.get("D365_TOKEN")
+        return None if not token else lambda url: token
+
+    def ask(url: str) -> str:
+        environment = {**os.environ, "D365_ENDPOINT_URL": url}
+        try:
+            done = subprocess.run(
+                shlex.split(command),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                # What it says is its own; it may be more than should be seen.
+                stderr=subprocess.DEVNULL,
+                timeout=_TOKEN_TIME,
+                text=True,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"the token command ended with {error.returncode}") from None
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"the token command gave nothing in {_TOKEN_TIME} s") from None
+        except OSError as error:
+            raise RuntimeError(f"the token command cannot be run: {error.strerror}") from None
+        return done.stdout.strip()
+
+    return ask

@@ -1,0 +1,246 @@
+"""The command line, as a shell runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from d365_failover.testing import FailoverPair
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "a-secret-token"
+PRINTS = f"""{sys.executable} -c "import os; print('token-for-' + os.environ['D365_ENDPOINT_URL'].split('/')[2])" """
+
+
+@pytest.fixture
+def pair() -> Iterator[FailoverPair]:
+    with FailoverPair() as pair:
+        yield pair
+
+
+def run(*arguments: str, code: int = 0, input: str = "", environment: dict[str, str] | None = None) -> str:
+    """Runs it, and tells what it said on standard output."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "d365_failover", *arguments]
+    known = {name: value for name, value in os.environ.items() if not name.startswith("D365_")}
+    done = subprocess.run(command, env={**known, **(environment or {})}, input=input.encode(), capture_output=True)
+    said, told = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == code, f"{arguments}: {done.returncode}\n{said}\n{told}"
+    assert "Traceback" not in told
+    assert TOKEN not in said + told
+    if code == 3:
+        assert said == ""
+        assert told
+    return said
+
+
+def test_the_pair_of_a_url() -> None:
+    said = run("urls", "https://contoso.crm.dynamics.com", "--json")
+    assert json.loads(said) == {
+        "primary": "https://contoso.crm.dynamics.com",
+        "alternate": "https://contoso--s.crm.dynamics.com",
+        "active": "https://contoso.crm.dynamics.com",
+    }
+    assert "contoso--s" in run("urls", environment={"D365_URL": "https://contoso.crm.dynamics.com"})
+    both = run("urls", "https://a.example.com", "--alternate-url", "https://b.example.com", "--json")
+    assert json.loads(both)["alternate"] == "https://b.example.com"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["urls", "https://192.168.1.1"],
+        ["urls"],
+        ["nonsense"],
+        ["check", "https://contoso.crm.dynamics.com", "--timeout", "0"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "oauth_client_secret=x"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "proxy=http://user:pass@proxy"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "no_such_setting=1"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "deadline"],
+        ["explain", "--cause", "nonsense"],
+        ["explain", "--status", "99"],
+        ["explain"],
+        ["explain", "no-such-file"],
+    ],
+)
+def test_what_is_wrong_in_a_command_ends_it_before_anything_is_tried(arguments: list[str]) -> None:
+    run(*arguments, code=3)
+
+
+def one_refuses_and_one_is_silent(pair: FailoverPair) -> None:
+    pair.primary.refuse()
+    pair.alternate.black_hole()
+
+
+def one_refuses_and_one_has_a_page(pair: FailoverPair) -> None:
+    pair.alternate.refuse()
+    pair.primary.html_page()
+
+
+# What goes wrong, and the exit code without and with --both.
+CODES: dict[str, tuple[Callable[[FailoverPair], object], int, int]] = {
+    "both serve": (lambda pair: None, 0, 0),
+    "the alternate is gone": (lambda pair: pair.alternate.refuse(), 0, 1),
+    "the primary is gone": (lambda pair: pair.primary.refuse(), 4, 4),
+    "it is not served there": (lambda pair: pair.serve_at("alternate"), 4, 4),
+    "both are gone": (one_refuses_and_one_is_silent, 2, 2),
+    "both say no": (lambda pair: pair.serve_at("neither"), 1, 1),
+    "one says no, one is gone": (one_refuses_and_one_has_a_page, 1, 1),
+}
+
+
+@pytest.mark.parametrize("what", CODES)
+def test_exit_codes(pair: FailoverPair, what: str) -> None:
+    go_wrong, code, both = CODES[what]
+    go_wrong(pair)
+    found = json.loads(run("check", "--json", "--timeout", "2", code=code, environment=pair.environment))
+    assert found["code"] == code
+    run("check", "--both", "--timeout", "2", code=both, environment=pair.environment)
+
+
+@pytest.mark.parametrize(
+    ("environment", "verdict", "code"),
+    [
+        ({}, "reachable", 0),
+        ({"D365_TOKEN_COMMAND": PRINTS}, "serves", 0),
+        ({"D365_TOKEN": TOKEN}, "reachable", 1),
+        ({"D365_TOKEN_COMMAND": "false"}, "reachable", 1),
+        ({"D365_TOKEN_COMMAND": "no-such-program"}, "reachable", 1),
+    ],
+)
+def test_tokens(environment: dict[str, str], verdict: str, code: int) -> None:
+    with FailoverPair(tokens=True) as pair:
+        found = json.loads(run("check", "--json", code=code, environment={**pair.environment, **environment}))
+        assert found["primary"]["verdict"] == verdict
+        run("check", code=code, environment={**pair.environment, **environment})
+
+
+def test_each_step_is_shown(pair: FailoverPair) -> None:
+    pair.alternate.refuse()
+    said = run("check", environment=pair.environment)
+    for step in ("token", "dns", "tcp", "tls", "http", "policy", "serves", "failed", "refused", "HTTP/1.1 200"):
+        assert step in said
+    assert "\x1b[" not in said
+
+
+def lines(said: str) -> list[Any]:
+    return [json.loads(line) for line in said.splitlines()]
+
+
+def test_a_drill_is_recorded(pair: FailoverPair, tmp_path: Path) -> None:
+    record = tmp_path / "drill.jsonl"
+    command = ["watch", "--count", "3", "--interval", "0.05", "--record", str(record)]
+    *looks, last = lines(run(*command, environment=pair.environment))
+    assert lines(record.read_text()) == [*looks, last]
+    assert [look["primary"]["verdict"] for look in looks] == ["serves"] * 3
+    assert last["summary"]["looks"] == 3
+    assert last["summary"]["longest_without_any_s"] == 0
+    assert [span["verdict"] for span in last["summary"]["alternate"]] == ["serves"]
+
+
+def test_a_drill_with_a_disaster_ends_by_ctrl_c(pair: FailoverPair) -> None:
+    command = [sys.executable, "-m", "d365_failover", "watch", "--interval", "0.05", "--timeout", "2"]
+    environment = {**os.environ, **pair.environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+
+        def until(primary: str, alternate: str) -> None:
+            assert watching.stdout is not None
+            for line in watching.stdout:
+                look = json.loads(line)
+                if (look["primary"]["verdict"], look["alternate"]["verdict"]) == (primary, alternate):
+                    return
+            raise AssertionError("it ended")
+
+        until("serves", "serves")
+        pair.primary.refuse()
+        until("failed", "serves")
+        pair.alternate.refuse()
+        until("failed", "failed")
+        until("failed", "failed")
+        pair.alternate.recover()
+        until("failed", "serves")
+        watching.send_signal(signal.SIGINT)
+        *_, last = lines(watching.stdout.read())
+        assert watching.wait(60) == 4
+    told = last["summary"]
+    assert told["longest_without_any_s"] > 0
+    assert [span["verdict"] for span in told["primary"]] == ["serves", "failed"]
+    assert [span["cause"] for span in told["alternate"]] == [None, "refused", None]
+
+
+ANSWERS = {
+    "a page": ("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\n\r\n<html>", "unavailable"),
+    "line feeds, HTTP/2": ("HTTP/2 429 \nretry-after: 7\n\n", "throttled"),
+    "after a proxy's head": (
+        'HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 500 x\r\nOData-Version: 4.0\r\n\r\n{"error":{"code":'
+        '"0x8004B065","message":"m"}}',
+        "datacenter_not_available",
+    ),
+    "no header": ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "bad_gateway"),
+    "cut in its head": ("HTTP/1.1 504 x\r\nServer: y", "gateway_timeout"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_are_explained(name: str, tmp_path: Path) -> None:
+    answer, cause = ANSWERS[name]
+    told = json.loads(run("explain", "--json", "-X", "POST", input=answer))
+    assert told["fault"]["cause"] == cause
+    assert told["operation"] == "unsafe"
+    (tmp_path / "answer").write_text(answer, newline="")
+    assert cause in run("explain", str(tmp_path / "answer"))
+
+
+def test_other_ways_to_explain(tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_text('{"error":{"code":"0x80072322","message":"m"}}')
+    json_body = ["--response-header", "Content-Type: application/json", "--json"]
+    assert json.loads(run("explain", str(body), "--status", "429", *json_body))["fault"]["cause"] == "throttled"
+    said = run("explain", "-X", "POST", "--cause", "refused", "--not-sent", "--preset", "dotnet")
+    assert "at once" in said
+    assert "not executed" in said
+    guarded = json.loads(run("explain", "-X", "PATCH", "-H", "If-None-Match: *", "--cause", "reset", "--json"))
+    assert guarded["operation"] != "unsafe"
+    assert (
+        json.loads(run("explain", "--operation", "read", "-X", "POST", "--cause", "reset", "--json"))["effect"]
+        == "none"
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_it(shell: str) -> None:
+    assert "_D365_FAILOVER_COMPLETE" in run("completion", shell)
+
+
+def test_bash_is_told_the_commands() -> None:
+    # As the completion of a shell asks.
+    asks = {"_D365_FAILOVER_COMPLETE": "bash_complete", "COMP_WORDS": "d365-failover ch", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "d365_failover"]
+    done = subprocess.run(command, env={**os.environ, **asks}, capture_output=True, text=True)
+    assert done.stdout == "plain,check\n"
+
+
+def test_it_is_installed_under_its_name() -> None:
+    program = Path(sys.executable).with_name("d365-failover")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("d365-failover, version ")
+
+
+def test_without_the_extra_it_says_what_it_needs() -> None:
+    program = "import sys; sys.modules['click'] = None; from d365_failover._cli import main; sys.exit(main(['urls']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "d365-failover[cli]" in done.stderr
+
+
+def test_its_page_is_what_it_says() -> None:
+    command = [sys.executable, str(ROOT / "tests" / "tools" / "command_line.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
