@@ -3091,6 +3091,56 @@ d365_status_t d365_response_settled_why(const struct d365_response_t *response,
                                         struct d365_str_t *why);
 
 /**
+ * Makes the request that looks at one endpoint (D365_ROLE_...), whichever is active, for
+ * d365_client_send(), d365_client_send_cancellable() and d365_client_submit(): a token, a probe
+ * (`GET` of the setting `probe_path`) on a connection of its own, and the WSDL's failover policy. It
+ * changes nothing: no switch, no event. d365_request_set_timeout_ms() limits the whole,
+ * d365_request_set_attempt_timeout_ms() the probe (else the setting `probe_timeout_ms`).
+ *
+ * The response has the status 0 and no attempts. Its body is a JSON object, also where the endpoint
+ * fails; more members may come in later versions:
+ *
+ * - `role`, `url`, `verdict`: `"serves"`, `"reachable"` (it answers, and wants a token or another
+ *   one), `"failed"`;
+ * - `steps`, in their order: `step` (`token`, `proxy`, `dns`, `tcp`, `tls`, `http`, `policy`), `outcome`
+ *   (`ok`, `failed`, `skipped`), `took_ms`, `detail`;
+ * - `http_status`, `http_version`: of the probe's answer, or null;
+ * - `fault`: `kind`, `cause`, `code`, `message` of what the probe failed with, or null;
+ * - `policy`: `available`, `endpoint_enabled`, or null where it was not read.
+ *
+ * `request` is the caller's, freed by d365_request_free().
+ *
+ * Errors: D365_INVALID_ARGUMENT for another role; D365_NULL_POINTER.
+ */
+d365_status_t d365_request_new_check(int32_t role,
+                                     struct d365_request_t **request,
+                                     struct d365_error_t **error);
+
+/**
+ * What the client has counted since it was opened, as a JSON object. Always on; reading it does no
+ * I/O. The numbers are read one after the other, so that a call in flight may be in one and not yet in
+ * another. More members may come in later versions:
+ *
+ * - `active` (`"primary"` or `"alternate"`), `auto_switch`, `switches`, `outages`, `throttled` (how
+ *   often calls waited for the service);
+ * - `calls`: `in_flight`, `answered` (with a response, whatever its status), `failed` (with an error);
+ * - `resends`: how often calls were sent again, by the cause (d365_cause_name());
+ * - `retries_left`: what the setting `retry_budget` has left; null where it does not hold;
+ * - `writes`: `in_doubt` (so many calls ended so), `suspects` (to be verified now), `evicted`;
+ * - `endpoints`: `primary` and `alternate`, each with `url`, `attempts`, `failed` (attempts with a
+ *   fault), `bytes_sent` and `bytes_received` (over all its connections, with TLS), `probes` (`serves`,
+ *   `reachable`, `failed`) and `latency_ms` of attempts: `counts[i]` took at most `bounds[i]`
+ *   milliseconds and more than the bound before; the last count has no bound.
+ *
+ * `text` is the caller's, freed by d365_text_free(). Works after d365_client_shutdown().
+ *
+ * Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_client_statistics(const struct d365_client_t *client,
+                                     struct d365_text_t **text,
+                                     struct d365_error_t **error);
+
+/**
  * Makes a queue. `capacity` bounds the items that may be dropped when nobody takes them:
  * D365_EVENT_CALL_RETRIED, D365_EVENT_THROTTLED and D365_EVENT_LOG (counted, see D365_ITEM_DROPPED);
  * 0 is 1024. The others are never dropped: D365_EVENT_ENDPOINT_SWITCH_REQUIRED,
