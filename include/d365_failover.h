@@ -3117,9 +3117,10 @@ d365_status_t d365_request_new_check(int32_t role,
                                      struct d365_error_t **error);
 
 /**
- * What the client has counted since it was opened, as a JSON object. Always on; reading it does no
- * I/O. The numbers are read one after the other, so that a call in flight may be in one and not yet in
- * another. More members may come in later versions:
+ * What the client has counted since it was opened, as a JSON object. Always on. The numbers are read
+ * one after the other, so that a call in flight may be in one and not yet in another. A store (the setting
+ * `store`) is asked how many writes are to be verified, else there is no I/O. More members may come in
+ * later versions:
  *
  * - `active` (`"primary"` or `"alternate"`), `auto_switch`, `switches`, `outages`, `throttled` (how
  *   often calls waited for the service);
@@ -3134,7 +3135,7 @@ d365_status_t d365_request_new_check(int32_t role,
  *
  * `text` is the caller's, freed by d365_text_free(). Works after d365_client_shutdown().
  *
- * Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NO_RESOURCES when the store has failed; D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_client_statistics(const struct d365_client_t *client,
                                      struct d365_text_t **text,

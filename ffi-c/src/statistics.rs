@@ -8,9 +8,10 @@ use crate::handle;
 use crate::status::d365_status_t;
 use crate::text::{Text, d365_text_t};
 
-/// What the client has counted since it was opened, as a JSON object. Always on; reading it does no
-/// I/O. The numbers are read one after the other, so that a call in flight may be in one and not yet in
-/// another. More members may come in later versions:
+/// What the client has counted since it was opened, as a JSON object. Always on. The numbers are read
+/// one after the other, so that a call in flight may be in one and not yet in another. A store (the setting
+/// `store`) is asked how many writes are to be verified, else there is no I/O. More members may come in
+/// later versions:
 ///
 /// - `active` (`"primary"` or `"alternate"`), `auto_switch`, `switches`, `outages`, `throttled` (how
 ///   often calls waited for the service);
@@ -25,7 +26,7 @@ use crate::text::{Text, d365_text_t};
 ///
 /// `text` is the caller's, freed by d365_text_free(). Works after d365_client_shutdown().
 ///
-/// Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NO_RESOURCES when the store has failed; D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_statistics(
     client: *const d365_client_t,
