@@ -7,6 +7,7 @@ import io
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from d365_failover._dataverse_async import async_client
 from d365_failover.aiohttp import FailoverSession
 from parity import Peer
 from PowerPlatform.Dataverse.aio import AsyncDataverseClient
+from PowerPlatform.Dataverse.core.errors import HttpError
 from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 
 
@@ -235,19 +237,82 @@ def test_microsofts_client_makes_one_row_of_one_create(org: Organization) -> Non
     assert len(org.rows()) == 6
 
 
-def test_microsofts_client_goes_on_at_the_alternate(org: Organization) -> None:
+def test_microsofts_client_goes_on_at_the_alternate(replicated: Organization) -> None:
+    async def work(client: AsyncDataverseClient) -> Any:
+        row = await create(client)
+        replicated.fault("primary", "datacenter_not_available")
+        await client.records.update("account", row, {"numberofemployees": 9})
+        found = await client.records.retrieve("account", row)
+        await client.records.delete("account", row)
+        return found
+
+    assert microsofts(replicated, work, ours=True)["numberofemployees"] == 9
+    tokens = {(entry["side"], entry["token_for"]) for entry in replicated.journal() if entry["token_for"] is not None}
+    assert tokens == {("primary", replicated.primary_url[8:]), ("alternate", replicated.alternate_url[8:])}
+
+
+@pytest.fixture
+def replicated(org: Organization) -> Organization:
     org._twin.ask("POST", "/replication", {"org": org.name, "mode": "lag", "lag_ms": 0})
-    with org.client(token_provider=lambda url: f"twin-token-for-{url.partition('://')[2]}") as client:
-        created = client.post(ACCOUNTS, json={"numberofemployees": 7})
-    row = created.headers["OData-EntityId"].rpartition("(")[2].rstrip(")")
+    return org
+
+
+def test_microsofts_pages_go_on_at_the_alternate(replicated: Organization) -> None:
+    async def work(client: AsyncDataverseClient) -> Any:
+        for number in range(10):
+            await client.records.create("account", {"numberofemployees": number})
+        seen: list[Any] = []
+        async for page in client.records.list_pages("account", select=["numberofemployees"], page_size=3):
+            if not seen:
+                replicated.fault("primary", "datacenter_not_available")
+            seen += [row["numberofemployees"] for row in page]
+        return sorted(seen)
+
+    assert microsofts(replicated, work, ours=True) == list(range(10))
+
+
+def test_microsofts_batch_goes_to_the_alternate(replicated: Organization) -> None:
+    replicated.fault("primary", "refuse")
 
     async def work(client: AsyncDataverseClient) -> Any:
-        await client.records.update("account", row, {"numberofemployees": 8})
-        org.fault("primary", "datacenter_not_available")
-        await client.records.update("account", row, {"numberofemployees": 9})
-        return await client.records.retrieve("account", row)
+        batch = client.batch.new()
+        batch.records.create("account", {"numberofemployees": 1})
+        batch.records.create("account", {"numberofemployees": 2})
+        return [part.is_success for part in (await batch.execute()).responses]
 
-    assert microsofts(org, work, ours=True)["numberofemployees"] == 9
-    tokens = {(entry["side"], entry["token_for"]) for entry in org.journal() if entry["token_for"] is not None}
-    hosts = {"primary": org.primary_url.partition("://")[2], "alternate": org.alternate_url.partition("://")[2]}
-    assert tokens == set(hosts.items())
+    assert microsofts(replicated, work, ours=True) == [True, True]
+    assert len(replicated.rows()) == 2
+
+
+@pytest.mark.parametrize(("status", "raises"), [(500, True), (504, True), (403, False), (412, False)])
+def test_a_status_that_leaves_microsofts_create_in_doubt_says_so(
+    replicated: Organization, status: int, raises: bool
+) -> None:
+    replicated.fault("primary", "status", status=status, method="POST")
+    with pytest.raises(d365_failover.WriteInDoubtError if raises else HttpError) as raised:
+        microsofts(replicated, create, ours=True)
+    assert isinstance(raised.value, HttpError) is not raises
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+def test_microsofts_upload_in_chunks_says_why_it_does_not_cross(replicated: Organization, tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"x" * (5 << 20))
+
+    async def work(client: AsyncDataverseClient) -> Any:
+        row = await create(client)
+        odata: Any = client._get_odata()
+        odata._get_entity_by_table_schema_name = nothing
+        # The PATCH that begins the upload passes, and no chunk.
+        replicated.fault("primary", "datacenter_not_available", method="PATCH", skip=1)
+        with pytest.raises(HttpError, match="token is none of this server's"):
+            await client.files.upload("account", row, "document", str(path), mode="chunk", if_none_match=False)
+        await client.files.upload("account", row, "document", str(path), mode="chunk", if_none_match=False)
+        return row
+
+    async def nothing(*_: Any, **__: Any) -> None: ...
+
+    row = microsofts(replicated, work, ours=True)
+    with replicated.client(token_provider=lambda url: f"twin-token-for-{url.partition('://')[2]}") as client:
+        client.switch_endpoint()
+        assert len(client.get(f"{ACCOUNTS}({row})/document/$value").content) == 5 << 20

@@ -6,7 +6,11 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .aiohttp import FailoverSession
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from ._dropin import doubt_of
+from .aiohttp import FailoverClientResponse, FailoverSession
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
@@ -40,5 +44,31 @@ def async_client(
     config = dataclasses.replace(DataverseConfig.from_env() if config is None else config, http_retries=1)
     client = AsyncDataverseClient(url, credential, config)
     given: Any = {"token_provider": credential, "token_precedence": "provider", **settings}
-    client._session = FailoverSession(url, **given)
+    client._session = FailoverSession(
+        url, session={"raise_for_status": _raise_doubt, "response_class": _SpelledResponse}, **given
+    )
     return client
+
+
+class _SpelledResponse(FailoverClientResponse):
+    """With names of headers as the client looks for them, in a plain dict: they may come in lower case."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        return CIMultiDictProxy(CIMultiDict((_spelled(name), value) for name, value in self._headers.items()))
+
+
+def _spelled(name: str) -> str:
+    words = (word.capitalize() for word in name.split("-"))
+    return {"odata-entityid": "OData-EntityId", "odata-version": "OData-Version"}.get(name.lower()) or "-".join(words)
+
+
+async def _raise_doubt(response: aiohttp.ClientResponse) -> None:
+    """The client raises an error of its own for a status, which says nothing of whether the write was executed."""
+    if not response.ok:
+        assert isinstance(response, FailoverClientResponse)
+        said = response.reason or ""
+        told = aiohttp.ClientResponseError(response.request_info, (), status=response.status, message=said)
+        doubt = doubt_of(response.failover, told)
+        if doubt is not None:
+            raise doubt
