@@ -183,6 +183,37 @@ extern "C" {
 #define D365_ROLE_ALTERNATE 2
 
 /**
+ * Overrides of the operator (int32): none.
+ */
+#define D365_OVERRIDE_NONE 0
+
+/**
+ * No fault moves calls, as with auto-switch off.
+ */
+#define D365_OVERRIDE_OFF 1
+
+/**
+ * Calls go to the primary, whatever happens.
+ */
+#define D365_OVERRIDE_PRIMARY 2
+
+/**
+ * Calls go to the alternate, whatever happens.
+ */
+#define D365_OVERRIDE_ALTERNATE 3
+
+/**
+ * Where an override stands (int32): in `D365_FAILOVER` of the environment, which is read when a client is
+ * opened.
+ */
+#define D365_OVERRIDE_FROM_ENVIRONMENT 1
+
+/**
+ * In the store, where running clients hear of it.
+ */
+#define D365_OVERRIDE_FROM_STORE 2
+
+/**
  * Phases (int32): no byte of the request left the machine.
  */
 #define D365_PHASE_NOT_SENT 1
@@ -1366,6 +1397,12 @@ typedef struct d365_header_t {
 #define D365_NO_RESOURCES 39
 
 /**
+ * The operator keeps calls where they are (`D365_FAILOVER` in the environment, or the store's override);
+ * the message says how that is lifted.
+ */
+#define D365_OVERRIDDEN 40
+
+/**
  * A call ended without a usable response: no such name, refused, unreachable, connect timeout.
  * Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
  * write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
@@ -1702,6 +1739,10 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | a fault) is nobody's answer: its effect is   |
  * |                         |                 | unknown; `any`: for gateways that take the   |
  * |                         |                 | marks off                                    |
+ * | `state_max_age_ms`      | 3600000         | 0 to 86400000; with a `store`: how long a    |
+ * |                         |                 | client that opens goes by what other         |
+ * |                         |                 | processes have on record of where calls go;  |
+ * |                         |                 | what is older is a reason to look            |
  * | `ca_bundle`             | system store    | path of a PEM file, read by open; what in it |
  * |                         |                 | is broken is left out, and told in the log   |
  * | `client_certificate`    | none            | path of a PEM file with the certificate, its |
@@ -2633,7 +2674,7 @@ d365_status_t d365_client_epoch(const struct d365_client_t *client,
 
 /**
  * 1 if a fault makes the client switch by itself, else 0. At first as the setting `auto_switch`
- * says.
+ * says; 0 under an override (d365_client_current_override()).
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
@@ -2643,7 +2684,8 @@ d365_status_t d365_client_endpoint_auto_switch_enabled(const struct d365_client_
 
 /**
  * Turns switching by itself on (other than 0) or off (0). Set while an item
- * D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET.
+ * D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET. Set under
+ * an override, it counts once that is over.
  *
  * Errors: what can be wrong with a handle.
  */
@@ -2656,8 +2698,8 @@ d365_status_t d365_client_set_endpoint_auto_switch_enabled(struct d365_client_t 
  * D365_EVENT_ENDPOINT_SWITCHED with the reason `manual`, and no
  * D365_EVENT_ENDPOINT_SWITCH_REQUIRED. Does not wait for the event's handler.
  *
- * Errors: D365_NO_ALTERNATE, also as long as the FailoverPolicy, where one decides, was not read
- * (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
+ * Errors: D365_OVERRIDDEN where the operator keeps calls at an endpoint; D365_NO_ALTERNATE, also as long as
+ * the FailoverPolicy, where one decides, was not read (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
  */
 d365_status_t d365_client_switch_endpoint(struct d365_client_t *client,
                                           struct d365_error_t **error);
@@ -2758,6 +2800,41 @@ d365_status_t d365_client_shutdown(struct d365_client_t *client,
  * completion. NULL is fine.
  */
 d365_status_t d365_client_free(struct d365_client_t *client);
+
+/**
+ * What the operator says, where calls go because of it or are not moved: D365_OVERRIDE_OFF,
+ * D365_OVERRIDE_PRIMARY, D365_OVERRIDE_ALTERNATE, or D365_OVERRIDE_NONE. `source`: where that stands,
+ * D365_OVERRIDE_FROM_ENVIRONMENT or D365_OVERRIDE_FROM_STORE; 0 without one. `until_ms`: when it ends, in
+ * milliseconds since 1970-01-01 UTC; 0: no end was set. What the environment said when the client was
+ * opened goes before what the store says. `source` and `until_ms` may be NULL. No I/O; any thread, any
+ * callback.
+ *
+ * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
+ */
+d365_status_t d365_client_current_override(const struct d365_client_t *client,
+                                           int32_t *value,
+                                           int32_t *source,
+                                           int64_t *until_ms,
+                                           struct d365_error_t **error);
+
+/**
+ * Puts the operator's override for this organization into the store, for all processes that name it:
+ * D365_OVERRIDE_OFF, D365_OVERRIDE_PRIMARY, D365_OVERRIDE_ALTERNATE; D365_OVERRIDE_NONE takes it away.
+ * `until_ms`: when it ends by itself, in milliseconds since 1970-01-01 UTC; 0: not before it is taken away.
+ *
+ * This client heeds it before the function returns, the others within about a second. Calls are kept at
+ * the endpoint that is named: they go there at once, by a switch with the reason `override` that no handler
+ * can veto, whether it answers or not; no fault moves them, and d365_client_switch_endpoint() is refused.
+ * A process with `D365_FAILOVER` in its environment stays by that. Waits for the file, not for the network.
+ *
+ * Errors: D365_NOT_AVAILABLE where the client has no `store`; D365_INVALID_ARGUMENT for another number, and
+ * for an end that is past; D365_LOCAL when the store could not be written; D365_CLOSED, and what can be
+ * wrong with a handle.
+ */
+d365_status_t d365_client_set_override(struct d365_client_t *client,
+                                       int32_t value,
+                                       int64_t until_ms,
+                                       struct d365_error_t **error);
 
 /**
  * The name of a resolution: `"confirmed"`; `"none"` for 0; `"unknown"` for a number that the library

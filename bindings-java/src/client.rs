@@ -326,6 +326,45 @@ extern "system" fn Java_io_github_d365failover_impl_Native_maintenance<'local>(
     })
 }
 
+/// What the operator says: its number, where it stands, its end (ms).
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_currentOverride<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let (mut value, mut source, mut until) = (0, 0, 0);
+        let (said, stands, ends) = (&raw mut value, &raw mut source, &raw mut until);
+        // SAFETY: outputs are local variables.
+        check(|error| unsafe {
+            c::d365_client_current_override(from_long(client), said, stands, ends, error)
+        })?;
+        let mut packet = Writer::ok();
+        packet.int(value);
+        packet.int(source);
+        packet.long(until);
+        Ok(packet)
+    })
+}
+
+/// Puts the operator's override into the store.
+#[unsafe(no_mangle)]
+extern "system" fn Java_io_github_d365failover_impl_Native_setOverride<'local>(
+    env: EnvUnowned<'local>,
+    _class: JClass<'local>,
+    client: jlong,
+    value: jint,
+    until_ms: jlong,
+) -> JByteArray<'local> {
+    answer(env, |_| {
+        let client = from_long(client);
+        // SAFETY: the error pointer is a local variable.
+        check(|error| unsafe { c::d365_client_set_override(client, value, until_ms, error) })?;
+        Ok(Writer::ok())
+    })
+}
+
 /// No new calls; waits for those in flight, then cancels them.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_shutdown<'local>(

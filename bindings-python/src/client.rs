@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use d365_failover::{
     D365_FORKED, D365_LEDGER_ALL, D365_LEDGER_SUSPECTS, D365_NO_ALTERNATE, d365_client_active_url,
-    d365_client_alternate_url, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
-    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
-    d365_client_maintenance, d365_client_open, d365_client_primary_url, d365_client_resolve,
-    d365_client_send, d365_client_set_endpoint_auto_switch_enabled, d365_client_shutdown,
+    d365_client_alternate_url, d365_client_current_override,
+    d365_client_endpoint_auto_switch_enabled, d365_client_epoch, d365_client_is_primary,
+    d365_client_ledger, d365_client_ledger_evicted, d365_client_maintenance, d365_client_open,
+    d365_client_primary_url, d365_client_resolve, d365_client_send,
+    d365_client_set_endpoint_auto_switch_enabled, d365_client_set_override, d365_client_shutdown,
     d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_suspect_since,
     d365_client_switch_endpoint, d365_client_t, d365_error_t, d365_pending_cancel,
     d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
@@ -308,6 +309,28 @@ impl Client {
         Ok((count, on_record_since))
     }
 
+    /// What the operator says: its number, where it stands, its end in ms.
+    #[getter]
+    fn current_override(&self, py: Python<'_>) -> PyResult<(i32, i32, i64)> {
+        let raw = self.raw(py)?;
+        let (mut value, mut source, mut until) = (0, 0, 0);
+        // SAFETY: the client lives through the call; the outputs are local variables.
+        run(|error| unsafe {
+            let (said, stands) = (&raw mut value, &raw mut source);
+            d365_client_current_override(raw, said, stands, &raw mut until, error)
+        })
+        .map_err(|failure| failure.into_exception(py))?;
+        Ok((value, source, until))
+    }
+
+    /// Waits for the store's file.
+    fn set_override(&self, py: Python<'_>, value: i32, until_ms: i64) -> PyResult<()> {
+        self.waiting(py, |client, error| {
+            // SAFETY: the client lives through the call.
+            unsafe { d365_client_set_override(client, value, until_ms, error) }
+        })
+    }
+
     /// An interruption is planned, from and to these times in ms.
     fn maintenance(&self, py: Python<'_>, start_ms: i64, end_ms: i64) -> PyResult<()> {
         let raw = self.raw(py)?;
@@ -348,25 +371,28 @@ impl Client {
         })
     }
 
-    /// Does one of these without waiting: `"switch_endpoint"`, or `"shutdown"` with its time. The bell rings when it is
-    /// done.
+    /// Does one of these without waiting: `"switch_endpoint"`, `"shutdown"` with its time, `"set_override N"` with its end.
+    /// The bell rings when it is done.
     fn errand(
         &self,
         py: Python<'_>,
         what: &str,
-        timeout_ms: i64,
+        time_ms: i64,
         bell: PyRef<'_, Bell>,
     ) -> PyResult<Errand> {
         self.raw(py)?;
         let (client, bell) = (Arc::clone(&self.client), bell.clone());
+        let value = what.strip_prefix("set_override ");
+        let value: Option<i32> = value.and_then(|number| number.parse().ok());
         let what = what.to_owned();
         let begun = Errand::start(bell, move || {
             let raw = client.raw();
             // SAFETY: the client lives through the call.
             run(|error| unsafe {
-                match what.as_str() {
-                    "switch_endpoint" => d365_client_switch_endpoint(raw, error),
-                    _ => d365_client_shutdown(raw, timeout_ms, error),
+                match (what.as_str(), value) {
+                    (_, Some(value)) => d365_client_set_override(raw, value, time_ms, error),
+                    ("switch_endpoint", _) => d365_client_switch_endpoint(raw, error),
+                    _ => d365_client_shutdown(raw, time_ms, error),
                 }
             })?;
             Ok(Vec::new())

@@ -18,7 +18,15 @@ from d365_failover._settings import _DURATIONS, HELP, to_native
 URL = "https://contoso.crm.dynamics.com"
 
 
-FROM_ZERO = ("probe_after", "write_grace", "hold_down", "outage_wait", "failback_after", "replication_window")
+FROM_ZERO = (
+    "probe_after",
+    "write_grace",
+    "hold_down",
+    "outage_wait",
+    "failback_after",
+    "replication_window",
+    "state_max_age",
+)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ mod lock;
 #[doc(hidden)]
 pub mod machines;
 mod operation;
+mod operator;
 mod organization;
 mod outgoing;
 mod parts;
@@ -69,6 +70,7 @@ mod values;
 mod verification;
 mod verify_keys;
 mod walk;
+mod whereabouts;
 
 pub use allowed_host::AllowedHost;
 pub use alternate::{UrlForm, alternate_url, is_alternate_url, primary_url};
@@ -86,6 +88,7 @@ pub use fork::note_fork;
 pub use head_text::readable;
 pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution, SuspectedSince};
 pub use operation::Operation;
+pub use operator::{Order, Override, OverrideSource};
 pub use organization::{Organization, Target};
 pub use outgoing::{Outgoing, Prepare};
 pub use parts::BatchPart;

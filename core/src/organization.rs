@@ -192,6 +192,20 @@ impl Organization {
         parse(url).map(|_| ())
     }
 
+    /// What names the two endpoints together, for all that mean the same: siblings are one.
+    pub(crate) fn pair(&self) -> String {
+        let named = |role| {
+            let base = self.base(role);
+            let host = base.origin.host_str().unwrap_or_default();
+            let other = sibling(host).filter(|_| !self.explicit && self.form == UrlForm::Host);
+            // The shorter one, which has no `api.`.
+            let is_longer = other.as_ref().is_some_and(|other| other.len() < host.len());
+            let origin = self.origin(role, is_longer);
+            format!("{}{}", origin.as_str().trim_end_matches('/'), base.path)
+        };
+        format!("{} {}", named(Role::Primary), named(Role::Alternate))
+    }
+
     /// The base URL of an endpoint, without a trailing slash.
     #[must_use]
     pub fn url(&self, role: Role) -> &str {

@@ -109,6 +109,8 @@ pub struct Settings {
     pub(crate) update_guard: bool,
     /// Whether a 2xx to a write must carry a mark of its service.
     pub(crate) service_mark: bool,
+    /// How old what others have on record of where calls go may be.
+    pub(crate) state_max_age: Duration,
     pub(crate) rules_off: RulesOff,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) tls_verify: bool,
@@ -178,6 +180,7 @@ impl Settings {
         "replication_window_ms",
         "retry_budget",
         "service_mark",
+        "state_max_age_ms",
         "store",
         "store_durability",
         "store_failure",
@@ -230,6 +233,7 @@ impl Settings {
             store_failure: StoreFailure::Refuse,
             update_guard: true,
             service_mark: true,
+            state_max_age: Duration::from_secs(3600),
             rules_off: RulesOff::default(),
             ca_bundle: None,
             tls_verify: true,
@@ -291,6 +295,7 @@ impl Settings {
     /// | `store_failure` | `refuse` | a write that cannot be put on record: `refuse`: ends as `local`, and nothing of it is sent; `go_on`: is sent, and `StoreFailed` tells of it |
     /// | `update_guard` | `on` | `on`: within that time a plain PATCH gets `If-Match: *`; `off` |
     /// | `service_mark` | `required` | `required`: a 2xx to a write without its service's mark (`OData-Version`, a SOAP envelope without fault, …) is nobody's answer; `any`: for gateways that take the marks off |
+    /// | `state_max_age_ms` | 3600000 | 0 to 86400000; with a `store`: how long a client that opens goes by what other processes have on record of where calls go; older than that it is a reason to look |
     /// | `ca_bundle` | system store | path of a PEM file; broken certificates in it are left out, and told in the log |
     /// | `client_certificate` | none | path of a PEM file with the certificate, its chain and its key, shown to the two endpoints alone |
     /// | `client_key` | none | path of a PEM file with the private key of `client_certificate`, where it is not in that file |
@@ -399,6 +404,7 @@ impl Settings {
             "service_mark" => {
                 self.service_mark = word(key, value, &[("required", true), ("any", false)])?;
             }
+            "state_max_age_ms" => self.state_max_age = pause(key, value)?,
             "auto_switch" => {
                 let words = [
                     ("auto", AutoSwitch::Auto),

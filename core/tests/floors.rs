@@ -6,13 +6,14 @@ use std::fs;
 use std::path::Path;
 
 /// Folders whose files belong together: they are one room.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
     "classify",
     "client",
     "ending",
     "operation",
     "parts",
     "resource/ledger",
+    "resource/state",
     "resource/transport",
     "rewrite",
 ];

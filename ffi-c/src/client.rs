@@ -341,7 +341,7 @@ pub unsafe extern "C" fn d365_client_epoch(
 }
 
 /// 1 if a fault makes the client switch by itself, else 0. At first as the setting `auto_switch`
-/// says.
+/// says; 0 under an override (d365_client_current_override()).
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
@@ -362,7 +362,8 @@ pub unsafe extern "C" fn d365_client_endpoint_auto_switch_enabled(
 }
 
 /// Turns switching by itself on (other than 0) or off (0). Set while an item
-/// D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET.
+/// D365_EVENT_ENDPOINT_SWITCH_REQUIRED is not answered yet, it counts for that switch, as in .NET. Set under
+/// an override, it counts once that is over.
 ///
 /// Errors: what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
@@ -386,8 +387,8 @@ pub unsafe extern "C" fn d365_client_set_endpoint_auto_switch_enabled(
 /// D365_EVENT_ENDPOINT_SWITCHED with the reason `manual`, and no
 /// D365_EVENT_ENDPOINT_SWITCH_REQUIRED. Does not wait for the event's handler.
 ///
-/// Errors: D365_NO_ALTERNATE, also as long as the FailoverPolicy, where one decides, was not read
-/// (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
+/// Errors: D365_OVERRIDDEN where the operator keeps calls at an endpoint; D365_NO_ALTERNATE, also as long as
+/// the FailoverPolicy, where one decides, was not read (d365_client_discover()); D365_CLOSED, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_switch_endpoint(
     client: *mut d365_client_t,

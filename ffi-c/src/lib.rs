@@ -59,6 +59,8 @@ mod parts;
 
 mod client;
 
+mod operator;
+
 mod ledger;
 
 mod pending;
@@ -92,6 +94,7 @@ pub use fault::*;
 pub use fork::d365_fork_era;
 pub use item::*;
 pub use ledger::*;
+pub use operator::*;
 pub use outgoing::*;
 pub use parts::*;
 pub use pending::*;

@@ -161,6 +161,10 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | a fault) is nobody's answer: its effect is   |
 /// |                         |                 | unknown; `any`: for gateways that take the   |
 /// |                         |                 | marks off                                    |
+/// | `state_max_age_ms`      | 3600000         | 0 to 86400000; with a `store`: how long a    |
+/// |                         |                 | client that opens goes by what other         |
+/// |                         |                 | processes have on record of where calls go;  |
+/// |                         |                 | what is older is a reason to look            |
 /// | `ca_bundle`             | system store    | path of a PEM file, read by open; what in it |
 /// |                         |                 | is broken is left out, and told in the log   |
 /// | `client_certificate`    | none            | path of a PEM file with the certificate, its |

@@ -52,6 +52,9 @@ pub const D365_NO_QUEUE: d365_status_t = 38;
 /// message says which. Try again later. A call that lacked something under way ends with D365_LOCAL and
 /// D365_CAUSE_NO_RESOURCES.
 pub const D365_NO_RESOURCES: d365_status_t = 39;
+/// The operator keeps calls where they are (`D365_FAILOVER` in the environment, or the store's override);
+/// the message says how that is lifted.
+pub const D365_OVERRIDDEN: d365_status_t = 40;
 /// A call ended without a usable response: no such name, refused, unreachable, connect timeout.
 /// Each status from here to D365_CANCELLED is 100 + the fault kind of the call, and says that its
 /// write, if it was one, was not executed, or was: what is in doubt is D365_WRITE_IN_DOUBT.
@@ -116,6 +119,21 @@ pub const D365_ROLE_PRIMARY: i32 = 1;
 /// The alternate endpoint.
 pub const D365_ROLE_ALTERNATE: i32 = 2;
 
+/// Overrides of the operator (int32): none.
+pub const D365_OVERRIDE_NONE: i32 = 0;
+/// No fault moves calls, as with auto-switch off.
+pub const D365_OVERRIDE_OFF: i32 = 1;
+/// Calls go to the primary, whatever happens.
+pub const D365_OVERRIDE_PRIMARY: i32 = 2;
+/// Calls go to the alternate, whatever happens.
+pub const D365_OVERRIDE_ALTERNATE: i32 = 3;
+
+/// Where an override stands (int32): in `D365_FAILOVER` of the environment, which is read when a client is
+/// opened.
+pub const D365_OVERRIDE_FROM_ENVIRONMENT: i32 = 1;
+/// In the store, where running clients hear of it.
+pub const D365_OVERRIDE_FROM_STORE: i32 = 2;
+
 /// Phases (int32): no byte of the request left the machine.
 pub const D365_PHASE_NOT_SENT: i32 = 1;
 /// Sent, perhaps received; no status line was seen.
@@ -166,6 +184,7 @@ fn status_of(kind: core::ErrorKind) -> d365_status_t {
         ErrorKind::NoCaStore => D365_NO_CA_STORE,
         ErrorKind::NoQueue => D365_NO_QUEUE,
         ErrorKind::NoResources => D365_NO_RESOURCES,
+        ErrorKind::Overridden => D365_OVERRIDDEN,
         ErrorKind::Call(kind) => 100 + fault_kind(kind),
         _ => D365_INTERNAL,
     }
@@ -251,6 +270,7 @@ const STATUS_NAMES: &[(d365_status_t, &CStr)] = &[
     (D365_NO_CA_STORE, c"no_ca_store"),
     (D365_NO_QUEUE, c"no_queue"),
     (D365_NO_RESOURCES, c"no_resources"),
+    (D365_OVERRIDDEN, c"overridden"),
     (D365_WRITE_IN_DOUBT, c"write_in_doubt"),
     (D365_INTERNAL, c"internal"),
 ];
@@ -352,6 +372,7 @@ mod tests {
             (K::NoCaStore, 37),
             (K::NoQueue, 38),
             (K::NoResources, 39),
+            (K::Overridden, 40),
             (K::Internal, 200),
         ];
         for (kind, status) in states {

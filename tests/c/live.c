@@ -303,6 +303,46 @@ static void check_switch(d365_item_t *item)
 static const uint64_t both = (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCH_REQUIRED
                              | (uint64_t)1 << D365_EVENT_ENDPOINT_SWITCHED;
 
+/* What the environment says when a client is opened goes before everything, and is asked for. */
+static void an_override(void)
+{
+    static const struct {
+        const char *text;
+        int32_t value, is_primary;
+        d365_status_t by_hand;
+    } rows[] = {
+        {"off", D365_OVERRIDE_OFF, 1, D365_OK},
+        {"primary", D365_OVERRIDE_PRIMARY, 1, D365_OVERRIDDEN},
+        {"alternate", D365_OVERRIDE_ALTERNATE, 0, D365_OVERRIDDEN},
+        {"", D365_OVERRIDE_NONE, 1, D365_OK},
+    };
+    d365_settings_t *settings = settings_for(&contoso, NULL, "on");
+    d365_client_t *client = NULL;
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int32_t value = -1, source = -1, is_primary = -1;
+        int64_t until = -1;
+        CHECK(setenv("D365_FAILOVER", rows[i].text, 1) == 0);
+        OK(d365_client_open(settings, &client, NULL));
+        OK(d365_client_current_override(client, &value, &source, &until, NULL));
+        CHECK(value == rows[i].value && until == 0);
+        CHECK(source == (*rows[i].text ? D365_OVERRIDE_FROM_ENVIRONMENT : 0));
+        OK(d365_client_current_override(client, &value, NULL, NULL, NULL));
+        STATUS(D365_NULL_POINTER, d365_client_current_override(client, NULL, NULL, NULL, NULL));
+        OK(d365_client_is_primary(client, &is_primary, NULL));
+        CHECK(is_primary == rows[i].is_primary);
+        STATUS(rows[i].by_hand, d365_client_switch_endpoint(client, NULL));
+        STATUS(D365_NOT_AVAILABLE, d365_client_set_override(client, D365_OVERRIDE_OFF, 0, NULL));
+        STATUS(D365_INVALID_ARGUMENT, d365_client_set_override(client, 4, 0, NULL));
+        OK(d365_client_free(client));
+    }
+    CHECK(setenv("D365_FAILOVER", "both", 1) == 0);
+    STATUS(D365_INVALID_SETTING, d365_client_open(settings, &client, NULL));
+    CHECK(unsetenv("D365_FAILOVER") == 0);
+    OK(d365_settings_free(settings));
+}
+
 /* One submitted read meets a primary that refuses; everything comes through the queue, in order. */
 static void a_switch(void)
 {
@@ -498,6 +538,7 @@ int main(int argc, char **argv)
     calls();
     errors();
     tokens();
+    an_override();
     a_switch();
     a_veto();
     nobody_listens();

@@ -10,10 +10,12 @@ mod effect;
 mod event;
 mod failback;
 mod fault;
+mod operator;
 mod preset;
 mod role;
 mod rule;
 mod shown;
+mod whereabouts;
 
 /// What of the classifier the decisions name.
 mod classify {
@@ -29,6 +31,35 @@ mod classify {
 /// What an event may tell of, which is no decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled;
+
+/// What of the errors a word names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    InvalidSetting,
+}
+
+#[derive(Clone, Debug)]
+pub struct Error(ErrorKind, String);
+
+impl Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error(kind, message.into())
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        self.0
+    }
+
+    pub fn message(&self) -> &str {
+        &self.1
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.1)
+    }
+}
 
 /// The class of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +87,7 @@ pub use effect::Effect;
 pub use event::{Decision, Event, ItemKind, Level, Probed};
 pub use failback::Failback;
 pub use fault::{Cause, Fault, FaultKind};
+pub use operator::{Order, Override, OverrideSource};
 pub use preset::Preset;
 pub use role::Role;
 pub use rule::Rule;

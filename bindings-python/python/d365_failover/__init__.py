@@ -39,6 +39,7 @@ Writes
     LedgerEntry             a write on record: `client.ledger()`, `client.verify(entry)`, `client.resolve(id, …)`
     SettleStep, Settled     a step of `client.settling()`; the numbers of `client.settle()`
     SuspectedSince          what `client.suspect_since(time)` found
+    CurrentOverride         what the operator says (`client.current_override`)
 
 The prepare hook
     Outgoing                an attempt before it is sent
@@ -65,6 +66,7 @@ Errors: all derive from FailoverError, and from the built-in class in brackets
     InvalidSettingError          a setting out of range
     UnknownSettingError          a keyword that is no setting; says which was meant (TypeError)
     NoAlternateError             there is nothing to switch to (RuntimeError)
+    OverriddenError              the operator keeps calls where they are (RuntimeError)
     LedgerEntryError             no such write on record, or nothing in question about it (LookupError)
     ClosedError, ForkedError, BusyError, LateError, WouldDeadlockError
                                  a client or an event used when or where it cannot be (RuntimeError)
@@ -112,6 +114,7 @@ from ._exceptions import LateError as LateError
 from ._exceptions import LedgerEntryError as LedgerEntryError
 from ._exceptions import LocalError as LocalError
 from ._exceptions import NoAlternateError as NoAlternateError
+from ._exceptions import OverriddenError as OverriddenError
 from ._exceptions import ProtocolError as ProtocolError
 from ._exceptions import ResponseNotReadError as ResponseNotReadError
 from ._exceptions import ServerUnavailableError as ServerUnavailableError
@@ -138,6 +141,7 @@ from ._models import Headers as Headers
 from ._models import Request as Request
 from ._models import Response as Response
 from ._native import VERSION as _VERSION
+from ._operator import CurrentOverride as CurrentOverride
 from ._outgoing import Outgoing as Outgoing
 from ._outgoing import OutgoingHeaders as OutgoingHeaders
 from ._settings import AsyncSettings as AsyncSettings

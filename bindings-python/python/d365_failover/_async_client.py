@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import functools
 import itertools
 import sys
@@ -27,6 +28,7 @@ from ._log import report
 from ._loops import needed_loop, running_loop
 from ._models import Response, report_of
 from ._native import Bell, NativeFailure
+from ._operator import number_of, until_of
 from ._request import HeaderTypes, ParamTypes, build, checking, discovering, is_read, milliseconds, verifying
 from ._settings import AsyncSettings, described
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
@@ -636,6 +638,12 @@ class AsyncClient(BaseClient):
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
         self._dispatcher.begin_waiting()
         await self._errand("switch_endpoint")
+
+    async def set_override(self, value: str | None, until: datetime.datetime | float | None = None) -> None:
+        """Puts the operator's override for this organization into the store. As `Client.set_override`."""
+        number, until_ms = raising(number_of)(value), raising(until_of)(until)
+        self._dispatcher.begin_waiting()
+        await self._errand(f"set_override {number}", until_ms)
 
     async def discover(self) -> None:
         """Reads now what the organization's WSDL says about failover. As `Client.discover`."""

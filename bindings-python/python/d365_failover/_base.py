@@ -36,6 +36,7 @@ from ._exceptions import of_entry, of_failure, of_kind, raising
 from ._green import check_waiting
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
 from ._native import NativeFailure
+from ._operator import CurrentOverride
 from ._outgoing import check_prepare
 from ._settings import in_python, to_native
 from ._threads import LibraryThread
@@ -278,6 +279,13 @@ class BaseClient:
         Raises `InvalidArgumentError` for times that are not so.
         """
         self._native.maintenance(since_ms(start), since_ms(end))
+
+    @property
+    @raising
+    def current_override(self) -> CurrentOverride | None:
+        """What the operator says, where calls go because of it or are not moved. `D365_FAILOVER` of the environment,
+        read when the client was opened, goes before the store's override. Does no I/O."""
+        return CurrentOverride._of(*self._native.current_override)
 
     @property
     @raising

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from ._keywords import advised
 from ._ledger import LedgerEntry
 from ._models import Response, report_of
 from ._native import NativeFailure
+from ._operator import number_of, until_of
 from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, verifying
 from ._settings import Settings, described
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
@@ -540,6 +542,22 @@ class Client(BaseClient):
         else:
             self._dispatcher.refuse_while_deciding()
             _green.do(self._native, "switch_endpoint", 0, self._wait)
+
+    @raising
+    def set_override(self, value: str | None, until: datetime.datetime | float | None = None) -> None:
+        """Puts the operator's override for this organization into the store, for all processes that name it: `"off"`,
+        `"primary"`, `"alternate"`; `None` takes it away. `until`, a datetime with a time zone or seconds since 1970, is
+        when it ends by itself.
+
+        This client heeds it at once, the others within about a second. Calls are kept at the endpoint that is named:
+        they go there by a switch with the reason `override` that no handler can veto, whether it answers or not; no
+        fault moves them, and `switch_endpoint()` raises `OverriddenError`. A process with `D365_FAILOVER` in its
+        environment stays by that. Waits for the file, not for the network.
+
+        Raises `InvalidArgumentError` for another word, and for an end that is past; `FailoverError` where the client
+        has no `store`, or that could not be written.
+        """
+        self._native.set_override(number_of(value), until_of(until))
 
     @raising
     def discover(self) -> None:

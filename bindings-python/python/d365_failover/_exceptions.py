@@ -36,6 +36,7 @@ __all__ = [
     "LedgerEntryError",
     "LocalError",
     "NoAlternateError",
+    "OverriddenError",
     "ProtocolError",
     "ResponseNotReadError",
     "ServerUnavailableError",
@@ -185,6 +186,11 @@ class NoAlternateError(FailoverError, RuntimeError):
     yet."""
 
 
+class OverriddenError(FailoverError, RuntimeError):
+    """The operator keeps calls where they are: `D365_FAILOVER`, or the store's override. The message says which, and
+    how it is lifted."""
+
+
 class CaStoreError(FailoverError, OSError):
     """No certificate authorities to check servers by: set `ca_bundle`."""
 
@@ -257,6 +263,7 @@ _BY_NAME: dict[str, type[FailoverError]] = {
     "would_deadlock": WouldDeadlockError,
     "forked": ForkedError,
     "no_alternate": NoAlternateError,
+    "overridden": OverriddenError,
     "busy": BusyError,
     "late": LateError,
     "no_ca_store": CaStoreError,

@@ -92,6 +92,9 @@ class _Settings(TypedDict, total=False):
     """`"required"` (default): a 2xx to a write that bears no mark of its service (`OData-Version` or its like, an OData
     body, a SOAP envelope without a fault) is nobody's answer, and the effect is unknown; `"any"`: for gateways that
     take the marks off."""
+    state_max_age: float | None
+    """With a `store`: seconds for which a client that opens goes by what other processes have on record of where calls
+    go; what is older is a reason to look. 0 to 86400. Default: 3600."""
     ca_bundle: str | os.PathLike[str] | None
     """A PEM file with the authorities to trust, read when the client is opened. Broken certificates in it are left out,
     with a warning in the log; a file with none that can be used raises `InvalidSettingError`. Default: the system's."""
@@ -178,6 +181,7 @@ _DURATIONS = frozenset(
         "failback_interval",
         "failback_after",
         "replication_window",
+        "state_max_age",
         "handler_timeout",
         "idle_timeout",
         "max_connection_age",
@@ -329,6 +333,7 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     verify_keys           "accounts=accountnumber": columns that name a row, by entity set. Default: none
     update_guard          True or False: `If-Match: *` for that time. Default: True
     service_mark          "required" or "any". Default: "required"
+    state_max_age         seconds, 0 to 86400: how old the others' word may be. Default: 3600
     ca_bundle             a PEM file. Default: the system's authorities
     tls_verify            True or False. Default: True
     client_certificate    a PEM file with chain and key. Default: none

@@ -309,6 +309,9 @@ impl<'a> Call<'a> {
                 client.was_tried(place, self.is_answered(&outcome));
             }
             let (Some(fault), Some(last)) = (&outcome.fault, self.attempts.last()) else {
+                if self.target.foreign().is_none() {
+                    client.notes_answer();
+                }
                 return outcome;
             };
             // 4. Is its fault the end, or a reason to send again? If its endpoint may have to be left:
@@ -369,7 +372,10 @@ impl<'a> Call<'a> {
     async fn place_to_go(&self) -> Result<Place, Unanswered> {
         match self.target.foreign() {
             Some(_) => Ok(self.client.place()),
-            None => self.client.place_to_go(self.deadline).await,
+            None => {
+                let is_write = self.class.operation != Operation::Read;
+                self.client.place_to_go(is_write, self.deadline).await
+            }
         }
     }
 
@@ -746,6 +752,9 @@ impl<'a> Call<'a> {
         if is_given_up && last.is_some_and(|last| last.http_version == Some(HttpVersion::Http2)) {
             self.client.nudge();
         }
+        let is_of_endpoint = self.client.rules.evidence(fault.cause) > Evidence::Never
+            || matches!(fault.cause, Cause::Deadline | Cause::Outage);
+        let kept = self.client.board().switch.kept();
         let message = message(
             &self.request.method,
             &self.request.url,
@@ -753,6 +762,7 @@ impl<'a> Call<'a> {
             &fault,
             effect,
             outcome.stayed.as_deref(),
+            kept.filter(|_| is_of_endpoint && self.target.foreign().is_none()),
         );
         let ending = Ending {
             fault,

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::decide::look::Stay;
 use crate::shown::shown_url;
 use crate::{Attempt, Cause, Effect, Fault};
 
@@ -12,6 +13,7 @@ pub(super) fn message(
     fault: &Fault,
     effect: Effect,
     stayed: Option<&str>,
+    kept: Option<Stay>,
 ) -> String {
     let mut message = match attempts.last() {
         Some(last) => format!(
@@ -38,6 +40,13 @@ pub(super) fn message(
     }
     if let Some(why) = stayed {
         message.push_str("; not sent again: ");
+        message.push_str(why);
+    }
+    // What nothing leads away from is known with each of its errors.
+    if let Some(why) = kept.map(Stay::why)
+        && !message.contains(why)
+    {
+        message.push_str("; ");
         message.push_str(why);
     }
     message.push_str(match effect {

@@ -17,6 +17,7 @@ mod pending;
 mod policy;
 mod probing;
 mod reading;
+mod recall;
 mod record;
 mod replay;
 mod settle;
@@ -31,7 +32,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use http::header::HeaderValue;
@@ -52,6 +53,7 @@ use crate::decide::preset::Rules;
 use crate::decide::switch::{Limits, Switch};
 use crate::decide::watch::Patience;
 use crate::lock::lock;
+use crate::operator::VARIABLE;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::engine::Engine;
@@ -60,15 +62,16 @@ use crate::resource::ledger::{At, Ledger, Memory, Sqlite};
 use crate::resource::listener::Waiting;
 use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
+use crate::resource::state::{Hears, State, Told};
 use crate::resource::statistics::Statistics;
 use crate::resource::store::Store;
 use crate::resource::threads::{Job, Threads};
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Operation,
-    Organization, Queue, Request, Resolution, Response, Role, Settings, SettlePolicy, Settled,
-    SuspectedSince, Target, Verification, fork,
+    AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Operation, Order,
+    Organization, Override, Queue, Request, Resolution, Response, Role, Settings, SettlePolicy,
+    Settled, SuspectedSince, Target, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -125,6 +128,14 @@ struct Inner {
     threads: Arc<Threads>,
     outlet: Outlet,
     board: Mutex<Board>,
+    /// What the operator said in the environment when the client was opened.
+    environment: Option<Order>,
+    /// What the processes of this machine tell each other.
+    state: Option<State>,
+    /// The active endpoint has answered since that was told last.
+    has_answered: AtomicBool,
+    /// Where calls begin because of others, for the log.
+    begins: Option<String>,
     /// Told when calls go elsewhere.
     moved: Notify,
     /// Told when a call was answered in an outage.
@@ -197,10 +208,28 @@ impl Client {
         let statistics = Statistics::default();
         let transport = Transport::new(settings, &organization, &engine, &statistics)?;
         let rules = Rules::of(settings.preset, settings.rules_off);
-        let ledger = ledger(settings, &organization)?;
+        let store = settings.store.as_ref();
+        let store = store.map(|path| Store::open(path, settings.store_durability));
+        let store = store.transpose()?;
+        let ledger = ledger(settings, &organization, store.as_ref())?;
+        let environment = Order::of_environment(std::env::var_os(VARIABLE).as_deref())?;
+        let (state, told) = match &store {
+            Some(store) => {
+                let (state, told) = State::open(store, &organization.pair())?;
+                (Some(state), told)
+            }
+            None => (None, Told::default()),
+        };
+        let order = Order::in_force(environment, told.order, SystemTime::now());
+        let mut switch = switch(settings, rules, &organization, order);
+        let begins = recall(&mut switch, &told, settings.state_max_age);
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
-            board: Mutex::new(Board::new(switch(settings, rules, &organization))),
+            board: Mutex::new(Board::new(switch)),
+            environment,
+            state,
+            has_answered: AtomicBool::new(false),
+            begins,
             rules,
             moved: Notify::new(),
             answered: Notify::new(),
@@ -225,6 +254,11 @@ impl Client {
             authorizations: Default::default(),
             settings: settings.clone(),
         });
+        if let Some(state) = &inner.state {
+            let member: Weak<Inner> = Arc::downgrade(&inner);
+            state.join(member as Weak<dyn Hears>);
+        }
+        inner.watch_home();
         Ok(Client {
             _life: Arc::new(Life(Arc::clone(&inner))),
             inner,
@@ -352,6 +386,13 @@ impl Client {
                     )
                 });
             }
+            if let Some(begins) = &inner.begins {
+                inner.log(Level::Info, || begins.clone());
+            }
+            let order = inner.board().switch.order();
+            if let Some(order) = order {
+                inner.log(Level::Warn, || order.why().to_owned());
+            }
         }
         Ok(())
     }
@@ -389,13 +430,14 @@ impl Client {
     }
 
     /// Whether a fault moves the client to the other endpoint. With `auto_switch` = `auto`, off
-    /// until the WSDL's policy has said that there is one.
+    /// until the WSDL's policy has said that there is one. Off under the operator's override.
     #[must_use]
     pub fn endpoint_auto_switch_enabled(&self) -> bool {
-        self.inner.board().switch.alternate().auto_switch()
+        self.inner.board().switch.auto_switch()
     }
 
-    /// Sets auto-switch. Counts for a switch whose `EndpointSwitchRequired` is being handled.
+    /// Sets auto-switch. Counts for a switch whose `EndpointSwitchRequired` is being handled; under the
+    /// operator's override, once that is over.
     ///
     /// # Errors
     /// [`ErrorKind::Forked`].
@@ -406,10 +448,35 @@ impl Client {
         Ok(())
     }
 
+    /// What the operator says, where calls go because of it or are not moved. The environment's
+    /// `D365_FAILOVER`, read when the client was opened, goes before the store's.
+    #[must_use]
+    pub fn current_override(&self) -> Option<Order> {
+        self.inner.board().switch.order()
+    }
+
+    /// Puts the operator's override for this organization into the store, for all processes that name
+    /// it; `None` takes it away. This client heeds it before this returns, the others within about a
+    /// second.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAvailable`] without a store; [`ErrorKind::InvalidArgument`] for an end that is past;
+    /// [`ErrorKind::Call`] with `local` when the store could not be written; [`ErrorKind::Closed`],
+    /// [`ErrorKind::Forked`].
+    pub fn set_override(
+        &self,
+        value: Option<Override>,
+        until: Option<SystemTime>,
+    ) -> Result<(), Error> {
+        self.inner.check_is_usable()?;
+        self.inner.set_override(value, until)
+    }
+
     /// Switches to the other endpoint by hand. Raises `EndpointSwitched`, and waits for no
     /// handler.
     ///
     /// # Errors
+    /// [`ErrorKind::Overridden`] where the operator keeps calls at an endpoint;
     /// [`ErrorKind::NoAlternate`], also as long as the FailoverPolicy, where one decides, was not read;
     /// [`ErrorKind::Closed`], [`ErrorKind::Forked`].
     pub fn switch_endpoint(&self) -> Result<(), Error> {
@@ -602,6 +669,9 @@ impl Client {
         self.inner.flights.cancel_all();
         if !landed {
             self.inner.flights.wait(timeout.min(LANDING));
+        }
+        if let Some(state) = &self.inner.state {
+            state.flush(timeout.min(LANDING));
         }
         self.inner.tell_what_is_left();
         if self.inner.transport.close_idle() {
@@ -874,7 +944,12 @@ impl Drop for Completion {
     }
 }
 
-fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Switch {
+fn switch(
+    settings: &Settings,
+    rules: Rules,
+    organization: &Organization,
+    order: Option<Order>,
+) -> Switch {
     let starts_on = organization.starts_on();
     let is_known = organization.has_explicit_alternate() || starts_on == Role::Alternate;
     let alternate = match settings.auto_switch {
@@ -883,20 +958,48 @@ fn switch(settings: &Settings, rules: Rules, organization: &Organization) -> Swi
         AutoSwitch::Auto if is_known => Alternate::exists(true),
         AutoSwitch::Auto => Alternate::undecided(),
     };
-    Switch::new(rules, Limits::of(settings, &rules), starts_on, alternate)
+    let limits = Limits::of(settings, &rules);
+    let mut switch = Switch::new(rules, limits, starts_on, alternate);
+    if let Some(order) = order {
+        switch.begins_under(order);
+    }
+    switch
 }
 
 /// # Errors
 /// When there is a store and it cannot be used.
-fn ledger(settings: &Settings, organization: &Organization) -> Result<Box<dyn Ledger>, Error> {
+fn ledger(
+    settings: &Settings,
+    organization: &Organization,
+    store: Option<&Arc<Store>>,
+) -> Result<Box<dyn Ledger>, Error> {
     let window = settings.replication_window;
-    let Some(path) = &settings.store else {
+    let Some(store) = store else {
         return Ok(Box::new(Memory::new(window, settings.ledger_entries)));
     };
-    let store = Store::open(path, settings.store_durability)?;
     let retention = settings.ledger_retention.max(window);
-    let ledger = Sqlite::open(store, organization, window, retention)?;
+    let ledger = Sqlite::open(Arc::clone(store), organization, window, retention)?;
     Ok(Box::new(ledger))
+}
+
+/// Takes what is on record for the organization. Tells where calls begin because of it.
+fn recall(switch: &mut Switch, told: &Told, max_age: Duration) -> Option<String> {
+    let (wall, now) = (SystemTime::now(), std::time::Instant::now());
+    let from = switch.place().role;
+    if let Some((policy, read)) = told.policy {
+        switch.recall_policy(policy, read, max_age, wall, now);
+    }
+    let record = told.whereabouts.as_ref()?;
+    switch.recall(record, max_age, wall, now);
+    let to = switch.place().role;
+    let ago = wall.duration_since(record.switched).unwrap_or_default();
+    (to != from).then(|| {
+        format!(
+            "calls begin at the {}: another process has gone there {} s ago, by the store",
+            to.name(),
+            ago.as_secs()
+        )
+    })
 }
 
 fn lacking(what: &str, error: &io::Error) -> Error {

@@ -15,6 +15,7 @@ use crate::resource::cancel::Cancel;
 use crate::resource::discovery;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
+use crate::resource::state::News;
 use crate::settings::LONGEST_WAIT;
 use crate::{Cause, Effect, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role};
 
@@ -140,6 +141,9 @@ impl Inner {
             read_from: role,
             says: policy,
         };
+        if let Some(state) = &self.state {
+            state.tell(News::Policy(policy));
+        }
         let disabled = self.board().switch.set_policy(policy, Clock::now());
         if let Some(place) = disabled {
             self.leave_disabled(place).await;

@@ -413,6 +413,7 @@ impl Shared {
             &fault,
             effect,
             None,
+            None,
         );
         Error::of_call(
             message,

@@ -13,7 +13,7 @@ use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
 use crate::decide::look::{Heard, Stay};
 use crate::decide::place::{Move, Place};
-use crate::decide::switch::{Action, Input, Report, Switch};
+use crate::decide::switch::{Action, Input, Refusal, Report, Switch};
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, Maker, pair, settled};
@@ -57,10 +57,10 @@ impl Board {
     /// What probes have found, and what else there is to say of it.
     pub(super) fn findings(&self) -> String {
         let found = found_by_probes(&self.found);
-        if self.switch.is_left_by_hand() {
-            return format!("{found}; {}", Stay::ByHand.why());
+        match self.switch.kept() {
+            Some(kept) => format!("{found}; {}", kept.why()),
+            None => found,
         }
-        found
     }
 
     /// An inquiry begins.
@@ -98,21 +98,24 @@ impl Drop for Inquiry<'_> {
 
 impl Inner {
     /// Where a call goes that begins, or is to be sent again. It waits as long as it is certain that
-    /// its endpoint fails and not decided what comes next, and for an outage to end. The very first
-    /// one has the policy read, and does not wait for it.
+    /// its endpoint fails and not decided what comes next, for an outage to end, and for the look that
+    /// goes before it where only others know that its endpoint serves. The very first one has the
+    /// policy read, and does not wait for it.
     pub(super) async fn place_to_go(
         self: &Arc<Self>,
+        is_write: bool,
         deadline: Instant,
     ) -> Result<Place, Unanswered> {
         loop {
             let (begin, outcome) = {
                 let mut board = self.board();
-                let begin = board.switch.begin(Clock::now());
+                let begin = board.switch.begin(is_write, Clock::now());
                 if begin.reads_policy {
                     // Without a thread it is read when a fault needs it.
                     let _ = self.begin_reading(&mut board);
                 }
-                let outcome = board.outcome.as_ref().filter(|_| begin.waits);
+                let waits = begin.waits || begin.looks_first && self.look_first(&mut board);
+                let outcome = board.outcome.as_ref().filter(|_| waits);
                 (begin, outcome.cloned())
             };
             if begin.waits_out {
@@ -281,8 +284,9 @@ impl Inner {
                     Action::AwaitHandlers => {
                         self.unless_closed(reply.take().filter(|_| !is_busy)).await;
                     }
+                    Action::Recalled(holds) => self.recalled(holds),
                     Action::End(outcome) => {
-                        if let Err(stay @ (Stay::Vetoed | Stay::Off)) = outcome {
+                        if let Err(stay @ (Stay::Vetoed | Stay::Off | Stay::Ordered(_))) = outcome {
                             self.log_stay(from, stay, reason);
                         }
                         return outcome;
@@ -307,7 +311,17 @@ impl Inner {
             Reason::Fault(fault) => {
                 format!("a fault at the {}: {}", from.role.name(), fault.message)
             }
-            _ => "the primary answers again, for failback_after".to_owned(),
+            Reason::StoredState => format!(
+                "calls began at the {}, because of a record in the store, and it answers no probe",
+                from.role.name()
+            ),
+            Reason::OtherProcess => format!(
+                "another process has switched, and the {} answers no probe",
+                from.role.name()
+            ),
+            Reason::Failback | Reason::Hand | Reason::Override => {
+                "the primary answers again, for failback_after".to_owned()
+            }
         };
         let kind = ItemKind::EndpointSwitchRequired;
         let required = Event {
@@ -348,7 +362,7 @@ impl Inner {
 
     /// Tells what the switch has done, of which the application hears. While the board is held: the
     /// events are in the queue before anybody can switch again, and so come in the order of epochs.
-    fn tell(
+    pub(super) fn tell(
         &self,
         board: &Board,
         actions: &[Action],
@@ -363,9 +377,12 @@ impl Inner {
         let mut reply = None;
         for action in actions {
             let event = match action {
-                Action::Switched(done, probed) => self.switched(*done, reason, *probed),
+                Action::Switched(done, probed) => {
+                    self.went(done.to.role, reason);
+                    self.switched(*done, reason, *probed)
+                }
                 Action::OutageStarted => self.outage_started(from, reason, &board.findings()),
-                Action::OutageEnded(over) => self.outage_ended(from, *over),
+                Action::OutageEnded(over) => self.outage_ended(from, *over, reason),
                 _ => continue,
             };
             let planned = board.switch.is_planned(Clock::now());
@@ -393,13 +410,19 @@ impl Inner {
         let from = {
             let mut board = self.board();
             let from = board.switch.place();
-            let actions = board.switch.switch_by_hand(Clock::now()).ok_or_else(|| {
-                Error::new(
+            let refused = |refusal| match refusal {
+                Refusal::NoAlternate => Error::new(
                     ErrorKind::NoAlternate,
                     "the organization has no alternate, says its FailoverPolicy, or that was not \
                      read yet; call discover, or set alternate_url",
-                )
-            })?;
+                ),
+                Refusal::Ordered(order) => {
+                    let message = format!("not switched: {}", order.why());
+                    Error::new(ErrorKind::Overridden, message)
+                }
+            };
+            let actions = board.switch.switch_by_hand(Clock::now());
+            let actions = actions.map_err(refused)?;
             self.tell(&board, &actions, from, Reason::Hand);
             from
         };
@@ -409,7 +432,7 @@ impl Inner {
 
     /// An endpoint was left: its idle connections are of no use any more, and what it has
     /// acknowledged of late may be missing at the other.
-    fn left(self: &Arc<Self>, from: Place) {
+    pub(super) fn left(self: &Arc<Self>, from: Place) {
         self.moved.notify_waiters();
         self.transport.leave(&self.organization.origins(from.role));
         self.log(Level::Info, || {

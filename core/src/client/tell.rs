@@ -15,6 +15,12 @@ pub(super) enum Reason<'a> {
     Failback,
     /// The application says so.
     Hand,
+    /// The operator says so.
+    Override,
+    /// Others were on record to be where it is, or elsewhere; a look has found otherwise.
+    StoredState,
+    /// Another process has switched, and a look has found it right.
+    OtherProcess,
 }
 
 impl Reason<'_> {
@@ -23,6 +29,9 @@ impl Reason<'_> {
             Reason::Fault(fault) => fault.kind.name(),
             Reason::Failback => "failback",
             Reason::Hand => "manual",
+            Reason::Override => "override",
+            Reason::StoredState => "stored_state",
+            Reason::OtherProcess => "other_process",
         }
     }
 
@@ -59,7 +68,7 @@ impl Inner {
             new_url: Some(self.organization.url(switch.to.role).to_owned()),
             previous_role: Some(switch.from.role),
             new_role: Some(switch.to.role),
-            automatic: !matches!(reason, Reason::Hand),
+            automatic: !matches!(reason, Reason::Hand | Reason::Override),
             fault_kind: reason.fault_kind(),
             reason: reason.name(),
             ..Event::new(kind, switch.to.epoch, message)
@@ -76,21 +85,27 @@ impl Inner {
         }
     }
 
-    pub(super) fn outage_ended(&self, place: Place, over: Over) -> Event {
+    pub(super) fn outage_ended(&self, place: Place, over: Over, reason: Reason<'_>) -> Event {
         let millis = over.lasted.as_millis();
         let answered = over.answered.map(|(role, _)| role);
         let message = match answered {
             Some(role) => format!("the {} answers, after {millis} ms", role.name()),
-            None => format!("the application has switched by hand, after {millis} ms"),
+            None => {
+                let who = match reason {
+                    Reason::Override => "the operator has calls go elsewhere",
+                    _ => "the application has switched by hand",
+                };
+                format!("{who}, after {millis} ms")
+            }
         };
         Event {
             new_url: answered.map(|role| self.organization.url(role).to_owned()),
             new_role: answered,
             automatic: answered.is_some(),
-            reason: if answered.is_some() {
-                "answered"
-            } else {
-                "manual"
+            reason: match (answered, reason) {
+                (Some(_), _) => "answered",
+                (None, Reason::Override) => Reason::Override.name(),
+                (None, _) => Reason::Hand.name(),
             },
             probed: over.answered.map(|(_, probed)| probed),
             lasted: Some(over.lasted),

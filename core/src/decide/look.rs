@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Probed, Role};
+use crate::{Order, Probed, Role};
 
 /// An endpoint that does not answer is dead after so many times its best connect time…
 const CONNECTS: u32 = 100;
@@ -36,6 +36,8 @@ pub enum Stay {
     Vetoed,
     /// Auto-switch is off.
     Off,
+    /// The operator says so.
+    Ordered(Order),
     /// What was to be found out is found out by another inquiry now: ask again.
     Superseded,
 }
@@ -75,8 +77,30 @@ impl Stay {
             }
             Stay::Vetoed => "a handler vetoed the switch",
             Stay::Off => "auto-switch is off",
+            Stay::Ordered(order) => order.why(),
             Stay::Superseded => "what became of it is not known",
         }
+    }
+}
+
+/// What is to be found out before calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// They begin where others are on record to go: no write goes before a look.
+    AtRecord,
+    /// An old record says that others were elsewhere: nobody goes before a look.
+    InSpiteOfRecord,
+}
+
+impl First {
+    /// Whether a call waits for it. A read may be asked anywhere.
+    pub(super) fn holds(self, is_write: bool) -> bool {
+        is_write || self == First::InSpiteOfRecord
+    }
+
+    /// Whether calls are where the record says.
+    pub(super) fn is_at_record(self) -> bool {
+        self == First::AtRecord
     }
 }
 

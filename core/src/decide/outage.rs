@@ -28,8 +28,10 @@ pub struct Outage {
     began: Instant,
     /// The endpoint that calls go to.
     this: Side,
-    /// `None`: there is no other one.
+    /// `None`: there is no other one…
     other: Option<Side>,
+    /// …any more: what was known of it. It may answer yet what it was asked.
+    lost: Option<Side>,
     /// How often the endpoints were looked at.
     looks: u32,
     /// After how many of these a call was tried last.
@@ -72,6 +74,7 @@ impl Outage {
             began: now,
             this: Side::new(role),
             other: has_other.then(|| Side::new(role.other())),
+            lost: None,
             looks: 1,
             tried: 0,
             step: Step::Pausing(next),
@@ -115,11 +118,17 @@ impl Outage {
 
     /// There is another endpoint after all. It is asked from the next look on.
     pub fn gains_other(&mut self) {
-        let role = self.this.role.other();
+        let known = self.lost.take();
+        let known = known.unwrap_or_else(|| Side::new(self.this.role.other()));
         self.other.get_or_insert(Side {
             state: State::Silent,
-            ..Side::new(role)
+            ..known
         });
+    }
+
+    /// The other endpoint is none to go to any more.
+    pub fn loses_other(&mut self) {
+        self.lost = self.other.take().or(self.lost);
     }
 
     pub fn looks(&self) -> u32 {

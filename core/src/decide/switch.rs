@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::alternate::{Alternate, Policy};
 use super::evidence::Evidence;
 use super::failback::{Home, Ways};
-use super::look::{Asks, Found, Glance, Heard, Look, Stay};
+use super::look::{Asks, First, Found, Glance, Heard, Look, Stay};
 use super::outage::{Outage, Over};
 use super::place::{Move, Place};
 use super::preset::Rules;
 use super::window::Windows;
-use crate::{Probed, Role, Settings};
+use crate::{Order, Probed, Role, Settings};
 
 /// What a look has found holds for so long: calls that fail one after the other do not probe one
 /// after the other, and thousands may wait.
@@ -64,6 +64,8 @@ pub struct Begin {
     pub waits: bool,
     /// It waits first until an endpoint answers.
     pub waits_out: bool,
+    /// Nobody looks yet, and a look goes before it.
+    pub looks_first: bool,
     /// The policy is to be read, and not to be waited for.
     pub reads_policy: bool,
 }
@@ -113,6 +115,8 @@ pub enum Action {
     OutageStarted,
     /// One answers: raise `OutageEnded`.
     OutageEnded(Over),
+    /// Where calls go by the record of others was looked at: the record holds, or it does not.
+    Recalled(bool),
     /// Let those go who wait. An error: why they stay.
     End(Result<(), Stay>),
 }
@@ -126,30 +130,44 @@ pub enum Input {
     Replied { is_vetoed: bool },
 }
 
+/// Why the application does not switch by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NoAlternate,
+    /// The operator keeps calls where they are.
+    Ordered(Order),
+}
+
 #[derive(Debug)]
 pub struct Switch {
     rules: Rules,
     limits: Limits,
-    place: Place,
-    alternate: Alternate,
+    pub(super) place: Place,
+    pub(super) alternate: Alternate,
     /// Calls were sent: where to start is no question any more.
     has_begun: bool,
-    inquiry: Option<Inquiry>,
+    pub(super) inquiry: Option<Inquiry>,
     /// How many there were.
-    inquiries: u64,
+    pub(super) inquiries: u64,
     /// How many calls wait for an outage to end.
     waiting: usize,
-    home: Home,
+    pub(super) home: Home,
     /// The interruptions that are planned.
     windows: Windows,
     /// When calls moved last.
-    switched: Option<Instant>,
+    pub(super) switched: Option<Instant>,
     /// The last change of what the active endpoint has: a switch, or one behind its URL.
-    changed: Option<Instant>,
+    pub(super) changed: Option<Instant>,
+    /// What the operator says.
+    pub(super) order: Option<Order>,
+    /// Which of the others' switches was heard of last.
+    pub(super) heard: u64,
+    /// What is to be found out before calls go where others are on record to go.
+    pub(super) first: Option<First>,
     /// The last answer of handlers that a place is not left…
-    refused: Option<(Place, Instant, Stay)>,
+    pub(super) refused: Option<(Place, Instant, Stay)>,
     /// …and of a look…
-    looked: Option<(Place, Instant, Stay)>,
+    pub(super) looked: Option<(Place, Instant, Stay)>,
     /// …which holds for so long.
     look_holds: Duration,
     /// Whether an endpoint that was left still answered.
@@ -160,18 +178,18 @@ pub struct Switch {
 
 /// Whether a place is left, while that is not decided.
 #[derive(Debug)]
-struct Inquiry {
+pub(super) struct Inquiry {
     number: u64,
-    from: Place,
+    pub(super) from: Place,
     stage: Stage,
     /// The place is left only if it is found dead.
     must_confirm: bool,
     /// There is another endpoint to go to.
-    has_other: bool,
+    pub(super) has_other: bool,
     /// Nothing has failed: the primary answers again.
     is_failback: bool,
     /// No endpoint answers, or none did: until it is decided where calls go, they wait.
-    outage: Option<Outage>,
+    pub(super) outage: Option<Outage>,
     /// Calls that begin there wait.
     holds_calls: bool,
 }
@@ -212,6 +230,9 @@ impl Switch {
             windows: Windows::default(),
             switched: None,
             changed: None,
+            order: None,
+            heard: 0,
+            first: None,
             refused: None,
             looked: None,
             look_holds: LOOK_HOLDS,
@@ -233,7 +254,7 @@ impl Switch {
     }
 
     /// A call begins, or is sent again.
-    pub fn begin(&mut self, now: Instant) -> Begin {
+    pub fn begin(&mut self, is_write: bool, now: Instant) -> Begin {
         self.has_begun = true;
         let reads_policy = self.alternate.is_due(now);
         if reads_policy {
@@ -242,10 +263,13 @@ impl Switch {
         let inquiry = self.inquiry.as_ref();
         let inquiry = inquiry.filter(|inquiry| inquiry.from == self.place);
         let waits_out = inquiry.is_some_and(|inquiry| inquiry.outage.is_some());
+        let looks_first = self.first.is_some_and(|first| first.holds(is_write));
+        let waits = |inquiry: &Inquiry| inquiry.holds_calls || looks_first;
         Begin {
             place: self.place,
-            waits: !waits_out && inquiry.is_some_and(|inquiry| inquiry.holds_calls),
+            waits: !waits_out && inquiry.is_some_and(waits),
             waits_out,
+            looks_first: looks_first && inquiry.is_none(),
             reads_policy,
         }
     }
@@ -309,7 +333,7 @@ impl Switch {
     }
 
     /// How long an outage that begins now is waited for: one that is planned, to its planned end.
-    fn outage_wait(&self, now: Instant) -> Duration {
+    pub(super) fn outage_wait(&self, now: Instant) -> Duration {
         let planned = self.windows.until(now).map(|until| until - now);
         self.limits.outage_wait.max(planned.unwrap_or_default())
     }
@@ -348,21 +372,17 @@ impl Switch {
         if self.outage().is_some() {
             return Report::Stays(Stay::Outage);
         }
-        if is_policy_unread && !self.rules.asks_unread_alternate {
+        let kept = self.kept();
+        if kept.is_none() && is_policy_unread && !self.rules.asks_unread_alternate {
             return Report::PolicyUnread;
         }
-        if self.alternate.needs_policy(now) && !is_policy_unread {
+        if kept.is_none() && self.alternate.needs_policy(now) && !is_policy_unread {
             return Report::ReadPolicy;
         }
         // What it said when it was read last holds.
-        let is_by_hand = self.is_left_by_hand();
-        let has_other = !self.alternate.is_none() && !is_by_hand;
+        let has_other = self.has_other();
         if !has_other && self.outage_wait(now).is_zero() {
-            return if is_by_hand {
-                Report::Stays(Stay::ByHand)
-            } else {
-                Report::NoAlternate
-            };
+            return kept.map_or(Report::NoAlternate, Report::Stays);
         }
         let must_confirm = !has_other || evidence < Evidence::Strong || self.holds_down(now);
         let is_under_way = |inquiry: &Inquiry| {
@@ -404,18 +424,33 @@ impl Switch {
         })
     }
 
+    /// Whether what a look has found is that of a moment ago.
+    pub(super) fn has_just_looked(&self, now: Instant) -> bool {
+        let is_recent = |(at, since, _): (Place, Instant, Stay)| {
+            at == self.place && is_within(since, LOOK_HOLDS, now)
+        };
+        self.looked.is_some_and(is_recent)
+    }
+
     /// Why handlers have refused to leave the place, as long as that holds.
-    fn refuses(&self, now: Instant) -> Option<Stay> {
+    pub(super) fn refuses(&self, now: Instant) -> Option<Stay> {
         let (at, since, stay) = self.refused?;
         let holds = at == self.place && is_within(since, self.limits.hold_down, now);
         // Who switches it on wants to be heard.
-        let is_on = stay == Stay::Off && self.alternate.would_switch();
+        let is_on = stay == Stay::Off && self.order.is_none() && self.alternate.would_switch();
         (holds && self.rules.refusal_holds && !is_on).then_some(stay)
     }
 
-    fn inquire(&mut self, must_confirm: bool, has_other: bool, is_armed: bool) -> Vec<Action> {
+    pub(super) fn inquire(
+        &mut self,
+        must_confirm: bool,
+        has_other: bool,
+        is_armed: bool,
+    ) -> Vec<Action> {
         let looks_here = must_confirm && (self.rules.confirms_doubts || !has_other);
-        let looks_there = has_other && self.rules.asks_other;
+        // Where others went, they have left what may be dead: it is not asked without need.
+        let is_enough = looks_here && self.first.is_some();
+        let looks_there = has_other && self.rules.asks_other && !is_enough;
         let look = self.look(looks_here, looks_there);
         let first = look.begin();
         self.inquiries += 1;
@@ -461,6 +496,7 @@ impl Switch {
                     None => asks.into_iter().map(Action::Ask).collect(),
                     Some(Found::Go(None)) if !has_other && is_there => self.stays(Stay::Alone, now),
                     Some(Found::Go(None)) if !has_other => self.outage_begins(now, chance),
+                    Some(Found::Go(None)) if self.rules.asks_other => self.looks_there(),
                     Some(Found::Go(probed)) => self.ask_handlers(probed),
                     Some(Found::Stay(Stay::Alive)) if !has_other => self.stays(Stay::Alone, now),
                     Some(Found::Stay(stay))
@@ -494,13 +530,14 @@ impl Switch {
                 let over = inquiry.outage.as_ref().map(|outage| outage.over(now));
                 let over = over.map(Action::OutageEnded).into_iter();
                 // Auto-switch is read only now, so a handler may have set it.
-                if is_vetoed || !self.alternate.auto_switch() {
+                if is_vetoed || !self.auto_switch() {
                     if is_failback {
                         self.home.stays_away();
                         // No answer to whoever has met a fault meanwhile.
                         return self.end(Err(Stay::Superseded));
                     }
-                    let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
+                    let off = self.order.map_or(Stay::Off, Stay::Ordered);
+                    let stay = if is_vetoed { Stay::Vetoed } else { off };
                     self.refused = Some((from, now, stay));
                     return over.chain(self.end(Err(stay))).collect();
                 }
@@ -532,7 +569,10 @@ impl Switch {
             LOOK_HOLDS
         };
         self.looked = Some((self.place, now, stay));
-        self.end(Err(stay))
+        let is_alive = matches!(stay, Stay::Alive | Stay::Alone | Stay::AloneUnasked);
+        let first = self.first.filter(|_| is_alive);
+        let recalled = first.map(|first| Action::Recalled(first.is_at_record()));
+        recalled.into_iter().chain(self.end(Err(stay))).collect()
     }
 
     /// What is certain is no outage as long as the endpoint answers probes.
@@ -542,6 +582,16 @@ impl Switch {
         if let Some(inquiry) = &mut self.inquiry {
             inquiry.holds_calls = false;
             inquiry.stage = Stage::Confirming(look, other);
+        }
+        first.into_iter().map(Action::Ask).collect()
+    }
+
+    /// What goes before calls has found this one dead: only now is the other one asked.
+    fn looks_there(&mut self) -> Vec<Action> {
+        let look = self.look(false, true);
+        let first = look.begin();
+        if let Some(inquiry) = &mut self.inquiry {
+            inquiry.stage = Stage::Looking(look);
         }
         first.into_iter().map(Action::Ask).collect()
     }
@@ -588,6 +638,8 @@ impl Switch {
 
     fn end(&mut self, outcome: Result<(), Stay>) -> Vec<Action> {
         self.inquiry = None;
+        // Whatever was found, it was looked.
+        self.first = None;
         vec![Action::End(outcome)]
     }
 
@@ -614,7 +666,7 @@ impl Switch {
             Found::Stay(_) => None,
         };
         let is_time = self.home.looked(probed.is_some(), now);
-        if !self.alternate.auto_switch() {
+        if !self.auto_switch() {
             self.home.stays_away();
             return None;
         }
@@ -641,12 +693,19 @@ impl Switch {
         self.inquiry.take_if(|inquiry| inquiry.number == number);
     }
 
-    /// Switches because the application says so. `None`: there is no alternate.
-    pub fn switch_by_hand(&mut self, now: Instant) -> Option<Vec<Action>> {
-        if !self.alternate.is_available() {
-            return None;
+    /// Switches because the application says so.
+    pub fn switch_by_hand(&mut self, now: Instant) -> Result<Vec<Action>, Refusal> {
+        if let Some((order, _)) = self.pin() {
+            return Err(Refusal::Ordered(order));
         }
-        // Whether the other endpoint answers is the application's to know.
+        if !self.alternate.is_available() {
+            return Err(Refusal::NoAlternate);
+        }
+        Ok(self.goes(now))
+    }
+
+    /// Switches because a person says so. Whether the other endpoint answers is theirs to know.
+    pub(super) fn goes(&mut self, now: Instant) -> Vec<Action> {
         let over = self.outage().map(|outage| outage.over(now));
         if over.is_some() {
             self.inquiry = None;
@@ -654,7 +713,7 @@ impl Switch {
         let mut actions: Vec<Action> = over.map(Action::OutageEnded).into_iter().collect();
         self.home.moves(false, now);
         actions.push(Action::Switched(self.move_on(now), None));
-        Some(actions)
+        actions
     }
 
     fn move_on(&mut self, now: Instant) -> Move {
@@ -662,6 +721,7 @@ impl Switch {
         self.place = done.to;
         self.switched = Some(now);
         self.changed = Some(now);
+        self.first = None;
         done
     }
 
@@ -669,10 +729,11 @@ impl Switch {
     /// because calls were sent there already.
     pub fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
         let is_news = self.alternate.set_policy(policy.says, now);
-        if is_news && !self.is_left_by_hand() {
+        if is_news && self.kept().is_none() {
             self.outage_gains_other();
         }
-        if !is_news || policy.says.endpoint_enabled || self.place.role != policy.read_from {
+        let is_disabled = !policy.says.endpoint_enabled && self.place.role == policy.read_from;
+        if !is_news || !is_disabled || self.pin().is_some() {
             return None;
         }
         if self.has_begun || self.place.epoch > 0 {
@@ -684,7 +745,7 @@ impl Switch {
     }
 
     /// An outage of one endpoint is one of two now.
-    fn outage_gains_other(&mut self) {
+    pub(super) fn outage_gains_other(&mut self) {
         if let Some(inquiry) = &mut self.inquiry
             && let Some(outage) = &mut inquiry.outage
         {
@@ -733,7 +794,7 @@ fn is_within(since: Instant, time: Duration, now: Instant) -> bool {
 
 #[cfg(test)]
 #[path = "switch_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 #[cfg(test)]
 #[path = "switch_model_tests.rs"]

@@ -8,21 +8,26 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use std::time::SystemTime;
+
 use crate::decide::look::Answer;
+use crate::decide::recall::Heed;
 use crate::rule::RulesOff;
-use crate::{Failback, FailoverPolicy, Preset};
+use crate::whereabouts::{Whereabouts, Worth};
+use crate::{Failback, FailoverPolicy, Override, OverrideSource, Preset};
 
 const HOLD_DOWN: Duration = Duration::from_secs(30);
 const MOST_WAITING: usize = 3;
 const INTERVAL: Duration = Duration::from_secs(10);
 const GOOD_FOR: Duration = Duration::from_secs(20);
+const MAX_AGE: Duration = Duration::from_secs(3600);
 /// More answers than any inquiry asks for that is answered well.
 const ENOUGH: usize = 200;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// A call begins.
-    Begin,
+    /// A call begins: a write, or a read.
+    Begin(bool),
     Report {
         evidence: Evidence,
         /// It was seen where calls went before.
@@ -36,6 +41,10 @@ enum Op {
     /// One that waits for an outage to end waits no more.
     Leaves,
     ByHand,
+    /// The operator says something.
+    Order(Option<Override>),
+    /// Another process has gone to the primary, or to the alternate.
+    OtherMoved(bool),
     AutoSwitch(bool),
     Policy(Policy),
     /// The primary is looked at, for calls to go back there, and is found good, or not.
@@ -97,12 +106,14 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     );
     let millis = prop::sample::select(vec![1, 50, 400, 999, 1000, 5000, 29_999, 30_000, 3_600_000]);
     let op = prop_oneof![
-        3 => Just(Op::Begin),
+        3 => any::<bool>().prop_map(Op::Begin),
         6 => report,
         20 => (any::<Index>(), comes).prop_map(|(which, comes)| Op::Happens(which, comes)),
         4 => millis.prop_map(|millis| Op::Pass(Duration::from_millis(millis))),
         1 => Just(Op::Leaves),
         1 => Just(Op::ByHand),
+        1 => order().prop_map(Op::Order),
+        3 => any::<bool>().prop_map(Op::OtherMoved),
         1 => prop::bool::weighted(0.7).prop_map(Op::AutoSwitch),
         1 => policy.prop_map(Op::Policy),
         4 => prop::bool::weighted(0.9).prop_map(Op::LooksHome),
@@ -110,6 +121,26 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => any::<Index>().prop_map(Op::Dies),
     ];
     prop::collection::vec(op, 1..80)
+}
+
+/// Mostly none.
+fn order() -> impl Strategy<Value = Option<Override>> {
+    prop::sample::select(vec![
+        None,
+        None,
+        None,
+        Some(Override::Off),
+        Some(Override::Primary),
+        Some(Override::Alternate),
+    ])
+}
+
+/// What is on record when a client opens: nothing, or where others went, and how long ago that was
+/// confirmed.
+fn records() -> impl Strategy<Value = Option<(Role, Duration)>> {
+    let age = prop::sample::select(vec![Duration::from_secs(1), MAX_AGE, MAX_AGE * 2]);
+    let record = (any::<bool>(), age).prop_map(|(is_primary, age)| (role(is_primary), age));
+    prop::option::of(record)
 }
 
 fn role(is_primary: bool) -> Role {
@@ -136,6 +167,8 @@ struct Inquiry {
     doubts: bool,
     /// Nothing has failed: looks were good.
     is_failback: bool,
+    /// There was no other endpoint to go to when it began.
+    is_alone: bool,
     awaits: Vec<Awaits>,
     /// What the endpoints have answered since they were last looked at: here, there.
     answers: [Option<Answer>; 2],
@@ -164,6 +197,9 @@ struct World {
     switch: Switch,
     rules: Rules,
     now: Instant,
+    order: Option<Order>,
+    /// What must be looked at before a call goes.
+    first: Option<First>,
     place: Place,
     /// Where they went before, the last one at the end.
     before: Vec<Place>,
@@ -199,6 +235,9 @@ struct Seen {
     joined: u32,
     superseded: u32,
     went_home: u32,
+    looked_first: u32,
+    heeded: u32,
+    obeyed: u32,
 }
 
 impl World {
@@ -207,6 +246,7 @@ impl World {
         alternate: Alternate,
         outage_wait: Duration,
         failback: Failback,
+        record: Option<(Role, Duration)>,
     ) -> World {
         let rules = Rules::of(preset, RulesOff::default());
         let limits = Limits {
@@ -221,10 +261,31 @@ impl World {
             },
         };
         let is_on = alternate.auto_switch();
-        let switch = Switch::new(rules, limits, Role::Primary, alternate);
+        let mut switch = Switch::new(rules, limits, Role::Primary, alternate);
+        let now = Instant::now();
+        let mut first = None;
+        if let Some((role, age)) = record {
+            let wall = SystemTime::UNIX_EPOCH + MAX_AGE * 1000;
+            let record = Whereabouts {
+                role,
+                switched: wall - age,
+                confirmed: wall - age,
+                by_fault: false,
+                switches: 1,
+            };
+            switch.recall(&record, MAX_AGE, wall, now);
+            let (begins, first_then) = match record.worth(MAX_AGE, wall) {
+                Worth::Word => (role, First::AtRecord),
+                Worth::Hint => (Role::Primary, First::InSpiteOfRecord),
+            };
+            assert_eq!(switch.place().role, begins);
+            first = (role == Role::Alternate).then_some(first_then);
+        }
         World {
             rules,
-            now: Instant::now(),
+            now,
+            order: None,
+            first,
             place: switch.place(),
             before: Vec::new(),
             switch,
@@ -236,7 +297,10 @@ impl World {
             planned: None,
             is_away: false,
             good_since: None,
-            switched: None,
+            switched: record.and_then(|(_, age)| {
+                let is_word = age <= MAX_AGE;
+                now.checked_sub(age).filter(|_| is_word)
+            }),
             running: Vec::new(),
             live: None,
             refused: None,
@@ -274,7 +338,7 @@ impl World {
 
     fn does(&mut self, op: &Op) {
         match op {
-            Op::Begin => self.begin(),
+            Op::Begin(is_write) => self.begin(*is_write),
             Op::Report {
                 evidence,
                 is_late,
@@ -300,6 +364,8 @@ impl World {
                 }
             }
             Op::ByHand => self.by_hand(),
+            Op::Order(value) => self.orders(*value),
+            Op::OtherMoved(is_primary) => self.other_moved(role(*is_primary)),
             Op::AutoSwitch(on) => {
                 self.switch.alternate_mut().set_auto_switch(*on);
                 self.was_set |= *on;
@@ -326,14 +392,25 @@ impl World {
         }
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, is_write: bool) {
         self.has_begun = true;
-        let begin = self.switch.begin(self.now);
+        let begin = self.switch.begin(is_write, self.now);
         assert_eq!(begin.place, self.place);
         assert_eq!(begin.waits_out, self.is_out());
+        let is_held = match self.first {
+            None => false,
+            Some(First::AtRecord) => is_write,
+            Some(First::InSpiteOfRecord) => true,
+        };
+        // No such call goes before somebody has looked.
+        assert!(!is_held || begin.looks_first || begin.waits || begin.waits_out);
+        assert_eq!(begin.looks_first, is_held && self.current().is_none());
         if begin.waits {
             assert!(self.current().is_some() && !begin.waits_out);
-            assert!(self.rules.holds_calls);
+            assert!(self.rules.holds_calls || is_held);
+        }
+        if begin.looks_first {
+            self.looks_first();
         }
         let expected = match (self.is_out(), self.waiting < MOST_WAITING) {
             (false, _) => WaitOut::Over,
@@ -364,7 +441,8 @@ impl World {
             .is_some_and(|then| self.now < then + HOLD_DOWN);
         let has_no_alternate = self.switch.alternate().is_none();
         let stays_by_hand = self.failback == Failback::Manual && self.place.role == Role::Alternate;
-        let is_none = has_no_alternate || stays_by_hand;
+        let pin = self.pin();
+        let is_none = has_no_alternate || stays_by_hand || pin.is_some();
         let report = self
             .switch
             .report(at, evidence, is_policy_unread, is_armed, self.now);
@@ -375,15 +453,26 @@ impl World {
         }
         match report {
             Report::Moved => {}
-            Report::NoAlternate => assert!(has_no_alternate && self.wait().is_zero()),
+            Report::NoAlternate => {
+                assert!(has_no_alternate && pin.is_none() && self.wait().is_zero());
+            }
             Report::Stays(Stay::ByHand) => assert!(stays_by_hand && self.wait().is_zero()),
-            Report::ReadPolicy => assert!(!is_policy_unread),
-            Report::PolicyUnread => assert!(!self.rules.asks_unread_alternate),
+            Report::ReadPolicy => assert!(!is_policy_unread && pin.is_none()),
+            Report::PolicyUnread => {
+                assert!(!self.rules.asks_unread_alternate && pin.is_none());
+            }
             Report::Joined => {
                 assert!(self.current().is_some());
                 self.seen.joined += 1;
             }
             Report::Stays(Stay::Outage) => assert!(self.is_out()),
+            Report::Stays(stay @ Stay::Ordered(order)) => {
+                assert_eq!(Some(order), self.order);
+                let is_refused = self.is_recent(self.refused, stay, HOLD_DOWN);
+                let is_found = self.is_recent(self.found, stay, LOOK_HOLDS);
+                let is_kept = pin.is_some() && (self.wait().is_zero() || is_found);
+                assert!(is_kept || is_refused && self.rules.refusal_holds);
+            }
             Report::Stays(stay @ (Stay::Vetoed | Stay::Off)) => {
                 assert!(self.rules.refusal_holds);
                 assert!(self.is_recent(self.refused, stay, HOLD_DOWN));
@@ -404,26 +493,119 @@ impl World {
                     assert!(is_overtaken && current.doubts && current.raised.is_none());
                 }
                 assert!(self.live.is_none_or(|live| live < number));
-                self.live = Some(number);
-                let had_wait = !self.wait().is_zero();
-                self.running.push(Inquiry {
-                    number,
-                    from: at,
-                    doubts: evidence == Evidence::Weak
-                        || is_none
-                        || held_down && self.rules.holds_down,
-                    is_failback: false,
-                    awaits: Vec::new(),
-                    answers: [None, None],
-                    is_from_provider: false,
-                    was_probed: false,
-                    raised: None,
-                    had_wait,
-                    outage: None,
-                    answered_at: None,
-                });
-                self.asked(number, &actions);
+                let doubts =
+                    evidence == Evidence::Weak || is_none || held_down && self.rules.holds_down;
+                self.runs(number, doubts, false, &actions);
             }
+        }
+    }
+
+    /// An inquiry has begun.
+    fn runs(&mut self, number: u64, doubts: bool, is_failback: bool, actions: &[Action]) {
+        self.live = Some(number);
+        let had_wait = !is_failback && !self.wait().is_zero();
+        let is_alone = self.is_alone();
+        self.running.push(Inquiry {
+            number,
+            from: self.place,
+            doubts,
+            is_failback,
+            is_alone,
+            awaits: Vec::new(),
+            answers: [None, None],
+            is_from_provider: false,
+            was_probed: false,
+            raised: None,
+            had_wait,
+            outage: None,
+            answered_at: None,
+        });
+        self.asked(number, actions);
+    }
+
+    fn pin(&self) -> Option<Order> {
+        self.order.filter(|order| order.value != Override::Off)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.pin().is_some() || self.switch.is_left_by_hand()
+    }
+
+    fn is_alone(&self) -> bool {
+        self.is_kept() || self.switch.alternate().is_none()
+    }
+
+    fn looks_first(&mut self) {
+        let is_alone = self.is_alone();
+        let began = self.switch.look_first(self.now);
+        assert_eq!(began.is_none(), is_alone && self.wait().is_zero());
+        match began {
+            None => self.first = None,
+            Some((number, actions)) => {
+                self.seen.looked_first += 1;
+                self.runs(number, true, false, &actions);
+            }
+        }
+    }
+
+    fn other_moved(&mut self, role: Role) {
+        let is_busy = self.current().is_some();
+        let wall = SystemTime::UNIX_EPOCH + MAX_AGE * 1000;
+        let record = Whereabouts {
+            role,
+            switched: wall,
+            confirmed: wall,
+            by_fault: true,
+            switches: self.switch.heard + 1,
+        };
+        match self.switch.hears_of(&record, MAX_AGE, wall, self.now) {
+            Heed::Nothing => {}
+            Heed::Later => {
+                let is_recent = |found: Option<(Place, Instant, Stay)>| {
+                    found.is_some_and(|(place, ..)| place == self.place)
+                };
+                assert!(is_busy || is_recent(self.found) || is_recent(self.refused));
+            }
+            Heed::Look(number, actions) => {
+                assert!(role != self.place.role && !is_busy);
+                assert!(self.order.is_none() && !self.is_kept());
+                self.seen.heeded += 1;
+                self.runs(number, true, false, &actions);
+            }
+        }
+    }
+
+    fn orders(&mut self, value: Option<Override>) {
+        let order = value.map(|value| Order {
+            value,
+            source: OverrideSource::Store,
+            until: None,
+        });
+        if order == self.order {
+            assert_eq!(self.switch.obey(order, self.now), []);
+            return;
+        }
+        self.order = order;
+        (self.refused, self.found) = (None, None);
+        let goes = match value {
+            Some(Override::Primary) => self.place.role == Role::Alternate,
+            Some(Override::Alternate) => self.place.role == Role::Primary,
+            Some(Override::Off) | None => false,
+        };
+        if self.pin().is_some() {
+            self.first = None;
+        }
+        self.seen.obeyed += u32::from(goes);
+        let expected = if goes { self.goes() } else { Vec::new() };
+        assert_eq!(self.switch.obey(order, self.now), expected);
+        let is_alone = self.is_alone();
+        if let Some(one) = self.current()
+            && !goes
+            && one.outage.is_none()
+            && one.is_alone != is_alone
+        {
+            // Whoever waits for it asks anew.
+            self.live = None;
         }
     }
 
@@ -478,7 +660,7 @@ impl World {
         };
         let has_wait = !self.wait().is_zero();
         self.one(number).had_wait |= has_wait;
-        self.is_on = self.switch.alternate().auto_switch();
+        self.is_on = self.order.is_none() && self.switch.alternate().auto_switch();
         let actions = self.switch.hear(number, input, self.now, 0.5);
         if let Input::Replied { is_vetoed } = input {
             self.replied(number, is_vetoed, &actions);
@@ -498,7 +680,8 @@ impl World {
             assert_eq!(actions, [Action::End(Err(Stay::Superseded))]);
             self.good_since = None;
         } else if is_current && !switches {
-            let stay = if is_vetoed { Stay::Vetoed } else { Stay::Off };
+            let off = self.order.map_or(Stay::Off, Stay::Ordered);
+            let stay = if is_vetoed { Stay::Vetoed } else { off };
             let over = self.one(number).over().map(Action::OutageEnded);
             let expected: Vec<_> = over.into_iter().chain([Action::End(Err(stay))]).collect();
             assert_eq!(actions, expected);
@@ -555,6 +738,11 @@ impl World {
                     assert_eq!(one.answers[side], Some(Answer::Came(probed)));
                     one.awaits.clear();
                 }
+                Action::Recalled(holds) => {
+                    assert_eq!(index + 2, actions.len());
+                    let is_at_record = self.first == Some(First::AtRecord);
+                    assert_eq!((self.first.is_some(), *holds), (true, is_at_record));
+                }
                 Action::End(outcome) => {
                     assert_eq!(index + 1, actions.len());
                     self.ends(number, *outcome);
@@ -565,6 +753,13 @@ impl World {
 
     fn raises(&mut self, number: u64, probed: Option<Probed>) {
         assert_eq!(self.current().map(|one| one.number), Some(number));
+        assert!(self.pin().is_none());
+        if let Some(order) = self.order {
+            assert!(
+                !self.is_recent(self.refused, Stay::Ordered(order), HOLD_DOWN)
+                    || !self.rules.refusal_holds
+            );
+        }
         if self.rules.refusal_holds && !self.one(number).is_failback {
             // A veto holds, and so does auto-switch that is off, until it is set.
             assert!(!self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN));
@@ -596,6 +791,7 @@ impl World {
         self.place = done.to;
         self.switched = Some(self.now);
         (self.is_away, self.good_since) = (false, None);
+        self.first = None;
         self.seen.switched += 1;
     }
 
@@ -610,6 +806,11 @@ impl World {
                 self.seen.superseded += 1;
             }
             Err(Stay::Vetoed | Stay::Off) => assert!(one.raised.is_some()),
+            Err(Stay::Ordered(order)) => {
+                assert_eq!(Some(order), self.order);
+                let is_dead = one.was_probed && !came(one.answers[0]);
+                assert!(one.raised.is_some() || self.pin().is_some() && is_dead);
+            }
             Err(Stay::Alive | Stay::Alone | Stay::AloneUnasked) => {
                 let has_no_alternate = one.answers[0] == Some(Answer::NotAsked);
                 assert!(came(one.answers[0]) || has_no_alternate, "{one:?}");
@@ -622,15 +823,32 @@ impl World {
             }
         }
         if let Err(stay) = outcome
+            && one.raised.is_none()
             && !matches!(stay, Stay::Vetoed | Stay::Off | Stay::Superseded)
         {
             self.found = Some((one.from, self.now, stay));
         }
-        self.live.take_if(|live| *live == number);
+        if is_live {
+            (self.live, self.first) = (None, None);
+        }
     }
 
     fn by_hand(&mut self) {
-        let is_available = self.switch.alternate().is_available();
+        let refusal = match self.pin() {
+            Some(order) => Some(Refusal::Ordered(order)),
+            None if self.switch.alternate().is_available() => None,
+            None => Some(Refusal::NoAlternate),
+        };
+        let found = self.switch.switch_by_hand(self.now);
+        let expected = match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.goes()),
+        };
+        assert_eq!(found, expected);
+    }
+
+    /// A person moves calls: what is done for it.
+    fn goes(&mut self) -> Vec<Action> {
         let current = self.current();
         let now = self.now;
         let over = current.and_then(|one| {
@@ -641,22 +859,17 @@ impl World {
             }))
         });
         let had_outage = self.is_out();
-        let actions = self.switch.switch_by_hand(self.now);
-        assert_eq!(actions.is_some(), is_available);
-        let Some(actions) = actions else {
-            return;
-        };
         let done = Move::on_from(self.place);
         let over = over.map(Action::OutageEnded);
         let expected: Vec<_> = over
             .into_iter()
             .chain([Action::Switched(done, None)])
             .collect();
-        assert_eq!(actions, expected);
         if had_outage {
             self.live = None;
         }
         self.moves(done);
+        expected
     }
 
     fn looks_home(&mut self, is_good: bool) {
@@ -673,7 +886,7 @@ impl World {
             Found::Stay(Stay::OtherSilent)
         };
         self.good_since = is_good.then(|| self.good_since.unwrap_or(self.now));
-        let is_on = self.switch.alternate().auto_switch();
+        let is_on = self.order.is_none() && self.switch.alternate().auto_switch();
         let begun = self.switch.looked_home(self.place, found, self.now);
         if !is_on {
             self.good_since = None;
@@ -685,32 +898,18 @@ impl World {
             self.good_since
                 .is_some_and(|since| self.now >= since + GOOD_FOR)
         );
-        assert!(self.current().is_none() && self.switch.alternate().auto_switch());
+        assert!(self.current().is_none() && is_on);
         let is_vetoed = self.is_recent(self.refused, Stay::Vetoed, HOLD_DOWN);
         assert!(!(is_vetoed && self.rules.refusal_holds));
         assert!(self.live.is_none_or(|live| live < number));
-        self.live = Some(number);
-        self.running.push(Inquiry {
-            number,
-            from: self.place,
-            doubts: false,
-            is_failback: true,
-            awaits: Vec::new(),
-            answers: [None, None],
-            is_from_provider: false,
-            was_probed: false,
-            raised: None,
-            had_wait: false,
-            outage: None,
-            answered_at: None,
-        });
-        self.asked(number, &actions);
+        self.runs(number, false, true, &actions);
     }
 
     fn policy(&mut self, policy: Policy) {
         let is_left = self.switch.set_policy(policy, self.now);
         if let Some(left) = is_left {
             assert_eq!(left, self.place);
+            assert!(self.pin().is_none());
             assert!(!policy.says.endpoint_enabled && policy.read_from == left.role);
         } else if self.switch.place() != self.place {
             // Where it would have started had it known.
@@ -723,12 +922,16 @@ impl World {
     fn settles(&mut self) {
         for _ in 0..ENOUGH {
             if self.running.is_empty() {
+                self.begin(true);
+            }
+            if self.running.is_empty() {
                 break;
             }
             self.happens(0, WELL);
         }
         assert!(self.running.is_empty(), "{:?}", self.running);
-        let begin = self.switch.begin(self.now);
+        let begin = self.switch.begin(true, self.now);
+        assert!(!begin.looks_first);
         assert!(!begin.waits && !begin.waits_out);
         assert_eq!(self.switch.wait_out(self.now), WaitOut::Over);
     }
@@ -761,8 +964,9 @@ proptest! {
             Failback::Probe,
             Failback::Manual,
         ]),
+        record in records(),
     ) {
-        let mut world = World::new(preset, alternate(), outage_wait, failback);
+        let mut world = World::new(preset, alternate(), outage_wait, failback, record);
         for op in &ops {
             world.does(op);
         }
@@ -777,7 +981,7 @@ proptest! {
         mut is_on in any::<bool>(),
     ) {
         let (alternate, failback) = (Alternate::exists(is_on), Failback::OnFault);
-        let mut world = World::new(Preset::Dotnet, alternate, Duration::ZERO, failback);
+        let mut world = World::new(Preset::Dotnet, alternate, Duration::ZERO, failback, None);
         let (switch, now) = (&mut world.switch, world.now);
         let (mut place, mut asking) = (switch.place(), None);
         for (op, flag) in ops {
@@ -816,7 +1020,7 @@ proptest! {
                 4 => {
                     let done = Move::on_from(place);
                     let actions = switch.switch_by_hand(now);
-                    assert_eq!(actions, Some(vec![Action::Switched(done, None)]));
+                    assert_eq!(actions, Ok(vec![Action::Switched(done, None)]));
                     place = done.to;
                 }
                 _ => {
@@ -825,7 +1029,7 @@ proptest! {
                 }
             }
             assert_eq!(switch.place(), place);
-            assert!(!switch.begin(now).waits);
+            assert!(!switch.begin(true, now).waits);
         }
     }
 }
@@ -841,7 +1045,9 @@ fn histories_go_everywhere() {
         for _ in 0..200 {
             let ops = ops().new_tree(&mut runner).unwrap().current();
             let wait = Duration::from_secs(20);
-            let mut world = World::new(preset, Alternate::exists(true), wait, Failback::Probe);
+            let record = records().new_tree(&mut runner).unwrap().current();
+            let alternate = Alternate::exists(true);
+            let mut world = World::new(preset, alternate, wait, Failback::Probe, record);
             world.seen = seen;
             ops.iter().for_each(|op| world.does(op));
             seen = world.seen;
@@ -854,7 +1060,20 @@ fn histories_go_everywhere() {
         joined,
         superseded,
         went_home,
+        looked_first,
+        heeded,
+        obeyed,
     } = seen;
-    let counts = [switched, outages, vetoes, joined, superseded, went_home];
+    let counts = [
+        switched,
+        outages,
+        vetoes,
+        joined,
+        superseded,
+        went_home,
+        looked_first,
+        heeded,
+        obeyed,
+    ];
     assert!(counts.iter().all(|count| *count > 5), "{seen:?}");
 }

@@ -5,28 +5,28 @@ use crate::decide::look::Answer;
 use crate::rule::RulesOff;
 use crate::{Failback, FailoverPolicy, Preset};
 
-const HOLD_DOWN: Duration = Duration::from_secs(30);
-const WAIT: Duration = Duration::from_secs(20);
-const INTERVAL: Duration = Duration::from_secs(60);
-const PROBE: Duration = Duration::from_secs(1);
-const AVAILABLE: FailoverPolicy = FailoverPolicy {
+pub(in crate::decide) const HOLD_DOWN: Duration = Duration::from_secs(30);
+pub(in crate::decide) const WAIT: Duration = Duration::from_secs(20);
+pub(in crate::decide) const INTERVAL: Duration = Duration::from_secs(60);
+pub(in crate::decide) const PROBE: Duration = Duration::from_secs(1);
+pub(in crate::decide) const AVAILABLE: FailoverPolicy = FailoverPolicy {
     available: true,
     endpoint_enabled: true,
 };
-const DISABLED: FailoverPolicy = FailoverPolicy {
+pub(in crate::decide) const DISABLED: FailoverPolicy = FailoverPolicy {
     endpoint_enabled: false,
     ..AVAILABLE
 };
-const HERE: Role = Role::Primary;
-const THERE: Role = Role::Alternate;
+pub(in crate::decide) const HERE: Role = Role::Primary;
+pub(in crate::decide) const THERE: Role = Role::Alternate;
 
 /// A machine, and the time there.
-struct World {
-    switch: Switch,
-    now: Instant,
+pub(in crate::decide) struct World {
+    pub(in crate::decide) switch: Switch,
+    pub(in crate::decide) now: Instant,
 }
 
-fn world(preset: Preset, alternate: Alternate) -> World {
+pub(in crate::decide) fn world(preset: Preset, alternate: Alternate) -> World {
     let rules = Rules::of(preset, RulesOff::default());
     let limits = Limits {
         hold_down: HOLD_DOWN,
@@ -45,19 +45,19 @@ fn world(preset: Preset, alternate: Alternate) -> World {
     }
 }
 
-fn safe() -> World {
+pub(in crate::decide) fn safe() -> World {
     world(Preset::Safe, Alternate::exists(true))
 }
 
 /// With an alternate or without, where an outage is waited out.
-fn patient(preset: Preset, alternate: Alternate) -> World {
+pub(in crate::decide) fn patient(preset: Preset, alternate: Alternate) -> World {
     let mut world = world(preset, alternate);
     world.switch.limits.outage_wait = WAIT;
     world
 }
 
 /// Switched to the alternate by a fault.
-fn away(failback: Failback) -> World {
+pub(in crate::decide) fn away(failback: Failback) -> World {
     let mut world = safe();
     world.switch.home = Home::new(Ways {
         failback,
@@ -67,15 +67,15 @@ fn away(failback: Failback) -> World {
     world
 }
 
-fn dotnet() -> World {
+pub(in crate::decide) fn dotnet() -> World {
     world(Preset::Dotnet, Alternate::exists(true))
 }
 
-fn place(role: Role, epoch: u64) -> Place {
+pub(in crate::decide) fn place(role: Role, epoch: u64) -> Place {
     Place { role, epoch }
 }
 
-fn authorized(role: Role) -> Heard {
+pub(in crate::decide) fn authorized(role: Role) -> Heard {
     Heard::Authorized {
         role,
         from_provider: true,
@@ -83,66 +83,75 @@ fn authorized(role: Role) -> Heard {
 }
 
 impl World {
-    fn place(&self) -> Place {
+    pub(in crate::decide) fn waits_out(&mut self, wait: Duration) {
+        self.switch.limits.outage_wait = wait;
+    }
+
+    pub(in crate::decide) fn fails_back(&mut self, failback: Failback) {
+        let ways = self.switch.limits.ways;
+        self.switch.home = Home::new(Ways { failback, ..ways });
+    }
+
+    pub(in crate::decide) fn place(&self) -> Place {
         self.switch.place()
     }
 
-    fn report(&mut self, evidence: Evidence) -> Report {
+    pub(in crate::decide) fn report(&mut self, evidence: Evidence) -> Report {
         self.report_at(self.place(), evidence)
     }
 
     /// What a fault has begun.
-    fn began(&mut self, evidence: Evidence) -> Vec<Action> {
+    pub(in crate::decide) fn began(&mut self, evidence: Evidence) -> Vec<Action> {
         match self.report(evidence) {
             Report::Began(_, actions) => actions,
             other => panic!("{other:?}"),
         }
     }
 
-    fn report_at(&mut self, seen_at: Place, evidence: Evidence) -> Report {
+    pub(in crate::decide) fn report_at(&mut self, seen_at: Place, evidence: Evidence) -> Report {
         self.switch.report(seen_at, evidence, false, true, self.now)
     }
 
     /// The inquiry that began last hears this.
-    fn hear(&mut self, heard: Heard) -> Vec<Action> {
+    pub(in crate::decide) fn hear(&mut self, heard: Heard) -> Vec<Action> {
         let input = Input::Look(heard, Glance::default());
         self.switch
             .hear(self.switch.inquiries, input, self.now, 0.0)
     }
 
-    fn reply(&mut self, is_vetoed: bool) -> Vec<Action> {
+    pub(in crate::decide) fn reply(&mut self, is_vetoed: bool) -> Vec<Action> {
         self.reply_to(self.switch.inquiries, is_vetoed)
     }
 
-    fn reply_to(&mut self, number: u64, is_vetoed: bool) -> Vec<Action> {
+    pub(in crate::decide) fn reply_to(&mut self, number: u64, is_vetoed: bool) -> Vec<Action> {
         let input = Input::Replied { is_vetoed };
         self.switch.hear(number, input, self.now, 0.0)
     }
 
     /// A fault has begun an inquiry whose handlers are asked at once.
-    fn asked(&mut self) -> Place {
+    pub(in crate::decide) fn asked(&mut self) -> Place {
         let from = self.place();
         assert_eq!(self.began(Evidence::Strong), [Action::Raise(None)]);
         from
     }
 
-    fn silent(&mut self, role: Role) -> Vec<Action> {
+    pub(in crate::decide) fn silent(&mut self, role: Role) -> Vec<Action> {
         self.hear(Heard::Probed(role, Answer::Silent))
     }
 
-    fn answers(&mut self, role: Role) -> Vec<Action> {
+    pub(in crate::decide) fn answers(&mut self, role: Role) -> Vec<Action> {
         self.hear(Heard::Probed(role, Answer::Came(Probed::Serves)))
     }
 
     /// This endpoint is found dead by two probes.
-    fn dies(&mut self) -> Vec<Action> {
+    pub(in crate::decide) fn dies(&mut self) -> Vec<Action> {
         self.hear(authorized(HERE));
         self.silent(HERE);
         self.silent(HERE)
     }
 
     /// What is certain, and no answer from anywhere.
-    fn outage_begins(&mut self) {
+    pub(in crate::decide) fn outage_begins(&mut self) {
         self.began(Evidence::Strong);
         self.hear(authorized(THERE));
         let confirms = [Action::Ask(Asks::Authorize(HERE))];
@@ -152,7 +161,7 @@ impl World {
     }
 
     /// The next look of the outage begins.
-    fn look(&mut self) {
+    pub(in crate::decide) fn look(&mut self) {
         self.now += Duration::from_secs(5);
         assert_eq!(self.hear(Heard::Woken).len(), 2);
         self.hear(authorized(HERE));
@@ -160,7 +169,7 @@ impl World {
     }
 
     /// Strong evidence, an answer of the other endpoint, and no veto.
-    fn switch_safely(&mut self) {
+    pub(in crate::decide) fn switch_safely(&mut self) {
         let from = self.place();
         self.began(Evidence::Strong);
         let other = from.role.other();
@@ -238,7 +247,7 @@ fn an_inquiry_that_is_given_up_can_be_begun_again() {
     for mut world in [safe(), dotnet()] {
         world.began(Evidence::Strong);
         world.switch.give_up(world.switch.inquiries);
-        assert!(!world.switch.begin(world.now).waits);
+        assert!(!world.switch.begin(true, world.now).waits);
         world.began(Evidence::Strong);
     }
 }
@@ -281,14 +290,14 @@ fn safe_asks_the_other_side_of_what_is_certain_and_holds_calls_meanwhile() {
     let from = world.place();
     let asks = Action::Ask(Asks::Authorize(THERE));
     assert_eq!(world.began(Evidence::Strong), [asks]);
-    assert!(world.switch.begin(world.now).waits);
+    assert!(world.switch.begin(true, world.now).waits);
     world.hear(authorized(THERE));
     // Its token is refused: while a new one is waited for, nobody is held.
     let reachable = Heard::Probed(THERE, Answer::Came(Probed::Reachable));
     assert_eq!(world.hear(reachable), [Action::Ask(Asks::Renew(THERE))]);
-    assert!(!world.switch.begin(world.now).waits);
+    assert!(!world.switch.begin(true, world.now).waits);
     world.hear(authorized(THERE));
-    assert!(world.switch.begin(world.now).waits);
+    assert!(world.switch.begin(true, world.now).waits);
     let end = [Action::End(Err(Stay::OtherSilent))];
     assert_eq!(world.hear(reachable), end);
     assert_eq!(world.place(), from);
@@ -305,7 +314,7 @@ fn safe_confirms_a_doubt_by_two_silent_probes() {
     let from = world.place();
     let asks = Action::Ask(Asks::Authorize(HERE));
     assert_eq!(world.began(Evidence::Weak), [asks]);
-    assert!(!world.switch.begin(world.now).waits);
+    assert!(!world.switch.begin(true, world.now).waits);
     let late = world.now + PROBE / 3;
     let both = [Asks::Probe(HERE), Asks::Authorize(THERE), Asks::Wake(late)];
     assert_eq!(world.hear(authorized(HERE)), both.map(Action::Ask));
@@ -317,7 +326,7 @@ fn safe_confirms_a_doubt_by_two_silent_probes() {
     let answered = Heard::Probed(THERE, Answer::Came(Probed::Serves));
     let raise = [Action::Raise(Some(Probed::Serves))];
     assert_eq!(world.hear(answered), raise);
-    assert!(world.switch.begin(world.now).waits);
+    assert!(world.switch.begin(true, world.now).waits);
     world.reply(false);
     assert!(world.switch.was_found_dead(from));
 }
@@ -410,10 +419,13 @@ fn a_token_that_does_not_come_leaves_the_other_unasked() {
 #[test]
 fn the_policy_decides_whether_there_is_an_alternate() {
     let mut world = world(Preset::Dotnet, Alternate::undecided());
-    assert!(world.switch.begin(world.now).reads_policy);
-    assert!(!world.switch.begin(world.now).reads_policy);
+    assert!(world.switch.begin(true, world.now).reads_policy);
+    assert!(!world.switch.begin(true, world.now).reads_policy);
     assert_eq!(world.report(Evidence::Strong), Report::ReadPolicy);
-    assert_eq!(world.switch.switch_by_hand(world.now), None);
+    assert_eq!(
+        world.switch.switch_by_hand(world.now),
+        Err(Refusal::NoAlternate)
+    );
     let says = |says| Policy {
         read_from: HERE,
         says,
@@ -465,7 +477,7 @@ fn a_disabled_endpoint_is_no_place_to_start_and_is_left_once_calls_were_sent() {
     ] {
         let mut world = world(Preset::Dotnet, Alternate::undecided());
         if has_begun {
-            world.switch.begin(world.now);
+            world.switch.begin(true, world.now);
         }
         let says = Policy {
             read_from,
@@ -498,7 +510,7 @@ fn where_no_endpoint_answers_all_wait_for_one_look() {
         for evidence in [Evidence::Weak, Evidence::Strong] {
             assert_eq!(world.report(evidence), Report::Stays(Stay::Outage));
         }
-        let begin = world.switch.begin(world.now);
+        let begin = world.switch.begin(true, world.now);
         assert!(begin.waits_out && !begin.waits);
         world.look();
         world.silent(HERE);
@@ -519,7 +531,7 @@ fn an_outage_that_ends_where_calls_go_moves_nobody() {
     };
     let end = Action::End(Err(Stay::Alive));
     assert_eq!(world.answers(HERE), [Action::OutageEnded(over), end]);
-    let begin = world.switch.begin(world.now);
+    let begin = world.switch.begin(true, world.now);
     assert!(!begin.waits_out && !begin.waits);
     assert_eq!(world.place(), from);
     assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
@@ -544,7 +556,7 @@ fn an_outage_that_ends_at_the_alternate_is_an_ordinary_switch() {
         let raise = Action::Raise(Some(Probed::Serves));
         assert_eq!(world.answers(THERE), [raise]);
         // Until it is decided, calls wait as before, however many they are and however long it takes.
-        assert!(world.switch.begin(world.now).waits_out);
+        assert!(world.switch.begin(true, world.now).waits_out);
         let begun = world.now;
         world.now += WAIT;
         for _ in 0..3 {
@@ -553,7 +565,7 @@ fn an_outage_that_ends_at_the_alternate_is_an_ordinary_switch() {
         }
         assert!(world.switch.waits_until(begun, world.now) > world.now + WAIT);
         let end = world.reply(is_vetoed);
-        assert!(!world.switch.begin(world.now).waits_out);
+        assert!(!world.switch.begin(true, world.now).waits_out);
         if is_vetoed {
             assert_eq!(end, [over, Action::End(Err(Stay::Vetoed))]);
             assert_eq!(world.report(Evidence::Strong), Report::Stays(Stay::Vetoed));
@@ -571,7 +583,7 @@ fn what_is_certain_is_no_outage_while_the_endpoint_answers_probes() {
     world.began(Evidence::Strong);
     world.hear(authorized(THERE));
     world.silent(THERE);
-    assert!(!world.switch.begin(world.now).waits);
+    assert!(!world.switch.begin(true, world.now).waits);
     world.hear(authorized(HERE));
     let end = Err(Stay::Alone);
     assert_eq!(world.answers(HERE), [Action::End(end)]);
@@ -650,7 +662,7 @@ fn a_switch_by_hand_ends_an_outage() {
     let done = Action::Switched(Move::on_from(from), None);
     let by_hand = world.switch.switch_by_hand(world.now).unwrap();
     assert_eq!(by_hand, [Action::OutageEnded(over), done]);
-    assert!(!world.switch.begin(world.now).waits_out);
+    assert!(!world.switch.begin(true, world.now).waits_out);
     assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
     let superseded = [Action::End(Err(Stay::Superseded))];
     assert_eq!(world.hear(Heard::Woken), superseded);
@@ -661,7 +673,7 @@ fn an_outage_that_nobody_looks_after_any_more_is_none() {
     let mut world = patient(Preset::Safe, Alternate::exists(true));
     world.outage_begins();
     world.switch.give_up(world.switch.inquiries);
-    assert!(!world.switch.begin(world.now).waits_out);
+    assert!(!world.switch.begin(true, world.now).waits_out);
     assert_eq!(world.switch.wait_out(world.now), WaitOut::Over);
 }
 
@@ -688,7 +700,7 @@ fn good_looks_lead_back_by_an_ordinary_switch() {
     let (number, actions) = look_home(&mut world, 3).unwrap();
     assert_eq!(actions, raise);
     // The alternate serves: nobody is held, and a fault there is part of it.
-    let begin = world.switch.begin(world.now);
+    let begin = world.switch.begin(true, world.now);
     assert!(!begin.waits && !begin.waits_out);
     assert_eq!(world.report(Evidence::Strong), Report::Joined);
     let done = Action::Switched(Move::on_from(from), Some(Probed::Serves));

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     /// The organization has no alternate, says its FailoverPolicy; or, of a switch by hand, that was
     /// not read yet.
     NoAlternate,
+    /// The operator keeps calls where they are; the message says by what, and how it is lifted.
+    Overridden,
     /// The queue has nothing, and nothing came in time.
     Empty,
     /// Something is still running. Of a call: an outage is waited out by `max_waiting` calls already;

@@ -14,6 +14,7 @@ pub(crate) mod queue;
 pub(crate) mod race;
 pub(crate) mod settled;
 pub(crate) mod soon;
+pub(crate) mod state;
 pub(crate) mod statistics;
 pub(crate) mod store;
 pub(crate) mod sys;

@@ -49,8 +49,7 @@ impl Sqlite {
         window: Duration,
         retention: Duration,
     ) -> Result<Sqlite, Error> {
-        let pair = [Role::Primary, Role::Alternate].map(|role| organization.url(role));
-        let pair = pair.join(" ");
+        let pair = organization.pair();
         let (asking, now) = (Arc::clone(&store), SystemTime::now());
         let opened = store.ask(0, move |connection| {
             connection.execute(

@@ -126,6 +126,17 @@ impl Store {
         })
     }
 
+    /// Where it is, without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Another connection, of whoever looks whether others have written: one's own writes change no
+    /// version.
+    pub(crate) fn connect_beside(&self) -> rusqlite::Result<Connection> {
+        opening::reopen(&self.path)
+    }
+
     /// The number of this process.
     pub(crate) fn process(&self) -> i64 {
         self.process

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, StoreDurability};
 /// "D365", as SQLite's `application_id`: what has another one belongs to another program.
 const APPLICATION: i32 = i32::from_be_bytes(*b"D365");
 /// Each makes the next version of the schema of the one before; the version is SQLite's `user_version`.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where `application_id` stands in the file's head.
 const APPLICATION_AT: usize = 68;
@@ -183,7 +183,9 @@ pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connectio
 /// Another connection to a store that is open.
 pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
+    connection.busy_handler(Some(wait_for_others))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 

@@ -144,10 +144,11 @@ impl Ours {
 
     /// Where a call goes that begins, or is sent again.
     fn goes(&mut self, call: u32, world: &mut World<'_>) {
-        let begin = self.switch.begin(world.instant());
         let Some(flight) = self.flights.get_mut(&call) else {
             return;
         };
+        let is_write = flight.operation != Operation::Read;
+        let begin = self.switch.begin(is_write, world.instant());
         flight.place = begin.place;
         flight.stage = Stage::Waits;
         if begin.waits_out {

@@ -208,6 +208,8 @@ impl Ours {
                 }
                 // They return at once.
                 Action::AwaitHandlers => {}
+                // There is no store.
+                Action::Recalled(_) => {}
                 Action::End(outcome) => self.is_decided(outcome, world),
             }
         }

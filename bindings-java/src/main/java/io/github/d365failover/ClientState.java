@@ -3,6 +3,7 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.net.URI;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.LongFunction;
@@ -60,6 +61,19 @@ final class ClientState {
 
     boolean isAutoSwitchEnabled() {
         return number(AUTO_SWITCH) != 0;
+    }
+
+    Optional<CurrentOverride> currentOverride() {
+        PacketReader in = of(Native::currentOverride);
+        int value = in.int32();
+        int source = in.int32();
+        long untilMs = in.int64();
+        if (value == 0) {
+            return Optional.empty();
+        }
+        Instant until = untilMs == 0 ? null : Instant.ofEpochMilli(untilMs);
+        return Optional.of(
+                new CurrentOverride(OperatorOverride.ofNumber(value), OverrideSource.ofNumber(source), until));
     }
 
     long evicted() {

@@ -42,6 +42,8 @@ public enum ErrorKind {
     NO_QUEUE(38),
     /** This machine has no thread, no descriptor, no memory for it; the message says which. */
     NO_RESOURCES(39),
+    /** The operator keeps calls where they are; the message says by what, and how it is lifted. */
+    OVERRIDDEN(40),
     /** See {@link FaultKind#ENDPOINT_NOT_FOUND}. */
     ENDPOINT_NOT_FOUND(101),
     /** See {@link FaultKind#DATACENTER_NOT_AVAILABLE}. */

@@ -617,6 +617,71 @@ public final class FailoverClient implements AutoCloseable {
     }
 
     /**
+     * What the operator says, where calls go because of it or are not moved. {@code D365_FAILOVER} of the environment,
+     * read when the client was opened, goes before the store's override.
+     *
+     * <p>Does no I/O; works in every listener.
+     *
+     * @return empty where there is none
+     * @throws FailoverStateException the client is closed
+     */
+    public Optional<CurrentOverride> currentOverride() {
+        return state.currentOverride();
+    }
+
+    /**
+     * Puts the operator's override for this organization into the store, for all processes that name it. Holds until
+     * {@link #clearOverride()}; otherwise as {@link #setOverride(OperatorOverride, Instant)}.
+     *
+     * @param value where calls go
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}: the client has no {@code store}
+     * @throws FailoverStateException the store could not be written; the client is closed
+     */
+    public void setOverride(OperatorOverride value) {
+        override(Objects.requireNonNull(value, "value").number(), 0);
+    }
+
+    /**
+     * Puts the operator's override for this organization into the store, for all processes that name it. This client
+     * heeds it before the method returns, the others within about a second.
+     *
+     * <p>Calls are kept at the endpoint that is named: they go there at once, by a switch with the reason {@code
+     * override} that no listener can veto, whether it answers or not; no fault moves them, and {@link
+     * #switchEndpoint()} is refused. A process with {@code D365_FAILOVER} in its environment stays by that. Waits for
+     * the file, not for the network.
+     *
+     * @param value where calls go
+     * @param until when it ends by itself
+     * @throws FailoverUsageException the end is past; with {@link ErrorKind#NOT_AVAILABLE}: the client has no {@code
+     *     store}
+     * @throws FailoverStateException the store could not be written; the client is closed
+     */
+    public void setOverride(OperatorOverride value, Instant until) {
+        int number = Objects.requireNonNull(value, "value").number();
+        try {
+            // 0 would be none.
+            override(number, Math.max(1, Objects.requireNonNull(until, "until").toEpochMilli()));
+        } catch (ArithmeticException e) {
+            throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a time out of range: " + until);
+        }
+    }
+
+    /**
+     * Takes the operator's override away from the store. Calls stay where they are, and go by their clients' own rules
+     * from then on.
+     *
+     * @throws FailoverUsageException with {@link ErrorKind#NOT_AVAILABLE}: the client has no {@code store}
+     * @throws FailoverStateException the store could not be written; the client is closed
+     */
+    public void clearOverride() {
+        override(0, 0);
+    }
+
+    private void override(int value, long untilMs) {
+        state.of(client -> Native.setOverride(client, value, untilMs));
+    }
+
+    /**
      * How many acknowledged writes went from the record before {@code replicationWindow} was over, and before they were
      * verified or resolved, because there were more than {@code ledgerEntries}.
      *

@@ -270,6 +270,17 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * With a {@code store}: how long a client that opens goes by what other processes have on record of where calls go;
+     * default 60 minutes. What is older is a reason to look.
+     *
+     * @param age up to 24 h; zero: always to look
+     * @return this builder
+     */
+    public FailoverClientBuilder stateMaxAge(Duration age) {
+        return millis("state_max_age_ms", age, "age");
+    }
+
+    /**
      * How many acknowledged writes are on record, and as many of those to verify; default 100 000. What goes because there
      * are more is counted: {@link FailoverClient#ledgerEvicted}.
      *

@@ -70,6 +70,10 @@ public final class Native {
 
     public static native byte[] maintenance(long client, long startMs, long endMs);
 
+    public static native byte[] currentOverride(long client);
+
+    public static native byte[] setOverride(long client, int value, long untilMs);
+
     public static native byte[] ledger(long client, int selection);
 
     public static native byte[] walkNew(int flags);

@@ -1,0 +1,256 @@
+//! What the processes of a machine tell each other of their organizations, in the store that they share:
+//! where calls go, the policy, and the operator's override.
+//!
+//! One thread a store and process has a connection of its own. It writes what clients have to tell, looks
+//! once a second whether anything has changed, which costs no query, and tells the clients. Without a store
+//! there is none.
+
+mod table;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use self::table::Table;
+use super::store::Store;
+use super::thread;
+use crate::decide::alternate::Policy;
+use crate::lock::lock;
+use crate::whereabouts::Whereabouts;
+use crate::{Error, ErrorKind, FaultKind, Override, Role, fork};
+
+/// How often is looked.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is on record of an organization.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) whereabouts: Option<Whereabouts>,
+    /// The operator's override, and when it ends.
+    pub(crate) order: Option<(Override, Option<SystemTime>)>,
+    /// What the WSDL said, and when it was read.
+    pub(crate) policy: Option<(Policy, SystemTime)>,
+}
+
+/// What a client has to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// Its calls go there now. A record younger than this of the same endpoint stays.
+    Went {
+        role: Role,
+        by_fault: bool,
+        max_age: Duration,
+    },
+    /// They were found to be rightly there; for a record older than this.
+    Confirmed {
+        role: Role,
+        older_than: Duration,
+    },
+    /// What was on record does not hold.
+    Forget,
+    Policy(Policy),
+    Order(Option<(Override, Option<SystemTime>)>),
+}
+
+/// Who is told, once a second, whether anything has changed or not.
+pub(crate) trait Hears: Send + Sync {
+    fn hears(self: Arc<Self>, told: &Told);
+}
+
+/// One client's end of the state. The last one ends the thread.
+pub(crate) struct State {
+    organization: Arc<str>,
+    watch: Arc<Watch>,
+}
+
+struct Watch {
+    era: u32,
+    jobs: Sender<Job>,
+}
+
+enum Job {
+    /// Whoever waits for what was told before.
+    Flush(Sender<()>),
+    /// A client opens: what is on record for it?
+    Read(Arc<str>, Sender<Result<Told, Error>>),
+    /// It hears of it from now on.
+    Join(Arc<str>, Weak<dyn Hears>),
+    Write(Arc<str>, News, Option<Sender<Result<(), Error>>>),
+}
+
+/// The watches of this process, by their files.
+static WATCHES: Mutex<Vec<(PathBuf, Weak<Watch>)>> = Mutex::new(Vec::new());
+
+impl State {
+    /// Opens what a store has on record of an organization: its state, and what is there now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn open(store: &Store, organization: &str) -> Result<(State, Told), Error> {
+        let state = State {
+            organization: organization.into(),
+            watch: Watch::of(store)?,
+        };
+        let told = state.ask(|reply| Job::Read(Arc::clone(&state.organization), reply))?;
+        Ok((state, told))
+    }
+
+    /// Who hears of what changes.
+    pub(crate) fn join(&self, member: Weak<dyn Hears>) {
+        self.post(Job::Join(Arc::clone(&self.organization), member));
+    }
+
+    /// Tells the others. Nobody waits for it: a record that could not be written costs them a look.
+    pub(crate) fn tell(&self, news: News) {
+        self.post(Job::Write(Arc::clone(&self.organization), news, None));
+    }
+
+    /// The same, and waits until it is on record, and the clients of this process have heard of it. Not
+    /// from the runtime's thread.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub(crate) fn tell_and_wait(&self, news: News) -> Result<(), Error> {
+        let organization = Arc::clone(&self.organization);
+        self.ask(|reply| Job::Write(organization, news, Some(reply)))
+    }
+
+    /// Waits until what was told is on record, within `limit`.
+    pub(crate) fn flush(&self, limit: Duration) {
+        let (reply, answer) = channel();
+        self.post(Job::Flush(reply));
+        let _ = answer.recv_timeout(limit);
+    }
+
+    fn post(&self, job: Job) {
+        // Without its thread there is nobody to tell.
+        let _ = self.watch.jobs.send(job);
+    }
+
+    fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, Error>>) -> Job) -> Result<T, Error> {
+        let (reply, answer) = channel();
+        self.post(job(reply));
+        let lost = || Error::new(ErrorKind::Internal, "the store's thread has ended");
+        answer.recv().unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+impl Watch {
+    fn of(store: &Store) -> Result<Arc<Watch>, Error> {
+        let era = fork::era();
+        let path = store.path();
+        let mut watches = lock(&WATCHES);
+        watches.retain(|(_, watch)| watch.strong_count() > 0);
+        let same = |(other, _): &&(PathBuf, Weak<Watch>)| other == path;
+        let running = watches
+            .iter()
+            .filter(same)
+            .find_map(|(_, watch)| watch.upgrade());
+        if let Some(watch) = running.filter(|watch| watch.era == era) {
+            return Ok(watch);
+        }
+        let table = Table::open(store).map_err(|error| failed(&error))?;
+        let (jobs, queue) = channel();
+        thread::spawn("d365-state", move || Work::new(table).run(&queue)).map_err(|error| {
+            Error::new(
+                ErrorKind::NoResources,
+                format!("no thread for the store: {error}"),
+            )
+        })?;
+        let watch = Arc::new(Watch { era, jobs });
+        watches.push((path.to_owned(), Arc::downgrade(&watch)));
+        Ok(watch)
+    }
+}
+
+/// The thread's.
+struct Work {
+    table: Table,
+    members: Vec<(Arc<str>, Weak<dyn Hears>)>,
+    /// What was read last, and by which version of the file. Empty: it is to be read anew.
+    told: HashMap<Arc<str>, Told>,
+    version: Option<i64>,
+    next: Instant,
+}
+
+impl Work {
+    fn new(table: Table) -> Work {
+        Work {
+            table,
+            members: Vec::new(),
+            told: HashMap::new(),
+            version: None,
+            next: Instant::now() + INTERVAL,
+        }
+    }
+
+    fn run(mut self, queue: &Receiver<Job>) {
+        let era = fork::era();
+        loop {
+            let pause = self.next.saturating_duration_since(Instant::now());
+            match queue.recv_timeout(pause) {
+                Ok(job) => self.does(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.next = Instant::now() + INTERVAL;
+                    self.look();
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if fork::era() != era {
+                return;
+            }
+        }
+    }
+
+    fn does(&mut self, job: Job) {
+        match job {
+            Job::Read(organization, reply) => {
+                let _ = reply.send(
+                    self.table
+                        .read(&organization)
+                        .map_err(|error| failed(&error)),
+                );
+            }
+            Job::Flush(reply) => drop(reply),
+            Job::Join(organization, member) => self.members.push((organization, member)),
+            Job::Write(organization, news, reply) => {
+                let written = self.table.write(&organization, news, SystemTime::now());
+                // A connection's own writes change no version.
+                self.told.clear();
+                if let Some(reply) = reply {
+                    if written.is_ok() {
+                        self.look();
+                    }
+                    let _ = reply.send(written.map_err(|error| failed(&error)));
+                }
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let version = self.table.version().ok();
+        if version != self.version || version.is_none() {
+            self.told.clear();
+            self.version = version;
+        }
+        self.members.retain(|(_, member)| member.strong_count() > 0);
+        for (organization, member) in &self.members {
+            if !self.told.contains_key(organization) {
+                let Ok(told) = self.table.read(organization) else {
+                    continue;
+                };
+                self.told.insert(Arc::clone(organization), told);
+            }
+            if let (Some(member), Some(told)) = (member.upgrade(), self.told.get(organization)) {
+                member.hears(told);
+            }
+        }
+    }
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    let message = format!("the store's state: {error}");
+    Error::new(ErrorKind::Call(FaultKind::Local), message)
+}
