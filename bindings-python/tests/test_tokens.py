@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import d365_failover
 import pytest
@@ -381,3 +384,62 @@ def test_the_token_thread_ends_with_the_client(org: Organization) -> None:
     with org.client(token_provider=by_host):
         (thread,) = set(threading.enumerate()) - before
     assert not thread.is_alive()
+
+
+SECRET = "the-secret's-value"
+
+
+@pytest.fixture
+def token_server() -> Iterator[http.server.ThreadingHTTPServer]:
+    """Gives the twin's tokens to who knows the secret."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            host = form["scope"][0].removeprefix("https://").removesuffix("/.default")
+            is_known = form["client_secret"] == [SECRET]
+            said = (
+                {"access_token": f"twin-token-for-{host}", "expires_in": 3600}
+                if is_known
+                else {"error": "invalid_client"}
+            )
+            body = json.dumps(said).encode()
+            self.send_response(200 if is_known else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("secret", [SECRET, "another-one"])
+def test_the_library_gets_tokens_itself(
+    org: Organization, token_server: http.server.ThreadingHTTPServer, secret: str
+) -> None:
+    settings = {
+        "oauth_authority": f"http://127.0.0.1:{token_server.server_port}",
+        "oauth_tenant": "tenant.example",
+        "oauth_client_id": "the-application",
+        "oauth_client_secret": secret,
+    }
+    with org.client(**settings) as client:
+        if secret == "another-one":
+            with pytest.raises(d365_failover.FailoverError, match="invalid_client") as caught:
+                client.get(WHO_AM_I)
+            assert caught.value.kind == "authentication"
+            assert secret not in str(caught.value)
+        else:
+            assert client.get(WHO_AM_I).status_code == 200
+            client.switch_endpoint()
+            assert client.get(WHO_AM_I).status_code == 200
+
+
+def test_one_alone_gives_the_tokens(org: Organization) -> None:
+    with pytest.raises(d365_failover.InvalidSettingError, match="only one can give the tokens"):
+        org.client(token_provider=by_host, oauth_tenant="t", oauth_client_id="c", oauth_client_secret="s")

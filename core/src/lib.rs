@@ -21,6 +21,7 @@ mod batch;
 mod body;
 mod classify;
 mod client;
+mod client_credentials;
 mod connect_to;
 mod content_type;
 mod decide;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::allowed_host::{self, AllowedHost};
+use crate::client_credentials::OAuthSettings;
 use crate::connect_to::{self, ConnectTo};
 use crate::proxy::Proxy;
 use crate::rule::RulesOff;
@@ -132,6 +133,7 @@ pub struct Settings {
     pub(crate) error_prefix: usize,
     pub(crate) user_agent: String,
     pub(crate) token_provider: Option<Arc<dyn TokenProvider>>,
+    pub(crate) oauth: OAuthSettings,
     pub(crate) token_precedence: TokenPrecedence,
     pub(crate) prepare: Option<Arc<dyn Prepare>>,
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
@@ -171,6 +173,11 @@ impl Settings {
         "max_response_body",
         "max_response_headers",
         "max_waiting",
+        "oauth_authority",
+        "oauth_certificate",
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_tenant",
         "outage_wait_ms",
         "preset",
         "probe_after_ms",
@@ -254,6 +261,7 @@ impl Settings {
             error_prefix: 64 << 10,
             user_agent: format!("d365-failover/{VERSION}"),
             token_provider: None,
+            oauth: OAuthSettings::default(),
             token_precedence: TokenPrecedence::Application,
             prepare: None,
             resolver: None,
@@ -300,6 +308,11 @@ impl Settings {
     /// | `client_certificate` | none | path of a PEM file with the certificate, its chain and its key, shown to the two endpoints alone |
     /// | `client_key` | none | path of a PEM file with the private key of `client_certificate`, where it is not in that file |
     /// | `tls_verify` | `on` | `on`, `off` |
+    /// | `oauth_tenant` | none | the directory (tenant) of Microsoft Entra ID: its id, or a domain; with the next two: the library gets the tokens itself, as an application, by client credentials |
+    /// | `oauth_client_id` | none | the application's id |
+    /// | `oauth_client_secret` | none | its secret; in no text of the library's |
+    /// | `oauth_certificate` | none | instead of it: path of a PEM file with the application's certificate and RSA key |
+    /// | `oauth_authority` | `https://login.microsoftonline.com` | who gives the tokens; https, or http on this machine |
     /// | `token_precedence` | `application` | `application`: a request's own `Authorization` goes before the token provider's; `provider`: it is replaced by the token of the endpoint that the attempt goes to |
     /// | `http2` | `on` | `on`: HTTP/2 where the server speaks it over TLS; `off` |
     /// | `decompress` | `on` | `on`: asks for gzip and brotli where the request says nothing of it, and decodes; `off` |
@@ -428,6 +441,11 @@ impl Settings {
                 ];
                 self.token_precedence = word(key, value, &words)?;
             }
+            "oauth_tenant"
+            | "oauth_client_id"
+            | "oauth_client_secret"
+            | "oauth_certificate"
+            | "oauth_authority" => self.oauth.set(key, value)?,
             "client_certificate" => self.client_certificate = Some(PathBuf::from(value)),
             "client_key" => self.client_key = Some(PathBuf::from(value)),
             "connect_to" => {

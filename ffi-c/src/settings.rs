@@ -174,6 +174,20 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | `client_certificate`, where it is not in     |
 /// |                         |                 | that file                                    |
 /// | `tls_verify`            | `on`            | `on`, `off`                                  |
+/// | `oauth_tenant`          | none            | the directory (tenant) of Microsoft Entra    |
+/// |                         |                 | ID, its id or a domain: with the next two    |
+/// |                         |                 | the library gets the tokens itself, as an    |
+/// |                         |                 | application, by client credentials; not      |
+/// |                         |                 | beside a token provider                      |
+/// | `oauth_client_id`       | none            | the application's id                         |
+/// | `oauth_client_secret`   | none            | its secret; it stands in no text of the      |
+/// |                         |                 | library's                                    |
+/// | `oauth_certificate`     | none            | instead of it: path of a PEM file with the   |
+/// |                         |                 | application's certificate and its RSA key,   |
+/// |                         |                 | not encrypted, read by open                  |
+/// | `oauth_authority`       | `https://login.microsoftonline.com` | who gives the tokens: an https URL, or http  |
+/// |                         |                 | on this machine; it is verified and reached  |
+/// |                         |                 | as the endpoints are                         |
 /// | `token_precedence`      | `application`   | `application`: a request's own Authorization |
 /// |                         |                 | goes before the token provider's;            |
 /// |                         |                 | `provider`: it is replaced by the token of   |

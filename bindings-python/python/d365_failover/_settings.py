@@ -143,6 +143,18 @@ class _Settings(TypedDict, total=False):
     """How much of an error's body is read to classify it, in bytes, 1024 to 16777216. Default: 65536."""
     user_agent: str | None
     """What stands in the User-Agent header: printable ASCII. Default: `"d365-failover/VERSION"`."""
+    oauth_tenant: str | None
+    """The directory (tenant) of Microsoft Entra ID, its id or one of its domains: with `oauth_client_id`, and
+    `oauth_client_secret` or `oauth_certificate`, the library gets the tokens itself, as an application, by client
+    credentials. Not beside a `token_provider`. Default: none."""
+    oauth_client_id: str | None
+    """The application's id. Default: none."""
+    oauth_client_secret: str | None
+    """Its secret. It stands in no text of the library's. Default: none."""
+    oauth_certificate: str | os.PathLike[str] | None
+    """Instead of it a PEM file with the application's certificate and its RSA key, not encrypted. Default: none."""
+    oauth_authority: str | None
+    """Who gives the tokens: an https URL, or http on this machine. Default: `"https://login.microsoftonline.com"`."""
     token_provider: TokenProvider | None
     """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`. Default: none, requests bring
     their Authorization themselves."""
@@ -204,7 +216,7 @@ _TAKES = {
         "a whole number",
     ),
     **dict.fromkeys(("update_guard", "tls_verify", "http2", "decompress"), "True or False"),
-    **dict.fromkeys(("ca_bundle", "client_certificate", "client_key"), "a path"),
+    **dict.fromkeys(("ca_bundle", "client_certificate", "client_key", "oauth_certificate"), "a path"),
     **dict.fromkeys(("allowed_hosts", "allowed_host_headers"), "a sequence of texts"),
     "auto_switch": '"auto", True or False',
     "retry_budget": "a number from 0 to 1",
@@ -352,6 +364,11 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     max_response_body     bytes, 1 to 2**40. Default: 268435456
     error_prefix          bytes, 1024 to 16777216. Default: 65536
     user_agent            text. Default: "d365-failover/VERSION"
+    oauth_tenant          with the next two: tokens by client credentials. Default: none
+    oauth_client_id       the application's id. Default: none
+    oauth_client_secret   its secret. Default: none
+    oauth_certificate     or a PEM file with certificate and RSA key. Default: none
+    oauth_authority       an https URL. Default: "https://login.microsoftonline.com"
     token_provider        a callable, or azure-core's `get_token`. Default: none
     token_precedence      "application" or "provider". Default: "application"
     prepare               a callable, asked for each attempt. Default: none

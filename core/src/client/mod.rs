@@ -60,6 +60,7 @@ use crate::resource::engine::Engine;
 use crate::resource::gate::Gate;
 use crate::resource::ledger::{At, Ledger, Memory, Sqlite};
 use crate::resource::listener::Waiting;
+use crate::resource::oauth::OAuth;
 use crate::resource::outlet::Outlet;
 use crate::resource::race::{First, race};
 use crate::resource::state::{Hears, State, Told};
@@ -71,7 +72,7 @@ use crate::resource::transport::{Address, Transport};
 use crate::{
     AutoSwitch, Error, ErrorKind, ItemKind, LedgerEntry, LedgerSelection, Level, Operation, Order,
     Organization, Override, Queue, Request, Resolution, Response, Role, Settings, SettlePolicy,
-    Settled, SuspectedSince, Target, Verification, fork,
+    Settled, SuspectedSince, Target, TokenProvider, Verification, fork,
 };
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -122,7 +123,7 @@ struct Inner {
     rules: Rules,
     user_agent: HeaderValue,
     engine: Arc<Engine>,
-    transport: Transport,
+    transport: Arc<Transport>,
     tokens: Option<Arc<Tokens>>,
     /// What runs the application's code for submitted calls.
     threads: Arc<Threads>,
@@ -207,6 +208,8 @@ impl Client {
         let engine = Engine::new().map_err(|error| lacking("no reactor for the client", &error))?;
         let statistics = Statistics::default();
         let transport = Transport::new(settings, &organization, &engine, &statistics)?;
+        let transport = Arc::new(transport);
+        let tokens = provider(settings, &transport, &engine, &user_agent)?.map(Tokens::new);
         let rules = Rules::of(settings.preset, settings.rules_off);
         let store = settings.store.as_ref();
         let store = store.map(|path| Store::open(path, settings.store_durability));
@@ -238,7 +241,7 @@ impl Client {
             user_agent,
             engine,
             transport,
-            tokens: settings.token_provider.clone().map(Tokens::new),
+            tokens,
             threads: Threads::new("d365-app", MOST_THREADS),
             outlet: Outlet::new(queue, settings.handler_timeout),
             flights: Arc::default(),

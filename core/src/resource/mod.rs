@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod item;
 pub(crate) mod ledger;
 pub(crate) mod listener;
+pub(crate) mod oauth;
 pub(crate) mod outlet;
 pub(crate) mod probe;
 pub(crate) mod queue;

@@ -16,6 +16,11 @@ use crate::{Cause, Error, ErrorKind, Fault, Role, TokenProvider, TokenRequest};
 /// A token is asked anew this long before it expires, so that none expires on its way; one that
 /// lives less than twice as long, after half of its life.
 const MARGIN: Duration = Duration::from_secs(30);
+/// The next one is fetched so long before a token's end, while calls still have the old one, which also
+/// outlives a provider that fails meanwhile. Not for tokens that live less than four times as long.
+const AHEAD: Duration = Duration::from_secs(300);
+/// How long after a question that failed the next one is asked ahead.
+const AHEAD_PAUSE: Duration = Duration::from_secs(10);
 /// How long a token is kept of which nobody said how long it lives. Short: it may be at its end.
 const KEPT: Duration = Duration::from_secs(5);
 
@@ -61,6 +66,8 @@ struct Slot {
 struct Held {
     header: HeaderValue,
     until: Instant,
+    /// From when on the next one is fetched. `None`: when this one is at its end.
+    ahead: Option<Instant>,
     number: u64,
 }
 
@@ -76,6 +83,15 @@ impl Slot {
         let held = self.held.as_ref();
         let held = held.filter(|held| Instant::now() < held.until);
         held.map(|held| held.header.clone())
+    }
+
+    /// Whether the next token is to be fetched although there is one.
+    fn is_due(&self, now: Instant) -> bool {
+        let ahead = self.held.as_ref().and_then(|held| held.ahead);
+        let is_fresh = |asked| now.saturating_duration_since(asked) < AHEAD_PAUSE;
+        ahead.is_some_and(|ahead| ahead <= now)
+            && self.open == 0
+            && !self.asked.is_some_and(is_fresh)
     }
 
     /// Whether one more question may be asked though others are open.
@@ -175,10 +191,17 @@ impl Tokens {
     pub(crate) async fn header(self: &Arc<Self>, role: Role, url: &str) -> Header {
         let waiting = {
             let mut slot = self.slot(role);
+            let now = Instant::now();
             if let Some(header) = slot.held() {
+                if slot.is_due(now) {
+                    slot.begin(now);
+                    let number = slot.last;
+                    drop(slot);
+                    // Nobody waits for it, and what there is will do.
+                    let _ = self.begin(role, url, number);
+                }
                 return Ok(header);
             }
-            let now = Instant::now();
             let (outcome, is_asked) = match slot.joined(now) {
                 Some(round) => (round.outcome.clone(), true),
                 None => (slot.begin(now), false),
@@ -252,13 +275,13 @@ impl Tokens {
         if let Ok((header, expires_in)) = &outcome
             && slot.held.as_ref().is_none_or(|held| held.number < number)
         {
-            slot.held = Instant::now()
-                .checked_add(kept_for(*expires_in))
-                .map(|until| Held {
-                    header: header.clone(),
-                    until,
-                    number,
-                });
+            let (now, life) = (Instant::now(), kept_for(*expires_in));
+            slot.held = now.checked_add(life).map(|until| Held {
+                header: header.clone(),
+                until,
+                ahead: (life >= AHEAD * 4).then(|| until - AHEAD),
+                number,
+            });
         }
         if let Some(round) = slot.round.take() {
             round
@@ -380,6 +403,35 @@ mod tests {
                 let early = now + (wait - moment);
                 assert!(!slot.may_ask(early), "{open} {inside}");
             }
+        }
+    }
+
+    #[test]
+    fn the_next_token_is_fetched_while_there_is_one() {
+        let now = Instant::now();
+        let old = HeaderValue::from_static("Bearer old");
+        let later = now + AHEAD * 4;
+        let past = now.checked_sub(AHEAD_PAUSE);
+        for (ahead, open, asked, is_due) in [
+            (None, 0, None, false),
+            (Some(later), 0, None, false),
+            (Some(now), 0, None, true),
+            (Some(now), 0, past, true),
+            (Some(now), 0, Some(now), false),
+            (Some(now), 1, past, false),
+        ] {
+            let slot = Slot {
+                held: Some(Held {
+                    header: old.clone(),
+                    until: later,
+                    ahead,
+                    number: 0,
+                }),
+                open,
+                asked,
+                ..Slot::default()
+            };
+            assert_eq!(slot.is_due(now), is_due, "{ahead:?} {open} {asked:?}");
         }
     }
 

@@ -48,6 +48,7 @@ use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
 pub(crate) use self::send_body::{Latch, SendBody};
 use self::tls::Tls;
+pub(crate) use self::tls::identity;
 use super::engine::Engine;
 use super::race::{First, race};
 use super::settled::settled;
@@ -132,8 +133,10 @@ impl Transport {
         engine: &Arc<Engine>,
         statistics: &Statistics,
     ) -> Result<Transport, Error> {
-        // An allowed host may be https where the organization is not.
-        let needs_tls = organization.needs_tls() || !settings.allowed_hosts.is_empty();
+        // An allowed host may be https where the organization is not, and a token server.
+        let needs_tls = organization.needs_tls()
+            || !settings.allowed_hosts.is_empty()
+            || settings.oauth.is_set();
         let tls = needs_tls.then(|| Tls::new(settings)).transpose()?;
         Ok(Transport {
             connector: Arc::new(Connector::new(settings, organization, tls, statistics)?),

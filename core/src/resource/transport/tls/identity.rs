@@ -1,4 +1,5 @@
-//! The settings `client_certificate` and `client_key`: who the application is to its own endpoints.
+//! The settings `client_certificate` and `client_key`, who the application is to its own endpoints, and
+//! `oauth_certificate`, who it is to a token server.
 
 use std::path::Path;
 
@@ -9,21 +10,21 @@ use super::{pem, read_file, refuse};
 use crate::Error;
 
 /// A certificate with its chain, and its key.
-pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Reads one out of one file, or out of two.
-pub(super) fn read(path: &Path, key: Option<&Path>) -> Result<Identity, Error> {
-    let text = read_file("client_certificate", path)?;
-    let chain = chain(path, &text)?;
+pub(super) fn read(setting: &str, path: &Path, key: Option<&Path>) -> Result<Identity, Error> {
+    let text = read_file(setting, path)?;
+    let chain = chain(setting, path, &text)?;
     let key = match key {
-        None => private_key("client_certificate", path, &text)?,
+        None => private_key(setting, path, &text)?,
         Some(path) => private_key("client_key", path, &read_file("client_key", path)?)?,
     };
     Ok((chain, key))
 }
 
-fn chain(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let refuse = |why: &str| refuse("client_certificate", path, why);
+fn chain(setting: &str, path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let refuse = |why: &str| refuse(setting, path, why);
     let sections = pem::sections(text);
     let mut chain = Vec::new();
     for section in sections.iter().filter(|section| section.is_certificate()) {
@@ -50,11 +51,12 @@ fn private_key(setting: &str, path: &Path, text: &[u8]) -> Result<PrivateKeyDer<
     let sections = pem::sections(text);
     let Some(key) = sections.iter().find(|section| section.is_key()) else {
         return Err(refuse(match setting {
-            "client_key" => "there is no private key in it",
-            _ => {
+            "client_certificate" => {
                 "there is no private key in it; append the certificate's own to the file, or name \
                  its file in client_key"
             }
+            "client_key" => "there is no private key in it",
+            _ => "there is no private key in it; append the certificate's own to the file",
         }));
     };
     if key.is_encrypted_key() {

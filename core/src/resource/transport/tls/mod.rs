@@ -82,6 +82,11 @@ impl Versions {
     }
 }
 
+/// The certificate with its chain, and the key, in the file that a setting names.
+pub(crate) fn identity(setting: &str, path: &Path) -> Result<identity::Identity, Error> {
+    identity::read(setting, path, None)
+}
+
 /// The files of `client_certificate` and `client_key`.
 type Files<'a> = (&'a Path, Option<&'a Path>);
 
@@ -115,7 +120,7 @@ fn client_config(
     let Some((path, key)) = identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let (chain, key) = identity::read(path, key)?;
+    let (chain, key) = identity::read("client_certificate", path, key)?;
     let config = builder.with_client_auth_cert(chain, key);
     config.map_err(|error| identity::refused(path, &error))
 }

@@ -403,6 +403,59 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * The directory (tenant) of Microsoft Entra ID; default: none. With {@link #oauthClientId}, and
+     * {@link #oauthClientSecret} or {@link #oauthCertificate}, the library gets the tokens itself, as an application, by
+     * client credentials. Not beside a {@link #tokenProvider}: {@link #build()} refuses both.
+     *
+     * @param tenant its id, or one of its domains
+     * @return this builder
+     */
+    public FailoverClientBuilder oauthTenant(String tenant) {
+        return setting("oauth_tenant", tenant);
+    }
+
+    /**
+     * The id of the application that {@link #oauthTenant} knows; default: none.
+     *
+     * @param clientId the id
+     * @return this builder
+     */
+    public FailoverClientBuilder oauthClientId(String clientId) {
+        return setting("oauth_client_id", clientId);
+    }
+
+    /**
+     * The secret of {@link #oauthClientId}; default: none. It stands in no text of the library's.
+     *
+     * @param secret the secret's value
+     * @return this builder
+     */
+    public FailoverClientBuilder oauthClientSecret(String secret) {
+        return setting("oauth_client_secret", secret);
+    }
+
+    /**
+     * Instead of {@link #oauthClientSecret}: a certificate that signs for the application; default: none.
+     *
+     * @param pemFile a file with the certificate and its RSA key in PEM form, not encrypted, read by {@link #build()}
+     * @return this builder
+     */
+    public FailoverClientBuilder oauthCertificate(Path pemFile) {
+        return setting("oauth_certificate", Objects.requireNonNull(pemFile, "pemFile").toString());
+    }
+
+    /**
+     * Who gives the tokens; default {@code https://login.microsoftonline.com}. It is verified and reached as the endpoints
+     * are: by {@link #caBundle}, {@link #proxy} and {@link #connectTo}.
+     *
+     * @param authority an https URL, or http on this machine
+     * @return this builder
+     */
+    public FailoverClientBuilder oauthAuthority(String authority) {
+        return setting("oauth_authority", authority);
+    }
+
+    /**
      * Whether to speak HTTP/2 where the server does; default true. Without TLS it is HTTP/1.1 always.
      *
      * @param http2 false: HTTP/1.1 only
