@@ -1005,6 +1005,23 @@ fn recall(switch: &mut Switch, told: &Told, max_age: Duration) -> Option<String>
     })
 }
 
+/// Who gives the tokens: the application's provider, or one of the library's own.
+fn provider(
+    settings: &Settings,
+    transport: &Arc<Transport>,
+    engine: &Arc<Engine>,
+    user_agent: &HeaderValue,
+) -> Result<Option<Arc<dyn TokenProvider>>, Error> {
+    let given = settings.token_provider.clone();
+    match settings.oauth.credentials(given.is_some())? {
+        None => Ok(given),
+        Some(credentials) => {
+            let provider = OAuth::new(credentials, transport, engine, user_agent)?;
+            Ok(Some(Arc::new(provider)))
+        }
+    }
+}
+
 fn lacking(what: &str, error: &io::Error) -> Error {
     Error::new(ErrorKind::NoResources, format!("{what}: {error}"))
 }
