@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import datetime
 import logging
+import pathlib
+import queue
 
 import d365_failover
 import pytest
@@ -49,7 +52,7 @@ def test_off_moves_nobody_but_the_application(org: Organization, monkeypatch: py
     monkeypatch.setenv("D365_FAILOVER", "off")
     org.fault("primary", "refuse")
     with org.client() as client:
-        required = []
+        required: list[d365_failover.Event] = []
         client.on_endpoint_switch_required(required.append)
         client.endpoint_auto_switch_enabled = True
         with pytest.raises(d365_failover.EndpointNotFoundError, match="D365_FAILOVER=off"):
@@ -67,3 +70,32 @@ def test_a_word_that_is_none_is_refused(org: Organization, monkeypatch: pytest.M
     monkeypatch.setenv("D365_FAILOVER", "")
     with org.client() as client:
         assert client.current_override is None
+
+
+@SUBJECTS
+def test_the_store_s_override_is_heard_by_those_who_run(
+    make: type[Blocking | OnLoop], org: Organization, tmp_path: pathlib.Path
+) -> None:
+    store = str(tmp_path / "store")
+    with make(org, store=store) as subject, org.client(store=store) as other:
+        heard: queue.Queue[d365_failover.EndpointSwitchEvent] = queue.Queue()
+        other.on_endpoint_switched(heard.put)
+        end = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) + datetime.timedelta(hours=1)
+        subject.do(lambda client: client.set_override("alternate", end))
+        assert subject.client.current_override == d365_failover.CurrentOverride("alternate", "store", end)
+        assert not subject.client.is_primary
+        event = heard.get(timeout=30)
+        assert (event.reason, event.automatic, event.new_role) == ("override", False, "alternate")
+        with pytest.raises(d365_failover.OverriddenError, match="set_override lifts it"):
+            other.switch_endpoint()
+        with pytest.raises(d365_failover.InvalidArgumentError):
+            subject.do(lambda client: client.set_override("off", 1))
+        subject.do(lambda client: client.set_override(None))
+        assert subject.client.current_override is None
+        assert other.current_override is None
+        other.switch_endpoint()
+        assert heard.get(timeout=30).reason == "manual"
+        other.close()
+    # Who opens now begins where the last one went.
+    with org.client(store=store) as late:
+        assert (late.is_primary, late.epoch) == (True, 0)

@@ -343,6 +343,38 @@ static void an_override(void)
     OK(d365_settings_free(settings));
 }
 
+/* The store's override, for all clients of the organization that name the store. */
+static void an_override_in_the_store(void)
+{
+    char folder[] = "/tmp/d365-live-XXXXXX", path[64], command[80];
+    d365_settings_t *settings = settings_for(&contoso, NULL, "on");
+    d365_client_t *client = NULL, *other = NULL;
+    int32_t value = -1, source = -1, is_primary = -1;
+    int64_t until = -1, later = ((int64_t)time(NULL) + 3600) * 1000;
+
+    MUST(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/store", folder);
+    OK(d365_settings_set(settings, "store", D365_NTS, path, D365_NTS, NULL));
+    OK(d365_client_open(settings, &client, NULL));
+    OK(d365_client_open(settings, &other, NULL));
+    OK(d365_client_set_override(client, D365_OVERRIDE_ALTERNATE, later, NULL));
+    OK(d365_client_current_override(other, &value, &source, &until, NULL));
+    CHECK(value == D365_OVERRIDE_ALTERNATE && source == D365_OVERRIDE_FROM_STORE && until == later);
+    OK(d365_client_is_primary(other, &is_primary, NULL));
+    CHECK(is_primary == 0);
+    STATUS(D365_OVERRIDDEN, d365_client_switch_endpoint(other, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_set_override(client, D365_OVERRIDE_OFF, 1, NULL));
+    OK(d365_client_set_override(other, D365_OVERRIDE_NONE, 0, NULL));
+    OK(d365_client_current_override(client, &value, &source, &until, NULL));
+    CHECK(value == D365_OVERRIDE_NONE && source == 0 && until == 0);
+    OK(d365_client_switch_endpoint(client, NULL));
+    OK(d365_client_free(client));
+    OK(d365_client_free(other));
+    OK(d365_settings_free(settings));
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    CHECK(system(command) == 0);
+}
+
 /* One submitted read meets a primary that refuses; everything comes through the queue, in order. */
 static void a_switch(void)
 {
@@ -539,6 +571,7 @@ int main(int argc, char **argv)
     errors();
     tokens();
     an_override();
+    an_override_in_the_store();
     a_switch();
     a_veto();
     nobody_listens();

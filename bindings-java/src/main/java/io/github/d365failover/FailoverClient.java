@@ -275,7 +275,8 @@ public final class FailoverClient implements AutoCloseable {
     /**
      * Switches to the other endpoint by hand. {@code EndpointSwitched} is raised, {@code EndpointSwitchRequired} is not.
      *
-     * @throws FailoverException there is no alternate, or the client is closed
+     * @throws FailoverException there is no alternate, the operator keeps calls at an endpoint ({@link
+     *     ErrorKind#OVERRIDDEN}), or the client is closed
      */
     public void switchEndpoint() throws FailoverException {
         byte[] packet = use(Native::switchEndpoint);
