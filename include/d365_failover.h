@@ -2160,6 +2160,19 @@ d365_status_t d365_request_set_attempt_timeout_ms(struct d365_request_t *request
                                                   struct d365_error_t **error);
 
 /**
+ * Sets in milliseconds, 1 to 86400000, how long one attempt of the call may stand still once it has
+ * its connection: no byte of the request leaves and none of the answer comes; with
+ * d365_request_set_streaming() also how long each read of the body waits. What most other clients
+ * call so. A connection of HTTP/2 moves with whatever comes on it. What it ends has the cause
+ * D365_CAUSE_ATTEMPT_TIMEOUT. Without it only the attempt's time holds, which does so besides.
+ *
+ * Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+ */
+d365_status_t d365_request_set_read_timeout_ms(struct d365_request_t *request,
+                                               int64_t ms,
+                                               struct d365_error_t **error);
+
+/**
  * Says what a repeat of this request does (D365_OPERATION_...). With D365_OPERATION_AUTO, the
  * default, the library tells by method and headers.
  *

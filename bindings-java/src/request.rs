@@ -78,12 +78,15 @@ pub(crate) fn unpack(
         if timeout >= 0 {
             check(|error| c::d365_request_set_timeout_ms(request.get(), timeout, error))?;
         }
-        let (connect, attempt) = (head.long()?, head.long()?);
+        let (connect, attempt, read) = (head.long()?, head.long()?, head.long()?);
         if connect >= 0 {
             check(|error| c::d365_request_set_connect_timeout_ms(request.get(), connect, error))?;
         }
         if attempt >= 0 {
             check(|error| c::d365_request_set_attempt_timeout_ms(request.get(), attempt, error))?;
+        }
+        if read >= 0 {
+            check(|error| c::d365_request_set_read_timeout_ms(request.get(), read, error))?;
         }
         let operation = head.int()?;
         check(|error| c::d365_request_set_operation(request.get(), operation, error))?;

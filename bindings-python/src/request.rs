@@ -8,8 +8,9 @@ use d365_failover::{
     d365_request_new_settle, d365_request_new_settle_on, d365_request_new_verify,
     d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
     d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
-    d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_streaming,
-    d365_request_set_tag, d365_request_set_timeout_ms, d365_request_set_upsert, d365_request_t,
+    d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_read_timeout_ms,
+    d365_request_set_streaming, d365_request_set_tag, d365_request_set_timeout_ms,
+    d365_request_set_upsert, d365_request_t,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -56,7 +57,8 @@ impl Walk {
     }
 }
 
-/// `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms, attempt_timeout_ms)`;
+/// `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms, attempt_timeout_ms,
+/// read_timeout_ms)`;
 /// one that is about writes on record, discovers, or checks, has only headers and times besides, and the URL that the application
 /// names.
 pub(crate) type Request<'py> = (
@@ -71,10 +73,11 @@ pub(crate) type Request<'py> = (
     Option<About>,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
 );
 
 pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout, operation, flags, tag, about, connect, attempt) =
+    let (method, url, headers, body, timeout, operation, flags, tag, about, connect, attempt, read) =
         request;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
@@ -156,6 +159,9 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
         }
         if let Some(ms) = *attempt {
             run(|error| d365_request_set_attempt_timeout_ms(raw, ms, error))?;
+        }
+        if let Some(ms) = *read {
+            run(|error| d365_request_set_read_timeout_ms(raw, ms, error))?;
         }
         if let Some(tag) = tag {
             run(|error| d365_request_set_tag(raw, chars(tag), tag.len(), error))?;

@@ -108,6 +108,20 @@ def test_a_body_that_stalls_is_a_timeout(org: Organization) -> None:
     run(main())
 
 
+def test_a_read_waits_for_the_request_s_read_timeout(org: Organization) -> None:
+    org.fault("primary", "stall_body")
+
+    async def main() -> None:
+        async with (
+            org.async_client() as client,
+            client.stream("GET", f"{BULK}/{SIZE}", read_timeout=0.5) as response,
+        ):
+            with pytest.raises(d365_failover.CallTimeoutError):
+                await response.aread()
+
+    run(main())
+
+
 def test_cancelling_a_read_closes_the_response(org: Organization) -> None:
     org.fault("primary", "stall_body", path=BULK)
 

@@ -176,3 +176,11 @@ def test_an_upload_in_chunks_says_why_it_does_not_cross(
 def test_client_of_takes_ours_alone() -> None:
     with pytest.raises(TypeError, match="is closed, or not"):
         d365_failover.dataverse.client_of(DataverseClient("https://contoso.crm.dynamics.com", Credential()))
+
+
+def test_the_asynchronous_client_is_there_as_well() -> None:
+    from d365_failover._dataverse_async import async_client
+
+    assert d365_failover.dataverse.async_client is async_client
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        d365_failover.dataverse.other  # noqa: B018

@@ -33,6 +33,24 @@ def test_first(org: Organization) -> None:
     assert out == f"Contoso Ltd. is at {org.primary_url}\n"
 
 
+def test_session(org: Organization) -> None:
+    with start(org, EXAMPLES / "session.py") as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    lines = out.splitlines()
+    assert lines[0] == f"Contoso Ltd. is at {org.primary_url}"
+    assert lines[1].startswith("created data/v9.2/accounts(")
+
+
+def test_session_is_told_of_a_write_in_doubt(org: Organization) -> None:
+    org.fault("primary", "commit_then_close", method="POST", skip=1, times=1)
+    with start(org, EXAMPLES / "session.py") as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.splitlines()[1:] == ["in doubt: write 2"]
+    assert len(org.rows()) == 2
+
+
 def test_ledger_confirms_nothing_that_no_row_can_tell(org: Organization) -> None:
     org.fault("primary", "commit_then_close", method="POST", times=1)
     with start(org, EXAMPLES / "ledger.py") as process:

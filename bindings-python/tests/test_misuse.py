@@ -157,6 +157,7 @@ REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.post("/", attempt_timeout=True, json={}), TypeError),
     (lambda client: client.patch("/", connect_timeout=0, json={}), d365_failover.InvalidArgumentError),
     (lambda client: client.delete("/", attempt_timeout=-1), d365_failover.InvalidArgumentError),
+    (lambda client: client.get("/", read_timeout=0), d365_failover.InvalidArgumentError),
     (lambda client: client.put("/", attempt_timeout=86_401), d365_failover.InvalidArgumentError),
     (lambda client: client.verify(1, connect_timeout=0), d365_failover.InvalidArgumentError),
     (lambda client: client.get("/\udfff"), UnicodeError),

@@ -8,6 +8,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,14 @@ def test_what_was_raised_tells_what_the_library_knows(org: Organization) -> None
         request = raised.value.request
         assert request is not None
         assert request.url == org.primary_url + ACCOUNTS
+
+
+def test_a_read_time_is_for_silence(org: Organization) -> None:
+    org.fault("primary", "slow_drip", bytes=40, every_ms=300)
+    with session(org) as ours:
+        begin = time.monotonic()
+        assert ours.get(org.primary_url + WHO_AM_I, timeout=(5, 2)).status_code == 200
+        assert time.monotonic() - begin > 2
 
 
 def test_the_token_is_the_endpoint_s(organization: Callable[..., Organization]) -> None:

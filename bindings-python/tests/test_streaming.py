@@ -191,6 +191,16 @@ def test_a_body_that_stalls_is_a_timeout(org: Organization) -> None:
         assert caught.value.attempts[0].phase == "responded"
 
 
+def test_a_read_waits_for_the_request_s_read_timeout(org: Organization) -> None:
+    org.fault("primary", "stall_body")
+    with (
+        org.client() as client,
+        client.stream("GET", f"{BULK}/{SIZE}", read_timeout=0.5) as response,
+        pytest.raises(d365_failover.CallTimeoutError),
+    ):
+        response.read()
+
+
 def test_the_deadline_ends_with_the_head(org: Organization) -> None:
     fault = org.fault("primary", "stall_body")
     with org.client() as client, client.stream("GET", f"{BULK}/{SIZE}", timeout=1) as response:

@@ -46,6 +46,7 @@ pub struct Request {
     pub(crate) timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) read_timeout: Option<Duration>,
     pub(crate) operation: Option<Operation>,
     pub(crate) is_guarded_create: bool,
     pub(crate) is_upsert: bool,
@@ -103,6 +104,7 @@ impl Request {
             timeout: None,
             connect_timeout: None,
             attempt_timeout: None,
+            read_timeout: None,
             operation: None,
             is_guarded_create: false,
             is_upsert: false,
@@ -346,6 +348,19 @@ impl Request {
         Ok(())
     }
 
+    /// Sets how long one attempt may stand still once it has its connection: no byte of the request
+    /// leaves and none of the answer comes; with streaming also how long each read of the body waits.
+    /// What most other clients call so. A connection of HTTP/2 moves with whatever comes on it. What
+    /// it ends has the cause [`Cause::AttemptTimeout`](crate::Cause::AttemptTimeout). Default: only the
+    /// attempt's time holds, which does so besides.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.
+    pub fn set_read_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.read_timeout = Some(time("read_timeout", timeout)?);
+        Ok(())
+    }
+
     /// Overrides the operation class. `None`: as it can be read from the method, the conditional
     /// headers, the parts of a `$batch`, and the operation that a SOAP message names; what cannot be
     /// read is `unsafe`.
@@ -462,6 +477,7 @@ mod tests {
                 Request::set_timeout,
                 Request::set_connect_timeout,
                 Request::set_attempt_timeout,
+                Request::set_read_timeout,
             ] {
                 let error = set(&mut request, timeout).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidArgument);

@@ -251,3 +251,61 @@ fn a_patient_request_holds_up_no_other() {
     org.primary.clear().unwrap();
     assert_eq!(patient.join().unwrap().unwrap().status(), 200);
 }
+
+/// Who waits for bytes waits as long as they come, and not longer.
+#[test]
+fn a_read_timeout_counts_from_the_last_byte() {
+    let twin = Twin::start(TwinConfig::new([OrganizationConfig::new("contoso")])).unwrap();
+    let org = twin.org("contoso").unwrap();
+    let mut settings = contoso::settings(&twin);
+    for (key, value) in [
+        ("auto_switch", "off"),
+        ("probe_after_ms", "0"),
+        ("outage_wait_ms", "0"),
+        ("max_attempts", "1"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    let client = Client::open(&settings).unwrap();
+    let mut request = request(None);
+    request
+        .set_read_timeout(Duration::from_millis(2000))
+        .unwrap();
+    let drip = r#"{"kind":"slow_drip","bytes":40,"every_ms":300}"#;
+    org.primary
+        .fault(serde_json::from_str::<d365_twin::Fault>(drip).unwrap())
+        .unwrap();
+    let response = client.send(&request).unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.attempts()[0].took > Duration::from_millis(2000));
+    org.primary.clear().unwrap();
+    request
+        .set_read_timeout(Duration::from_millis(300))
+        .unwrap();
+    for (kind, is_streaming) in [
+        ("accept_never_answer", false),
+        ("accept_never_answer", true),
+        ("stall_body", false),
+        ("stall_body", true),
+    ] {
+        let fault = format!(r#"{{"kind":"{kind}"}}"#);
+        org.primary
+            .fault(serde_json::from_str::<d365_twin::Fault>(&fault).unwrap())
+            .unwrap();
+        request.set_streaming(is_streaming);
+        let error = match client.send(&request) {
+            Err(error) => error,
+            Ok(response) => loop {
+                assert!(is_streaming);
+                if let Err(error) = response.read(&mut [0; 100]) {
+                    break error;
+                }
+            },
+        };
+        let fault = error.fault().unwrap();
+        assert_eq!(fault.cause, Cause::AttemptTimeout, "{kind}: {error}");
+        // The attempt has 120 s.
+        assert!(error.attempts()[0].took < Duration::from_secs(30), "{kind}");
+        org.primary.clear().unwrap();
+    }
+}

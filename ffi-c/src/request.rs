@@ -281,6 +281,23 @@ pub unsafe extern "C" fn d365_request_set_attempt_timeout_ms(
     unsafe { set_time(request, ms, core::Request::set_attempt_timeout, error) }
 }
 
+/// Sets in milliseconds, 1 to 86400000, how long one attempt of the call may stand still once it has
+/// its connection: no byte of the request leaves and none of the answer comes; with
+/// d365_request_set_streaming() also how long each read of the body waits. What most other clients
+/// call so. A connection of HTTP/2 moves with whatever comes on it. What it ends has the cause
+/// D365_CAUSE_ATTEMPT_TIMEOUT. Without it only the attempt's time holds, which does so besides.
+///
+/// Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_request_set_read_timeout_ms(
+    request: *mut d365_request_t,
+    ms: i64,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    // SAFETY: NULL or the caller's variable.
+    unsafe { set_time(request, ms, core::Request::set_read_timeout, error) }
+}
+
 /// # Safety
 /// `error` is NULL or the caller's variable.
 unsafe fn set_time(

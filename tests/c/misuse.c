@@ -311,6 +311,7 @@ static void numbers(void)
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_connect_timeout_ms(request, -5, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_connect_timeout_ms(request, 86400001, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, 0, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_request_set_read_timeout_ms(request, 0, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, -5, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_attempt_timeout_ms(request, 86400001, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_set_body_reader(request, read_nothing, NULL, -2, NULL, NULL, NULL));

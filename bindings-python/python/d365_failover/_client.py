@@ -77,6 +77,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -97,6 +98,7 @@ class Client(BaseClient):
         long. `connect_timeout` is for all of this call's connecting in one attempt (name, addresses, proxy, TLS, and
         waiting for a connection that others open as well); by default each address has the client's. It cuts off no
         other call, and what it ends is only a reason to probe the endpoint (with the preset `dotnet`, to leave it).
+        `read_timeout` is for an attempt that stands still: no byte of it leaves, and none of its answer comes.
 
         With `guarded_create` a create is sent with an id that the library chooses, so that a repeat is detected: a POST
         of one row to an entity set goes out as PATCH of the row with `If-None-Match: *`, a SOAP `Create` of an entity
@@ -121,6 +123,7 @@ class Client(BaseClient):
             source,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -141,6 +144,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         upsert: bool = False,
@@ -165,6 +169,7 @@ class Client(BaseClient):
             source,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             guarded_create=guarded_create,
             upsert=upsert,
             tag=tag,
@@ -224,6 +229,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
@@ -236,6 +242,7 @@ class Client(BaseClient):
             timeout=timeout,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             operation=operation,
             tag=tag,
         )
@@ -252,6 +259,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         guarded_create: bool = False,
         tag: str | None = None,
@@ -267,6 +275,7 @@ class Client(BaseClient):
             timeout=timeout,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             operation=operation,
             guarded_create=guarded_create,
             tag=tag,
@@ -284,6 +293,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         upsert: bool = False,
         tag: str | None = None,
@@ -299,6 +309,7 @@ class Client(BaseClient):
             timeout=timeout,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             operation=operation,
             upsert=upsert,
             tag=tag,
@@ -316,6 +327,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
@@ -330,6 +342,7 @@ class Client(BaseClient):
             timeout=timeout,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             operation=operation,
             tag=tag,
         )
@@ -344,6 +357,7 @@ class Client(BaseClient):
         timeout: float | None = None,
         connect_timeout: float | None = None,
         attempt_timeout: float | None = None,
+        read_timeout: float | None = None,
         operation: str | None = None,
         tag: str | None = None,
     ) -> Response:
@@ -356,6 +370,7 @@ class Client(BaseClient):
             timeout=timeout,
             connect_timeout=connect_timeout,
             attempt_timeout=attempt_timeout,
+            read_timeout=read_timeout,
             operation=operation,
             tag=tag,
         )

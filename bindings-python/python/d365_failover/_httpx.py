@@ -146,6 +146,7 @@ class Sent(Generic[S]):
             None,
             connect,
             attempt,
+            None,
         )
 
 

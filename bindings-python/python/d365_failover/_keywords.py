@@ -33,7 +33,6 @@ _ELSEWHERE = {
     "cookies": 'headers={"Cookie": …}',
     "stream": "client.stream(method, url), with a block",
     "deadline": "timeout: seconds for the whole call",
-    "read_timeout": "attempt_timeout: seconds for one attempt",
     "retries": f"{_CLIENT} max_attempts",
     "max_retries": f"{_CLIENT} max_attempts",
     "max_attempts": f"{_CLIENT} max_attempts",

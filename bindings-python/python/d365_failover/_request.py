@@ -37,6 +37,7 @@ def build(
     *,
     connect_timeout: float | None = None,
     attempt_timeout: float | None = None,
+    read_timeout: float | None = None,
     guarded_create: bool = False,
     upsert: bool = False,
     tag: str | None = None,
@@ -61,7 +62,8 @@ def build(
         url = with_params(url, params)
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
-    return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt)
+    read = None if read_timeout is None else milliseconds(read_timeout, "read_timeout")
+    return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt, read)
 
 
 def verifying(
@@ -78,7 +80,7 @@ def verifying(
     ledger_id = write if isinstance(write, int) else write.id
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
-    return ("GET", url or "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt)
+    return ("GET", url or "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt, None)
 
 
 def times(
@@ -100,12 +102,12 @@ def checking(role: str, timeout: float | None) -> RawRequest:
         message = f"role: {brief(role)} is neither 'primary' nor 'alternate'"
         raise InvalidArgumentError(message, kind="invalid_argument")
     limit = None if timeout is None else milliseconds(timeout, "timeout")
-    return ("GET", "", [], None, None, 0, CHECKS[role], None, None, None, limit)
+    return ("GET", "", [], None, None, 0, CHECKS[role], None, None, None, limit, None)
 
 
 def discovering() -> RawRequest:
     """The request that asks what the organization's WSDL says about failover."""
-    return ("GET", "", [], None, None, 0, DISCOVERS, None, None, None, None)
+    return ("GET", "", [], None, None, 0, DISCOVERS, None, None, None, None, None)
 
 
 def length_of(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> int:

@@ -92,7 +92,7 @@ def walking(
         raise InvalidArgumentError("a walk verifies, confirms or replays", kind="invalid_argument")
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
-    return ("GET", "", pairs, None, whole, 0, 0, None, Walk(flags), connect, attempt)
+    return ("GET", "", pairs, None, whole, 0, 0, None, Walk(flags), connect, attempt, None)
 
 
 def replaying(
@@ -108,7 +108,7 @@ def replaying(
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     flags = REPLAYS | (WANTED if wanted else 0)
-    return ("GET", "", pairs, None, whole, 0, flags, None, ledger_id, connect, attempt)
+    return ("GET", "", pairs, None, whole, 0, flags, None, ledger_id, connect, attempt, None)
 
 
 def asked_of(step: SettleStep, entries: dict[int, LedgerEntry], ask: Callable[[LedgerEntry], str | None]) -> str | None:

@@ -18,9 +18,10 @@ RawRequest: TypeAlias = tuple[
     int | Walk | None,
     "int | None",
     "int | None",
+    "int | None",
 ]
 """method, url, headers, body or its length (-1: not known) and whether it can be read again, timeout in ms, operation,
-flags, tag, the write that it is about or the walk that it goes on with, connect timeout and attempt timeout in ms"""
+flags, tag, the write that it is about or the walk that it goes on with, connect, attempt and read timeout in ms"""
 
 STREAMING, GUARDED_CREATE, UPSERT, DISCOVERS, REPLAYS, WANTED = 1, 2, 4, 8, 16, 32
 CHECKS = {"primary": 64, "alternate": 128}

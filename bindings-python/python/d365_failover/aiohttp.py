@@ -331,6 +331,7 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
         None,
         times.connect,
         times.attempt,
+        None,
     )
     return raw, source
 

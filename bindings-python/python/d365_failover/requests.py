@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -28,10 +27,11 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths, get_encoding_from_headers, select_proxy
 from urllib3 import Timeout
 
+from . import _dropin
 from ._body import Source, source_of
 from ._client import Client
-from ._dropin import answered, doubt_of
-from ._exceptions import FailoverError, ForkedError
+from ._dropin import LONGEST, answered, doubt_of
+from ._exceptions import FailoverError
 from ._models import Response as Known
 from ._request import length_of, milliseconds
 from ._requests_errors import of_error
@@ -126,7 +126,6 @@ class FailoverAdapter(BaseAdapter):
     def _begin(self, url: str, settings: dict[str, Any]) -> None:
         self._url = url
         self._settings = settings
-        self._lock = threading.Lock()
         self._clients: dict[_Key, Client] = {}
         # What a session that nobody closed leaves behind.
         weakref.finalize(self, _abandon, self._clients).atexit = False
@@ -162,21 +161,15 @@ class FailoverAdapter(BaseAdapter):
     ) -> requests.Response:
         """Sends a request to the active endpoint, again after a switch, and returns the response, whatever its status.
 
-        The connect time of `timeout` is for all of an attempt's connecting, the read time for each attempt up to the
-        response's head, and for each wait within the body. Raises requests' own exceptions; a write in doubt raises
+        The connect time of `timeout` is for all of an attempt's connecting, the read time for an attempt that stands
+        still, and for each wait within the body. Raises requests' own exceptions; a write in doubt raises
         `d365_failover.WriteInDoubtError`, which is none of them.
         """
         known: Known
         try:
             raw_request, source = _native(request, timeout)
-            try:
-                client = self._client(cast(str, request.url), verify, cert, proxies)
-                known = StreamedResponse(client._send(raw_request, source), raw_request)
-            except ForkedError:
-                # The parent's connections are the parent's.
-                self._clients.clear()
-                client = self._client(cast(str, request.url), verify, cert, proxies)
-                known = StreamedResponse(client._send(raw_request, source), raw_request)
+            client = self._client(cast(str, request.url), verify, cert, proxies)
+            known = StreamedResponse(client._send(raw_request, source), raw_request)
         except FailoverError as error:
             # Also what no service has answered is an answer here.
             answer = answered(error)
@@ -216,16 +209,17 @@ class FailoverAdapter(BaseAdapter):
         proxy = select_proxy(url, proxies) if proxies else None
         key = (verify, cert, proxy)
         client = self._clients.get(key)
-        if client is None:
-            with self._lock:
+        # One that was opened before a fork is the parent's.
+        if client is None or client._native.forked:
+            with _dropin._lock:
                 client = self._clients.get(key)
-                if client is None:
+                if client is None or client._native.forked:
                     client = self._clients[key] = Client(self._url, **_settings(self._settings, key))
         return client
 
     def close(self) -> None:
         """Closes the clients, and cancels what they are about to do. A later request opens new ones."""
-        with self._lock:
+        with _dropin._lock:
             clients = list(self._clients.values())
             self._clients.clear()
         for client in clients:
@@ -355,8 +349,9 @@ def _native(request: requests.PreparedRequest, timeout: Any) -> tuple[RawRequest
     url = cast(str, request.url)
     if "#" in url:
         url = url.partition("#")[0]
-    connect, read = (None, None) if timeout is None else _times(timeout)
-    return (cast(str, request.method), url, pairs, body, None, 0, STREAMING, None, None, connect, read), source
+    connect, attempt, read = (None, None, None) if timeout is None else _times(timeout)
+    method = cast(str, request.method)
+    return (method, url, pairs, body, None, 0, STREAMING, None, None, connect, attempt, read), source
 
 
 def _read(body: Any, request: requests.PreparedRequest, pairs: list[tuple[str, str]]) -> tuple[Any, Source | None]:
@@ -385,8 +380,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _times(timeout: Any) -> tuple[int | None, int | None]:
-    """The connect and the read time in milliseconds, of what `timeout` can be."""
+def _times(timeout: Any) -> tuple[int | None, int | None, int | None]:
+    """Milliseconds for connecting, for an attempt, and for one that stands still, of what `timeout` can be."""
     if isinstance(timeout, tuple):
         try:
             connect, read = timeout
@@ -396,7 +391,7 @@ def _times(timeout: Any) -> tuple[int | None, int | None]:
         connect, read = timeout.connect_timeout, timeout.read_timeout
     else:
         connect = read = timeout
-    return _milliseconds(connect), _milliseconds(read)
+    return _milliseconds(connect), LONGEST, _milliseconds(read)
 
 
 def _milliseconds(seconds: Any) -> int | None:

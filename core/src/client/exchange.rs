@@ -8,10 +8,11 @@ use http::response::Parts;
 
 use super::Inner;
 use super::call::Running;
-use super::time::Time;
+use super::time::{Time, silence};
 use crate::classify::{Asked, classify, is_told};
 use crate::decide::preset::JUST_USED;
 use crate::resource::desk::Desk;
+use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, Exchange, Reads};
 use crate::{Cause, Fault, Operation, Request, Target};
 
@@ -91,16 +92,26 @@ impl Inner {
             reads,
             progress: &running.progress,
         };
-        let exchanging = pin!(self.transport.exchange(&exchange, Some(permit)));
-        let exchanging = time.limit(exchanging, |cause, waited, limit| {
+        let late = |cause, waited, limit: &str| {
             // Who waits for the application has learnt nothing of the endpoint.
             if draft.time_in_reader() * 2 > waited {
                 let message = format!("the body's reader gave no whole body {limit}");
                 return Fault::new(Cause::LocalFailure, message);
             }
             Fault::new(cause, format!("no whole answer {limit}"))
-        });
-        let exchanged = exchanging.await.and_then(|exchanged| exchanged);
+        };
+        let exchanging = self.transport.exchange(&exchange, Some(permit));
+        let silence = silence(&running.progress, request.read_timeout);
+        let exchanging = pin!(race(exchanging, silence));
+        let exchanged = match time.limit(exchanging, late).await {
+            Ok(First::Left(exchanged)) => exchanged,
+            Ok(First::Right(())) => {
+                let most = request.read_timeout.unwrap_or_default();
+                let limit = format!("within read_timeout ({} ms)", most.as_millis());
+                Err(late(Cause::AttemptTimeout, most, &limit))
+            }
+            Err(fault) => Err(fault),
+        };
         exchanged.map_err(|fault| draft.body_failure().unwrap_or(fault))
     }
 

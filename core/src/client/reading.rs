@@ -77,7 +77,8 @@ impl Reading {
         if let Some(streamed) = &streamed {
             streamed.read(&beginning);
         }
-        let limit = request.attempt_time(&client.settings);
+        let attempt = request.attempt_time(&client.settings);
+        let limit = request.read_timeout.unwrap_or(attempt);
         let open = Open {
             piece: beginning,
             _flight: body.is_some().then(|| flight.again()),
@@ -373,7 +374,7 @@ impl Shared {
             First::Right(Err(_)) => Err(Fault::new(
                 Cause::AttemptTimeout,
                 format!(
-                    "no further byte of the body within attempt_timeout ({} ms)",
+                    "no further byte of the body within {} ms",
                     limit.as_millis()
                 ),
             )),

@@ -1,12 +1,13 @@
 //! How long an attempt may take.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::resource::transport::Progress;
 use crate::{Cause, Fault};
 
 #[derive(Clone, Copy)]
@@ -50,5 +51,21 @@ impl Time {
                 &format!("within {what} ({} ms)", waited.as_millis()),
             )
         })
+    }
+}
+
+/// Waits until nothing has moved for so long on the connection, once there is one. For ever without a
+/// time.
+pub(super) async fn silence(progress: &Progress, most: Option<Duration>) {
+    let Some(most) = most else {
+        return pending().await;
+    };
+    loop {
+        let moved = progress.moved().map(Instant::from_std);
+        let end = moved.unwrap_or_else(Instant::now) + most;
+        if end <= Instant::now() {
+            return;
+        }
+        sleep_until(end).await;
     }
 }

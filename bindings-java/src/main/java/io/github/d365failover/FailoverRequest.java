@@ -60,7 +60,7 @@ public final class FailoverRequest {
         }
         this.timeoutAt = packet.toBytes().length;
         this.timeoutMillis = builder.timeoutMillis;
-        packet.int64(timeoutMillis).int64(builder.connectMillis).int64(builder.attemptMillis);
+        packet.int64(timeoutMillis).int64(builder.connectMillis).int64(builder.attemptMillis).int64(builder.readMillis);
         packet.int32(operation.ordinal());
         packet.int32(builder.guardedCreate ? 1 : 0);
         packet.int32(builder.upsert ? 1 : 0);
@@ -215,6 +215,7 @@ public final class FailoverRequest {
         private long timeoutMillis = NO_TIMEOUT;
         private long connectMillis = NO_TIMEOUT;
         private long attemptMillis = NO_TIMEOUT;
+        private long readMillis = NO_TIMEOUT;
         private Operation operation = Operation.AUTO;
         private boolean guardedCreate;
         private boolean upsert;
@@ -382,6 +383,19 @@ public final class FailoverRequest {
          */
         public Builder attemptTimeout(Duration timeout) {
             this.attemptMillis = positive(timeout, "attemptTimeout");
+            return this;
+        }
+
+        /**
+         * How long one attempt of this call may stand still once it has its connection: no byte of the request leaves and
+         * none of the answer comes; where the body is streamed also how long each read of it waits. What most other
+         * clients call so. Without it only {@link #attemptTimeout} holds, which does so besides.
+         *
+         * @param timeout more than zero and at most 24 h, in milliseconds
+         * @return this builder
+         */
+        public Builder readTimeout(Duration timeout) {
+            this.readMillis = positive(timeout, "readTimeout");
             return this;
         }
 

@@ -253,6 +253,7 @@ class MisuseTest {
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.timeout(none)));
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.connectTimeout(none)));
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.attemptTimeout(none)));
+            assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.readTimeout(none)));
         }
         try (FailoverClient client = open()) {
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> client.close(Duration.ofMillis(-1))));

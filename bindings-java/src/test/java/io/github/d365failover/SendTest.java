@@ -179,6 +179,20 @@ class SendTest {
     }
 
     @Test
+    void aReadTimeoutEndsASilentAttempt() throws Exception {
+        twin.fault("primary", "accept_never_answer", ",\"path\":\"/api\"");
+        try (FailoverClient client =
+                twin.client().autoSwitch(AutoSwitch.OFF).maxAttempts(1).build()) {
+            FailoverRequest request = FailoverRequest.builder("GET", "/api/data/v9.2/WhoAmI")
+                    .readTimeout(Duration.ofMillis(300))
+                    .build();
+            FailoverTimeoutException late =
+                    assertThrows(FailoverTimeoutException.class, () -> client.send(request));
+            assertEquals(Optional.of("attempt_timeout"), late.cause());
+        }
+    }
+
+    @Test
     void theServicesWordIsInTheException() throws Exception {
         twin.fault("primary", "datacenter_not_available", "");
         try (FailoverClient client = twin.client().autoSwitch(AutoSwitch.OFF).build()) {
