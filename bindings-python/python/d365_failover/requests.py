@@ -188,14 +188,14 @@ class FailoverAdapter(BaseAdapter):
         response.reason = known.reason_phrase
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         response.headers = headers
-        has_cookies = False
+        spelled: dict[str, str] = {}
         for name, value in known._raw.headers:
-            if name in headers:
-                value = f"{headers[name]}, {value}"
-                # As the first one is spelled.
-                name = next(first for first in headers if first.lower() == name.lower())
+            lower = name.lower()
+            if lower in spelled:
+                name, value = spelled[lower], f"{headers[name]}, {value}"
             headers[name] = value
-            has_cookies = has_cookies or name.lower() == "set-cookie"
+            spelled[lower] = name
+        has_cookies = "set-cookie" in spelled
         response.encoding = get_encoding_from_headers(headers)
         response.url = cast(str, request.url)
         response.raw = Raw(known, request.method or "", has_cookies)

@@ -72,6 +72,7 @@ TITLES = {
 DROP_IN = "-d365"
 """How a side's name ends that is such a library over this one."""
 DROP_INS = {
+    REQUESTS: Side("Python", "requests" + DROP_IN, 3_200, 320),
     HTTPX: Side("Python", "httpx" + DROP_IN, 4_800, 480),
     HTTPX_ASYNC: Side("Python", "httpx-async" + DROP_IN, 3_200, 320),
     AIOHTTP: Side("Python", "aiohttp" + DROP_IN, 4_800, 480),

@@ -70,17 +70,20 @@ def curl(target: Target) -> Side:
     return pycurl.version, call
 
 
-def requests(target: Target) -> Side:
+def requests(target: Target, *, ours: bool = False) -> Side:
+    import d365_failover.requests
     import requests
 
-    session = requests.Session()
+    url, called, settings = ours_beneath(target)
+    session = d365_failover.requests.Session(url, **settings) if ours else requests.Session()
     session.verify = target.ca_file
+    called = called if ours else target.url
 
     def call() -> tuple[int, bytes]:
         if target.post:
-            response = session.post(target.url, data=BODY, headers=JSON)
+            response = session.post(called, data=BODY, headers=JSON)
             return response.status_code, response.content
-        response = session.get(target.url)
+        response = session.get(called)
         return response.status_code, response.content
 
     return requests.__version__, call
@@ -179,6 +182,7 @@ SIDES: dict[str, Callable[[Target], Side]] = {
     "d365": d365,
     "pycurl": curl,
     "requests": requests,
+    "requests-d365": functools.partial(requests, ours=True),
     "httpx": httpx,
     "httpx-d365": httpx_over_d365,
     "httpx-async": httpx_async,
