@@ -135,7 +135,7 @@ schedules: machine
 	    $(CARGO) test -q --manifest-path tests/schedules/Cargo.toml
 
 # A copy, in a crate of its own that builds in seconds: the decisions and the words they are written in.
-# `verify` reads texts, and needs half of the others for that.
+# What reads texts and values (`verify` and its like) needs half of the others for that.
 MUTANTS  ?= switch call look outage resend evidence budget alternate ramp watch offered suspects effect
 MUTATED  := $(T)/mutants
 CARGO_MUTANTS := $(T)/tools/bin/cargo-mutants

@@ -7,7 +7,7 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.FaultKind;
 import io.github.d365failover.LedgerEntry;
-import io.github.d365failover.Resolution;
+import io.github.d365failover.SettlePolicy;
 import io.github.d365failover.ServiceFault;
 import io.github.d365failover.Token;
 import io.github.d365failover.Verified;
@@ -95,10 +95,7 @@ public final class Drill {
             say("suspect " + write.id() + " " + write.effect().map(Drill::label).orElse("in_flight") + " "
                     + write.method() + " " + write.url() + " " + label(verified));
         }
-        for (LedgerEntry write : client.suspects()) {
-            boolean isPresent = write.verified().filter(Verified.PRESENT::equals).isPresent();
-            if (isPresent && write.isFinal()) client.resolve(write.id(), Resolution.CONFIRMED);
-        }
+        client.settle(SettlePolicy.ALL.verify(false).replay(false));
     }
 
     private void round(int n) {

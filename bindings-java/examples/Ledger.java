@@ -4,8 +4,9 @@ import io.github.d365failover.FailoverClientBuilder;
 import io.github.d365failover.FailoverException;
 import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.FailoverResponse;
+import io.github.d365failover.LedgerBodies;
 import io.github.d365failover.LedgerEntry;
-import io.github.d365failover.Resolution;
+import io.github.d365failover.SettlePolicy;
 import io.github.d365failover.Verified;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -18,7 +19,7 @@ public final class Ledger {
 
     public static void main(String[] args) throws Exception {
         String url = Objects.requireNonNull(System.getenv("D365_URL"), "the environment has no D365_URL");
-        FailoverClientBuilder builder = FailoverClient.builder(url);
+        FailoverClientBuilder builder = FailoverClient.builder(url).ledgerBodies(LedgerBodies.FULL);
         if (System.getenv("D365_CA_BUNDLE") != null) builder.caBundle(Path.of(System.getenv("D365_CA_BUNDLE")));
         if (System.getenv("D365_CONNECT_TO") != null) builder.setting("connect_to", System.getenv("D365_CONNECT_TO"));
 
@@ -41,18 +42,11 @@ public final class Ledger {
             }
 
             System.out.println("in question: " + client.suspects().size());
+            // Confirms what is there for good, sends again what is missing for good and may be.
+            client.settle(SettlePolicy.ALL);
             for (LedgerEntry write : client.suspects()) {
-                client.verify(write.id());
-            }
-            for (LedgerEntry write : client.suspects()) {
-                Verified verified = write.verified().orElse(null); // null: in question only since
-                if (verified == Verified.PRESENT && write.isFinal()) {
-                    client.resolve(write.id(), Resolution.CONFIRMED);
-                } else if (verified == Verified.MISSING && write.isFinal()) {
-                    client.resolve(write.id(), Resolution.LOST); // or send it again, and resolve it as REPLAYED
-                } else {
-                    System.out.println("look yourself: " + write.tag().orElse(write.url()) + " " + verified);
-                }
+                String found = write.verified().map(Verified::toString).orElse("not looked at");
+                System.out.println("look yourself: " + write.tag().orElse(write.url()) + " " + found);
             }
             System.out.println("still in question: " + client.suspects().size());
         }

@@ -121,12 +121,11 @@ def main() -> None:
             work(client, n)
         # The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing may
         # still come over, and of what no row can tell a person must look.
-        for write in client.ledger(suspects=True):
-            verified = client.verify(write)
-            say("suspect", write.id, write.effect, write.method, write.url, verified)
-        for write in client.ledger(suspects=True):
-            if write.verified == "present" and write.is_final:
-                client.resolve(write.id, "confirmed")
+        writes = {write.id: write for write in client.ledger(suspects=True)}
+        for step in client.verify_all():
+            write = writes[step.id]
+            say("suspect", write.id, write.effect, write.method, write.url, step.verified)
+        client.settle(verify=False, replay=False)
     say("done", calls)
 
 

@@ -13,7 +13,7 @@ def say(text: str) -> None:
     print(f"{text}\n", end="")
 
 
-settings: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE")}
+settings: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE"), "ledger_bodies": "full"}
 if "D365_CONNECT_TO" in os.environ:
     settings["connect_to"] = os.environ["D365_CONNECT_TO"]
 
@@ -37,13 +37,7 @@ with d365_failover.Client(os.environ["D365_URL"], **settings) as client:
     say(f"created {created.headers['OData-EntityId']}")
 
     say(f"in question: {len(client.ledger(suspects=True))}")
+    client.settle()  # confirms what is there for good, sends again what is missing for good and may be
     for write in client.ledger(suspects=True):
-        client.verify(write)
-    for write in client.ledger(suspects=True):
-        if write.verified == "present" and write.is_final:
-            client.resolve(write.id, "confirmed")
-        elif write.verified == "missing" and write.is_final:
-            client.resolve(write.id, "lost")  # or send it again, and resolve it as "replayed"
-        else:
-            say(f"look yourself: {write.tag or write.url} {write.verified}")
+        say(f"look yourself: {write.tag or write.url} {write.verified}")
     say(f"still in question: {len(client.ledger(suspects=True))}")

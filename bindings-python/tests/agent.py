@@ -29,6 +29,9 @@ from d365_failover import (
     LedgerEntry,
     OutageEndedEvent,
     Response,
+    Settled,
+    SettledEvent,
+    SettleStep,
     StreamedResponse,
     ThrottledEvent,
     WriteInDoubtError,
@@ -114,6 +117,8 @@ def of_event(event: Event, inner: Json | None) -> Json:
     seen = {name: getattr(event, name) for name in (*told, "tag", "method", "url") if hasattr(event, name)}
     if isinstance(event, ThrottledEvent):
         seen["retry_after_ms"] = round(event.retry_after * 1000)
+    if isinstance(event, SettledEvent):
+        seen |= {name: getattr(event, name) for name in ("total", "confirmed", "replayed", "left")}
     if isinstance(event, OutageEndedEvent):
         seen["new_url"] = event.new_url or ""
         seen["lasted_ms"] = round(event.lasted * 1000)
@@ -172,6 +177,7 @@ class Subject:
             "Throttled": self.client.on_throttled,
             "OutageStarted": self.client.on_outage_started,
             "OutageEnded": self.client.on_outage_ended,
+            "Settled": self.client.on_settled,
         }
         for kind in kinds:
             registers[kind](self.record)
@@ -255,8 +261,20 @@ class Blocking(Subject):
     def switch_endpoint(self) -> None:
         self.client.switch_endpoint()
 
-    def verify(self, write: LedgerEntry | int) -> str:
-        return self.client.verify(write)
+    def verify(self, write: LedgerEntry | int, url: str | None) -> str:
+        return self.client.verify(write) if url is None else self.client.verify_with(write, url)
+
+    def replay(self, write: int, wanted: bool) -> Response:
+        return self.client.replay(write, wanted=wanted)
+
+    def settle(self, **acts: bool) -> Settled:
+        return self.client.settle(**acts)
+
+    def settling(self, **acts: bool) -> Settled:
+        """Step by step."""
+        steps = list(self.client.settling(**acts))
+        assert [step.settled.done for step in steps] == list(range(1, len(steps) + 1))
+        return steps[-1].settled
 
     def discover(self) -> None:
         self.client.discover()
@@ -352,8 +370,22 @@ class Submitting(Subject):
     def switch_endpoint(self) -> None:
         self._loop.run(self.client.switch_endpoint())
 
-    def verify(self, write: LedgerEntry | int) -> str:
-        return self._loop.run(self.client.verify(write))
+    def verify(self, write: LedgerEntry | int, url: str | None) -> str:
+        return self._loop.run(self.client.verify(write) if url is None else self.client.verify_with(write, url))
+
+    def replay(self, write: int, wanted: bool) -> Response:
+        return self._loop.run(self.client.replay(write, wanted=wanted))
+
+    def settle(self, **acts: bool) -> Settled:
+        return self._loop.run(self.client.settle(**acts))
+
+    def settling(self, **acts: bool) -> Settled:
+        async def all_steps() -> list[SettleStep]:
+            return [step async for step in self.client.settling(**acts)]
+
+        steps = self._loop.run(all_steps())
+        assert [step.settled.done for step in steps] == list(range(1, len(steps) + 1))
+        return steps[-1].settled
 
     def discover(self) -> None:
         self._loop.run(self.client.discover())
@@ -521,11 +553,23 @@ class Agent:
         listed = self._subjects[client].client.ledger(suspects={"all": False, "suspects": True}[selection])
         return {"ledger": list(map(of_entry, listed))}
 
-    def do_verify(self, client: str, id: int, submit: bool) -> Json:
+    def do_verify(self, client: str, id: int, submit: bool, url: str | None = None) -> Json:
         # A number, or the entry: one is as good as the other.
         entries = self._subjects[client].client.ledger()
         entry = next((entry for entry in entries if entry.id == id), id)
-        return {"verified": self._subjects[client].verify(entry)}
+        return {"verified": self._subjects[client].verify(entry, url)}
+
+    def do_replay(self, client: str, id: int, wanted: bool, submit: bool) -> Json:
+        response = self._subjects[client].replay(id, wanted)
+        return {"replayed": {"status": response.status_code, "effect": response.effect}}
+
+    def do_settle(self, client: str, verify: bool, confirm: bool, replay: bool, submit: bool) -> Json:
+        subject = self._subjects[client]
+        acts = {"verify": verify, "confirm": confirm, "replay": replay}
+        settled = subject.settling(**acts) if submit else subject.settle(**acts)
+        told = dataclasses.asdict(settled)
+        assert told.pop("done") == settled.total
+        return {"settled": told}
 
     def do_suspect_since(self, client: str, since_ms: int) -> Json:
         since = datetime.datetime.fromtimestamp(since_ms / 1000, datetime.timezone.utc)

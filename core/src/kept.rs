@@ -2,8 +2,8 @@
 //! and it can be sent again. Plain data, without a credential.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
 use memchr::memmem;
 
 use crate::batch::{Batch, Content};
@@ -77,6 +77,11 @@ impl Kept {
             body: body.clone(),
             is_upsert: request.is_upsert,
         })
+    }
+
+    /// The method as it is sent.
+    pub(crate) fn method(&self) -> Option<Method> {
+        Method::from_bytes(self.method.as_bytes()).ok()
     }
 
     /// The headers as they are sent.

@@ -37,6 +37,7 @@ mod fork;
 pub mod fuzzing;
 mod head_text;
 mod header;
+mod inner;
 mod json_batch;
 mod kept;
 mod ledger_entry;

@@ -189,9 +189,9 @@ static void created(const d365_response_t *response, const char *text, const cha
 static void say_suspects(void)
 {
     d365_ledger_t *ledger = NULL;
+    d365_response_t *settled = NULL;
     d365_error_t *error = NULL;
     size_t count = 0, i;
-    int64_t is_final = 0, found = 0, id = 0;
 
     check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error), error);
     d365_ledger_count(ledger, &count);
@@ -208,16 +208,8 @@ static void say_suspects(void)
                d365_verified_name(verified));
     }
     d365_ledger_free(ledger);
-    check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error), error);
-    d365_ledger_count(ledger, &count);
-    for (i = 0; i < count; i++) {
-        d365_ledger_number(ledger, i, D365_LEDGER_ID, &id);
-        d365_ledger_number(ledger, i, D365_LEDGER_VERIFIED, &found);
-        d365_ledger_number(ledger, i, D365_LEDGER_IS_FINAL, &is_final);
-        if (found == D365_VERIFIED_PRESENT && is_final)
-            check(d365_client_resolve(client, id, D365_RESOLUTION_CONFIRMED, &error), error);
-    }
-    d365_ledger_free(ledger);
+    check(d365_client_settle(client, D365_SETTLE_CONFIRM, &settled, &error), error);
+    d365_response_free(settled);
 }
 
 static void web_round(const char *name)

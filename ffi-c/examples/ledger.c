@@ -89,20 +89,16 @@ static d365_status_t create(const char *account, int is_guarded, const char *tag
     return status;
 }
 
-/* Asks about each write in question; which verdicts there are is on record then. */
-static void verify(void)
+/* Looks at each write in question, confirms what is there for good, sends again what is missing for good and
+ * may be. */
+static void settle(void)
 {
-    d365_ledger_t *ledger;
-    size_t count, i;
-    int64_t id;
-    int32_t verified;
-    check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error));
-    check(d365_ledger_count(ledger, &count));
-    for (i = 0; i < count; i++) {
-        check(d365_ledger_number(ledger, i, D365_LEDGER_ID, &id));
-        check(d365_client_verify(client, id, &verified, &error));
-    }
-    check(d365_ledger_free(ledger));
+    d365_response_t *response;
+    int64_t left;
+    check(d365_client_settle(client, D365_SETTLE_ALL, &response, &error));
+    check(d365_response_settled(response, D365_SETTLED_LEFT, &left));
+    d365_response_free(response);
+    printf("left: %ld\n", (long)left);
 }
 
 int main(void)
@@ -114,12 +110,13 @@ int main(void)
     d365_status_t status;
     d365_str_t row, tag;
     int32_t effect;
-    int64_t id, verified, is_final;
-    size_t count, i, left = 0;
+    int64_t verified;
+    size_t count, i;
 
     check(d365_settings_new(wanted("D365_URL"), D365_NTS, &settings, &error));
     set(settings, "ca_bundle", "D365_CA_BUNDLE");
     set(settings, "connect_to", "D365_CONNECT_TO");
+    check(d365_settings_set(settings, "ledger_bodies", D365_NTS, "full", D365_NTS, &error));
     check(d365_queue_new(0, &queue, &error));
     check(d365_queue_run(queue, on_event, NULL, NULL, &error));
     check(d365_settings_set_queue(settings, queue, NULL, &error));
@@ -143,27 +140,20 @@ int main(void)
         d365_error_free(error);
     }
 
-    verify();
     check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error));
     check(d365_ledger_count(ledger, &count));
     printf("in question: %lu\n", (unsigned long)count);
+    check(d365_ledger_free(ledger));
+    settle();
+    check(d365_client_ledger(client, D365_LEDGER_SUSPECTS, &ledger, &error));
+    check(d365_ledger_count(ledger, &count));
     for (i = 0; i < count; i++) {
-        check(d365_ledger_number(ledger, i, D365_LEDGER_ID, &id));
         check(d365_ledger_number(ledger, i, D365_LEDGER_VERIFIED, &verified));
-        check(d365_ledger_number(ledger, i, D365_LEDGER_IS_FINAL, &is_final));
         check(d365_ledger_text(ledger, i, D365_LEDGER_TAG, &tag));
-        if (verified == D365_VERIFIED_PRESENT && is_final) {
-            check(d365_client_resolve(client, id, D365_RESOLUTION_CONFIRMED, &error));
-        } else if (verified == D365_VERIFIED_MISSING && is_final) {
-            /* Or send it again, and resolve it as replayed. */
-            check(d365_client_resolve(client, id, D365_RESOLUTION_LOST, &error));
-        } else {
-            printf("look yourself: %s %s\n", tag.data, d365_verified_name((int32_t)verified));
-            left++;
-        }
+        printf("look yourself: %s %s\n", tag.data, d365_verified_name((int32_t)verified));
     }
     check(d365_ledger_free(ledger));
-    printf("still in question: %lu\n", (unsigned long)left);
+    printf("still in question: %lu\n", (unsigned long)count);
 
     check(d365_client_shutdown(client, 5000, &error));
     d365_client_free(client);

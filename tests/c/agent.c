@@ -453,47 +453,146 @@ static cJSON *do_ledger(const cJSON *json)
     return list_ledger(find_client(json)->client, text_of(json, "selection"));
 }
 
-/* Submitted: its one completion brings a response that says what was found. */
-static cJSON *submit_verify(struct client *c, int64_t id)
+/* Waits for the one completion of what was submitted. */
+static d365_status_t submitted(struct call *call, d365_status_t status, d365_response_t **response,
+                               d365_error_t **error)
+{
+    if (status == D365_OK) {
+        pthread_mutex_lock(&lock);
+        while (!call->is_ended)
+            pthread_cond_wait(&changed, &lock);
+        pthread_mutex_unlock(&lock);
+        status = call->status;
+        *response = call->response;
+        *error = call->error;
+    }
+    forget(call);
+    return status;
+}
+
+static struct call *new_call(struct client *c, const char *name)
 {
     struct call *call = calloc(1, sizeof *call);
-    d365_error_t *error = NULL;
-    d365_status_t status;
-    int32_t verified;
     CHECK(call != NULL);
-    call->id = copy("verify");
+    call->id = copy(name);
     call->client = c;
     call->next = calls;
     calls = call;
-    status = d365_client_submit_verify(c->client, id, call, &call->pending, &error);
-    if (status != D365_OK) {
-        forget(call);
+    return call;
+}
+
+static d365_status_t submit_request(struct client *c, const d365_request_t *request, d365_response_t **response,
+                                    d365_error_t **error)
+{
+    struct call *call = new_call(c, "about the ledger");
+    return submitted(call, d365_client_submit(c->client, request, call, &call->pending, error), response, error);
+}
+
+/* Sends it, or submits it and waits. */
+static d365_status_t ask(struct client *c, const cJSON *json, d365_request_t *request, d365_response_t **response,
+                         d365_error_t **error)
+{
+    d365_status_t status;
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit")))
+        status = submit_request(c, request, response, error);
+    else
+        status = d365_client_send(c->client, request, response, error);
+    CHECK(d365_request_free(request) == D365_OK);
+    return status;
+}
+
+static cJSON *found(d365_status_t status, d365_response_t *response, d365_error_t *error)
+{
+    int32_t verified;
+    if (status != D365_OK)
         return refusal(status, error);
-    }
-    pthread_mutex_lock(&lock);
-    while (!call->is_ended)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-    status = call->status;
-    if (status != D365_OK) {
-        error = call->error;
-        forget(call);
-        return refusal(status, error);
-    }
-    CHECK(d365_response_verified(call->response, &verified) == D365_OK);
-    CHECK(d365_response_free(call->response) == D365_OK);
-    forget(call);
+    CHECK(d365_response_verified(response, &verified) == D365_OK);
+    CHECK(d365_response_free(response) == D365_OK);
     return verified_answer(verified);
 }
 
 static cJSON *do_verify(const cJSON *json)
 {
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(json, "id");
+    const cJSON *url = cJSON_GetObjectItemCaseSensitive(json, "url");
     struct client *c = find_client(json);
+    d365_response_t *response = NULL;
+    d365_request_t *request = NULL;
+    d365_error_t *error = NULL;
+    d365_status_t status;
     CHECK(cJSON_IsNumber(id));
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit")))
-        return submit_verify(c, (int64_t)id->valuedouble);
+    if (cJSON_IsString(url)) {
+        status = d365_request_new_verify_with((int64_t)id->valuedouble, url->valuestring, D365_NTS, &request, &error);
+        CHECK(status == D365_OK);
+        status = ask(c, json, request, &response, &error);
+        return found(status, response, error);
+    }
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit"))) {
+        struct call *call = new_call(c, "verify");
+        status = d365_client_submit_verify(c->client, (int64_t)id->valuedouble, call, &call->pending, &error);
+        status = submitted(call, status, &response, &error);
+        return found(status, response, error);
+    }
     return verify(c->client, (int64_t)id->valuedouble);
+}
+
+static cJSON *do_replay(const cJSON *json)
+{
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(json, "id");
+    int wanted = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "wanted"));
+    struct client *c = find_client(json);
+    d365_response_t *response = NULL;
+    d365_request_t *request = NULL;
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    CHECK(cJSON_IsNumber(id));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit"))) {
+        CHECK(d365_request_new_replay((int64_t)id->valuedouble, wanted, &request, &error) == D365_OK);
+        status = ask(c, json, request, &response, &error);
+    } else {
+        status = d365_client_replay(c->client, (int64_t)id->valuedouble, wanted, &response, &error);
+    }
+    return status == D365_OK ? replayed_answer(response) : refusal(status, error);
+}
+
+static cJSON *do_settle(const cJSON *json)
+{
+    static const struct {
+        const char *key;
+        uint32_t flag;
+    } acts[] = {{"verify", D365_SETTLE_VERIFY}, {"confirm", D365_SETTLE_CONFIRM}, {"replay", D365_SETTLE_REPLAY}};
+    struct client *c = find_client(json);
+    d365_response_t *response = NULL;
+    d365_request_t *request = NULL, *next = NULL;
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    uint32_t flags = 0;
+    int64_t id, total, steps = 0;
+    size_t i;
+    for (i = 0; i < sizeof acts / sizeof *acts; i++)
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, acts[i].key)))
+            flags |= acts[i].flag;
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "submit"))) {
+        status = d365_client_settle(c->client, flags, &response, &error);
+        return status == D365_OK ? settled_answer(response) : refusal(status, error);
+    }
+    CHECK(d365_request_new_settle(flags, &request, &error) == D365_OK);
+    for (;;) {
+        CHECK(d365_request_new_settle_on(request, &next, &error) == D365_OK);
+        status = ask(c, json, next, &response, &error);
+        if (status != D365_OK)
+            break;
+        CHECK(d365_response_settled(response, D365_SETTLED_ID, &id) == D365_OK);
+        if (id == -1)
+            break;
+        steps++;
+        CHECK(d365_response_free(response) == D365_OK);
+    }
+    CHECK(d365_request_free(request) == D365_OK);
+    if (status != D365_OK)
+        return refusal(status, error);
+    CHECK(d365_response_settled(response, D365_SETTLED_TOTAL, &total) == D365_OK && total == steps);
+    return settled_answer(response);
 }
 
 static cJSON *do_maintenance(const cJSON *json)
@@ -541,7 +640,7 @@ static const struct {
     {"await", do_await}, {"cancel", do_cancel}, {"state", do_state},
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
     {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
-    {"ledger", do_ledger}, {"resolve", do_resolve}, {"verify", do_verify}, {"suspect_since", do_suspect_since},
+    {"ledger", do_ledger}, {"resolve", do_resolve}, {"verify", do_verify}, {"replay", do_replay}, {"settle", do_settle}, {"suspect_since", do_suspect_since},
     {"maintenance", do_maintenance},
     {"misuse", do_misuse},
 };

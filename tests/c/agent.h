@@ -71,6 +71,8 @@ cJSON *list_ledger(const d365_client_t *client, const char *selection);
 cJSON *verified_answer(int32_t verified);
 /* The same or a refusal. */
 cJSON *verify(d365_client_t *client, int64_t id);
+cJSON *replayed_answer(d365_response_t *response);
+cJSON *settled_answer(d365_response_t *response);
 /* {"do":"maintenance","start_ms":...,"end_ms":...} */
 cJSON *maintenance(d365_client_t *client, const cJSON *request);
 

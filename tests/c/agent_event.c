@@ -2,7 +2,7 @@
 #include "agent.h"
 
 static const char *const kinds[] = {"WriteInDoubt", "DataLossSuspected", "CallRetried", "Throttled",
-                                    NULL, "OutageStarted", "OutageEnded"};
+                                    NULL, "OutageStarted", "OutageEnded", "Settled"};
 
 uint64_t mask_of(const cJSON *events)
 {
@@ -11,10 +11,10 @@ uint64_t mask_of(const cJSON *events)
     cJSON_ArrayForEach(event, events) {
         int32_t kind;
         CHECK(cJSON_IsString(event));
-        for (kind = D365_EVENT_WRITE_IN_DOUBT; kind <= D365_EVENT_OUTAGE_ENDED; kind++)
+        for (kind = D365_EVENT_WRITE_IN_DOUBT; kind <= D365_EVENT_SETTLED; kind++)
             if (kind != D365_EVENT_LOG && strcmp(kinds[kind - D365_EVENT_WRITE_IN_DOUBT], event->valuestring) == 0)
                 break;
-        CHECK(kind <= D365_EVENT_OUTAGE_ENDED);
+        CHECK(kind <= D365_EVENT_SETTLED);
         mask |= (uint64_t)1 << kind;
     }
     return mask;
@@ -47,7 +47,9 @@ cJSON *event_record(const d365_item_t *item)
     }, numbers[] = {
         {"epoch", D365_ITEM_EPOCH}, {"ledger_id", D365_ITEM_LEDGER_ID}, {"in_doubt", D365_ITEM_IN_DOUBT},
         {"acknowledged", D365_ITEM_ACKNOWLEDGED}, {"retry_after_ms", D365_ITEM_RETRY_AFTER_MS},
-        {"lasted_ms", D365_ITEM_LASTED_MS},
+        {"lasted_ms", D365_ITEM_LASTED_MS}, {"total", D365_ITEM_SETTLED_TOTAL},
+        {"confirmed", D365_ITEM_SETTLED_CONFIRMED}, {"replayed", D365_ITEM_SETTLED_REPLAYED},
+        {"left", D365_ITEM_SETTLED_LEFT},
     };
     cJSON *record = cJSON_CreateObject();
     int64_t number;

@@ -11,12 +11,41 @@ static void add_ledger_text(cJSON *entry, const char *key, const d365_ledger_t *
         cJSON_AddStringToObject(entry, key, text.data);
 }
 
+static void add_differences(cJSON *entry, const d365_ledger_t *ledger, size_t index)
+{
+    cJSON *left_out = cJSON_AddArrayToObject(entry, "left_out");
+    cJSON *differences = cJSON_AddArrayToObject(entry, "differences");
+    d365_str_t text, name, sent, found;
+    const char *rest;
+    size_t count, i;
+    CHECK(d365_ledger_text(ledger, index, D365_LEDGER_LEFT_OUT, &text) == D365_OK);
+    for (rest = text.data; *rest != '\0'; rest += *rest == ',') {
+        size_t length = strcspn(rest, ",");
+        char part[256];
+        CHECK(length < sizeof part);
+        memcpy(part, rest, length);
+        part[length] = '\0';
+        cJSON_AddItemToArray(left_out, cJSON_CreateString(part));
+        rest += length;
+    }
+    CHECK(d365_ledger_difference_count(ledger, index, &count) == D365_OK);
+    for (i = 0; i < count; i++) {
+        cJSON *difference = cJSON_CreateObject();
+        CHECK(d365_ledger_difference(ledger, index, i, &name, &sent, &found) == D365_OK);
+        cJSON_AddStringToObject(difference, "name", name.data);
+        cJSON_AddStringToObject(difference, "sent", sent.data);
+        cJSON_AddStringToObject(difference, "found", found.data);
+        cJSON_AddItemToArray(differences, difference);
+    }
+    CHECK(d365_ledger_difference(ledger, index, count, &name, &sent, &found) == D365_NOT_AVAILABLE);
+}
+
 static cJSON *entry_json(const d365_ledger_t *ledger, size_t index)
 {
-    int64_t n[D365_LEDGER_IS_FINAL + 1] = {0};
+    int64_t n[D365_LEDGER_IS_KEPT + 1] = {0};
     int32_t field;
     cJSON *entry = cJSON_CreateObject();
-    for (field = D365_LEDGER_ID; field <= D365_LEDGER_IS_FINAL; field++)
+    for (field = D365_LEDGER_ID; field <= D365_LEDGER_IS_KEPT; field++)
         CHECK(d365_ledger_number(ledger, index, field, &n[field]) == D365_OK);
     CHECK(n[D365_LEDGER_ENDED_MS] == -1 || n[D365_LEDGER_ENDED_MS] >= n[D365_LEDGER_STARTED_MS]);
     CHECK((n[D365_LEDGER_VERIFIED_MS] == -1) == (n[D365_LEDGER_VERIFIED] == D365_VERIFIED_NONE));
@@ -27,6 +56,9 @@ static cJSON *entry_json(const d365_ledger_t *ledger, size_t index)
     else
         cJSON_AddStringToObject(entry, "verified", d365_verified_name((int32_t)n[D365_LEDGER_VERIFIED]));
     cJSON_AddBoolToObject(entry, "is_final", n[D365_LEDGER_IS_FINAL] != 0);
+    cJSON_AddBoolToObject(entry, "is_kept", n[D365_LEDGER_IS_KEPT] != 0);
+    add_ledger_text(entry, "why", ledger, index, D365_LEDGER_WHY);
+    add_differences(entry, ledger, index);
     add_ledger_text(entry, "method", ledger, index, D365_LEDGER_METHOD);
     add_ledger_text(entry, "url", ledger, index, D365_LEDGER_URL);
     cJSON_AddStringToObject(entry, "operation", operation_name(n[D365_LEDGER_OPERATION]));
@@ -85,6 +117,40 @@ cJSON *verify(d365_client_t *client, int64_t id)
     int32_t verified = -1;
     d365_status_t status = d365_client_verify(client, id, &verified, &error);
     return status == D365_OK ? verified_answer(verified) : refusal(status, error);
+}
+
+cJSON *replayed_answer(d365_response_t *response)
+{
+    cJSON *answer = fine(), *replayed = cJSON_AddObjectToObject(answer, "replayed");
+    int32_t status, effect;
+    CHECK(d365_response_status(response, &status) == D365_OK);
+    CHECK(d365_response_effect(response, &effect) == D365_OK);
+    CHECK(d365_response_free(response) == D365_OK);
+    cJSON_AddNumberToObject(replayed, "status", status);
+    cJSON_AddStringToObject(replayed, "effect", effect_name(effect));
+    return answer;
+}
+
+cJSON *settled_answer(d365_response_t *response)
+{
+    static const struct {
+        const char *key;
+        int32_t field;
+    } numbers[] = {
+        {"total", D365_SETTLED_TOTAL}, {"present", D365_SETTLED_PRESENT}, {"missing", D365_SETTLED_MISSING},
+        {"conflicting", D365_SETTLED_CONFLICTING}, {"unverifiable", D365_SETTLED_UNVERIFIABLE},
+        {"confirmed", D365_SETTLED_CONFIRMED}, {"replayed", D365_SETTLED_REPLAYED}, {"left", D365_SETTLED_LEFT},
+    };
+    cJSON *answer = fine(), *settled = cJSON_AddObjectToObject(answer, "settled");
+    int64_t number;
+    size_t i;
+    CHECK(d365_response_settled(response, D365_SETTLED_ID, &number) == D365_OK && number == -1);
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        CHECK(d365_response_settled(response, numbers[i].field, &number) == D365_OK);
+        cJSON_AddNumberToObject(settled, numbers[i].key, (double)number);
+    }
+    CHECK(d365_response_free(response) == D365_OK);
+    return answer;
 }
 
 cJSON *suspect_since(d365_client_t *client, const cJSON *request)

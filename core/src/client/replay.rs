@@ -7,11 +7,12 @@ use super::call::{Call, Record};
 use super::verify::Asking;
 use crate::body::Body;
 use crate::decide::replay::{Again, Missing, again};
-use crate::decide::subject::Subject;
+use crate::decide::subject::{Subject, subjects};
 use crate::kept::Kept;
 use crate::operation::{Guard, classify};
 use crate::resource::ledger::Question;
 use crate::rewrite::again::{as_it_is, create, matching};
+use crate::verify_keys::VerifyKeys;
 use crate::{Error, ErrorKind, Operation, Request, Response};
 
 impl Inner {
@@ -49,7 +50,8 @@ impl Inner {
         let kept = question.kept.as_deref();
         let kept = kept.ok_or("its request is not kept: the setting ledger_bodies")?;
         let subject = Subject::of(&question.proof, Some(kept), &self.settings.verify_keys);
-        let (is_declared_unsafe, is_compound, creates_only) = nature(kept, question)?;
+        let (is_declared_unsafe, is_compound, creates_only) =
+            nature(kept, question, &self.settings.verify_keys)?;
         let missing = Missing {
             entry: &question.entry,
             subject: &subject,
@@ -94,7 +96,11 @@ impl Inner {
 
 /// What a kept request is by itself: whether the application has called it unsafe beyond that, whether
 /// it holds several, and whether it creates its row and nothing else.
-fn nature(kept: &Kept, question: &Question) -> Result<(bool, bool, bool), &'static str> {
+fn nature(
+    kept: &Kept,
+    question: &Question,
+    keys: &VerifyKeys,
+) -> Result<(bool, bool, bool), &'static str> {
     let request = as_it_is(kept)?;
     let class = classify(
         &request.method,
@@ -104,6 +110,11 @@ fn nature(kept: &Kept, question: &Question) -> Result<(bool, bool, bool), &'stat
     );
     let is_declared_unsafe =
         question.entry.operation == Operation::Unsafe && class.operation != Operation::Unsafe;
-    let creates_only = matches!(class.guard, Some(Guard::Created(_)));
+    let creates_only = match class.is_compound {
+        true => subjects(Some(kept), keys)?
+            .iter()
+            .all(|part| part.creates_only),
+        false => matches!(class.guard, Some(Guard::Created(_))),
+    };
     Ok((is_declared_unsafe, class.is_compound, creates_only))
 }

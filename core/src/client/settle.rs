@@ -27,7 +27,7 @@ impl Inner {
         asking: &Asking<'_>,
     ) -> Result<Response, Error> {
         // The application's own code runs on the thread that is inside of the call, and there only.
-        let runs_here = asking.desk.is_some() || self.needs_its_thread(asking.request);
+        let runs_here = self.needs_its_thread(asking.request);
         let most = if runs_here { 1 } else { AT_ONCE };
         loop {
             if !walk.has_begun() {

@@ -12,8 +12,8 @@ use super::call::{Call, Record};
 use super::flights::Flight;
 use crate::body::Body;
 use crate::classify::{decoded, has_service_header, is_marked_by_service};
-use crate::decide::finding::{Finding, Sending, find, several};
-use crate::decide::subject::{Subject, Wanted};
+use crate::decide::finding::{Finding, Sending, find, several, together};
+use crate::decide::subject::{Subject, Wanted, subjects};
 use crate::ending::{Ending, ResponseData};
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
@@ -46,6 +46,18 @@ pub(super) struct Looked {
     answer: Response,
 }
 
+impl Looked {
+    /// Nothing was asked.
+    fn nothing(finding: Finding) -> Looked {
+        Looked {
+            finding,
+            is_there: false,
+            version: None,
+            answer: Response::new(ResponseData::default()),
+        }
+    }
+}
+
 impl Inner {
     /// Asks about the write `id`. The response is that of the read; where nothing was to be asked, it
     /// is empty.
@@ -58,6 +70,10 @@ impl Inner {
         let kept = question.kept.as_deref();
         let subject = match &asking.request.verifies_at {
             Some(url) => Ok(Subject::at(url, kept)),
+            None if question.is_compound() => {
+                let looked = self.look_inside(id, &question, asking).await?;
+                return self.verified(id, &question, looked, asking).await;
+            }
             None => Subject::of(&question.proof, kept, &self.settings.verify_keys),
         };
         let looked = match subject {
@@ -65,16 +81,51 @@ impl Inner {
                 self.look_at(id, &subject, question.entry.started, asking)
                     .await?
             }
-            Err(why) => Looked {
-                finding: Finding::unverifiable(why),
-                is_there: false,
-                version: None,
-                answer: Response::new(ResponseData::default()),
-            },
+            Err(why) => Looked::nothing(Finding::unverifiable(why)),
         };
+        self.verified(id, &question, looked, asking).await
+    }
+
+    async fn verified(
+        &self,
+        id: u64,
+        question: &Question,
+        looked: Looked,
+        asking: &Asking<'_>,
+    ) -> Result<Response, Error> {
         let answer = looked.answer.clone();
-        let found = self.found(id, &question, looked, asking.desk).await?;
+        let found = self.found(id, question, looked, asking.desk).await?;
         Ok(answer.with_verification(found))
+    }
+
+    /// Looks at the row of each write inside of one that holds several.
+    async fn look_inside(
+        self: &Arc<Self>,
+        id: u64,
+        question: &Question,
+        asking: &Asking<'_>,
+    ) -> Result<Looked, Error> {
+        let parts = match subjects(question.kept.as_deref(), &self.settings.verify_keys) {
+            Ok(parts) => parts,
+            Err(why) => return Ok(Looked::nothing(Finding::unverifiable(why))),
+        };
+        // Where one of them cannot be told, nothing is asked.
+        if let Some(why) = parts.iter().find_map(|part| part.subject.as_ref().err()) {
+            return Ok(Looked::nothing(Finding::unverifiable(why)));
+        }
+        let mut looked = Looked::nothing(Finding::unverifiable(""));
+        let mut found = Vec::new();
+        for part in &parts {
+            if let Ok(subject) = &part.subject {
+                let started = question.entry.started;
+                looked = self.look_at(id, subject, started, asking).await?;
+                found.push((part.index, looked.finding.clone()));
+            }
+        }
+        // No version is that of all.
+        looked.version = None;
+        looked.finding = together(found);
+        Ok(looked)
     }
 
     async fn look_at(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::compare::{Comparison, compare, seconds};
+use super::compare::{Comparison, MOST_TOLD, compare, seconds};
 use super::subject::{Aim, MODIFIED, Subject, has_id};
 use crate::row_answer::Seen;
 use crate::values::Row;
@@ -21,6 +21,9 @@ const ANOTHER_VERSION: &str =
     "the row has another version, and the values that were sent are not kept";
 const NOT_COMPARED: &str = "the row tells none of the values that were sent";
 const SEVERAL: &str = "several rows have that key";
+const NO_WRITE: &str = "nothing in it writes";
+const A_PART: &str = "of a request inside of it no row tells";
+const MIXED: &str = "not all of the requests inside of it are there as they were sent";
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +129,64 @@ pub(crate) fn find(subject: &Subject, seen: &Seen, sending: Sending) -> Finding 
 /// Several rows have the key that one was looked for by.
 pub(crate) fn several() -> Finding {
     Finding::unverifiable(SEVERAL)
+}
+
+/// What was found of each write inside of one that holds several, as one: all there, none there, or not
+/// the same of each.
+pub(crate) fn together(parts: Vec<(usize, Finding)>) -> Finding {
+    let has = |verdict| {
+        parts
+            .iter()
+            .any(|(_, found): &(usize, Finding)| found.verdict == verdict)
+    };
+    if parts.is_empty() {
+        return Finding::unverifiable(NO_WRITE);
+    }
+    if has(Verified::Unverifiable) {
+        return Finding::unverifiable(A_PART);
+    }
+    let (is_any_there, is_any_missing) = (has(Verified::Present), has(Verified::Missing));
+    let is_open = parts.iter().any(|(_, found)| found.is_open);
+    let verdict = match (is_any_there, is_any_missing) {
+        _ if has(Verified::Conflicting) => Verified::Conflicting,
+        (true, true) => Verified::Conflicting,
+        (_, true) => Verified::Missing,
+        (_, false) => Verified::Present,
+    };
+    let mut whole = Finding::of(
+        verdict,
+        if verdict == Verified::Conflicting {
+            MIXED
+        } else {
+            ""
+        },
+    );
+    whole.is_open |= is_open;
+    for (index, found) in parts {
+        let named = |name: &str| format!("part {index}: {name}");
+        whole
+            .left_out
+            .extend(found.left_out.iter().map(|name| named(name)));
+        if verdict != Verified::Conflicting {
+            continue;
+        }
+        match found.verdict {
+            Verified::Missing => whole.differences.push(Difference {
+                name: format!("part {index}"),
+                sent: "\"present\"".to_owned(),
+                found: "\"missing\"".to_owned(),
+            }),
+            _ => whole
+                .differences
+                .extend(found.differences.into_iter().map(|it| Difference {
+                    name: named(&it.name),
+                    ..it
+                })),
+        }
+    }
+    whole.differences.truncate(MOST_TOLD);
+    whole.left_out.truncate(MOST_TOLD);
+    whole
 }
 
 fn created(subject: &Subject, is_its_own: bool, there: &Row) -> Finding {
@@ -454,6 +515,35 @@ mod tests {
         let nothing = Finding::unverifiable(SEVERAL);
         assert!(nothing.is_final(false, just_now, WINDOW));
         assert!(!nothing.is_final(true, just_now, WINDOW));
+    }
+
+    #[test]
+    fn what_holds_several_is_there_where_all_of_it_is() {
+        let found = |verdict| Finding::of(verdict, "");
+        let table: [(&[Verified], Verified); 8] = [
+            (&[], Unverifiable),
+            (&[Present, Present], Present),
+            (&[Missing, Missing], Missing),
+            (&[Present, Missing], Conflicting),
+            (&[Present, Conflicting], Conflicting),
+            (&[Missing, Conflicting], Conflicting),
+            (&[Present, Unverifiable], Unverifiable),
+            (&[Missing, Unverifiable], Unverifiable),
+        ];
+        for (parts, expected) in table {
+            let list = parts.iter().map(|verdict| found(*verdict)).enumerate();
+            let whole = together(list.collect());
+            assert_eq!(whole.verdict, expected, "{parts:?}");
+            let missing = parts.iter().filter(|verdict| **verdict == Missing).count();
+            if expected == Conflicting {
+                assert_eq!(whole.differences.len(), missing, "{parts:?}");
+            }
+        }
+        let deleted = Finding {
+            is_open: true,
+            ..found(Present)
+        };
+        assert!(together(vec![(0, found(Present)), (1, deleted)]).is_open);
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub(crate) struct Missing<'a> {
     pub(crate) is_declared_unsafe: bool,
     /// Its request declares that it may create its row.
     pub(crate) is_upsert: bool,
-    /// The request itself says that its row must not be there, or, over SOAP, brings the row's id.
+    /// The request itself, and each inside of it, says that its row must not be there, or, over SOAP,
+    /// brings the row's id.
     pub(crate) creates_only: bool,
 }
 
@@ -60,11 +61,14 @@ pub(crate) fn again(missing: &Missing<'_>, is_wanted: bool) -> Result<Again, &'s
 
 /// Under a condition that makes a repeat harmless.
 fn guarded(missing: &Missing<'_>) -> Result<Again, &'static str> {
-    if missing.is_compound {
-        return Err("it holds several requests, some of which may be done twice");
-    }
     if missing.is_declared_unsafe {
         return Err("the application has declared it unsafe");
+    }
+    if missing.is_compound {
+        return match missing.creates_only {
+            true => Ok(Again::AsItIs),
+            false => Err("it holds several requests, some of which may be done twice"),
+        };
     }
     let subject = match missing.subject {
         Ok(subject) => subject,

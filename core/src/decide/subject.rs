@@ -6,9 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::verify::Proof;
+use crate::inner::inside;
 use crate::kept::Kept;
-use crate::operation::Row;
 use crate::operation::web_api::{self, Service};
+use crate::operation::{Guard, Operation, Row, classify};
 use crate::soap_request::{SoapRequest, text};
 use crate::values::{Sent, Value, odata, soap};
 use crate::verify_keys::VerifyKeys;
@@ -29,6 +30,7 @@ const NOT_COMPARED: &str = "what it sends cannot be compared with a row";
 const UNNAMED: &str = "nobody knows the row that it has created; name a key by the setting verify_keys, or \
                        the row by verify_with";
 const NO_ROW: &str = "no row tells of it";
+const NOT_READ: &str = "the requests inside of it cannot be read one by one";
 
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,13 @@ impl Subject {
             Proof::Changed(url) => Aim::Changed(Row::Url(url.clone()), None),
             Proof::Unnamed | Proof::UnnamedIn(_) => {
                 let kept = kept.ok_or(UNNAMED)?;
+                if let Some(row) = own_row(&kept.url, sent.as_ref()) {
+                    return Ok(Subject {
+                        aim: Aim::Created(row),
+                        sent,
+                        condition: None,
+                    });
+                }
                 Aim::Keyed(keyed(&kept.url, sent.as_ref(), keys).ok_or(UNNAMED)?)
             }
             Proof::Nothing => {
@@ -163,6 +172,58 @@ fn sent_by(kept: &Kept, headers: &HeaderMap) -> Option<Sent> {
             soap::entity(text).map(soap::Entity::sent)
         }
     }
+}
+
+/// What can be asked about each write inside of one that holds several, with its place there.
+///
+/// # Errors
+/// Why nothing can be asked: for a person.
+pub(crate) fn subjects(kept: Option<&Kept>, keys: &VerifyKeys) -> Result<Vec<Part>, &'static str> {
+    let requests = inside(kept.ok_or(NOT_KEPT)?).ok_or(NOT_READ)?;
+    let mut parts = Vec::new();
+    for (index, kept) in requests.into_iter().enumerate() {
+        let (headers, method) = (kept.header_map(), kept.method());
+        let method = method.ok_or(NOT_READ)?;
+        let class = classify(&method, &kept.url, &headers, Some(&kept.body));
+        if class.operation == Operation::Read {
+            continue;
+        }
+        let proof = Proof::of_request(&method, &kept.url, &headers, &class);
+        parts.push(Part {
+            index,
+            subject: Subject::of(&proof, Some(&kept), keys),
+            creates_only: matches!(class.guard, Some(Guard::Created(_))),
+        });
+    }
+    Ok(parts)
+}
+
+/// A write inside of one that holds several.
+pub(crate) struct Part {
+    pub(crate) index: usize,
+    pub(crate) subject: Result<Subject, &'static str>,
+    /// A repeat of it is refused where its row is.
+    pub(crate) creates_only: bool,
+}
+
+/// The row of a create whose body chooses the id: `accountid` for a row of `accounts`.
+fn own_row(url: &str, sent: Option<&Sent>) -> Option<Row> {
+    let path = web_api::path(url);
+    if web_api::service(path) != Service::WebApi || web_api::is_row(path) {
+        return None;
+    }
+    let set_url = web_api::without_query(url).trim_end_matches('/');
+    let set = set_url.rsplit('/').next()?;
+    let mut chosen = sent?.values.iter().filter_map(|sent| {
+        let table = sent.column.strip_suffix("id")?;
+        let Value::Text(id) = &sent.value else {
+            return None;
+        };
+        let is_its_own = !table.is_empty() && set.starts_with(table.trim_end_matches('y'));
+        Uuid::try_parse(id).ok().filter(|_| is_its_own)
+    });
+    let id = chosen.next()?;
+    (chosen.next().is_none()).then(|| Row::Url(format!("{set_url}({id})")))
 }
 
 /// The row that a SOAP message updates.
@@ -304,7 +365,7 @@ mod tests {
                 Ok(Aim::Changed(row.clone(), None)),
             ),
             ("PATCH", &by_id, "[", Err(NOT_COMPARED)),
-            ("DELETE", &by_id, "", Ok(Aim::Deleted(row))),
+            ("DELETE", &by_id, "", Ok(Aim::Deleted(row.clone()))),
             ("MERGE", &v2_row, r#"{"Name":"x"}"#, Err(NOT_COMPARED)),
             (
                 "POST",
@@ -313,6 +374,18 @@ mod tests {
                 list("accounts", "accountnumber%20eq%20%27A%27%271%20%C3%A4%27"),
             ),
             ("POST", SET, r#"{"accountnumber":null}"#, Err(UNNAMED)),
+            (
+                "POST",
+                SET,
+                r#"{"accountid":"11111111-2222-3333-4444-555555555555","name":"x"}"#,
+                Ok(Aim::Created(row.clone())),
+            ),
+            (
+                "POST",
+                SET,
+                r#"{"contactid":"11111111-2222-3333-4444-555555555555","name":"x"}"#,
+                Err(UNNAMED),
+            ),
             ("POST", SET, r#"{"name":"x"}"#, Err(UNNAMED)),
             (
                 "POST",
@@ -402,6 +475,24 @@ mod tests {
             None,
             "nobody looks at it"
         );
+    }
+
+    #[test]
+    fn each_write_inside_of_a_batch() {
+        let batch = format!(
+            r#"{{"requests":[{{"id":"1","method":"GET","url":"accounts"}},
+                {{"id":"2","method":"PATCH","url":"accounts({ID})","headers":{{"If-None-Match":"*"}},
+                "body":{{"name":"x"}}}},{{"id":"3","method":"POST","url":"accounts","body":{{}}}}]}}"#
+        );
+        let json = [("content-type", "application/json")];
+        let (_, kept) = kept("POST", "/api/data/v9.2/$batch", &json, &batch);
+        let parts = subjects(Some(&kept), &VerifyKeys::default()).unwrap();
+        let told: Vec<(usize, bool, bool)> = parts
+            .iter()
+            .map(|part| (part.index, part.subject.is_ok(), part.creates_only))
+            .collect();
+        assert_eq!(told, [(1, true, true), (2, false, false)]);
+        assert_eq!(subjects(None, &VerifyKeys::default()).err(), Some(NOT_KEPT));
     }
 
     #[test]

@@ -5,13 +5,13 @@ use http::{HeaderMap, Method};
 
 use super::Rewritten;
 use super::guarded_create::guarded_create;
+use super::soap_match;
 use crate::kept::Kept;
 use crate::operation::Row;
 use crate::operation::web_api::{self, OVERRIDES};
 
 const NO_METHOD: &str = "its method is not known";
 const NO_VERSION: &str = "the version of its row is none that a header can carry";
-const NO_SOAP: &str = "a SOAP message cannot be sent under the version that its row has";
 
 /// As it was.
 pub(crate) fn as_it_is(kept: &Kept) -> Result<Rewritten, &'static str> {
@@ -62,8 +62,8 @@ pub(crate) fn create(kept: &Kept, row: &Row) -> Result<Rewritten, &'static str> 
 /// As [`create`].
 pub(crate) fn matching(kept: &Kept, row: &Row, version: &str) -> Result<Rewritten, &'static str> {
     let request = as_it_is(kept)?;
-    if let Row::Soap { .. } = row {
-        return Err(NO_SOAP);
+    if let Row::Soap { logical_name, id } = row {
+        return soap_match::matching(kept, &request.headers, logical_name, *id, version);
     }
     let mut headers = without_conditions(request.headers);
     headers.insert(

@@ -8,6 +8,7 @@ mod batch;
 pub(crate) mod guarded_create;
 mod json_batch;
 pub(crate) mod read_back;
+mod soap_match;
 pub(crate) mod update_guard;
 mod wsa_to;
 

@@ -82,7 +82,7 @@ pub(crate) fn read_back(
             Some(Rewritten {
                 method: Method::POST,
                 url: url.to_owned(),
-                headers: with_action(headers)?,
+                headers: with_action(headers, "Retrieve")?,
                 body: spliced(body, splices),
             })
         }
@@ -132,8 +132,8 @@ pub(crate) fn retrieve_message(
 }
 
 /// The headers with another action in each place where they name one.
-fn with_action(headers: &HeaderMap) -> Option<HeaderMap> {
-    let action = format!("\"{ACTIONS}Retrieve\"");
+pub(super) fn with_action(headers: &HeaderMap, operation: &str) -> Option<HeaderMap> {
+    let action = format!("\"{ACTIONS}{operation}\"");
     let mut changed = headers.clone();
     if headers.contains_key(SOAP_ACTION) {
         changed.insert(SOAP_ACTION, HeaderValue::from_str(&action).ok()?);

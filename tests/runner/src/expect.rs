@@ -186,6 +186,14 @@ pub(crate) struct ExpectEvent {
     in_doubt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
     /// An interruption was planned for then.
     #[serde(skip_serializing_if = "Option::is_none")]
     planned: Option<bool>,
@@ -197,6 +205,29 @@ pub(crate) struct ExpectEvent {
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inner: Option<Value>,
+}
+
+/// A value that a row has otherwise than it was sent, both as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectDifference {
+    name: String,
+    sent: String,
+    found: String,
+}
+
+/// What a walk over the writes to verify has done; what is not given is none.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ExpectSettled {
+    total: u64,
+    present: u64,
+    missing: u64,
+    conflicting: u64,
+    unverifiable: u64,
+    confirmed: u64,
+    replayed: u64,
+    left: u64,
 }
 
 /// A write on record; what is not given is not looked at.
@@ -211,6 +242,13 @@ pub(crate) struct ExpectLedgerEntry {
     verified: Wanted<Verified>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_final: Option<bool>,
+    /// What differs, in the order of names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<Vec<ExpectDifference>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_kept: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -192,6 +192,8 @@ impl Player<'_> {
             Step::Discover { client, expect } => self.ask(Request::Discover { client }, expect),
             Step::Close { client, expect } => self.close(client, expect),
             Step::Verify(verify) => self.verify(verify),
+            Step::Replay(replay) => self.replay(replay),
+            Step::Settle(settle) => self.settle_all(settle),
             Step::SuspectSince(since) => self.suspect_since(since),
             Step::Maintenance(planned) => self.maintenance(planned),
             Step::Resolve(resolve) => self.resolve(resolve),

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 
 pub use answer::Answer;
 pub(crate) use answer::{
-    AttemptRecord, BodyReads, ErrorRecord, EventRecord, LedgerRecord, PartRecord, PreparedRecord,
-    ReadRecord, ResponseRecord, StateRecord, SuspectedRecord,
+    AttemptRecord, BodyReads, DifferenceRecord, ErrorRecord, EventRecord, LedgerRecord, PartRecord,
+    PreparedRecord, ReadRecord, ReplayedRecord, ResponseRecord, SettledRecord, StateRecord,
+    SuspectedRecord,
 };
 
 /// One request to a subject.
@@ -101,6 +102,32 @@ pub enum Request {
         id: u64,
         /// Submitted to the library, where it has such a call; else it is waited for.
         submit: bool,
+        /// By a read of this.
+        url: Option<String>,
+    },
+    /// Sends a write again.
+    Replay {
+        /// The client.
+        client: String,
+        /// The write's number.
+        id: u64,
+        /// Whatever was found of it.
+        wanted: bool,
+        /// Submitted to the library, where it has such a call; else it is waited for.
+        submit: bool,
+    },
+    /// Goes over all writes that are to be verified.
+    Settle {
+        /// The client.
+        client: String,
+        /// Looks at each.
+        verify: bool,
+        /// Confirms what is there for good.
+        confirm: bool,
+        /// Sends again what is missing for good.
+        replay: bool,
+        /// Step by step, or in one; submitted to the library, where it has such a call.
+        submit: bool,
     },
     /// Tells the ledger of a loss of data.
     SuspectSince {
@@ -167,6 +194,8 @@ pub enum Heard {
     OutageStarted,
     /// One answers again.
     OutageEnded,
+    /// A walk over the writes to verify is over.
+    Settled,
 }
 
 /// Opens a client.

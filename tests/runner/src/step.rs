@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::expect::{
     BurstCounts, ExpectCall, ExpectEvent, ExpectLedgerEntry, ExpectPrepared, ExpectRefusal,
-    ExpectState,
+    ExpectSettled, ExpectState,
 };
 use crate::names::{Operation, Verified, one_of};
 use crate::protocol::{
@@ -113,6 +113,8 @@ pub(crate) enum Step {
         entries: Vec<ExpectLedgerEntry>,
     },
     Verify(Verify),
+    Replay(Replay),
+    Settle(Settle),
     SuspectSince(SuspectSince),
     Maintenance(Maintenance),
     Resolve(Resolve),
@@ -277,8 +279,51 @@ pub(crate) struct Verify {
     pub(crate) id: Option<String>,
     #[serde(default)]
     pub(crate) submit: bool,
+    /// By a read of this.
+    pub(crate) url: Option<String>,
     pub(crate) verified: Option<Verified>,
     pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Sends the write `id` again, or the suspect that stands at that place in the list.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_of(["suspect", "id"])))]
+pub(crate) struct Replay {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    pub(crate) suspect: Option<usize>,
+    pub(crate) id: Option<String>,
+    /// The application wants it for just this write, whatever was found of it.
+    #[serde(default)]
+    pub(crate) wanted: bool,
+    #[serde(default)]
+    pub(crate) submit: bool,
+    /// The status of the service's answer.
+    pub(crate) status: Option<u16>,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Goes over all writes that are to be verified.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settle {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    #[serde(default = "yes")]
+    pub(crate) verify: bool,
+    #[serde(default = "yes")]
+    pub(crate) confirm: bool,
+    #[serde(default = "yes")]
+    pub(crate) replay: bool,
+    #[serde(default)]
+    pub(crate) submit: bool,
+    pub(crate) settled: Option<ExpectSettled>,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Tells of a loss of data: what was acknowledged since is to be verified.

@@ -3,7 +3,7 @@
 use roxmltree::Node;
 use serde_json::Value;
 
-use crate::xml::escaped;
+use crate::xml::{child, escaped};
 
 pub(crate) const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -15,13 +15,19 @@ pub(crate) fn read_value(value: Node<'_, '_>) -> Value {
     if value.attribute((INSTANCE, "nil")) == Some("true") {
         return Value::Null;
     }
+    let full_type = value.attribute((INSTANCE, "type")).unwrap_or_default();
+    let kind = full_type.rsplit(':').next().unwrap_or_default();
+    // Of a reference its id, as the Web API has it.
+    let value = match kind {
+        "EntityReference" => child(value, "Id").unwrap_or(value),
+        _ => value,
+    };
     let text: String = value
         .descendants()
         .filter(Node::is_text)
         .filter_map(|node| node.text())
         .collect();
-    let full_type = value.attribute((INSTANCE, "type")).unwrap_or_default();
-    let read = match full_type.rsplit(':').next().unwrap_or_default() {
+    let read = match kind {
         "int" | "long" | "short" => text.trim().parse::<i64>().ok().map(Value::from),
         "decimal" | "double" | "float" => text.trim().parse::<f64>().ok().map(Value::from),
         "boolean" => text.trim().parse::<bool>().ok().map(Value::from),

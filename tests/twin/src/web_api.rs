@@ -1,7 +1,9 @@
 //! The Web API, `/api/data/v9.x/`: rows of any entity set, and WhoAmI.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
-use http::header::{ALLOW, ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::header::{ALLOW, DATE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -246,8 +248,28 @@ fn who_am_i(session: &Session<'_>) -> Reply {
 }
 
 fn body_row(request: &Request<Bytes>) -> Result<Row, ServiceError> {
-    serde_json::from_slice(request.body())
-        .map_err(|error| ServiceError::invalid(format!("the body is no JSON object: {error}")))
+    let row: Row = serde_json::from_slice(request.body())
+        .map_err(|error| ServiceError::invalid(format!("the body is no JSON object: {error}")))?;
+    Ok(row.into_iter().map(bound).collect())
+}
+
+/// A reference to a row by its id is the column of a lookup.
+fn bound((name, value): (String, Value)) -> (String, Value) {
+    let Some(property) = name.strip_suffix("@odata.bind") else {
+        return (name, value);
+    };
+    let id = value.as_str().and_then(|link| {
+        let (_, key) = link.strip_suffix(')')?.rsplit_once('(')?;
+        Uuid::try_parse(key).ok()
+    });
+    match (id, &value) {
+        (Some(id), _) => (
+            format!("_{}_value", property.to_lowercase()),
+            id.to_string().into(),
+        ),
+        (None, Value::Null) => (format!("_{}_value", property.to_lowercase()), Value::Null),
+        (None, _) => (name, value),
+    }
 }
 
 fn wants_representation(headers: &HeaderMap) -> bool {
@@ -333,6 +355,9 @@ fn retrieve(
     let mut reply = json_reply(200, &representation(session, set, key, query)?);
     if let Ok(etag) = etag(commit).try_into() {
         reply.headers_mut().insert(ETAG, etag);
+    }
+    if let Ok(date) = httpdate::fmt_http_date(SystemTime::now()).try_into() {
+        reply.headers_mut().insert(DATE, date);
     }
     Ok(reply)
 }

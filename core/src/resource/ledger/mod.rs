@@ -20,6 +20,7 @@ pub(crate) use self::sqlite::Sqlite;
 pub(crate) use super::soon::Soon;
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
+use crate::operation::classify;
 use crate::{
     Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
     Verification,
@@ -103,6 +104,18 @@ pub(crate) struct Question {
     pub(crate) ended: SystemTime,
     /// One of its attempts may still be executed.
     pub(crate) may_come_late: bool,
+}
+
+impl Question {
+    /// Whether its request is kept, and holds several.
+    pub(crate) fn is_compound(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| {
+            let class = kept
+                .method()
+                .map(|method| classify(&method, &kept.url, &kept.header_map(), Some(&kept.body)));
+            class.is_some_and(|class| class.is_compound)
+        })
+    }
 }
 
 /// How a write ended.

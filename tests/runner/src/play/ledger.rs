@@ -7,7 +7,7 @@ use crate::compare::differences;
 use crate::expect::{ExpectLedgerEntry, json, refusal_differences};
 use crate::failure::{Wrong, compared, differ};
 use crate::protocol::{LedgerRecord, Request, Selection};
-use crate::step::{Maintenance, Resolve, SuspectSince, Verify};
+use crate::step::{Maintenance, Replay, Resolve, Settle, SuspectSince, Verify};
 use crate::subject::Broken;
 
 impl Player<'_> {
@@ -95,11 +95,44 @@ impl Player<'_> {
             id,
             client: step.client,
             submit: step.submit,
+            url: step.url,
         })?;
         let mut found = refusal_differences(step.expect.as_ref(), &answer);
         let (wanted, got) = (json(&step.verified), json(&answer.verified));
         if step.verified.is_some() && wanted != got {
             found.push(format!("verified: expected {wanted}, got {got}"));
+        }
+        compared(found, &answer)
+    }
+
+    pub(super) fn replay(&mut self, step: Replay) -> Result<(), Wrong> {
+        let id = self.write(&step.client, step.suspect, step.id.as_deref())?;
+        let answer = self.subject.ask(&Request::Replay {
+            id,
+            client: step.client,
+            wanted: step.wanted,
+            submit: step.submit,
+        })?;
+        let mut found = refusal_differences(step.expect.as_ref(), &answer);
+        let got = answer.replayed.as_ref().map(|replayed| replayed.status);
+        if step.status.is_some() && step.status != got {
+            found.push(format!("status: expected {:?}, got {got:?}", step.status));
+        }
+        compared(found, &answer)
+    }
+
+    pub(super) fn settle_all(&mut self, step: Settle) -> Result<(), Wrong> {
+        let answer = self.subject.ask(&Request::Settle {
+            client: step.client,
+            verify: step.verify,
+            confirm: step.confirm,
+            replay: step.replay,
+            submit: step.submit,
+        })?;
+        let mut found = refusal_differences(step.expect.as_ref(), &answer);
+        let (wanted, got) = (json(&step.settled), json(&answer.settled));
+        if step.settled.is_some() && wanted != got {
+            found.push(format!("settled: expected {wanted}, got {got}"));
         }
         compared(found, &answer)
     }

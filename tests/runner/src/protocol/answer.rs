@@ -31,9 +31,15 @@ pub struct Answer {
     /// Of `ledger`.
     #[serde(default)]
     pub ledger: Option<Vec<LedgerRecord>>,
-    /// Of `verify`: `present`, `missing` or `unverifiable`.
+    /// Of `verify`: `present`, `missing`, `unverifiable` or `conflicting`.
     #[serde(default)]
     pub verified: Option<String>,
+    /// Of `replay`.
+    #[serde(default)]
+    pub replayed: Option<ReplayedRecord>,
+    /// Of `settle`.
+    #[serde(default)]
+    pub settled: Option<SettledRecord>,
     /// Of `suspect_since`.
     #[serde(default)]
     pub suspected: Option<SuspectedRecord>,
@@ -237,6 +243,47 @@ pub struct StateRecord {
     pub endpoint_auto_switch_enabled: bool,
 }
 
+/// What came of a write that was sent again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplayedRecord {
+    /// The service's status.
+    pub status: u16,
+    /// `executed`, …
+    pub effect: String,
+}
+
+/// What a walk over the writes to verify has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledRecord {
+    /// How many there were.
+    pub total: u64,
+    /// How many are there.
+    pub present: u64,
+    /// How many are not.
+    pub missing: u64,
+    /// How many are there with other values.
+    pub conflicting: u64,
+    /// Of how many nobody knows.
+    pub unverifiable: u64,
+    /// How many were confirmed.
+    pub confirmed: u64,
+    /// How many were sent again and executed.
+    pub replayed: u64,
+    /// How many are left.
+    pub left: u64,
+}
+
+/// A value that a row has otherwise than it was sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DifferenceRecord {
+    /// Its name.
+    pub name: String,
+    /// JSON.
+    pub sent: String,
+    /// JSON.
+    pub found: String,
+}
+
 /// One event that a handler saw.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventRecord {
@@ -273,6 +320,18 @@ pub struct EventRecord {
     /// How long an outage was, in milliseconds.
     #[serde(default)]
     pub lasted_ms: Option<u64>,
+    /// How many writes a walk has gone over.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// How many it has confirmed.
+    #[serde(default)]
+    pub confirmed: Option<u64>,
+    /// How many it has sent again.
+    #[serde(default)]
+    pub replayed: Option<u64>,
+    /// How many it has left.
+    #[serde(default)]
+    pub left: Option<u64>,
     /// An interruption was planned for then.
     #[serde(default)]
     pub planned: bool,
@@ -298,9 +357,18 @@ pub struct LedgerRecord {
     /// What the application calls it.
     #[serde(default)]
     pub tag: Option<String>,
-    /// `present`, `missing`, `unverifiable`; none: nobody has looked.
+    /// `present`, `missing`, `unverifiable`, `conflicting`; none: nobody has looked.
     #[serde(default)]
     pub verified: Option<String>,
+    /// Why; for a person.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// What differs.
+    pub differences: Vec<DifferenceRecord>,
+    /// What was not compared.
+    pub left_out: Vec<String>,
+    /// Whether its request is kept.
+    pub is_kept: bool,
     /// Whether replication changes no more about that.
     #[serde(default)]
     pub is_final: bool,

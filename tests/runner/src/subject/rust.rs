@@ -16,13 +16,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use d365_failover_core::{
-    Client, Error, ItemKind, Pending, Queue, Response, Rule, Settings, TokenProvider, TokenRequest,
+    Client, Error, ItemKind, Pending, Queue, Response, Rule, Settings, SettlePolicy, TokenProvider,
+    TokenRequest,
 };
 use serde_json::Value;
 
 use self::call::{Ready, Sent};
 use self::handler::{Handler, Shared};
-use self::ledger::{ledger, resolve, suspect_since, time, verified};
+use self::ledger::{ledger, replayed, resolve, settled, suspect_since, time, verified};
 use self::prepare::Hook;
 use self::records::{answer, error_record, state};
 use self::resolver::Names;
@@ -97,7 +98,32 @@ impl Subject for Rust {
             Request::Ledger { client, selection } => {
                 Ok(ledger(&self.client(client)?.client, *selection))
             }
-            Request::Verify { client, id, submit } => self.verify(client, *id, *submit),
+            Request::Verify {
+                client,
+                id,
+                submit,
+                url,
+            } => self.verify(client, *id, *submit, url.as_deref()),
+            Request::Replay {
+                client,
+                id,
+                wanted,
+                submit,
+            } => self.replay(client, *id, *wanted, *submit),
+            Request::Settle {
+                client,
+                verify,
+                confirm,
+                replay,
+                submit,
+            } => {
+                let policy = SettlePolicy {
+                    verify: *verify,
+                    confirm: *confirm,
+                    replay: *replay,
+                };
+                self.settle(client, policy, *submit)
+            }
             Request::SuspectSince { client, since_ms } => {
                 Ok(suspect_since(&self.client(client)?.client, *since_ms))
             }
@@ -258,24 +284,89 @@ impl Rust {
         Ok(Answer::done())
     }
 
-    fn verify(&mut self, client: &str, id: u64, submit: bool) -> Result<Answer, Broken> {
-        let Opened { client, shared, .. } = self.client(client)?;
-        if !submit {
-            return Ok(verified(client.verify(id).map(Some)));
-        }
-        let request = d365_failover_core::Request::verify(id);
-        let submitted = shared
-            .calls
-            .submit(|number| client.submit(&request, number));
-        let (_pending, outcome) = match submitted {
-            Ok(submitted) => submitted,
-            Err(error) => return Ok(Answer::refused(error_record(&error))),
+    fn verify(
+        &mut self,
+        client: &str,
+        id: u64,
+        submit: bool,
+        url: Option<&str>,
+    ) -> Result<Answer, Broken> {
+        let request = match url {
+            Some(url) => d365_failover_core::Request::verify_with(id, url),
+            None => d365_failover_core::Request::verify(id),
         };
-        let outcome = outcome.recv_timeout(HANGS);
-        let outcome = outcome.map_err(|_| Broken("a verify has no end".to_owned()))?;
+        if !submit {
+            let client = &self.client(client)?.client;
+            let found = match url {
+                Some(url) => client.verify_with(id, url),
+                None => client.verify(id),
+            };
+            return Ok(verified(found.map(Some)));
+        }
+        let outcome = self.submitted(client, &request)?;
         Ok(verified(
             outcome.map(|response| response.verification().cloned()),
         ))
+    }
+
+    fn replay(
+        &mut self,
+        client: &str,
+        id: u64,
+        wanted: bool,
+        submit: bool,
+    ) -> Result<Answer, Broken> {
+        let outcome = match submit {
+            true => {
+                let request = d365_failover_core::Request::replay(id, wanted);
+                self.submitted(client, &request)?
+            }
+            false => self.client(client)?.client.replay(id, wanted),
+        };
+        Ok(replayed(outcome))
+    }
+
+    fn settle(
+        &mut self,
+        client: &str,
+        policy: SettlePolicy,
+        submit: bool,
+    ) -> Result<Answer, Broken> {
+        if !submit {
+            let done = self.client(client)?.client.settle(policy);
+            return Ok(settled(done));
+        }
+        let walk = d365_failover_core::Request::settle(policy);
+        let mut steps = 0;
+        loop {
+            match self.submitted(client, &walk)? {
+                Err(error) => return Ok(settled(Err(error))),
+                Ok(response) => {
+                    let step = response.settle_step();
+                    let step = step.ok_or_else(|| Broken("no step of a walk".to_owned()))?;
+                    if response.ledger_id().is_none() {
+                        assert_eq!(steps, step.settled.total, "each is told of once");
+                        return Ok(settled(Ok(step.settled)));
+                    }
+                    steps += 1;
+                }
+            }
+        }
+    }
+
+    fn submitted(
+        &mut self,
+        client: &str,
+        request: &d365_failover_core::Request,
+    ) -> Result<Result<Response, Error>, Broken> {
+        let Opened { client, shared, .. } = self.client(client)?;
+        let submitted = shared.calls.submit(|number| client.submit(request, number));
+        let (_pending, outcome) = match submitted {
+            Ok(submitted) => submitted,
+            Err(error) => return Ok(Err(error)),
+        };
+        let outcome = outcome.recv_timeout(HANGS);
+        outcome.map_err(|_| Broken("a call has no end".to_owned()))
     }
 
     fn outcome(&mut self, id: &str) -> Result<Answer, Broken> {
@@ -326,6 +417,7 @@ fn kind(heard: Heard) -> ItemKind {
         Heard::Throttled => ItemKind::Throttled,
         Heard::OutageStarted => ItemKind::OutageStarted,
         Heard::OutageEnded => ItemKind::OutageEnded,
+        Heard::Settled => ItemKind::Settled,
     }
 }
 

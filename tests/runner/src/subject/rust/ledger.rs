@@ -2,10 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use d365_failover_core::{Client, Error, LedgerEntry, LedgerSelection, Resolution, Verification};
+use d365_failover_core::{
+    Client, Difference, Error, LedgerEntry, LedgerSelection, Resolution, Response, Settled,
+    Verification,
+};
 
 use super::records::{answer, error_record};
-use crate::protocol::{Answer, FoundOut, LedgerRecord, Selection, SuspectedRecord};
+use crate::protocol::{
+    Answer, DifferenceRecord, FoundOut, LedgerRecord, ReplayedRecord, Selection, SettledRecord,
+    SuspectedRecord,
+};
 
 pub(super) fn ledger(client: &Client, selection: Selection) -> Answer {
     let selection = match selection {
@@ -54,6 +60,38 @@ pub(super) fn verified(found: Result<Option<Verification>, Error>) -> Answer {
     }
 }
 
+pub(super) fn replayed(outcome: Result<Response, Error>) -> Answer {
+    match outcome {
+        Ok(response) => Answer {
+            replayed: Some(ReplayedRecord {
+                status: response.status(),
+                effect: response.effect().name().to_owned(),
+            }),
+            ..Answer::done()
+        },
+        Err(error) => Answer::refused(error_record(&error)),
+    }
+}
+
+pub(super) fn settled(done: Result<Settled, Error>) -> Answer {
+    match done {
+        Ok(settled) => Answer {
+            settled: Some(SettledRecord {
+                total: settled.total,
+                present: settled.present,
+                missing: settled.missing,
+                conflicting: settled.conflicting,
+                unverifiable: settled.unverifiable,
+                confirmed: settled.confirmed,
+                replayed: settled.replayed,
+                left: settled.left(),
+            }),
+            ..Answer::done()
+        },
+        Err(error) => Answer::refused(error_record(&error)),
+    }
+}
+
 pub(super) fn resolve(client: &Client, id: u64, resolution: FoundOut) -> Answer {
     let resolution = match resolution {
         FoundOut::Confirmed => Resolution::Confirmed,
@@ -65,6 +103,7 @@ pub(super) fn resolve(client: &Client, id: u64, resolution: FoundOut) -> Answer 
 
 fn record(entry: &LedgerEntry) -> LedgerRecord {
     let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = entry.verification.as_ref();
     LedgerRecord {
         id: entry.id,
         tag: entry.tag.clone(),
@@ -76,6 +115,18 @@ fn record(entry: &LedgerEntry) -> LedgerRecord {
             .verification
             .as_ref()
             .is_some_and(|found| found.is_final),
+        why: found.map(|found| found.why.clone()),
+        differences: found.map_or(Vec::new(), |found| {
+            let differences = found.differences.iter();
+            let record = |it: &Difference| DifferenceRecord {
+                name: it.name.clone(),
+                sent: it.sent.clone(),
+                found: it.found.clone(),
+            };
+            differences.map(record).collect()
+        }),
+        left_out: found.map_or(Vec::new(), |found| found.left_out.clone()),
+        is_kept: entry.is_kept,
         method: entry.method.clone(),
         url: entry.url.clone(),
         operation: entry.operation.name().to_owned(),

@@ -123,6 +123,10 @@ pub(super) fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
         lasted_ms: event
             .lasted
             .map(|lasted| u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX)),
+        total: event.settled.map(|settled| settled.total),
+        confirmed: event.settled.map(|settled| settled.confirmed),
+        replayed: event.settled.map(|settled| settled.replayed),
+        left: event.settled.map(|settled| settled.left()),
         tag: event.tag.clone(),
         method: event.method.clone(),
         url: event.url.clone(),

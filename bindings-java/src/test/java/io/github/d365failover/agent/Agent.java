@@ -7,13 +7,18 @@ import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.FailoverClient;
+import io.github.d365failover.FailoverResponse;
 import io.github.d365failover.Resolution;
+import io.github.d365failover.SettlePolicy;
+import io.github.d365failover.SettleStep;
+import io.github.d365failover.Settled;
 import io.github.d365failover.SuspectedSince;
 import io.github.d365failover.Verified;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -21,6 +26,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 
 /** The Java subject of the scenarios: one JSON object a line on standard input, one answer each on standard output. */
 public final class Agent {
@@ -101,6 +107,12 @@ public final class Agent {
             case "verify":
                 answer.addProperty("verified", Answers.lower(verified(request)));
                 break;
+            case "replay":
+                answer.add("replayed", Answers.replayed(replayed(request)));
+                break;
+            case "settle":
+                answer.add("settled", Answers.settled(settled(request)));
+                break;
             case "suspect_since":
                 Instant since = Instant.ofEpochMilli(request.get("since_ms").getAsLong());
                 SuspectedSince found = subject(request).client.suspectSince(since);
@@ -131,11 +143,43 @@ public final class Agent {
     private Verified verified(JsonObject request) throws Exception {
         FailoverClient client = subject(request).client;
         long id = request.get("id").getAsLong();
-        if (!isTrue(request, "submit")) {
-            return client.verify(id);
+        boolean waits = !isTrue(request, "submit");
+        if (present(request, "url")) {
+            String url = request.get("url").getAsString();
+            return waits ? client.verifyWith(id, url) : got(client.verifyWithAsync(id, url));
+        }
+        return waits ? client.verify(id) : got(client.verifyAsync(id));
+    }
+
+    private FailoverResponse replayed(JsonObject request) throws Exception {
+        FailoverClient client = subject(request).client;
+        long id = request.get("id").getAsLong();
+        if (isTrue(request, "wanted")) {
+            return client.replayAsWanted(id);
+        }
+        return isTrue(request, "submit") ? got(client.replayAsync(id)) : client.replay(id);
+    }
+
+    private Settled settled(JsonObject request) throws Exception {
+        FailoverClient client = subject(request).client;
+        SettlePolicy policy = SettlePolicy.ALL
+                .verify(isTrue(request, "verify"))
+                .confirm(isTrue(request, "confirm"))
+                .replay(isTrue(request, "replay"));
+        if (isTrue(request, "submit")) {
+            return got(client.settleAsync(policy));
         }
         try {
-            return client.verifyAsync(id).get();
+            SettleStep last = client.settling(policy).reduce(null, (before, step) -> step);
+            return last == null ? client.settle(policy) : last.settled();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+    }
+
+    private static <T> T got(Future<T> future) throws Exception {
+        try {
+            return future.get();
         } catch (ExecutionException e) {
             throw e.getCause() instanceof Exception ? (Exception) e.getCause() : e;
         }

@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import io.github.d365failover.Attempt;
 import io.github.d365failover.BatchPart;
+import io.github.d365failover.Difference;
 import io.github.d365failover.Effect;
 import io.github.d365failover.ErrorKind;
 import io.github.d365failover.FailoverClient;
@@ -17,6 +18,7 @@ import io.github.d365failover.FailoverStreamingResponse;
 import io.github.d365failover.FailoverUsageException;
 import io.github.d365failover.FaultKind;
 import io.github.d365failover.LedgerEntry;
+import io.github.d365failover.Settled;
 import io.github.d365failover.WriteInDoubtException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -155,6 +157,26 @@ final class Answers {
         return json;
     }
 
+    static JsonObject replayed(FailoverResponse response) {
+        JsonObject json = new JsonObject();
+        json.addProperty("status", response.status());
+        json.addProperty("effect", lower(response.effect()));
+        return json;
+    }
+
+    static JsonObject settled(Settled settled) {
+        JsonObject json = new JsonObject();
+        json.addProperty("total", settled.total());
+        json.addProperty("present", settled.present());
+        json.addProperty("missing", settled.missing());
+        json.addProperty("conflicting", settled.conflicting());
+        json.addProperty("unverifiable", settled.unverifiable());
+        json.addProperty("confirmed", settled.confirmed());
+        json.addProperty("replayed", settled.replayed());
+        json.addProperty("left", settled.left());
+        return json;
+    }
+
     static JsonArray ledger(List<LedgerEntry> entries) {
         JsonArray json = new JsonArray();
         for (LedgerEntry entry : entries) {
@@ -163,6 +185,20 @@ final class Answers {
             one.addProperty("tag", entry.tag().orElse(null));
             one.addProperty("verified", entry.verified().map(Answers::lower).orElse(null));
             one.addProperty("is_final", entry.isFinal());
+            one.addProperty("is_kept", entry.isKept());
+            one.addProperty("why", entry.why().orElse(null));
+            JsonArray leftOut = new JsonArray();
+            entry.leftOut().forEach(leftOut::add);
+            one.add("left_out", leftOut);
+            JsonArray differences = new JsonArray();
+            for (Difference difference : entry.differences()) {
+                JsonObject of = new JsonObject();
+                of.addProperty("name", difference.name());
+                of.addProperty("sent", difference.sent());
+                of.addProperty("found", difference.found());
+                differences.add(of);
+            }
+            one.add("differences", differences);
             if (entry.verifiedAt().isPresent() != entry.verified().isPresent()) {
                 throw new IllegalStateException("verified at " + entry.verifiedAt());
             }

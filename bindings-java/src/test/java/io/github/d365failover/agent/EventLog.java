@@ -7,6 +7,7 @@ import io.github.d365failover.DataLossSuspectedEvent;
 import io.github.d365failover.EndpointSwitchEvent;
 import io.github.d365failover.FailoverEvent;
 import io.github.d365failover.OutageEndedEvent;
+import io.github.d365failover.SettledEvent;
 import io.github.d365failover.ThrottledEvent;
 import io.github.d365failover.WriteInDoubtEvent;
 import java.time.Duration;
@@ -45,6 +46,14 @@ final class EventLog {
             json.addProperty("retry_after_ms", ((ThrottledEvent) event).retryAfter().toMillis());
         }
         json.addProperty("planned", event.planned());
+        if (event instanceof SettledEvent) {
+            SettledEvent of = (SettledEvent) event;
+            json.addProperty("automatic", false);
+            json.addProperty("total", of.total());
+            json.addProperty("confirmed", of.confirmed());
+            json.addProperty("replayed", of.replayed());
+            json.addProperty("left", of.left());
+        }
         if (event instanceof OutageEndedEvent) {
             OutageEndedEvent of = (OutageEndedEvent) event;
             json.addProperty("new_url", of.newUrl().map(Object::toString).orElse(""));

@@ -91,6 +91,9 @@ final class Subject {
             case "OutageEnded":
                 client.addOutageEndedListener(event -> events.add(kind, event, null));
                 break;
+            case "Settled":
+                client.addSettledListener(event -> events.add(kind, event, null));
+                break;
             default:
                 throw new IllegalArgumentException("there is no event " + kind);
         }
