@@ -3,9 +3,11 @@
 
 mod address;
 mod answer;
+mod body;
 mod brotli;
 mod coding;
 mod connector;
+mod exchange;
 mod failure;
 mod head;
 mod head_reader;
@@ -13,6 +15,7 @@ mod http1;
 mod http2;
 mod pool;
 mod progress;
+mod request;
 mod resolver;
 mod route;
 mod send_body;
@@ -21,31 +24,31 @@ mod stream;
 mod tls;
 mod tunnel;
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::Method;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::Body as _;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 pub(crate) use self::address::Address;
-use self::answer::{Answer, BodyFailure, Carrier};
+use self::answer::{Answer, Carrier};
+pub(crate) use self::body::body_fault;
+use self::body::{begin, collect, take_along};
 use self::coding::Coding;
 pub(crate) use self::coding::{
     Decoded, ask as ask_for_codings, still_asks as still_asks_for_codings,
 };
 use self::connector::{Connector, Manner, Opened, Origin};
+pub(crate) use self::exchange::{Exchange, Reads};
 use self::http2::{Http2, Lease};
 pub(crate) use self::pool::Permit;
 use self::pool::{Opening, Pool};
 pub(crate) use self::progress::Progress;
+use self::request::request;
 pub(crate) use self::send_body::{Latch, SendBody};
 use self::tls::Tls;
 pub(crate) use self::tls::identity;
@@ -53,7 +56,6 @@ use super::engine::Engine;
 use super::race::{First, race};
 use super::settled::settled;
 use super::statistics::Statistics;
-use crate::shown::shown_url;
 use crate::{Cause, Error, Fault, Organization, Phase, Settings};
 
 /// How long the body of a failure is waited for before it is judged by what has come of it.
@@ -62,68 +64,6 @@ const FAILURE_BODY_TIME: Duration = Duration::from_secs(2);
 pub(crate) struct Transport {
     connector: Arc<Connector>,
     pool: Arc<Pool>,
-}
-
-/// One request on its way to one endpoint.
-pub(crate) struct Exchange<'a> {
-    pub(crate) address: &'a Address,
-    pub(crate) method: &'a Method,
-    pub(crate) headers: &'a HeaderMap,
-    /// Makes the body, once for each connection that is tried.
-    pub(crate) body: &'a (dyn Fn() -> SendBody + Sync),
-    /// The body comes from the application while it is sent. Over HTTP/1.1 it goes out on a
-    /// connection that was opened for it: one that has grown stale would take its first bytes along.
-    pub(crate) is_read_while_sent: bool,
-    /// How long a connection may have been idle that it goes out on. One that has grown stale loses
-    /// the request, and leaves in doubt whether it was executed.
-    pub(crate) max_idle: Duration,
-    /// How long a connection is waited for, if the request has a time of its own for that.
-    pub(crate) connect_timeout: Option<Duration>,
-    /// Whether the body can still be sent from its beginning.
-    pub(crate) is_whole: &'a (dyn Fn() -> bool + Sync),
-    /// Opened by `100 Continue`.
-    pub(crate) gate: Option<&'a Latch>,
-    /// Codings were asked for, and are taken off.
-    pub(crate) decodes: bool,
-    /// How much of the body is read here.
-    pub(crate) reads: Reads<'a>,
-    pub(crate) progress: &'a Progress,
-}
-
-/// How much of an answer's body is read before the exchange is over.
-#[derive(Clone, Copy)]
-pub(crate) enum Reads<'a> {
-    /// All of it, at most so many bytes. What is told of a failure may be enough before the end:
-    /// its head, and what has come of its body.
-    All(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync)),
-    /// At most so many bytes of a failure; of a success what is needed to know what it says, and of
-    /// what is here by then at most so many more.
-    Beginning(usize, &'a (dyn Fn(&Parts, &[u8]) -> bool + Sync), usize),
-}
-
-impl<'a> Exchange<'a> {
-    /// A read of the library's own, of at most `most` bytes.
-    pub(crate) fn get(
-        address: &'a Address,
-        headers: &'a HeaderMap,
-        most: usize,
-        progress: &'a Progress,
-    ) -> Exchange<'a> {
-        Exchange {
-            address,
-            method: &Method::GET,
-            headers,
-            body: &|| SendBody::bytes(Bytes::new()),
-            is_read_while_sent: false,
-            max_idle: Duration::MAX,
-            connect_timeout: None,
-            is_whole: &|| true,
-            gate: None,
-            decodes: false,
-            reads: Reads::All(most, &|_, _| true),
-            progress,
-        }
-    }
 }
 
 impl Transport {
@@ -509,32 +449,6 @@ impl Transport {
     }
 }
 
-/// What a body that was not read to its end means.
-pub(crate) fn body_fault(host: &str, failure: BodyFailure) -> Fault {
-    match failure {
-        BodyFailure::Broken(error) => {
-            let mut fault = failure::of_exchange(host, &error);
-            // Whatever the peer says now, it has answered.
-            if fault.cause == Cause::Unprocessed {
-                fault.cause = Cause::Reset;
-            }
-            fault
-        }
-        BodyFailure::Cut => Fault::new(
-            Cause::Closed,
-            format!("the body from {host} has ended before its end"),
-        ),
-        BodyFailure::NoMemory => Fault::new(
-            Cause::NoResources,
-            format!("no memory for the body from {host}; read it in pieces (streaming)"),
-        ),
-        BodyFailure::Undecodable(error) => Fault::new(
-            Cause::BadMessage,
-            format!("the body from {host} cannot be decoded: {error}"),
-        ),
-    }
-}
-
 /// The first stream of a connection. A peer that allows none for now is waited for.
 async fn only_lease(connection: &Arc<Http2>, origin: &Origin) -> Result<Lease, Fault> {
     loop {
@@ -592,155 +506,5 @@ fn keep(pool: &Pool, origin: &Origin, opened: Opened) {
             pool.speaks_http1(origin);
             pool.put(origin, connection);
         }
-    }
-}
-
-/// The request as the connection's version and way want it.
-fn request(exchange: &Exchange<'_>, carrier: &Carrier) -> Result<Request<SendBody>, Fault> {
-    let address = exchange.address;
-    let forward = match carrier {
-        Carrier::Http1(connection) => connection.proxy.as_ref(),
-        Carrier::Http2(_) => None,
-    };
-    let is_whole = forward.is_some() || matches!(carrier, Carrier::Http2(_));
-    let target = if is_whole {
-        address.text()
-    } else {
-        address.path()
-    };
-    let uri: Uri = target.parse().map_err(|error| {
-        let message = format!("{}: {error}", shown_url(address.text()));
-        Fault::new(Cause::BadMessage, message)
-    })?;
-    let mut request = Request::new((exchange.body)());
-    *request.method_mut() = exchange.method.clone();
-    *request.uri_mut() = uri;
-    let mut headers = exchange.headers.clone();
-    match carrier {
-        // Its name is the `:authority` of the URL.
-        Carrier::Http2(_) => {
-            headers.remove(HOST);
-        }
-        Carrier::Http1(_) => {
-            // RFC 9110, 8.6: servers answer 411 to a write that says no length.
-            if request.body().is_end_stream() && takes_content(exchange.method) {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            }
-            if let Some(authorization) = forward.and_then(|proxy| proxy.authorization.clone()) {
-                headers.insert(PROXY_AUTHORIZATION, authorization);
-            }
-        }
-    }
-    *request.headers_mut() = headers;
-    if let Some(gate) = exchange.gate.cloned() {
-        hyper::ext::on_informational(&mut request, move |answer| {
-            if answer.status() == http::StatusCode::CONTINUE {
-                gate.open();
-            }
-        });
-    }
-    Ok(request)
-}
-
-/// Whether a request of the method is expected to have content.
-fn takes_content(method: &Method) -> bool {
-    [Method::POST, Method::PUT, Method::PATCH].contains(method) || method.as_str() == "MERGE"
-}
-
-/// Reads a body until it has told enough, at most so many bytes. `true`: it has ended.
-async fn begin(
-    body: &mut Decoded,
-    most: usize,
-    progress: &Progress,
-    is_told: impl Fn() -> bool,
-) -> Result<bool, BodyFailure> {
-    let (mut length, mut look_at) = (0, 0);
-    loop {
-        if length >= look_at {
-            if is_told() {
-                return Ok(false);
-            }
-            look_at = next_look(length);
-        }
-        let Some(piece) = body.next().await else {
-            return Ok(true);
-        };
-        length = progress.received(piece?).ok_or(BodyFailure::NoMemory)?;
-        if length > most {
-            return Ok(false);
-        }
-    }
-}
-
-/// How long a body must be before it is looked at again, from its beginning: a long one must have
-/// doubled, in however small pieces it comes.
-fn next_look(length: usize) -> usize {
-    const SHORT: usize = 4 << 10;
-    if length < SHORT {
-        length + 1
-    } else {
-        length * 2
-    }
-}
-
-/// Reads what is here of a body without waiting for more, at most so many bytes and the piece that
-/// they end in. `true`: it has ended. What breaks it off is for who reads on.
-async fn take_along(body: &mut Decoded, most: usize, progress: &Progress) -> bool {
-    let mut taken = 0;
-    poll_fn(|context| {
-        while taken < most {
-            match body.poll_next(context) {
-                Poll::Ready(Some(Ok(piece))) => {
-                    taken += piece.len();
-                    if progress.received(piece).is_none() {
-                        // Whoever read on would have a hole in it.
-                        body.break_off(BodyFailure::NoMemory);
-                        break;
-                    }
-                }
-                Poll::Ready(Some(Err(failure))) => {
-                    body.break_off(failure);
-                    break;
-                }
-                Poll::Ready(None) => return Poll::Ready(true),
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready(false)
-    })
-    .await
-}
-
-/// Reads a body, at most so many bytes. `false`: there is more.
-async fn collect(
-    body: &mut Decoded,
-    most: usize,
-    progress: &Progress,
-) -> Result<bool, BodyFailure> {
-    while let Some(piece) = body.next().await {
-        if progress.received(piece?).ok_or(BodyFailure::NoMemory)? > most {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_in_single_bytes_is_looked_at_no_more_than_it_is_long() {
-        let (mut looked_at, mut looks, mut at) = (0_u64, 0, 0);
-        while at <= 16 << 20 {
-            looked_at += at as u64;
-            looks += 1;
-            let next = next_look(at);
-            assert!(next > at);
-            at = next;
-        }
-        assert!(looked_at < 64 << 20, "{looks} looks at {looked_at} bytes");
-        // What says soon what it is waits for nothing.
-        assert_eq!(next_look(700), 701);
     }
 }
