@@ -191,6 +191,18 @@ struct Told {
 }
 
 impl Told {
+    /// One that was sent so often and may last so long.
+    fn new(world: &World, sent: usize, lasts: Duration) -> Told {
+        Told {
+            call: Resending::new(world.rules, MAX_ATTEMPTS),
+            sent,
+            reports: 0,
+            unprocessed: 0,
+            unsent: 0,
+            end: world.now + lasts,
+        }
+    }
+
     fn decides(
         &mut self,
         world: &mut World,
@@ -331,14 +343,7 @@ proptest! {
         for story in &stories {
             world.calls += 1;
             world.budget.deposit();
-            let mut told = Told {
-                call: Resending::new(world.rules, MAX_ATTEMPTS),
-                sent: 1,
-                reports: 0,
-                unprocessed: 0,
-                unsent: 0,
-                end: world.now + story.deadline,
-            };
+            let mut told = Told::new(&world, 1, story.deadline);
             for blow in &story.blows {
                 if !told.fails(&mut world, blow) {
                     break;
@@ -375,14 +380,7 @@ proptest! {
         for _ in 0..calls {
             world.calls += 1;
             world.budget.deposit();
-            let mut told = Told {
-                call: Resending::new(world.rules, MAX_ATTEMPTS),
-                sent: 1,
-                reports: 0,
-                unprocessed: 0,
-                unsent: 0,
-                end: world.now + Duration::from_secs(300),
-            };
+            let mut told = Told::new(&world, 1, Duration::from_secs(300));
             told.fails(&mut world, &blow);
         }
         // Shares are counted in thousandths.
@@ -403,14 +401,7 @@ proptest! {
             is_foreign: false,
             ..blow
         };
-        let mut told = Told {
-            call: Resending::new(world.rules, MAX_ATTEMPTS),
-            sent: attempts,
-            reports: 0,
-            unprocessed: 0,
-            unsent: 0,
-            end: world.now + Duration::from_secs(300),
-        };
+        let mut told = Told::new(&world, attempts, Duration::from_secs(300));
         let goes_on = told.fails(&mut world, &blow);
         let is_over = blow.failed.cause == Cause::Deadline && blow.failed.phase != Phase::NotSent;
         let is_sent_away = blow.failed.cause == Cause::DatacenterNotAvailable;

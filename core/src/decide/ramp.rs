@@ -142,7 +142,7 @@ impl Ramp {
     pub fn leave(&mut self, became: Became) {
         self.under_way = self.under_way.saturating_sub(1);
         match became {
-            Became::Unsent => self.saved = (self.saved + 1.0).min(self.most_saved()),
+            Became::Unsent => self.saved += 1.0,
             Became::Untold => {}
             Became::Answered => self.most = self.most.saturating_add(1),
             Became::Failed => self.most = (self.most / 2).max(FIRST),
@@ -334,6 +334,10 @@ mod tests {
         assert!(!ramp.enter(now + ramp.wait(0)));
         let never = Ramp::new(0.0, Duration::ZERO, 0.0, now);
         assert_eq!(never.wait(1), Duration::MAX);
+        // Those who have gathered in no time go in a tenth of a second.
+        let mut crowd = Ramp::new(0.0, Duration::ZERO, 0.0, now);
+        crowd.gather(12, now);
+        assert!(crowd.wait(11) > STEP / 2 && crowd.wait(11) < STEP);
     }
 
     #[test]
@@ -343,6 +347,12 @@ mod tests {
         while ramp.enter(now) {}
         ramp.leave(Became::Unsent);
         assert!(ramp.enter(now) && !ramp.enter(now));
+        // No more than may be saved up.
+        let later = now + STEP * 20;
+        assert!(!ramp.enter(now));
+        ramp.save(later);
+        ramp.leave(Became::Unsent);
+        assert_eq!(entered(&mut ramp, later), 11);
     }
 
     #[test]
@@ -355,6 +365,21 @@ mod tests {
         let mut crowd = ramp(0.0, now);
         while crowd.enter(now) {}
         assert!(!crowd.is_over(now + QUIET - STEP));
-        assert!(crowd.is_over(now + QUIET));
+        // Somebody has had to wait.
+        assert!(!crowd.enter(now + QUIET - STEP));
+        assert!(!crowd.is_over(now + QUIET * 2 - STEP * 2));
+        assert!(crowd.is_over(now + QUIET * 2 - STEP));
+    }
+
+    /// Threads read the clock before they have the lock.
+    #[test]
+    fn who_comes_with_an_earlier_time_saves_nothing_up_twice() {
+        let now = Instant::now();
+        let mut ramp = ramp(10.0, now);
+        while ramp.enter(now) {}
+        assert!(!ramp.enter(now + STEP * 9 / 10));
+        assert!(!ramp.enter(now));
+        assert!(!ramp.enter(now + STEP * 9 / 10));
+        assert!(ramp.enter(now + STEP + MOMENT));
     }
 }

@@ -781,6 +781,26 @@ fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time() {
     ] {
         assert_eq!(alive(seconds(pause)), seconds(held), "after {pause} s");
     }
+    // Another finding between, or another place, and it is the first time again.
+    let alive = Stay::Alive;
+    for (first, second, is_again) in [
+        (alive, alive, true),
+        (alive, Stay::OtherSilent, false),
+        (Stay::OtherSilent, alive, false),
+    ] {
+        for moves in [false, true] {
+            let mut world = safe();
+            let now = world.now;
+            world.switch.stays(first, now);
+            if moves {
+                world.switch.switch_by_hand(now).unwrap();
+            }
+            world.switch.stays(second, now);
+            let times = 1 + u32::from(is_again && !moves);
+            let held = (world.switch.look_holds, LOOK_HOLDS * times);
+            assert_eq!(held.0, held.1, "{first:?} {second:?} {moves}");
+        }
+    }
 }
 
 #[test]

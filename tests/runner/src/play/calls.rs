@@ -13,6 +13,24 @@ use crate::request::ScenarioRequest;
 use crate::step::{self, Await, Burst, Save};
 use crate::variables::COUNTER;
 
+/// What a step asks for that calls, or starts a call. Both have the same keys, and refuse others, which
+/// serde cannot tell of keys that two types share.
+macro_rules! call_of {
+    ($step:ident) => {
+        Call {
+            timeout_ms: $step.timeout_ms,
+            connect_timeout_ms: $step.connect_timeout_ms,
+            attempt_timeout_ms: $step.attempt_timeout_ms,
+            operation: $step.operation.map(|class| class.name().to_owned()),
+            guarded_create: $step.guarded_create,
+            upsert: $step.upsert,
+            tag: $step.tag,
+            stream: $step.stream,
+            ..$step.request.call(&$step.client)
+        }
+    };
+}
+
 /// A time that what has ended is before, and what begins now is not.
 fn next_millisecond() -> u128 {
     let now = || {
@@ -28,33 +46,13 @@ fn next_millisecond() -> u128 {
 
 impl Player<'_> {
     pub(super) fn call(&mut self, step: step::Call) -> Result<(), Wrong> {
-        let call = Call {
-            timeout_ms: step.timeout_ms,
-            connect_timeout_ms: step.connect_timeout_ms,
-            attempt_timeout_ms: step.attempt_timeout_ms,
-            operation: step.operation.map(|class| class.name().to_owned()),
-            guarded_create: step.guarded_create,
-            upsert: step.upsert,
-            tag: step.tag,
-            stream: step.stream,
-            ..step.request.call(&step.client)
-        };
+        let call = call_of!(step);
         let answer = self.subject.ask(&Request::Call(call))?;
         self.ended(&step.client, &step.expect, &step.save, &answer)
     }
 
     pub(super) fn start_call(&mut self, step: step::Start) -> Result<(), Wrong> {
-        let call = Call {
-            timeout_ms: step.timeout_ms,
-            connect_timeout_ms: step.connect_timeout_ms,
-            attempt_timeout_ms: step.attempt_timeout_ms,
-            operation: step.operation.map(|class| class.name().to_owned()),
-            guarded_create: step.guarded_create,
-            upsert: step.upsert,
-            tag: step.tag,
-            stream: step.stream,
-            ..step.request.call(&step.client)
-        };
+        let call = call_of!(step);
         self.start(step.call, step.submit, call)
     }
 
