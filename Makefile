@@ -8,7 +8,7 @@
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
 #                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one
-#   make simulate   ten thousand clients in virtual time in ten disasters, by the rules of this library and
+#   make simulate   ten thousand clients in virtual time in eleven disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make schedules  the queue, the gate and the table of handles under SCHEDULES=20000 schedules of their

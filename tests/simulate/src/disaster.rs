@@ -15,6 +15,8 @@ pub enum Change {
     Path(Role, Path),
     /// Whether it is the organization's.
     Serves(Role, bool),
+    /// Whether its front end answers 503 in its place.
+    Unavailable(Role, bool),
     /// What its answers are late: to calls, and to probes.
     Delay(Role, Duration, Duration),
     /// Whether it loses writes.
@@ -129,6 +131,9 @@ pub fn disasters() -> Vec<Disaster> {
             .at(0.0, Change::Path(P, Path::Refuses)),
         disaster("black hole", "the primary is silent from now on", 180)
             .at(0.0, Change::Path(P, Path::Hole)),
+        disaster("front end", "the primary's front end answers 503 for 60 s, and has nobody behind it", 90)
+            .at(0.0, Change::Unavailable(P, true))
+            .at(60.0, Change::Unavailable(P, false)),
         disaster("slow", "the primary answers 2 s late for 60 s, a probe 0.7 s", 80)
             .at(0.0, Change::Delay(P, slow.0, slow.1))
             .at(60.0, Change::Delay(P, Duration::ZERO, Duration::ZERO)),
@@ -173,9 +178,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_ten_each_with_changes_in_order_or_a_rush() {
+    fn there_are_eleven_each_with_changes_in_order_or_a_rush() {
         let all = disasters();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 11);
         for disaster in &all {
             let times = disaster.changes.iter().map(|(at, _)| *at);
             assert!(times.is_sorted(), "{}", disaster.name);

@@ -34,6 +34,8 @@ pub struct Side {
     pub path: Path,
     /// Whether it is the organization's; else it answers 0x8004B065.
     pub serves: bool,
+    /// Its front end answers 503 in its place.
+    pub is_unavailable: bool,
     /// What each answer to a call is late.
     pub delay: Duration,
     /// What each answer to a probe is late.
@@ -59,6 +61,7 @@ impl Side {
         Side {
             path: Path::Open,
             serves: true,
+            is_unavailable: false,
             delay: Duration::ZERO,
             probe_delay: Duration::ZERO,
             loses_writes: false,

@@ -41,6 +41,8 @@ pub enum Outcome {
     AlreadyThere,
     /// 0x8004B065.
     NotHere,
+    /// 503 of a front end.
+    Unavailable,
     /// 429, and when it may come again.
     Throttled(Duration),
     /// The connection was refused.
@@ -63,6 +65,7 @@ impl Outcome {
             Outcome::Answered
             | Outcome::AlreadyThere
             | Outcome::NotHere
+            | Outcome::Unavailable
             | Outcome::Throttled(_) => Phase::Responded,
             Outcome::Refused | Outcome::ConnectTimeout => Phase::NotSent,
             Outcome::Lost => Phase::Sent,
@@ -73,7 +76,7 @@ impl Outcome {
     /// Whether a write may have been executed by it, and nobody has said so.
     #[must_use]
     pub fn is_doubtful(self) -> bool {
-        self.phase() == Phase::Sent
+        self.phase() == Phase::Sent || self == Outcome::Unavailable
     }
 }
 
@@ -372,7 +375,8 @@ impl<'a> World<'a> {
     /// A client leaves a side.
     pub fn leaves(&mut self, client: u32, from: Role) {
         let side = &self.sides[index(from)];
-        let is_false = self.path(client, from) == Path::Open && side.serves;
+        let serves = side.serves && !side.is_unavailable;
+        let is_false = self.path(client, from) == Path::Open && serves;
         self.records.leaves(self.now, is_false);
     }
 
@@ -445,6 +449,9 @@ impl<'a> World<'a> {
         }
         self.records.arrives(self.now, role, call.is_some());
         let side = &mut self.sides[index(role)];
+        if side.is_unavailable {
+            return self.answer(number, Outcome::Unavailable);
+        }
         if !side.serves {
             return self.answer(number, Outcome::NotHere);
         }
@@ -549,6 +556,9 @@ impl<'a> World<'a> {
                 }
             }
             Change::Serves(role, serves) => self.sides[index(role)].serves = serves,
+            Change::Unavailable(role, is_unavailable) => {
+                self.sides[index(role)].is_unavailable = is_unavailable;
+            }
             Change::Delay(role, delay, probe_delay) => {
                 let side = &mut self.sides[index(role)];
                 (side.delay, side.probe_delay) = (delay, probe_delay);

@@ -121,7 +121,11 @@ impl Policy for MongoDb {
 
     fn failed(&mut self, tried: &Tried, _: u32, world: &mut World<'_>) -> Then {
         let is_of_server = match tried.outcome {
-            Outcome::Refused | Outcome::ConnectTimeout | Outcome::Lost | Outcome::NotHere => true,
+            Outcome::Refused
+            | Outcome::ConnectTimeout
+            | Outcome::Lost
+            | Outcome::NotHere
+            | Outcome::Unavailable => true,
             Outcome::TimedOut(phase) => phase == Phase::NotSent,
             Outcome::Left(_) => false,
             Outcome::Answered | Outcome::AlreadyThere | Outcome::Throttled(_) => return Then::End,

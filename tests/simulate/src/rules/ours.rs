@@ -94,6 +94,7 @@ fn cause(outcome: Outcome) -> Cause {
     match outcome {
         Outcome::Answered | Outcome::AlreadyThere => Cause::ServiceFault,
         Outcome::NotHere => Cause::DatacenterNotAvailable,
+        Outcome::Unavailable => Cause::Unavailable,
         Outcome::Throttled(_) => Cause::Throttled,
         Outcome::Refused => Cause::Refused,
         Outcome::ConnectTimeout => Cause::ConnectTimeout,
@@ -109,6 +110,7 @@ fn status(outcome: Outcome) -> Option<u16> {
         Outcome::AlreadyThere => Some(412),
         Outcome::NotHere => Some(500),
         Outcome::Throttled(_) => Some(429),
+        Outcome::Unavailable => Some(503),
         _ => None,
     }
 }
