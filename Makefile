@@ -7,7 +7,10 @@
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
-#                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one
+#                   told against the rows, and what they hold of the machine; SOAK_SEED repeats one; then as
+#                   `make kills`
+#   make kills      applications that are killed in the middle of their writes, KILLS=1000 times, and what
+#                   their store then says of each write; KILLS_SEED repeats a run
 #   make simulate   ten thousand clients in virtual time in eleven disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
@@ -53,7 +56,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak test bench simulate fuzz dist elsewhere test-targets wheel jar jar-of jni install header header-check \
+.PHONY: drill soak kills test bench simulate fuzz dist elsewhere test-targets wheel jar jar-of jni install header header-check \
         header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-classes \
         java-licences \
         java-test python \
@@ -76,10 +79,17 @@ drill: machine
 
 # ---- the same work for long, under everything ------------------------------------------------------
 
+KILLS ?= 1000
 soak: machine c-programs $(filter-out $(BUILT),java python twin)
 	$(VENV)/bin/python -m pytest -q tests/soak
 	$(VENV)/bin/python tests/soak/soak.py $(T)/debug/d365-twin $(C_OUT)/drill \
 	    "java $(JAVA_LOG) -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" $(T)/soak
+	$(MAKE) -s kills KILLS=$(KILLS)
+
+# Their store is opened after each, by who comes next.
+kills: machine c-programs $(filter-out $(BUILT),java python twin)
+	KILLS=$(KILLS) $(VENV)/bin/python tests/soak/kills.py $(T)/debug/d365-twin $(C_OUT)/writers \
+	    "java -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Writers" $(T)/kills
 
 # ---- everything that can be checked ------------------------------------------------------------------
 

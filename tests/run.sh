@@ -132,7 +132,7 @@ shipped() {
 crossing() { step scenarios-crossing make -s scenarios-crossing; }
 
 # Alone: it measures.
-soak() { step soak env SOAK_SECONDS=15 make -s soak; }
+soak() { step soak env SOAK_SECONDS=15 KILLS=50 make -s soak; }
 
 lanes workspace libraries
 lanes shipped crossing

@@ -57,10 +57,10 @@ public final class Writers {
                 .setting("connect_to", System.getenv("D365_CONNECT_TO"))
                 .setting("outage_wait_ms", "0")
                 .build();
+        say("ready");
         for (int number = 0; number < THREADS; number++) {
             String name = System.getenv("D365_APP") + "-" + number;
             new Thread(() -> work(client, name)).start();
         }
-        say("ready");
     }
 }

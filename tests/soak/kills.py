@@ -53,7 +53,9 @@ class Entry(NamedTuple):
     is_suspect: bool
 
 
-def check(told: dict[str, Told], entries: dict[str, list[Entry]], rows: Counter[str]) -> list[str]:
+def check(
+    told: dict[str, Told], entries: dict[str, list[Entry]], rows: Counter[str]
+) -> list[str]:
     """What was told, what is in the store and what is there, by the name of the row."""
     wrong = []
     for name in told.keys() | entries.keys() | rows.keys():
@@ -75,7 +77,10 @@ def check(told: dict[str, Told], entries: dict[str, list[Entry]], rows: Counter[
             wrong.append(f"{name} is executed by the record, and not there")
         if entry.effect == "unknown" and not entry.is_suspect:
             wrong.append(f"{name} is in doubt, and no suspect")
-        if said is not None and (entry.effect, entry.ledger_id) != (said.effect, said.ledger_id):
+        if said is not None and (entry.effect, entry.ledger_id) != (
+            said.effect,
+            said.ledger_id,
+        ):
             wrong.append(f"{name} was told as {said}, and is on record as {entry}")
     return wrong
 
@@ -83,8 +88,11 @@ def check(told: dict[str, Told], entries: dict[str, list[Entry]], rows: Counter[
 class Run:
     """One store, and all that are killed over it."""
 
-    def __init__(self, twin: Twin, commands: dict[str, list[str]], directory: Path, seed: int) -> None:
+    def __init__(
+        self, twin: Twin, commands: dict[str, list[str]], directory: Path, seed: int
+    ) -> None:
         self.twin = twin
+        twin.ask("/tokens", {"org": "plain", "tokens": "off"})
         self.commands = commands
         self.store = directory / "kills.db"
         for file in directory.glob("kills.db*"):
@@ -92,7 +100,9 @@ class Run:
         self.chance = random.Random(seed)
         self.told: dict[str, Told] = {}
         self.lines: Counter[str] = Counter()
-        places = ",".join(f"{where}:{to}" for where, to in twin.state["connect_to"].items())
+        places = ",".join(
+            f"{where}:{to}" for where, to in twin.state["connect_to"].items()
+        )
         self.url = twin.environment("plain")["D365_URL"]
         self.settings: dict[str, Any] = {"store": str(self.store), "connect_to": places}
         self.environment = {
@@ -108,11 +118,14 @@ class Run:
         fault = self.chance.choice([None, *FAULTS])
         instant = self.chance.uniform(0, LATEST)
         if fault is not None:
-            self.twin.ask("/faults", {"org": "plain", "side": "primary", "times": 8, **fault})
+            self.twin.ask(
+                "/faults", {"org": "plain", "side": "primary", "times": 8, **fault}
+            )
         process = subprocess.Popen(
             self.commands[language],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if language == "java" else None,
             env={**self.environment, "D365_APP": f"{language}-{number}"},
         )
         assert process.stdout is not None
@@ -133,7 +146,10 @@ class Run:
         """The next that opens the store takes over what the dead has left."""
         with d365_failover.Client(self.url, **self.settings) as client:
             left = [entry for entry in client.ledger() if entry.effect is None]
-        return [f"the write {entry.id} ({entry.tag}) is in flight, by a process that is dead" for entry in left]
+        return [
+            f"the write {entry.id} ({entry.tag}) is in flight, by a process that is dead"
+            for entry in left
+        ]
 
     def entries(self) -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = {}
@@ -149,17 +165,25 @@ class Run:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             time.sleep(0.2)
-            now = Counter(str(row["name"]) for row in self.twin.ask("/rows?org=plain&side=primary"))
+            self.twin.ask("/replicate", {"org": "plain"})
+            now = Counter(
+                str(row["name"])
+                for row in self.twin.ask("/rows?org=plain&side=primary")
+            )
             if now == rows:
                 break
             rows = now
         entries = self.entries()
         effects = Counter(found.effect for one in entries.values() for found in one)
-        print(f"kills: {dict(self.lines)} told; on record {dict(effects)}; {sum(rows.values())} rows")
+        print(
+            f"kills: {dict(self.lines)} told; on record {dict(effects)}; {sum(rows.values())} rows"
+        )
         wrong = check(self.told, entries, rows)
         with sqlite3.connect(self.store) as store:
             if (said := store.execute("PRAGMA integrity_check").fetchone()) != ("ok",):
                 wrong.append(f"the store: {said}")
+        if not effects["executed"]:
+            wrong.append("no write was executed")
         missing = [language for language in self.commands if not self.lines[language]]
         return [*wrong, *(f"{language} was told of no write" for language in missing)]
 

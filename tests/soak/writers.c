@@ -86,12 +86,12 @@ int main(void)
     set(settings, "outage_wait_ms", "0");
     check(d365_client_open(settings, &client, &error), error);
     d365_settings_free(settings);
+    say("ready\n");
     for (n = 0; n < THREADS; n++) {
         numbers[n] = n;
         if (pthread_create(&threads[n], NULL, work, &numbers[n]) != 0)
             return 1;
     }
-    say("ready\n");
     pthread_join(threads[0], NULL);
     return 0;
 }

@@ -23,7 +23,9 @@ def work(client: d365_failover.Client, name: str) -> None:
         n += 1
         row = f"{name}-{n}"
         try:
-            answer = client.post(ACCOUNTS, json={"name": row}, tag=row, guarded_create=n % 2 == 0)
+            answer = client.post(
+                ACCOUNTS, json={"name": row}, tag=row, guarded_create=n % 2 == 0
+            )
             effect, ledger_id = answer.effect, answer.ledger_id
         except d365_failover.FailoverError as error:
             effect, ledger_id = error.effect, error.ledger_id
@@ -31,11 +33,15 @@ def work(client: d365_failover.Client, name: str) -> None:
 
 
 def main() -> None:
-    url, name, store = (os.environ[key] for key in ("D365_URL", "D365_APP", "D365_STORE"))
-    client = d365_failover.Client(url, store=store, connect_to=os.environ["D365_CONNECT_TO"], outage_wait=0)
+    url, name, store = (
+        os.environ[key] for key in ("D365_URL", "D365_APP", "D365_STORE")
+    )
+    client = d365_failover.Client(
+        url, store=store, connect_to=os.environ["D365_CONNECT_TO"], outage_wait=0
+    )
+    say("ready")
     for number in range(THREADS):
         threading.Thread(target=work, args=(client, f"{name}-{number}")).start()
-    say("ready")
 
 
 if __name__ == "__main__":
