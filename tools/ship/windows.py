@@ -47,11 +47,12 @@ def broken(path: Path, name: str) -> Iterator[str]:
         named = library.DIRECTORY_ENTRY_EXPORT.name.decode()
         if named != name:
             yield f"is named {named}, not {name}"
-        imports = {entry.dll.decode().lower(): entry.imports for entry in library.DIRECTORY_ENTRY_IMPORT}
+        # Of one library there may be several: of what Rust's code imports, and of what that in C does.
+        imports = [(entry.dll.decode().lower(), entry.imports) for entry in library.DIRECTORY_ENTRY_IMPORT]
         wanted = SYSTEM | ({INTERPRETER} if path.suffix == ".pyd" else set())
-        if others := sorted(set(imports) - wanted):
+        if others := sorted({name for name, _ in imports} - wanted):
             yield f"needs {', '.join(others)}"
-        if not any(symbol.name == PINS for symbols in imports.values() for symbol in symbols):
+        if not any(symbol.name == PINS for _, symbols in imports for symbol in symbols):
             yield "can be unloaded under its threads"
         for flag, otherwise in HARDENED.items():
             if not getattr(library.OPTIONAL_HEADER, f"IMAGE_DLLCHARACTERISTICS_{flag}"):
