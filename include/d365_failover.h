@@ -597,6 +597,11 @@ extern "C" {
 #define D365_LEDGER_SUSPECTS 1
 
 /**
+ * Those that this process has sent. Without the setting `store` the same as D365_LEDGER_ALL.
+ */
+#define D365_LEDGER_MINE 2
+
+/**
  * Number field of a write on record: its number at its client, from 1 on, for
  * d365_client_resolve().
  */
@@ -933,6 +938,14 @@ extern "C" {
 #define D365_EVENT_SETTLED 10
 
 /**
+ * Kind of an item: the store has failed, and a call went on. D365_ITEM_REASON: `begin`: a write was sent
+ * that could not be put on record, as the setting `store_failure` says; `end`: the end of the write
+ * D365_ITEM_LEDGER_ID could not, and it is in doubt there from now on. D365_ITEM_TAG. May be dropped
+ * when the queue is full, counted.
+ */
+#define D365_EVENT_STORE_FAILED 11
+
+/**
  * Kind of an item: a submitted call has ended. See d365_item_result().
  */
 #define D365_ITEM_COMPLETION 32
@@ -956,6 +969,7 @@ extern "C" {
 /**
  * Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
  * D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
+ * D365_EVENT_STORE_FAILED `begin` or `end`; of
  * D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
  */
 #define D365_ITEM_REASON 3
@@ -1727,6 +1741,22 @@ d365_status_t d365_settings_new(const char *url,
  * |                         |                 | credential, for comparing and sending again  |
  * | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
  * |                         |                 | body is kept as its digest                   |
+ * | `ledger_retention_ms`   | 604800000       | 0 to 315360000000; with `store`: how long an |
+ * |                         |                 | acknowledged or resolved write stays on      |
+ * |                         |                 | record, not shorter than                     |
+ * |                         |                 | `replication_window_ms`; what is to be       |
+ * |                         |                 | verified stays                               |
+ * | `store`                 | none            | path of a file, made if there is none: the   |
+ * |                         |                 | ledger, on disk, for all processes of this   |
+ * |                         |                 | machine that name it; opened with the client |
+ * | `store_durability`      | `process`       | `process`: a record survives the end of the  |
+ * |                         |                 | process, by `kill -9` too; `power`: a loss   |
+ * |                         |                 | of power as well, and each write waits twice |
+ * |                         |                 | for the disk                                 |
+ * | `store_failure`         | `refuse`        | a write that cannot be put on record:        |
+ * |                         |                 | `refuse`: ends as `local`, and nothing of it |
+ * |                         |                 | is sent; `go_on`: is sent, and               |
+ * |                         |                 | D365_EVENT_STORE_FAILED tells of it          |
  * | `verify_keys`           | none            | `set=column`, separated by commas, of        |
  * |                         |                 | several columns `set=column+column`: by what |
  * |                         |                 | a created row is looked for whose id nobody  |
@@ -2773,17 +2803,19 @@ d365_status_t d365_request_new_discover(struct d365_request_t **request,
                                         struct d365_error_t **error);
 
 /**
- * Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
+ * Lists writes on record, the oldest first: D365_LEDGER_ALL, _SUSPECTS or _MINE. Every call whose
  * operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
  * when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
  * them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
- * that time again. One that was not executed is taken off. The records are in memory. No I/O. Works
- * after d365_client_shutdown(), until d365_client_free().
+ * that time again. One that was not executed is taken off. The records are in memory, and asking for
+ * them does no I/O; with the setting `store` they are in its file, of all processes that name it, and
+ * what was acknowledged or resolved stays for `ledger_retention_ms`. Works after
+ * d365_client_shutdown(), until d365_client_free().
  *
  * `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
  *
- * Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
- * a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
+ * Errors: D365_INVALID_ARGUMENT for another selection; D365_NO_RESOURCES when the store fails;
+ * D365_NULL_POINTER, and what can be wrong with a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
  * d365_error_ledger_id().
  */
 d365_status_t d365_client_ledger(const struct d365_client_t *client,

@@ -40,7 +40,7 @@ const TEXTS: [i32; 7] = [
     c::D365_LEDGER_LEFT_OUT,
 ];
 
-/// Which writes are on record, `D365_LEDGER_ALL` or `_SUSPECTS`. Out: count, and the fields of each.
+/// Which writes are on record, `D365_LEDGER_ALL`, `_SUSPECTS` or `_MINE`. Out: count, and the fields of each.
 #[unsafe(no_mangle)]
 extern "system" fn Java_io_github_d365failover_impl_Native_ledger<'local>(
     env: EnvUnowned<'local>,

@@ -5,17 +5,17 @@ use std::ptr;
 use std::sync::Arc;
 
 use d365_failover::{
-    D365_FORKED, D365_LEDGER_ALL, D365_LEDGER_SUSPECTS, D365_NO_ALTERNATE, d365_client_active_url,
-    d365_client_alternate_url, d365_client_current_override,
-    d365_client_endpoint_auto_switch_enabled, d365_client_epoch, d365_client_is_primary,
-    d365_client_ledger, d365_client_ledger_evicted, d365_client_maintenance, d365_client_open,
-    d365_client_primary_url, d365_client_resolve, d365_client_send,
-    d365_client_set_endpoint_auto_switch_enabled, d365_client_set_override, d365_client_shutdown,
-    d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_suspect_since,
-    d365_client_switch_endpoint, d365_client_t, d365_error_t, d365_pending_cancel,
-    d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
-    d365_request_set_check, d365_settings_new, d365_settings_set, d365_settings_set_prepare,
-    d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t, d365_text_view,
+    D365_FORKED, D365_NO_ALTERNATE, d365_client_active_url, d365_client_alternate_url,
+    d365_client_current_override, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
+    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
+    d365_client_maintenance, d365_client_open, d365_client_primary_url, d365_client_resolve,
+    d365_client_send, d365_client_set_endpoint_auto_switch_enabled, d365_client_set_override,
+    d365_client_shutdown, d365_client_statistics, d365_client_submit, d365_client_subscribe,
+    d365_client_suspect_since, d365_client_switch_endpoint, d365_client_t, d365_error_t,
+    d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new,
+    d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
+    d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t,
+    d365_text_view,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -277,13 +277,8 @@ impl Client {
     }
 
     /// The writes on record.
-    fn ledger<'py>(&self, py: Python<'py>, suspects: bool) -> PyResult<Bound<'py, PyList>> {
+    fn ledger<'py>(&self, py: Python<'py>, selection: i32) -> PyResult<Bound<'py, PyList>> {
         let raw = self.raw(py)?;
-        let selection = if suspects {
-            D365_LEDGER_SUSPECTS
-        } else {
-            D365_LEDGER_ALL
-        };
         // SAFETY: the client lives through the call.
         let listed = make(|out, error| unsafe { d365_client_ledger(raw, selection, out, error) });
         ledger::rows(py, listed.map_err(|failure| failure.into_exception(py))?)

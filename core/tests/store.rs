@@ -4,10 +4,14 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use d365_failover_core::{
-    Client, Effect, ErrorKind, FaultKind, LedgerSelection, Request, Settings,
+    Client, Effect, ErrorKind, FaultKind, ItemKind, LedgerEntry, LedgerSelection, Queue, Request,
+    Settings,
 };
+use support::serve::{Side, json, serve};
+use support::until;
 
 /// A folder of the test's own.
 struct Folder(PathBuf);
@@ -32,10 +36,16 @@ impl Drop for Folder {
     }
 }
 
+/// A client of a server that is not there, on the port for what is thrown away.
 fn settings(store: &Path) -> Settings {
-    let mut settings = Settings::new("http://127.0.0.1:9/").unwrap();
+    settings_at(9, store)
+}
+
+fn settings_at(port: u16, store: &Path) -> Settings {
+    let base = format!("http://127.0.0.1:{port}");
+    let mut settings = Settings::new(&base).unwrap();
     settings
-        .set("alternate_url", "http://127.0.0.1:9/alternate/")
+        .set("alternate_url", &format!("{base}/alternate"))
         .unwrap();
     settings.set("store", store.to_str().unwrap()).unwrap();
     settings.set("max_attempts", "1").unwrap();
@@ -133,4 +143,180 @@ fn what_cannot_be_put_on_record_is_not_sent() {
     assert!(error.message().contains("its file is gone"), "{error}");
     let listed = client.ledger(LedgerSelection::All).unwrap_err();
     assert_eq!(listed.kind(), ErrorKind::NoResources);
+}
+
+#[test]
+fn what_cannot_be_put_on_record_is_sent_where_that_is_asked_for_and_told() {
+    let folder = Folder::new("go-on");
+    let side = serve(|_, _| json("204 No Content", ""));
+    let mut settings = settings_at(side.port, &folder.file("store"));
+    settings.set("store_failure", "go_on").unwrap();
+    settings.set("service_mark", "any").unwrap();
+    let queue = Queue::new(0).unwrap();
+    let client = Client::open_with_queue(&settings, queue.clone(), 0).unwrap();
+    client.subscribe(ItemKind::StoreFailed.bit()).unwrap();
+    fs::remove_file(folder.file("store")).unwrap();
+    let mut request = Request::new("PATCH", "/api/data/v9.2/accounts(1)").unwrap();
+    request.set_tag("order 17").unwrap();
+    let response = client.send(&request).unwrap();
+    assert_eq!(
+        (response.effect(), response.ledger_id()),
+        (Effect::Executed, None)
+    );
+    let item = queue.next(Some(support::contoso::LONG)).unwrap();
+    let event = item.event().unwrap();
+    assert_eq!((event.kind, event.reason), (ItemKind::StoreFailed, "begin"));
+    assert_eq!(event.tag.as_deref(), Some("order 17"));
+    assert_eq!(side.count("PATCH"), 1);
+}
+
+/// Runs a test of this program as a process of its own.
+fn process(test: &str, port: u16, store: &Path, prefix: &[&str]) -> Child {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match prefix {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
+    command
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env("STORE_PORT", port.to_string())
+        .env("STORE_PATH", store)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn client_of_process() -> Client {
+    let port = std::env::var("STORE_PORT").unwrap().parse().unwrap();
+    let store = PathBuf::from(std::env::var_os("STORE_PATH").unwrap());
+    Client::open(&settings_at(port, &store)).unwrap()
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn process_that_writes_until_it_is_killed() {
+    let client = client_of_process();
+    for _ in 0..3 {
+        let client = client.clone();
+        std::thread::spawn(move || write_for_ever(&client));
+    }
+    write_for_ever(&client);
+}
+
+fn write_for_ever(client: &Client) {
+    loop {
+        let _ = client.send(&Request::new("POST", "/api/data/v9.2/accounts").unwrap());
+    }
+}
+
+fn entries(client: &Client) -> Vec<LedgerEntry> {
+    client.ledger(LedgerSelection::All).unwrap()
+}
+
+/// A side that never answers in time.
+fn silent() -> Side {
+    serve(|_, _| support::serve::Do::Answer("204 No Content", "", support::contoso::LONG * 10))
+}
+
+#[test]
+fn what_a_killed_process_has_begun_is_in_doubt_for_who_looks_and_who_opens_next() {
+    let folder = Folder::new("killed");
+    let store = folder.file("store");
+    let side = silent();
+    let running = open(&store);
+    let write = "process_that_writes_until_it_is_killed";
+    let mut killed = [
+        process(write, side.port, &store, &[]),
+        process(write, side.port, &store, &[]),
+    ];
+    let other = Client::open(&settings_at(side.port, &store)).unwrap();
+    until("eight writes", || side.count("POST") == 8);
+    let in_flight = entries(&other);
+    assert_eq!(in_flight.len(), 8);
+    assert!(in_flight.iter().all(|entry| entry.effect.is_none()));
+    // Of another organization.
+    assert!(entries(&running).is_empty());
+    assert!(other.ledger(LedgerSelection::Mine).unwrap().is_empty());
+    killed[0].kill().unwrap();
+    killed[0].wait().unwrap();
+    let in_doubt = |entry: &&LedgerEntry| entry.effect == Some(Effect::Unknown) && entry.is_suspect;
+    assert_eq!(entries(&other).iter().filter(in_doubt).count(), 4);
+    drop((running, other));
+    killed[1].kill().unwrap();
+    killed[1].wait().unwrap();
+    let next = Client::open(&settings_at(side.port, &store)).unwrap();
+    assert_eq!(entries(&next).iter().filter(in_doubt).count(), 8);
+    // A copy is nobody's.
+    let copy = folder.file("copy");
+    fs::copy(&store, &copy).unwrap();
+    let copied = Client::open(&settings_at(side.port, &copy)).unwrap();
+    assert!(entries(&copied).iter().all(|entry| entry.effect.is_some()));
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn process_that_opens_and_writes() {
+    let client = client_of_process();
+    for _ in 0..50 {
+        write(&client);
+    }
+}
+
+#[test]
+fn processes_that_make_a_store_at_once_share_it() {
+    let folder = Folder::new("at-once");
+    let store = folder.file("store");
+    let mut all: Vec<_> = (0..6)
+        .map(|_| process("process_that_opens_and_writes", 9, &store, &[]))
+        .collect();
+    for process in &mut all {
+        assert!(process.wait().unwrap().success());
+    }
+    assert!(entries(&open(&store)).is_empty());
+    let names = fs::read_dir(&folder.0).unwrap().count();
+    assert!(names <= 4, "{names} files");
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn process_that_writes_until_the_disk_is_full() {
+    let client = client_of_process();
+    let error = (0..10_000).find_map(|_| {
+        let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+        request.set_tag(&"x".repeat(200)).unwrap();
+        let error = client.send(&request).err()?;
+        (error.effect() != Effect::Unknown).then_some(error)
+    });
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
+    assert_eq!(error.effect(), Effect::NotExecuted);
+    assert!(error.attempts().is_empty());
+}
+
+/// By the limit of a file's size, which needs no rights as a full file system does.
+#[cfg(unix)]
+#[test]
+fn what_finds_the_disk_full_is_not_sent() {
+    let folder = Folder::new("full");
+    let store = folder.file("store");
+    drop(open(&store));
+    // 204 without a mark: in doubt, and on record.
+    let side = serve(|_, _| json("204 No Content", ""));
+    let limit = "trap '' XFSZ; ulimit -f 400; exec \"$@\"";
+    let full = ["sh", "-c", limit, "sh"];
+    let mut process = process(
+        "process_that_writes_until_the_disk_is_full",
+        side.port,
+        &store,
+        &full,
+    );
+    assert!(process.wait().unwrap().success());
+    // What was sent is on record, and nothing else.
+    let client = Client::open(&settings_at(side.port, &store)).unwrap();
+    assert_eq!(entries(&client).len(), side.count("POST"));
+    assert!(side.count("POST") > 10);
 }

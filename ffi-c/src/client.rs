@@ -474,17 +474,19 @@ pub unsafe extern "C" fn d365_request_new_discover(
     unsafe { guard_with(error, body) }
 }
 
-/// Lists writes on record, the oldest first: D365_LEDGER_ALL or D365_LEDGER_SUSPECTS. Every call whose
+/// Lists writes on record, the oldest first: D365_LEDGER_ALL, _SUSPECTS or _MINE. Every call whose
 /// operation is not D365_OPERATION_READ is on record from before it is sent: while it is in flight;
 /// when it was acknowledged, for the setting `replication_window_ms` (the last `ledger_entries` of
 /// them: d365_client_ledger_evicted()); in doubt, until d365_client_resolve() is called; resolved, for
-/// that time again. One that was not executed is taken off. The records are in memory. No I/O. Works
-/// after d365_client_shutdown(), until d365_client_free().
+/// that time again. One that was not executed is taken off. The records are in memory, and asking for
+/// them does no I/O; with the setting `store` they are in its file, of all processes that name it, and
+/// what was acknowledged or resolved stays for `ledger_retention_ms`. Works after
+/// d365_client_shutdown(), until d365_client_free().
 ///
 /// `ledger` is the caller's, freed by d365_ledger_free(), and stays as it is.
 ///
-/// Errors: D365_INVALID_ARGUMENT for another selection; D365_NULL_POINTER, and what can be wrong with
-/// a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
+/// Errors: D365_INVALID_ARGUMENT for another selection; D365_NO_RESOURCES when the store fails;
+/// D365_NULL_POINTER, and what can be wrong with a handle. See also d365_ledger_number(), d365_client_verify(), d365_response_ledger_id(),
 /// d365_error_ledger_id().
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_ledger(

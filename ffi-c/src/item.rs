@@ -55,6 +55,11 @@ pub const D365_EVENT_OUTAGE_ENDED: i32 = 9;
 /// D365_ITEM_SETTLED_REPLAYED and D365_ITEM_SETTLED_LEFT have the numbers. Never dropped, and not waited
 /// for.
 pub const D365_EVENT_SETTLED: i32 = 10;
+/// Kind of an item: the store has failed, and a call went on. D365_ITEM_REASON: `begin`: a write was sent
+/// that could not be put on record, as the setting `store_failure` says; `end`: the end of the write
+/// D365_ITEM_LEDGER_ID could not, and it is in doubt there from now on. D365_ITEM_TAG. May be dropped
+/// when the queue is full, counted.
+pub const D365_EVENT_STORE_FAILED: i32 = 11;
 /// Kind of an item: a submitted call has ended. See d365_item_result().
 pub const D365_ITEM_COMPLETION: i32 = 32;
 /// Kind of an item: a submitted read of a response's body has ended. See d365_item_body().
@@ -67,6 +72,7 @@ pub const D365_ITEM_PREVIOUS_URL: i32 = 1;
 pub const D365_ITEM_NEW_URL: i32 = 2;
 /// Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
 /// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
+/// D365_EVENT_STORE_FAILED `begin` or `end`; of
 /// D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
 pub const D365_ITEM_REASON: i32 = 3;
 /// Text field of an item: a sentence for a person.
@@ -155,6 +161,7 @@ const EVENT_KIND_NAMES: &[(i32, &CStr)] = &[
     (D365_EVENT_OUTAGE_STARTED, c"OutageStarted"),
     (D365_EVENT_OUTAGE_ENDED, c"OutageEnded"),
     (D365_EVENT_SETTLED, c"Settled"),
+    (D365_EVENT_STORE_FAILED, c"StoreFailed"),
     (D365_ITEM_COMPLETION, c"Completion"),
     (D365_ITEM_BODY, c"Body"),
 ];
@@ -505,6 +512,7 @@ mod tests {
             K::OutageStarted,
             K::OutageEnded,
             K::Settled,
+            K::StoreFailed,
             K::Completion,
             K::Body,
         ];

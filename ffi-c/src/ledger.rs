@@ -19,6 +19,8 @@ pub const D365_LEDGER_ALL: i32 = 0;
 /// still come late and undo what was written since, for the setting `replication_window_ms`. Less what
 /// is resolved.
 pub const D365_LEDGER_SUSPECTS: i32 = 1;
+/// Those that this process has sent. Without the setting `store` the same as D365_LEDGER_ALL.
+pub const D365_LEDGER_MINE: i32 = 2;
 
 /// Number field of a write on record: its number at its client, from 1 on, for
 /// d365_client_resolve().
@@ -228,6 +230,7 @@ pub(crate) fn selection(number: i32) -> Result<core::LedgerSelection, Failure> {
     match number {
         D365_LEDGER_ALL => Ok(core::LedgerSelection::All),
         D365_LEDGER_SUSPECTS => Ok(core::LedgerSelection::Suspects),
+        D365_LEDGER_MINE => Ok(core::LedgerSelection::Mine),
         _ => Err(Failure::argument(format!("selection: {number} is none"))),
     }
 }

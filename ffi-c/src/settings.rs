@@ -149,6 +149,22 @@ pub unsafe extern "C" fn d365_settings_new(
 /// |                         |                 | credential, for comparing and sending again  |
 /// | `ledger_body_size`      | 1048576         | 0 to 1073741824 bytes; with `full`: a longer |
 /// |                         |                 | body is kept as its digest                   |
+/// | `ledger_retention_ms`   | 604800000       | 0 to 315360000000; with `store`: how long an |
+/// |                         |                 | acknowledged or resolved write stays on      |
+/// |                         |                 | record, not shorter than                     |
+/// |                         |                 | `replication_window_ms`; what is to be       |
+/// |                         |                 | verified stays                               |
+/// | `store`                 | none            | path of a file, made if there is none: the   |
+/// |                         |                 | ledger, on disk, for all processes of this   |
+/// |                         |                 | machine that name it; opened with the client |
+/// | `store_durability`      | `process`       | `process`: a record survives the end of the  |
+/// |                         |                 | process, by `kill -9` too; `power`: a loss   |
+/// |                         |                 | of power as well, and each write waits twice |
+/// |                         |                 | for the disk                                 |
+/// | `store_failure`         | `refuse`        | a write that cannot be put on record:        |
+/// |                         |                 | `refuse`: ends as `local`, and nothing of it |
+/// |                         |                 | is sent; `go_on`: is sent, and               |
+/// |                         |                 | D365_EVENT_STORE_FAILED tells of it          |
 /// | `verify_keys`           | none            | `set=column`, separated by commas, of        |
 /// |                         |                 | several columns `set=column+column`: by what |
 /// |                         |                 | a created row is looked for whose id nobody  |

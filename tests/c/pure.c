@@ -21,7 +21,7 @@ static void names(void)
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_OUTAGE_STARTED), "OutageStarted") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_OUTAGE_ENDED), "OutageEnded") == 0);
     CHECK(strcmp(d365_event_kind_name(D365_EVENT_SETTLED), "Settled") == 0);
-    CHECK(strcmp(d365_event_kind_name(D365_EVENT_SETTLED + 1), "unknown") == 0);
+    CHECK(strcmp(d365_event_kind_name(D365_EVENT_STORE_FAILED + 1), "unknown") == 0);
     CHECK(strcmp(d365_probed_name(D365_PROBED_NONE), "none") == 0);
     CHECK(strcmp(d365_probed_name(D365_PROBED_REACHABLE), "reachable") == 0);
     CHECK(strcmp(d365_probed_name(D365_PROBED_SERVES), "serves") == 0);

@@ -32,6 +32,7 @@ Events: `client.on_…(handler)`
     OutageStartedEvent           no endpoint answers; calls wait
     OutageEndedEvent             one answers again
     SettledEvent                 a walk over the writes to verify is over
+    StoreFailedEvent             the store has failed, and a call went on
     Event                        what all are
 
 Writes
@@ -93,6 +94,7 @@ from ._events import Event as Event
 from ._events import OutageEndedEvent as OutageEndedEvent
 from ._events import OutageStartedEvent as OutageStartedEvent
 from ._events import SettledEvent as SettledEvent
+from ._events import StoreFailedEvent as StoreFailedEvent
 from ._events import ThrottledEvent as ThrottledEvent
 from ._events import WriteInDoubtEvent as WriteInDoubtEvent
 from ._exceptions import AuthenticationError as AuthenticationError

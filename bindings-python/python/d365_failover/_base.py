@@ -18,6 +18,7 @@ from ._events import (
     OUTAGE_STARTED,
     REQUIRED,
     SETTLED,
+    STORE_FAILED,
     SWITCHED,
     THROTTLED,
     WRITE_IN_DOUBT,
@@ -29,6 +30,7 @@ from ._events import (
     OutageEndedEvent,
     OutageStartedEvent,
     SettledEvent,
+    StoreFailedEvent,
     ThrottledEvent,
     WriteInDoubtEvent,
 )
@@ -51,8 +53,11 @@ ThrottledHandler = TypeVar("ThrottledHandler", bound=Callable[[ThrottledEvent], 
 OutageStartedHandler = TypeVar("OutageStartedHandler", bound=Callable[[OutageStartedEvent], object])
 OutageEndedHandler = TypeVar("OutageEndedHandler", bound=Callable[[OutageEndedEvent], object])
 SettledHandler = TypeVar("SettledHandler", bound=Callable[[SettledEvent], object])
+StoreFailedHandler = TypeVar("StoreFailedHandler", bound=Callable[[StoreFailedEvent], object])
 
 CLOSE_TIMEOUT = 5.0
+# Numbers of the C ABI: which writes are listed.
+_ALL, _SUSPECTS, _MINE = range(3)
 
 
 class BaseClient:
@@ -208,6 +213,12 @@ class BaseClient:
         self._register(SETTLED, handler)
         return handler
 
+    def on_store_failed(self, handler: StoreFailedHandler) -> StoreFailedHandler:
+        """Calls `handler(event)` when the store has failed and a call went on: a write that is not on record was sent,
+        or a write's end is not. Usable as a decorator. It may send calls."""
+        self._register(STORE_FAILED, handler)
+        return handler
+
     @raising
     def off(self, handler: Handler) -> bool:
         """Removes `handler` from all events. Whether it was there. Works inside the handler."""
@@ -231,14 +242,18 @@ class BaseClient:
             self._native.subscribe(self._handlers.mask())
 
     @raising
-    def ledger(self, *, suspects: bool = False) -> list[LedgerEntry]:
-        """The writes on record, the oldest first: all, or with `suspects` only those to verify.
+    def ledger(self, *, suspects: bool = False, mine: bool = False) -> list[LedgerEntry]:
+        """The writes on record, the oldest first: all, with `suspects` only those to verify, with `mine` only those
+        that this process has sent; one of the two.
 
         On record is each write from before it is sent. What was not executed goes at once; what was executed stays for
         `replication_window`, the last `ledger_entries`; what is in doubt stays until `resolve`. Which are suspects says
-        `LedgerEntry.is_suspect`. In memory, and of this client only. Does no I/O.
+        `LedgerEntry.is_suspect`. In memory, and of this client only, without I/O; with `store` in its file, and of all
+        processes that name it, for `ledger_retention`.
         """
-        return list(map(LedgerEntry._of, self._native.ledger(suspects)))
+        if suspects and mine:
+            raise ValueError("ledger takes suspects or mine, not both")
+        return list(map(LedgerEntry._of, self._native.ledger(_SUSPECTS if suspects else _MINE if mine else _ALL)))
 
     @raising
     def statistics(self) -> dict[str, Any]:

@@ -23,13 +23,14 @@ __all__ = [
     "OutageEndedEvent",
     "OutageStartedEvent",
     "SettledEvent",
+    "StoreFailedEvent",
     "ThrottledEvent",
     "WriteInDoubtEvent",
 ]
 
 # Numbers of the C ABI: d365_item_kind, fields of d365_item_text and d365_item_number, decisions.
 REQUIRED, SWITCHED, WRITE_IN_DOUBT, DATA_LOSS_SUSPECTED, CALL_RETRIED, THROTTLED, LOG = range(1, 8)
-OUTAGE_STARTED, OUTAGE_ENDED, SETTLED = 8, 9, 10
+OUTAGE_STARTED, OUTAGE_ENDED, SETTLED, STORE_FAILED = 8, 9, 10, 11
 _PREVIOUS_URL, _NEW_URL, _REASON, MESSAGE, _METHOD, _URL, _TAG = range(1, 8)
 _SEQ, _TIME_MS, _EPOCH, _PREVIOUS_ROLE, _NEW_ROLE, _AUTOMATIC, _FAULT_KIND, LEVEL, DROPPED = range(20, 29)
 _LEDGER_ID, _IN_DOUBT, _ACKNOWLEDGED, _PROBED, _RETRY_AFTER_MS, _LASTED_MS, _PLANNED = range(30, 37)
@@ -276,6 +277,24 @@ class SettledEvent(Event):
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoreFailedEvent(Event):
+    """The store has failed, and a call went on. `reason`: `"begin"`: a write was sent that could not be put on record,
+    as `store_failure` says; `"end"`: the end of a write could not, and it is in doubt there from now on. May be dropped
+    when nobody takes it, counted."""
+
+    name = "StoreFailed"
+
+    ledger_id: int | None
+    """The write whose end is not on record. `None`: the write itself is not."""
+    tag: str | None
+    """The `tag` of the request that is not on record."""
+
+    @classmethod
+    def _fields(cls, item: Item) -> dict[str, Any]:
+        return {**super()._fields(item), "ledger_id": item.number(_LEDGER_ID), "tag": item.text(_TAG)}
+
+
 Handler = Callable[[Any], object]
 
 EVENTS: dict[int, type[Event]] = {
@@ -288,6 +307,7 @@ EVENTS: dict[int, type[Event]] = {
     OUTAGE_STARTED: OutageStartedEvent,
     OUTAGE_ENDED: OutageEndedEvent,
     SETTLED: SettledEvent,
+    STORE_FAILED: StoreFailedEvent,
 }
 
 

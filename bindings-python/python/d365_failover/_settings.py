@@ -76,6 +76,18 @@ class _Settings(TypedDict, total=False):
     writes are suspects. 0 to 86400; 0: none. Default: 900."""
     ledger_entries: int | None
     """How many acknowledged writes are on record, and as many of those to verify, 1 to 10000000. Default: 100000."""
+    ledger_retention: float | None
+    """Seconds, 0 to 315360000: with `store`, how long an acknowledged or resolved write stays on record, not shorter
+    than `replication_window`; what is to be verified stays. Default: 604800."""
+    store: str | os.PathLike[str] | None
+    """A file, made if there is none: the ledger, on disk, for all processes of this machine that name it. Default:
+    none, in memory."""
+    store_durability: str | None
+    """`"process"`: a record survives the end of the process, by `kill -9` too; `"power"`: a loss of power as well, and
+    each write waits twice for the disk. Default: `"process"`."""
+    store_failure: str | None
+    """A write that cannot be put on record: `"refuse"`: ends as `local`, and nothing of it is sent; `"go_on"`: is sent,
+    and `StoreFailedEvent` tells of it. Default: `"refuse"`."""
     ledger_bodies: str | None
     """What a write on record keeps of its body: `"off"`: its length; `"digest"`: its SHA-256 as well; `"full"`: all of
     it, and the headers that say what is written, never a credential, so that its values can be compared and it can be
@@ -194,6 +206,7 @@ _DURATIONS = frozenset(
         "failback_after",
         "replication_window",
         "state_max_age",
+        "ledger_retention",
         "handler_timeout",
         "idle_timeout",
         "max_connection_age",
@@ -216,7 +229,7 @@ _TAKES = {
         "a whole number",
     ),
     **dict.fromkeys(("update_guard", "tls_verify", "http2", "decompress"), "True or False"),
-    **dict.fromkeys(("ca_bundle", "client_certificate", "client_key", "oauth_certificate"), "a path"),
+    **dict.fromkeys(("ca_bundle", "client_certificate", "client_key", "oauth_certificate", "store"), "a path"),
     **dict.fromkeys(("allowed_hosts", "allowed_host_headers"), "a sequence of texts"),
     "auto_switch": '"auto", True or False',
     "retry_budget": "a number from 0 to 1",
@@ -340,6 +353,10 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     retry_budget          0 to 1, repeats as a share of recent calls. Default: 0.2
     replication_window    seconds, 0 to 86400: how long rows may be missing; 0: none. Default: 900
     ledger_entries        1 to 10000000 writes. Default: 100000
+    ledger_retention      seconds, 0 to 315360000: how long a store keeps them. Default: 604800
+    store                 a file: the ledger on disk. Default: none
+    store_durability      "process" or "power": what a record survives. Default: "process"
+    store_failure         "refuse" or "go_on": what is not on record. Default: "refuse"
     ledger_bodies         "off", "digest" or "full": what is kept of bodies. Default: "digest"
     ledger_body_size      bytes, 0 to 1073741824: longer ones are not kept. Default: 1048576
     verify_keys           "accounts=accountnumber": columns that name a row, by entity set. Default: none

@@ -55,6 +55,8 @@ struct Queue {
     /// Pages committed since the log was taken over.
     pages: u64,
     is_thread_awake: bool,
+    /// The log is being taken over.
+    is_taking_over: bool,
 }
 
 /// One for each path, in each process.
@@ -99,6 +101,7 @@ impl Store {
                 break;
             }
         }
+        leave_inherited(&mut stores, &key)?;
         let store = Arc::new(Store::open_anew(&key.1, durability)?);
         stores.insert(key, Arc::downgrade(&store));
         Ok(store)
@@ -244,7 +247,13 @@ impl Store {
                 return;
             }
             queue.pages = 0;
+            queue.is_taking_over = true;
         }
+        self.take_over_log();
+        lock(&self.queue).is_taking_over = false;
+    }
+
+    fn take_over_log(&self) {
         // A connection of its own, so that nobody waits for the disk.
         let Ok(own) = opening::reopen(&self.path) else {
             return;
@@ -259,7 +268,8 @@ impl Store {
         if log > LONGEST_LOG
             && let Some(connection) = &*lock(&self.connection)
         {
-            let _ = checkpoint(connection, "RESTART");
+            // Without waiting for who reads.
+            let _ = checkpoint(connection, "PASSIVE");
         }
     }
 
@@ -314,14 +324,21 @@ impl Drop for Store {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
         if fork::era() != self.fork_era {
-            // It is the parent's: closing it would take over the parent's log.
-            std::mem::forget(connection);
+            if queue.is_busy || queue.is_taking_over {
+                // It is in the middle of what a thread of the parent does.
+                std::mem::forget(connection);
+                return;
+            }
+            drop(connection);
+            if let Ok(mut stores) = STORES.try_lock() {
+                stores.remove(&(self.fork_era, self.path.clone()));
+            }
             return;
         }
         self.thread.close();
         if let Some(connection) = connection {
-            let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
             group::commit(&connection, std::mem::take(&mut queue.waiting), &|why| {
                 Error::new(ErrorKind::NoResources, why)
             });
@@ -337,6 +354,42 @@ impl Drop for Store {
         stores.remove(&(self.fork_era, self.path.clone()));
         CLOSED.notify_all();
     }
+}
+
+/// SQLite takes an open connection, which a child of a fork inherits with the memory, for one whose locks
+/// this process holds, and takes none for the next. So the child closes it first: the parent's locks keep
+/// that from touching the file.
+fn leave_inherited(
+    stores: &mut BTreeMap<(u32, PathBuf), Weak<Store>>,
+    (era, path): &(u32, PathBuf),
+) -> Result<(), Error> {
+    let busy = || {
+        let message = format!(
+            "store = {}: the parent was writing to it when it forked this process, which can open it \
+             only after an exec; let clients be idle when you fork, or start processes afresh",
+            path.display()
+        );
+        Error::new(ErrorKind::NoResources, message)
+    };
+    let inherited: Vec<_> = stores
+        .keys()
+        .filter(|(other_era, other)| other_era != era && other == path)
+        .cloned()
+        .collect();
+    for key in inherited {
+        // Without its store: it was dropped in the middle of something.
+        let store = stores[&key].upgrade().ok_or_else(busy)?;
+        // Whoever holds a lock here is a thread of the parent.
+        let queue = store.queue.try_lock().map_err(|_| busy())?;
+        if queue.is_busy || queue.is_taking_over {
+            return Err(busy());
+        }
+        drop(queue);
+        let connection = store.connection.try_lock().map_err(|_| busy())?.take();
+        drop(connection);
+        stores.remove(&key);
+    }
+    Ok(())
 }
 
 /// Gives this process a number that no other one holds.

@@ -20,6 +20,7 @@ final class ClientState {
     private static final int EVICTED = 3;
     private static final int LEDGER_ALL = 0;
     private static final int LEDGER_SUSPECTS = 1;
+    private static final int LEDGER_MINE = 2;
 
     private final FailoverClient client;
 
@@ -86,6 +87,10 @@ final class ClientState {
 
     List<LedgerEntry> suspects() {
         return entries(LEDGER_SUSPECTS);
+    }
+
+    List<LedgerEntry> mine() {
+        return entries(LEDGER_MINE);
     }
 
     /** What a method of the library answers that does not wait. */

@@ -37,8 +37,9 @@ final class EventDispatcher {
             new Audience<>(EventItem.OUTAGE_STARTED, OutageStartedEvent::new);
     final Audience<OutageEndedEvent> outageEnded = new Audience<>(EventItem.OUTAGE_ENDED, OutageEndedEvent::new);
     final Audience<SettledEvent> settled = new Audience<>(EventItem.SETTLED, SettledEvent::new);
-    private final List<Audience<?>> notified =
-            List.of(switched, inDoubt, dataLoss, retried, throttled, outageStarted, outageEnded, settled);
+    final Audience<StoreFailedEvent> storeFailed = new Audience<>(EventItem.STORE_FAILED, StoreFailedEvent::new);
+    private final List<Audience<?>> notified = List.of(
+            switched, inDoubt, dataLoss, retried, throttled, outageStarted, outageEnded, settled, storeFailed);
     /** One each, so that a listener that hangs on the application's executor takes nothing from the log. */
     private final Backlog records = new Backlog(MOST_CHATTY);
 

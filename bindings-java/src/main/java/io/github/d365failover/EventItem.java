@@ -17,6 +17,7 @@ final class EventItem {
     static final int OUTAGE_STARTED = 8;
     static final int OUTAGE_ENDED = 9;
     static final int SETTLED = 10;
+    static final int STORE_FAILED = 11;
     private static final int VETO = 2;
 
     final int kind;
@@ -83,7 +84,7 @@ final class EventItem {
 
     /** Whether it may be dropped when nobody takes it, and nobody waits for its listeners. */
     boolean isChatty() {
-        return kind == CALL_RETRIED || kind == THROTTLED || kind == LOG;
+        return kind == CALL_RETRIED || kind == THROTTLED || kind == LOG || kind == STORE_FAILED;
     }
 
     void veto() {

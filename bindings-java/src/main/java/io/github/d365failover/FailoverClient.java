@@ -327,15 +327,26 @@ public final class FailoverClient implements AutoCloseable {
      * The writes on record, the oldest first. A write, which is a call whose operation is not {@link Operation#READ}, is
      * there from before it is sent; once it is known that it was not executed it is there no more. One that was
      * acknowledged stays for {@code replicationWindow}, if there are not more than {@code ledgerEntries} of them. One to
-     * verify stays until it is resolved. They are in memory, and end with the client.
+     * verify stays until it is resolved. They are in memory, and end with the client; with {@link
+     * FailoverClientBuilder#store} they are in its file, of all processes that name it.
      *
-     * <p>Does no I/O; works in every listener.
+     * <p>Does no I/O without a store; works in every listener.
      *
      * @return an unmodifiable list as of now
      * @throws FailoverStateException the client is closed
      */
     public List<LedgerEntry> ledger() {
         return state.ledger();
+    }
+
+    /**
+     * Those of {@link #ledger} that this process has sent. Without a store all.
+     *
+     * @return an unmodifiable list as of now
+     * @throws FailoverStateException the client is closed
+     */
+    public List<LedgerEntry> ledgerOfThisProcess() {
+        return state.mine();
     }
 
     /**
@@ -816,6 +827,18 @@ public final class FailoverClient implements AutoCloseable {
     public Subscription addSettledListener(SettledListener listener) {
         Objects.requireNonNull(listener, "listener");
         return subscribe(events.settled, listener::settled);
+    }
+
+    /**
+     * Registers a listener that hears when the store ({@link FailoverClientBuilder#store}) has failed and a call went on.
+     *
+     * @param listener called on the client's event thread, or on its executor
+     * @return ends it
+     * @throws FailoverStateException the client is closed
+     */
+    public Subscription addStoreFailedListener(StoreFailedListener listener) {
+        Objects.requireNonNull(listener, "listener");
+        return subscribe(events.storeFailed, listener::storeFailed);
     }
 
     /**

@@ -292,6 +292,48 @@ public final class FailoverClientBuilder {
     }
 
     /**
+     * With {@link #store}: how long an acknowledged or resolved write stays on record, not shorter than {@link
+     * #replicationWindow}; default 604800 s. What is to be verified stays.
+     *
+     * @param retention 0 to 3650 days
+     * @return this builder
+     */
+    public FailoverClientBuilder ledgerRetention(Duration retention) {
+        return millis("ledger_retention_ms", retention, "retention");
+    }
+
+    /**
+     * The file of the ledger, made if there is none: on disk, for all processes of this machine that name it. Default none: in
+     * memory. It is opened with the client, and what is no store is refused.
+     *
+     * @param file on a disk of this machine, in a folder that exists
+     * @return this builder
+     */
+    public FailoverClientBuilder store(Path file) {
+        return setting("store", Objects.requireNonNull(file, "file").toString());
+    }
+
+    /**
+     * What a write on record in the store survives; default {@link StoreDurability#PROCESS}.
+     *
+     * @param durability {@link StoreDurability#POWER} waits for the disk
+     * @return this builder
+     */
+    public FailoverClientBuilder storeDurability(StoreDurability durability) {
+        return setting("store_durability", Objects.requireNonNull(durability, "durability").label());
+    }
+
+    /**
+     * What becomes of a write that cannot be put on record in the store; default {@link StoreFailure#REFUSE}.
+     *
+     * @param failure {@link StoreFailure#GO_ON} sends it all the same
+     * @return this builder
+     */
+    public FailoverClientBuilder storeFailure(StoreFailure failure) {
+        return setting("store_failure", Objects.requireNonNull(failure, "failure").label());
+    }
+
+    /**
      * What a write on record keeps of its body; default {@link LedgerBodies#DIGEST}.
      *
      * @param bodies {@link LedgerBodies#FULL} so that values can be compared, and writes sent again

@@ -12,6 +12,8 @@ import io.github.d365failover.FailoverRequest;
 import io.github.d365failover.LedgerBodies;
 import io.github.d365failover.Preset;
 import io.github.d365failover.ServiceMark;
+import io.github.d365failover.StoreDurability;
+import io.github.d365failover.StoreFailure;
 import io.github.d365failover.Subscription;
 import io.github.d365failover.Token;
 import io.github.d365failover.TokenPrecedence;
@@ -168,6 +170,18 @@ final class Subject {
             case "token_precedence":
                 builder.tokenPrecedence(
                         TokenPrecedence.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "ledger_retention_ms":
+                builder.ledgerRetention(Duration.ofMillis(value.getAsLong()));
+                break;
+            case "store":
+                builder.store(Path.of(value.getAsString()));
+                break;
+            case "store_durability":
+                builder.storeDurability(StoreDurability.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
+                break;
+            case "store_failure":
+                builder.storeFailure(StoreFailure.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
                 break;
             case "ledger_bodies":
                 builder.ledgerBodies(LedgerBodies.valueOf(value.getAsString().toUpperCase(Locale.ROOT)));
