@@ -8,7 +8,18 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "command-line.md"
 BEGIN = "<!-- What follows is written by tests/tools/command_line.py. -->\n"
-COMMANDS = ("urls", "check", "watch", "explain", "completion")
+COMMANDS = (
+    *("urls", "check", "watch", "explain"),
+    *(
+        "ledger",
+        "ledger list",
+        "ledger verify",
+        "ledger replay",
+        "ledger settle",
+        "ledger export",
+    ),
+    "completion",
+)
 
 
 def said(*arguments: str) -> str:
@@ -23,7 +34,7 @@ def said(*arguments: str) -> str:
 def page() -> str:
     head = PAGE.read_text().partition(BEGIN)[0]
     parts = [f"{head}{BEGIN}\n```text\n{said()}```\n"]
-    parts += [f"## {name}\n\n```text\n{said(name)}```\n" for name in COMMANDS]
+    parts += [f"## {name}\n\n```text\n{said(*name.split())}```\n" for name in COMMANDS]
     return "\n".join(parts)
 
 

@@ -12,6 +12,7 @@ from click.shell_completion import get_completion_class
 from .. import FailoverError, __version__
 from .check import check
 from .explain import explain
+from .ledger import ledger
 from .output import NO_ATTEMPT
 from .urls import urls
 from .watch import watch
@@ -41,7 +42,7 @@ def completion(shell: str) -> None:
     click.echo(made(commands, {}, PROGRAM, "_D365_FAILOVER_COMPLETE").source())
 
 
-for command in (urls, check, watch, explain):
+for command in (urls, check, watch, explain, ledger):
     commands.add_command(command)
 
 
