@@ -267,10 +267,10 @@ class Blocking(Subject):
     def replay(self, write: int, wanted: bool) -> Response:
         return self.client.replay(write, wanted=wanted)
 
-    def settle(self, **acts: bool) -> Settled:
+    def settle(self, **acts: Any) -> Settled:
         return self.client.settle(**acts)
 
-    def settling(self, **acts: bool) -> Settled:
+    def settling(self, **acts: Any) -> Settled:
         """Step by step."""
         steps = list(self.client.settling(**acts))
         assert [step.settled.done for step in steps] == list(range(1, len(steps) + 1))
@@ -376,10 +376,10 @@ class Submitting(Subject):
     def replay(self, write: int, wanted: bool) -> Response:
         return self._loop.run(self.client.replay(write, wanted=wanted))
 
-    def settle(self, **acts: bool) -> Settled:
+    def settle(self, **acts: Any) -> Settled:
         return self._loop.run(self.client.settle(**acts))
 
-    def settling(self, **acts: bool) -> Settled:
+    def settling(self, **acts: Any) -> Settled:
         async def all_steps() -> list[SettleStep]:
             return [step async for step in self.client.settling(**acts)]
 

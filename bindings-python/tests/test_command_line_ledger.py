@@ -102,3 +102,15 @@ def test_no_store_is_no_ledger(pair: FailoverPair, tmp_path: Path) -> None:
     run("ledger", "list", code=3, environment=pair.environment)
     (tmp_path / "other").write_text("no database")
     run("ledger", "list", "--store", str(tmp_path / "other"), code=3, environment=pair.environment)
+
+
+def test_an_override_is_set_and_taken_away(place: Place) -> None:
+    assert json.loads(place.run("override", "--json"))["value"] is None
+    told = json.loads(place.run("override", place.pair.url, "alternate", "--minutes", "5", "--json"))
+    assert (told["value"], told["source"]) == ("alternate", "store")
+    assert told["until"] is not None
+    with place.pair.client(store=place.settings["store"]) as client:
+        assert not client.is_primary
+    assert "alternate, by the store" in place.run("override")
+    assert place.run("override", place.pair.url, "none") == "none\n"
+    place.run("override", place.pair.url, "none", "--minutes", "5", code=3)

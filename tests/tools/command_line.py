@@ -18,6 +18,7 @@ COMMANDS = (
         "ledger settle",
         "ledger export",
     ),
+    "override",
     "completion",
 )
 

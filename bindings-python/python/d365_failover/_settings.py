@@ -280,7 +280,7 @@ def _bare(found: re.Match[str]) -> str:
 
 def _seconds(found: re.Match[str]) -> str:
     least, most = (int(bound) / 1000 for bound in found.groups())
-    return f"seconds from {least:g} to {most:g}"
+    return f"seconds from {least:g} to {most:.15g}"
 
 
 def _milliseconds(name: str, seconds: Any) -> str:

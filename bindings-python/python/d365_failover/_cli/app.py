@@ -14,6 +14,7 @@ from .check import check
 from .explain import explain
 from .ledger import ledger
 from .output import NO_ATTEMPT
+from .override import override
 from .urls import urls
 from .watch import watch
 
@@ -42,7 +43,7 @@ def completion(shell: str) -> None:
     click.echo(made(commands, {}, PROGRAM, "_D365_FAILOVER_COMPLETE").source())
 
 
-for command in (urls, check, watch, explain, ledger):
+for command in (urls, check, watch, explain, ledger, override):
     commands.add_command(command)
 
 

@@ -1,0 +1,47 @@
+"""`override`: what the operator says of where calls go, in a store."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from .connection import Connection, connection, organization
+from .output import SERVES, console, print_json
+
+_MINUTE = 60.0
+
+
+@click.command()
+@organization
+@click.argument("value", type=click.Choice(["off", "primary", "alternate", "none"]), required=False)
+@click.option("--store", envvar="D365_STORE", required=True, metavar="FILE", help="The setting of that name.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="It ends by itself then; else by none.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def override(value: str | None, store: str, minutes: float | None, as_json: bool, **options: Any) -> int:
+    """Shows the operator's override in a store, or sets it: for all processes that have this store.
+
+    off: no fault moves calls; primary, alternate: calls are kept there; none takes it away. They hear of it within
+    about a second.
+    """
+    if minutes is not None and value in (None, "none"):
+        raise click.UsageError("--minutes goes with off, primary or alternate")
+    reached = connection(**options)
+    with Connection(reached.url, {**reached.settings, "store": store}).client() as client:
+        if value is not None:
+            until = None if minutes is None else time.time() + minutes * _MINUTE
+            client.set_override(None if value == "none" else value, until)
+        current = client.current_override
+    if as_json:
+        until_text = None if current is None or current.until is None else current.until.isoformat()
+        names = (
+            {"value": None, "source": None} if current is None else {"value": current.value, "source": current.source}
+        )
+        print_json({**names, "until": until_text})
+    elif current is None:
+        console().print("none")
+    else:
+        end = "" if current.until is None else f", until {current.until.isoformat(timespec='seconds')}"
+        console().print(f"{current.value}, by the {current.source}{end}")
+    return SERVES
