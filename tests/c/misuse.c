@@ -321,7 +321,7 @@ static void numbers(void)
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A B", 3, "x", 1, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_request_add_header(request, "A", 1, "x\r\ny", 4, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_client_shutdown(client, -1, NULL));
-    STATUS(D365_INVALID_ARGUMENT, d365_client_ledger(client, 2, &ledger, NULL));
+    STATUS(D365_INVALID_ARGUMENT, d365_client_ledger(client, 3, &ledger, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_client_ledger(client, -1, &ledger, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_client_resolve(client, 1, D365_RESOLUTION_NONE, NULL));
     STATUS(D365_INVALID_ARGUMENT, d365_client_resolve(client, 1, 4, NULL));
