@@ -13,7 +13,7 @@ case " $* " in *" --quick "*) OUT=$T/bench/quick PROFILE=release ;; esac
 JNI=$T/$PROFILE/libd365_failover_jni.so
 
 tests/tools/need.sh cargo: gcc:gcc javac:default-jdk-headless python3:python3 venv:python3-venv make:make \
-    curl-config:libcurl4-openssl-dev strace:strace valgrind:valgrind
+    curl-config:libcurl4-openssl-dev /usr/include/sqlite3.h:libsqlite3-dev strace:strace valgrind:valgrind
 make -s venv
 mkdir -p "$OUT/c" "$OUT/java"
 
@@ -52,11 +52,12 @@ here="-Wl,-rpath,$(dirname "$LIB") $LIB"
 $cc tests/bench/c/{client,libcurl,d365}.c -o "$OUT/c/client" $here $(curl-config --libs) -pthread
 $cc tests/bench/c/switch.c -o "$OUT/c/switch" $here
 $cc tests/bench/c/deadlines.c -o "$OUT/c/deadlines" $here -pthread
+$cc tests/bench/c/store.c -o "$OUT/c/store" $here -lsqlite3 -pthread
 $cc -shared -fPIC tests/bench/c/allocations.c -o "$OUT/c/liballocations.so"
 find bindings-java/src/main/java tests/bench/java -name '*.java' >"$OUT/java.sources"
 javac -Xlint:all -Werror -d "$OUT/java" "@$OUT/java.sources"
 
 PYTHONPATH=tests/bench exec "$VENV/bin/python" -m driver "$@" --out "$OUT" \
-    --server "$SERVER" --client "$OUT/c/client" --switch "$OUT/c/switch" --deadlines "$OUT/c/deadlines" \
+    --server "$SERVER" --client "$OUT/c/client" --switch "$OUT/c/switch" --deadlines "$OUT/c/deadlines" --store "$OUT/c/store" \
     --allocations "$OUT/c/liballocations.so" --java "$OUT/java" --jni "$JNI" \
     --python "$VENV/bin/python"

@@ -14,6 +14,7 @@ from .process import BenchError, Programs, serving
 from .refusal import refusal
 from .report import Counted, Report
 from .rows import CASES, ROWS, Case, Side
+from .store import store
 from .switching import switching
 
 ROUNDS = 7
@@ -63,8 +64,9 @@ def main() -> None:
         counted = [Counted(side, case, tools.count(side, case)) for side, case in sides]
         switch = switching(programs, server, switches, holes)
         overshoot = deadlines(programs, server, IN_FLIGHT // divisor)
+        stored = store(programs, server, rounds, divisor)
 
-    report = Report(machine(), rounds, results, counted, tools.skipped, switch, switches, holes, overshoot)
+    report = Report(machine(), rounds, results, counted, tools.skipped, switch, switches, holes, overshoot, stored)
     (options.out / "bench.md").write_text(report.markdown())
     (options.out / "bench.json").write_text(json.dumps(report.json(), indent=1) + "\n")
     if options.quick:

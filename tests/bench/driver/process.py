@@ -49,6 +49,7 @@ class Programs:
     client: Path
     switch: Path
     deadlines: Path
+    store: Path
     allocations: Path
     java: Path
     jni: Path
