@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import urllib.request
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -60,8 +61,8 @@ _VARIABLES = (
 )
 """What requests reads of the environment for a request whose URL is known."""
 
-_READS_VARIABLES = sys.platform not in ("darwin", "win32")
-"""There the system's settings have proxies as well."""
+_READS_VARIABLES = urllib.request.getproxies is urllib.request.getproxies_environment
+"""Elsewhere the system's settings have proxies as well."""
 
 _Key = tuple[Any, Any, "str | None"]
 """`verify`, `cert` and the proxy's URL."""

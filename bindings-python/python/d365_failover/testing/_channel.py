@@ -7,14 +7,14 @@ import selectors
 import socket
 import ssl
 import struct
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 from ._http import Gone
 
-_AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+# Winsock's structure has shorts.
+_AT_ONCE = struct.pack("hh" if hasattr(socket, "SIO_RCVALL") else "ii", 1, 0)
 _HANDSHAKE_TIME = 30.0
 
 T = TypeVar("T")
