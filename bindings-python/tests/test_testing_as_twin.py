@@ -185,7 +185,8 @@ def told(place: Place, steps: list[Step]) -> list[Any]:
             except ValueError:
                 # Headers of parts come in any order, and any case.
                 text = re.sub(r'"message":"[^"]*"', '"message":""', answer.text)
-                body = sorted(map(ordered, plain(text).lower().split("\r\n")))
+                parts = plain(text).lower().split("\r\n")
+                body = sorted(ordered(line) for line in parts if not line.startswith("date:"))
             else:
                 if "error" in body:
                     # The sentence is the server's own.

@@ -363,7 +363,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder verifyKeys(String keys) {
-        return setting("verify_keys", keys);
+        return setting("verify_keys", Objects.requireNonNull(keys, "keys"));
     }
 
     /**
@@ -453,7 +453,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder oauthTenant(String tenant) {
-        return setting("oauth_tenant", tenant);
+        return setting("oauth_tenant", Objects.requireNonNull(tenant, "tenant"));
     }
 
     /**
@@ -463,7 +463,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder oauthClientId(String clientId) {
-        return setting("oauth_client_id", clientId);
+        return setting("oauth_client_id", Objects.requireNonNull(clientId, "clientId"));
     }
 
     /**
@@ -473,7 +473,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder oauthClientSecret(String secret) {
-        return setting("oauth_client_secret", secret);
+        return setting("oauth_client_secret", Objects.requireNonNull(secret, "secret"));
     }
 
     /**
@@ -494,7 +494,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder oauthAuthority(String authority) {
-        return setting("oauth_authority", authority);
+        return setting("oauth_authority", Objects.requireNonNull(authority, "authority"));
     }
 
     /**

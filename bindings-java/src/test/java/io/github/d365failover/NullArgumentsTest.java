@@ -41,6 +41,7 @@ class NullArgumentsTest {
         ARGUMENTS.put(boolean.class, true);
         ARGUMENTS.put(double.class, 0.5);
         ARGUMENTS.put(URI.class, URI.create("http://x"));
+        ARGUMENTS.put(FailoverRequest.class, FailoverRequest.get("/x"));
         ARGUMENTS.put(Path.class, Path.of("x"));
         ARGUMENTS.put(Map.class, Map.of());
         ARGUMENTS.put(Duration.class, Duration.ofSeconds(1));
