@@ -14,9 +14,10 @@ pub use crate::decide::outage::{Outage, Over};
 pub use crate::decide::place::{Move, Place};
 pub use crate::decide::preset::{JUST_USED, Rules};
 pub use crate::decide::ramp::{Became, Ramp, STEP};
-pub use crate::decide::recall::Heed;
 pub use crate::decide::resend::{Failed, Resend};
-pub use crate::decide::switch::{Action, Begin, Input, Limits, Refusal, Report, Switch, WaitOut};
+pub use crate::decide::switch::{
+    Action, Begin, Heed, Input, Limits, Refusal, Report, Switch, WaitOut,
+};
 pub use crate::decide::watch::{Bounds, Patience, Wait, Watch};
 pub use crate::rule::RulesOff;
 pub use crate::whereabouts::Whereabouts;

@@ -81,6 +81,20 @@ pub struct Settings {
     failback_after: Duration,
 }
 
+impl Settings {
+    pub fn new(_: &str) -> Result<Settings, Error> {
+        Ok(Settings {
+            hold_down: Duration::from_secs(30),
+            probe_timeout: Duration::from_secs(1),
+            outage_wait: None,
+            max_waiting: 10_000,
+            failback: Failback::OnFault,
+            failback_interval: Duration::from_secs(60),
+            failback_after: Duration::from_secs(300),
+        })
+    }
+}
+
 pub use attempt::{Attempt, HttpVersion, Phase};
 pub use classify::FailoverPolicy;
 pub use effect::Effect;

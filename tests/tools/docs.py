@@ -229,8 +229,12 @@ def camel(key: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
+def code_of_settings() -> str:
+    return read("core/src/settings/mod.rs") + read("core/src/settings/set.rs")
+
+
 def settings() -> list[str]:
-    rust = read("core/src/settings.rs")
+    rust = code_of_settings()
     names = re.findall(r"\"(\w+)\"", group(r"NAMES: .*?\[(.*?)\];", rust, re.DOTALL))
     defaults = dict(re.findall(r"^    /// \| `(\w+)` \| (.*?) \|", rust, re.MULTILINE))
     rows = {
@@ -291,7 +295,7 @@ def spellings(key: str, default: str) -> dict[str, list[str]]:
 
 def defaults_of_code() -> dict[str, str]:
     """The defaults of `Settings::new` that are numbers, as the tables write them."""
-    rust = read("core/src/settings.rs")
+    rust = read("core/src/settings/mod.rs")
     made = group(r"Ok\(Settings \{(.*?)\}\)", rust, re.DOTALL)
     found = {}
     for name, value in re.findall(r"^ +(\w+): (.*),$", made, re.MULTILINE):
@@ -306,7 +310,7 @@ def defaults_of_code() -> dict[str, str]:
 
 def same_everywhere() -> list[str]:
     """Code, its documentation, header, docstrings and Javadoc have the same defaults."""
-    rust = read("core/src/settings.rs")
+    rust = read("core/src/settings/set.rs")
     defaults = dict(
         re.findall(r"^    /// \| `(\w+)` \| `?(.*?)`? \|", rust, re.MULTILINE)
     )
@@ -343,7 +347,7 @@ def same_everywhere() -> list[str]:
     )
     java = {name: re.sub(r"\s*\n\s*\* ?", " ", text) for text, name in comments}
     faults = [
-        f"core/src/settings.rs says {defaults.get(name)} of {name}, which is {value}"
+        f"core/src/settings says {defaults.get(name)} of {name}, which is {value}"
         for name, value in defaults_of_code().items()
         if defaults.get(name) != value
     ]

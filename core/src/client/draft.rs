@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::timeout_at;
 
 use super::Inner;
-use super::call::Running;
+use super::attempt::Running;
 use super::time::Time;
 use crate::allowed_host::keep_for_allowed_host;
 use crate::body::{Body, BodyReader};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::response::Parts;
 
 use super::Inner;
-use super::call::Running;
+use super::attempt::Running;
 use super::time::{Time, silence};
 use crate::classify::{Asked, classify, is_told};
 use crate::decide::preset::JUST_USED;

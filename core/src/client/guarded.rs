@@ -4,7 +4,8 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
-use super::call::{Call, Outcome};
+use super::attempt::Outcome;
+use super::call::Call;
 use crate::body::Body;
 use crate::classify::is_already_there;
 use crate::decide::compare::compare;

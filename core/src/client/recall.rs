@@ -8,8 +8,7 @@ use super::Inner;
 use super::switch::Board;
 use super::tell::Reason;
 use crate::decide::place::Place;
-use crate::decide::recall::Heed;
-use crate::decide::switch::Action;
+use crate::decide::switch::{Action, Heed};
 use crate::resource::state::{Hears, News, Told};
 use crate::{Error, ErrorKind, Level, Order, Override, Role};
 

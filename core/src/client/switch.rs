@@ -1,7 +1,7 @@
 //! Drives the switch: reports faults to it, and carries out what it asks for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock, SystemTime};
+use std::time::Instant as Clock;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -13,14 +13,11 @@ use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
 use crate::decide::look::{Heard, Stay};
 use crate::decide::place::{Move, Place};
-use crate::decide::switch::{Action, Input, Refusal, Report, Switch};
+use crate::decide::switch::{Action, Input, Report, Switch};
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, Maker, pair, settled};
-use crate::{Decision, Error, ErrorKind, Event, Fault, ItemKind, Level, Probed};
-
-/// How far ahead an interruption can be planned.
-const FARTHEST_WINDOW: Duration = Duration::from_secs(366 * 24 * 3600);
+use crate::{Decision, Event, Fault, ItemKind, Level, Probed};
 
 /// The switch, and who waits for what it is about.
 pub(super) struct Board {
@@ -406,30 +403,6 @@ impl Inner {
         }
     }
 
-    pub(super) fn switch_by_hand(self: &Arc<Self>) -> Result<(), Error> {
-        let from = {
-            let mut board = self.board();
-            let from = board.switch.place();
-            let refused = |refusal| match refusal {
-                Refusal::NoAlternate => Error::new(
-                    ErrorKind::NoAlternate,
-                    "the organization has no alternate, says its FailoverPolicy, or that was not \
-                     read yet; call discover, or set alternate_url",
-                ),
-                Refusal::Ordered(order) => {
-                    let message = format!("not switched: {}", order.why());
-                    Error::new(ErrorKind::Overridden, message)
-                }
-            };
-            let actions = board.switch.switch_by_hand(Clock::now());
-            let actions = actions.map_err(refused)?;
-            self.tell(&board, &actions, from, Reason::Hand);
-            from
-        };
-        self.left(from);
-        Ok(())
-    }
-
     /// An endpoint was left: its idle connections are of no use any more, and what it has
     /// acknowledged of late may be missing at the other.
     pub(super) fn left(self: &Arc<Self>, from: Place) {
@@ -454,20 +427,5 @@ impl Inner {
                 stay.why()
             )
         });
-    }
-
-    /// An interruption is planned.
-    pub(super) fn maintenance(&self, start: SystemTime, end: SystemTime) -> Result<(), Error> {
-        let (now, clock) = (SystemTime::now(), Clock::now());
-        let until = end.duration_since(now).unwrap_or_default();
-        if start >= end || until.is_zero() || until > FARTHEST_WINDOW {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a planned interruption ends after its start, in the future, and within a year",
-            ));
-        }
-        let from = clock + start.duration_since(now).unwrap_or_default();
-        self.board().switch.announce(from, clock + until, clock);
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant as Clock;
 use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
-use super::call::Running;
+use super::attempt::Running;
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
 use crate::decide::watch::{Bounds, Wait, Watch};

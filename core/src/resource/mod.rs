@@ -1,6 +1,7 @@
 //! What holds sockets, threads and waiting hosts.
 
 pub(crate) mod cancel;
+pub(crate) mod chance;
 pub(crate) mod desk;
 pub(crate) mod discovery;
 pub(crate) mod engine;

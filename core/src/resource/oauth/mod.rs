@@ -3,8 +3,6 @@
 mod answer;
 mod assertion;
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +14,7 @@ use url::{Url, form_urlencoded};
 
 use self::answer::{Answer, Next};
 use self::assertion::Signer;
+use super::chance::Chance;
 use super::engine::Engine;
 use super::transport::{Address, Exchange, Progress, SendBody, Transport};
 use crate::client_credentials::{ClientCredentials, Proof};
@@ -42,7 +41,7 @@ struct Server {
     user_agent: HeaderValue,
     client_id: String,
     key: Key,
-    random: RandomState,
+    chance: Chance,
     /// Until when nothing is asked, and why.
     silence: Mutex<Option<(Instant, String)>>,
 }
@@ -77,7 +76,7 @@ impl OAuth {
                 user_agent: user_agent.clone(),
                 client_id: credentials.client_id,
                 key,
-                random: RandomState::new(),
+                chance: Chance::default(),
                 silence: Mutex::default(),
             }),
         })
@@ -107,7 +106,7 @@ impl Server {
             match &answer {
                 Answer::Token { token, life } => return request.reply(token.clone(), Some(*life)),
                 Answer::Refused(why) | Answer::NotNow(why, _) => {
-                    match answer.next(attempt, self.chance()) {
+                    match answer.next(attempt, self.chance.draw()) {
                         Next::AskAgainIn(pause) => sleep(pause).await,
                         Next::GiveUp(silence) => {
                             let why = format!("{}: {why}", self.name());
@@ -132,11 +131,6 @@ impl Server {
 
     fn name(&self) -> String {
         format!("the token server {}", self.address.name())
-    }
-
-    /// From 0 to 1.
-    fn chance(&self) -> f64 {
-        f64::from((self.random.hash_one(Instant::now()) >> 40) as u32) / f64::from(1 << 24)
     }
 
     async fn ask(&self, endpoint: &str) -> Answer {

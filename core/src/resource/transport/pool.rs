@@ -1,6 +1,5 @@
 //! The connections that wait for their next request, or take one more.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use super::connector::Origin;
 use super::http1::Http1;
 use super::http2::{Http2, Lease};
 use crate::lock::lock;
+use crate::resource::chance::Chance;
 use crate::resource::engine::Engine;
 use crate::resource::settled::{Awaited, Maker, pair};
 use crate::{Fault, Settings};
@@ -22,7 +22,7 @@ pub(super) struct Pool {
     connect_timeout: Duration,
     shelves: Mutex<Shelves>,
     /// Spreads the ages, so that the connections of one moment do not all end in one moment.
-    random: RandomState,
+    chance: Chance,
     /// Whose thread clears out in time.
     engine: Weak<Engine>,
 }
@@ -73,7 +73,7 @@ impl Pool {
             max_age: settings.max_connection_age,
             connect_timeout: settings.connect_timeout,
             shelves: Mutex::default(),
-            random: RandomState::new(),
+            chance: Chance::default(),
             engine: Arc::downgrade(engine),
         });
         let cleared = Arc::downgrade(&pool);
@@ -298,8 +298,7 @@ impl Pool {
 
     /// When a connection opened at `opened` is too old: at the age limit, ± 20 %.
     fn expiry(&self, opened: Instant) -> Instant {
-        let random = self.random.hash_one(opened) % 401;
-        opened + self.max_age * (800 + random as u32) / 1000
+        opened + self.max_age.mul_f64(0.8 + 0.4 * self.chance.draw())
     }
 
     /// Closes the idle connections of an origin; shared ones end with their last stream.

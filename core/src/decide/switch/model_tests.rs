@@ -8,13 +8,17 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
+use crate::decide::look::Found;
+use crate::decide::switch::inquiry::LOOK_HOLDS_LONGEST;
+use crate::decide::switch::{Heed, Refusal, Report, WaitOut};
 use std::time::SystemTime;
 
-use crate::decide::look::Answer;
-use crate::decide::recall::Heed;
+use crate::decide::failback::Ways;
+use crate::decide::look::{Answer, Asks, Glance, Heard};
+use crate::decide::outage::Over;
 use crate::rule::RulesOff;
 use crate::whereabouts::{Whereabouts, Worth};
-use crate::{Failback, FailoverPolicy, Override, OverrideSource, Preset};
+use crate::{Failback, FailoverPolicy, Override, OverrideSource, Preset, Probed};
 
 const HOLD_DOWN: Duration = Duration::from_secs(30);
 const MOST_WAITING: usize = 3;

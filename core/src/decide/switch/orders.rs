@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::look::Stay;
-use super::switch::{Action, Inquiry, Switch};
+use super::inquiry::Inquiry;
+use super::{Action, Switch};
+use crate::decide::look::Stay;
 use crate::{Order, Role};
 
 impl Switch {

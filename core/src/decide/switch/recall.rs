@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::alternate::Policy;
-use super::look::First;
-use super::switch::{Action, Switch};
+use super::{Action, Switch};
 use crate::Role;
+use crate::decide::alternate::Policy;
+use crate::decide::look::First;
 use crate::whereabouts::{Whereabouts, Worth};
 
 /// What is made of another process's switch.

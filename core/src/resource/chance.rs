@@ -4,14 +4,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
-pub(super) struct Chance {
+pub(crate) struct Chance {
     state: RandomState,
     drawn: AtomicU64,
 }
 
 impl Chance {
     /// A number from 0 to 1, 1 excluded.
-    pub(super) fn draw(&self) -> f64 {
+    pub(crate) fn draw(&self) -> f64 {
         const BITS: u32 = 53;
         let number = self.drawn.fetch_add(1, Ordering::Relaxed);
         let random = self.state.hash_one(number) >> (u64::BITS - BITS);

@@ -1,0 +1,334 @@
+//! What a client is given to send: by the thread that waits for it, or by tasks of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
+
+use super::call::{Call, Record};
+use super::flights::Flight;
+use super::pending::Pending;
+use super::verify::Asking;
+use super::{Client, Inner, lacking};
+use crate::resource::cancel::Cancel;
+use crate::resource::desk::Desk;
+use crate::resource::listener::Waiting;
+use crate::resource::race::{First, race};
+use crate::resource::threads::Job;
+use crate::{Error, ErrorKind, Operation, Request, Response, Role};
+
+/// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
+/// within 50 ms.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How many turns a shared connection needs to tell its peer of a stream's end, and some more.
+const TURNS: usize = 4;
+
+impl Client {
+    /// Sends a request and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Call`] when the call ended without a response that can be used; the error
+    /// has its attempts, its effect, and the response that was no service's, if there was one.
+    /// [`ErrorKind::InvalidUrl`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
+    /// [`ErrorKind::WouldDeadlock`] when it was not begun; [`ErrorKind::Busy`] when `max_waiting`
+    /// calls wait for an outage to end: nothing of it was sent.
+    pub fn send(&self, request: &Request) -> Result<Response, Error> {
+        self.send_until(request, &Cancel::default(), None)
+    }
+
+    /// As [`send`](Client::send), and asks `check` on this thread about every 20 ms whether the
+    /// call is to be cancelled. `check` may call the client.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send).
+    pub fn send_with_check(
+        &self,
+        request: &Request,
+        check: &mut dyn FnMut() -> bool,
+    ) -> Result<Response, Error> {
+        self.send_until(request, &Cancel::default(), Some(check))
+    }
+
+    /// As [`send`](Client::send), or, with `check`, as [`send_with_check`](Client::send_with_check);
+    /// and any thread cancels the call at once by `pending`, which is for this one call.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send); [`ErrorKind::InvalidArgument`] where `pending` is another call's.
+    pub fn send_cancellable(
+        &self,
+        request: &Request,
+        pending: &Pending,
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        self.send_until(request, pending.take()?, check)
+    }
+
+    fn send_until(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        let waiting = self.inner.begin_waiting()?;
+        // What goes on disk is written by this thread.
+        let writes = self.inner.ledger.is_on_disk() && request.class().operation != Operation::Read;
+        if check.is_some() || writes || self.inner.needs_its_thread(request) {
+            return self.inner.run_here(request, cancel, waiting, check);
+        }
+        // Pinned here: handed over by value it would be copied on its way into the runtime.
+        let call = pin!(self.inner.call(request, None, cancel));
+        self.inner.engine.block_on(call)
+    }
+
+    /// Begins a call. After `Ok`, exactly one completion with `user_data` comes in the client's
+    /// queue, and not before the application's code for it has returned. That code, a body's source
+    /// and the `prepare` hook, runs on threads of the client's, at most 64, for which calls wait
+    /// within their deadlines.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoQueue`], [`ErrorKind::Closed`], [`ErrorKind::Forked`],
+    /// [`ErrorKind::InvalidUrl`], [`ErrorKind::NoResources`] without a thread to send with, and
+    /// [`ErrorKind::WouldDeadlock`] from the token provider: then no completion comes.
+    pub fn submit(&self, request: &Request, user_data: usize) -> Result<Pending, Error> {
+        self.inner.check_is_usable()?;
+        self.inner.check_may_call()?;
+        self.inner.outlet.check_can_complete()?;
+        self.inner.check_request(request)?;
+        // Before there is a completion, because one that was made is given.
+        let task = self.inner.engine.reserve();
+        let task = task.map_err(|error| lacking("no thread to submit to", &error))?;
+        let cancel = Arc::new(Cancel::default());
+        let mut completion = Completion {
+            flight: self.inner.flights.enter()?,
+            inner: Arc::clone(&self.inner),
+            user_data,
+            is_due: true,
+        };
+        let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
+        // The application's code may block: it has threads that it can block.
+        let desk = self.inner.needs_its_thread(&request).then(|| {
+            let (flights, cancel) = (Arc::clone(&self.inner.flights), Arc::clone(&cancel));
+            let is_given_up = move || cancel.is_cancelled() || flights.are_cancelled();
+            Desk::away(&self.inner.threads, is_given_up)
+        });
+        let call = async move {
+            let (inner, flight) = (&completion.inner, &completion.flight);
+            let result = inner.run(&request, desk.as_ref(), flight, &cancelled).await;
+            if let Some(desk) = &desk {
+                desk.close().await;
+            }
+            completion.give(result);
+        };
+        self.inner.engine.run(task, Box::pin(call));
+        Ok(Pending::of(cancel))
+    }
+
+    /// Reads the WSDL's FailoverPolicy now, if it decides anything and was not read yet, or said that
+    /// there is no alternate. Where it disables the active endpoint and calls were sent there, a
+    /// switch is tried, and this waits for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Call`] when it cannot be read at the primary, and, where .NET tries it, at the
+    /// alternate. Others as [`send`](Client::send). To cancel it, or not to wait for it, send a
+    /// [`Request::discover`].
+    pub fn discover(&self) -> Result<(), Error> {
+        self.send(&Request::discover()).map(drop)
+    }
+
+    /// Looks at one endpoint, whichever is active: a token, a probe on a connection of its own, and the
+    /// WSDL's failover policy. Changes nothing. Tells as a JSON object what it has found, step by step,
+    /// also where the endpoint fails. To cancel it, not to wait for it, or to set times, send a
+    /// [`Request::check`].
+    ///
+    /// # Errors
+    /// As [`send`](Client::send), where it could not be looked.
+    pub fn check(&self, role: Role) -> Result<String, Error> {
+        let response = self.send(&Request::check(role))?;
+        Ok(String::from_utf8_lossy(response.body()).into_owned())
+    }
+}
+
+impl Inner {
+    /// The whole of a call, counted as in flight.
+    async fn call(
+        self: &Arc<Self>,
+        request: &Request,
+        desk: Option<&Desk>,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        let flight = self.flights.enter()?;
+        self.run(request, desk, &flight, cancel).await
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        request: &Request,
+        desk: Option<&Desk>,
+        flight: &Flight,
+        cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        if request.is_about_the_ledger() {
+            let asking = Asking {
+                request,
+                desk,
+                flight,
+                cancel,
+            };
+            // Apart, so that it does not make other calls larger.
+            return Box::pin(self.ask(&asking)).await;
+        }
+        if let Some(role) = request.checks {
+            return Box::pin(self.check(role, request, cancel)).await;
+        }
+        if request.discovers {
+            return Box::pin(self.discover(request, cancel)).await;
+        }
+        let target = self.organization.locate(&request.url)?;
+        Call::new(self, request, target, desk, flight, Record::Begin)?
+            .run(cancel)
+            .await
+    }
+
+    /// What a request asks that is about the ledger.
+    async fn ask(self: &Arc<Self>, asking: &Asking<'_>) -> Result<Response, Error> {
+        let request = asking.request;
+        match (request.verifies, request.replays, &request.settles) {
+            (Some(id), _, _) => self.verify(id, asking).await,
+            (_, Some((id, is_wanted)), _) => self.replay(id, is_wanted, asking).await,
+            (_, _, Some(walk)) => self.settle(walk, asking).await,
+            (None, None, None) => Err(Error::new(
+                ErrorKind::Internal,
+                "a request about nothing: a defect of this library",
+            )),
+        }
+    }
+
+    /// What is wrong with a request can be said before it is sent.
+    fn check_request(&self, request: &Request) -> Result<(), Error> {
+        let id = request.verifies.or(request.replays.map(|(id, _)| id));
+        match id {
+            Some(id) => self.ledger.question(id).wait().map(drop),
+            None if request.discovers || request.settles.is_some() || request.checks.is_some() => {
+                Ok(())
+            }
+            None => self.organization.locate(&request.url).map(drop),
+        }
+    }
+
+    /// Whether a call may have to run the application's code on the thread that sends it.
+    pub(super) fn needs_its_thread(&self, request: &Request) -> bool {
+        self.settings.prepare.is_some() || request.body.reader().is_some()
+    }
+
+    /// The whole of a call on this thread, which leaves the runtime for the application's code:
+    /// that may block, and may come back.
+    fn run_here(
+        self: &Arc<Self>,
+        request: &Request,
+        cancel: &Cancel,
+        waiting: Option<Waiting<'_>>,
+        mut check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        enum Stop {
+            Job(Job),
+            Tick,
+        }
+        let (desk, mut jobs) = Desk::new();
+        let mut call = Box::pin(self.call(request, Some(&desk), cancel));
+        let mut next_check = check.is_some().then(|| Instant::now() + CHECK_INTERVAL);
+        loop {
+            let tick = async {
+                match next_check {
+                    Some(next_check) => sleep_until(next_check).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let stop = async {
+                // The runtime looks at its timers only when nothing is ready: jobs that follow
+                // each other at once would keep the call's deadline from it.
+                yield_now().await;
+                match race(jobs.recv(), tick).await {
+                    First::Left(Some(job)) => Stop::Job(job),
+                    First::Left(None) | First::Right(()) => Stop::Tick,
+                }
+            };
+            let stop = match self.engine.block_on(race(call.as_mut(), stop)) {
+                First::Left(result) => return result,
+                First::Right(stop) => stop,
+            };
+            if let Stop::Job(job) = stop {
+                // Who waits for the job hears of its end, however it ends.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+            let mut is_over = false;
+            if next_check.is_some_and(|next_check| Instant::now() >= next_check) {
+                is_over = check.as_mut().is_some_and(|check| check());
+                next_check = Some(Instant::now() + CHECK_INTERVAL);
+            }
+            if let Err(forked) = self.check_is_own_process() {
+                // The application's code has forked, and this is the child. The call is the
+                // parent's: driving it here, or only dropping it, would take the answer away from
+                // there.
+                std::mem::forget((call, waiting, desk.clone()));
+                return Err(forked);
+            }
+            if is_over {
+                cancel.cancel();
+            }
+        }
+    }
+
+    /// Something was given up on a shared connection that perhaps nobody drives now: its peer is told
+    /// soon all the same, and not at the next call.
+    pub(super) fn nudge(&self) {
+        // Without a thread it is told at the next call.
+        let _ = self.engine.spawn(async {
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        });
+    }
+
+    fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
+        self.check_is_usable()?;
+        self.check_may_call()?;
+        self.outlet.begin_waiting()
+    }
+
+    fn check_may_call(&self) -> Result<(), Error> {
+        self.tokens
+            .as_ref()
+            .map_or(Ok(()), |tokens| tokens.check_may_call())
+    }
+}
+
+/// Gives a submitted call's completion exactly once, also when its task panics or is dropped.
+struct Completion {
+    /// From `submit` on, and until the completion is in the queue: `shutdown` waits for both.
+    flight: Flight,
+    inner: Arc<Inner>,
+    user_data: usize,
+    is_due: bool,
+}
+
+impl Completion {
+    fn give(&mut self, result: Result<Response, Error>) {
+        self.is_due = false;
+        self.inner.outlet.complete(self.user_data, result);
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if self.is_due {
+            self.give(Err(Error::new(
+                ErrorKind::Internal,
+                "the call's task ended without a result: a defect of this library",
+            )));
+        }
+    }
+}
