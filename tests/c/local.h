@@ -34,12 +34,9 @@ static inline int local_port(int is_listening)
 }
 
 /* Both endpoints go to the port; faults are returned, not acted on. */
-static inline d365_client_t *local_client(int port, d365_queue_t *queue, void *user_data)
+static inline d365_settings_t *local_settings(int port)
 {
     d365_settings_t *settings = NULL;
-    d365_client_t *client = NULL;
-    d365_error_t *error = NULL;
-    d365_str_t message;
     char connect_to[256];
     snprintf(connect_to, sizeof connect_to,
              "contoso.crm.twin.test:80:127.0.0.1:%d,contoso--s.crm.twin.test:80:127.0.0.1:%d", port, port);
@@ -47,8 +44,15 @@ static inline d365_client_t *local_client(int port, d365_queue_t *queue, void *u
     MUST(d365_settings_set(settings, "connect_to", D365_NTS, connect_to, D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "preset", D365_NTS, "dotnet", D365_NTS, NULL) == D365_OK);
     MUST(d365_settings_set(settings, "auto_switch", D365_NTS, "off", 3, NULL) == D365_OK);
-    if (queue != NULL)
-        MUST(d365_settings_set_queue(settings, queue, user_data, NULL) == D365_OK);
+    return settings;
+}
+
+/* Frees the settings. */
+static inline d365_client_t *local_open(d365_settings_t *settings)
+{
+    d365_client_t *client = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t message;
     if (d365_client_open(settings, &client, &error) != D365_OK) {
         MUST(d365_error_message(error, &message) == D365_OK);
         printf("     %s\n", message.data);
@@ -56,6 +60,14 @@ static inline d365_client_t *local_client(int port, d365_queue_t *queue, void *u
     }
     MUST(d365_settings_free(settings) == D365_OK);
     return client;
+}
+
+static inline d365_client_t *local_client(int port, d365_queue_t *queue, void *user_data)
+{
+    d365_settings_t *settings = local_settings(port);
+    if (queue != NULL)
+        MUST(d365_settings_set_queue(settings, queue, user_data, NULL) == D365_OK);
+    return local_open(settings);
 }
 
 static inline d365_request_t *local_request(const char *method, const char *url)

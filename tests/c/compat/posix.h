@@ -9,11 +9,13 @@
 #include <ws2tcpip.h>
 
 #include <io.h>
+#include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 
 /* Words that Windows' headers take from whoever includes them. */
+#undef environ
 #undef far
 #undef interface
 #undef near
@@ -87,11 +89,46 @@ static inline unsigned compat_alarm(unsigned seconds)
     return 0;
 }
 
+/* A path is UTF-8, as for the library. */
+static inline int compat_remove(const char *path)
+{
+    wchar_t wide[MAX_PATH];
+    if (MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, MAX_PATH) == 0)
+        abort();
+    return _wremove(wide);
+}
+
+/* A process is its handle. */
+static inline int compat_spawn(pid_t *process, const char *path, char *const *arguments)
+{
+    *process = (pid_t)_spawnv(_P_NOWAIT, path, (const char *const *)arguments);
+    return *process == -1;
+}
+
+static inline int compat_kill(pid_t process)
+{
+    return TerminateProcess((HANDLE)(intptr_t)process, 137) ? 0 : -1;
+}
+
+static inline pid_t compat_wait(pid_t process, int *status)
+{
+    return _cwait(status, process, 0) == -1 ? -1 : process;
+}
+
+#define SIGKILL 9
+#define WEXITSTATUS(status) (status)
+#define WIFEXITED(status) ((status) < 128)
+#define posix_spawn(process, path, actions, attributes, arguments, environment) \
+    compat_spawn(process, path, arguments)
+#define kill(process, signal) compat_kill(process)
+#define waitpid(process, status, options) compat_wait(process, status)
+
 #define alarm compat_alarm
 #define close compat_close
 #define getline compat_getline
 #define poll WSAPoll
 #define read compat_read
+#define remove compat_remove
 #define shutdown compat_shutdown
 #define write compat_write
 
