@@ -170,6 +170,20 @@ class NativeFolderTest {
         assertEquals(List.of(folder, elsewhere), all());
     }
 
+    /** Hours since a load had a folder for itself, as on Windows each has, and whether another such load leaves it. */
+    @ParameterizedTest
+    @CsvSource({"2, false", "0, true"})
+    void whatALoadOfItsOwnHasLeftIsDeletedByTheNext(int hours, boolean stays) throws Exception {
+        Path elsewhere = Files.createDirectory(temporary.resolve("elsewhere"));
+        Files.createSymbolicLink(folder, elsewhere);
+        Path left = Files.createDirectory(temporary.resolve("d365failover1234567890"));
+        Files.write(left.resolve(NAME), library);
+        Files.setLastModifiedTime(left, FileTime.from(Instant.now().minus(Duration.ofHours(hours))));
+        assertLoaded(load());
+        assertEquals(stays, Files.exists(left.resolve(NAME)));
+        assertEquals(stays, Files.exists(left));
+    }
+
     @Test
     void anotherUsersFolderIsNotUsed() throws Exception {
         Assumptions.assumeTrue(

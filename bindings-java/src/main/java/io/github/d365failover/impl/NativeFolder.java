@@ -5,6 +5,8 @@ import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.math.BigInteger;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -39,6 +41,9 @@ import java.util.stream.Stream;
 final class NativeFolder {
     static final String PROPERTY = "d365failover.library.dir";
     private static final Logger LOG = System.getLogger("io.github.d365failover");
+
+    /** What the folder of one load alone begins with. */
+    private static final String ONCE = "d365failover";
 
     private static final Set<PosixFilePermission> PRIVATE = PosixFilePermissions.fromString("rwx------");
     /** What a process that was killed has left lying about is nobody's after this time. */
@@ -141,7 +146,8 @@ final class NativeFolder {
 
     /** A folder of its own for this load. */
     private static void useOnce(Path root, byte[] content, String name, Consumer<Path> load) throws IOException {
-        Path directory = Files.createTempDirectory(root, "d365failover");
+        deleteAbandoned(root);
+        Path directory = Files.createTempDirectory(root, ONCE);
         Path copy = directory.resolve(name);
         try {
             write(copy, content);
@@ -187,12 +193,7 @@ final class NativeFolder {
             for (Path other : all.filter(path -> !path.equals(version)).collect(Collectors.toList())) {
                 if (Files.isDirectory(other, LinkOption.NOFOLLOW_LINKS)
                         && Files.getLastModifiedTime(other, LinkOption.NOFOLLOW_LINKS).toInstant().isBefore(before)) {
-                    try (Stream<Path> files = Files.list(other)) {
-                        for (Path file : files.collect(Collectors.toList())) {
-                            Files.deleteIfExists(file);
-                        }
-                    }
-                    Files.deleteIfExists(other);
+                    deleteWithFiles(other);
                 }
             }
         } catch (IOException | UncheckedIOException e) {
@@ -214,6 +215,38 @@ final class NativeFolder {
         } catch (IOException | UncheckedIOException e) {
             // Another process does the same.
         }
+    }
+
+    /** Windows keeps a library's file as long as it is loaded: that of a process that has ended is left to the next. */
+    private static void deleteAbandoned(Path root) {
+        Instant before = Instant.now().minus(FORGOTTEN);
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(root, ONCE + "[0-9]*")) {
+            for (Path directory : all) {
+                if (Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)
+                        && Files.getLastModifiedTime(directory, LinkOption.NOFOLLOW_LINKS).toInstant().isBefore(before)) {
+                    deleteIfUnused(directory);
+                }
+            }
+        } catch (IOException | DirectoryIteratorException e) {
+            // Nothing is lost by it but room.
+        }
+    }
+
+    private static void deleteIfUnused(Path directory) {
+        try {
+            deleteWithFiles(directory);
+        } catch (IOException | UncheckedIOException e) {
+            // It is loaded, or another user's.
+        }
+    }
+
+    private static void deleteWithFiles(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            for (Path file : files.collect(Collectors.toList())) {
+                Files.deleteIfExists(file);
+            }
+        }
+        Files.deleteIfExists(directory);
     }
 
     /** {@code 0.1.0-}, or nothing where the classes are in no jar. */

@@ -10,6 +10,7 @@ import java.util.List;
 /** Finds and loads the native library, and does nothing else. */
 final class NativeLoader {
     static final String PROPERTY = "d365failover.library.path";
+    private static final String PATH = "java.library.path";
     private static final String NAME = "d365_failover_jni";
 
     private NativeLoader() {}
@@ -18,13 +19,13 @@ final class NativeLoader {
         String file = System.mapLibraryName(NAME);
         String named = System.getProperty(PROPERTY);
         if (named != null && !named.isEmpty()) {
-            loadFile(Path.of(named).toAbsolutePath());
+            loadFile(Path.of(named).toAbsolutePath(), PROPERTY);
             return;
         }
-        for (String directory : System.getProperty("java.library.path", "").split(File.pathSeparator)) {
+        for (String directory : System.getProperty(PATH, "").split(File.pathSeparator)) {
             Path candidate = directory.isEmpty() ? null : Path.of(directory, file).toAbsolutePath();
             if (candidate != null && Files.isRegularFile(candidate)) {
-                loadFile(candidate);
+                loadFile(candidate, PATH);
                 return;
             }
         }
@@ -34,7 +35,7 @@ final class NativeLoader {
     static String missing(String platform, List<String> inTheJar, String file) {
         return "the jar has no native library for " + platform + " (" + NativePlatform.resource(platform)
                 + "), only for " + (inTheJar.isEmpty() ? "nothing" : String.join(", ", inTheJar))
-                + "; and neither the system property " + PROPERTY + " nor java.library.path leads to " + file;
+                + "; and neither the system property " + PROPERTY + " nor " + PATH + " leads to " + file;
     }
 
     private static void loadResource(String platform, String file) {
@@ -51,14 +52,14 @@ final class NativeLoader {
         loadCopy(content, file, "of the jar");
     }
 
-    private static void loadFile(Path file) {
+    private static void loadFile(Path file, String property) {
         try {
             System.load(file.toString());
         } catch (UnsatisfiedLinkError e) {
             // The JVM lets one class loader have a file; the next gets another name of it. That it says so in words
             // only is the reason for comparing words: a file that cannot be loaded fails again as a copy.
             if (e.getMessage() == null || !e.getMessage().contains("already loaded")) {
-                throw e;
+                throw unsatisfied("cannot load " + file + ", to which the system property " + property + " leads", e);
             }
             byte[] content;
             try {
