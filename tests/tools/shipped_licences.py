@@ -26,6 +26,7 @@ MUST_SAY = (
     "https://publicsuffix.org/list/public_suffix_list.dat",
     "Mozilla Public License Version 2.0",
     "LLVM Exceptions to the Apache 2.0 License",
+    "SQLite, which the crate carries as C, is in the public domain",
     "the Rust Standard Library is licensed under the Apache License, Version 2.0 or the MIT license",
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import json
 import re
 import shutil
 import tarfile
@@ -143,8 +144,10 @@ class Build:
                     *("--manifest-path", f"{folder}/Cargo.toml"),
                 )
                 # Not by where it was built.
-                text = written[folder].read_text().replace(f"file://{ROOT}", "file://")
-                (self.dist / f"{name}.json").write_text(text)
+                bill = json.loads(written[folder].read_text().replace(f"file://{ROOT}", "file://"))
+                [carrier] = [one for one in bill["components"] if one["name"] == "libsqlite3-sys"]
+                carrier["components"] = [sqlite()]
+                (self.dist / f"{name}.json").write_text(json.dumps(bill, indent=2) + "\n")
             finally:
                 for file in written.values():
                     file.unlink(missing_ok=True)
@@ -156,6 +159,23 @@ class Build:
             if path.name != "SHA256SUMS"
         ]
         (self.dist / "SHA256SUMS").write_text("".join(lines))
+
+
+def sqlite() -> dict[str, object]:
+    """The one library in C that crates carry and that has versions of its own: its defects are told by them."""
+    packages = json.loads(told("cargo", "metadata", "-q", "--locked", "--format-version", "1"))["packages"]
+    [manifest] = [one["manifest_path"] for one in packages if one["name"] == "libsqlite3-sys"]
+    header = (Path(manifest).parent / "sqlite3" / "sqlite3.h").read_text()
+    [version] = re.findall(r'(?m)^#define SQLITE_VERSION +"(.+)"$', header)
+    return {
+        "type": "library",
+        "bom-ref": f"sqlite@{version}",
+        "name": "sqlite",
+        "version": version,
+        "licenses": [{"license": {"id": "blessing"}}],
+        "cpe": f"cpe:2.3:a:sqlite:sqlite:{version}:*:*:*:*:*:*:*",
+        "purl": f"pkg:generic/sqlite@{version}",
+    }
 
 
 def settle(library: Path, target: Target) -> bool:
