@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use d365_failover_core::{
     Client, Effect, ErrorKind, FaultKind, ItemKind, LedgerEntry, LedgerSelection, Queue, Request,
@@ -77,6 +78,11 @@ fn what_is_no_store_is_refused_with_what_to_do_and_left_as_it_is() {
     let mut permissions = fs::metadata(&read_only).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&read_only, permissions).unwrap();
+    #[cfg(unix)]
+    let link = |name: &str, to: &Path| {
+        std::os::unix::fs::symlink(to, folder.file(name)).unwrap();
+        folder.file(name)
+    };
     let table = [
         (folder.file("folder"), "it is a folder"),
         (folder.file("missing/store"), "its folder does not exist"),
@@ -91,6 +97,13 @@ fn what_is_no_store_is_refused_with_what_to_do_and_left_as_it_is() {
         // The first table's page.
         (file("corrupt", &with(4096, &[0xFF; 512])), "it is damaged"),
         (read_only, "it is read-only"),
+        (":memory:".into(), "in memory where no store is set"),
+        ("file:store?mode=memory".into(), "no URL"),
+        ("postgresql://host/store".into(), "no URL"),
+        #[cfg(unix)]
+        (link("link", &folder.file("none")), "leads to no file"),
+        #[cfg(unix)]
+        (link("loop", &folder.file("loop")), "leads to no file"),
     ];
     for (path, why) in table {
         let before = fs::read(&path).ok();
@@ -100,6 +113,26 @@ fn what_is_no_store_is_refused_with_what_to_do_and_left_as_it_is() {
         assert!(error.message().contains(path.to_str().unwrap()), "{error}");
         assert_eq!(fs::read(&path).ok(), before, "{}", path.display());
     }
+}
+
+/// SQLite's log goes by a file's name.
+#[cfg(unix)]
+#[test]
+fn a_store_has_one_name() {
+    let folder = Folder::new("names");
+    let names = [folder.file("store"), folder.file("second")];
+    drop(open(&names[0]));
+    fs::hard_link(&names[0], &names[1]).unwrap();
+    for name in &names {
+        let error = Client::open(&settings(name)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{error}");
+        assert!(error.message().contains("2 names"), "{error}");
+    }
+    fs::remove_file(&names[1]).unwrap();
+    // Who was killed while it made one leaves the name that it had first.
+    fs::hard_link(&names[0], folder.file(".d365-left")).unwrap();
+    drop(open(&names[0]));
+    assert!(!folder.file(".d365-left").exists());
 }
 
 #[cfg(unix)]
@@ -118,6 +151,20 @@ fn nobody_else_can_read_a_store() {
     }
     names.sort();
     assert_eq!(names, ["store", "store-lock", "store-shm", "store-wal"]);
+    // One that was restored as others may read it is said to be.
+    drop(client);
+    let store = folder.file("store");
+    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        fs::set_permissions(&store, fs::Permissions::from_mode(mode)).unwrap();
+        let queue = Queue::new(0).unwrap();
+        let client = Client::open_with_queue(&settings(&store), queue.clone(), 0).unwrap();
+        client.subscribe(ItemKind::Log.bit()).unwrap();
+        let mut told = 0;
+        while let Ok(item) = queue.next(Some(Duration::ZERO)) {
+            told += usize::from(item.event().unwrap().message.contains("may read"));
+        }
+        assert_eq!(told, warnings, "{mode:o}");
+    }
 }
 
 /// A write to where nobody listens: it is not executed.

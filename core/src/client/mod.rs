@@ -35,7 +35,7 @@ mod watch;
 mod writes;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::HeaderValue;
@@ -95,8 +95,6 @@ struct Inner {
     state: Option<State>,
     /// The active endpoint has answered since that was told last.
     has_answered: AtomicBool,
-    /// Where calls begin because of others, for the log.
-    begins: Option<String>,
     /// Told when calls go elsewhere.
     moved: Notify,
     /// Told when a call was answered in an outage.
@@ -106,8 +104,8 @@ struct Inner {
     statistics: Statistics,
     /// Whether the log says how many suspects there were when the client was closed.
     told_suspects: AtomicBool,
-    /// Whether the log says what of the settings could not be used.
-    told_settings: AtomicBool,
+    /// What there was to say when the client was opened: to the first who listens.
+    told_first: Mutex<Vec<(Level, String)>>,
     gate: Gate,
     patience: Mutex<Patience>,
     budget: Mutex<Budget>,
@@ -129,26 +127,9 @@ impl Client {
     pub fn subscribe(&self, mask: u64) -> Result<(), Error> {
         let inner = &self.inner;
         inner.outlet.subscribe(mask)?;
-        // What there was to say when the client was opened is said to the first who listens.
-        if inner.outlet.wants(ItemKind::Log) && !inner.told_settings.swap(true, Ordering::Relaxed) {
-            for told in inner.transport.told() {
-                inner.log(Level::Warn, || told.clone());
-            }
-            let taken_over = inner.ledger.taken_over();
-            if taken_over > 0 {
-                inner.log(Level::Warn, || {
-                    format!(
-                        "the store holds {taken_over} writes of processes that have died before \
-                         these had ended: they are in doubt"
-                    )
-                });
-            }
-            if let Some(begins) = &inner.begins {
-                inner.log(Level::Info, || begins.clone());
-            }
-            let order = inner.board().switch.order();
-            if let Some(order) = order {
-                inner.log(Level::Warn, || order.why().to_owned());
+        if inner.outlet.wants(ItemKind::Log) {
+            for (level, message) in std::mem::take(&mut *lock(&inner.told_first)) {
+                inner.log(level, || message);
             }
         }
         Ok(())

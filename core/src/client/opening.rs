@@ -28,7 +28,8 @@ use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
 use crate::{
-    AutoSwitch, Error, ErrorKind, Order, Organization, Queue, Role, Settings, TokenProvider, fork,
+    AutoSwitch, Error, ErrorKind, Level, Order, Organization, Queue, Role, Settings, TokenProvider,
+    fork,
 };
 
 /// So many submitted calls have the application's code run at once.
@@ -100,13 +101,19 @@ impl Client {
         let order = Order::in_force(environment, told.order, SystemTime::now());
         let mut switch = switch(settings, rules, &organization, order);
         let begins = recall(&mut switch, &told, settings.state_max_age);
+        let warnings = transport.told().iter().cloned();
+        let warnings = warnings.chain(store.as_ref().and_then(|store| store.told()));
+        let warnings = warnings.chain(taken_over(ledger.taken_over()));
+        let warnings = warnings.chain(switch.order().map(|order| order.why().to_owned()));
+        let told_first = warnings.map(|message| (Level::Warn, message));
+        let told_first = told_first.chain(begins.map(|message| (Level::Info, message)));
+        let told_first = told_first.collect();
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(switch)),
             environment,
             state,
             has_answered: AtomicBool::new(false),
-            begins,
             rules,
             moved: Notify::new(),
             answered: Notify::new(),
@@ -122,7 +129,7 @@ impl Client {
             ledger,
             statistics,
             told_suspects: AtomicBool::new(false),
-            told_settings: AtomicBool::new(false),
+            told_first: Mutex::new(told_first),
             gate: Gate::new(),
             patience: Mutex::default(),
             budget: Mutex::new(Budget::new(settings.retry_budget)),
@@ -141,6 +148,16 @@ impl Client {
             inner,
         })
     }
+}
+
+/// Of the dead.
+fn taken_over(writes: u64) -> Option<String> {
+    (writes > 0).then(|| {
+        format!(
+            "the store holds {writes} writes of processes that have died before these had ended: they are \
+             in doubt"
+        )
+    })
 }
 
 fn switch(

@@ -7,6 +7,7 @@ mod group;
 mod opening;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -132,6 +133,18 @@ impl Store {
     /// Where it is, without links.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What whoever opens it should know.
+    pub(crate) fn told(&self) -> Option<String> {
+        let found = fs::metadata(&self.path).ok()?;
+        sys::is_public(&found).then(|| {
+            format!(
+                "store = {}: everybody on this machine may read what was written; take that away \
+                 (chmod o= of the file and of what stands beside it)",
+                self.path.display()
+            )
+        })
     }
 
     /// Another connection, of whoever looks whether others have written: one's own writes change no

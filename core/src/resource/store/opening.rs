@@ -18,6 +18,8 @@ const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schem
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where `application_id` stands in the file's head.
 const APPLICATION_AT: usize = 68;
+/// How the name begins under which a store is made.
+const DRAFT: &str = ".d365-";
 /// A larger file is not read through when it is opened.
 const MOST_CHECKED: u64 = 4 << 20;
 /// How long another process may hold the store before it counts as failed.
@@ -27,6 +29,7 @@ const STATEMENTS: usize = 64;
 
 /// Looks at what is there, and makes a store where nothing is. Gives its path without links.
 pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
+    no_other_meaning(path)?;
     let folder = match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
         Some(folder) => folder,
@@ -54,13 +57,55 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         Ok(found) if found.permissions().readonly() => {
             return Err(refused(path, "it is read-only; make it writable"));
         }
+        Ok(found) if sys::names(&found) > 1 => has_one_name(path, &folder)?,
         Ok(_) => {}
+        Err(_) if path.is_symlink() && !path.exists() => {
+            let why = "it is a link that leads to no file; name the file, and it is made";
+            return Err(refused(path, why));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, &folder)?,
         Err(error) => return Err(refused(path, &error.to_string())),
     }
     check_head(path)?;
     path.canonicalize()
         .map_err(|error| refused(path, &error.to_string()))
+}
+
+/// What means more than a file's name to SQLite, or to a person, would be made as a file of that name.
+fn no_other_meaning(path: &Path) -> Result<(), Error> {
+    let text = path.to_string_lossy();
+    let why = if text == ":memory:" {
+        "the ledger is in memory where no store is set; leave it out, or name a file"
+    } else if text.contains("://") || text.starts_with("file:") {
+        "a store is a file, and no URL; give its path"
+    } else {
+        return Ok(());
+    };
+    Err(refused(path, why))
+}
+
+/// SQLite's log of a file goes by the file's name: by another name, the file would be read and written
+/// without it.
+fn has_one_name(path: &Path, folder: &Path) -> Result<(), Error> {
+    let identity = sys::identity(path);
+    // Whoever made it was killed before the draft's name was gone, or is about to remove it.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(DRAFT)
+            && sys::identity(&entry.path()) == identity
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    match fs::metadata(path).map(|found| sys::names(&found)) {
+        Ok(names) if names > 1 => {
+            let why = format!(
+                "the file has {names} names (hard links), and what SQLite keeps beside it goes by \
+                 one of them; remove the others"
+            );
+            Err(refused(path, &why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Who wrote a file is read from its head before SQLite touches it.
@@ -93,7 +138,7 @@ fn check_head(path: &Path) -> Result<(), Error> {
 /// Makes a store under another name first: it is there whole, or not at all, and the first of several
 /// that make it at once has made it.
 fn make(path: &Path, folder: &Path) -> Result<(), Error> {
-    let draft = folder.join(format!(".d365-{}", Uuid::new_v4()));
+    let draft = folder.join(format!("{DRAFT}{}", Uuid::new_v4()));
     let made = draw_up(&draft).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // A file system without links.

@@ -1,6 +1,6 @@
 //! Linux, and what is like it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -96,6 +96,16 @@ pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
 pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.dev(), found.ino()))
+}
+
+/// How many names a file has.
+pub(crate) fn names(found: &Metadata) -> u64 {
+    found.nlink()
+}
+
+/// Whether others than its owner and its group may read a file.
+pub(crate) fn is_public(found: &Metadata) -> bool {
+    found.mode() & 0o004 != 0
 }
 
 /// The name of the network's file system that a folder is on, where it is on one.

@@ -1,7 +1,7 @@
 //! Windows.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,16 @@ pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
 /// A file that is open cannot be taken away.
 pub(crate) fn identity(_: &Path) -> Option<(u64, u64)> {
     None
+}
+
+/// Not told without a handle; one is what almost all have.
+pub(crate) fn names(_: &Metadata) -> u64 {
+    1
+}
+
+/// Its folder says who may.
+pub(crate) fn is_public(_: &Metadata) -> bool {
+    false
 }
 
 pub(crate) fn network_file_system(folder: &Path) -> Option<&'static str> {
