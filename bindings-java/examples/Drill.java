@@ -43,18 +43,21 @@ public final class Drill {
 
     private final FailoverClient client;
     private final String app;
+    private final boolean guarded;
     private int calls;
 
-    private Drill(FailoverClient client, String app) {
+    private Drill(FailoverClient client, String app, boolean guarded) {
         this.client = client;
         this.app = app;
+        this.guarded = guarded;
     }
 
     public static void main(String[] args) throws Exception {
         Map<String, String> env = System.getenv();
         FailoverClientBuilder builder = FailoverClient.builder(env.get("D365_URL"));
         if (env.containsKey("D365_CA_BUNDLE")) builder.caBundle(Path.of(env.get("D365_CA_BUNDLE")));
-        for (String key : List.of("preset", "connect_to", "attempt_timeout_ms", "write_grace_ms")) {
+        for (String key : List.of("preset", "connect_to", "attempt_timeout_ms", "write_grace_ms", "store",
+                "ledger_bodies", "replication_window_ms")) {
             String value = env.get("D365_" + key.toUpperCase(Locale.ROOT));
             if (value != null) builder.setting(key, value);
         }
@@ -70,7 +73,8 @@ public final class Drill {
             client.addDataLossSuspectedListener(event ->
                     say("event DataLossSuspected " + event.inDoubt() + " " + event.acknowledged()));
             say("ready");
-            Drill drill = new Drill(client, env.getOrDefault("D365_APP", "java"));
+            boolean guarded = "on".equals(env.get("D365_GUARDED_CREATES"));
+            Drill drill = new Drill(client, env.getOrDefault("D365_APP", "java"), guarded);
             drill.work(endOfInput());
             drill.saySuspects();
             calls = drill.calls;
@@ -87,7 +91,7 @@ public final class Drill {
 
     /**
      * The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing
-     * may still come over, and of what no row can tell a person must look.
+     * may still come over, and of what no row can tell a person must look: these are left.
      */
     private void saySuspects() throws IOException {
         for (LedgerEntry write : client.suspects()) {
@@ -95,7 +99,13 @@ public final class Drill {
             say("suspect " + write.id() + " " + write.effect().map(Drill::label).orElse("in_flight") + " "
                     + write.method() + " " + write.url() + " " + label(verified));
         }
-        client.settle(SettlePolicy.ALL.verify(false).replay(false));
+        client.settle(SettlePolicy.ALL.verify(false));
+        for (LedgerEntry write : client.ledger()) {
+            // Nobody has looked at the others.
+            if (write.verified().isEmpty()) continue;
+            say("settled " + write.id() + " " + write.tag().orElse("-") + " "
+                    + write.resolution().map(Drill::label).orElse("left"));
+        }
     }
 
     private void round(int n) {
@@ -133,6 +143,10 @@ public final class Drill {
      */
     private FailoverResponse call(String what, FailoverRequest.Builder request, String creates) {
         calls++;
+        if (creates != null) {
+            request.tag(creates);
+            if (guarded) request.guardedCreate();
+        }
         try {
             FailoverResponse response = client.send(request.build());
             if (response.status() >= 400) {

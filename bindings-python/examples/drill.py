@@ -33,6 +33,7 @@ WHO_AM_I = """<Execute xmlns="http://schemas.microsoft.com/xrm/2011/Contracts/Se
 GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 app = os.environ.get("D365_APP", "python")
+guarded = os.environ.get("D365_GUARDED_CREATES") == "on"
 calls = 0
 
 
@@ -44,7 +45,9 @@ def say(*words: object) -> None:
 def settings() -> dict[str, Any]:
     found: dict[str, Any] = {"ca_bundle": os.environ.get("D365_CA_BUNDLE"), "preset": os.environ.get("D365_PRESET")}
     found["connect_to"] = os.environ.get("D365_CONNECT_TO")
-    for name in ("attempt_timeout", "write_grace"):
+    for name in ("store", "ledger_bodies"):
+        found[name] = os.environ.get(f"D365_{name.upper()}")
+    for name in ("attempt_timeout", "write_grace", "replication_window"):
         milliseconds = os.environ.get(f"D365_{name.upper()}_MS")
         found[name] = milliseconds and int(milliseconds) / 1000
     prefix = os.environ.get("D365_TOKEN_PREFIX")
@@ -73,20 +76,26 @@ def attempt(
     return response
 
 
-def soap(client: d365_failover.Client, action: str, body: str) -> d365_failover.Response:
+def soap(client: d365_failover.Client, action: str, body: str, creates: str | None = None) -> d365_failover.Response:
     headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f"{SERVICES}/IOrganizationService/{action}"}
-    return client.post(SOAP_URL, headers=headers, content=ENVELOPE.format(body))
+    is_guarded = guarded and creates is not None
+    content = ENVELOPE.format(body)
+    return client.post(SOAP_URL, headers=headers, content=content, tag=creates, guarded_create=is_guarded)
+
+
+def web(client: d365_failover.Client, creates: str) -> d365_failover.Response:
+    return client.post("/api/data/v9.2/accounts", json={"name": creates}, tag=creates, guarded_create=guarded)
 
 
 def work(client: d365_failover.Client, n: int) -> None:
     name = f"{app}-web-{n}"
-    created = attempt("create-web", lambda: client.post("/api/data/v9.2/accounts", json={"name": name}), name)
+    created = attempt("create-web", lambda: web(client, name), name)
     if created is not None:
         url = created.headers["OData-EntityId"]
         say("created", uuid.UUID(GUID.findall(url)[-1]), name, created.ledger_id)
         attempt("read-web", lambda: client.get(url))
     name = f"{app}-soap-{n}"
-    created = attempt("create-soap", lambda: soap(client, "Create", CREATE.format(name)), name)
+    created = attempt("create-soap", lambda: soap(client, "Create", CREATE.format(name), name), name)
     if created is not None:
         say("created", uuid.UUID(GUID.findall(created.text)[-1]), name, created.ledger_id)
     attempt("whoami-soap", lambda: soap(client, "Execute", WHO_AM_I))
@@ -120,12 +129,15 @@ def main() -> None:
             n += 1
             work(client, n)
         # The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing may
-        # still come over, and of what no row can tell a person must look.
+        # still come over, and of what no row can tell a person must look: these are left.
         writes = {write.id: write for write in client.ledger(suspects=True)}
         for step in client.verify_all():
             write = writes[step.id]
             say("suspect", write.id, write.effect, write.method, write.url, step.verified)
-        client.settle(verify=False, replay=False)
+        client.settle(verify=False)
+        for write in client.ledger():
+            if write.id in writes:
+                say("settled", write.id, write.tag, write.resolution or "left")
     say("done", calls)
 
 

@@ -3,8 +3,9 @@
  * end the writes that the ledger wants to be verified.
  *
  * Environment: D365_URL, D365_APP; optional D365_CA_BUNDLE, D365_CONNECT_TO, D365_PRESET,
- * D365_ATTEMPT_TIMEOUT_MS, D365_WRITE_GRACE_MS, D365_TOKEN_PREFIX (tokens are then this prefix and the
- * endpoint's host).
+ * D365_ATTEMPT_TIMEOUT_MS, D365_WRITE_GRACE_MS, D365_REPLICATION_WINDOW_MS, D365_STORE,
+ * D365_LEDGER_BODIES, D365_GUARDED_CREATES (on: creates that can be sent again), D365_TOKEN_PREFIX
+ * (tokens are then this prefix and the endpoint's host).
  *
  * cc -std=c99 drill.c -ld365_failover -o drill
  */
@@ -141,6 +142,11 @@ static d365_response_t *call(const char *what, const char *method, const char *u
         d365_request_add_header(request, "SOAPAction", D365_NTS, action, D365_NTS, NULL);
     if (body)
         d365_request_set_body(request, (const uint8_t *)body, strlen(body), NULL);
+    if (name != NULL) {
+        const char *guarded = getenv("D365_GUARDED_CREATES");
+        d365_request_set_tag(request, name, D365_NTS, NULL);
+        d365_request_set_guarded_create(request, guarded != NULL && strcmp(guarded, "on") == 0, NULL);
+    }
     status = d365_client_send(client, request, &response, &error);
     d365_request_free(request);
     calls++;
@@ -185,9 +191,10 @@ static void created(const d365_response_t *response, const char *text, const cha
 }
 
 /* The writes to verify: in doubt, or acknowledged by the primary shortly before it was left. What is missing
- * may still come over, and of what no row can tell a person must look. */
+ * may still come over, and of what no row can tell a person must look: these are left. */
 static void say_suspects(void)
 {
+    static const char *const ends[] = {"left", "confirmed", "replayed", "lost"};
     d365_ledger_t *ledger = NULL;
     d365_response_t *settled = NULL;
     d365_error_t *error = NULL;
@@ -208,8 +215,24 @@ static void say_suspects(void)
                d365_verified_name(verified));
     }
     d365_ledger_free(ledger);
-    check(d365_client_settle(client, D365_SETTLE_CONFIRM, &settled, &error), error);
+    check(d365_client_settle(client, D365_SETTLE_CONFIRM | D365_SETTLE_REPLAY, &settled, &error), error);
     d365_response_free(settled);
+
+    check(d365_client_ledger(client, D365_LEDGER_ALL, &ledger, &error), error);
+    d365_ledger_count(ledger, &count);
+    for (i = 0; i < count; i++) {
+        int64_t write = 0, verified = D365_VERIFIED_NONE, resolution = D365_RESOLUTION_NONE;
+        d365_str_t tag = {"-", 1};
+        /* Nobody has looked at the others. */
+        d365_ledger_number(ledger, i, D365_LEDGER_VERIFIED, &verified);
+        if (verified == D365_VERIFIED_NONE)
+            continue;
+        d365_ledger_number(ledger, i, D365_LEDGER_ID, &write);
+        d365_ledger_number(ledger, i, D365_LEDGER_RESOLUTION, &resolution);
+        d365_ledger_text(ledger, i, D365_LEDGER_TAG, &tag);
+        printf("settled %lld %s %s\n", (long long)write, tag.data, ends[resolution]);
+    }
+    d365_ledger_free(ledger);
 }
 
 static void web_round(const char *name)
@@ -293,6 +316,9 @@ int main(void)
     set(settings, "preset", "D365_PRESET");
     set(settings, "attempt_timeout_ms", "D365_ATTEMPT_TIMEOUT_MS");
     set(settings, "write_grace_ms", "D365_WRITE_GRACE_MS");
+    set(settings, "replication_window_ms", "D365_REPLICATION_WINDOW_MS");
+    set(settings, "store", "D365_STORE");
+    set(settings, "ledger_bodies", "D365_LEDGER_BODIES");
     if (prefix)
         check(d365_settings_set_token_provider(settings, provide_token, prefix, NULL, &error), error);
     check(d365_queue_new(0, &queue, &error), error);

@@ -18,6 +18,8 @@ pub(crate) enum Stream {
 pub(crate) struct Heard {
     /// Its number in the drill.
     pub(crate) application: usize,
+    /// How often it had been started before.
+    pub(crate) life: usize,
     pub(crate) at: Instant,
     pub(crate) stream: Stream,
     /// A line; none at the stream's end.
@@ -35,7 +37,7 @@ impl Application {
     /// Starts it; what it says goes to `ear` under this number.
     pub(crate) fn start(
         mut command: Command,
-        number: usize,
+        (number, life): (usize, usize),
         ear: &Sender<Heard>,
     ) -> io::Result<Application> {
         let mut child = command
@@ -44,10 +46,10 @@ impl Application {
             .stderr(Stdio::piped())
             .spawn()?;
         if let Some(out) = child.stdout.take() {
-            listen(out, number, Stream::Out, ear.clone());
+            listen(out, (number, life), Stream::Out, ear.clone());
         }
         if let Some(err) = child.stderr.take() {
-            listen(err, number, Stream::Err, ear.clone());
+            listen(err, (number, life), Stream::Err, ear.clone());
         }
         let input = child.stdin.take();
         Ok(Application { child, input })
@@ -56,6 +58,12 @@ impl Application {
     /// Asks it to end.
     pub(crate) fn close_input(&mut self) {
         self.input = None;
+    }
+
+    /// Ends it where it is, by SIGKILL.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// Waits for its end; whether it ended well, or what was wrong.
@@ -80,11 +88,17 @@ impl Drop for Application {
     }
 }
 
-fn listen(from: impl Read + Send + 'static, application: usize, stream: Stream, to: Sender<Heard>) {
+fn listen(
+    from: impl Read + Send + 'static,
+    (application, life): (usize, usize),
+    stream: Stream,
+    to: Sender<Heard>,
+) {
     thread::spawn(move || {
         let tell = |line| {
             let heard = Heard {
                 application,
+                life,
                 at: Instant::now(),
                 stream,
                 line,

@@ -1,9 +1,9 @@
 //! The story of a round.
 
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use d365_twin::{
@@ -11,8 +11,7 @@ use d365_twin::{
     TwinError,
 };
 
-use crate::application::{Application, Heard, Stream};
-use crate::line::Line;
+use crate::cast::Cast;
 use crate::record::{Record, errors, ms_since, rounds};
 use crate::report::{ApplicationReport, Evidence, OrganizationReport, Report};
 use crate::round::Round;
@@ -23,6 +22,8 @@ use crate::verdict::{Rules, judge};
 const LAG_MS: u64 = 200;
 /// What loses its answers: creates over the Web API.
 const ACCOUNTS: &str = "/api/data/v9.2/accounts";
+/// How often it is looked whether a request is held.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 const BROKEN: &str = "the disaster was not made: an application broke before";
 
 /// One of the applications.
@@ -44,6 +45,8 @@ pub(crate) struct Drill {
     pub(crate) rounds_after: usize,
     /// How long each of these, and the end, may take.
     pub(crate) timeout: Duration,
+    /// How long what is missing may still come over, where the applications are killed.
+    pub(crate) window: Duration,
     /// Where the twin's CA and what each application wrote (`<language>.log`) are kept; none: a
     /// temporary folder, and nothing is kept.
     pub(crate) dir: Option<PathBuf>,
@@ -56,26 +59,14 @@ pub(crate) enum DrillError {
     Twin(#[from] TwinError),
     #[error("cannot start the {language} application: {source}")]
     Start { language: String, source: io::Error },
+    #[error("cannot kill the {language} application: {source}")]
+    Kill { language: String, source: io::Error },
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
 
 /// What the twin did, before all times count from the fault.
 type Timeline = Vec<(Duration, &'static str, &'static str, String)>;
-
-struct Member {
-    language: String,
-    application: Application,
-    record: Record,
-    open_streams: usize,
-}
-
-/// The applications, and what they say.
-struct Cast {
-    started: Instant,
-    members: Vec<Member>,
-    ear: Receiver<Heard>,
-}
 
 impl Drill {
     /// Makes it. `progress` gets a line for each thing that is done.
@@ -98,9 +89,11 @@ impl Drill {
             org.alternate.url()
         ));
 
-        let mut cast = Cast::start(languages, |command, name| {
-            self.equip(command, name, &twin, &org)
-        })?;
+        let equip = |command: &mut Command, language: &str, name: &str| {
+            self.equip(command, language, name, &twin, &org);
+        };
+        self.remove_stores(&languages, &twin)?;
+        let mut cast = Cast::start(languages, equip)?;
         progress(&format!(
             "started: {}; waiting for {} rounds of each at the primary",
             cast.names(),
@@ -113,9 +106,17 @@ impl Drill {
         let mut timeline = Timeline::new();
         let mut lost_answers = None;
         let mut undone = (!met).then(|| self.too_slow(&cast));
+        let mut held = Vec::new();
         if undone.is_none() && !cast.any(broken) {
-            lost_answers = Some(cast.now());
-            undone = self.lose_answers(&mut cast, &org, &mut timeline, progress)?;
+            if self.round.killed {
+                match self.hold_writes(&mut cast, &twin, &org, &mut timeline, progress)? {
+                    Ok(names) => held = names,
+                    Err(why) => undone = Some(why),
+                }
+            } else {
+                lost_answers = Some(cast.now());
+                undone = self.lose_answers(&mut cast, &org, &mut timeline, progress)?;
+            }
         }
         if cast.any(broken) {
             undone = Some(BROKEN.to_owned());
@@ -125,7 +126,11 @@ impl Drill {
             cast.now()
         } else {
             progress(&format!("DISASTER: {}", self.round.words()));
-            self.make_disaster(&mut cast, &org, &mut timeline, progress)?
+            if self.round.killed {
+                timeline.push((cast.now(), "drill", "kills all of them", held.join(", ")));
+                cast.kill(self.timeout)?;
+            }
+            self.make_disaster(&mut cast, &org, &equip, &mut timeline, progress)?
         };
         progress("closing the applications' standard input");
         cast.end(self.timeout);
@@ -145,6 +150,7 @@ impl Drill {
             parted,
             healed: org.rows(),
             journal: twin.journal(),
+            held,
         };
         if let Some(dir) = &self.dir {
             cast.keep_transcripts(dir)?;
@@ -167,9 +173,10 @@ impl Drill {
         &self,
         cast: &mut Cast,
         org: &OrgHandle,
+        equip: &dyn Fn(&mut Command, &str, &str),
         timeline: &mut Timeline,
         progress: &dyn Fn(&str),
-    ) -> Result<Duration, TwinError> {
+    ) -> Result<Duration, DrillError> {
         let fault = &self.round.fault;
         let wanted = self.rounds_after;
         // Whatever is lacking when the time is over, the verdict finds and names.
@@ -180,6 +187,10 @@ impl Drill {
             org.primary.fault(fault.clone())?;
             let detail = format!("{}, replication stops", org.primary.url());
             timeline.push((made, "primary", fault.name(), detail));
+            if self.round.killed {
+                cast.start_again(equip)?;
+                timeline.push((cast.now(), "drill", "starts them again", String::new()));
+            }
             progress(&format!(
                 "waiting for {wanted} rounds of each at the alternate"
             ));
@@ -187,6 +198,10 @@ impl Drill {
             cast.wait(self.timeout, |cast| {
                 cast.all(|record| record.broken || enough(record))
             });
+            if self.round.killed && !cast.any(|record| record.broken) {
+                progress("waiting until what is missing is so for good");
+                cast.wait(self.window, |cast| cast.any(|record| record.broken));
+            }
             return Ok(made);
         }
         let lines = cast.lines();
@@ -259,7 +274,79 @@ impl Drill {
         Ok(None)
     }
 
-    fn equip(&self, command: &mut Command, name: &str, twin: &Twin, org: &OrgHandle) {
+    /// Lets each application make a round of which nothing crosses, then holds a create of each: one
+    /// before it is executed, the others after that. The names of their rows, or why not.
+    fn hold_writes(
+        &self,
+        cast: &mut Cast,
+        twin: &Twin,
+        org: &OrgHandle,
+        timeline: &mut Timeline,
+        progress: &dyn Fn(&str),
+    ) -> Result<Result<Vec<String>, String>, TwinError> {
+        progress("replication stops; a create of each is held");
+        org.set_replication(Replication::lag(LAG_MS).partitioned());
+        let stopped = (cast.now(), "twin", "replication stops", String::new());
+        timeline.push(stopped);
+        let lines = cast.lines();
+        let mut met = cast.wait(self.timeout, |cast| {
+            cast.all_since(&lines, |record, said| record.broken || rounds(said) > 0)
+        });
+        let holds = [
+            Fault::from(FaultKind::StallBeforeCommit { ms: None }).times(1),
+            FaultKind::Stall { ms: None }.into(),
+        ];
+        for hold in holds {
+            let hold = hold.method("PATCH").path(ACCOUNTS);
+            org.primary.fault(hold)?;
+        }
+        timeline.push((cast.now(), "primary", "holds", format!("PATCH {ACCOUNTS}")));
+        let deadline = Instant::now() + self.timeout;
+        let mut names = Vec::new();
+        while met && names.len() < cast.members.len() && !cast.any(|record| record.broken) {
+            // The twin's journal tells nobody of what is new in it.
+            cast.wait(BETWEEN_LOOKS, |cast| cast.any(|record| record.broken));
+            let held = twin.journal().into_iter();
+            let held = held.filter(|entry| entry.fault.is_some() && !entry.answered);
+            names = held.filter_map(|entry| entry.name).collect();
+            met = Instant::now() < deadline;
+        }
+        Ok(match met {
+            true => Ok(names),
+            false => Err(format!(
+                "the disaster was not made: not all were in the middle of a create in {} s",
+                self.timeout.as_secs()
+            )),
+        })
+    }
+
+    /// What is kept of an earlier drill would tell the applications where to begin.
+    fn remove_stores(&self, languages: &[Language], twin: &Twin) -> Result<(), DrillError> {
+        for language in languages {
+            for beside in ["", "-wal", "-shm", "-lock"] {
+                let mut path = store_of(&language.name, twin).into_os_string();
+                path.push(beside);
+                match fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        let path = path.into();
+                        return Err(DrillError::Write { path, source });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `name` begins the names of its rows.
+    fn equip(
+        &self,
+        command: &mut Command,
+        language: &str,
+        name: &str,
+        twin: &Twin,
+        org: &OrgHandle,
+    ) {
         let ways = org.connect_to();
         let ways: Vec<String> = ways
             .iter()
@@ -275,6 +362,13 @@ impl Drill {
             .envs(self.round.settings())
             .env("D365_TOKEN_PREFIX", "twin-token-for-")
             .env("D365_APP", name);
+        if self.round.killed {
+            let store = store_of(language, twin);
+            let window = self.window.as_millis().to_string();
+            command
+                .env("D365_STORE", store)
+                .env("D365_REPLICATION_WINDOW_MS", window);
+        }
     }
 
     fn too_slow(&self, cast: &Cast) -> String {
@@ -319,6 +413,7 @@ impl Drill {
             rounds_after: self.rounds_after,
             is_blind: self.round.is_blind(),
             is_left: self.round.is_left(),
+            is_killed: self.round.killed,
             // Before that nobody may switch.
             earliest_ms: match self.round.is_blind() && self.round.gateway {
                 true => lost_answers_ms.unwrap_or(0.0),
@@ -341,130 +436,6 @@ impl Drill {
     }
 }
 
-impl Cast {
-    fn start(
-        languages: Vec<Language>,
-        equip: impl Fn(&mut Command, &str),
-    ) -> Result<Cast, DrillError> {
-        let (mouth, ear) = channel();
-        let mut members = Vec::new();
-        for (number, Language { name, mut command }) in languages.into_iter().enumerate() {
-            equip(&mut command, &name);
-            let application = Application::start(command, number, &mouth).map_err(|source| {
-                let language = name.clone();
-                DrillError::Start { language, source }
-            })?;
-            members.push(Member {
-                language: name,
-                application,
-                record: Record::default(),
-                open_streams: 2,
-            });
-        }
-        Ok(Cast {
-            started: Instant::now(),
-            members,
-            ear,
-        })
-    }
-
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<&str> = self
-            .members
-            .iter()
-            .map(|member| member.language.as_str())
-            .collect();
-        names.join(", ")
-    }
-
-    fn any(&self, is: impl Fn(&Record) -> bool) -> bool {
-        self.members.iter().any(|member| is(&member.record))
-    }
-
-    /// How much each has said.
-    fn lines(&self) -> Vec<usize> {
-        let members = self.members.iter();
-        members.map(|one| one.record.said.len()).collect()
-    }
-
-    /// As `all`, with what each has said since then.
-    fn all_since(
-        &self,
-        lines: &[usize],
-        are: impl Fn(&Record, &[(Duration, Line)]) -> bool,
-    ) -> bool {
-        let mut members = self.members.iter().zip(lines);
-        members.all(|(member, from)| are(&member.record, &member.record.said[*from..]))
-    }
-
-    fn all(&self, are: impl Fn(&Record) -> bool) -> bool {
-        self.members.iter().all(|member| are(&member.record))
-    }
-
-    /// Listens until the applications have done enough; false when they did not in time.
-    fn wait(&mut self, timeout: Duration, enough: impl Fn(&Cast) -> bool) -> bool {
-        let deadline = Instant::now() + timeout;
-        while !enough(self) {
-            if !self.hear(deadline, true) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Lets all end, and hears their last words.
-    fn end(&mut self, timeout: Duration) {
-        for member in &mut self.members {
-            member.application.close_input();
-        }
-        let deadline = Instant::now() + timeout;
-        while self.members.iter().any(|member| member.open_streams > 0)
-            && self.hear(deadline, false)
-        {}
-        for member in &mut self.members {
-            if let Err(why) = member.application.join(deadline) {
-                member.record.trouble(why);
-            }
-            if member.record.done().is_none() {
-                member.record.trouble("ended without `done`".into());
-            }
-        }
-    }
-
-    /// Takes in one thing that an application did; false when nothing came in time.
-    fn hear(&mut self, deadline: Instant, too_early: bool) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let Ok(heard) = self.ear.recv_timeout(left) else {
-            return false;
-        };
-        let member = &mut self.members[heard.application];
-        match (heard.line, heard.stream) {
-            (Some(line), Stream::Out) => {
-                let at = heard.at.saturating_duration_since(self.started);
-                member.record.hear(at, &line);
-            }
-            (Some(line), Stream::Err) => member.record.hear_stderr(&line),
-            (None, stream) => {
-                member.open_streams -= 1;
-                if stream == Stream::Out && too_early {
-                    member.record.broken = true;
-                    member.record.trouble("ended before it was asked to".into());
-                }
-            }
-        }
-        true
-    }
-
-    fn keep_transcripts(&self, dir: &Path) -> Result<(), DrillError> {
-        for member in &self.members {
-            let path = dir.join(format!("{}.log", member.language));
-            let text = member.record.transcript.join("\n") + "\n";
-            std::fs::write(&path, text).map_err(|source| DrillError::Write { path, source })?;
-        }
-        Ok(())
-    }
+fn store_of(language: &str, twin: &Twin) -> PathBuf {
+    twin.ca_file().with_file_name(format!("{language}.store"))
 }

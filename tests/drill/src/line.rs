@@ -30,6 +30,15 @@ pub(crate) enum Verified {
     Unverifiable,
 }
 
+/// What became of a write that the library has looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Confirmed,
+    Replayed,
+    /// It is in question still.
+    Left,
+}
+
 /// An event as the application's handler saw it; `event` is one of the two names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SwitchEvent {
@@ -76,6 +85,12 @@ pub(crate) enum Line {
         effect: Effect,
         verified: Verified,
     },
+    /// What became of it, and the name of its row.
+    Settled {
+        ledger: u64,
+        name: String,
+        settled: Settled,
+    },
     /// How many calls it made; nothing follows.
     Done(u64),
 }
@@ -116,6 +131,11 @@ impl FromStr for Line {
                 effect: effect.parse()?,
                 verified: verified.parse()?,
             }),
+            ["settled", ledger, name, settled] => Ok(Line::Settled {
+                ledger: parsed(ledger, "number")?,
+                name: name.to_owned(),
+                settled: settled.parse()?,
+            }),
             ["event", event, previous_url, new_url, reason] => Ok(Line::Event(SwitchEvent {
                 event: one_of(&[REQUIRED, SWITCHED], event)?,
                 previous_url: previous_url.to_owned(),
@@ -150,6 +170,19 @@ impl FromStr for Verified {
             "missing" => Ok(Verified::Missing),
             "unverifiable" => Ok(Verified::Unverifiable),
             _ => Err(format!("`{word}` is no verdict on a write")),
+        }
+    }
+}
+
+impl FromStr for Settled {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Settled, String> {
+        match word {
+            "confirmed" => Ok(Settled::Confirmed),
+            "replayed" => Ok(Settled::Replayed),
+            "left" => Ok(Settled::Left),
+            _ => Err(format!("`{word}` is no end of a write in question")),
         }
     }
 }
@@ -223,6 +256,14 @@ mod tests {
                 },
             ),
             (
+                "settled 7 c-1 replayed",
+                Line::Settled {
+                    ledger: 7,
+                    name: "c-1".into(),
+                    settled: Settled::Replayed,
+                },
+            ),
+            (
                 "event EndpointSwitched https://a https://b timeout",
                 Line::Event(event),
             ),
@@ -251,6 +292,8 @@ mod tests {
             "suspect 7 in_flight POST https://a present",
             "suspect 7 executed POST https://a",
             "suspect 7 executed POST https://a lost",
+            "settled 7 replayed",
+            "settled 7 c-1 lost",
             "error timeout",
             "event EndpointSwitched https://a https://b",
             "event Throttled https://a https://b throttled",

@@ -2,6 +2,7 @@
 //! it could not begin.
 
 mod application;
+mod cast;
 mod drill;
 mod line;
 mod record;
@@ -32,7 +33,8 @@ use crate::verdict::Outcome;
 
 /// The disaster drill: a C, a Java and a Python application work against the twin datacenter, answers
 /// of creates are lost, then a disaster befalls the primary, and what each was told is compared with
-/// what there is. A round for each disaster under each preset.
+/// what there is. A round for each disaster under each preset, and one in which the applications are
+/// killed in the middle of their writes, and started again with their stores.
 ///
 /// Exits 0 for PASS, 1 for FAIL (a write lost in silence, or doubled under a preset that rules that
 /// out, or anything else that is wrong), 2 for INCONCLUSIVE, 3 when it could not begin.
@@ -64,6 +66,16 @@ struct Arguments {
     /// Repeatable; if none is given: refuse, black_hole, a page with 503, datacenter_not_available.
     #[arg(long = "fault", value_name = "FAULT", value_parser = round::fault)]
     faults: Vec<FaultKind>,
+
+    /// A further round with the first of these faults: as it begins the applications are killed in the
+    /// middle of their writes, and started again with their stores. So it is if no fault is given.
+    #[arg(long)]
+    killed: bool,
+
+    /// Seconds that a row may lag behind, of the applications in such a round. Longer than the slowest
+    /// of them takes from its last acknowledged write to its switch, a start within.
+    #[arg(long, default_value_t = 10)]
+    replication_window: u64,
 
     /// How many rounds are made at once, each with a twin and applications of its own.
     #[arg(long, default_value_t = 2)]
@@ -120,7 +132,9 @@ fn run(arguments: Arguments) -> Result<Outcome, String> {
         true => round::disasters(),
         false => arguments.faults.clone(),
     };
-    let report = DrillReport::new(play(&arguments, &round::rounds(&presets, &faults))?);
+    let killed = arguments.killed || arguments.faults.is_empty();
+    let rounds = round::rounds(&presets, &faults, killed);
+    let report = DrillReport::new(play(&arguments, &rounds)?);
     write(&report, &arguments.report)
         .map_err(|error| format!("cannot write {}: {error}", arguments.report.display()))?;
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -178,6 +192,7 @@ fn play_one(arguments: &Arguments, round: &Round) -> Result<Report, String> {
         rounds_before: arguments.rounds_before,
         rounds_after: arguments.rounds_after,
         timeout: Duration::from_secs(arguments.timeout),
+        window: Duration::from_secs(arguments.replication_window),
         dir: arguments.dir.as_ref().map(|dir| dir.join(&name)),
     };
     let made = drill.run(languages, &|text: &str| progress(&name, text));

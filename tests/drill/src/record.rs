@@ -19,6 +19,8 @@ pub(crate) struct Record {
     pub(crate) broken: bool,
     /// All that it wrote, for `--dir`.
     pub(crate) transcript: Vec<String>,
+    /// How much it had said when it was started again; 0: it was not.
+    pub(crate) again_from: usize,
 }
 
 impl Record {
@@ -51,7 +53,19 @@ impl Record {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.said.iter().any(|(_, line)| *line == Line::Ready)
+        let mut last = self.said_last().iter();
+        last.any(|(_, line)| *line == Line::Ready)
+    }
+
+    /// What follows, the application says that was started in its place.
+    pub(crate) fn begin_again(&mut self) {
+        self.again_from = self.said.len();
+        self.transcript.push("--- killed, and started again".into());
+    }
+
+    /// What the application said that runs or ran last.
+    pub(crate) fn said_last(&self) -> &[(Duration, Line)] {
+        &self.said[self.again_from..]
     }
 
     /// What it counted, once it is done.

@@ -116,11 +116,14 @@ pub(crate) struct ApplicationReport {
     pub(crate) rows_lost_in_silence: Vec<Row>,
     /// Writes that its ledger wants to be verified.
     pub(crate) suspects: u64,
-    /// Of these, those that were found to be there, and resolved.
+    /// Of these, those that were found to be there for good.
     pub(crate) suspects_confirmed: u64,
-    /// Of these, those that were found to be missing at the alternate, as yet.
+    /// Of these, those that were found to be missing at the alternate.
     pub(crate) suspects_missing: u64,
-    /// Of these, those that are in question still: missing ones, and those that no row can tell.
+    /// Of these, those that were sent again because they were missing for good, and were executed.
+    pub(crate) suspects_replayed: u64,
+    /// Of these, those that are in question still: missing ones that may come over or could be done
+    /// twice, and those that no row can tell.
     pub(crate) suspects_left: u64,
     /// Rows of it that the alternate wrote.
     pub(crate) rows_written_at_alternate: u64,
@@ -154,6 +157,8 @@ pub(crate) struct Evidence {
     /// The rows after replication had gone on.
     pub(crate) healed: Vec<RowView>,
     pub(crate) journal: Vec<JournalEntry>,
+    /// The names of the rows whose creates were held when the applications were killed.
+    pub(crate) held: Vec<String>,
 }
 
 impl ApplicationReport {
@@ -161,7 +166,10 @@ impl ApplicationReport {
         let zero = evidence.zero;
         let told = record.told();
         let rows = Comparison::new(language, &told, &evidence.healed);
-        let writes = Writes::new(record, &evidence.parted, &rows);
+        let prefix = format!("{language}-");
+        let held = evidence.held.iter().map(String::as_str);
+        let held = held.filter(|name| name.starts_with(&prefix)).collect();
+        let writes = Writes::new(record, &evidence.parted, &rows, held);
         let mut report = ApplicationReport {
             language: language.to_owned(),
             ms_to_first_success: first_success(record)
@@ -184,14 +192,14 @@ impl ApplicationReport {
             suspects: writes.suspects,
             suspects_confirmed: writes.confirmed,
             suspects_missing: writes.missing,
-            suspects_left: writes.suspects - writes.confirmed,
+            suspects_replayed: writes.replayed,
+            suspects_left: writes.left,
             creates_in_doubt: writes.in_doubt,
             creates_in_doubt_executed: writes.in_doubt_executed,
             false_claims: writes.false_claims,
             troubles: record.troubles.clone(),
             ..ApplicationReport::default()
         };
-        let prefix = format!("{language}-");
         let at_alternate = |entry: &&JournalEntry| {
             let name = entry.name.as_deref();
             entry.committed
@@ -208,8 +216,8 @@ impl ApplicationReport {
                 *report.successes_after_switch.entry(what).or_default() += 1;
             }
         }
-        if let Some(done) = record.done().filter(|done| *done != report.calls) {
-            let counted = report.calls;
+        let counted = calls(record.said_last());
+        if let Some(done) = record.done().filter(|done| *done != counted) {
             let text = format!("says that it made {done} calls, but told of {counted}");
             report.troubles.push(text);
         }
@@ -247,9 +255,18 @@ impl ApplicationReport {
             | Line::InDoubt(_)
             | Line::LossSuspected { .. }
             | Line::Suspect { .. }
+            | Line::Settled { .. }
             | Line::Done(_) => {}
         }
     }
+}
+
+fn calls(said: &[(Duration, Line)]) -> u64 {
+    let calls = said.iter().filter(|(_, line)| {
+        // What was retried is in addition to its success.
+        matches!(line, Line::Ok(_) | Line::Error { .. })
+    });
+    calls.count() as u64
 }
 
 fn goes_on(record: &Record) -> bool {

@@ -17,6 +17,9 @@ pub(crate) struct Round {
     pub(crate) fault: FaultKind,
     /// Whether a gateway gives up on creates before that: they are executed and answered with 504.
     pub(crate) gateway: bool,
+    /// Whether the applications are killed in the middle of their writes as it begins, and started
+    /// again with the store that they had.
+    pub(crate) killed: bool,
     /// How many before it would have its name: faults of one kind, or a preset that is named twice.
     pub(crate) twins: usize,
 }
@@ -36,8 +39,8 @@ pub(crate) fn disasters() -> Vec<FaultKind> {
     ]
 }
 
-/// All rounds: each disaster under each preset.
-pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
+/// All rounds: each disaster under each preset, and one in which the applications are killed.
+pub(crate) fn rounds(presets: &[String], faults: &[FaultKind], killed: bool) -> Vec<Round> {
     let mut rounds = Vec::new();
     for preset in presets {
         for (number, fault) in faults.iter().enumerate() {
@@ -45,6 +48,7 @@ pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
                 preset: preset.clone(),
                 fault: fault.clone(),
                 gateway,
+                killed: false,
                 twins: 0,
             };
             // After a 504 `dotnet` has left the primary before it dies: that has a round of its own.
@@ -52,6 +56,12 @@ pub(crate) fn rounds(presets: &[String], faults: &[FaultKind]) -> Vec<Round> {
             rounds.push(round(!is_blind));
             if is_blind && number == 0 {
                 rounds.push(round(true));
+            }
+            if killed && number == 0 {
+                rounds.push(Round {
+                    killed: true,
+                    ..round(false)
+                });
             }
         }
     }
@@ -82,11 +92,16 @@ impl Round {
         } else {
             ""
         };
+        let killed = if self.killed { "-killed" } else { "" };
         let number = match self.twins {
             0 => String::new(),
             before => format!("-{}", before + 1),
         };
-        format!("{}-{}{gateway}{number}", self.preset, self.fault.name())
+        format!(
+            "{}-{}{gateway}{killed}{number}",
+            self.preset,
+            self.fault.name()
+        )
     }
 
     /// What happens, in a few words.
@@ -100,6 +115,9 @@ impl Round {
             FaultKind::DatacenterNotAvailable { .. } => "the fault 0x8004B065",
             other => other.name(),
         };
+        if self.killed {
+            return format!("killed, then {words}");
+        }
         match self.is_blind() && self.gateway {
             true => format!("504 after creates, {words}"),
             false => words.to_owned(),
@@ -121,6 +139,12 @@ impl Round {
     /// Settings of the applications, by their variables: what is long by default and would be waited
     /// for.
     pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str)> {
+        if self.killed {
+            return vec![
+                ("D365_GUARDED_CREATES", "on"),
+                ("D365_LEDGER_BODIES", "full"),
+            ];
+        }
         match (&self.fault, self.is_blind()) {
             (FaultKind::BlackHole, true) => vec![("D365_ATTEMPT_TIMEOUT_MS", "2000")],
             (FaultKind::BlackHole, false) => vec![("D365_WRITE_GRACE_MS", "2000")],
@@ -135,17 +159,19 @@ mod tests {
 
     #[test]
     fn each_disaster_has_a_round_under_each_preset() {
-        let all = rounds(&PRESETS.map(str::to_owned), &disasters());
+        let all = rounds(&PRESETS.map(str::to_owned), &disasters(), true);
         let names: Vec<String> = all.iter().map(Round::name).collect();
         assert_eq!(
             names,
             [
                 "safe-refuse",
+                "safe-refuse-killed",
                 "safe-black_hole",
                 "safe-html_page",
                 "safe-datacenter_not_available",
                 "dotnet-refuse",
                 "dotnet-refuse-504",
+                "dotnet-refuse-killed",
                 "dotnet-black_hole",
                 "dotnet-html_page",
                 "dotnet-datacenter_not_available",
@@ -169,7 +195,7 @@ mod tests {
             commit: false,
         };
         let presets = ["safe", "dotnet", "safe"].map(str::to_owned);
-        let all = rounds(&presets, &[page(502), page(503), page(502)]);
+        let all = rounds(&presets, &[page(502), page(503), page(502)], false);
         assert_eq!(
             all.iter().map(Round::name).collect::<Vec<_>>(),
             [

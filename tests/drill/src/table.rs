@@ -25,6 +25,9 @@ const WORDS: &str = "  lost           rows that an application was told of and t
                  and those that the primary had acknowledged so shortly before it died that they
                  may not have reached the alternate. A list of work, and no losses: where nothing
                  is lost, each row that an application was told of was found in the end.
+  sent again     suspects that the alternate lacked for good, and that can be sent twice without
+                 being done twice. Where the applications were killed each create is such a one,
+                 and so none may be left.
   never told of  rows that are there although their create ended without an answer: executed, but
                  in doubt for the application. Copies count here as well.
 ";
@@ -163,8 +166,12 @@ fn rows(applications: &[ApplicationReport]) -> Vec<(String, Cell)> {
         Box::new(|app| app.suspects_confirmed.to_string()),
     );
     row(
-        "  missing at the alternate, as yet",
+        "  missing at the alternate",
         Box::new(|app| app.suspects_missing.to_string()),
+    );
+    row(
+        "    of these sent again by settle",
+        Box::new(|app| app.suspects_replayed.to_string()),
     );
     row("  left", Box::new(|app| app.suspects_left.to_string()));
     row(

@@ -53,6 +53,9 @@ pub(crate) struct Rules<'a> {
     pub(crate) is_blind: bool,
     /// Whether the preset leaves the primary for this disaster. If not, calls fail until it is over.
     pub(crate) is_left: bool,
+    /// The applications were killed and started again, and all their creates can be sent again:
+    /// each is settled.
+    pub(crate) is_killed: bool,
     /// Nobody may switch before that, in milliseconds since the fault.
     pub(crate) earliest_ms: f64,
 }
@@ -176,6 +179,18 @@ fn rows(application: &ApplicationReport, rules: Rules<'_>) -> Vec<String> {
         )
     }));
     against.extend(application.false_claims.iter().cloned());
+    if rules.is_killed && application.suspects_left > 0 {
+        against.push(format!(
+            "{} of its writes are in question still, and each could be settled",
+            application.suspects_left
+        ));
+    }
+    if rules.is_killed && application.rows_on_primary_only > 0 {
+        against.push(format!(
+            "{} rows that it was told of are not at the alternate, where all was settled",
+            application.rows_on_primary_only
+        ));
+    }
     if application.duplicates > 0 && !rules.is_blind {
         against.push(format!("{} rows are doubled", application.duplicates));
     }
@@ -229,6 +244,7 @@ mod tests {
             rounds_after: 5,
             is_blind,
             is_left: true,
+            is_killed: false,
             earliest_ms: if is_blind { -5.0 } else { 0.0 },
         };
         judge(&[good(), application], rules, undone)
@@ -305,6 +321,7 @@ mod tests {
                 rounds_after: 5,
                 is_blind: true,
                 is_left: false,
+                is_killed: false,
                 earliest_ms: 0.0,
             };
             judge(&[application], rules, None).reasons
@@ -314,6 +331,33 @@ mod tests {
         assert!(judged(|app| app.errors_after_fault = 0)[0].contains("has met the disaster"));
         assert!(judged(|app| app.goes_on = false)[0].contains("was over"));
         assert!(judged(|app| app.rows_missing = vec![row()])[0].contains("is nowhere"));
+    }
+
+    #[test]
+    fn after_a_kill_nothing_is_left() {
+        let reasons = |spoil: fn(&mut ApplicationReport), is_killed| {
+            let mut application = good();
+            spoil(&mut application);
+            let organization = OrganizationReport {
+                primary_url: "https://a.test".into(),
+                alternate_url: "https://b.test".into(),
+            };
+            let rules = Rules {
+                organization: &organization,
+                rounds_after: 5,
+                is_blind: false,
+                is_left: true,
+                is_killed,
+                earliest_ms: 0.0,
+            };
+            judge(&[application], rules, None).reasons
+        };
+        assert_eq!(reasons(|_| (), true), Vec::<String>::new());
+        let left: fn(&mut ApplicationReport) = |app| app.suspects_left = 1;
+        assert!(reasons(left, true)[0].contains("in question still"));
+        assert_eq!(reasons(left, false), Vec::<String>::new());
+        let there = reasons(|app| app.rows_on_primary_only = 1, true);
+        assert!(there[0].contains("not at the alternate"), "{there:?}");
     }
 
     #[test]

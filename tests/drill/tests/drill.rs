@@ -109,7 +109,14 @@ fn honest_applications_pass_and_the_report_has_it_all() {
         assert_eq!(told, order);
     }
     assert!(run.out.ends_with("\nPASS\n"), "{}", run.out);
-    for word in ["lost", "doubled", "in doubt", "suspects", "never told of"] {
+    for word in [
+        "lost",
+        "doubled",
+        "in doubt",
+        "suspects",
+        "sent again",
+        "never told of",
+    ] {
         assert!(run.out.contains(&format!("\n  {word:<13}  ")), "{word}");
     }
     assert!(
@@ -226,6 +233,39 @@ fn without_a_disaster_nothing_is_known() {
     assert_eq!(run.report["verdict"], "INCONCLUSIVE");
     assert_eq!(run.report["disaster"], false);
     assert!(run.has_reason("not ready"), "{:?}", run.reasons());
+}
+
+/// The last round, in which the applications were killed.
+fn killed(modes: &[(&str, &str)]) -> Run {
+    let mut run = drill(modes, &["--killed", "--replication-window", "1"]);
+    run.report = run.rounds.pop().unwrap_or_default();
+    assert_eq!(run.report["round"], "safe-refuse-killed", "{}", run.out);
+    run
+}
+
+#[test]
+fn an_application_that_is_killed_finds_its_writes_in_its_store() {
+    let run = killed(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.out);
+    for language in ["c", "java", "python"] {
+        let one = run.application(language);
+        assert_eq!(one["creates_in_doubt"], 1, "{one}");
+        // The one that was under way, and what nothing carried over.
+        assert!(one["suspects_replayed"].as_u64() >= Some(3), "{one}");
+        assert_eq!(one["suspects_left"], 0, "{one}");
+        assert_eq!(one["rows_on_primary_only"], 0, "{one}");
+    }
+}
+
+#[test]
+fn what_is_lost_with_an_application_that_is_killed_comes_to_light() {
+    let run = killed(&[("c", "amnesiac"), ("python", "lazy")]);
+    assert_eq!(run.code, Some(1), "{}", run.out);
+    assert!(run.has_reason("was under way when it was killed, and its store says nothing of it"));
+    assert!(run.has_reason("which the alternate lacks and its ledger does not suspect"));
+    assert!(run.has_reason("was under way when it was killed, and is not settled"));
+    assert!(run.has_reason("of its writes are in question still, and each could be settled"));
+    assert!(!run.has_reason("java: "), "{:?}", run.reasons());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # An application of the drill with curl in the library's place: honest, or, with STANDIN_<app> set,
-# wrong in one way.
+# wrong in one way. With D365_STORE its creates have ids of its own, and stand in that file before they are sent.
 eval "mode=\${STANDIN_$D365_APP:-honest}"
 primary=$D365_URL
 alternate=$(printf %s "$primary" | sed 's/\./--s./')
@@ -20,7 +20,30 @@ request() { # path, curl's arguments
     path=$1
     shift
     curl -sif --cacert "$D365_CA_BUNDLE" -H "Authorization: Bearer $D365_TOKEN_PREFIX${active#https://}" \
-        --connect-to "${D365_CONNECT_TO%%,*}" --connect-to "${D365_CONNECT_TO#*,}" "$@" "$active$path"
+        --connect-to "${D365_CONNECT_TO%%,*}" --connect-to "${D365_CONNECT_TO#*,}" "$@" "$active$path" 2>/dev/null
+}
+
+note() {
+    [ -z "${D365_STORE-}" ] || echo "$*" >>"$D365_STORE"
+}
+
+remember() {
+    while read -r what number row name; do
+        ledger=$number
+        eval "row_$number=$row name_$number=$name"
+        case $what in
+        begun) in_doubt="$in_doubt $number" ;;
+        ended)
+            in_doubt=${in_doubt% "$number"}
+            executed="$executed $number"
+            ;;
+        esac
+    done
+}
+
+create_row() { # id, name
+    request "/api/data/v9.2/accounts($1)" -X PATCH -H 'If-None-Match: *' -H 'Content-Type: application/json' \
+        -d "{\"name\":\"$2\"}"
 }
 
 event() {
@@ -38,6 +61,13 @@ suspects() { # effect, numbers on record
             ! request "/api/data/v9.2/accounts($row)" >/dev/null || verdict=present
         fi
         echo "suspect $number $effect POST $primary $verdict"
+        eval "name=\$name_$number"
+        end=left
+        [ $verdict != present ] || end=confirmed
+        if [ $verdict = missing ] && [ -n "${D365_STORE-}" ] && [ "$mode" != lazy ]; then
+            ! create_row "$row" "$name" >/dev/null || end=replayed
+        fi
+        echo "settled $number $name $end"
     done
 }
 
@@ -74,6 +104,7 @@ create() { # name, command
     name=$1
     shift
     ledger=$((ledger + 1))
+    eval "name_$ledger=$name"
     if "$@"; then
         executed="$executed $ledger"
         return 0
@@ -91,6 +122,7 @@ create() { # name, command
 created() { # name
     id=$(printf %s "$answer" | grep -iE 'EntityId|CreateResult' | grep -oE "$uuid" | tail -n 1)
     eval "row_$ledger=$id"
+    note ended $ledger "$id" "$1"
     case $mode in
     silent) ;;
     liar) echo "created 00000000-0000-4000-8000-000000000000 $1 $ledger" ;;
@@ -107,7 +139,12 @@ round() { # n
     name=$D365_APP-web-$1
     row="{\"name\":\"$name\"}"
     [ "$mode" != doubler ] || [ "$1" != 1 ] || request /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row" >/dev/null
-    if create "$name" call create-web /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row"; then
+    if [ -n "${D365_STORE-}" ]; then
+        id=$(cat /proc/sys/kernel/random/uuid)
+        note begun $((ledger + 1)) "$id" "$name"
+        create "$name" call create-web "/api/data/v9.2/accounts($id)" -X PATCH -H 'If-None-Match: *' \
+            -H 'Content-Type: application/json' -d "$row" && created "$name" && call read-web "/api/data/v9.2/accounts($id)"
+    elif create "$name" call create-web /api/data/v9.2/accounts -H 'Content-Type: application/json' -d "$row"; then
         created "$name"
         call read-web "/api/data/v9.2/accounts($id)"
     fi
@@ -121,6 +158,8 @@ round() { # n
 <a:RequestId i:nil='true'/><a:RequestName>WhoAmI</a:RequestName></request></Execute>"
 }
 
+[ "$mode" != amnesiac ] || rm -f "$D365_STORE"
+[ ! -e "${D365_STORE-/nowhere}" ] || remember <"$D365_STORE"
 [ "$mode" != idle ] || { cat >/dev/null; echo "done 0"; exit; }
 echo ready
 n=0
