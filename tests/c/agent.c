@@ -673,7 +673,7 @@ int main(void)
     size_t size = 0, i;
 
     pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    CHECK(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&changed, &monotonic) == 0);
     while (getline(&line, &size, stdin) > 0) {
         cJSON *request = cJSON_Parse(line), *answer = NULL;

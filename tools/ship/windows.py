@@ -57,7 +57,8 @@ def broken(path: Path, name: str) -> Iterator[str]:
         for flag, otherwise in HARDENED.items():
             if not getattr(library.OPTIONAL_HEADER, f"IMAGE_DLLCHARACTERISTICS_{flag}"):
                 yield otherwise
-        if any(section.Name.startswith((b"/", b".debug")) for section in library.sections):
+        has_debug = any(section.Name.startswith((b"/", b".debug")) for section in library.sections)
+        if has_debug or library.FILE_HEADER.NumberOfSymbols:
             yield "is not stripped"
 
 

@@ -8,11 +8,18 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
+#include <direct.h>
 #include <io.h>
+#include <pthread.h>
 #include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <time.h>
+
+/* Conditions of MinGW's threads wait by no other clock, and a time of this one is long over for them. */
+#undef CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC CLOCK_REALTIME
 
 /* Words that Windows' headers take from whoever includes them. */
 #undef environ
@@ -98,6 +105,17 @@ static inline int compat_remove(const char *path)
     return _wremove(wide);
 }
 
+static inline char *compat_mkdtemp(char *path)
+{
+    return _mktemp(path) != NULL && _mkdir(path) == 0 ? path : NULL;
+}
+
+/* Nothing and an empty text are the same there. */
+static inline int compat_setenv(const char *name, const char *value)
+{
+    return _putenv_s(name, value);
+}
+
 /* A process is its handle. */
 static inline int compat_spawn(pid_t *process, const char *path, char *const *arguments)
 {
@@ -122,6 +140,11 @@ static inline pid_t compat_wait(pid_t process, int *status)
     compat_spawn(process, path, arguments)
 #define kill(process, signal) compat_kill(process)
 #define waitpid(process, status, options) compat_wait(process, status)
+
+#define mkdtemp compat_mkdtemp
+#define rmdir _rmdir
+#define setenv(name, value, overwrite) compat_setenv(name, value)
+#define unsetenv(name) compat_setenv(name, "")
 
 #define alarm compat_alarm
 #define close compat_close
