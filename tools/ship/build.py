@@ -179,8 +179,8 @@ def sqlite() -> dict[str, object]:
 
 
 def settle(library: Path, target: Target) -> bool:
-    """zig's musl calls itself `libc.so`; every musl system, and packaging's rules, call it by its processor. A DLL has a
-    quarter of it in names, whatever the profile says of them. Tells whether something was done."""
+    """zig's musl calls itself `libc.so`; every musl system, and packaging's rules, call it by its processor. Of a DLL a
+    quarter is names, whatever the profile says of them. Tells whether something was done."""
     if target.is_musl:
         name = f"libc.musl-{target.processor}.so.1"
         run(BIN / "patchelf", "--replace-needed", "libc.so", name, library)
