@@ -9,6 +9,7 @@
 #include <ws2tcpip.h>
 
 #include <direct.h>
+#include <fcntl.h>
 #include <io.h>
 #include <pthread.h>
 #include <process.h>
@@ -37,6 +38,7 @@ static __attribute__((constructor)) inline void compat_start(void)
     WSADATA data;
     if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
         abort();
+    _setmode(1, _O_BINARY);
 }
 
 static inline int compat_close(int fd)
@@ -51,7 +53,8 @@ static inline ssize_t compat_read(int fd, void *to, size_t len)
 
 static inline ssize_t compat_write(int fd, const void *from, size_t len)
 {
-    return send((SOCKET)fd, from, (int)len, 0);
+    /* A socket is a multiple of four. */
+    return fd == 1 ? _write(fd, from, (unsigned)len) : send((SOCKET)fd, from, (int)len, 0);
 }
 
 /* One that listens cannot be shut down there; that it is closed ends an accept() that waits. */
