@@ -167,6 +167,20 @@ fn nobody_else_can_read_a_store() {
     }
 }
 
+/// SQLite deletes what stands beside a database when the last connection to it is closed.
+#[test]
+fn a_store_whose_clients_are_gone_is_closed() {
+    let folder = Folder::new("closed");
+    for _ in 0..20 {
+        let client = open(&folder.file("store"));
+        write(&client);
+        drop((open(&folder.file("store")), client));
+        for name in ["store-wal", "store-shm"] {
+            assert!(!folder.file(name).exists(), "{name}");
+        }
+    }
+}
+
 /// A write to where nobody listens: it is not executed.
 fn write(client: &Client) {
     let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::table::Table;
@@ -54,6 +55,9 @@ pub(crate) enum News {
     Order(Option<(Override, Option<SystemTime>)>),
 }
 
+/// What it may be in the middle of waits for other processes at most so long.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
 /// Who is told, once a second, whether anything has changed or not.
 pub(crate) trait Hears: Send + Sync {
     fn hears(self: Arc<Self>, told: &Told);
@@ -67,7 +71,11 @@ pub(crate) struct State {
 
 struct Watch {
     era: u32,
-    jobs: Sender<Job>,
+    /// `None`: nobody has anything more to tell.
+    jobs: Option<Sender<Job>>,
+    thread: ThreadId,
+    /// Its other end is closed when the thread has ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 enum Job {
@@ -126,7 +134,9 @@ impl State {
 
     fn post(&self, job: Job) {
         // Without its thread there is nobody to tell.
-        let _ = self.watch.jobs.send(job);
+        if let Some(jobs) = &self.watch.jobs {
+            let _ = jobs.send(job);
+        }
     }
 
     fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, Error>>) -> Job) -> Result<T, Error> {
@@ -153,15 +163,36 @@ impl Watch {
         }
         let table = Table::open(store).map_err(|error| failed(&error))?;
         let (jobs, queue) = channel();
-        thread::spawn("d365-state", move || Work::new(table).run(&queue)).map_err(|error| {
+        let (ends, ended) = channel::<()>();
+        let work = move || {
+            Work::new(table).run(&queue);
+            drop(ends);
+        };
+        let thread = thread::spawn("d365-state", work).map_err(|error| {
             Error::new(
                 ErrorKind::NoResources,
                 format!("no thread for the store: {error}"),
             )
         })?;
-        let watch = Arc::new(Watch { era, jobs });
+        let watch = Arc::new(Watch {
+            era,
+            jobs: Some(jobs),
+            thread: thread.id(),
+            ended: Mutex::new(ended),
+        });
         watches.push((path.to_owned(), Arc::downgrade(&watch)));
         Ok(watch)
+    }
+}
+
+/// With the last client the thread's connection is closed: Windows deletes no file that is open.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A client may have lived to the end of a look; and a child of a fork has no such thread.
+        if std::thread::current().id() != self.thread && fork::era() == self.era {
+            let _ = lock(&self.ended).recv_timeout(LONGEST_END);
+        }
     }
 }
 
