@@ -144,10 +144,17 @@ def test_a_drill_is_recorded(pair: FailoverPair, tmp_path: Path) -> None:
     assert [span["verdict"] for span in last["summary"]["alternate"]] == ["serves"]
 
 
+def as_at_a_terminal() -> None:
+    # A shell starts what it puts in the background with the signal ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_drill_with_a_disaster_ends_by_ctrl_c(pair: FailoverPair) -> None:
     command = [sys.executable, "-m", "d365_failover", "watch", "--interval", "0.05", "--timeout", "2"]
     environment = {**os.environ, **pair.environment}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=as_at_a_terminal
+    ) as watching:
         assert watching.stdout is not None
 
         def until(primary: str, alternate: str) -> None:

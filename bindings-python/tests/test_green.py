@@ -48,6 +48,15 @@ def others_go_on(work):
     result = work()
     return result, ticks > before + 20
 
+def wait_for_a_call(client):
+    while client.statistics()["calls"]["in_flight"] == 0:
+        time.sleep(0.001)
+
+# More than a handshake sends: so much of it has left only with the request.
+LARGE = b"x" * 100_000
+def sent(client):
+    return sum(endpoint["bytes_sent"] for endpoint in client.statistics()["endpoints"].values())
+
 def outcome(work):
     try:
         return work()
@@ -82,9 +91,11 @@ with new() as client:
     say("interrupted", outcome(interrupted))
     killed = queue.Queue()
     def write():
-        killed.put(outcome(lambda: client.post("/stalled", json={})))
+        killed.put(outcome(lambda: client.post("/stalled", content=LARGE)))
+    before = sent(client)
     greenlet = spawn(write)
-    time.sleep(0.2)
+    while sent(client) < before + len(LARGE) // 2:
+        time.sleep(0.001)
     greenlet.kill()
     say("killed", killed.get(timeout=20))
     say("real thread", in_real_thread(lambda: client.get(WHO_AM_I).status_code))
@@ -117,7 +128,7 @@ waiting = queue.Queue()
 def wait():
     waiting.put(outcome(lambda: client.get("/stalled")))
 threading.Thread(target=wait).start()
-time.sleep(0.1)
+wait_for_a_call(client)
 say("close", others_go_on(lambda: client.close(timeout=0.5)), waiting.get(timeout=20)[0])
 
 async def on_a_loop():
