@@ -136,6 +136,17 @@ class Twin:
         ) as answer:
             return json.load(answer)
 
+    def settle(self, organization: str, side: str = "primary") -> None:
+        """Waits until nothing that was sent is under way any more, and lets it cross."""
+        where = f"org={organization}&side={side}"
+        self.ask(f"/wait?{where}&in_flight_at_most=0&timeout_ms=30000")
+        self.ask("/replicate", {"org": organization})
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(30)
+
     def environment(self, organization: str) -> dict[str, str]:
         scheme = "https" if organization == "contoso" else "http"
         ways = ",".join(
@@ -320,6 +331,14 @@ def disturb(
     return made
 
 
+def verdict(who: str, wrong: list[str]) -> int:
+    """Says what is wrong; the exit status."""
+    for text in wrong[:40]:
+        print("VIOLATION", text)
+    print(f"{who}: {len(wrong)} violations")
+    return 1 if wrong else 0
+
+
 def main() -> int:
     program, c, java, where = sys.argv[1:]
     directory = Path(where)
@@ -368,13 +387,8 @@ def main() -> int:
         print(
             f"soak: {application.name}: {dict(effects)}, {len(report['suspects'])} suspects; {text}"
         )
-    assert twin.process.stdin is not None
-    twin.process.stdin.close()
-    twin.process.wait(30)
-    for text in wrong[:40]:
-        print("VIOLATION", text)
-    print(f"soak: {len(wrong)} violations")
-    return 1 if wrong else 0
+    twin.stop()
+    return verdict("soak", wrong)
 
 
 if __name__ == "__main__":
