@@ -153,7 +153,8 @@ impl Call<'_> {
         }
         let is_of_endpoint = self.client.rules.evidence(fault.cause) > Evidence::Never
             || matches!(fault.cause, Cause::Deadline | Cause::Outage);
-        let kept = self.client.board().switch.kept();
+        let is_kept_from = is_of_endpoint && self.target.foreign().is_none();
+        let kept = is_kept_from.then(|| self.client.board().switch.kept());
         let message = message(
             &self.request.method,
             &self.request.url,
@@ -161,7 +162,7 @@ impl Call<'_> {
             &fault,
             effect,
             outcome.stayed.as_deref(),
-            kept.filter(|_| is_of_endpoint && self.target.foreign().is_none()),
+            kept.flatten(),
         );
         let ending = Ending {
             fault,

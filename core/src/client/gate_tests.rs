@@ -27,17 +27,17 @@ fn opened(port: u16, more: &[(&str, &str)]) -> Client {
     Client::open(&settings).unwrap()
 }
 
-fn get(url: &str) -> Request {
+pub(super) fn get(url: &str) -> Request {
     Request::new("GET", url).unwrap()
 }
 
-fn closed_port() -> u16 {
+pub(super) fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Answers everything at once, and counts the probes.
-fn serve() -> (u16, Arc<AtomicUsize>) {
+pub(super) fn serve() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let probes = Arc::new(AtomicUsize::new(0));

@@ -1,6 +1,8 @@
 //! The client: one way in, one way out.
 
 mod attempt;
+#[cfg(test)]
+mod board_tests;
 mod call;
 mod check;
 mod closing;
@@ -89,6 +91,8 @@ struct Inner {
     threads: Arc<Threads>,
     outlet: Outlet,
     board: Mutex<Board>,
+    #[cfg(test)]
+    boards_taken: std::sync::atomic::AtomicUsize,
     /// What the operator said in the environment when the client was opened.
     environment: Option<Order>,
     /// What the processes of this machine tell each other.
@@ -182,6 +186,9 @@ impl Inner {
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
+        #[cfg(test)]
+        self.boards_taken
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -111,6 +111,8 @@ impl Client {
         let inner = Arc::new(Inner {
             fork_era: fork::era(),
             board: Mutex::new(Board::new(switch)),
+            #[cfg(test)]
+            boards_taken: Default::default(),
             environment,
             state,
             has_answered: AtomicBool::new(false),

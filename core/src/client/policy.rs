@@ -24,8 +24,20 @@ struct Reading<'a>(&'a Inner);
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.0.board().switch.alternate_mut().reading_is_over();
+        let mut board = self.0.board();
+        board.switch.alternate_mut().reading_is_over();
+        board.reading = None;
     }
+}
+
+/// Waits until the policy was read, and what follows from it was done.
+pub(super) async fn read(reading: Result<Awaited<Result<(), Fault>>, Fault>) -> Result<(), Fault> {
+    settled(reading?).await.unwrap_or_else(|| {
+        Err(Fault::new(
+            Cause::Cancelled,
+            "the client was closed while the WSDL was read",
+        ))
+    })
 }
 
 impl Inner {
@@ -37,7 +49,7 @@ impl Inner {
     ) -> Result<Response, Error> {
         let limit = request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
-        let fault = match race(stop, timeout(limit, self.read_policy(true))).await {
+        let fault = match race(stop, timeout(limit, self.read_policy())).await {
             First::Right(Ok(Ok(()))) => return Ok(Response::new(ResponseData::default())),
             First::Right(Ok(Err(fault))) => fault,
             First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
@@ -62,46 +74,36 @@ impl Inner {
         ))
     }
 
-    /// Waits until the policy is known, and what follows from it was done. Joins a reading under
-    /// way; one that failed is tried anew. `again`: also where it said that there is no alternate.
-    pub(super) async fn read_policy(self: &Arc<Self>, again: bool) -> Result<(), Fault> {
-        let end = {
+    /// Waits until the policy is known, also where it said that there is no alternate.
+    async fn read_policy(self: &Arc<Self>) -> Result<(), Fault> {
+        let reading = {
             let mut board = self.board();
-            let alternate = board.switch.alternate();
-            let is_wanted = if again {
-                alternate.may_need_policy()
-            } else {
-                alternate.needs_policy(Clock::now())
-            };
-            if !is_wanted {
+            if !board.switch.alternate_mut().is_discovered() {
                 return Ok(());
             }
-            let under_way = board.reading.clone();
-            match under_way.filter(|_| alternate.is_being_read()) {
-                Some(end) => end,
-                None => self.begin_reading(&mut board)?,
-            }
+            self.reading(&mut board)
         };
-        settled(end).await.unwrap_or_else(|| {
-            Err(Fault::new(
-                Cause::Cancelled,
-                "the client was closed while the WSDL was read",
-            ))
-        })
+        read(reading).await
     }
 
-    pub(super) fn begin_reading(
+    /// The reading that the switch wants: the one under way, or one that begins.
+    pub(super) fn reading(
         self: &Arc<Self>,
         board: &mut Board,
     ) -> Result<Awaited<Result<(), Fault>>, Fault> {
-        board.switch.alternate_mut().reading_begins();
+        if let Some(reading) = &board.reading {
+            return Ok(reading.clone());
+        }
         let (maker, awaited) = pair();
         let inner = Arc::clone(self);
         self.engine
             .spawn(async move {
-                let _reading = Reading(&inner);
+                let reading = Reading(&inner);
                 let closing = inner.flights.cancelled();
-                if let First::Left(result) = race(Box::pin(inner.fetch_policy()), closing).await {
+                let ended = race(Box::pin(inner.fetch_policy()), closing).await;
+                // Who hears that it has failed may want it anew.
+                drop(reading);
+                if let First::Left(result) = ended {
                     maker.send_replace(Some(result));
                 }
             })

@@ -29,6 +29,9 @@ enum Ended {
     Probed(Role, Result<Probed, Fault>),
 }
 
+/// Why an endpoint did not answer, or that it did.
+pub(super) type Finding = Option<(Role, Option<String>)>;
+
 pub(super) struct Probing {
     inner: Arc<Inner>,
     /// The endpoint that may be left.
@@ -102,7 +105,7 @@ impl Probing {
     }
 
     /// Waits for what comes next.
-    pub(super) async fn next(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> (Heard, Finding) {
         let running = &mut self.running;
         let ended = poll_fn(|context| {
             for index in 0..running.len() {
@@ -124,28 +127,28 @@ impl Probing {
             First::Left(ended) => self.heard(ended),
             First::Right(()) => {
                 self.wake = None;
-                Heard::Woken
+                (Heard::Woken, None)
             }
         }
     }
 
-    fn heard(&mut self, ended: Ended) -> Heard {
+    fn heard(&mut self, ended: Ended) -> (Heard, Finding) {
         match ended {
             Ended::Authorized(role, Ok(header)) => {
                 let from_provider = self.inner.tokens.is_some() && header.is_some();
                 *self.authorization(role) = header;
-                Heard::Authorized {
+                let heard = Heard::Authorized {
                     role,
                     from_provider,
-                }
+                };
+                (heard, None)
             }
             Ended::Authorized(role, Err(fault)) => {
-                self.finds(role, Some(fault.message));
-                Heard::NoToken(role)
+                (Heard::NoToken(role), Some((role, Some(fault.message))))
             }
             Ended::Probed(role, Ok(probed)) => {
-                self.finds(role, None);
-                Heard::Probed(role, Answer::Came(probed))
+                let heard = Heard::Probed(role, Answer::Came(probed));
+                (heard, Some((role, None)))
             }
             Ended::Probed(role, Err(fault)) => {
                 let answer = match fault.kind {
@@ -153,19 +156,10 @@ impl Probing {
                     FaultKind::Service => Answer::Odd,
                     _ => Answer::Silent,
                 };
-                self.finds(role, Some(fault.message));
-                Heard::Probed(role, answer)
+                let heard = Heard::Probed(role, answer);
+                (heard, Some((role, Some(fault.message))))
             }
         }
-    }
-
-    /// Why it was not answered, for whoever waits until it is.
-    fn finds(&self, role: Role, why: Option<String>) {
-        let found = match role {
-            Role::Primary => 0,
-            Role::Alternate => 1,
-        };
-        self.inner.board().found[found] = why;
     }
 
     /// How far the probes of the endpoint that may be left have got.
@@ -212,7 +206,7 @@ impl Inner {
             for asks in asks {
                 probing.start(asks);
             }
-            let heard = probing.next().await;
+            let (heard, _) = probing.next().await;
             asks = look.hear(heard, probing.glance(), Clock::now());
         }
     }

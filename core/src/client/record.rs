@@ -97,8 +97,7 @@ impl Inner {
             method: request.map(|request| request.method.to_string()),
             url: request.map(|request| shown_url(&request.url)),
             reason,
-            planned: self.is_planned(),
-            ..Event::new(ItemKind::StoreFailed, self.place().epoch, message())
+            ..self.here(ItemKind::StoreFailed, message())
         });
     }
 
@@ -150,13 +149,13 @@ impl Inner {
 
     /// A write has ended: its end goes on record.
     pub(super) fn end_write(&self, id: u64, ended: &Ended<'_>) -> Soon<Option<Suspected>> {
-        let (last, now) = (ended.last, self.place());
+        let last = ended.last;
         let executed = ended.answer.filter(|_| ended.effect == Effect::Executed);
         let outcome = WriteEnd {
             effect: ended.effect,
             url: last.map(|last| last.url_on_record().to_owned()),
             role: last.and_then(|last| last.role),
-            epoch: last.map_or(now.epoch, |last| last.epoch),
+            epoch: last.map_or_else(|| self.place().epoch, |last| last.epoch),
             attempts: ended.attempts,
             row_url: ended.answer.and_then(|(head, _)| self.row_url(head, last?)),
             row_id: executed
@@ -231,8 +230,7 @@ impl Inner {
             fault_kind: fault.map(|fault| fault.kind),
             reason,
             url: last.map(Attempt::shown_url),
-            planned: self.is_planned(),
-            ..Event::new(ItemKind::WriteInDoubt, self.place().epoch, message())
+            ..self.here(ItemKind::WriteInDoubt, message())
         });
     }
 
@@ -301,8 +299,7 @@ impl Inner {
             acknowledged: Some(suspects.acknowledged),
             automatic: reason != SUSPECT_SINCE,
             reason,
-            planned: self.is_planned(),
-            ..Event::new(ItemKind::DataLossSuspected, self.place().epoch, message())
+            ..self.here(ItemKind::DataLossSuspected, message())
         });
     }
 

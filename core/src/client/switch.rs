@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
 use super::outage::Unanswered;
-use super::probing::Probing;
+use super::policy::read;
+use super::probing::{Finding, Probing};
 use super::tell::{Reason, found_by_probes};
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
@@ -17,7 +18,7 @@ use crate::decide::switch::{Action, Input, Report, Switch};
 use crate::resource::outlet::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, Maker, pair, settled};
-use crate::{Decision, Event, Fault, ItemKind, Level, Probed};
+use crate::{Decision, Event, Fault, ItemKind, Level, Probed, Role};
 
 /// The switch, and who waits for what it is about.
 pub(super) struct Board {
@@ -28,7 +29,7 @@ pub(super) struct Board {
     pub(super) end: Option<Awaited<()>>,
     /// Why the endpoints did not answer the probes before, the primary and the alternate.
     pub(super) found: [Option<String>; 2],
-    /// What becomes of the reading of the policy that began last.
+    /// What becomes of the reading of the policy that is under way.
     pub(super) reading: Option<Awaited<Result<(), Fault>>>,
 }
 
@@ -60,6 +61,16 @@ impl Board {
         }
     }
 
+    fn finds(&mut self, finding: Finding) {
+        if let Some((role, why)) = finding {
+            let found = match role {
+                Role::Primary => 0,
+                Role::Alternate => 1,
+            };
+            self.found[found] = why;
+        }
+    }
+
     /// An inquiry begins.
     pub(super) fn begins(&mut self) -> Makers {
         let (outcome, awaited) = pair();
@@ -72,11 +83,11 @@ impl Board {
 }
 
 /// Where a fault is heard.
-enum Asked {
+enum Reported {
     /// What becomes of an inquiry; whether this fault has begun it.
     UnderWay(Awaited<Result<(), Stay>>, bool),
-    /// Whether there is an alternate must be read first.
-    Policy,
+    /// Whether there is an alternate is read first.
+    Reading(Result<Awaited<Result<(), Fault>>, Fault>),
     Course(Course),
 }
 
@@ -84,11 +95,14 @@ enum Asked {
 struct Inquiry<'a> {
     inner: &'a Inner,
     number: u64,
+    has_ended: bool,
 }
 
 impl Drop for Inquiry<'_> {
     fn drop(&mut self) {
-        self.inner.board().switch.give_up(self.number);
+        if !self.has_ended {
+            self.inner.board().switch.give_up(self.number);
+        }
         self.inner.gate.fault_ends();
     }
 }
@@ -109,7 +123,7 @@ impl Inner {
                 let begin = board.switch.begin(is_write, Clock::now());
                 if begin.reads_policy {
                     // Without a thread it is read when a fault needs it.
-                    let _ = self.begin_reading(&mut board);
+                    let _ = self.reading(&mut board);
                 }
                 let waits = begin.waits || begin.looks_first && self.look_first(&mut board);
                 let outcome = board.outcome.as_ref().filter(|_| waits);
@@ -140,11 +154,10 @@ impl Inner {
         let mut is_policy_unread = false;
         loop {
             let (outcome, is_ours) = match self.report(seen_at, evidence, is_policy_unread, fault) {
-                Asked::UnderWay(outcome, is_ours) => (outcome, is_ours),
-                Asked::Course(course) => return course,
-                Asked::Policy => {
-                    let read = timeout_at(deadline, self.read_policy(false)).await;
-                    let Ok(read) = read else {
+                Reported::UnderWay(outcome, is_ours) => (outcome, is_ours),
+                Reported::Course(course) => return course,
+                Reported::Reading(reading) => {
+                    let Ok(read) = timeout_at(deadline, read(reading)).await else {
                         return Course::Nowhere("its deadline was over before the WSDL was read");
                     };
                     is_policy_unread = read.is_err();
@@ -168,9 +181,9 @@ impl Inner {
         evidence: Evidence,
         is_policy_unread: bool,
         fault: &Fault,
-    ) -> Asked {
+    ) -> Reported {
         const NO_THREAD: Course = Course::Nowhere("no thread could be had for the switch");
-        let is_armed = self.has_credentials(seen_at.role.other());
+        let is_armed = || self.has_credentials(seen_at.role.other());
         let mut board = self.board();
         let now = Clock::now();
         let report = board
@@ -180,16 +193,16 @@ impl Inner {
             Report::Began(number, actions) => (number, actions),
             Report::Joined => {
                 return match board.outcome.clone() {
-                    Some(outcome) => Asked::UnderWay(outcome, false),
-                    None => Asked::Course(NO_THREAD),
+                    Some(outcome) => Reported::UnderWay(outcome, false),
+                    None => Reported::Course(NO_THREAD),
                 };
             }
-            Report::ReadPolicy => return Asked::Policy,
-            Report::Moved => return Asked::Course(Course::Elsewhere),
-            Report::NoAlternate => return Asked::Course(Course::NoAlternate),
-            Report::Stays(stay) => return Asked::Course(Course::of_stay(stay, evidence)),
+            Report::ReadPolicy => return Reported::Reading(self.reading(&mut board)),
+            Report::Moved => return Reported::Course(Course::Elsewhere),
+            Report::NoAlternate => return Reported::Course(Course::NoAlternate),
+            Report::Stays(stay) => return Reported::Course(Course::of_stay(stay, evidence)),
             Report::PolicyUnread => {
-                return Asked::Course(Course::Nowhere(
+                return Reported::Course(Course::Nowhere(
                     "whether there is an alternate is not known, because the WSDL could not be \
                      read; set alternate_url, or auto_switch to on",
                 ));
@@ -205,10 +218,10 @@ impl Inner {
                 .await;
         });
         match board.outcome.clone() {
-            Some(outcome) if spawned.is_ok() => Asked::UnderWay(outcome, true),
+            Some(outcome) if spawned.is_ok() => Reported::UnderWay(outcome, true),
             _ => {
                 board.switch.give_up(number);
-                Asked::Course(NO_THREAD)
+                Reported::Course(NO_THREAD)
             }
         }
     }
@@ -223,12 +236,14 @@ impl Inner {
         makers: Makers,
     ) {
         self.gate.fault_begins();
-        let inquiry = Inquiry {
+        let mut inquiry = Inquiry {
             inner: self,
             number,
+            has_ended: false,
         };
         let carried_out = self.carry_out(number, from, actions, reason, &makers.outcome);
         let ended = race(Box::pin(carried_out), self.flights.cancelled()).await;
+        inquiry.has_ended = matches!(ended, First::Left(_));
         drop(inquiry);
         if let First::Left(outcome) = ended {
             makers.outcome.send_replace(Some(outcome));
@@ -256,7 +271,7 @@ impl Inner {
                         probing.stop();
                         let is_vetoed = self.is_vetoed(from, reason, probed).await;
                         let replied = Input::Replied { is_vetoed };
-                        (actions, reply) = self.hear(number, replied, from, reason);
+                        (actions, reply) = self.hear(number, replied, None, from, reason);
                     }
                     Action::Switched(done, _) => {
                         self.left(done.from);
@@ -291,12 +306,12 @@ impl Inner {
                 }
             }
             if actions.is_empty() {
-                let heard = match race(probing.next(), self.answered.notified()).await {
+                let (heard, finding) = match race(probing.next(), self.answered.notified()).await {
                     First::Left(heard) => heard,
-                    First::Right(()) => Heard::Woken,
+                    First::Right(()) => (Heard::Woken, None),
                 };
                 let input = Input::Look(heard, probing.glance());
-                (actions, _) = self.hear(number, input, from, reason);
+                (actions, _) = self.hear(number, input, finding, from, reason);
             }
         }
     }
@@ -323,7 +338,6 @@ impl Inner {
         let kind = ItemKind::EndpointSwitchRequired;
         let required = Event {
             probed,
-            planned: self.is_planned(),
             ..self.event(kind, Move::on_from(from), reason, message)
         };
         // A handler that is running is not asked, and not waited for: it may itself be waiting.
@@ -334,7 +348,14 @@ impl Inner {
             if board.switch.place() != from {
                 return false;
             }
-            self.outlet.put(required, !is_busy)
+            let planned = board.switch.is_planned(Clock::now());
+            self.outlet.put(
+                Event {
+                    planned,
+                    ..required
+                },
+                !is_busy,
+            )
         };
         let decision = self.unless_closed(reply.filter(|_| !is_busy)).await;
         // Where all calls are to end, nobody goes anywhere.
@@ -347,10 +368,12 @@ impl Inner {
         &self,
         number: u64,
         input: Input,
+        finding: Finding,
         from: Place,
         reason: Reason<'_>,
     ) -> (Vec<Action>, Option<Reply>) {
         let mut board = self.board();
+        board.finds(finding);
         let (now, chance) = (Clock::now(), self.chance.draw());
         let actions = board.switch.hear(number, input, now, chance);
         let reply = self.tell(&board, &actions, from, reason);

@@ -151,8 +151,7 @@ impl Inner {
                 url: Some(last.shown_url()),
                 fault_kind: Some(FaultKind::Throttled),
                 reason: FaultKind::Throttled.name(),
-                planned: self.is_planned(),
-                ..Event::new(ItemKind::Throttled, self.place().epoch, message)
+                ..self.here(ItemKind::Throttled, message)
             }
         });
     }
@@ -162,22 +161,37 @@ impl Inner {
         self.board().switch.is_planned(Clock::now())
     }
 
+    /// An event of what goes on where calls go now.
+    pub(super) fn here(&self, kind: ItemKind, message: String) -> Event {
+        let board = self.board();
+        Event {
+            planned: board.switch.is_planned(Clock::now()),
+            ..Event::new(kind, board.switch.place().epoch, message)
+        }
+    }
+
     /// A warning, unless an interruption is planned for now.
     pub(super) fn log_unless_planned(&self, message: impl FnOnce() -> String) {
-        let level = if self.is_planned() {
-            Level::Info
-        } else {
-            Level::Warn
-        };
-        self.log(level, message);
+        self.outlet.tell(ItemKind::Log, || {
+            let record = self.here(ItemKind::Log, message());
+            let level = if record.planned {
+                Level::Info
+            } else {
+                Level::Warn
+            };
+            Event {
+                reason: "log",
+                level,
+                ..record
+            }
+        });
     }
 
     pub(super) fn log(&self, level: Level, message: impl FnOnce() -> String) {
         self.outlet.tell(ItemKind::Log, || Event {
             reason: "log",
             level,
-            planned: self.is_planned(),
-            ..Event::new(ItemKind::Log, self.place().epoch, message())
+            ..self.here(ItemKind::Log, message())
         });
     }
 }

@@ -114,13 +114,12 @@ impl Alternate {
         }
     }
 
-    /// Whether reading it could change anything.
-    pub fn may_need_policy(&self) -> bool {
-        self.known != Known::Available || self.is_being_read()
-    }
-
-    /// Whether somebody reads the policy now.
-    pub fn is_being_read(&self) -> bool {
+    /// The application wants it read. Whether that could change anything: then it is being read from
+    /// now on.
+    pub fn is_discovered(&mut self) -> bool {
+        if self.known != Known::Available {
+            self.reading_begins();
+        }
         self.reading == Reading::UnderWay
     }
 
@@ -200,10 +199,10 @@ mod tests {
         let mut alternate = Alternate::undecided();
         assert!(alternate.is_due(begin));
         alternate.reading_begins();
-        assert!(!alternate.is_due(begin) && alternate.may_need_policy());
+        assert!(!alternate.is_due(begin) && alternate.is_discovered());
         alternate.set_policy(NOT_AVAILABLE, begin);
         alternate.reading_is_over();
-        assert!(!alternate.needs_policy(begin) && alternate.may_need_policy());
+        assert!(!alternate.needs_policy(begin));
         let later = begin + READ_AGAIN;
         assert!(alternate.needs_policy(later) && alternate.is_due(later));
         // It cannot be read: what it said holds, and nobody asks for a while.
@@ -211,8 +210,12 @@ mod tests {
         assert!(!alternate.needs_policy(later));
         let later = later + TRY_AGAIN;
         assert!(alternate.needs_policy(later));
+        // The application may ask at any time, and joins whoever reads it.
+        assert!(alternate.is_discovered());
         assert!(alternate.set_policy(AVAILABLE, later));
-        assert!(!alternate.may_need_policy());
+        assert!(alternate.is_discovered());
+        alternate.reading_is_over();
+        assert!(!alternate.is_discovered());
     }
 
     #[test]

@@ -131,13 +131,14 @@ impl Switch {
     }
 
     /// A fault was seen at `seen_at`. `is_policy_unread`: whether there is an alternate could not be
-    /// read; `is_armed`: there is a token for a probe of the other endpoint, or none is needed.
+    /// read; `is_armed`: there is a token for a probe of the other endpoint, or none is needed, asked where
+    /// an inquiry begins.
     pub fn report(
         &mut self,
         seen_at: Place,
         evidence: Evidence,
         is_policy_unread: bool,
-        is_armed: bool,
+        is_armed: impl FnOnce() -> bool,
         now: Instant,
     ) -> Report {
         if self.place != seen_at {
@@ -154,6 +155,7 @@ impl Switch {
             return Report::PolicyUnread;
         }
         if kept.is_none() && self.alternate.needs_policy(now) && !is_policy_unread {
+            self.alternate.reading_begins();
             return Report::ReadPolicy;
         }
         // What it said when it was read last holds.
@@ -173,7 +175,7 @@ impl Switch {
         if let Some(stay) = self.holds_still(must_confirm, now) {
             return Report::Stays(stay);
         }
-        let actions = self.inquire(must_confirm, has_other, is_armed);
+        let actions = self.inquire(must_confirm, has_other, is_armed());
         Report::Began(self.inquiries, actions)
     }
 

@@ -449,7 +449,7 @@ impl World {
         let is_none = has_no_alternate || stays_by_hand || pin.is_some();
         let report = self
             .switch
-            .report(at, evidence, is_policy_unread, is_armed, self.now);
+            .report(at, evidence, is_policy_unread, || is_armed, self.now);
         assert_eq!(report == Report::Moved, at != self.place);
         if at == self.place && evidence == Evidence::Never {
             assert_eq!(report, Report::Stays(Stay::Alive));
@@ -991,7 +991,7 @@ proptest! {
         for (op, flag) in ops {
             match op {
                 0 | 1 => {
-                    let report = switch.report(place, Evidence::Strong, false, flag, now);
+                    let report = switch.report(place, Evidence::Strong, false, || flag, now);
                     match asking {
                         Some((_, from)) if from == place => assert_eq!(report, Report::Joined),
                         _ => {

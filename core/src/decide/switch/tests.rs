@@ -111,7 +111,8 @@ impl World {
     }
 
     pub(super) fn report_at(&mut self, seen_at: Place, evidence: Evidence) -> Report {
-        self.switch.report(seen_at, evidence, false, true, self.now)
+        self.switch
+            .report(seen_at, evidence, false, || true, self.now)
     }
 
     /// The inquiry that began last hears this.
@@ -278,7 +279,7 @@ fn where_the_policy_is_unread_safe_asks_the_alternate_and_dotnet_does_not() {
         world.switch.alternate_mut().policy_is_unread(world.now);
         let report = world
             .switch
-            .report(from, Evidence::Strong, true, true, world.now);
+            .report(from, Evidence::Strong, true, || true, world.now);
         assert_eq!(matches!(report, Report::Began(..)), is_asked);
         assert_eq!(report == Report::PolicyUnread, !is_asked);
     }
@@ -287,7 +288,7 @@ fn where_the_policy_is_unread_safe_asks_the_alternate_and_dotnet_does_not() {
     let from = world.place();
     world
         .switch
-        .report(from, Evidence::Strong, true, true, world.now);
+        .report(from, Evidence::Strong, true, || true, world.now);
     world.hear(authorized(THERE));
     world.hear(Heard::Probed(THERE, Answer::Came(Probed::Serves)));
     assert!(world.switch.alternate().auto_switch());

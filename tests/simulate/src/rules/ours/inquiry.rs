@@ -139,7 +139,7 @@ impl Ours {
     ) {
         let report = self
             .switch
-            .report(place, evidence, false, true, world.instant());
+            .report(place, evidence, false, || true, world.instant());
         let (is_first, actions) = match report {
             Report::Began(number, actions) => {
                 self.gate.fault_begins(world.instant());
