@@ -160,7 +160,7 @@ mutants: machine $(CARGO_MUTANTS)
 	cp tests/mutants/lib.rs $(MUTATED)/src/lib.rs
 	cp tests/mutants/Cargo.toml Cargo.lock $(MUTATED)
 	cp tests/mutants/mutants.toml $(MUTATED)/.cargo
-	sed -i -E '/mod (compare|finding|replay|settle|subject|verify);/d' $(MUTATED)/src/decide/mod.rs
+	sed -i -E '/mod (compare|explain|finding|replay|settle|subject|verify);/d' $(MUTATED)/src/decide/mod.rs
 	cd $(MUTATED) && PROPTEST_CASES=100 $(CARGO_MUTANTS) mutants --in-place --timeout 240 --cargo-arg=--lib \
 	    $(MUTANTS:%=-f src/decide/%.rs -f "src/decide/%/*.rs") -- decide::
 

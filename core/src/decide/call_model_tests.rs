@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rule::RulesOff;
-use crate::{Effect, FaultKind, Operation, Preset};
+use crate::{Effect, FaultKind, Operation, Order, Override, OverrideSource, Preset};
 
 const MAX_ATTEMPTS: usize = 4;
 /// What the setting `retry_budget` is, and what a client may spend at once and in a second.
@@ -61,6 +61,11 @@ fn failed(operation: Operation, is_compound: bool) -> impl Strategy<Value = Fail
 }
 
 fn blow(operation: Operation, is_compound: bool) -> impl Strategy<Value = Blow> {
+    let order = Order {
+        value: Override::Primary,
+        source: OverrideSource::Store,
+        until: None,
+    };
     let courses = vec![
         Course::Elsewhere,
         Course::Elsewhere,
@@ -68,6 +73,13 @@ fn blow(operation: Operation, is_compound: bool) -> impl Strategy<Value = Blow> 
         Course::Here(Stay::Alive),
         Course::Here(Stay::Alive),
         Course::Here(Stay::Alone),
+        // What keeps calls where they are, for a doubt and for what is certain.
+        Course::of_stay(Stay::ByHand, Evidence::Weak),
+        Course::of_stay(Stay::ByHand, Evidence::Strong),
+        Course::of_stay(Stay::Ordered(order), Evidence::Weak),
+        Course::of_stay(Stay::Ordered(order), Evidence::Strong),
+        Course::of_stay(Stay::Vetoed, Evidence::Weak),
+        Course::of_stay(Stay::Vetoed, Evidence::Strong),
         Course::OtherSilent,
         Course::Outage,
         Course::Nowhere("for the test"),

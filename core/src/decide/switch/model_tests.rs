@@ -53,8 +53,14 @@ enum Op {
     Policy(Policy),
     /// The primary is looked at, for calls to go back there, and is found good, or not.
     LooksHome(bool),
-    /// An interruption is announced that begins now, and lasts so long.
-    Window(Duration),
+    /// An interruption is announced that begins after so long, and lasts so long.
+    Window(Duration, Duration),
+    /// A call that has waited in vain goes all the same, if it may, and is answered, or not. Or one is
+    /// answered where calls went before.
+    Tries {
+        is_answered: bool,
+        is_late: bool,
+    },
     /// Whoever carries out an inquiry is gone.
     Dies(Index),
 }
@@ -109,6 +115,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         },
     );
     let millis = prop::sample::select(vec![1, 50, 400, 999, 1000, 5000, 29_999, 30_000, 3_600_000]);
+    let window = prop::sample::select(vec![0, 1, 5, 30, 100]).prop_map(Duration::from_secs);
     let op = prop_oneof![
         3 => any::<bool>().prop_map(Op::Begin),
         6 => report,
@@ -121,7 +128,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => prop::bool::weighted(0.7).prop_map(Op::AutoSwitch),
         1 => policy.prop_map(Op::Policy),
         4 => prop::bool::weighted(0.9).prop_map(Op::LooksHome),
-        1 => (1..100u64).prop_map(|seconds| Op::Window(Duration::from_secs(seconds))),
+        1 => (window.clone(), window).prop_map(|(ahead, lasts)| Op::Window(ahead, lasts)),
+        2 => (any::<bool>(), rarely())
+            .prop_map(|(is_answered, is_late)| Op::Tries { is_answered, is_late }),
         1 => any::<Index>().prop_map(Op::Dies),
     ];
     prop::collection::vec(op, 1..80)
@@ -182,6 +191,8 @@ struct Inquiry {
     /// An outage was to be waited out since it began. (A window may have ended meanwhile.)
     had_wait: bool,
     outage: Option<Instant>,
+    /// A call may be tried in it that has waited in vain: one for each look.
+    may_try: bool,
     /// When an endpoint has answered that is to be gone to.
     answered_at: Option<Instant>,
 }
@@ -212,8 +223,8 @@ struct World {
     waiting: usize,
     outage_wait: Duration,
     failback: Failback,
-    /// When the last of the announced interruptions ends.
-    planned: Option<Instant>,
+    /// From when to when interruptions were announced.
+    windows: Vec<(Instant, Instant)>,
     /// A fault has moved calls to the alternate, and since when looks at the primary are good.
     is_away: bool,
     good_since: Option<Instant>,
@@ -242,6 +253,7 @@ struct Seen {
     looked_first: u32,
     heeded: u32,
     obeyed: u32,
+    tried: u32,
 }
 
 impl World {
@@ -251,6 +263,7 @@ impl World {
         outage_wait: Duration,
         failback: Failback,
         record: Option<(Role, Duration)>,
+        opens_under: Option<Override>,
     ) -> World {
         let rules = Rules::of(preset, RulesOff::default());
         let limits = Limits {
@@ -268,6 +281,16 @@ impl World {
         let mut switch = Switch::new(rules, limits, Role::Primary, alternate);
         let now = Instant::now();
         let mut first = None;
+        let order = opens_under.map(ordered);
+        if let Some(order) = order {
+            switch.begins_under(order);
+        }
+        let pinned = match opens_under {
+            Some(Override::Primary) => Some(Role::Primary),
+            Some(Override::Alternate) => Some(Role::Alternate),
+            Some(Override::Off) | None => None,
+        };
+        assert_eq!(switch.place().role, pinned.unwrap_or(Role::Primary));
         if let Some((role, age)) = record {
             let wall = SystemTime::UNIX_EPOCH + MAX_AGE * 1000;
             let record = Whereabouts {
@@ -282,13 +305,14 @@ impl World {
                 Worth::Word => (role, First::AtRecord),
                 Worth::Hint => (Role::Primary, First::InSpiteOfRecord),
             };
-            assert_eq!(switch.place().role, begins);
-            first = (role == Role::Alternate).then_some(first_then);
+            assert_eq!(switch.place().role, pinned.unwrap_or(begins));
+            let is_elsewhere = role == Role::Alternate && pinned.is_none();
+            first = is_elsewhere.then_some(first_then);
         }
         World {
             rules,
             now,
-            order: None,
+            order,
             first,
             place: switch.place(),
             before: Vec::new(),
@@ -298,12 +322,12 @@ impl World {
             waiting: 0,
             outage_wait,
             failback,
-            planned: None,
+            windows: Vec::new(),
             is_away: false,
             good_since: None,
             switched: record.and_then(|(_, age)| {
                 let is_word = age <= MAX_AGE;
-                now.checked_sub(age).filter(|_| is_word)
+                now.checked_sub(age).filter(|_| is_word && pinned.is_none())
             }),
             running: Vec::new(),
             live: None,
@@ -316,10 +340,16 @@ impl World {
 
     /// How long a call that begins to wait waits for an outage to end.
     fn wait(&self) -> Duration {
-        let planned = self
-            .planned
-            .map(|end| end.saturating_duration_since(self.now));
-        self.outage_wait.max(planned.unwrap_or_default())
+        let mut end = self.now;
+        let mut windows = self.windows.clone();
+        windows.sort();
+        for (from, to) in windows {
+            // One that is to come counts where the ones before it last until then.
+            if from <= end && (from <= self.now || end > self.now) {
+                end = end.max(to);
+            }
+        }
+        self.outage_wait.max(end - self.now)
     }
 
     fn one(&mut self, number: u64) -> &mut Inquiry {
@@ -376,11 +406,15 @@ impl World {
             }
             Op::Policy(policy) => self.policy(*policy),
             Op::LooksHome(is_good) => self.looks_home(*is_good),
-            Op::Window(time) => {
-                let end = self.now + *time;
-                self.switch.announce(self.now, end, self.now);
-                self.planned = self.planned.max(Some(end));
+            Op::Window(ahead, lasts) => {
+                let (start, end) = (self.now + *ahead, self.now + *ahead + *lasts);
+                self.switch.announce(start, end, self.now);
+                self.windows.push((start, end));
             }
+            Op::Tries {
+                is_answered,
+                is_late,
+            } => self.tries(*is_answered, *is_late),
             Op::Dies(which) => {
                 if !self.running.is_empty() {
                     let dead = self.running.remove(which.index(self.running.len()));
@@ -431,6 +465,37 @@ impl World {
             assert_eq!(found, expected);
         }
         self.waiting += usize::from(matches!(found, WaitOut::Until(_)));
+    }
+
+    fn tries(&mut self, is_answered: bool, is_late: bool) {
+        let now = self.now;
+        if let Some(before) = self.before.last().filter(|_| is_late) {
+            // What is answered there says nothing of where calls go.
+            self.switch.is_answered(*before, now);
+            return;
+        }
+        let current = self.current();
+        let may_try = current.is_some_and(|one| one.may_try && one.answered_at.is_none());
+        assert_eq!(self.switch.tries(), may_try);
+        let Some(number) = self.live.filter(|_| may_try) else {
+            return;
+        };
+        let one = self.one(number);
+        one.may_try = false;
+        if !is_answered {
+            return;
+        }
+        one.answers[0] = Some(Answer::Came(Probed::Reachable));
+        self.seen.tried += 1;
+        self.switch.is_answered(self.place, now);
+        assert!(!self.switch.tries());
+        let woken = Input::Look(Heard::Woken, Glance::default());
+        let actions = self.switch.hear(number, woken, now, 0.5);
+        assert!(matches!(
+            actions[..],
+            [Action::OutageEnded(_), .., Action::End(Err(Stay::Alive))]
+        ));
+        self.asked(number, &actions);
     }
 
     fn is_recent(&self, found: Option<(Place, Instant, Stay)>, stay: Stay, time: Duration) -> bool {
@@ -522,6 +587,7 @@ impl World {
             raised: None,
             had_wait,
             outage: None,
+            may_try: false,
             answered_at: None,
         });
         self.asked(number, actions);
@@ -580,11 +646,7 @@ impl World {
     }
 
     fn orders(&mut self, value: Option<Override>) {
-        let order = value.map(|value| Order {
-            value,
-            source: OverrideSource::Store,
-            until: None,
-        });
+        let order = value.map(ordered);
         if order == self.order {
             assert_eq!(self.switch.obey(order, self.now), []);
             return;
@@ -703,7 +765,8 @@ impl World {
                     let one = self.one(number);
                     match *asks {
                         Asks::Authorize(role) => {
-                            one.answers[usize::from(role != one.from.role)] = None
+                            one.answers[usize::from(role != one.from.role)] = None;
+                            one.may_try = one.outage.is_some();
                         }
                         Asks::Probe(role) => one.was_probed |= role == one.from.role,
                         _ => {}
@@ -728,6 +791,7 @@ impl World {
                     let one = self.one(number);
                     assert!(one.was_probed && !came(one.answers[0]), "{one:?}");
                     one.outage = Some(now);
+                    one.may_try = true;
                     self.seen.outages += 1;
                 }
                 Action::OutageEnded(over) => {
@@ -941,6 +1005,14 @@ impl World {
     }
 }
 
+fn ordered(value: Override) -> Order {
+    Order {
+        value,
+        source: OverrideSource::Store,
+        until: None,
+    }
+}
+
 fn came(answer: Option<Answer>) -> bool {
     matches!(answer, Some(Answer::Came(_)))
 }
@@ -969,8 +1041,10 @@ proptest! {
             Failback::Manual,
         ]),
         record in records(),
+        opens_under in order(),
     ) {
-        let mut world = World::new(preset, alternate(), outage_wait, failback, record);
+        let mut world =
+            World::new(preset, alternate(), outage_wait, failback, record, opens_under);
         for op in &ops {
             world.does(op);
         }
@@ -985,7 +1059,7 @@ proptest! {
         mut is_on in any::<bool>(),
     ) {
         let (alternate, failback) = (Alternate::exists(is_on), Failback::OnFault);
-        let mut world = World::new(Preset::Dotnet, alternate, Duration::ZERO, failback, None);
+        let mut world = World::new(Preset::Dotnet, alternate, Duration::ZERO, failback, None, None);
         let (switch, now) = (&mut world.switch, world.now);
         let (mut place, mut asking) = (switch.place(), None);
         for (op, flag) in ops {
@@ -1051,7 +1125,7 @@ fn histories_go_everywhere() {
             let wait = Duration::from_secs(20);
             let record = records().new_tree(&mut runner).unwrap().current();
             let alternate = Alternate::exists(true);
-            let mut world = World::new(preset, alternate, wait, Failback::Probe, record);
+            let mut world = World::new(preset, alternate, wait, Failback::Probe, record, None);
             world.seen = seen;
             ops.iter().for_each(|op| world.does(op));
             seen = world.seen;
@@ -1067,6 +1141,7 @@ fn histories_go_everywhere() {
         looked_first,
         heeded,
         obeyed,
+        tried,
     } = seen;
     let counts = [
         switched,
@@ -1078,6 +1153,7 @@ fn histories_go_everywhere() {
         looked_first,
         heeded,
         obeyed,
+        tried,
     ];
     assert!(counts.iter().all(|count| *count > 5), "{seen:?}");
 }
