@@ -15,7 +15,7 @@ const ATOM: &str = "http://www.w3.org/2005/Atom";
 /// What is there where a row should be, or should be no more.
 pub(crate) enum Seen {
     /// The row, as far as its answer tells of it.
-    Row(values::Row),
+    Row(values::RowValues),
     /// The service has said that there is none.
     NoRow,
 }
@@ -46,7 +46,7 @@ pub(crate) fn seen(
 }
 
 /// The rows of a list that was asked for. `None`: the answer is none of the service's.
-pub(crate) fn rows(status: u16, is_marked: bool, body: &[u8]) -> Option<Vec<values::Row>> {
+pub(crate) fn rows(status: u16, is_marked: bool, body: &[u8]) -> Option<Vec<values::RowValues>> {
     let rows = odata::rows(body).filter(|_| status == 200)?;
     let names_odata = || text(&body[..body.len().min(256)]).contains("\"@odata.");
     (is_marked || names_odata()).then_some(rows)
@@ -61,7 +61,7 @@ pub(crate) fn lacks_a_column(asked: &Row, status: u16, code: Option<i32>, is_mar
 }
 
 /// What a body that is a row tells of it. Of OData v2, whose values are written otherwise: nothing.
-pub(crate) fn row(asked: &Row, body: &[u8]) -> values::Row {
+pub(crate) fn row(asked: &Row, body: &[u8]) -> values::RowValues {
     let row = match asked {
         Row::Url(_) => odata::row(body),
         Row::Soap { .. } => soap::entity(&text(body)).map(soap::Entity::row),

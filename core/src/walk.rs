@@ -20,12 +20,12 @@ pub(crate) struct Done {
 /// A walk, shared by the calls of one request.
 pub(crate) struct Walk {
     pub(crate) policy: SettlePolicy,
-    state: Mutex<State>,
+    state: Mutex<Walked>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Walked {
     has_begun: bool,
     todo: VecDeque<u64>,
     running: usize,

@@ -20,11 +20,11 @@ use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
 use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request, Response};
 
-pub(super) struct Reading(Arc<Shared>);
+pub(super) struct Reading(Arc<Stream>);
 
-struct Shared {
+struct Stream {
     client: Arc<Inner>,
-    state: Mutex<State>,
+    state: Mutex<Rest>,
     cancel: Cancel,
     /// For each next piece.
     limit: Duration,
@@ -41,7 +41,7 @@ struct Shared {
     streamed: Option<Streamed>,
 }
 
-enum State {
+enum Rest {
     Open(Box<Open>),
     /// Somebody reads.
     Busy,
@@ -85,9 +85,9 @@ impl Reading {
             _flight: body.is_some().then(|| flight.again()),
             body,
         };
-        Reading(Arc::new(Shared {
+        Reading(Arc::new(Stream {
             client,
-            state: Mutex::new(State::Open(Box::new(open))),
+            state: Mutex::new(Rest::Open(Box::new(open))),
             method: request.method.clone(),
             asked_for: request.url.clone(),
             cancel: Cancel::default(),
@@ -148,7 +148,7 @@ impl ReadBody for Reading {
                 Ok((piece.len(), is_over && !shared.is_being_recorded()))
             }
             Here::Later(open) => {
-                *shared.state() = State::Open(open);
+                *shared.state() = Rest::Open(open);
                 if shared.cancel.is_cancelled() {
                     shared.cut();
                 }
@@ -197,26 +197,26 @@ impl ReadBody for Reading {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl Stream {
+    fn state(&self) -> MutexGuard<'_, Rest> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the body to read from it. `None`: it is at its end.
     fn take(&self) -> Result<Option<Box<Open>>, Error> {
         let mut state = self.state();
-        match std::mem::replace(&mut *state, State::Busy) {
-            State::Open(open) => Ok(Some(open)),
-            State::Busy => Err(Error::new(
+        match std::mem::replace(&mut *state, Rest::Busy) {
+            Rest::Open(open) => Ok(Some(open)),
+            Rest::Busy => Err(Error::new(
                 ErrorKind::Busy,
                 "the body is being read by another thread; read it from one at a time",
             )),
-            State::End => {
-                *state = State::End;
+            Rest::End => {
+                *state = Rest::End;
                 Ok(None)
             }
-            State::Broken(error) => {
-                *state = State::Broken(error.clone());
+            Rest::Broken(error) => {
+                *state = Rest::Broken(error.clone());
                 Err(error)
             }
         }
@@ -295,7 +295,7 @@ impl Shared {
     fn give(&self, mut open: Box<Open>, most: usize) -> Bytes {
         let count = most.min(open.piece.len());
         let piece = open.piece.split_to(count);
-        *self.state() = State::Open(open);
+        *self.state() = Rest::Open(open);
         if self.cancel.is_cancelled() {
             self.cut();
         }
@@ -306,13 +306,13 @@ impl Shared {
         if let Some(streamed) = &self.streamed {
             streamed.end(None);
         }
-        *self.state() = State::End;
+        *self.state() = Rest::End;
     }
 
     /// Whether all was given, and it is known that nothing follows.
     fn end_if_over(&self) -> bool {
         let is_over = match &*self.state() {
-            State::Open(open) => {
+            Rest::Open(open) => {
                 open.piece.is_empty() && open.body.is_none() && !self.cancel.is_cancelled()
             }
             _ => false,
@@ -330,14 +330,14 @@ impl Shared {
 
     fn broken(&self, fault: Fault) -> Error {
         let error = self.error(fault);
-        *self.state() = State::Broken(error.clone());
+        *self.state() = Rest::Broken(error.clone());
         error
     }
 
     /// Lets the connection of a body go that was cancelled while nobody reads.
     fn cut(&self) {
         let rest = match &mut *self.state() {
-            State::Open(open) if open.body.is_some() => (open.body.take(), open._flight.take()),
+            Rest::Open(open) if open.body.is_some() => (open.body.take(), open._flight.take()),
             _ => return,
         };
         drop(rest);
@@ -434,14 +434,14 @@ impl Shared {
 
 /// A body that is waited for. Nothing of it is lost when the waiting is given up.
 struct Held<'a> {
-    shared: &'a Shared,
+    shared: &'a Stream,
     open: Option<Box<Open>>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            *self.shared.state() = State::Open(open);
+            *self.shared.state() = Rest::Open(open);
             if self.shared.cancel.is_cancelled() {
                 self.shared.cut();
             }
@@ -456,11 +456,11 @@ fn cancelled() -> Fault {
     )
 }
 
-impl Drop for Shared {
+impl Drop for Stream {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let is_given_up = matches!(state, State::Open(open) if open.body.is_some());
-        *state = State::End;
+        let is_given_up = matches!(state, Rest::Open(open) if open.body.is_some());
+        *state = Rest::End;
         if is_given_up {
             self.nudge();
         }
@@ -469,7 +469,7 @@ impl Drop for Shared {
 
 /// Gives a submitted read's item exactly once, also when its task is dropped.
 struct Item {
-    shared: Arc<Shared>,
+    shared: Arc<Stream>,
     user_data: usize,
     is_due: bool,
 }

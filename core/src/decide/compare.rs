@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use crate::Difference;
-use crate::values::{Row, Sent, Value};
+use crate::values::{RowValues, Sent, Value};
 
 /// So many differences, and names of what was not compared, are told.
 pub(crate) const MOST_TOLD: usize = 50;
@@ -27,7 +27,7 @@ pub(crate) struct Comparison {
 }
 
 /// Compares what was sent with a row. What the row does not tell is left out.
-pub(crate) fn compare(sent: &Sent, row: &Row) -> Comparison {
+pub(crate) fn compare(sent: &Sent, row: &RowValues) -> Comparison {
     let mut comparison = Comparison {
         left_out: sent.left_out.clone(),
         ..Comparison::default()
@@ -50,7 +50,7 @@ pub(crate) fn compare(sent: &Sent, row: &Row) -> Comparison {
 
 /// What the row has there. A reference that may lead to several tables is named with the table
 /// (`customerid_account`), and its column without (`_customerid_value`).
-fn found<'a>(row: &'a Row, column: &str) -> Option<&'a Value> {
+fn found<'a>(row: &'a RowValues, column: &str) -> Option<&'a Value> {
     if let Some(there) = row.columns.get(column) {
         return Some(there);
     }
@@ -445,14 +445,14 @@ mod tests {
             }],
             left_out: Vec::new(),
         };
-        let soap = Row {
+        let soap = RowValues {
             leaves_out_null: true,
-            ..Row::default()
+            ..RowValues::default()
         };
         assert_eq!(compare(&sent(Value::Null), &soap).same, 1);
         assert_eq!(compare(&sent(text("a")), &soap).differences.len(), 1);
         assert_eq!(
-            compare(&sent(text("a")), &Row::default()).left_out,
+            compare(&sent(text("a")), &RowValues::default()).left_out,
             ["name"]
         );
     }

@@ -26,14 +26,14 @@ impl Became {
     }
 }
 
-struct Row {
+struct Line {
     rule: Rule,
     evidence: Evidence,
     causes: &'static [Cause],
 }
 
-const TABLE: [Row; 10] = [
-    Row {
+const TABLE: [Line; 10] = [
+    Line {
         rule: Rule::EndpointNotFound,
         evidence: Evidence::Strong,
         causes: &[
@@ -43,13 +43,13 @@ const TABLE: [Row; 10] = [
             Cause::ConnectTimeout,
         ],
     },
-    Row {
+    Line {
         rule: Rule::DatacenterNotAvailable,
         evidence: Evidence::Strong,
         causes: &[Cause::DatacenterNotAvailable],
     },
     // A front end answers that knows of no service.
-    Row {
+    Line {
         rule: Rule::NoService,
         evidence: Evidence::Weak,
         causes: &[
@@ -59,7 +59,7 @@ const TABLE: [Row; 10] = [
             Cause::DestinationUnreachable,
         ],
     },
-    Row {
+    Line {
         rule: Rule::Timeout,
         evidence: Evidence::Weak,
         causes: &[
@@ -68,7 +68,7 @@ const TABLE: [Row; 10] = [
             Cause::GatewayTimeout,
         ],
     },
-    Row {
+    Line {
         rule: Rule::ServerUnavailable,
         evidence: Evidence::Weak,
         causes: &[
@@ -80,7 +80,7 @@ const TABLE: [Row; 10] = [
         ],
     },
     // What was refused a second time on a new connection counts as lost.
-    Row {
+    Line {
         rule: Rule::ConnectionLost,
         evidence: Evidence::Weak,
         causes: &[
@@ -90,7 +90,7 @@ const TABLE: [Row; 10] = [
             Cause::Unprocessed,
         ],
     },
-    Row {
+    Line {
         rule: Rule::Local,
         evidence: Evidence::Never,
         causes: &[
@@ -101,7 +101,7 @@ const TABLE: [Row; 10] = [
         ],
     },
     // `EndpointLeft` and `Outage` say what was decided already.
-    Row {
+    Line {
         rule: Rule::NotTheEndpoint,
         evidence: Evidence::Never,
         causes: &[
@@ -117,12 +117,12 @@ const TABLE: [Row; 10] = [
             Cause::Outage,
         ],
     },
-    Row {
+    Line {
         rule: Rule::Throttling,
         evidence: Evidence::Never,
         causes: &[Cause::Throttled],
     },
-    Row {
+    Line {
         rule: Rule::Answered,
         evidence: Evidence::Never,
         causes: &[Cause::DatabaseMoving, Cause::ServiceFault],

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::compare::{Comparison, MOST_TOLD, compare, seconds};
 use super::subject::{Aim, MODIFIED, Subject, has_id};
 use crate::row_answer::Seen;
-use crate::values::Row;
+use crate::values::RowValues;
 use crate::{Difference, Verified};
 
 /// A row that was written at most so many seconds before a write may have been written after it:
@@ -91,7 +91,7 @@ impl Sending {
     }
 
     /// By how many seconds a row was written after it.
-    fn until(self, row: &Row) -> Option<i64> {
+    fn until(self, row: &RowValues) -> Option<i64> {
         Some(seconds(row.columns.get(MODIFIED)?)? - self.0?)
     }
 }
@@ -189,7 +189,7 @@ pub(crate) fn together(parts: Vec<(usize, Finding)>) -> Finding {
     whole
 }
 
-fn created(subject: &Subject, is_its_own: bool, there: &Row) -> Finding {
+fn created(subject: &Subject, is_its_own: bool, there: &RowValues) -> Finding {
     let comparison = match &subject.sent {
         Some(sent) => compare(sent, there),
         None => Comparison::default(),
@@ -206,7 +206,7 @@ fn created(subject: &Subject, is_its_own: bool, there: &Row) -> Finding {
     }
 }
 
-fn changed(subject: &Subject, there: &Row, sending: Sending) -> Finding {
+fn changed(subject: &Subject, there: &RowValues, sending: Sending) -> Finding {
     let Some(sent) = &subject.sent else {
         return Finding::unverifiable(ANOTHER_VERSION);
     };
@@ -477,7 +477,7 @@ mod tests {
             let sending = Sending::of(at(started), told.map(at), at(now));
             assert_eq!(sending.until(&there), expected, "{started} {now} {told:?}");
         }
-        assert_eq!(Sending(Some(0)).until(&Row::default()), None);
+        assert_eq!(Sending(Some(0)).until(&RowValues::default()), None);
     }
 
     #[test]

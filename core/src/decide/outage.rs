@@ -55,11 +55,11 @@ struct Side {
     role: Role,
     from_provider: bool,
     has_renewed: bool,
-    state: State,
+    state: Said,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Said {
     Asked,
     Silent,
     /// What it has answered, and how long it took.
@@ -121,7 +121,7 @@ impl Outage {
         let known = self.lost.take();
         let known = known.unwrap_or_else(|| Side::new(self.this.role.other()));
         self.other.get_or_insert(Side {
-            state: State::Silent,
+            state: Said::Silent,
             ..known
         });
     }
@@ -178,18 +178,18 @@ impl Outage {
 
     /// What the look comes to. Tells when to come again, if that is not what is waited for anyway.
     fn decide(&mut self, begun: Instant, now: Instant, chance: f64) -> Option<Instant> {
-        let other = self.other.map_or(State::Silent, |other| other.state);
+        let other = self.other.map_or(Said::Silent, |other| other.state);
         match (self.this.state, other) {
-            (State::Answered(probed, _), _) => {
+            (Said::Answered(probed, _), _) => {
                 self.step = Step::Over(self.this.role, probed, now);
             }
-            (State::Asked, State::Answered(_, took)) if now < begun + took * TIMES_THE_OTHER => {
+            (Said::Asked, Said::Answered(_, took)) if now < begun + took * TIMES_THE_OTHER => {
                 return Some(begun + took * TIMES_THE_OTHER);
             }
-            (_, State::Answered(probed, _)) => {
+            (_, Said::Answered(probed, _)) => {
                 self.step = Step::Over(self.this.role.other(), probed, now);
             }
-            (State::Silent, State::Silent) => {
+            (Said::Silent, Said::Silent) => {
                 let next = now + pause(self.looks, chance);
                 self.step = Step::Pausing(next);
                 return Some(next);
@@ -206,7 +206,7 @@ impl Side {
             role,
             from_provider: false,
             has_renewed: false,
-            state: State::Asked,
+            state: Said::Asked,
         }
     }
 
@@ -224,15 +224,15 @@ impl Side {
                     self.has_renewed = true;
                     return Some(Asks::Renew(self.role));
                 }
-                self.state = State::Silent;
+                self.state = Said::Silent;
             }
-            Heard::Probed(_, Answer::Came(probed)) => self.state = State::Answered(probed, took),
+            Heard::Probed(_, Answer::Came(probed)) => self.state = Said::Answered(probed, took),
             // Where calls go anyway they may be served all the same.
             Heard::Probed(_, Answer::Odd) if !must_serve => {
-                self.state = State::Answered(Probed::Reachable, took);
+                self.state = Said::Answered(Probed::Reachable, took);
             }
             // Who could not ask has learnt nothing, and asks again.
-            Heard::Probed(..) | Heard::NoToken(_) => self.state = State::Silent,
+            Heard::Probed(..) | Heard::NoToken(_) => self.state = Said::Silent,
             Heard::Woken => {}
         }
         None

@@ -53,9 +53,9 @@ pub enum ErrorKind {
 
 /// What a call or a function failed with. Cheap to clone.
 #[derive(Clone)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<ErrorData>);
 
-struct Inner {
+struct ErrorData {
     kind: ErrorKind,
     message: String,
     ending: Option<Ending>,
@@ -77,7 +77,7 @@ impl Error {
     /// An error that is no call's end.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error(Arc::new(Inner {
+        Error(Arc::new(ErrorData {
             kind,
             message: message.into(),
             ending: None,
@@ -85,7 +85,7 @@ impl Error {
     }
 
     pub(crate) fn of_call(message: String, ending: Ending) -> Error {
-        Error(Arc::new(Inner {
+        Error(Arc::new(ErrorData {
             kind: ErrorKind::Call(ending.fault.kind),
             message,
             ending: Some(ending),
@@ -94,7 +94,7 @@ impl Error {
 
     /// The end of a call that was turned away before anything of it was sent.
     pub(crate) fn turned_away(kind: ErrorKind, message: String, ending: Ending) -> Error {
-        Error(Arc::new(Inner {
+        Error(Arc::new(ErrorData {
             kind,
             message,
             ending: Some(ending),

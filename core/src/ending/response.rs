@@ -13,7 +13,7 @@ use crate::{Attempt, BatchPart, Effect, Error, ErrorKind, SettleStep, Verificati
 
 /// The answer to a call, with the story of how it was got. Cheap to clone.
 #[derive(Clone)]
-pub struct Response(Arc<Shared>, Option<Arc<About>>);
+pub struct Response(Arc<Held>, Option<Arc<About>>);
 
 /// What a response says of a write that its request has asked about.
 struct About {
@@ -22,7 +22,7 @@ struct About {
     step: Option<SettleStep>,
 }
 
-struct Shared {
+struct Held {
     inner: ResponseData,
     /// How much of a collected body [`Response::read`] has given.
     read: AtomicUsize,
@@ -95,7 +95,7 @@ impl ResponseData {
 
 impl Response {
     pub(crate) fn new(inner: ResponseData) -> Response {
-        let shared = Shared {
+        let shared = Held {
             inner,
             read: AtomicUsize::new(0),
         };

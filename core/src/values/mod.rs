@@ -21,7 +21,7 @@ pub(crate) type Columns = BTreeMap<String, Value>;
 
 /// A row that was read.
 #[derive(Default)]
-pub(crate) struct Row {
+pub(crate) struct RowValues {
     pub(crate) columns: Columns,
     /// A column that is not there is null: so SOAP answers.
     pub(crate) leaves_out_null: bool,

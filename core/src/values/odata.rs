@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Columns, Row, Sent, SentValue, Value, is_column};
+use super::{Columns, RowValues, Sent, SentValue, Value, is_column};
 
 const BIND: &str = "@odata.bind";
 
@@ -75,19 +75,19 @@ fn bound(property: &str, value: &Value) -> Option<(String, Value)> {
 }
 
 /// The row in an answer to a read of it. `None`: it is no object.
-pub(crate) fn row(body: &[u8]) -> Option<Row> {
+pub(crate) fn row(body: &[u8]) -> Option<RowValues> {
     row_of(members(body)?)
 }
 
 /// The rows of a list. `None`: it is none.
-pub(crate) fn rows(body: &[u8]) -> Option<Vec<Row>> {
+pub(crate) fn rows(body: &[u8]) -> Option<Vec<RowValues>> {
     let members = members(body)?;
     let list: Vec<BTreeMap<String, &RawValue>> =
         serde_json::from_str(members.get("value")?.get()).ok()?;
     list.into_iter().map(row_of).collect()
 }
 
-fn row_of(members: BTreeMap<String, &RawValue>) -> Option<Row> {
+fn row_of(members: BTreeMap<String, &RawValue>) -> Option<RowValues> {
     let version = members.get("@odata.etag").and_then(|raw| match value(raw) {
         Some(Value::Text(version)) => Some(version),
         _ => None,
@@ -96,7 +96,7 @@ fn row_of(members: BTreeMap<String, &RawValue>) -> Option<Row> {
     let columns: Columns = columns
         .filter_map(|(name, raw)| Some((name, value(raw)?)))
         .collect();
-    Some(Row {
+    Some(RowValues {
         columns,
         leaves_out_null: false,
         version,

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sent, SentValue, Value, is_column};
+use super::{RowValues, Sent, SentValue, Value, is_column};
 use crate::classify::CONTRACTS;
 use crate::classify::xml::{Visit, walk};
 use crate::soap_request::{GENERIC, INSTANCE};
@@ -123,9 +123,9 @@ impl Entity {
     }
 
     /// As a row that was read.
-    pub(crate) fn row(self) -> Row {
+    pub(crate) fn row(self) -> RowValues {
         let attributes = self.attributes.into_iter();
-        Row {
+        RowValues {
             columns: attributes
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),

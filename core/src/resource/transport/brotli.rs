@@ -8,17 +8,17 @@ use std::task::{Context, Poll, ready};
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-type State = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
+type Machine = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
 
 pub(super) struct BrotliReader<R> {
     coded: R,
-    state: Box<State>,
+    state: Box<Machine>,
     is_over: bool,
 }
 
 impl<R> BrotliReader<R> {
     pub(super) fn new(coded: R) -> BrotliReader<R> {
-        let state = State::new_strict(
+        let state = Machine::new_strict(
             StandardAlloc::default(),
             StandardAlloc::default(),
             StandardAlloc::default(),

@@ -96,13 +96,13 @@ impl Coding {
 }
 
 /// A body without its coding.
-pub(crate) struct Decoded(State);
+pub(crate) struct Decoded(Unwrapping);
 
 #[expect(
     clippy::large_enum_variant,
     reason = "the plain one is the usual one, and is spared an allocation"
 )]
-enum State {
+enum Unwrapping {
     Plain(Answer),
     /// Coded, and nothing was read yet: an empty body is empty, whatever its coding.
     Begin(Box<Answer>, Coding),
@@ -124,29 +124,32 @@ enum Decoder {
 impl Decoded {
     pub(super) fn new(answer: Answer, coding: Coding) -> Decoded {
         Decoded(match coding {
-            Coding::Identity => State::Plain(answer),
-            coding => State::Begin(Box::new(answer), coding),
+            Coding::Identity => Unwrapping::Plain(answer),
+            coding => Unwrapping::Begin(Box::new(answer), coding),
         })
     }
 
     /// Whether nothing follows the head.
     pub(super) fn is_empty(&self) -> bool {
         match &self.0 {
-            State::Plain(answer) => answer.is_empty(),
-            State::Begin(answer, _) => answer.is_empty(),
-            State::Coded(_) | State::Member(..) | State::Rest(..) | State::Broken(_) => false,
-            State::End => true,
+            Unwrapping::Plain(answer) => answer.is_empty(),
+            Unwrapping::Begin(answer, _) => answer.is_empty(),
+            Unwrapping::Coded(_)
+            | Unwrapping::Member(..)
+            | Unwrapping::Rest(..)
+            | Unwrapping::Broken(_) => false,
+            Unwrapping::End => true,
         }
     }
 
     /// Whether it is longer than so many bytes, by its own word.
     pub(super) fn is_longer_than(&self, most: usize) -> bool {
-        matches!(&self.0, State::Plain(answer) if answer.is_longer_than(most))
+        matches!(&self.0, Unwrapping::Plain(answer) if answer.is_longer_than(most))
     }
 
     /// Has the next one who reads on be told.
     pub(super) fn break_off(&mut self, failure: BodyFailure) {
-        self.0 = State::Broken(Box::new(failure));
+        self.0 = Unwrapping::Broken(Box::new(failure));
     }
 
     /// The next piece; `None` at the end. Nothing is lost when the waiting is given up.
@@ -160,26 +163,26 @@ impl Decoded {
     ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
         loop {
             match &mut self.0 {
-                State::Plain(answer) => return answer.poll_piece(context),
-                State::Begin(answer, _) => match ready!(answer.poll_piece(context)) {
+                Unwrapping::Plain(answer) => return answer.poll_piece(context),
+                Unwrapping::Begin(answer, _) => match ready!(answer.poll_piece(context)) {
                     Some(Ok(piece)) => {
                         answer.unread(piece);
                         self.begin();
                     }
                     other => return Poll::Ready(other),
                 },
-                State::Coded(decoder) => {
+                Unwrapping::Coded(decoder) => {
                     let mut piece = BytesMut::with_capacity(PIECE);
                     match ready!(decoder.as_mut().poll(context, &mut piece)) {
                         Ok(0) => self.end(),
                         Ok(_) => return Poll::Ready(Some(Ok(piece.freeze()))),
                         Err(error) => {
-                            self.0 = State::End;
+                            self.0 = Unwrapping::End;
                             return Poll::Ready(Some(Err(failure(error))));
                         }
                     }
                 }
-                State::Member(answer, seen) => {
+                Unwrapping::Member(answer, seen) => {
                     let known = seen.len().min(MEMBER.len());
                     if seen[..known] != MEMBER[..known] || known == MEMBER.len() {
                         self.go_on();
@@ -190,31 +193,33 @@ impl Decoded {
                         other => return Poll::Ready(other),
                     }
                 }
-                State::Rest(answer, seen) => match ready!(answer.poll_piece(context)) {
+                Unwrapping::Rest(answer, seen) => match ready!(answer.poll_piece(context)) {
                     Some(Ok(piece)) => {
                         *seen += piece.len();
                         if *seen > MOST_REST {
-                            self.0 = State::End;
+                            self.0 = Unwrapping::End;
                         }
                     }
                     other => return Poll::Ready(other),
                 },
-                State::Broken(_) => {
-                    let State::Broken(failure) = std::mem::replace(&mut self.0, State::End) else {
+                Unwrapping::Broken(_) => {
+                    let Unwrapping::Broken(failure) =
+                        std::mem::replace(&mut self.0, Unwrapping::End)
+                    else {
                         return Poll::Ready(None);
                     };
                     return Poll::Ready(Some(Err(*failure)));
                 }
-                State::End => return Poll::Ready(None),
+                Unwrapping::End => return Poll::Ready(None),
             }
         }
     }
 
     fn begin(&mut self) {
-        self.0 = match std::mem::replace(&mut self.0, State::End) {
-            State::Begin(answer, coding) => {
+        self.0 = match std::mem::replace(&mut self.0, Unwrapping::End) {
+            Unwrapping::Begin(answer, coding) => {
                 let reader = StreamReader::new(*answer);
-                State::Coded(Box::pin(match coding {
+                Unwrapping::Coded(Box::pin(match coding {
                     Coding::Brotli => Decoder::Brotli(BrotliReader::new(reader)),
                     Coding::Gzip | Coding::Identity => Decoder::Gzip(GzipDecoder::new(reader)),
                 }))
@@ -225,28 +230,28 @@ impl Decoded {
 
     /// Begins the next member of gzip. What is none is ignored, as curl ignores it.
     fn go_on(&mut self) {
-        self.0 = match std::mem::replace(&mut self.0, State::End) {
-            State::Member(mut answer, seen) if seen.starts_with(MEMBER) => {
+        self.0 = match std::mem::replace(&mut self.0, Unwrapping::End) {
+            Unwrapping::Member(mut answer, seen) if seen.starts_with(MEMBER) => {
                 answer.unread(seen.freeze());
                 let decoder = GzipDecoder::new(StreamReader::new(*answer));
-                State::Coded(Box::pin(Decoder::Gzip(decoder)))
+                Unwrapping::Coded(Box::pin(Decoder::Gzip(decoder)))
             }
-            State::Member(answer, seen) => State::Rest(answer, seen.len()),
+            Unwrapping::Member(answer, seen) => Unwrapping::Rest(answer, seen.len()),
             other => other,
         };
     }
 
     fn end(&mut self) {
-        self.0 = match std::mem::replace(&mut self.0, State::End) {
-            State::Coded(decoder) => {
+        self.0 = match std::mem::replace(&mut self.0, Unwrapping::End) {
+            Unwrapping::Coded(decoder) => {
                 // Answer, StreamReader and the decoders are Unpin: nothing points into them.
                 match *Pin::into_inner(decoder) {
                     Decoder::Gzip(decoder) => {
                         let (answer, seen) = decoder.into_inner().into_inner_with_chunk();
-                        State::Member(Box::new(answer), seen.unwrap_or_default().into())
+                        Unwrapping::Member(Box::new(answer), seen.unwrap_or_default().into())
                     }
                     Decoder::Brotli(decoder) => {
-                        State::Rest(Box::new(decoder.into_inner().into_inner()), 0)
+                        Unwrapping::Rest(Box::new(decoder.into_inner().into_inner()), 0)
                     }
                 }
             }
