@@ -31,6 +31,8 @@ pub(super) struct Running {
     pub(super) is_compound: bool,
     pub(super) asked: Asked,
     pub(super) number: usize,
+    /// When its call began, whose first it is.
+    pub(super) begun: Option<std::time::Instant>,
     pub(super) address: Address,
     started: SystemTime,
     since: Instant,
@@ -113,6 +115,7 @@ impl Call<'_> {
             is_compound,
             asked: client.asked(target, operation),
             number: self.attempts.len() + 1,
+            begun: self.attempts.is_empty().then(|| self.began.into_std()),
             address,
             started: SystemTime::now(),
             since: Instant::now(),

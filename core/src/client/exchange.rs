@@ -36,7 +36,7 @@ impl Inner {
             return Err(Fault::new(Cause::LocalFailure, message));
         }
         let leave = if running.role().is_some() {
-            let gate = pin!(self.gate.enter());
+            let gate = pin!(self.gate.enter(running.begun));
             let turn = time.limit(gate, |_, _, limit| {
                 let message = format!("the call could not leave after a switch {limit}");
                 Fault::new(Cause::EndpointLeft, message)

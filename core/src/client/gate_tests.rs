@@ -119,7 +119,7 @@ fn who_waits_in_the_gate_has_nobody_looked_at() {
     let entered = runtime.enter();
     // Those before the call go for four seconds.
     gate.ramp_after(Duration::from_secs(5), 0.0);
-    let mut before: Vec<_> = (0..80).map(|_| Box::pin(gate.enter())).collect();
+    let mut before: Vec<_> = (0..80).map(|_| Box::pin(gate.enter(None))).collect();
     let mut context = Context::from_waker(Waker::noop());
     let gone: Vec<_> = before
         .iter_mut()

@@ -4,7 +4,8 @@
 //! Two bounds hold at once. So many may be *under way*: few at first, more with each answer and with
 //! time. And so many may *leave* in a time: what was offered and somewhat more. One leaves at once; the
 //! next one by chance up to an interval later than it may, because many clients begin in one instant
-//! and none knows of the others.
+//! and none knows of the others. That is of those who had to wait: who begins later, when nobody waits any
+//! more, is bounded by what is under way alone.
 
 use std::time::{Duration, Instant};
 
@@ -105,16 +106,10 @@ impl Ramp {
         (1.0 + self.allowance() * SAVED.as_secs_f64()).min(MOST_SAVED)
     }
 
-    /// Whether one more may leave now; it is counted.
+    /// Whether one more of the crowd may leave now; it is counted.
     pub fn enter(&mut self, now: Instant) -> bool {
         self.save(now);
-        let steps = now.saturating_duration_since(self.began).as_millis() / STEP.as_millis();
-        let by_time = u32::try_from(steps)
-            .ok()
-            .and_then(|steps| FIRST.checked_shl(steps))
-            .filter(|most| *most >= FIRST)
-            .unwrap_or(usize::MAX);
-        let may_leave = self.under_way < self.most.max(by_time) && self.saved >= 1.0;
+        let may_leave = self.has_room(now) && self.saved >= 1.0;
         if may_leave {
             self.under_way += 1;
             self.saved -= 1.0 + std::mem::take(&mut self.delay);
@@ -122,6 +117,29 @@ impl Ramp {
             self.held = now;
         }
         may_leave
+    }
+
+    /// Whether one may leave now that begins when nobody waits; it is counted. Who began since is no
+    /// crowd: it comes when the application offers it, and one that calls again when it was answered may
+    /// have offered next to nothing before, a script that has only begun, or nothing for minutes.
+    pub fn enter_alone(&mut self, begun: Instant, now: Instant) -> bool {
+        if begun <= self.began || !self.has_room(now) {
+            return self.enter(now);
+        }
+        self.save(now);
+        self.under_way += 1;
+        self.saved = (self.saved - 1.0).max(0.0);
+        true
+    }
+
+    fn has_room(&self, now: Instant) -> bool {
+        let steps = now.saturating_duration_since(self.began).as_millis() / STEP.as_millis();
+        let by_time = u32::try_from(steps)
+            .ok()
+            .and_then(|steps| FIRST.checked_shl(steps))
+            .filter(|most| *most >= FIRST)
+            .unwrap_or(usize::MAX);
+        self.under_way < self.most.max(by_time)
     }
 
     /// How long somebody waits at least before whom so many wait, if nothing more is offered.
@@ -246,6 +264,25 @@ mod tests {
                 left.len()
             );
         }
+    }
+
+    /// A script that has only begun, and calls again when it was answered.
+    #[test]
+    fn who_begins_later_and_alone_is_bounded_by_what_is_under_way() {
+        let begin = Instant::now();
+        let mut ramp = ramp(0.5, begin);
+        assert!(ramp.enter(begin));
+        ramp.leave(Became::Answered);
+        for call in 1..=1000 {
+            let now = begin + Duration::from_millis(call);
+            assert!(!ramp.enter_alone(begin, now), "of the crowd");
+            assert!(ramp.enter_alone(now, now));
+            ramp.leave(Became::Answered);
+        }
+        let now = begin + Duration::from_millis(1);
+        let mut ramp = Ramp::new(0.5, Duration::ZERO, 0.0, begin);
+        let entered = (0..FIRST * 2).filter(|_| ramp.enter_alone(now, now));
+        assert_eq!(entered.count(), FIRST);
     }
 
     /// Many clients, of each of which ten calls wait, in one instant.

@@ -102,8 +102,9 @@ impl Gate {
         self.0.let_go(crowd);
     }
 
-    /// Waits until one more may go.
-    pub(crate) async fn enter(&self) -> Leave {
+    /// Waits until one more may go, of a call that has begun then and has not been sent, or of an earlier
+    /// one.
+    pub(crate) async fn enter(&self, begun: Option<Instant>) -> Leave {
         if !self.0.is_ramped.load(Ordering::Acquire) {
             return Leave(None);
         }
@@ -116,7 +117,11 @@ impl Gate {
                 return Leave(None);
             };
             let now = Instant::now();
-            if before == 0 && ramp.enter(now) {
+            let enters = |ramp: &mut Ramp| match begun {
+                Some(begun) => ramp.enter_alone(begun, now),
+                None => ramp.enter(now),
+            };
+            if before == 0 && enters(ramp) {
                 return self.0.leave(crowd.ramps);
             }
             ramp.gather(before + 1, now);
@@ -255,7 +260,7 @@ mod tests {
     }
 
     fn entered(gate: &Gate) -> Vec<Leave> {
-        std::iter::from_fn(|| now(gate.enter()))
+        std::iter::from_fn(|| now(gate.enter(None)))
             .take(10_000)
             .collect()
     }
@@ -267,6 +272,27 @@ mod tests {
     }
 
     #[test]
+    fn a_ramped_gate_lets_go_who_begins_when_nobody_waits() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let gate = Gate::new();
+        gate.ramp(0.0);
+        let alone = |gate: &Gate| now(gate.enter(Some(Instant::now())));
+        for _ in 0..100 {
+            alone(&gate).unwrap().take().ended(Became::Answered);
+        }
+        gate.ramp(0.0);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut crowd: Vec<_> = (0..20).map(|_| Box::pin(gate.enter(None))).collect();
+        let crowd = crowd
+            .iter_mut()
+            .map(|turn| turn.as_mut().poll(&mut context));
+        let crowd: Vec<_> = crowd.collect();
+        assert!(crowd.iter().any(Poll::is_pending));
+        assert!(alone(&gate).is_none(), "behind those who wait");
+    }
+
+    #[test]
     fn a_ramped_gate_lets_more_go_with_each_answer() {
         let runtime = runtime();
         let _entered = runtime.enter();
@@ -275,7 +301,7 @@ mod tests {
         let mut first = entered(&gate);
         let count = first.len();
         assert!(count < 100, "{count}");
-        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(gate.enter())).collect();
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(gate.enter(None))).collect();
         let mut polled = |index: usize| {
             let waiting: &mut Pin<Box<_>> = &mut waiting[index];
             waiting
@@ -302,10 +328,13 @@ mod tests {
     fn the_gate_opens_when_nobody_waits_and_the_endpoint_answers() {
         let gate = busy();
         gate.ramp(0.0);
-        now(gate.enter()).unwrap().take().ended(Became::Failed);
-        drop(now(gate.enter()));
+        now(gate.enter(None)).unwrap().take().ended(Became::Failed);
+        drop(now(gate.enter(None)));
         assert!(entered(&gate).len() < 100);
-        now(gate.enter()).unwrap().take().ended(Became::Answered);
+        now(gate.enter(None))
+            .unwrap()
+            .take()
+            .ended(Became::Answered);
         assert_eq!(entered(&gate).len(), 10_000);
     }
 
@@ -326,7 +355,7 @@ mod tests {
             let first = entered(&gate);
             assert_eq!(first.len(), 1);
             // The gate stays as it is while somebody waits.
-            let mut waiting = Box::pin(gate.enter());
+            let mut waiting = Box::pin(gate.enter(None));
             let runtime = runtime();
             let _entered = runtime.enter();
             let polled = waiting
@@ -346,14 +375,14 @@ mod tests {
             gate.ramp(0.0);
             let first = entered(&gate);
             gate.ramp(0.0);
-            let _second = now(gate.enter()).unwrap();
+            let _second = now(gate.enter(None)).unwrap();
             let ramp = || format!("{:?}", lock(&gate.0.crowd).ramp);
             let before = ramp();
             for leave in first {
                 leave.take().ended(became);
             }
             assert_eq!(ramp(), before, "{became:?}");
-            drop(now(gate.enter()).unwrap());
+            drop(now(gate.enter(None)).unwrap());
             assert_ne!(ramp(), before);
         }
     }

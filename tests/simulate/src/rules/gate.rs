@@ -48,11 +48,20 @@ impl Gate {
 
     /// Whether a call may go, before whom nobody waits: `Some`, and whether it is counted. `None`: it
     /// waits.
-    pub(super) fn enter(&mut self, call: u32, now: Instant) -> Option<bool> {
+    pub(super) fn enter(
+        &mut self,
+        call: u32,
+        begun: Option<Instant>,
+        now: Instant,
+    ) -> Option<bool> {
         let Some(ramp) = &mut self.ramp else {
             return Some(false);
         };
-        if self.waiting.is_empty() && ramp.enter(now) {
+        let enters = |ramp: &mut Ramp| match begun {
+            Some(begun) => ramp.enter_alone(begun, now),
+            None => ramp.enter(now),
+        };
+        if self.waiting.is_empty() && enters(ramp) {
             return Some(true);
         }
         self.waiting.push_back(call);

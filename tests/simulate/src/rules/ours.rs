@@ -159,11 +159,12 @@ impl Ours {
         if begin.waits && self.inquiry.is_some() {
             return self.held.push(call);
         }
-        if let Some(begun) = flight.begun.take().filter(|_| self.rules.ramps) {
+        let begun = flight.begun.take();
+        if let Some(begun) = begun.filter(|_| self.rules.ramps) {
             self.gate.begins(begun);
         }
         self.lets_go(world);
-        match self.gate.enter(call, world.instant()) {
+        match self.gate.enter(call, begun, world.instant()) {
             Some(is_counted) => self.leaves(call, is_counted, world),
             None => self.waits_for_gate(world),
         }
