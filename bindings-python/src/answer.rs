@@ -12,7 +12,7 @@ use d365_failover::{
     d365_response_header_at, d365_response_header_count, d365_response_ledger_id,
     d365_response_reason_phrase, d365_response_settled, d365_response_settled_why,
     d365_response_status, d365_response_switched, d365_response_t, d365_response_tag,
-    d365_response_url, d365_response_verified,
+    d365_response_url, d365_response_verified, d365_str_t,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -36,7 +36,6 @@ struct Told {
     switched: bool,
     ledger_id: Option<i64>,
     verified: Option<&'static str>,
-    reason: String,
     elapsed_us: i64,
 }
 
@@ -46,6 +45,9 @@ struct Lazy {
     response: Option<Handle<d365_response_t>>,
     url: PyOnceLock<Py<PyString>>,
     headers: PyOnceLock<Py<PyList>>,
+    octets: PyOnceLock<Py<PyTuple>>,
+    reason: PyOnceLock<Py<PyString>>,
+    version: PyOnceLock<Option<&'static str>>,
     attempts: PyOnceLock<Py<PyList>>,
     parts: PyOnceLock<Py<PyList>>,
     told: PyOnceLock<Told>,
@@ -57,6 +59,9 @@ impl Lazy {
             response,
             url: PyOnceLock::new(),
             headers: PyOnceLock::new(),
+            octets: PyOnceLock::new(),
+            reason: PyOnceLock::new(),
+            version: PyOnceLock::new(),
             attempts: PyOnceLock::new(),
             parts: PyOnceLock::new(),
             told: PyOnceLock::new(),
@@ -86,21 +91,68 @@ impl Lazy {
 
     fn headers(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
         self.headers.get_or_try_init(py, || {
-            let raw = self.raw(py)?;
-            // SAFETY: the response lives as long as `self`.
-            let count = get::<usize>(|out| unsafe { d365_response_header_count(raw, out) });
             let headers = PyList::empty(py);
-            for index in 0..count.unwrap_or_default() {
-                let (mut name, mut value) = (no_text(), no_text());
-                // SAFETY: as above; the views are copied.
-                let told =
-                    unsafe { d365_response_header_at(raw, index, &raw mut name, &raw mut value) };
-                if told == OK {
-                    headers.append((text(&name), text(&value)))?;
-                }
-            }
+            self.each_header(py, |name, value| headers.append((text(name), text(value))))?;
             Ok(headers.unbind())
         })
+    }
+
+    fn octets(&self, py: Python<'_>) -> PyResult<&Py<PyTuple>> {
+        self.octets.get_or_try_init(py, || {
+            let mut pairs = Vec::new();
+            self.each_header(py, |name, value| {
+                // SAFETY: the views are those of a header, which lives through this call.
+                let (name, value) = unsafe {
+                    (
+                        octets(name.data.cast(), name.len),
+                        octets(value.data.cast(), value.len),
+                    )
+                };
+                pairs.push((PyBytes::new(py, name), PyBytes::new(py, value)));
+                Ok(())
+            })?;
+            PyTuple::new(py, pairs).map(Bound::unbind)
+        })
+    }
+
+    fn each_header(
+        &self,
+        py: Python<'_>,
+        mut take: impl FnMut(&d365_str_t, &d365_str_t) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let raw = self.raw(py)?;
+        // SAFETY: the response lives as long as `self`.
+        let count = get::<usize>(|out| unsafe { d365_response_header_count(raw, out) });
+        for index in 0..count.unwrap_or_default() {
+            let (mut name, mut value) = (no_text(), no_text());
+            // SAFETY: as above; whoever takes the views copies them.
+            let told =
+                unsafe { d365_response_header_at(raw, index, &raw mut name, &raw mut value) };
+            if told == OK {
+                take(&name, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reason(&self, py: Python<'_>) -> PyResult<&Py<PyString>> {
+        self.reason.get_or_try_init(py, || {
+            let raw = self.raw(py)?;
+            // SAFETY: the response lives as long as `self`; the view is copied.
+            let reason = get_text(|out| unsafe { d365_response_reason_phrase(raw, out) });
+            Ok(PyString::new(py, &reason.unwrap_or_default()).unbind())
+        })
+    }
+
+    /// Of the last attempt.
+    fn version(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        let version = self.version.get_or_try_init(py, || {
+            let raw = self.raw(py)?;
+            // SAFETY: the response lives as long as `self`.
+            let listed = get_object(|out| unsafe { d365_response_attempts(raw, out) });
+            Ok::<_, PyErr>(attempts::last_version(listed))
+        });
+        version.copied()
     }
 
     fn attempts(&self, py: Python<'_>) -> PyResult<&Py<PyList>> {
@@ -131,8 +183,6 @@ impl Lazy {
                     ledger_id: get(|out| d365_response_ledger_id(raw, out)),
                     verified: get::<i32>(|out| d365_response_verified(raw, out))
                         .and_then(|verified| names::verified(verified.into())),
-                    reason: get_text(|out| d365_response_reason_phrase(raw, out))
-                        .unwrap_or_default(),
                     elapsed_us: get(|out| d365_response_elapsed_us(raw, out)).unwrap_or_default(),
                 })
             }
@@ -144,6 +194,8 @@ impl Lazy {
             self.url(py)?;
             self.told(py)?;
             self.headers(py)?;
+            self.reason(py)?;
+            self.version(py)?;
             self.attempts(py)?;
             self.parts(py)?;
         }
@@ -234,6 +286,7 @@ impl Answer {
         let mut rest = None;
         if is_read_later || len > MOST_KEPT {
             lazy.convert(py)?;
+            lazy.octets(py)?;
             rest = lazy.response.take().filter(|_| is_read_later);
         }
         let stream = begun.map(|begun| Stream::new(begun, rest));
@@ -266,7 +319,7 @@ impl Answer {
         ledger_id: Option<i64>,
         parts: Py<PyList>,
         tag: Option<String>,
-        reason: String,
+        reason: Py<PyString>,
         elapsed_us: i64,
     ) -> Self {
         let lazy = Lazy::new(None);
@@ -276,12 +329,12 @@ impl Answer {
             switched,
             ledger_id,
             verified: None,
-            reason,
             elapsed_us,
         };
         // They are empty as yet.
         let _ = lazy.url.set(py, url);
         let _ = lazy.headers.set(py, headers);
+        let _ = lazy.reason.set(py, reason);
         let _ = lazy.attempts.set(py, attempts);
         let _ = lazy.parts.set(py, parts);
         let _ = lazy.told.set(py, told);
@@ -326,8 +379,20 @@ impl Answer {
     }
 
     #[getter]
-    fn reason(&self, py: Python<'_>) -> PyResult<&str> {
-        Ok(&self.lazy.told(py)?.reason)
+    fn reason(&self, py: Python<'_>) -> PyResult<Py<PyString>> {
+        Ok(self.lazy.reason(py)?.clone_ref(py))
+    }
+
+    /// `headers` in octets. Not of a copy.
+    #[getter]
+    fn octets(&self, py: Python<'_>) -> PyResult<Py<PyTuple>> {
+        Ok(self.lazy.octets(py)?.clone_ref(py))
+    }
+
+    /// The HTTP version of the last attempt. Not of a copy.
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        self.lazy.version(py)
     }
 
     #[getter]
@@ -390,7 +455,7 @@ impl Answer {
             told.ledger_id,
             this.lazy.parts(py)?,
             &told.tag,
-            &told.reason,
+            this.lazy.reason(py)?,
             told.elapsed_us,
         );
         Ok((slf.get_type(), parts.into_pyobject(py)?))

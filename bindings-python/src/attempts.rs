@@ -12,6 +12,18 @@ use pyo3::types::{PyList, PyTuple};
 use crate::abi::{Handle, get, get_text};
 use crate::names;
 
+/// The HTTP version of the last of them.
+pub(crate) fn last_version(attempts: Option<Handle<d365_attempts_t>>) -> Option<&'static str> {
+    let attempts = attempts?;
+    let raw = attempts.raw();
+    // SAFETY: `attempts` is alive during the block.
+    let number = unsafe {
+        let last = get::<usize>(|out| d365_attempts_count(raw, out))?.checked_sub(1)?;
+        get::<i64>(|out| d365_attempts_number(raw, last, D365_ATTEMPT_HTTP_VERSION, out))?
+    };
+    names::version(number)
+}
+
 /// One `(role, epoch, phase, fault, http_status, code, started_ms, took_us, url, message, http_version,
 /// cause)` an attempt.
 pub(crate) fn rows<'py>(

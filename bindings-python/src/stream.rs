@@ -127,6 +127,16 @@ impl Stream {
         Ok(Some(PyBytes::new(py, &begun.take(most))))
     }
 
+    /// All of it, where it has come with the head; `None` where it has not.
+    fn whole<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.check(py)?;
+        if self.response.is_some() {
+            return Ok(None);
+        }
+        let whole = std::mem::take(&mut self.begun().bytes);
+        Ok(Some(PyBytes::new(py, &whole)))
+    }
+
     /// Waits for the next bytes, at most `most`; none at the end. With `check`, signals are handled meanwhile; what comes
     /// after one of them has raised is the next read's.
     fn read<'py>(

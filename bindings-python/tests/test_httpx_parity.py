@@ -386,8 +386,7 @@ POINTS = [
 
 BESIDES = [
     "A response has no extension `network_stream`.",
-    "`write` and `pool` of a timeout have no meaning; `read` counts from the beginning of an attempt, `connect` added.",
-    "A request whose body is read while it is sent has `attempt_timeout`, not `read`, until its head is there.",
+    "`write` and `pool` of a timeout have no meaning: for what stands still there is `read`, of the request as well.",
     "What waits for an endpoint (`outage_wait`, 30 s) may take longer than the timeouts, up to `deadline`.",
     "Of an answer that says that the endpoint cannot serve, the body is cut after `error_prefix` (1 MB).",
     "A write in doubt raises `WriteInDoubtError`, and an executed one whose answer broke off `FailoverError`.",

@@ -118,6 +118,10 @@ impl BodyReader {
         lock(&self.asked).get_or_insert_with(Instant::now);
     }
 
+    pub(crate) fn is_asked(&self) -> bool {
+        lock(&self.asked).is_some()
+    }
+
     pub(crate) fn time(&self) -> Duration {
         let waited = lock(&self.asked).map_or(Duration::ZERO, |asked| asked.elapsed());
         Duration::from_micros(self.micros.load(Ordering::Acquire)) + waited

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use d365_failover_core::{
-    BodySource, Client, Effect, ErrorKind, FaultKind, ItemKind, Phase, Queue, Request, Role,
+    BodySource, Cause, Client, Effect, ErrorKind, FaultKind, ItemKind, Phase, Queue, Request, Role,
 };
 use d365_twin::FaultKind as Twin_;
 use support::contoso::{ACCOUNTS, LONG, WHO, get, settings, twin};
@@ -433,6 +433,65 @@ fn a_reader_that_takes_all_the_time_is_no_reason_to_leave_the_endpoint() {
     assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
     assert!(client.is_primary());
     assert_eq!(org.rows().len(), 0);
+}
+
+/// By a blocking call, and by one that leaves the reader to a thread.
+#[test]
+fn a_read_timeout_is_no_time_for_the_reader() {
+    struct Slow(usize);
+    impl BodySource for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            // Longer than the call may stand still.
+            std::thread::sleep(Duration::from_millis(600));
+            let piece = b"{\"name\":\"x\"}".chunks(5).nth(self.0);
+            let piece = piece.unwrap_or_default();
+            self.0 += 1;
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+        fn rewind(&mut self) -> io::Result<()> {
+            unreachable!("it is read once")
+        }
+    }
+    let (twin, org) = twin();
+    let mut settings = settings(&twin);
+    for (key, value) in [
+        ("auto_switch", "off"),
+        ("probe_after_ms", "0"),
+        ("outage_wait_ms", "0"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    let queue = Queue::new(0).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    let mut request = Request::new("POST", ACCOUNTS).unwrap();
+    let most = Duration::from_millis(300);
+    request.set_read_timeout(most).unwrap();
+    request
+        .add_header("Content-Type", "application/json")
+        .unwrap();
+    for is_silent in [false, true] {
+        if is_silent {
+            org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
+        }
+        for submitted in [false, true] {
+            request.set_body_source(Box::new(Slow(0)), None, false);
+            let end = if submitted {
+                client.submit(&request, 1).unwrap();
+                queue.next(Some(LONG)).unwrap().take_result().unwrap()
+            } else {
+                client.send(&request)
+            };
+            match end {
+                Ok(response) => assert!(!is_silent && response.status() == 204),
+                Err(error) => {
+                    assert!(is_silent, "{error}");
+                    let cause = error.fault().unwrap().cause;
+                    assert_eq!(cause, Cause::AttemptTimeout, "{error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

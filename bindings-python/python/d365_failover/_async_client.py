@@ -19,6 +19,7 @@ from . import _lifecycle
 from ._async_dispatch import AsyncDispatcher
 from ._base import CLOSE_TIMEOUT, BaseClient
 from ._body import AsyncContent, AsyncSource, async_source_of
+from ._completion import Completion, GivenUp
 from ._dispatch import log
 from ._events import LOG, Handler
 from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
@@ -84,7 +85,7 @@ class AsyncClient(BaseClient):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wakeup: Wakeup | None = None
         self._keys = itertools.count(1)
-        self._futures: dict[int, asyncio.Future[Any]] = {}
+        self._completions: dict[int, Completion] = {}
         self._turns = Turns()
         self._lanes = asyncio.Semaphore(_CALLS)
         deadline = settings.get("deadline")
@@ -257,19 +258,18 @@ class AsyncClient(BaseClient):
         if loop is not self._loop:
             self._attached()
         key = next(self._keys)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._futures[key] = future
+        completion = self._completions[key] = Completion(loop)
         try:
             raising(stream.submit)(most, key)
-            await _done(future)
+            await completion.wait()
             try:
-                piece = future.result()
-            except _GivenUp:
+                piece = completion.result()
+            except GivenUp:
                 return None
             assert isinstance(piece, bytes)
             return piece
         finally:
-            self._futures.pop(key, None)
+            self._completions.pop(key, None)
 
     def _threads_of_bodies(self) -> Threads:
         """Where bodies are read that may block."""
@@ -279,8 +279,7 @@ class AsyncClient(BaseClient):
 
     async def _call(self, loop: asyncio.AbstractEventLoop, request: RawRequest) -> Answer:
         key = next(self._keys)
-        future: asyncio.Future[Answer] = loop.create_future()
-        self._futures[key] = future
+        completion = self._completions[key] = Completion(loop)
         try:
             try:
                 pending = self._native.submit(request, key)
@@ -288,32 +287,31 @@ class AsyncClient(BaseClient):
                 error = of_failure(failure)
                 raise error from error.__cause__
             try:
-                # Not awaited itself: cancelling the task would cancel what the completion comes to.
-                await _done(future)
+                await completion.wait()
             except asyncio.CancelledError as cancelled:
-                cancelled.__cause__ = await self._cancelled(pending, future, request)
+                cancelled.__cause__ = await self._cancelled(pending, completion, request)
                 raise
-            return _result(future, request, pending)
+            return _result(completion, request, pending)
         except BaseException as error:
             asked_with(error, request)
             raise
         finally:
-            self._futures.pop(key, None)
+            self._completions.pop(key, None)
 
     @staticmethod
-    async def _cancelled(pending: Pending, future: asyncio.Future[Answer], request: RawRequest) -> BaseException:
+    async def _cancelled(pending: Pending, completion: Completion, request: RawRequest) -> BaseException:
         """Cancels the call, unless it is done. What is known of it."""
         try:
-            if not future.done():
+            if not completion.is_done:
                 raising(pending.cancel)()
-                await _done(future)
+                await completion.wait()
         except FailoverError as error:
             return error
         except asyncio.CancelledError as again:
             again.__cause__ = unknown("cancelled again before the call was", request, pending.ledger_id())
             raise
         try:
-            return completed(_result(future, request, pending))
+            return completed(_result(completion, request, pending))
         except BaseException as error:
             return error
 
@@ -682,9 +680,11 @@ class AsyncClient(BaseClient):
         end = time.monotonic() + timeout
         try:
             await self._errand("shutdown", timeout_ms)
-            if self._futures:
+            if self._completions:
                 # Cancelled calls complete at once, but in a queue that is open.
-                await asyncio.wait(list(self._futures.values()), timeout=_GRACE)
+                waiting = asyncio.gather(*(completion.wait() for completion in self._completions.values()))
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(waiting, _GRACE)
             await self._turns.end(_GRACE)
         finally:
             self._closed = True
@@ -724,10 +724,9 @@ class AsyncClient(BaseClient):
 
     def _give_up(self) -> None:
         """Ends the calls whose completion can come no more."""
-        futures, self._futures = self._futures, {}
-        for future in futures.values():
-            if not future.done():
-                future.set_exception(_GivenUp())
+        completions, self._completions = self._completions, {}
+        for completion in completions.values():
+            completion.complete(GivenUp())
 
     @raising
     def _attached(self) -> asyncio.AbstractEventLoop:
@@ -739,7 +738,7 @@ class AsyncClient(BaseClient):
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise of_kind("invalid_argument", "this AsyncClient belongs to another event loop")
-            self._futures.clear()
+            self._completions.clear()
             self._lanes = asyncio.Semaphore(_CALLS)
             self._dispatcher.worker = None
             self._detach()
@@ -790,31 +789,13 @@ class AsyncClient(BaseClient):
             record.done()
 
     def _complete(self, key: int, outcome: Answer | bytes | NativeFailure) -> None:
-        future = self._futures.pop(key, None)
-        if future is None or future.done():
+        completion = self._completions.pop(key, None)
+        if completion is None:
             return
         try:
-            if isinstance(outcome, NativeFailure):
-                future.set_exception(of_failure(outcome))
-            else:
-                future.set_result(outcome)
+            completion.complete(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
-
-
-async def _done(future: asyncio.Future[Any]) -> None:
-    """Until it is. As `asyncio.wait`, which takes three times as long for one."""
-    waiter = future.get_loop().create_future()
-
-    def wake(_: object) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    future.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        future.remove_done_callback(wake)
 
 
 def _ring(bell: Bell, rung: asyncio.Future[None]) -> None:
@@ -823,14 +804,12 @@ def _ring(bell: Bell, rung: asyncio.Future[None]) -> None:
         rung.set_result(None)
 
 
-class _GivenUp(Exception):
-    """Of a call whose completion can come no more."""
-
-
-def _result(future: asyncio.Future[Answer], request: RawRequest, pending: Pending) -> Answer:
+def _result(completion: Completion, request: RawRequest, pending: Pending) -> Answer:
     try:
-        return future.result()
-    except _GivenUp:
+        answer = completion.result()
+        assert not isinstance(answer, bytes)
+        return answer
+    except GivenUp:
         error = unknown("the client was closed during the call", request, pending.ledger_id())
     raise error from error.__cause__
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp.helpers import reify
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._dropin import doubt_of
@@ -53,7 +54,7 @@ def async_client(
 class _SpelledResponse(FailoverClientResponse):
     """With names of headers as the client looks for them, in a plain dict: they may come in lower case."""
 
-    @property
+    @reify
     def headers(self) -> CIMultiDictProxy[str]:
         return CIMultiDictProxy(CIMultiDict((_spelled(name), value) for name, value in self._headers.items()))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ._async_client import AsyncClient
@@ -70,17 +70,21 @@ class Kinds:
 
     def response_of(self, response: Response, body: Any) -> Any:
         raw = response._raw
-        version = raw.attempts[-1][10]
-        return self.response(
+        headers = raw.octets
+        made = self.response(
             raw.status,
-            headers=[(name.encode(), value.encode()) for name, value in raw.headers],
+            headers=headers,
             stream=body,
             extensions={
-                "http_version": _VERSIONS.get(version or "", b"HTTP/1.1"),
+                "http_version": _VERSIONS.get(raw.version or "", b"HTTP/1.1"),
                 "reason_phrase": raw.reason.encode("ascii", "ignore"),
                 "failover": response,
             },
         )
+        if all(value.isascii() for _, value in headers):
+            # What the library finds out by itself, header by header, when one is looked at.
+            made.headers.encoding = "ascii"
+        return made
 
 
 class Raising:
@@ -100,54 +104,53 @@ class Raising:
             raise doubt from error
 
 
-class Sent(Generic[S]):
-    """A request as the library takes it. `source_of`: how a body is read that is no bytes."""
-
-    __slots__ = ("raw", "source")
-
-    def __init__(self, request: Any, kinds: Kinds, source_of: Callable[[Any], S | None], *, awaits: bool) -> None:
-        url, extensions = request.url, request.extensions
-        text = str(url)
-        if url.userinfo or "#" in text:
-            text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
-        scheme, _, rest = text.partition("://")
-        if not scheme or not rest:
-            raise InvalidUrlError("the URL has no scheme and host", kind="invalid_url")
-        try:
-            content: Any = request.content
-        except kinds.unread:
-            content = _unread(request.stream, awaits=awaits)
-        given = extensions.get("failover")
-        options = PLAIN if given is None else Options(given)
-        times = extensions.get("timeout")
-        connect, attempt = (None, None) if times is None else _times(times.get("connect"), times.get("read"))
-        source = None
-        if not isinstance(content, bytes):
-            source = source_of(content)
-            # A body that is read while it is sent takes what time it takes.
-            attempt = None
-        headers = []
-        for name, value in request.headers.raw:
-            lower = name.lower()
-            if lower not in OURS:
-                headers.append((name.decode("ascii"), _text(name, value)))
-            elif lower == b"host" and not _is_host(value, rest):
-                raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
-        self.source = source
-        self.raw: RawRequest = (
-            request.method,
-            text,
-            headers,
-            content if source is None else (length_of(source, headers), source.rewindable),
-            None if options.timeout is None else milliseconds(options.timeout, "timeout"),
-            options.operation,
-            STREAMING | options.flags,
-            options.tag,
-            None,
-            connect,
-            attempt,
-            None,
-        )
+def sent(
+    request: Any, kinds: Kinds, source_of: Callable[[Any], S | None], *, awaits: bool
+) -> tuple[RawRequest, S | None]:
+    """A request as the library takes it, and its body where that is no bytes. `source_of`: how such a one is read."""
+    url, extensions = request.url, request.extensions
+    text = str(url)
+    if "@" in text or "#" in text:
+        text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+    scheme, _, rest = text.partition("://")
+    if not scheme or not rest:
+        raise InvalidUrlError("the URL has no scheme and host", kind="invalid_url")
+    try:
+        content: Any = request.content
+    except kinds.unread:
+        content = _unread(request.stream, awaits=awaits)
+    given = extensions.get("failover")
+    options = PLAIN if given is None else Options(given)
+    times = extensions.get("timeout")
+    connect, read = (None, None) if times is None else _times(times.get("connect"), times.get("read"))
+    source = None if isinstance(content, bytes) else source_of(content)
+    headers = []
+    for name, value in request.headers.raw:
+        lower = name.lower()
+        if lower not in OURS:
+            try:
+                headers.append((name.decode(), value.decode()))
+            except UnicodeDecodeError:
+                said = f"the value of the header {name.decode('ascii', 'replace')} is not UTF-8"
+                raise InvalidArgumentError(said, kind="invalid_argument") from None
+        elif lower == b"host" and not _is_host(value, rest):
+            raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
+    raw: RawRequest = (
+        request.method,
+        text,
+        headers,
+        content if source is None else (length_of(source, headers), source.rewindable),
+        None if options.timeout is None else milliseconds(options.timeout, "timeout"),
+        options.operation,
+        STREAMING | options.flags,
+        options.tag,
+        None,
+        connect,
+        # httpx has no time for all of an attempt.
+        None if read is None else LONGEST,
+        read,
+    )
+    return raw, source
 
 
 def _is_host(value: bytes, rest: str) -> bool:
@@ -168,19 +171,13 @@ def _unread(stream: Any, *, awaits: bool) -> Any:
     return stream if awaits else iter(stream)
 
 
-def _text(name: bytes, value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        said = f"the value of the header {name.decode('ascii', 'replace')} is not UTF-8"
-        raise InvalidArgumentError(said, kind="invalid_argument") from None
-
-
 @functools.lru_cache
 def _times(connect: float | None, read: float | None) -> tuple[int, int]:
-    """Milliseconds for connecting, and for an attempt."""
-    connect_ms = LONGEST if connect is None else milliseconds(connect, "connect")
-    return connect_ms, LONGEST if read is None else min(LONGEST, connect_ms + milliseconds(read, "read"))
+    """Milliseconds for connecting, and for standing still."""
+    return (
+        LONGEST if connect is None else milliseconds(connect, "connect"),
+        LONGEST if read is None else milliseconds(read, "read"),
+    )
 
 
 class _Body:
@@ -193,6 +190,11 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         if not isinstance(self._response, StreamedResponse):
             yield self._response.content
+            return
+        whole = self._response._whole()
+        if whole is not None:
+            if whole:
+                yield whole
             return
         try:
             yield from self._response._pieces()
@@ -213,6 +215,11 @@ class _AsyncBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if not isinstance(self._response, AsyncStreamedResponse):
             yield self._response.content
+            return
+        whole = self._response._whole()
+        if whole is not None:
+            if whole:
+                yield whole
             return
         try:
             async for piece in self._response._pieces():
@@ -247,8 +254,8 @@ class Transport:
 
     def handle_request(self, request: Any) -> Any:
         try:
-            sent = Sent(request, self._kinds, source_of, awaits=False)
-            response: Response = StreamedResponse(self._opened.get()._send(sent.raw, sent.source), sent.raw)
+            raw, source = sent(request, self._kinds, source_of, awaits=False)
+            response: Response = StreamedResponse(self._opened.get()._send(raw, source), raw)
         except FailoverError as error:
             found = answered(error)
             if found is None:
@@ -279,14 +286,13 @@ class AsyncTransport:
     async def handle_async_request(self, request: Any) -> Any:
         client = self._opened.get()
         try:
-            sent = Sent(
+            raw, source = sent(
                 request,
                 self._kinds,
                 lambda content: async_source_of(content, client._threads_of_bodies),
                 awaits=True,
             )
-            raw = await client._send(sent.raw, sent.source)
-            response: Response = AsyncStreamedResponse(raw, sent.raw, client._read)
+            response: Response = AsyncStreamedResponse(await client._send(raw, source), raw, client._read)
         except FailoverError as error:
             found = answered(error)
             if found is None:

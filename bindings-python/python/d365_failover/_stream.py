@@ -49,6 +49,15 @@ class _Streamed(Response):
     def _known_content(self) -> bytes | None:
         return self._content
 
+    def _whole(self) -> bytes | None:
+        """All of the body, where it has come with its head. Then it is read."""
+        stream = self._stream
+        if stream is None or self._is_begun or (whole := stream.whole()) is None:
+            return None
+        self._is_begun = True
+        self._end()
+        return whole
+
     def _begin(self) -> Stream:
         if self._is_begun:
             raise StreamConsumedError("the response was read before: read() keeps its content", kind="not_available")

@@ -58,7 +58,7 @@ class Raw(HTTPResponse):
             request_method=self._method,
             request_url=known.url,
         )
-        self.__dict__.update(before)
+        vars(self).update(before)
         return getattr(self, name)
 
     def whole(self) -> bytes | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
+import functools
 import sys
 import time
 import warnings
@@ -19,10 +20,13 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
+from aiohttp import hdrs
+from aiohttp.helpers import reify
 from aiohttp.http import HttpVersion11
 from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.http_parser import DeflateBuffer
 from aiohttp.payload import BytesPayload, IOBasePayload
+from aiohttp.typedefs import RawHeaders
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
@@ -49,22 +53,28 @@ _VERSION2 = aiohttp.HttpVersion(2, 0)
 _OURS = frozenset(("host", "transfer-encoding", "connection"))
 _DECODED = frozenset(("gzip", "deflate", "br", "zstd"))
 _PIECE = 65536
+_NONE = aiohttp.ClientTimeout(total=None)
 
 
 class _Times:
-    """A request's times: those of its `ClientTimeout`, and when it began."""
+    """A request's times: those of its `ClientTimeout`, and when it ends."""
+
+    __slots__ = ("_end", "connect", "read")
 
     def __init__(self, timeout: aiohttp.ClientTimeout) -> None:
         self._end = None if timeout.total is None else time.monotonic() + timeout.total
-        given = [seconds for seconds in (timeout.connect, timeout.sock_connect) if seconds is not None]
-        self.connect = milliseconds(min(given), "connect") if given else None
-        # An attempt is connecting and waiting.
-        self.attempt = None if timeout.sock_read is None else milliseconds(timeout.sock_read, "sock_read")
-        if self.attempt is not None and self.connect is not None:
-            self.attempt += self.connect
+        self.connect, self.read = _limits(timeout)
 
     def left(self) -> float | None:
         return None if self._end is None else self._end - time.monotonic()
+
+
+@functools.lru_cache
+def _limits(timeout: aiohttp.ClientTimeout) -> tuple[int | None, int | None]:
+    """Milliseconds for connecting, and for standing still."""
+    given = [seconds for seconds in (timeout.connect, timeout.sock_connect) if seconds is not None]
+    connect = milliseconds(min(given), "connect") if given else None
+    return connect, None if timeout.sock_read is None else milliseconds(timeout.sock_read, "sock_read")
 
 
 _times: contextvars.ContextVar[_Times] = contextvars.ContextVar("d365_failover_aiohttp_times")
@@ -87,19 +97,24 @@ class _Lease:
 class _Reader(aiohttp.StreamReader):
     """The body of a response: it asks for the next bytes when somebody waits for them."""
 
-    __slots__ = ("_decoder", "_has_more", "_is_waiting", "_known", "_request", "_times", "_whole")
+    __slots__ = ("_decoder", "_has_more", "_is_waiting", "_known", "_times", "_whole")
 
-    def __init__(self, known: AsyncStreamedResponse, request: aiohttp.ClientRequest, limit: int, decodes: bool) -> None:
-        super().__init__(cast("Any", _Idle()), limit, loop=request.loop)
+    def __init__(
+        self, known: AsyncStreamedResponse, loop: asyncio.AbstractEventLoop, limit: int, coding: str | None
+    ) -> None:
+        super().__init__(_IDLE, limit, loop=loop)
         self._known = known
-        self._request = request
         self._times = _times.get()
-        coding = known.headers.get("content-encoding", "").lower() if decodes else ""
-        self._decoder = DeflateBuffer(self, coding) if coding in _DECODED else None
+        self._decoder = None if coding is None else DeflateBuffer(self, coding)
         self._has_more = False
         self._is_waiting = False
         self._whole = known._known_content()
         """What is left of a body that is here already."""
+        if self._decoder is None and (whole := known._whole()) is not None:
+            # As aiohttp has read a body that comes with its head.
+            if whole:
+                self.feed_data(whole)
+            self.feed_eof()
 
     async def _wait(self, func_name: str) -> None:
         if self._is_waiting:
@@ -155,11 +170,19 @@ class _Idle:
     def resume_reading(self, *, resume_parser: bool = True) -> None: ...
 
 
+_IDLE: Any = _Idle()
+
+
 class FailoverClientResponse(aiohttp.ClientResponse):
     """aiohttp's response, and what the library knows of it."""
 
     failover: Response
     """The library's own response: `effect`, `attempts`, `switched`, `ledger_id`, and the `url` that has answered."""
+
+    @reify
+    def raw_headers(self) -> RawHeaders:
+        """As aiohttp's."""
+        return self.failover._raw.octets
 
     def raise_for_status(self) -> None:
         """As aiohttp's; but where a write is in doubt (a 500 to a POST), it raises `WriteInDoubtError`."""
@@ -186,7 +209,7 @@ with warnings.catch_warnings():
         All of it is aiohttp's: cookies, redirects, `json`, `raise_for_status`. Other hosts are refused
         (`allowed_hosts`). `ssl`, `proxy` and `compress` of a request raise `ValueError`: the first two are settings. Of
         a `ClientTimeout`, `total` is the call with all attempts and its body; `connect` and `sock_connect` are
-        `connect_timeout`; with `sock_read`, that and the connecting are one attempt.
+        `connect_timeout`; `sock_read` is `read_timeout`.
 
         A response has `failover`. Without one, aiohttp's exceptions are raised, with the `FailoverError` as
         `__cause__`; but a write in doubt raises `WriteInDoubtError`, which is no `aiohttp.ClientError` and no
@@ -235,7 +258,7 @@ with warnings.catch_warnings():
                 return await super()._request(
                     method,
                     str_or_url,
-                    timeout=aiohttp.ClientTimeout(total=None),
+                    timeout=_NONE,
                     middlewares=(*given, send),
                     **keywords,
                 )
@@ -269,19 +292,26 @@ with warnings.catch_warnings():
                 traces=request._traces,
                 loop=request.loop,
                 session=self,
-                stream_writer=cast("Any", _Written),
+                stream_writer=_WRITTEN,
             )
-            pairs = known.headers.multi_items()
+            raw = known._raw
             response.failover = known
-            response.version = _VERSION2 if known._raw.attempts[-1][10] == "HTTP/2" else HttpVersion11
-            response.status = known.status_code
-            response.reason = known.reason_phrase
-            response._headers = CIMultiDictProxy(CIMultiDict(pairs))
-            response._raw_headers = tuple((name.encode(), value.encode()) for name, value in pairs)
-            response._raw_cookie_headers = tuple(known.headers.get_list("set-cookie")) or None
+            response.version = _VERSION2 if raw.version == "HTTP/2" else HttpVersion11
+            response.status = raw.status
+            response.reason = raw.reason
+            headers = CIMultiDict(raw.headers)
+            response._headers = CIMultiDictProxy(headers)
+            if not issubclass(self._response_class, FailoverClientResponse):
+                response._raw_headers = raw.octets
+            if hdrs.SET_COOKIE in headers:
+                response._raw_cookie_headers = tuple(headers.getall(hdrs.SET_COOKIE))
+            coding = None
+            if decodes and hdrs.CONTENT_ENCODING in headers:
+                coding = headers[hdrs.CONTENT_ENCODING].lower()
+                coding = coding if coding in _DECODED else None
             response._closed = False
             response._connection = _Lease(known)
-            response.content = _Reader(known, request, limit, decodes)
+            response.content = _Reader(known, request.loop, limit, coding)
             response.content.on_eof(response._response_eof)
             return cast("aiohttp.ClientResponse", response)
 
@@ -294,17 +324,17 @@ class _Written:
     output_size = 0
 
 
+_WRITTEN: Any = _Written()
+
+
 async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[RawRequest, AsyncSource | None]:
     body = request.body
-    headers = []
-    for name, value in request.headers.items():
-        lower = name.lower()
-        if lower not in _OURS:
-            headers.append((str(name), value))
-        elif lower == "host" and value != _netloc(request):
-            raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
+    url, given = request.url, request.headers
+    headers: list[tuple[str, str]] = [pair for pair in given.items() if pair[0].lower() not in _OURS]
+    if given.get(hdrs.HOST, url.host_port_subcomponent) != url.host_port_subcomponent:
+        raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
     if request.method in request.POST_METHODS and not (
-        "Content-Type" in request.headers or "Content-Type" in request.skip_auto_headers
+        hdrs.CONTENT_TYPE in given or hdrs.CONTENT_TYPE in request.skip_auto_headers
     ):
         headers.append(("Content-Type", "application/octet-stream"))  # as aiohttp does when it sends
     content: Any = None
@@ -321,7 +351,7 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
         raise _over()
     raw: RawRequest = (
         request.method,
-        str(request.url),
+        str(url),
         headers,
         content if source is None else (length_of(source, headers), source.rewindable),
         None if left is None else milliseconds(min(left, 86_400), "total"),
@@ -330,17 +360,10 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
         None,
         None,
         times.connect,
-        times.attempt,
         None,
+        times.read,
     )
     return raw, source
-
-
-def _netloc(request: aiohttp.ClientRequest) -> str:
-    url = request.url
-    host = (url.raw_host or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host
-    return host if url.is_default_port() or url.explicit_port is None else f"{host}:{url.port}"
 
 
 async def _pieces(body: Any) -> AsyncIterator[bytes]:

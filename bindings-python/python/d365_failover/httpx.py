@@ -46,8 +46,8 @@ class FailoverTransport(_httpx.Transport, httpx.BaseTransport):
     A request goes to the active endpoint, whichever of the two it names; other hosts need `allowed_hosts`. What a
     repeat does, and the like, is told by `extensions={"failover": {"operation": "read", "tag": "…", "guarded_create":
     True, "upsert": True, "timeout": 60.0}}`, as `Client.request` has them. Of httpx' timeouts `connect` is
-    `connect_timeout`, and an attempt may take `connect` and `read` together, `attempt_timeout` where its body is read
-    while it is sent; the call with all of its attempts has `deadline`. `write` and `pool` have no meaning.
+    `connect_timeout`, and `read` is `read_timeout`; the call with all of its attempts has `deadline`. `write` and
+    `pool` have no meaning.
 
     A response has `extensions["failover"]`: the library's own, with `effect`, `attempts`, `ledger_id`. Without one,
     httpx' exceptions are raised, with the `FailoverError` as `__cause__`; but a write in doubt raises

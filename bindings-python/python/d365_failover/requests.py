@@ -54,11 +54,8 @@ __all__ = ["FailoverAdapter", "Response", "Session", "mount"]
 _OURS = frozenset(("connection", "content-length", "host", "transfer-encoding"))
 """What requests says of the connection, and the library says itself."""
 
-_VARIABLES = (
-    *(name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())),
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = tuple(name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()))
 """What requests reads of the environment for a request whose URL is known."""
 
 _READS_VARIABLES = urllib.request.getproxies is urllib.request.getproxies_environment
@@ -246,8 +243,11 @@ class Session(requests.Session):
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
         """As requests' own, which looks at each variable of the environment for each request."""
-        if self.trust_env and (not _READS_VARIABLES or any(map(os.environ.get, _VARIABLES))):
-            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if self.trust_env:
+            if not _READS_VARIABLES or any(map(os.environ.get, _PROXIES)):
+                return super().merge_environment_settings(url, proxies, stream, verify, cert)
+            if verify is True or verify is None:
+                verify = os.environ.get(_BUNDLES[0]) or os.environ.get(_BUNDLES[1]) or verify
         return {
             "proxies": merge_setting(proxies, self.proxies) if proxies or self.proxies else {},
             "stream": self.stream if stream is None else stream,
@@ -300,9 +300,9 @@ def _settings(settings: dict[str, Any], key: _Key) -> Settings:
     """A client's settings: what requests say goes before the adapter's own, and those before the environment."""
     verify, cert, proxy = key
     # Of the environment, and not of the application.
-    if settings.get("ca_bundle") is not None and verify in _told(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")):
+    if settings.get("ca_bundle") is not None and verify in _told(_BUNDLES):
         verify = True
-    if settings.get("proxy") is not None and proxy in _told(_VARIABLES):
+    if settings.get("proxy") is not None and proxy in _told(_PROXIES):
         proxy = None
     # What else looks at the names of headers has them from HTTP/1.1.
     made = {"http2": False, "error_prefix": 1 << 20, **settings, "decompress": False}

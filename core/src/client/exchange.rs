@@ -101,14 +101,15 @@ impl Inner {
             Fault::new(cause, format!("no whole answer {limit}"))
         };
         let exchanging = self.transport.exchange(&exchange, Some(permit));
-        let silence = silence(&running.progress, request.read_timeout);
+        let is_held = || draft.waits_for_its_reader();
+        let silence = silence(&running.progress, request.read_timeout, is_held);
         let exchanging = pin!(race(exchanging, silence));
         let exchanged = match time.limit(exchanging, late).await {
             Ok(First::Left(exchanged)) => exchanged,
             Ok(First::Right(())) => {
-                let most = request.read_timeout.unwrap_or_default();
-                let limit = format!("within read_timeout ({} ms)", most.as_millis());
-                Err(late(Cause::AttemptTimeout, most, &limit))
+                let most = request.read_timeout.unwrap_or_default().as_millis();
+                let message = format!("nothing moved within read_timeout ({most} ms)");
+                Err(Fault::new(Cause::AttemptTimeout, message))
             }
             Err(fault) => Err(fault),
         };

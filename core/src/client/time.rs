@@ -55,13 +55,18 @@ impl Time {
 }
 
 /// Waits until nothing has moved for so long on the connection, once there is one. For ever without a
-/// time.
-pub(super) async fn silence(progress: &Progress, most: Option<Duration>) {
+/// time. While `is_held`, the application is what nothing moves for.
+pub(super) async fn silence(
+    progress: &Progress,
+    most: Option<Duration>,
+    is_held: impl Fn() -> bool,
+) {
     let Some(most) = most else {
         return pending().await;
     };
     loop {
-        let moved = progress.moved().map(Instant::from_std);
+        let moved = progress.moved().filter(|_| !is_held());
+        let moved = moved.map(Instant::from_std);
         let end = moved.unwrap_or_else(Instant::now) + most;
         if end <= Instant::now() {
             return;
