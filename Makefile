@@ -60,7 +60,7 @@ JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/tar
         header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-classes \
         java-licences \
         java-test python \
-        python-licences licences twin scenarios scenarios-crossing
+        python-licences licences twin scenarios scenarios-crossing extras
 .NOTPARALLEL:
 
 # ---- the main job ---------------------------------------------------------------------------------
@@ -79,11 +79,14 @@ drill: machine
 
 # ---- the same work for long, under everything ------------------------------------------------------
 
-KILLS ?= 1000
+KILLS   ?= 1000
+CALLS   ?= 100000
+CLIENTS ?= 10000
 soak: machine c-programs $(filter-out $(BUILT),java python twin)
 	$(VENV)/bin/python -m pytest -q tests/soak
 	$(VENV)/bin/python tests/soak/soak.py $(T)/debug/d365-twin $(C_OUT)/drill \
 	    "java $(JAVA_LOG) -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" $(T)/soak
+	tests/tools/with_twin.sh $(VENV)/bin/python tests/soak/growth.py $(CALLS) $(CLIENTS)
 	$(MAKE) -s kills KILLS=$(KILLS)
 
 # Their store is opened after each, by who comes next.
@@ -173,7 +176,7 @@ machine:
 machine-test:
 	@tests/tools/need.sh g++:g++ cmake:cmake nm:binutils curl:curl pkg-config:pkg-config cjson:libcjson-dev \
 	    valgrind:valgrind strace:strace curl-config:libcurl4-openssl-dev unshare:util-linux mount:mount \
-	    ip:iproute2 nft:nftables
+	    ip:iproute2 nft:nftables node:nodejs npm:npm
 
 venv: $(VENV)/.ready
 $(VENV)/.ready: $(PY)/requirements-dev.txt
@@ -370,6 +373,11 @@ WHEEL_ARGS ?= --interpreter $(VENV)/bin/python
 WHEELS     ?= $(ROOT)/dist
 wheel: machine venv python-licences
 	cd $(PY) && $(MATURIN) build --profile dist $(WHEEL_ARGS) --out $(WHEELS)
+
+# The examples of the pages where nothing is installed but the wheel and one extra.
+EXTRAS ?=
+extras: $(filter-out $(BUILT),python twin)
+	tests/tools/with_twin.sh $(VENV)/bin/python tests/tools/extras.py $(T)/wheels/*.whl $(T)/extras $(EXTRAS)
 
 # For pip on a system that no wheel is for: it needs a Rust compiler there.
 sdist: machine venv python-licences

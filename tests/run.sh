@@ -114,6 +114,7 @@ libraries() {
     step python-style "$VENV/bin/ruff" check bindings-python tests tools
     step python-format "$VENV/bin/ruff" format --check bindings-python tests tools
     step python-types env --chdir=bindings-python "$VENV/bin/mypy"
+    step python-pyright env --chdir=bindings-python "$VENV/bin/pyright" --pythonpath "$VENV/bin/python"
     step tools-types "$VENV/bin/mypy" --config-file tools/mypy.ini
     step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
     step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests
@@ -129,10 +130,13 @@ shipped() {
     step first-programs tests/tools/with_twin.sh tests/tools/first_programs.sh
 }
 
-crossing() { step scenarios-crossing make -s scenarios-crossing; }
+crossing() {
+    step scenarios-crossing make -s scenarios-crossing
+    step extras make -s extras
+}
 
 # Alone: it measures.
-soak() { step soak env SOAK_SECONDS=15 KILLS=50 make -s soak; }
+soak() { step soak env SOAK_SECONDS=15 KILLS=50 CALLS=2000 CLIENTS=200 make -s soak; }
 
 lanes workspace libraries
 lanes shipped crossing

@@ -17,6 +17,8 @@ AT_ONCE = 32
 
 settings: dict[str, Any] = {
     "ca_bundle": os.environ.get("D365_CA_BUNDLE"),
+    # With a file, what is in question outlives a load that is killed.
+    "store": os.environ.get("D365_STORE"),
     # What is missing after a switch is sent again from the ledger.
     "ledger_bodies": "full",
     # How long rows may be missing at the new endpoint: nothing is final before.

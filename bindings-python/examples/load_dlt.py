@@ -21,6 +21,8 @@ ACCOUNTS = f"{URL}/api/data/v9.2/accounts"
 
 settings: dict[str, Any] = {
     "ca_bundle": os.environ.get("D365_CA_BUNDLE"),
+    # With a file, what is in question outlives a load that is killed.
+    "store": os.environ.get("D365_STORE"),
     "ledger_bodies": "full",
     "replication_window": float(os.environ.get("D365_REPLICATION_WINDOW", "900")),
 }

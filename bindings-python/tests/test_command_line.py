@@ -150,7 +150,10 @@ def as_at_a_terminal() -> None:
 
 
 def test_a_drill_with_a_disaster_ends_by_ctrl_c(pair: FailoverPair) -> None:
-    command = [sys.executable, "-m", "d365_failover", "watch", "--interval", "0.05", "--timeout", "2"]
+    # What runs the tests may have them ignore it: a shell does that for what it starts in the background.
+    program = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "runpy.run_module('d365_failover', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", program, "watch", "--interval", "0.05", "--timeout", "2"]
     environment = {**os.environ, **pair.environment}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=as_at_a_terminal

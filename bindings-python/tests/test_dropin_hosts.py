@@ -128,6 +128,30 @@ def test_a_loop(org: Organization, before: str, program: str, said: str) -> None
     assert (out, process.returncode) == (said, 0), err
 
 
+NOTEBOOK = """
+from jupyter_client.manager import start_new_kernel
+manager, kernel = start_new_kernel(kernel_name="python3", startup_timeout=50)
+def shown(message):
+    if message["msg_type"] in ("stream", "error"):
+        print(message["content"].get("text") or message["content"]["evalue"], end="")
+for cell in (CODE, "await asynchronous()", "blocking()"):
+    kernel.execute_interactive(cell, timeout=50, output_hook=shown)
+kernel.stop_channels()
+manager.shutdown_kernel()
+"""
+
+
+def test_a_notebook(org: Organization) -> None:
+    """In a kernel of Jupyter's, whose loop runs already, cells await and block."""
+    for side in ("primary", "alternate"):
+        org.fault(side, "accept_never_answer", path="/stalled")
+    program = f"CODE = {QUIET + OPEN + PROGRAM!r}\n{NOTEBOOK}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=org.environment, capture_output=True, text=True, timeout=ABOUT
+    )
+    assert (ran.stdout, ran.returncode) == (ASYNCHRONOUS + BLOCKING, 0), ran.stderr
+
+
 EXITS = {
     "a thread of httpx": """
 client = httpx.Client(transport=FailoverTransport(URL, **settings))

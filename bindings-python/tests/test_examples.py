@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -221,9 +222,12 @@ def test_the_agent_streams_reads_bodies_and_prepares(org: Organization, flags: l
     assert agent.end() == 0
 
 
+ROWS = int(os.environ.get("D365_LOAD_ROWS", "1000"))
+
+
 @pytest.mark.parametrize("program", ["load.py", "load_dlt.py"])
 def test_a_load_goes_on_across_a_switch(org: Organization, program: str, tmp_path: Path) -> None:
-    rows = 1000
+    rows = ROWS
     org._twin.ask("POST", "/replication", {"org": org.name, "mode": "lag", "lag_ms": 0})
     table = tmp_path / "accounts.csv"
     lines = [f"Account {number},{number}\n" for number in range(rows)]
@@ -233,13 +237,15 @@ def test_a_load_goes_on_across_a_switch(org: Organization, program: str, tmp_pat
         # What is acknowledged before it is final when it is settled: the load takes longer than that after it.
         "D365_REPLICATION_WINDOW": "0.5",
         "D365_WORK": str(tmp_path / "work"),
+        "D365_STORE": str(tmp_path / "store"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
     }
     command = [sys.executable, str(EXAMPLES / program), str(table)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
-        org.wait("primary", committed_at_least=rows // 2)
+        for loaded in range(rows // 20, rows // 2 + 1, rows // 20):
+            org.wait("primary", committed_at_least=loaded)
         org.fault("primary", "datacenter_not_available")
-        out, err = load.communicate(timeout=120)
+        out, err = load.communicate(timeout=600)
     assert load.returncode == 0, out + err
     assert f"{rows}/{rows}" in err or "100%" in err
     assert len(org.rows()) == rows
@@ -249,3 +255,5 @@ def test_a_load_goes_on_across_a_switch(org: Organization, program: str, tmp_pat
     total, confirmed, again = map(int, told.groups())
     assert total > 0
     assert (confirmed, again) == (total, 0)
+    with org.client(store=tmp_path / "store") as client:
+        assert client.ledger(suspects=True) == []
