@@ -117,7 +117,9 @@ libraries() {
     step python-pyright env --chdir=bindings-python "$VENV/bin/pyright" --pythonpath "$VENV/bin/python"
     step tools-types "$VENV/bin/mypy" --config-file tools/mypy.ini
     step python-stubs env --chdir=bindings-python "$VENV/bin/python" -m mypy.stubtest d365_failover._native
-    step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q bindings-python/tests
+    # Two processes, as most of it is waiting.
+    step python env D365_TWIN="$T/debug/d365-twin" "$VENV/bin/python" -X dev -W error -m pytest -q \
+        --tx "2*popen//python=$VENV/bin/python -X dev -W error" --dist loadfile bindings-python/tests
     step java make -s java-test
 }
 

@@ -13,6 +13,8 @@ from subject import Blocking, OnLoop, Subjects
 from twin import Organization, Twin
 
 SEED = int(os.environ.get("D365_SEED") or random.SystemRandom().randrange(2**32))
+# The processes among which xdist divides the tests have the same.
+os.environ["D365_SEED"] = str(SEED)
 
 hypothesis.settings.register_profile("here", database=None, print_blob=True, deadline=None)
 hypothesis.settings.load_profile("here")
