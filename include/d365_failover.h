@@ -1707,7 +1707,8 @@ d365_status_t d365_settings_new(const char *url,
  * | `probe_path`            | WhoAmI          | a path from the base URL on that is read     |
  * |                         |                 | with GET; `/api/data/v9.2/WhoAmI`            |
  * | `write_grace_ms`        | 10000           | 0 to 86400000; how long the answer to a      |
- * |                         |                 | write is waited for whose endpoint was left  |
+ * |                         |                 | write is waited for whose endpoint was left, |
+ * |                         |                 | where it is not sent again at the other one  |
  * | `hold_down_ms`          | 30000           | 0 to 86400000; after a switch or a veto: how |
  * |                         |                 | long another one needs more proof; 0: none   |
  * | `outage_wait_ms`        | 30000           | 0 to 86400000; with `dotnet` 0 unless it is  |

@@ -342,7 +342,7 @@ Settings, by keyword. One that is None has its default. Durations are seconds, i
     probe_after           seconds, 0 to 86400: silence before a probe; 0: never. Default: 1
     probe_timeout         seconds, 0.001 to 86400: one probe. Default: 1
     probe_path            a path from the base URL on. Default: "/api/data/v9.2/WhoAmI"
-    write_grace           seconds, 0 to 86400: for a write whose endpoint was left. Default: 10
+    write_grace           seconds, 0 to 86400: for a write whose endpoint was left, unless sent again. Default: 10
     hold_down             seconds, 0 to 86400: more proof for another switch; 0: none. Default: 30
     outage_wait           seconds, 0 to 86400: for an endpoint that answers, where none does. Default: 30
     max_waiting           1 to 1000000 calls that wait so. Default: 10000
