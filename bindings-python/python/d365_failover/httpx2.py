@@ -8,7 +8,6 @@ Needs httpx2, which `pip install d365-failover[httpx2]` brings.
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -19,9 +18,9 @@ from ._client import Client
 from ._settings import AsyncSettings, Settings
 
 if sys.version_info >= (3, 11):
-    from typing import Self, Unpack
+    from typing import Unpack
 elif TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
 __all__ = ["AsyncFailoverTransport", "FailoverResponse", "FailoverTransport", "async_mounts", "mounts"]
 
@@ -42,17 +41,6 @@ class FailoverTransport(_httpx.Transport, httpx2.BaseTransport):
     def __init__(self, client: Client | str, **settings: Unpack[Settings]) -> None:
         super().__init__(client, dict(settings))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
-
 
 class AsyncFailoverTransport(_httpx.AsyncTransport, httpx2.AsyncBaseTransport):
     """As `d365_failover.httpx.AsyncFailoverTransport`."""
@@ -61,17 +49,6 @@ class AsyncFailoverTransport(_httpx.AsyncTransport, httpx2.AsyncBaseTransport):
 
     def __init__(self, client: AsyncClient | str, **settings: Unpack[AsyncSettings]) -> None:
         super().__init__(client, dict(settings))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
 
 
 def mounts(client: Client | str, **settings: Unpack[Settings]) -> dict[str, httpx2.BaseTransport | None]:
