@@ -14,6 +14,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,9 @@ curl -sSf -o /dev/null -d '{"org":"contoso","side":"primary","kind":"refuse"}' "
 exec "$@"
 """
 """The primary of the twin refuses before a program begins."""
+
+
+PIP = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade")
 
 
 class Trial:
@@ -151,13 +155,20 @@ class Trial:
 
     # ---- Python ----
 
-    def site(self) -> Path:
-        """The wheel, and what its tests import."""
-        site = self.out / "site"
+    @cached_property
+    def alone(self) -> Path:
+        """The wheel, by itself."""
+        alone = self.out / "alone"
         tag = self.target.compatibility
         [wheel] = self.dist.glob(f"*{tag}.whl" if self.target.is_windows else f"*{tag}_{self.target.processor}*.whl")
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade"]
-        run(*pip, "--target", site, "--no-deps", "--platform", wheel.stem.split("-")[-1].split(".")[0], wheel)
+        platform = wheel.stem.split("-")[-1].split(".")[0]
+        shutil.rmtree(alone, ignore_errors=True)
+        run(*PIP, "--target", alone, "--no-deps", "--platform", platform, wheel)
+        return alone
+
+    @cached_property
+    def imported(self) -> Path:
+        """What the wheel's tests import besides."""
         wanted = (ROOT / "bindings-python/requirements-dev.txt").read_text().splitlines()
         without = {"maturin", "mypy", "ruff", *self.without()}
         wanted = [line for line in wanted if line.split("==")[0] not in without]
@@ -167,8 +178,9 @@ class Trial:
         tags = ["any", *(f"{system}_{processor}" for system in PACKAGES_OF[self.target.compatibility])]
         platforms = [word for tag in tags for word in ("--platform", tag)]
         version = ("--python-version", self.guest.python_version)
-        run(*pip, "--target", site, "--only-binary=:all:", *version, *platforms, *wanted)
-        return site
+        imported = self.out / "imported"
+        run(*PIP, "--target", imported, "--only-binary=:all:", *version, *platforms, *wanted)
+        return imported
 
     def without(self) -> list[str]:
         return NOT_FOR_MUSL if self.target.is_musl else NOT_FOR_WINDOWS if self.target.is_windows else []
@@ -189,7 +201,7 @@ class Trial:
         said = self.logged(
             "python",
             [*with_twin, *tests],
-            PYTHONPATH=self.site(),
+            PYTHONPATH=(";" if self.target.is_windows else ":").join(map(str, (self.alone, self.imported))),
             D365_TWIN=self.work / "debug/d365-twin",
             PYTHONNOUSERSITE="1",
         )
@@ -197,8 +209,7 @@ class Trial:
 
     def python_scenarios(self) -> str:
         python, agent = self.guest.python(), ROOT / "bindings-python/tests/agent.py"
-        self.site()
-        os.environ["PYTHONPATH"] = str(self.out / "site")
+        os.environ["PYTHONPATH"] = str(self.alone)
         try:
             return self.play("python", f"{python} {agent}")
         finally:
