@@ -572,7 +572,7 @@ class Agent:
         return {"settled": told}
 
     def do_suspect_since(self, client: str, since_ms: int) -> Json:
-        since = datetime.datetime.fromtimestamp(since_ms / 1000, datetime.timezone.utc)
+        since = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(milliseconds=since_ms)
         found = self._subjects[client].client.suspect_since(since)
         return {
             "suspected": {"acknowledged": found.acknowledged, "is_whole": found.on_record_since <= since},

@@ -133,7 +133,8 @@ class Wine(Guest):
             (home / "python313._pth").unlink()
         # It begins only if what it writes to is a pipe.
         path = self.folder / "python"
-        command = f'{self.run} {home / "python.exe"} "$@"'
+        # Its texts are in a code page otherwise.
+        command = f'env PYTHONUTF8=1 {self.run} {home / "python.exe"} "$@"'
         path.write_text(f"#!/bin/bash\nexec {command} > >(exec cat) 2> >(exec cat >&2)\n")
         path.chmod(0o755)
         return path

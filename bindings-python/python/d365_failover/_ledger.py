@@ -98,8 +98,8 @@ class LedgerEntry:
 
     @classmethod
     def _of(cls, raw: RawLedgerEntry) -> LedgerEntry:
-        started, ended = _time(raw[10]), None if raw[11] is None else _time(raw[11])
-        verified_at = None if raw[17] is None else _time(raw[17])
+        started, ended = time_of(raw[10]), None if raw[11] is None else time_of(raw[11])
+        verified_at = None if raw[17] is None else time_of(raw[17])
         left_out = tuple(raw[21].split(",")) if raw[21] else ()
         differences = tuple(Difference(*told) for told in raw[22])
         return cls(*raw[:10], started, ended, *raw[12:17], verified_at, *raw[18:21], left_out, differences)
@@ -117,11 +117,15 @@ class SuspectedSince:
 
     @classmethod
     def _of(cls, acknowledged: int, on_record_since: int) -> SuspectedSince:
-        return cls(acknowledged, _time(on_record_since))
+        return cls(acknowledged, time_of(on_record_since))
 
 
-def _time(ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def time_of(ms: int) -> datetime.datetime:
+    # `fromtimestamp()` ends with the year 3000 on Windows, and begins with 1970.
+    return _EPOCH + datetime.timedelta(milliseconds=ms)
 
 
 def since_ms(time: datetime.datetime | float) -> int:

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 
 from ._exceptions import InvalidArgumentError
-from ._ledger import since_ms
+from ._ledger import since_ms, time_of
 
 __all__ = ["CurrentOverride"]
 
@@ -30,7 +30,7 @@ class CurrentOverride:
     def _of(cls, value: int, source: int, until_ms: int) -> CurrentOverride | None:
         if value == 0:
             return None
-        until = datetime.datetime.fromtimestamp(until_ms / 1000, datetime.timezone.utc) if until_ms else None
+        until = time_of(until_ms) if until_ms else None
         return cls(_VALUE_NAMES.get(value, "unknown"), _SOURCE_NAMES.get(source, "unknown"), until)
 
 
