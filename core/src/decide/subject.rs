@@ -140,12 +140,16 @@ impl Subject {
 
     /// What of the row is read.
     pub(crate) fn wanted(&self) -> Wanted {
+        if let Aim::Deleted(row) = &self.aim {
+            return match row {
+                // Which tells nothing that it is not asked for, and so not that somebody has written since.
+                Row::Soap { .. } => Wanted::These(vec![MODIFIED.to_owned()]),
+                _ => Wanted::Nothing,
+            };
+        }
         let Some(sent) = self.sent.as_ref() else {
             return Wanted::Nothing;
         };
-        if matches!(self.aim, Aim::Deleted(_)) {
-            return Wanted::Nothing;
-        }
         let mut columns = sent.columns();
         let length: usize = columns.iter().map(|column| column.len() + 1).sum();
         if length > LONGEST_SELECT {
@@ -448,6 +452,12 @@ mod tests {
             let subject = Subject::of(&proof, Some(&kept), &keys).ok().unwrap();
             assert_eq!(subject.wanted(), expected, "{method} {body}");
         }
+        let deleted = Proof::Deleted(Row::Soap {
+            logical_name: "account".into(),
+            id: Uuid::from_u128(1),
+        });
+        let subject = Subject::of(&deleted, None, &keys).ok().unwrap();
+        assert_eq!(subject.wanted(), these(&[MODIFIED]));
     }
 
     #[test]
