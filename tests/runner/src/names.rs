@@ -134,6 +134,9 @@ pub(crate) enum OtherReason {
     SuspectSince,
     Answered,
     Failback,
+    OtherProcess,
+    StoredState,
+    Override,
 }
 
 /// What is wanted of something that may be absent. Null is something to want: that it is absent;

@@ -190,6 +190,7 @@ impl Player<'_> {
                 self.ask(Request::SwitchEndpoint { client }, expect)
             }
             Step::Discover { client, expect } => self.ask(Request::Discover { client }, expect),
+            Step::Restart {} => self.restart(),
             Step::Close { client, expect } => self.close(client, expect),
             Step::Verify(verify) => self.verify(verify),
             Step::Replay(replay) => self.replay(replay),
@@ -248,6 +249,12 @@ impl Player<'_> {
             watched.closed = true;
         }
         compared(refusal_differences(expect.as_ref(), &answer), &answer)
+    }
+
+    fn restart(&mut self) -> Result<(), Wrong> {
+        self.clients.clear();
+        self.started.clear();
+        Ok(self.subject.restart()?)
     }
 
     /// Asks for what is done or refused.

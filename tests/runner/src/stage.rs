@@ -39,7 +39,7 @@ pub(crate) struct Stage {
     faults: HashMap<String, (SideHandle, FaultId)>,
     /// They stand in backlogs.
     fillers: Vec<TcpStream>,
-    stranger: TempDir,
+    folder: TempDir,
 }
 
 /// A fault that comes later, or goes by itself; dropped, it does nothing any more.
@@ -104,8 +104,8 @@ impl Stage {
             .map(|proxy| twin.proxy(&proxy.name))
             .collect::<Result<_, _>>()
             .map_err(text)?;
-        let stranger = tempfile::tempdir().map_err(text)?;
-        fs::write(stranger.path().join("ca.pem"), stranger_ca()?).map_err(text)?;
+        let folder = tempfile::tempdir().map_err(text)?;
+        fs::write(folder.path().join("ca.pem"), stranger_ca()?).map_err(text)?;
         Ok(Stage {
             timers: Vec::new(),
             twin,
@@ -114,14 +114,14 @@ impl Stage {
             proxies,
             faults: HashMap::new(),
             fillers: Vec::new(),
-            stranger,
+            folder,
         })
     }
 
     /// `contoso.primary` is the base URL, `contoso.primary_host` its host, and
     /// `contoso.primary_address` where it listens on this machine, with `contoso.primary_port`;
     /// likewise for the alternate. The first organization's stand without its name, too. Then the
-    /// first proxy's URLs, and the files with clients' certificates.
+    /// first proxy's URLs, the files with clients' certificates, and a file that a store can be.
     pub(crate) fn variables(&self) -> Result<Variables, String> {
         let mut variables = Variables::default();
         for name in &self.names {
@@ -156,6 +156,8 @@ impl Stage {
         ] {
             variables.set(name, path.to_string_lossy());
         }
+        let store = self.folder.path().join("store");
+        variables.set("store", store.to_string_lossy());
         Ok(variables)
     }
 
@@ -187,7 +189,7 @@ impl Stage {
     pub(crate) fn ca_bundle(&self, trust: Trust) -> PathBuf {
         match trust {
             Trust::Twin => self.twin.ca_file(),
-            Trust::Stranger => self.stranger.path().join("ca.pem"),
+            Trust::Stranger => self.folder.path().join("ca.pem"),
         }
     }
 

@@ -140,6 +140,9 @@ pub(crate) enum Step {
         side: Role,
         counts: Map<String, Value>,
     },
+    /// Kills the subject's process where it is, and starts another: the clients are gone, and so are
+    /// their calls.
+    Restart {},
     /// Closes the client.
     Close {
         #[serde(default = "the_client")]

@@ -16,6 +16,9 @@ pub trait Subject: Send {
     /// Does what is asked, and answers; waits as long as that takes.
     fn ask(&mut self, request: &Request) -> Result<Answer, Broken>;
 
+    /// Kills it where it is, and starts another in its place, which has no clients.
+    fn restart(&mut self) -> Result<(), Broken>;
+
     /// Closes everything.
     fn finish(&mut self) -> Result<(), Broken>;
 }

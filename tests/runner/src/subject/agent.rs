@@ -16,6 +16,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A running agent. Dropped, it is killed if it has not been finished.
 #[derive(Debug)]
 pub struct Agent {
+    command: String,
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -43,6 +44,7 @@ impl Agent {
             });
         }
         let mut agent = Agent {
+            command: command.to_owned(),
             child,
             input,
             lines,
@@ -95,6 +97,13 @@ impl Subject for Agent {
         };
         serde_json::from_str(&line)
             .map_err(|error| Broken(format!("answered {request} with {line}: {error}")))
+    }
+
+    fn restart(&mut self) -> Result<(), Broken> {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        ended.map_err(|error| Broken(error.to_string()))?;
+        *self = Agent::start(&self.command)?;
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Broken> {

@@ -154,6 +154,10 @@ impl Subject for Rust {
         }
     }
 
+    fn restart(&mut self) -> Result<(), Broken> {
+        Err(Broken("it is no process of its own".into()))
+    }
+
     fn finish(&mut self) -> Result<(), Broken> {
         let names: Vec<_> = self.clients.keys().cloned().collect();
         for name in names {
