@@ -3,8 +3,11 @@
 //! [`tell`] tells.
 
 mod history;
+mod kills;
 mod misfortune;
+mod mortal;
 mod plan;
+mod record;
 mod request;
 mod rules;
 mod run;
@@ -18,8 +21,11 @@ pub use history::{
     Answer, AttemptSeen, Call, Change, ClientRecord, End, EventSeen, History, Receipt, Rows,
     Season, Terms, Told,
 };
+pub use kills::{Killing, run_killing};
 pub use misfortune::Misfortune;
+pub use mortal::live;
 pub use plan::{CallPlan, ClientPlan, Manner, Plan};
+pub use record::{Claim, Recorded, Word, judge_record};
 pub use rules::{Rule, Violation, judge};
 pub use run::{Preset, RunError, run, summary};
 pub use story::{tell, tell_all};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use d365_failover_core::Rule;
-use d365_history::{Plan, Preset, judge, run, summary, tell, tell_all};
+use d365_history::{Plan, Preset, judge, live, run, run_killing, summary, tell, tell_all};
 
 /// How many stories are told of one history; the others are counted.
 const STORIES: usize = 5;
@@ -41,6 +41,15 @@ struct Arguments {
     /// Repeatable.
     #[arg(long, value_parser = rule)]
     off: Vec<Rule>,
+
+    /// The clients are processes with one store, and so often one of them is killed in the middle of its
+    /// calls and started again: what the store then says of each write is checked.
+    #[arg(long, default_value_t = 0)]
+    kills: usize,
+
+    /// What such a process is.
+    #[arg(long, hide = true)]
+    live: bool,
 
     /// Tells everything that happened, not only what is not so.
     #[arg(long)]
@@ -80,7 +89,13 @@ fn rule(text: &str) -> Result<Rule, String> {
 }
 
 fn main() -> ExitCode {
-    match play(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let played = match (arguments.live, arguments.kills) {
+        (true, _) => live().map(|()| true),
+        (false, 0) => play(&arguments),
+        (false, _) => play_killing(&arguments),
+    };
+    match played {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(text) => {
@@ -91,11 +106,57 @@ fn main() -> ExitCode {
     }
 }
 
+impl Rules {
+    fn preset(self) -> Preset {
+        match self {
+            Rules::Safe => Preset::Safe,
+            Rules::Dotnet => Preset::Dotnet,
+        }
+    }
+}
+
+/// Histories in which processes are killed.
+fn play_killing(arguments: &Arguments) -> Result<bool, String> {
+    let preset = arguments.preset.preset();
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let until = Instant::now() + Duration::from_secs(arguments.seconds);
+    let mut seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
+    let mut out = io::stdout().lock();
+    let mut say = |text: String| writeln!(out, "{text}").map_err(|error| error.to_string());
+    let (mut histories, mut kills, mut violations) = (0_u64, 0, 0);
+    loop {
+        let (calls, clients) = (arguments.calls, arguments.clients);
+        say(format!(
+            "seed {seed}, {calls} calls, {clients} clients, {preset:?}, {} kills",
+            arguments.kills
+        ))?;
+        let plan = Plan::draw(seed, calls, clients);
+        let killing = run_killing(&program, &plan, calls, preset, arguments.kills)
+            .map_err(|error| format!("seed {seed}: {error}"))?;
+        say(format!(
+            "  {} violations: {}",
+            killing.violations.len(),
+            killing.summary()
+        ))?;
+        for text in &killing.violations {
+            say(format!("  {text}"))?;
+        }
+        histories += 1;
+        kills += killing.kills;
+        violations += killing.violations.len();
+        seed += 1;
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    say(format!(
+        "{histories} histories, {kills} kills, {violations} violations"
+    ))?;
+    Ok(violations == 0)
+}
+
 fn play(arguments: &Arguments) -> Result<bool, String> {
-    let preset = match arguments.preset {
-        Rules::Safe => Preset::Safe,
-        Rules::Dotnet => Preset::Dotnet,
-    };
+    let preset = arguments.preset.preset();
     let until = Instant::now() + Duration::from_secs(arguments.seconds);
     let mut seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
     let mut out = io::stdout().lock();

@@ -17,6 +17,8 @@ use std::fmt;
 
 use crate::history::{Call, History};
 
+pub(crate) use losses::is_there;
+
 /// What a history is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {

@@ -23,7 +23,7 @@ use crate::witness::{Clock, Completions, Ended, KINDS, Witness};
 use crate::work::tag;
 
 /// Short times, so that a history is one of seconds.
-const SETTINGS: [(&str, &str); 9] = [
+pub(crate) const SETTINGS: [(&str, &str); 9] = [
     ("connect_timeout_ms", "500"),
     ("attempt_timeout_ms", "1500"),
     ("deadline_ms", "6000"),
@@ -37,7 +37,7 @@ const SETTINGS: [(&str, &str); 9] = [
 const HOLD_DOWN: Duration = Duration::from_millis(500);
 const MAX_ATTEMPTS: usize = 4;
 /// How long an application thinks about a call that has failed at once.
-const THOUGHT: Duration = Duration::from_millis(40);
+pub(crate) const THOUGHT: Duration = Duration::from_millis(40);
 /// How long what a probe has found is no question again: a second, and before it the two probes of a
 /// look that began as the storm ended.
 const BELIEVED: Duration = Duration::from_millis(2100);
@@ -52,7 +52,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Preset::Safe => "safe",
             Preset::Dotnet => "dotnet",

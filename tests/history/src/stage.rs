@@ -1,6 +1,7 @@
 //! The twin and its rows, as the run of a plan needs them.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::{Client, Error, Request, Role, Settings};
@@ -73,24 +74,53 @@ impl Stage {
     /// Settings of a client at a side's URL.
     fn settings_at(&self, role: Role) -> Result<Settings, Error> {
         let mut settings = Settings::new(&self.side(role).url())?;
-        let ways = self.twin.connect_to();
-        let ways: Vec<String> = ways
-            .iter()
-            .map(|(from, to)| format!("{from}:{to}"))
-            .collect();
-        settings.set("connect_to", &ways.join(","))?;
-        settings.set("ca_bundle", &self.twin.ca_file().display().to_string())?;
+        for (key, value) in self.ways() {
+            settings.set(&key, &value)?;
+        }
         Ok(settings)
     }
 
     /// Settings of a client of the history.
     pub(crate) fn settings(&self, client: &ClientPlan) -> Result<Settings, Error> {
-        let mut settings = self.settings_at(Role::Primary)?;
-        settings.set("auto_switch", "on")?;
-        let on = |is_on| if is_on { "on" } else { "off" };
-        settings.set("http2", on(client.http2))?;
-        settings.set("update_guard", on(client.update_guard))?;
+        let mut settings = Settings::new(&self.url())?;
+        for (key, value) in self.pairs(client) {
+            settings.set(&key, &value)?;
+        }
         Ok(settings)
+    }
+
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.twin.ca_file()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.org.primary.url()
+    }
+
+    /// The same as pairs of their names and texts, for another process.
+    pub(crate) fn pairs(&self, client: &ClientPlan) -> Vec<(String, String)> {
+        let on = |is_on| if is_on { "on" } else { "off" };
+        let own = [
+            ("auto_switch", "on"),
+            ("http2", on(client.http2)),
+            ("update_guard", on(client.update_guard)),
+        ];
+        let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.ways().into_iter().chain(own).collect()
+    }
+
+    /// How the sides are reached.
+    pub(crate) fn ways(&self) -> Vec<(String, String)> {
+        let ways = self.twin.connect_to();
+        let ways: Vec<String> = ways
+            .iter()
+            .map(|(from, to)| format!("{from}:{to}"))
+            .collect();
+        let ca_file = self.twin.ca_file().display().to_string();
+        vec![
+            ("connect_to".into(), ways.join(",")),
+            ("ca_bundle".into(), ca_file),
+        ]
     }
 
     /// A client that stays at one side.

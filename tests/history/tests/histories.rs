@@ -6,11 +6,13 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use d365_failover_core::{Operation, Role, Rule as SafeRule};
+use d365_failover_core::{Effect, Operation, Role, Rule as SafeRule};
 use d365_history::{
-    Act, Front, History, Misfortune, Plan, Preset, Rule, Violation, judge, run, summary, tell,
+    Act, Claim, Front, History, Killing, Misfortune, Plan, Preset, Rule, Violation, Word, judge,
+    judge_record, run, run_killing, summary, tell,
 };
 use d365_twin::{Authority, Fault, FaultKind};
 
@@ -42,6 +44,55 @@ fn a_storm_that_nobody_has_seen_before() {
     let seed = fastrand::u64(..1 << 48);
     println!("seed {seed}");
     sound(seed);
+}
+
+/// Processes with one store, killed and started again, through a storm.
+#[test]
+fn what_a_store_says_after_kills_is_so() {
+    let seed = fastrand::u64(..1 << 48);
+    let plan = Plan::draw(seed, 120, 3);
+    let program = Path::new(env!("CARGO_BIN_EXE_d365-history"));
+    let killing = run_killing(program, &plan, 120, Preset::Safe, 6).unwrap();
+    println!("seed {seed}: {}", killing.summary());
+    assert_eq!(killing.violations, Vec::<String>::new(), "seed {seed}");
+    assert!(killing.kills > 0, "seed {seed}");
+    let told = |claim: &Claim| claim.told.is_some() && claim.executed > 0;
+    assert!(killing.claims.iter().any(told), "seed {seed}");
+    a_store_that_lies_is_found_out(&killing);
+}
+
+/// The same history, with one word of the store that is not so.
+fn a_store_that_lies_is_found_out(killing: &Killing) {
+    let of = |effect| {
+        let mut all = killing.recorded.iter();
+        let found = all.find(|(_, words)| words[0].effect == Some(effect));
+        *found.expect("such a write").0
+    };
+    let spoiled = |number, spoil: fn(&mut Word)| {
+        let mut recorded = killing.recorded.clone();
+        recorded
+            .entry(number)
+            .and_modify(|words| spoil(&mut words[0]));
+        judge_record(&killing.claims, &recorded).join("; ")
+    };
+    let (executed, unknown) = (of(Effect::Executed), of(Effect::Unknown));
+    let mut recorded = killing.recorded.clone();
+    recorded.remove(&executed);
+    let missing = judge_record(&killing.claims, &recorded).join("; ");
+    assert!(missing.contains("is not on record"), "{missing}");
+    let mut claims = killing.claims.clone();
+    let claim = claims
+        .iter_mut()
+        .find(|claim| Some(claim.number) == executed);
+    claim.expect("it was begun").executed = 0;
+    let invented = judge_record(&claims, &killing.recorded).join("; ");
+    assert!(invented.contains("no side has executed it"), "{invented}");
+    let denied = spoiled(executed, |word| word.effect = Some(Effect::NotExecuted));
+    assert!(denied.contains("not executed on record"), "{denied}");
+    let forgotten = spoiled(unknown, |word| word.is_suspect = false);
+    assert!(forgotten.contains("and no suspect"), "{forgotten}");
+    let left = spoiled(unknown, |word| word.effect = None);
+    assert!(left.contains("in flight on record"), "{left}");
 }
 
 /// A plan without misfortunes, and with one front that stays.

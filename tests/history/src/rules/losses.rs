@@ -3,8 +3,8 @@
 use d365_failover_core::{Effect, ItemKind, LedgerEntry, Role};
 
 use super::{Rule, Violation};
-use crate::history::{Call, EventSeen, History};
-use crate::work::Kind;
+use crate::history::{Call, EventSeen, History, Rows};
+use crate::work::{Kind, Work};
 
 pub(super) fn check(history: &History) -> Vec<Violation> {
     let acknowledged = |call: &&Call| call.told.effect == Effect::Executed && !call.work.is_read();
@@ -13,8 +13,8 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
         let mut wrong = |text: String| found.push(Violation::of_call(Rule::Lost, call, text));
         let is_suspect = history.entry_of(call).is_some_and(|entry| entry.is_suspect);
         let (primary, alternate) = (
-            is_there(history, call, Role::Primary),
-            is_there(history, call, Role::Alternate),
+            is_there(&history.rows, &call.work, Role::Primary),
+            is_there(&history.rows, &call.work, Role::Alternate),
         );
         let active = history
             .clients
@@ -65,17 +65,14 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
 }
 
 /// Whether a side shows that the write was done there. No other call writes its row.
-fn is_there(history: &History, call: &Call, side: Role) -> bool {
-    let rows = history.rows.of(side);
-    match (call.work.kind, call.work.row) {
+pub(crate) fn is_there(rows: &Rows, work: &Work, side: Role) -> bool {
+    let rows = rows.of(side);
+    match (work.kind, work.row) {
         (Kind::Delete | Kind::DeleteVersion | Kind::SoapDelete, Some(row)) => {
             !rows.contains_key(&row)
         }
-        (_, Some(row)) => rows
-            .get(&row)
-            .is_some_and(|name| call.work.names.contains(name)),
-        (_, None) => call
-            .work
+        (_, Some(row)) => rows.get(&row).is_some_and(|name| work.names.contains(name)),
+        (_, None) => work
             .names
             .iter()
             .all(|name| rows.values().any(|has| has == name)),
