@@ -172,7 +172,7 @@ class Trial:
         wanted = (ROOT / "bindings-python/requirements-dev.txt").read_text().splitlines()
         without = {"maturin", "mypy", "ruff", *self.without()}
         wanted = [line for line in wanted if line.split("==")[0] not in without]
-        if self.target.is_musl or self.guest.foreign:
+        if self.target.is_musl or self.target.is_windows or self.guest.foreign:
             wanted = [line for line in wanted if line.split("==")[0] in WITHOUT_SSL]
         processor = "amd64" if self.target.is_windows else self.target.processor
         tags = ["any", *(f"{system}_{processor}" for system in PACKAGES_OF[self.target.compatibility])]
