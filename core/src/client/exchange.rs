@@ -37,7 +37,7 @@ impl Inner {
         }
         let leave = if running.role().is_some() {
             let gate = pin!(self.gate.enter(running.begun));
-            let turn = time.limit(gate, |_, _, limit| {
+            let turn = time.turn(gate, |_, _, limit| {
                 let message = format!("the call could not leave after a switch {limit}");
                 Fault::new(Cause::EndpointLeft, message)
             });
@@ -50,7 +50,7 @@ impl Inner {
             None
         };
         let permit = pin!(self.transport.permit(&running.address));
-        let permit = time.limit(permit, |_, _, limit| {
+        let permit = time.turn(permit, |_, _, limit| {
             let message = format!("no connection was free {limit}; raise max_connections");
             Fault::new(Cause::LocalFailure, message)
         });

@@ -28,7 +28,26 @@ impl Time {
     /// over, how long it was, and which time it was.
     pub(super) async fn limit<F: Future>(
         self,
+        future: Pin<&mut F>,
+        fault: impl FnOnce(Cause, Duration, &str) -> Fault,
+    ) -> Result<F::Output, Fault> {
+        self.wait(future, |_| true, fault).await
+    }
+
+    /// The same for a turn, which is of no use when the time is over: where many are late, each would
+    /// open a connection only to close it, and all would be later still.
+    pub(super) async fn turn<F: Future>(
+        self,
+        future: Pin<&mut F>,
+        fault: impl FnOnce(Cause, Duration, &str) -> Fault,
+    ) -> Result<F::Output, Fault> {
+        self.wait(future, |end| Instant::now() < end, fault).await
+    }
+
+    async fn wait<F: Future>(
+        self,
         mut future: Pin<&mut F>,
+        is_in_time: impl FnOnce(Instant) -> bool,
         fault: impl FnOnce(Cause, Duration, &str) -> Fault,
     ) -> Result<F::Output, Fault> {
         // What is ready at once needs no clock.
@@ -43,14 +62,14 @@ impl Time {
         } else {
             (self.deadline, Cause::Deadline, "the call's deadline")
         };
-        timeout_at(end, future).await.map_err(|_| {
-            let waited = now.elapsed();
-            fault(
-                cause,
-                waited,
-                &format!("within {what} ({} ms)", waited.as_millis()),
-            )
-        })
+        match timeout_at(end, future).await {
+            Ok(output) if is_in_time(end) => Ok(output),
+            _ => {
+                let waited = now.elapsed();
+                let limit = format!("within {what} ({} ms)", waited.as_millis());
+                Err(fault(cause, waited, &limit))
+            }
+        }
     }
 }
 
@@ -72,5 +91,46 @@ pub(super) async fn silence(
             return;
         }
         sleep_until(end).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::pin::pin;
+
+    use super::*;
+
+    /// Comes when it is looked at for the second time.
+    fn later() -> impl Future<Output = ()> {
+        let mut was_looked_at = false;
+        poll_fn(move |context| {
+            if std::mem::replace(&mut was_looked_at, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+
+    #[test]
+    fn a_turn_that_comes_when_the_time_is_over_is_none_and_an_answer_is_one() {
+        let over = Time {
+            attempt: Duration::from_secs(60),
+            connect: None,
+            deadline: Instant::now(),
+        };
+        let late = |cause, _: Duration, _: &str| Fault::new(cause, "");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let turn = over.turn(pin!(later()), late).await;
+            assert_eq!(turn.unwrap_err().cause, Cause::Deadline);
+            assert!(over.limit(pin!(later()), late).await.is_ok());
+            // Nobody had to wait for it.
+            assert!(over.turn(pin!(ready(())), late).await.is_ok());
+        });
     }
 }

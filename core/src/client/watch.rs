@@ -1,8 +1,9 @@
 //! Waits for an exchange, and does what the watch asks for meanwhile.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant as Clock;
 
 use tokio::time::{Instant, sleep_until};
@@ -43,8 +44,13 @@ impl Inner {
         loop {
             next = match next {
                 Wait::Until(at) => {
-                    let timer = sleep_until(Instant::from_std(at));
-                    match race(exchange.as_mut(), race(timer, left.as_mut())).await {
+                    let mut timer = pin!(sleep_until(Instant::from_std(at)));
+                    // Many may wait for their turn, and none of them meets a silence before it has left.
+                    let due = poll_fn(|context| match running.pass.get() {
+                        None => Poll::Pending,
+                        Some(_) => timer.as_mut().poll(context),
+                    });
+                    match race(exchange.as_mut(), race(due, left.as_mut())).await {
                         First::Left(ended) => return ended,
                         First::Right(First::Left(())) => {
                             let (now, moved) = (Clock::now(), moved(running));
@@ -103,13 +109,9 @@ impl Inner {
 /// When something was sent or has come last. What waits for a token, for its turn after a switch or
 /// for a free connection has met no silence yet.
 fn moved(running: &Running) -> Option<Clock> {
-    let left = running.pass.get().map_or_else(Clock::now, |pass| pass.left);
-    Some(
-        running
-            .progress
-            .moved()
-            .map_or(left, |moved| moved.max(left)),
-    )
+    let left = running.pass.get()?.left;
+    let moved = running.progress.moved();
+    Some(moved.map_or(left, |moved| moved.max(left)))
 }
 
 fn silent(watch: &Watch) -> Fault {

@@ -31,6 +31,10 @@ struct Waiting {
     dropped: u64,
     sequence: u64,
     is_closed: bool,
+    /// Threads that wait, and those of them that were woken and have not come back yet: waking is a
+    /// system call, also where nobody waits.
+    sleeping: usize,
+    woken: usize,
     told: Option<Box<Told>>,
 }
 
@@ -72,22 +76,25 @@ impl Queue {
             if state.is_closed {
                 return Err(Error::new(ErrorKind::Closed, "the queue is closed"));
             }
-            state = match (timeout, until) {
-                (Some(_), Some(until)) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(Error::new(ErrorKind::Empty, "nothing came in time"));
-                    }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::new(ErrorKind::Empty, "nothing came in time"));
+            }
+            state.sleeping += 1;
+            state = match left {
+                Some(left) => {
                     self.filled
                         .wait_timeout(state, left)
                         .unwrap_or_else(PoisonError::into_inner)
                         .0
                 }
-                _ => self
+                None => self
                     .filled
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner),
             };
+            state.sleeping -= 1;
+            state.woken = state.woken.saturating_sub(1);
         }
     }
 
@@ -141,8 +148,12 @@ impl Queue {
         if state.items.len() == 1 {
             state.signal(true);
         }
+        let wakes = state.sleeping > state.woken;
+        state.woken += usize::from(wakes);
         drop(state);
-        self.filled.notify_one();
+        if wakes {
+            self.filled.notify_one();
+        }
     }
 }
 
@@ -241,6 +252,67 @@ mod tests {
         let queue = Queue::new(0).unwrap();
         queue.put(completion(1));
         assert!(readiness(&queue)());
+    }
+
+    /// Also where some give up at the moment in which they are woken.
+    #[test]
+    fn of_many_who_wait_enough_are_woken() {
+        const EACH: usize = 2000;
+        let queue = Queue::new(0).unwrap();
+        let takers: Vec<_> = [
+            None,
+            None,
+            Some(Duration::from_micros(50)),
+            Some(Duration::ZERO),
+        ]
+        .into_iter()
+        .map(|timeout| {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || {
+                let mut taken = 0;
+                loop {
+                    match queue.next(timeout) {
+                        Ok(_) => taken += 1,
+                        Err(error) if error.kind() == ErrorKind::Empty => {}
+                        Err(_) => return taken,
+                    }
+                }
+            })
+        })
+        .collect();
+        let putters = [1, 2, 3].map(|user_data| {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || (0..EACH).for_each(|_| queue.put(completion(user_data))))
+        });
+        let count = putters.len() * EACH;
+        for putter in putters {
+            putter.join().unwrap();
+        }
+        queue.close();
+        let taken = takers.into_iter().map(|taker| taker.join().unwrap());
+        assert_eq!(taken.sum::<usize>(), count);
+    }
+
+    /// A wake-up is a system call: one that nobody needs is not made, and one that is needed is.
+    #[test]
+    fn one_who_waits_is_woken_once_and_again_when_it_waits_again() {
+        let queue = Queue::new(0).unwrap();
+        let waiting = Arc::clone(&queue);
+        let taker = std::thread::spawn(move || {
+            while waiting
+                .next(None)
+                .is_ok_and(|item| item.user_data() != Some(9))
+            {}
+        });
+        for user_data in [1, 2, 9] {
+            while queue.state().sleeping == 0 {
+                std::thread::yield_now();
+            }
+            queue.put(completion(user_data));
+        }
+        taker.join().unwrap();
+        let state = queue.state();
+        assert_eq!((state.sleeping, state.woken), (0, 0));
     }
 
     #[test]
