@@ -31,27 +31,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What is said of so many calls in so little time holds for a machine that does nothing else.
-const PLAYED_ALONE: &str = "safe/many";
-
 #[test]
 fn the_rust_client_passes_every_scenario() {
-    let scenarios = load(&root()).unwrap();
-    let (alone, beside) = scenarios
-        .into_iter()
-        .partition(|scenario| scenario.file == PLAYED_ALONE);
-    for (scenarios, at_once) in [(alone, 1), (beside, 4)] {
-        let run = Run {
-            scenarios,
-            subjects: vec![SubjectKind::Rust],
-            at_once,
-        };
-        let mut out = Vec::new();
-        let report = run.play(&mut out).unwrap();
-        assert_ne!(report.passed, 0);
-        assert_eq!(report.passed + report.failed, run.scenarios.len());
-        assert!(report.is_good(), "{}", String::from_utf8_lossy(&out));
-    }
+    let run = Run {
+        scenarios: load(&root()).unwrap(),
+        subjects: vec![SubjectKind::Rust],
+        at_once: 4,
+    };
+    let mut out = Vec::new();
+    let report = run.play(&mut out).unwrap();
+    assert_ne!(report.passed, 0);
+    assert_eq!(report.passed + report.failed, run.scenarios.len());
+    assert!(report.is_good(), "{}", String::from_utf8_lossy(&out));
 }
 
 #[test]
