@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use uuid::Uuid;
+
 use super::compare::{Comparison, MOST_TOLD, compare, seconds};
-use super::subject::{Aim, MODIFIED, Subject, has_id};
+use super::subject::{Aim, MODIFIED, Subject, id_of};
 use crate::row_answer::Seen;
 use crate::values::RowValues;
 use crate::{Difference, Verified};
@@ -108,11 +110,13 @@ pub(crate) fn find(subject: &Subject, seen: &Seen, sending: Sending) -> Finding 
             Some(_) => Finding::of(Verified::Missing, ""),
             None => Finding::unverifiable(GONE),
         },
-        (Aim::Created(row), Seen::Row(there)) => created(subject, has_id(row), there),
-        (Aim::Keyed(_), Seen::Row(there)) => created(subject, false, there),
+        (Aim::Created(row), Seen::Row(there)) => created(subject, id_of(row), there),
+        (Aim::Keyed(_), Seen::Row(there)) => created(subject, None, there),
         // Of a key that means something, somebody else's row may have been there before, or be
         // there since.
-        (Aim::Deleted(row), Seen::Row(_)) if !has_id(row) => Finding::unverifiable(NAMED_BY_A_KEY),
+        (Aim::Deleted(row), Seen::Row(_)) if id_of(row).is_none() => {
+            Finding::unverifiable(NAMED_BY_A_KEY)
+        }
         (Aim::Deleted(_), Seen::Row(there)) => match sending.until(there) {
             Some(after) if after > MARGIN => Finding::of(Verified::Conflicting, WRITTEN_SINCE),
             _ => Finding::of(Verified::Missing, ""),
@@ -189,13 +193,16 @@ pub(crate) fn together(parts: Vec<(usize, Finding)>) -> Finding {
     whole
 }
 
-fn created(subject: &Subject, is_its_own: bool, there: &RowValues) -> Finding {
+fn created(subject: &Subject, id: Option<Uuid>, there: &RowValues) -> Finding {
     let comparison = match &subject.sent {
         Some(sent) => compare(sent, there),
         None => Comparison::default(),
     };
     let is_other = !comparison.differences.is_empty();
-    match (is_its_own, comparison.same > 0) {
+    // By its id the row was found; that it has it says nothing.
+    let values = subject.sent.iter().flat_map(|sent| &sent.values);
+    let ids = values.filter(|sent| id.is_some() && sent.value.id() == id);
+    match (id.is_some(), comparison.same > ids.count()) {
         // Written since, if anything of it is there; else it may be a fragment that another write has
         // made of a row that was missing.
         (true, true) => Finding::of(Verified::Present, ""),
@@ -367,6 +374,10 @@ mod tests {
         let new = ("if-none-match", "*");
         let seventh = ("if-match", "W/\"7\"");
         let (a, ab) = (r#"{"name":"a"}"#, r#"{"name":"a","n":1}"#);
+        let accounts = "/api/data/v9.2/accounts";
+        let with_id = format!(r#"{{"accountid":"{ID}","name":"a"}}"#);
+        let of_another = format!(r#"{{"accountid":"{ID}","name":"b"}}"#);
+        let id_alone = format!(r#"{{"accountid":"{ID}"}}"#);
         let gone = "";
         let older = r#"{"name":"b","modifiedon":"2026-01-01T00:00:00Z"}"#;
         let newer = r#"{"name":"b","modifiedon":"2026-01-03T00:00:00Z"}"#;
@@ -381,7 +392,7 @@ mod tests {
             &'a str,
             Verified,
         );
-        let table: [Case<'_>; 27] = [
+        let table: [Case<'_>; 30] = [
             ("PATCH", &by_id, &[], a, a, Present),
             ("PATCH", &by_id, &[], ab, a, Present),
             ("PATCH", &by_id, &[], a, r#"{"name":"b"}"#, Conflicting),
@@ -422,6 +433,9 @@ mod tests {
                 Conflicting,
             ),
             ("PATCH", &by_id, &[new], a, "{}", Present),
+            ("POST", accounts, &[], &with_id, &with_id, Present),
+            ("POST", accounts, &[], &with_id, &of_another, Conflicting),
+            ("POST", accounts, &[], &id_alone, &of_another, Present),
             ("PATCH", &by_id, &[new], a, gone, Missing),
             // By a key: perhaps another's.
             ("PATCH", &by_key, &[new], a, a, Present),

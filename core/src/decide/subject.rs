@@ -286,22 +286,20 @@ fn literal(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a row is named by its id: nobody else's has the same. Before which column's value a name
+/// The id that a row is named by, if it is: nobody else's has the same. Before which column's value a name
 /// stands is not known here: it may be one of the application's.
-pub(crate) fn has_id(row: &Row) -> bool {
-    let Row::Url(url) = row else {
-        return true;
+pub(crate) fn id_of(row: &Row) -> Option<Uuid> {
+    let url = match row {
+        Row::Url(url) => url,
+        Row::Soap { id, .. } => return Some(*id),
     };
     let last = web_api::path(url).rsplit('/').next().unwrap_or_default();
-    let key = last
-        .split_once('(')
-        .and_then(|(_, key)| key.strip_suffix(')'));
-    key.is_some_and(|key| {
-        // So OData v2 writes it.
-        let v2 = key.strip_prefix("guid'");
-        let id = v2.map_or(Some(key), |key| key.strip_suffix('\''));
-        id.is_some_and(|id| Uuid::try_parse(id).is_ok())
-    })
+    let (_, key) = last.split_once('(')?;
+    let key = key.strip_suffix(')')?;
+    // So OData v2 writes it.
+    let v2 = key.strip_prefix("guid'");
+    let id = v2.map_or(Some(key), |key| key.strip_suffix('\''))?;
+    Uuid::try_parse(id).ok()
 }
 
 #[cfg(test)]

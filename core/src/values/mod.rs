@@ -5,6 +5,8 @@ pub(crate) mod soap;
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 /// A value by its type on the wire.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -14,6 +16,15 @@ pub(crate) enum Value {
     Number(String),
     /// Texts, dates, ids.
     Text(String),
+}
+
+impl Value {
+    pub(crate) fn id(&self) -> Option<Uuid> {
+        match self {
+            Value::Text(text) => Uuid::try_parse(text).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// What a row has, by column.
