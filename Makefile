@@ -11,7 +11,7 @@
 #                   `make kills`
 #   make kills      applications that are killed in the middle of their writes, KILLS=1000 times, and what
 #                   their store then says of each write; KILLS_SEED repeats a run
-#   make simulate   ten thousand clients in virtual time in eleven disasters, by the rules of this library and
+#   make simulate   ten thousand clients in virtual time in sixteen disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
 #   make schedules  the queue, the gate and the table of handles under SCHEDULES=20000 schedules of their

@@ -17,6 +17,8 @@ pub enum Change {
     Serves(Role, bool),
     /// Whether its front end answers 503 in its place.
     Unavailable(Role, bool),
+    /// The share of the calls that its front end answers 503, and no probe.
+    Falters(Role, f64),
     /// What its answers are late: to calls, and to probes.
     Delay(Role, Duration, Duration),
     /// Whether it loses writes.
@@ -44,6 +46,10 @@ pub struct Disaster {
     pub rush: Option<Rush>,
     /// It is one of the clients that are cut off: the others are not in it.
     pub is_of_some: bool,
+    /// What the applications of this library have set for it beside their URLs.
+    pub settings: &'static [(&'static str, &'static str)],
+    /// The interruption that they have announced, from and to.
+    pub window: Option<[Time; 2]>,
 }
 
 const P: Role = Role::Primary;
@@ -69,6 +75,8 @@ fn disaster(name: &'static str, about: &'static str, lasts: u64) -> Disaster {
         ends: Duration::from_secs(BEGIN + lasts),
         rush: None,
         is_of_some: false,
+        settings: &[],
+        window: None,
     }
 }
 
@@ -126,6 +134,39 @@ pub fn disasters() -> Vec<Disaster> {
         to: overload.begins + seconds(20.0),
         factor: 2.0,
     });
+    let mut few_connections = disaster(
+        "few connections",
+        "the primary is silent from now on; clients have two connections to a side",
+        120,
+    )
+    .at(0.0, Change::Path(P, Path::Hole));
+    few_connections.settings = &[("max_connections", "2")];
+    let mut planned = disaster(
+        "planned",
+        "both sides refuse for 40 s, which clients of this library were told of: a window of 60 s",
+        100,
+    )
+    .at(0.0, Change::Path(P, Path::Refuses))
+    .at(0.0, Change::Path(A, Path::Refuses))
+    .at(40.0, Change::Path(P, Path::Open))
+    .at(40.0, Change::Path(A, Path::Open));
+    planned.window = Some([planned.begins, planned.begins + seconds(60.0)]);
+    let mut way_home = disaster(
+        "way home",
+        "the primary refuses for 10 s; clients of this library look at it each 5 s, and go back after 20 s of \
+         good looks",
+        90,
+    )
+    .at(0.0, Change::Path(P, Path::Refuses))
+    .at(10.0, Change::Path(P, Path::Open));
+    way_home.settings = &[
+        ("failback", "probe"),
+        ("failback_interval_ms", "5000"),
+        ("failback_after_ms", "20000"),
+    ];
+    let mut overload_alone = overload.clone().before(0.0, Change::Serves(A, false));
+    overload_alone.name = "overload, one side";
+    overload_alone.about = "the same where only the primary is the organization's";
     vec![
         disaster("refused", "the primary's machines end, and refuse", 60)
             .at(0.0, Change::Path(P, Path::Refuses)),
@@ -170,6 +211,17 @@ pub fn disasters() -> Vec<Disaster> {
         .at(0.0, Change::LosesWrites(P, true))
         .at(60.0, Change::LosesWrites(P, false)),
         overload,
+        overload_alone,
+        disaster(
+            "faltering",
+            "the primary's front end answers one call in five 503 for 60 s, and probes as ever",
+            80,
+        )
+        .at(0.0, Change::Falters(P, 0.2))
+        .at(60.0, Change::Falters(P, 0.0)),
+        few_connections,
+        planned,
+        way_home,
     ]
 }
 
@@ -178,9 +230,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_eleven_each_with_changes_in_order_or_a_rush() {
+    fn there_are_sixteen_each_with_changes_in_order_or_a_rush() {
         let all = disasters();
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 16);
         for disaster in &all {
             let times = disaster.changes.iter().map(|(at, _)| *at);
             assert!(times.is_sorted(), "{}", disaster.name);
@@ -195,6 +247,9 @@ mod tests {
             .into_iter()
             .filter(|disaster| disaster.is_lost(P));
         let names: Vec<_> = lost.map(|disaster| disaster.name).collect();
-        assert_eq!(names, ["refused", "black hole", "promotion"]);
+        assert_eq!(
+            names,
+            ["refused", "black hole", "promotion", "few connections"]
+        );
     }
 }

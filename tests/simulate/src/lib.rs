@@ -1,5 +1,5 @@
 //! Ten thousand clients of one organization in virtual time: what the decisions of this library and
-//! the rules of others do in eleven disasters.
+//! the rules of others do in sixteen disasters.
 //!
 //! No socket, no thread, no clock: a [`World`](world::World) of two [sides](side) with capacity, a
 //! queue and rows; [calls](arrivals) that begin at the same moments whatever the rules are; and

@@ -20,6 +20,14 @@ pub fn defaults() -> Settings {
     Settings::new("https://contoso.crm.dynamics.com").expect("it is a URL")
 }
 
+fn settings_in(disaster: &Disaster) -> Settings {
+    let mut settings = defaults();
+    for (key, value) in disaster.settings {
+        settings.set(key, value).expect("they are known");
+    }
+    settings
+}
+
 /// Plays a disaster.
 #[must_use]
 pub fn run(
@@ -31,8 +39,8 @@ pub fn run(
 ) -> Figures {
     let mut world = World::new(disaster, calls, clients, seed);
     let begin = world.instant();
-    let settings = defaults();
-    let client = |id| rules.client(id, &settings, begin, disaster.ends);
+    let settings = settings_in(disaster);
+    let client = |id| rules.client(id, &settings, begin, disaster);
     let mut applications: Vec<Box<dyn Client>> = (0..clients).map(client).collect();
     for application in &mut applications {
         application.starts(&mut world);

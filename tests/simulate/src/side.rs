@@ -36,6 +36,8 @@ pub struct Side {
     pub serves: bool,
     /// Its front end answers 503 in its place.
     pub is_unavailable: bool,
+    /// The share of the calls that its front end answers 503.
+    pub falters: f64,
     /// What each answer to a call is late.
     pub delay: Duration,
     /// What each answer to a probe is late.
@@ -62,6 +64,7 @@ impl Side {
             path: Path::Open,
             serves: true,
             is_unavailable: false,
+            falters: 0.0,
             delay: Duration::ZERO,
             probe_delay: Duration::ZERO,
             loses_writes: false,

@@ -55,6 +55,8 @@ pub enum Outcome {
     TimedOut(Phase),
     /// The client's endpoint was left.
     Left(Phase),
+    /// No connection was free all the time.
+    NoConnection,
 }
 
 impl Outcome {
@@ -67,7 +69,7 @@ impl Outcome {
             | Outcome::NotHere
             | Outcome::Unavailable
             | Outcome::Throttled(_) => Phase::Responded,
-            Outcome::Refused | Outcome::ConnectTimeout => Phase::NotSent,
+            Outcome::Refused | Outcome::ConnectTimeout | Outcome::NoConnection => Phase::NotSent,
             Outcome::Lost => Phase::Sent,
             Outcome::TimedOut(phase) | Outcome::Left(phase) => phase,
         }
@@ -449,7 +451,8 @@ impl<'a> World<'a> {
         }
         self.records.arrives(self.now, role, call.is_some());
         let side = &mut self.sides[index(role)];
-        if side.is_unavailable {
+        let falters = call.is_some() && side.falters > 0.0 && self.chance.f64() < side.falters;
+        if side.is_unavailable || falters {
             return self.answer(number, Outcome::Unavailable);
         }
         if !side.serves {
@@ -559,6 +562,7 @@ impl<'a> World<'a> {
             Change::Unavailable(role, is_unavailable) => {
                 self.sides[index(role)].is_unavailable = is_unavailable;
             }
+            Change::Falters(role, share) => self.sides[index(role)].falters = share,
             Change::Delay(role, delay, probe_delay) => {
                 let side = &mut self.sides[index(role)];
                 (side.delay, side.probe_delay) = (delay, probe_delay);

@@ -69,6 +69,13 @@ impl Gate {
         None
     }
 
+    /// Whether a call has waited, which it does no more.
+    pub(super) fn gives_up(&mut self, call: u32) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| *waiting != call);
+        self.waiting.len() < before
+    }
+
     /// When the next one may go at the earliest, while somebody waits.
     pub(super) fn pause(&self) -> Option<Duration> {
         let ramp = self.ramp.as_ref().filter(|_| !self.waiting.is_empty())?;

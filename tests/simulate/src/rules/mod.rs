@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use d365_failover_core::{Preset, Settings};
 
-use crate::Time;
+use crate::disaster::Disaster;
 use crate::world::{Outcome, World};
 
 /// What a client has itself woken for.
@@ -24,6 +24,8 @@ pub enum Timer {
     Pause(u32, u32),
     /// More may go by now.
     Gate,
+    /// A call has waited for a connection for long, and which of its waits it was.
+    Line(u32, u32),
     /// A call has waited for long, and which of its waits it was.
     Outage(u32, u32),
     /// Something that was asked for by number.
@@ -89,18 +91,29 @@ impl RuleSet {
         }
     }
 
-    /// A client that goes by it. `settings`: those of the presets; `end`: when nothing is asked for any more that nobody has called for.
+    /// A client that goes by it. `settings`: those of the presets. When a disaster ends nothing is asked
+    /// for any more that nobody has called for.
     #[must_use]
-    pub fn client(self, id: u32, settings: &Settings, now: Instant, end: Time) -> Box<dyn Client> {
+    pub fn client(
+        self,
+        id: u32,
+        settings: &Settings,
+        now: Instant,
+        disaster: &Disaster,
+    ) -> Box<dyn Client> {
+        let ours = |preset| Box::new(ours::Ours::new(id, settings, preset, now, disaster));
         match self {
-            RuleSet::Safe => Box::new(ours::Ours::new(id, settings, Preset::Safe, now)),
-            RuleSet::Dotnet => Box::new(ours::Ours::new(id, settings, Preset::Dotnet, now)),
+            RuleSet::Safe => ours(Preset::Safe),
+            RuleSet::Dotnet => ours(Preset::Dotnet),
             RuleSet::ByHand => Box::new(rival::Rival::new(id, by_hand::ByHand::default())),
             RuleSet::Backoff => {
                 Box::new(rival::Rival::new(id, backoff::Backoff::without_breaker()))
             }
             RuleSet::Breaker => Box::new(rival::Rival::new(id, backoff::Backoff::with_breaker())),
-            RuleSet::MongoDb => Box::new(rival::Rival::new(id, mongodb::MongoDb::new(id, end))),
+            RuleSet::MongoDb => Box::new(rival::Rival::new(
+                id,
+                mongodb::MongoDb::new(id, disaster.ends),
+            )),
             RuleSet::Aws => Box::new(rival::Rival::new(id, aws::Aws::default())),
         }
     }

@@ -127,7 +127,7 @@ impl Policy for MongoDb {
             | Outcome::NotHere
             | Outcome::Unavailable => true,
             Outcome::TimedOut(phase) => phase == Phase::NotSent,
-            Outcome::Left(_) => false,
+            Outcome::Left(_) | Outcome::NoConnection => false,
             Outcome::Answered | Outcome::AlreadyThere | Outcome::Throttled(_) => return Then::End,
         };
         if is_of_server {

@@ -7,6 +7,7 @@
 //! `replication_window` and a client's writes are fewer than `ledger_entries`.
 
 mod inquiry;
+mod line;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,11 +18,13 @@ use d365_failover_core::machines::{
 };
 use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role, Settings};
 
-use self::inquiry::{Asking, Inquiry, LookBack};
+use self::inquiry::{Asking, Inquiry, LookBack, LookHome};
+use self::line::Line;
 use super::gate::Gate;
 use super::{Client, Timer};
 use crate::Time;
-use crate::truth::Told;
+use crate::disaster::Disaster;
+use crate::truth::{Told, index};
 use crate::world::{Outcome, World};
 
 pub(super) struct Ours {
@@ -43,6 +46,11 @@ pub(super) struct Ours {
     /// …and for an outage to end.
     outlasting: Vec<u32>,
     look_back: Option<LookBack>,
+    look_home: Option<LookHome>,
+    /// When it looks home no more.
+    end: Time,
+    /// Its connections to each side.
+    lines: [Line; 2],
     timers: u32,
 }
 
@@ -62,6 +70,8 @@ struct Flight {
 enum Stage {
     /// Until it is decided where it goes; until the gate lets it go; until its fault is heard.
     Waits,
+    /// For a connection; the number of its timer.
+    StandsInLine(u32),
     UnderWay(UnderWay),
     /// Before it is sent again.
     Pauses,
@@ -101,6 +111,7 @@ fn cause(outcome: Outcome) -> Cause {
         Outcome::Lost => Cause::Reset,
         Outcome::TimedOut(_) => Cause::AttemptTimeout,
         Outcome::Left(_) => Cause::EndpointLeft,
+        Outcome::NoConnection => Cause::LocalFailure,
     }
 }
 
@@ -116,15 +127,25 @@ fn status(outcome: Outcome) -> Option<u16> {
 }
 
 impl Ours {
-    pub(super) fn new(id: u32, settings: &Settings, preset: Preset, now: Instant) -> Ours {
+    pub(super) fn new(
+        id: u32,
+        settings: &Settings,
+        preset: Preset,
+        now: Instant,
+        disaster: &Disaster,
+    ) -> Ours {
         let rules = Rules::of(preset, RulesOff::default());
         let limits = Limits::of(settings, &rules);
         let given = Given::of(settings);
+        let mut switch = Switch::new(rules, limits, Role::Primary, Alternate::exists(true));
+        if let Some([from, to]) = disaster.window {
+            switch.announce(now + from, now + to, now);
+        }
         Ours {
             id,
             given,
             rules,
-            switch: Switch::new(rules, limits, Role::Primary, Alternate::exists(true)),
+            switch,
             budget: Budget::new(given.retry_budget),
             gate: Gate::new(now),
             gate_timed: None,
@@ -135,6 +156,9 @@ impl Ours {
             held: Vec::new(),
             outlasting: Vec::new(),
             look_back: None,
+            look_home: None,
+            end: disaster.ends,
+            lines: [(); 2].map(|()| Line::new(given.max_connections)),
             timers: 0,
         }
     }
@@ -222,6 +246,19 @@ impl Ours {
             self.passes(is_counted, Became::Unsent, world);
             return self.failed(call, Outcome::Left(Phase::NotSent), world);
         }
+        let role = flight.place.role;
+        if self.lines[index(role)].takes() {
+            self.goes_out(call, is_counted, world);
+        } else {
+            self.stands_in_line(call, is_counted, world);
+        }
+    }
+
+    /// A call is sent, on a connection that it may have.
+    fn goes_out(&mut self, call: u32, is_counted: bool, world: &mut World<'_>) {
+        let Some(flight) = self.flights.get(&call) else {
+            return;
+        };
         let (operation, role) = (flight.operation, flight.place.role);
         let wants_fresh = self.rules.wants_fresh && operation == Operation::Unsafe;
         let max_idle = if wants_fresh {
@@ -394,6 +431,9 @@ impl Ours {
             flight.stage = stage;
             return;
         };
+        let role = flight.place.role;
+        self.lines[index(role)].gives_back();
+        self.line_moves(role, world);
         let cause = cause(outcome);
         let became = Became::of(Some(cause), self.rules.evidence(cause));
         self.passes(under_way.is_counted, became, world);
@@ -410,7 +450,8 @@ impl Ours {
         match outcome {
             Outcome::Answered => self.ends(call, Told::Answered, world),
             Outcome::AlreadyThere if flight.attempts > 1 && self.rules.reads_back => {
-                let role = flight.place.role;
+                // On the connection that it had.
+                self.lines[index(role)].keeps();
                 let attempt = world.send(call, role, Operation::Read, Duration::MAX);
                 self.is_under_way(call, attempt, false, true, world);
             }
@@ -535,15 +576,38 @@ impl Ours {
         }
     }
 
-    /// Wakes who pauses at a place that was left.
+    /// Wakes who pauses at a place that was left, or waits there.
     fn wakes_from(&mut self, from: Place, world: &mut World<'_>) {
-        let pauses = |(call, flight): (&u32, &Flight)| {
-            (matches!(flight.stage, Stage::Pauses) && flight.place == from).then_some(*call)
-        };
-        let mut calls: Vec<u32> = self.flights.iter().filter_map(pauses).collect();
+        let is_there = |(call, flight): (&u32, &Flight)| (flight.place == from).then_some(*call);
+        let mut calls: Vec<u32> = self.flights.iter().filter_map(is_there).collect();
         calls.sort_unstable();
         for call in calls {
-            self.goes(call, world);
+            let Some(flight) = self.flights.get(&call) else {
+                continue;
+            };
+            match &flight.stage {
+                Stage::Pauses => self.goes(call, world),
+                Stage::StandsInLine(_) if self.rules.watches => {
+                    let is_counted = self.lines[index(from.role)].gives_up(call);
+                    self.passes(is_counted, Became::Unsent, world);
+                    self.failed(call, Outcome::Left(Phase::NotSent), world);
+                }
+                Stage::Waits if self.rules.watches && self.gate.gives_up(call) => {
+                    if let Some(flight) = self.flights.get_mut(&call) {
+                        flight.attempts += 1;
+                    }
+                    self.failed(call, Outcome::Left(Phase::NotSent), world);
+                }
+                Stage::UnderWay(under_way) if self.rules.watches => {
+                    if let Wait::Until(at) = under_way.wait
+                        && under_way.watch.left(at) == Wait::Report
+                    {
+                        let attempt = under_way.attempt;
+                        self.waits(call, attempt, Wait::Report, world);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -583,6 +647,7 @@ impl Client for Ours {
                 self.lets_go(world);
             }
             Timer::Look(number) => self.look_woken(number, world),
+            Timer::Line(call, timer) => self.has_stood_long(call, timer, world),
             Timer::Outage(call, timer) => {
                 let flight = self.flights.get(&call);
                 let is_it =

@@ -232,7 +232,7 @@ impl<P: Policy> Client for Rival<P> {
                 let news = self.policy.woken(number, self.id, world);
                 self.hears(news, world);
             }
-            Timer::Gate | Timer::Outage(..) => {}
+            Timer::Gate | Timer::Line(..) | Timer::Outage(..) => {}
         }
     }
 }

@@ -25,6 +25,15 @@ pub(super) struct LookBack {
     asking: Vec<(u32, u32)>,
 }
 
+/// A look at the primary, which may lead calls back there.
+pub(super) struct LookHome {
+    from: Place,
+    look: Look,
+    probing: Probing,
+    /// When it begins; `None`: it has.
+    due: Option<u32>,
+}
+
 /// Who waits for the end of an inquiry.
 pub(super) struct Asking {
     call: u32,
@@ -196,6 +205,7 @@ impl Ours {
                     world.leaves(self.id, done.from.role);
                     world.suspects(self.id, done.from.role);
                     self.wakes_from(done.from, world);
+                    self.watches_home(world);
                 }
                 Action::OutageStarted => self.tells(Err(Stay::Outage), world),
                 Action::OutageEnded(_) => {
@@ -241,6 +251,70 @@ impl Ours {
                 self.goes(call, world);
             }
         }
+        self.watches_home(world);
+    }
+
+    /// Looks at the primary from time to time, if that may lead calls back.
+    fn watches_home(&mut self, world: &mut World<'_>) {
+        let place = self.switch.place();
+        if self
+            .look_home
+            .as_ref()
+            .is_some_and(|look| look.from == place)
+        {
+            return;
+        }
+        self.look_home = None;
+        let Some((due, look)) = self.switch.look_home() else {
+            return;
+        };
+        let due = world.time_of(due);
+        if due < self.end {
+            let timer = self.timer();
+            self.look_home = Some(LookHome {
+                from: place,
+                look,
+                probing: Probing::new(place.role, self.given.probe_timeout),
+                due: Some(timer),
+            });
+            world.wake(self.id, due, Timer::Look(timer));
+        }
+    }
+
+    fn looks_home(&mut self, asks: Vec<Asks>, world: &mut World<'_>) {
+        for asks in asks {
+            let timer = self.timer();
+            let client = self.id;
+            let Some(look_home) = &mut self.look_home else {
+                return;
+            };
+            if let Some(heard) = look_home.probing.start(asks, client, timer, world) {
+                self.look_home_hears(heard, world);
+            }
+        }
+    }
+
+    fn look_home_hears(&mut self, heard: Heard, world: &mut World<'_>) {
+        let Some(look_home) = &mut self.look_home else {
+            return;
+        };
+        let glance = look_home.probing.glance(self.id, world);
+        let asks = look_home.look.hear(heard, glance, world.instant());
+        let Some(found) = look_home.look.found() else {
+            return self.looks_home(asks, world);
+        };
+        let Some(mut look_home) = self.look_home.take() else {
+            return;
+        };
+        look_home.probing.stop(world);
+        let from = look_home.from;
+        if let Some((number, actions)) = self.switch.looked_home(from, found, world.instant()) {
+            self.gate.fault_begins(world.instant());
+            let probing = Probing::new(from.role, self.given.probe_timeout);
+            self.inquiry = Some(Inquiry { number, probing });
+            self.carry_out(number, actions, world);
+        }
+        self.watches_home(world);
     }
 
     /// Those hear it who wait for what an inquiry finds.
@@ -338,7 +412,11 @@ impl Ours {
         }
         let look_back = self.look_back.as_mut();
         if let Some(heard) = look_back.and_then(|look| look.probing.heard(probe, outcome)) {
-            self.look_hears(heard, world);
+            return self.look_hears(heard, world);
+        }
+        let look_home = self.look_home.as_mut();
+        if let Some(heard) = look_home.and_then(|look| look.probing.heard(probe, outcome)) {
+            self.look_home_hears(heard, world);
         }
     }
 
@@ -349,7 +427,16 @@ impl Ours {
         }
         let look_back = self.look_back.as_mut();
         if look_back.is_some_and(|look| look.probing.is_woken(timer)) {
-            self.look_hears(Heard::Woken, world);
+            return self.look_hears(Heard::Woken, world);
+        }
+        let Some(look_home) = &mut self.look_home else {
+            return;
+        };
+        if look_home.due.take_if(|due| *due == timer).is_some() {
+            let first = look_home.look.begin();
+            self.looks_home(first.into_iter().collect(), world);
+        } else if look_home.probing.is_woken(timer) {
+            self.look_home_hears(Heard::Woken, world);
         }
     }
 }
