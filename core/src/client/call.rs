@@ -13,6 +13,7 @@ use super::attempt::{Outcome, Running};
 use super::flights::Flight;
 use super::guarded::guarded;
 use super::outage::Unanswered;
+use super::record::Begun;
 use crate::body::Taken;
 use crate::decide::call::{Course, Failure, Moment, Next, Resending};
 use crate::decide::evidence::Evidence;
@@ -54,7 +55,7 @@ pub(super) struct Call<'a> {
     /// The write on record.
     pub(super) ledger_id: Option<u64>,
     /// The same, as long as its end is not on record.
-    pub(super) on_record: Option<u64>,
+    pub(super) on_record: Option<Begun>,
     _body: Option<Taken>,
 }
 
@@ -186,13 +187,13 @@ impl<'a> Call<'a> {
             Record::Again(id) => {
                 let claimed = self.client.ledger.claim(id, At::now());
                 claimed.get(self.desk).await?;
-                Some(id)
+                Some(Begun { id, proof: None })
             }
         };
-        if let Some(id) = begun {
-            self.ledger_id = Some(id);
-            self.on_record = Some(id);
-            cancel.write.get_or_init(|| id);
+        if let Some(begun) = begun {
+            self.ledger_id = Some(begun.id);
+            cancel.write.get_or_init(|| begun.id);
+            self.on_record = Some(begun);
         }
         Ok(())
     }

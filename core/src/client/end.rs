@@ -46,7 +46,7 @@ impl Call<'_> {
         } else {
             Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
         };
-        let ended = self.on_record.map(|id| {
+        let ended = self.on_record.as_ref().map(|begun| {
             let leaves_one = leaves_one_behind(&self.class, writes.clone());
             let ended = Ended {
                 method: &self.request.method,
@@ -58,8 +58,9 @@ impl Call<'_> {
                 may_come_late: !self.was_found && leaves_one,
                 last: writes.next_back(),
                 answer,
+                begun_as: begun.proof.as_deref(),
             };
-            (id, ended)
+            (begun.id, ended)
         });
         (effect, ended)
     }

@@ -15,6 +15,7 @@ mod flights;
 #[cfg(test)]
 mod gate_tests;
 mod guarded;
+mod here;
 mod message;
 mod opening;
 mod outage;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::call::Call;
-use super::record::{Ended, leaves_one_behind};
+use super::record::{Begun, Ended, leaves_one_behind};
 use crate::decide::place::Place;
 use crate::ending::Told;
 use crate::lock::lock;
@@ -104,7 +104,7 @@ pub(super) struct Streamed {
     told: OnceLock<Told>,
     /// Its end on its way to the record, which is waited for before the application hears of it.
     recorded: Mutex<Option<Soon<Option<Suspected>>>>,
-    on_record: Option<u64>,
+    on_record: Option<Begun>,
     method: Method,
     tag: Option<Arc<str>>,
     class: Class,
@@ -146,7 +146,8 @@ impl Streamed {
                 last.fault = broken.cloned().or(fault.clone()).or(last.fault.take());
             }
             let effect = Effect::of_call(self.class.operation, self.class.is_compound, &attempts);
-            if let Some(id) = self.on_record {
+            if let Some(Begun { id, proof }) = &self.on_record {
+                let id = *id;
                 let answer = (self.head.clone(), Bytes::new());
                 let ended = Ended {
                     method: &self.method,
@@ -158,6 +159,7 @@ impl Streamed {
                     may_come_late: leaves_one_behind(&self.class, attempts.iter()),
                     last: attempts.last(),
                     answer: Some(&answer),
+                    begun_as: proof.as_deref(),
                 };
                 match self.client.end_write(id, &ended) {
                     Soon::Now(recorded) => self.client.tell_recorded(id, recorded),
@@ -183,17 +185,17 @@ impl Streamed {
     /// Waits inside of the runtime until its end, if it has one, is on record.
     pub(super) async fn recorded(&self) {
         let recorded = lock(&self.recorded).take();
-        if let (Some(id), Some(recorded)) = (self.on_record, recorded) {
+        if let (Some(begun), Some(recorded)) = (&self.on_record, recorded) {
             let recorded = recorded.get(None).await;
-            self.client.tell_recorded(id, recorded);
+            self.client.tell_recorded(begun.id, recorded);
         }
     }
 
     /// The same on a thread of the application's.
     pub(super) fn recorded_here(&self) {
         let recorded = lock(&self.recorded).take();
-        if let (Some(id), Some(recorded)) = (self.on_record, recorded) {
-            self.client.tell_recorded(id, recorded.wait());
+        if let (Some(begun), Some(recorded)) = (&self.on_record, recorded) {
+            self.client.tell_recorded(begun.id, recorded.wait());
         }
     }
 

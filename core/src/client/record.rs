@@ -51,6 +51,15 @@ pub(super) struct Ended<'a> {
     pub(super) may_come_late: bool,
     pub(super) last: Option<&'a Attempt>,
     pub(super) answer: Option<&'a (Parts, Bytes)>,
+    /// What was put on record when it began.
+    pub(super) begun_as: Option<&'a Proof>,
+}
+
+/// A write that was put on record and has no end there.
+pub(super) struct Begun {
+    pub(super) id: u64,
+    /// What a store was told of it, and need not be asked for. `None`: it is sent again, or there is none.
+    pub(super) proof: Option<Box<Proof>>,
 }
 
 impl Inner {
@@ -64,13 +73,19 @@ impl Inner {
         class: &Class,
         is_foreign: bool,
         desk: Option<&Desk>,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Option<Begun>, Error> {
         if class.operation == Operation::Read {
             return Ok(None);
         }
-        let begun = self.begun(request, class, is_foreign);
+        let proof = if is_foreign {
+            Proof::Nothing
+        } else {
+            Proof::of_request(&request.method, &request.url, &request.headers, class)
+        };
+        let known = self.ledger.is_on_disk().then(|| Box::new(proof.clone()));
+        let begun = self.begun(request, class, is_foreign, proof);
         match begun.get(desk).await {
-            Ok(id) => Ok(Some(id)),
+            Ok(id) => Ok(Some(Begun { id, proof: known })),
             Err(error) if self.settings.store_failure == StoreFailure::GoOn => {
                 self.tell_failure(BEGIN, None, Some(request), || {
                     let why = error.message();
@@ -101,7 +116,7 @@ impl Inner {
         });
     }
 
-    fn begun(&self, request: &Request, class: &Class, is_foreign: bool) -> Soon<u64> {
+    fn begun(&self, request: &Request, class: &Class, is_foreign: bool, proof: Proof) -> Soon<u64> {
         let settings = &self.settings;
         let has_digest = settings.ledger_bodies != LedgerBodies::Off;
         let (body_length, body_digest) = match &request.body {
@@ -113,11 +128,6 @@ impl Inner {
             None
         } else {
             Kept::of(request, settings.ledger_bodies, settings.ledger_body_size).map(Arc::new)
-        };
-        let proof = if is_foreign {
-            Proof::Nothing
-        } else {
-            Proof::of_request(&request.method, &request.url, &request.headers, class)
         };
         let entry = LedgerEntry {
             id: 0,
@@ -164,6 +174,7 @@ impl Inner {
             version: executed.and_then(|(head, body)| version_of(head, body)),
             may_come_late: ended.may_come_late,
             sent: last.map(|last| last.started),
+            begun_as: ended.begun_as.cloned(),
         };
         self.ledger.end(id, outcome, At::now())
     }

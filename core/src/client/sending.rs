@@ -1,12 +1,10 @@
 //! What a client is given to send: by the thread that waits for it, or by tasks of its own.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
 
 use super::call::{Call, Record};
 use super::flights::Flight;
@@ -16,8 +14,6 @@ use super::{Client, Inner, lacking};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::listener::Waiting;
-use crate::resource::race::{First, race};
-use crate::resource::threads::Job;
 use crate::{Error, ErrorKind, Operation, Request, Response, Role};
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
@@ -154,7 +150,7 @@ impl Client {
 
 impl Inner {
     /// The whole of a call, counted as in flight.
-    async fn call(
+    pub(super) async fn call(
         self: &Arc<Self>,
         request: &Request,
         desk: Option<&Desk>,
@@ -211,6 +207,8 @@ impl Inner {
     fn check_request(&self, request: &Request) -> Result<(), Error> {
         let id = request.verifies.or(request.replays.map(|(id, _)| id));
         match id {
+            // A file is not read by the thread that submits: the call finds out.
+            Some(_) if self.ledger.is_on_disk() => Ok(()),
             Some(id) => self.ledger.question(id).wait().map(drop),
             None if request.discovers || request.settles.is_some() || request.checks.is_some() => {
                 Ok(())
@@ -222,64 +220,6 @@ impl Inner {
     /// Whether a call may have to run the application's code on the thread that sends it.
     pub(super) fn needs_its_thread(&self, request: &Request) -> bool {
         self.settings.prepare.is_some() || request.body.reader().is_some()
-    }
-
-    /// The whole of a call on this thread, which leaves the runtime for the application's code:
-    /// that may block, and may come back.
-    fn run_here(
-        self: &Arc<Self>,
-        request: &Request,
-        cancel: &Cancel,
-        waiting: Option<Waiting<'_>>,
-        mut check: Option<&mut dyn FnMut() -> bool>,
-    ) -> Result<Response, Error> {
-        enum Stop {
-            Job(Job),
-            Tick,
-        }
-        let (desk, mut jobs) = Desk::new();
-        let mut call = Box::pin(self.call(request, Some(&desk), cancel));
-        let mut next_check = check.is_some().then(|| Instant::now() + CHECK_INTERVAL);
-        loop {
-            let tick = async {
-                match next_check {
-                    Some(next_check) => sleep_until(next_check).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let stop = async {
-                // The runtime looks at its timers only when nothing is ready: jobs that follow
-                // each other at once would keep the call's deadline from it.
-                yield_now().await;
-                match race(jobs.recv(), tick).await {
-                    First::Left(Some(job)) => Stop::Job(job),
-                    First::Left(None) | First::Right(()) => Stop::Tick,
-                }
-            };
-            let stop = match self.engine.block_on(race(call.as_mut(), stop)) {
-                First::Left(result) => return result,
-                First::Right(stop) => stop,
-            };
-            if let Stop::Job(job) = stop {
-                // Who waits for the job hears of its end, however it ends.
-                let _ = catch_unwind(AssertUnwindSafe(job));
-            }
-            let mut is_over = false;
-            if next_check.is_some_and(|next_check| Instant::now() >= next_check) {
-                is_over = check.as_mut().is_some_and(|check| check());
-                next_check = Some(Instant::now() + CHECK_INTERVAL);
-            }
-            if let Err(forked) = self.check_is_own_process() {
-                // The application's code has forked, and this is the child. The call is the
-                // parent's: driving it here, or only dropping it, would take the answer away from
-                // there.
-                std::mem::forget((call, waiting, desk.clone()));
-                return Err(forked);
-            }
-            if is_over {
-                cancel.cancel();
-            }
-        }
     }
 
     /// Something was given up on a shared connection that perhaps nobody drives now: its peer is told

@@ -102,6 +102,13 @@ impl Engine {
         self.runtime().block_on(future)
     }
 
+    /// Looks at a future on this thread as inside of the runtime, whoever drives that. What it waits for
+    /// comes while somebody does.
+    pub(crate) fn beside<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _inside = self.runtime().enter();
+        look()
+    }
+
     /// Runs a future that no caller waits for.
     pub(crate) fn spawn(
         self: &Arc<Self>,

@@ -5,6 +5,7 @@ pub(crate) mod contoso;
 pub(crate) mod script;
 pub(crate) mod secure;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod strict;
 
 use std::time::{Duration, Instant};

@@ -4,6 +4,8 @@
 //! for the time in which a switch would put it in question, within a bound. What is in doubt stays
 //! until the application has resolved it.
 
+mod ending;
+mod keeping;
 mod memory;
 mod row;
 mod sqlite;
@@ -134,6 +136,9 @@ pub(crate) struct WriteEnd {
     pub(crate) may_come_late: bool,
     /// When its last attempt began.
     pub(crate) sent: Option<SystemTime>,
+    /// What was put on record of it when it began, where its client still knows: a store then need not
+    /// look. `None` of one that is sent again.
+    pub(crate) begun_as: Option<Proof>,
 }
 
 /// How many writes are in question.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::types::Type;
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{At, Question};
@@ -38,33 +38,32 @@ pub(super) fn insert(
 ) -> rusqlite::Result<u64> {
     const INSERT: &str = "INSERT INTO writes (organization, process, tag, method, url, operation, \
         body_length, body_digest, started, epoch, proof, kept_method, kept_url, kept_headers, \
-        kept_body, kept_upsert) VALUES (:organization, :process, :tag, :method, :url, :operation, \
-        :body_length, :body_digest, :started, :epoch, :proof, :kept_method, :kept_url, \
-        :kept_headers, :kept_body, :kept_upsert)";
+        kept_body, kept_upsert) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+        ?15, ?16)";
     let headers = kept.map(|kept| {
         let lines = kept.headers.iter();
         lines.fold(String::new(), |text, (name, value)| {
             text + name + ": " + value + "\n"
         })
     });
-    connection.prepare_cached(INSERT)?.execute(named_params! {
-        ":organization": organization,
-        ":process": process,
-        ":tag": entry.tag,
-        ":method": entry.method,
-        ":url": entry.url,
-        ":operation": entry.operation.name(),
-        ":body_length": entry.body_length.map(signed),
-        ":body_digest": entry.body_digest,
-        ":started": micros(entry.started),
-        ":epoch": signed(entry.epoch),
-        ":proof": written(proof),
-        ":kept_method": kept.map(|kept| &kept.method),
-        ":kept_url": kept.map(|kept| &kept.url),
-        ":kept_headers": headers,
-        ":kept_body": kept.map(|kept| &kept.body[..]),
-        ":kept_upsert": kept.map(|kept| kept.is_upsert),
-    })?;
+    connection.prepare_cached(INSERT)?.execute(params![
+        organization,
+        process,
+        entry.tag,
+        entry.method,
+        entry.url,
+        entry.operation.name(),
+        entry.body_length.map(signed),
+        entry.body_digest,
+        micros(entry.started),
+        signed(entry.epoch),
+        written(proof),
+        kept.map(|kept| &kept.method),
+        kept.map(|kept| &kept.url),
+        headers,
+        kept.map(|kept| &kept.body[..]),
+        kept.map(|kept| kept.is_upsert),
+    ])?;
     Ok(unsigned(connection.last_insert_rowid()))
 }
 

@@ -4,25 +4,22 @@
 //! transaction for each attempt. So what a process that died has begun, and not ended, is in doubt.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::row::{self, ACKNOWLEDGED, ENTRY, IN_DOUBT, QUESTION, REPEATED, signed, window_start};
+use super::ending::Ending;
+use super::keeping::{PORTION_EACH, dead, first_since, forget, mark, take_over};
+use super::row::{self, ENTRY, QUESTION, signed, window_start};
 use super::{At, Ledger, Question, Soon, Suspected, Suspects, WriteEnd, nothing};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::resource::store::{Store, micros, time};
 use crate::{
-    Effect, Error, LedgerEntry, LedgerSelection, Organization, Resolution, Role, SuspectedSince,
+    Error, LedgerEntry, LedgerSelection, Organization, Resolution, Role, SuspectedSince,
     Verification,
 };
-
-/// What is over is deleted in portions, so that nobody waits for long.
-const PORTION: i64 = 500;
-/// So often, in writes.
-const PORTION_EACH: u64 = 250;
 
 pub(crate) struct Sqlite {
     store: Arc<Store>,
@@ -32,6 +29,8 @@ pub(crate) struct Sqlite {
     /// What was sent in an earlier epoch of this client went to an endpoint that was left since.
     first_epoch: AtomicU64,
     ended: AtomicU64,
+    /// Up to which number was looked through for what is over.
+    looked_through: Arc<AtomicI64>,
     /// How many entries of dead processes were taken over when it was opened.
     taken_over: u64,
 }
@@ -69,6 +68,7 @@ impl Sqlite {
             retention,
             first_epoch: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            looked_through: Arc::default(),
             taken_over,
         })
     }
@@ -85,32 +85,27 @@ impl Sqlite {
             function(connection).map(Ok)
         })
     }
-}
 
-/// What a process that has died began and did not end is in doubt from now on. Tells how much that is.
-fn take_over(connection: &Connection, store: &Store, now: SystemTime) -> rusqlite::Result<u64> {
-    let mut find = connection.prepare_cached("SELECT id FROM processes")?;
-    let processes = find.query_map([], |row| row.get(0))?;
-    let mut count = 0;
-    for process in processes.collect::<rusqlite::Result<Vec<i64>>>()? {
-        if !store.has_died(process) {
-            continue;
-        }
-        count += connection.execute(
-            "UPDATE writes SET effect = 'unknown', suspect = ?1, ended = ?2
-             WHERE ended IS NULL AND process = ?3",
-            params![IN_DOUBT, micros(now), process],
-        )?;
-        // What it was sending again may have been executed.
-        count += connection.execute(
-            "UPDATE writes SET effect = 'unknown', suspect = ?1, ended = ?2, may_come_late = 1,
-                 resolution = NULL, verified = NULL, replayed_by = NULL
-             WHERE replayed_by = ?3",
-            params![IN_DOUBT, micros(now), process],
-        )?;
-        connection.execute("DELETE FROM processes WHERE id = ?1", [process])?;
+    /// Has something read, after what the dead have left was taken over.
+    fn read<T: Send + 'static>(
+        &self,
+        at: At,
+        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+    ) -> Soon<T> {
+        let store = Arc::clone(&self.store);
+        self.store.read(move |connection| {
+            if !dead(connection, &store)?.is_empty() {
+                let writing = Arc::clone(&store);
+                let taken = store.ask(0, move |connection| {
+                    take_over(connection, &writing, at.time).map(Ok)
+                });
+                if let Err(error) = taken.wait() {
+                    return Ok(Err(error));
+                }
+            }
+            function(connection)
+        })
     }
-    Ok(count as u64)
 }
 
 impl Ledger for Sqlite {
@@ -125,25 +120,37 @@ impl Ledger for Sqlite {
     fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
         let (organization, process) = (self.organization, self.store.process());
         let bytes = kept.as_ref().map_or(0, |kept| kept.body.len());
-        self.store.ask(bytes, move |connection| {
+        self.store.ask_one(bytes, move |connection| {
             let kept = kept.as_deref();
             row::insert(connection, organization, process, &entry, &proof, kept).map(Ok)
         })
     }
 
     fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>> {
-        let is_early = outcome.epoch < self.first_epoch.load(Ordering::Acquire);
-        let (organization, has_window) = (self.organization, !self.window.is_zero());
-        let over = self
-            .ended
-            .fetch_add(1, Ordering::Relaxed)
-            .is_multiple_of(PORTION_EACH);
-        let over = over.then(|| window_start(at, self.retention));
+        let number = self.ended.fetch_add(1, Ordering::Relaxed);
+        let over = window_start(at, self.retention);
+        let over = number.is_multiple_of(PORTION_EACH).then_some(over);
+        let looked_through = Arc::clone(&self.looked_through);
+        let ending = Ending {
+            id,
+            organization: self.organization,
+            is_early: outcome.epoch < self.first_epoch.load(Ordering::Acquire),
+            has_window: !self.window.is_zero(),
+            outcome,
+            at,
+        };
+        let Some(over) = over else {
+            let record = move |connection: &Connection| ending.record(connection).map(Ok);
+            return self.store.ask_one(0, record);
+        };
         self.store.ask(0, move |connection| {
-            if let Some(over) = over {
-                forget(connection, organization, over)?;
-            }
-            end(connection, id, outcome, is_early, has_window, at).map(Ok)
+            let organization = ending.organization;
+            let suspected = ending.record(connection)?;
+            mark(connection, organization)?;
+            let from = looked_through.load(Ordering::Relaxed);
+            let next = forget(connection, organization, over, from)?;
+            looked_through.store(next, Ordering::Relaxed);
+            Ok(Ok(suspected))
         })
     }
 
@@ -159,7 +166,8 @@ impl Ledger for Sqlite {
             question(connection, organization, window, Some(from))?;
             // Also those that another process has put in question, which has left it before.
             let acknowledged = connection.query_row(
-                "SELECT count(*) FROM writes WHERE organization = ?1 AND ended >= ?2
+                "SELECT count(*) FROM writes
+                 WHERE organization = ?1 AND suspect IS NOT NULL AND ended >= ?2
                      AND (suspect = 'repeated' OR suspect = 'acknowledged' AND role = ?3)",
                 params![organization, window, from.name()],
                 |row| row.get(0).map(row::unsigned),
@@ -196,7 +204,7 @@ impl Ledger for Sqlite {
     fn list(&self, selection: LedgerSelection, at: At) -> Soon<Vec<LedgerEntry>> {
         let (organization, window) = (self.organization, window_start(at, self.window));
         let process = self.store.process();
-        self.look(at, move |connection| {
+        self.read(at, move |connection| {
             let meant = match selection {
                 LedgerSelection::All => "organization = :organization AND :window = :window",
                 LedgerSelection::Mine => {
@@ -215,23 +223,23 @@ impl Ledger for Sqlite {
                 ":process": process,
             };
             let entries = list.query_map(of, |row| row::entry(row, window))?;
-            entries.collect()
+            entries.collect::<rusqlite::Result<_>>().map(Ok)
         })
     }
 
     fn count_suspects(&self, at: At) -> Soon<usize> {
         let (organization, window) = (self.organization, window_start(at, self.window));
-        self.look(at, move |connection| {
+        self.read(at, move |connection| {
             let count = format!("SELECT count(*) FROM writes WHERE {SUSPECTS}");
             let of = named_params! { ":organization": organization, ":window": window };
             let count: u32 = connection.query_row(&count, of, |row| row.get(0))?;
-            Ok(count as usize)
+            Ok(Ok(count as usize))
         })
     }
 
     fn question(&self, id: u64) -> Soon<Question> {
         let (organization, window) = (self.organization, window_start(At::now(), self.window));
-        self.store.ask(0, move |connection| {
+        self.store.read(move |connection| {
             let find = format!(
                 "SELECT {ENTRY}, {QUESTION} FROM writes WHERE id = ?1 AND organization = ?2
                      AND effect IS NOT 'not_executed'"
@@ -352,115 +360,6 @@ fn is_claimed(
         .optional()
 }
 
-fn end(
-    connection: &Connection,
-    id: u64,
-    outcome: WriteEnd,
-    is_early: bool,
-    has_window: bool,
-    at: At,
-) -> rusqlite::Result<Option<Suspected>> {
-    const FIND: &str = "SELECT proof, lost_through, primary_left, alternate_left, \
-            replayed_by IS NOT NULL FROM writes \
-            JOIN organizations ON organizations.id = organization WHERE writes.id = ?1";
-    let found = connection
-        .prepare_cached(FIND)?
-        .query_row([signed(id)], |row| {
-            Ok(Found {
-                proof: row.get(0)?,
-                lost_through: row.get(1)?,
-                left: [row.get(2)?, row.get(3)?],
-                is_claimed: row.get(4)?,
-            })
-        });
-    let Some(found) = found.optional()? else {
-        return Ok(None);
-    };
-    if outcome.effect == Effect::NotExecuted && found.is_claimed {
-        // It is as it was.
-        connection.execute(
-            "UPDATE writes SET replayed_by = NULL, verified = NULL, attempts = attempts + ?2
-             WHERE id = ?1",
-            params![signed(id), signed(outcome.attempts as u64)],
-        )?;
-        return Ok(None);
-    }
-    if outcome.effect == Effect::NotExecuted {
-        // The last number is not given again: the application may know it.
-        const DELETE: &str =
-            "DELETE FROM writes WHERE id = ?1 AND id < (SELECT max(id) FROM writes)";
-        const MARK: &str = "UPDATE writes SET effect = 'not_executed', ended = ?2 WHERE id = ?1";
-        if connection.prepare_cached(DELETE)?.execute([signed(id)])? == 0 {
-            let mark = params![signed(id), micros(at.time)];
-            connection.prepare_cached(MARK)?.execute(mark)?;
-        }
-        return Ok(None);
-    }
-    let left = match outcome.role {
-        Some(Role::Primary) => found.left[0],
-        Some(Role::Alternate) => found.left[1],
-        None => None,
-    };
-    // Another process has left it since.
-    let was_left = left
-        .zip(outcome.sent)
-        .is_some_and(|(left, sent)| micros(sent) <= left);
-    let is_executed = outcome.effect == Effect::Executed && outcome.role.is_some();
-    let is_late = is_executed && (is_early || was_left || signed(id) <= found.lost_through);
-    // What is sent again was in question already.
-    let is_repeated = is_executed && outcome.may_come_late && has_window && !found.is_claimed;
-    let (suspect, suspected) = match outcome.effect {
-        Effect::Unknown => (Some(IN_DOUBT), None),
-        _ if is_late => (Some(ACKNOWLEDGED), Some(Suspected::Late)),
-        _ if is_repeated => (Some(REPEATED), Some(Suspected::Repeated)),
-        _ => (None, None),
-    };
-    let mut proof = found.proof;
-    if outcome.effect == Effect::Executed {
-        let known = row::read(&proof).when_executed(
-            outcome.row_url.as_deref(),
-            outcome.row_id,
-            outcome.version.as_deref(),
-        );
-        proof = row::written(&known);
-    }
-    let may_come_late = match outcome.effect {
-        Effect::Unknown if found.is_claimed => true,
-        _ => outcome.may_come_late,
-    };
-    let is_replayed = found.is_claimed && suspect.is_none();
-    const END: &str = "UPDATE writes SET ended = :ended, effect = :effect, role = :role, \
-        epoch = :epoch, attempts = attempts + :attempts, row_url = coalesce(:row_url, row_url), \
-        url = coalesce(:url, url), proof = :proof, suspect = :suspect, may_come_late = :late, \
-        resolution = :resolution, replayed_by = NULL, \
-        verified = iif(:resolution IS NULL, NULL, verified) WHERE id = :id";
-    connection.prepare_cached(END)?.execute(named_params! {
-        ":id": signed(id),
-        ":ended": micros(at.time),
-        ":effect": outcome.effect.name(),
-        ":role": outcome.role.map(Role::name),
-        ":epoch": signed(outcome.epoch),
-        ":attempts": signed(outcome.attempts as u64),
-        ":row_url": outcome.row_url,
-        ":url": outcome.url,
-        ":proof": proof,
-        ":suspect": suspect,
-        ":late": may_come_late,
-        ":resolution": is_replayed.then_some(Resolution::Replayed.name()),
-    })?;
-    Ok(suspected)
-}
-
-/// What is on record of a write that ends.
-struct Found {
-    proof: String,
-    lost_through: i64,
-    /// When the primary and the alternate were left last.
-    left: [Option<i64>; 2],
-    /// It was sent again.
-    is_claimed: bool,
-}
-
 /// Puts in question what was acknowledged since, and is not resolved. Tells how much.
 fn question(
     connection: &Connection,
@@ -468,15 +367,21 @@ fn question(
     since: i64,
     role: Option<Role>,
 ) -> rusqlite::Result<u64> {
-    // The look was at what was there before.
-    let questioned = connection.execute(
-        "UPDATE writes SET suspect = 'acknowledged', resolution = NULL,
-             verified_final = iif(verified IS NULL, NULL, 0)
-         WHERE organization = ?1 AND ended >= ?2 AND effect = 'executed' AND role IS NOT NULL
-             AND (?3 IS NULL OR role = ?3) AND (resolution IS NULL OR resolution = 'replayed')
-             AND suspect IS NOT 'acknowledged'",
-        params![organization, since, role.map(Role::name)],
-    )?;
+    let first = first_since(connection, organization, since)?;
+    let mut questioned = 0;
+    for meant in ["id >= ?4", "resolution = 'replayed' AND id < ?4"] {
+        // The look was at what was there before.
+        let question = format!(
+            "UPDATE writes SET suspect = 'acknowledged', resolution = NULL,
+                 verified_final = iif(verified IS NULL, NULL, 0)
+             WHERE {meant} AND organization = ?1 AND ended >= ?2 AND effect = 'executed'
+                 AND role IS NOT NULL AND (?3 IS NULL OR role = ?3)
+                 AND (resolution IS NULL OR resolution = 'replayed')
+                 AND suspect IS NOT 'acknowledged'"
+        );
+        let of = params![organization, since, role.map(Role::name), first];
+        questioned += connection.execute(&question, of)?;
+    }
     Ok(questioned as u64)
 }
 
@@ -487,25 +392,4 @@ fn in_doubt(connection: &Connection, organization: i64) -> rusqlite::Result<u64>
         [organization],
         |row| row.get(0).map(row::unsigned),
     )
-}
-
-/// Deletes some of what has ended before `over` and is in no question.
-fn forget(connection: &Connection, organization: i64, over: i64) -> rusqlite::Result<()> {
-    const LAST: &str = "SELECT max(ended) FROM (SELECT ended FROM writes WHERE ended < ?2
-        AND organization = ?1 AND suspect IS NULL AND id < (SELECT max(id) FROM writes)
-        ORDER BY ended LIMIT ?3)";
-    const RECORDED: &str =
-        "UPDATE organizations SET on_record_since = max(on_record_since, ?2) WHERE id = ?1";
-    const DELETE: &str = "DELETE FROM writes WHERE ended <= ?2 AND organization = ?1
-        AND suspect IS NULL AND id < (SELECT max(id) FROM writes)";
-    let find = params![organization, over, PORTION];
-    let last: Option<i64> = connection
-        .prepare_cached(LAST)?
-        .query_row(find, |row| row.get(0))?;
-    if let Some(last) = last {
-        let through = params![organization, last];
-        connection.prepare_cached(RECORDED)?.execute(through)?;
-        connection.prepare_cached(DELETE)?.execute(through)?;
-    }
-    Ok(())
 }

@@ -43,6 +43,7 @@ fn outcome(effect: Effect, role: Role) -> WriteEnd {
         version: None,
         may_come_late: false,
         sent: None,
+        begun_as: None,
     }
 }
 
@@ -464,5 +465,69 @@ fn a_write_is_sent_again_by_one_at_a_time_and_its_end_says_what_became_of_it() {
         // What was replayed can be lost by the next switch.
         assert_eq!(suspect(ledger, Role::Alternate, 1, now).acknowledged, 1);
         ledger.claim(all[0], by(now)).wait().unwrap();
+    });
+}
+
+/// Looked for is by the numbers of those that ended of late.
+#[test]
+fn what_ended_long_after_it_began_or_anew_is_found() {
+    let folder = std::env::temp_dir().join(format!("d365-ledger-{}", Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let ledger = on_disk(&folder, WINDOW);
+    let executed = |id| {
+        let ended = ledger.end(id, outcome(Effect::Executed, Role::Primary), At::now());
+        assert_eq!(ended.wait().unwrap(), None);
+    };
+    let again = begin(&ledger);
+    let unknown = outcome(Effect::Unknown, Role::Primary);
+    ledger.end(again, unknown, At::now()).wait().unwrap();
+    let slow = begin(&ledger);
+    let many = || (0..2 * keeping::PORTION_EACH).for_each(|_| executed(begin(&ledger)));
+    many();
+    ledger.claim(again, At::now()).wait().unwrap();
+    let since = SystemTime::now();
+    let lost = |since| {
+        let found = ledger.suspect_since(since, At::now()).wait().unwrap();
+        found.acknowledged
+    };
+    executed(again);
+    executed(slow);
+    assert_eq!(lost(since), 2);
+    let suspects = ledger.list(LedgerSelection::Suspects, At::now()).wait();
+    let suspects: Vec<u64> = suspects.unwrap().iter().map(|entry| entry.id).collect();
+    assert_eq!(suspects, [again, slow]);
+    many();
+    assert_eq!(lost(since), 2 * keeping::PORTION_EACH);
+    assert_eq!(lost(SystemTime::now()), 0);
+    drop(ledger);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A clock that was set back makes nothing younger or older that was in question, and loses nothing.
+#[test]
+fn a_clock_that_is_set_back_loses_nothing() {
+    each(|ledger, now| {
+        let id = begin(ledger);
+        end_at(
+            ledger,
+            id,
+            outcome(Effect::Executed, Role::Primary),
+            now,
+            10_000,
+        );
+        let back = At {
+            clock: now,
+            time: at(5_000),
+        };
+        assert_eq!(
+            ledger
+                .suspect(Role::Primary, 0, back)
+                .wait()
+                .unwrap()
+                .acknowledged,
+            1
+        );
+        let suspects = ledger.list(LedgerSelection::Suspects, back).wait().unwrap();
+        assert_eq!(suspects.len(), 1);
     });
 }

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, TransactionBehavior, 
 
 use super::{News, Told};
 use crate::decide::alternate::Policy;
-use crate::resource::store::Store;
+use crate::resource::store::{Held, Store};
 use crate::whereabouts::Whereabouts;
 use crate::{FailoverPolicy, Override, Role};
 
-pub(super) struct Table(Connection);
+pub(super) struct Table(Held);
 
 impl Table {
     pub(super) fn open(store: &Store) -> Result<Table> {
@@ -19,112 +19,126 @@ impl Table {
 
     /// Changes with what others write.
     pub(super) fn version(&self) -> Result<i64> {
-        self.0
-            .pragma_query_value(None, "data_version", |row| row.get(0))
-    }
-
-    pub(super) fn read(&self, organization: &str) -> Result<Told> {
-        let mut select = self.0.prepare_cached(
-            "SELECT role, switched, confirmed, by_fault, switches,
-                    policy_role, policy_available, policy_enabled, policy_read
-             FROM state WHERE pair = ?1",
-        )?;
-        let state = select
-            .query_row([organization], |row| Ok((whereabouts(row)?, policy(row)?)))
-            .optional()?;
-        let (whereabouts, policy) = state.unwrap_or_default();
-        let mut select = self
-            .0
-            .prepare_cached("SELECT value, until FROM override WHERE pair = ?1")?;
-        let order = select
-            .query_row([organization], |row| {
-                let (value, until): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
-                // What a newer library has written, or a hand has misspelt, is nobody's order.
-                Ok(Override::named(&value).map(|value| (value, until.map(time))))
-            })
-            .optional()?
-            .flatten();
-        Ok(Told {
-            whereabouts,
-            order,
-            policy,
+        self.0.with(|connection| {
+            connection.pragma_query_value(None, "data_version", |row| row.get(0))
         })
     }
 
-    pub(super) fn write(&mut self, organization: &str, news: News, now: SystemTime) -> Result<()> {
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.0.transaction_with_behavior(behavior)?;
-        let now = since_1970(now);
-        match news {
-            News::Went {
-                role,
-                by_fault,
-                max_age,
-            } => {
-                // Who follows has not moved them: since when, and why, the first one knows.
-                let oldest = now.saturating_sub(micros(max_age));
-                let follows = transaction.execute(
-                    "UPDATE state SET confirmed = ?2 WHERE pair = ?1 AND role = ?3
+    pub(super) fn read(&self, organization: &str) -> Result<Told> {
+        self.0.with(|connection| read(connection, organization))
+    }
+
+    pub(super) fn write(&self, organization: &str, news: News, now: SystemTime) -> Result<()> {
+        self.0
+            .with(|connection| write(connection, organization, news, now))
+    }
+}
+
+fn read(connection: &Connection, organization: &str) -> Result<Told> {
+    let mut select = connection.prepare_cached(
+        "SELECT role, switched, confirmed, by_fault, switches,
+                    policy_role, policy_available, policy_enabled, policy_read
+             FROM state WHERE pair = ?1",
+    )?;
+    let state = select
+        .query_row([organization], |row| Ok((whereabouts(row)?, policy(row)?)))
+        .optional()?;
+    let (whereabouts, policy) = state.unwrap_or_default();
+    let mut select =
+        connection.prepare_cached("SELECT value, until FROM override WHERE pair = ?1")?;
+    let order = select
+        .query_row([organization], |row| {
+            let (value, until): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+            // What a newer library has written, or a hand has misspelt, is nobody's order.
+            Ok(Override::named(&value).map(|value| (value, until.map(time))))
+        })
+        .optional()?
+        .flatten();
+    Ok(Told {
+        whereabouts,
+        order,
+        policy,
+    })
+}
+
+fn write(
+    connection: &mut Connection,
+    organization: &str,
+    news: News,
+    now: SystemTime,
+) -> Result<()> {
+    let behavior = TransactionBehavior::Immediate;
+    let transaction = connection.transaction_with_behavior(behavior)?;
+    let now = since_1970(now);
+    match news {
+        News::Went {
+            role,
+            by_fault,
+            max_age,
+        } => {
+            // Who follows has not moved them: since when, and why, the first one knows.
+            let oldest = now.saturating_sub(micros(max_age));
+            let follows = transaction.execute(
+                "UPDATE state SET confirmed = ?2 WHERE pair = ?1 AND role = ?3
                      AND confirmed BETWEEN ?4 AND ?2",
-                    params![organization, now, role.name(), oldest],
-                )?;
-                if follows == 0 {
-                    transaction.execute(
-                        "INSERT INTO state
+                params![organization, now, role.name(), oldest],
+            )?;
+            if follows == 0 {
+                transaction.execute(
+                    "INSERT INTO state
                             (pair, role, switched, confirmed, by_fault, switches)
                          VALUES (?1, ?2, ?3, ?3, ?4, 1)
                          ON CONFLICT (pair) DO UPDATE SET role = ?2, switched = ?3,
                             confirmed = ?3, by_fault = ?4, switches = switches + 1",
-                        params![organization, role.name(), now, by_fault],
-                    )?;
-                }
-            }
-            News::Confirmed { role, older_than } => {
-                let older = now.saturating_sub(micros(older_than));
-                transaction.execute(
-                    "UPDATE state SET confirmed = ?2 WHERE pair = ?1 AND role = ?3
-                     AND confirmed NOT BETWEEN ?4 AND ?2",
-                    params![organization, now, role.name(), older],
-                )?;
-            }
-            News::Forget => {
-                transaction.execute(
-                    "UPDATE state SET role = NULL WHERE pair = ?1",
-                    params![organization],
-                )?;
-            }
-            News::Policy(policy) => {
-                let says = policy.says;
-                transaction.execute(
-                    "INSERT INTO state (pair, policy_role, policy_available,
-                        policy_enabled, policy_read) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (pair) DO UPDATE SET policy_role = ?2,
-                        policy_available = ?3, policy_enabled = ?4, policy_read = ?5",
-                    params![
-                        organization,
-                        policy.read_from.name(),
-                        says.available,
-                        says.endpoint_enabled,
-                        now
-                    ],
-                )?;
-            }
-            News::Order(None) => {
-                transaction.execute(
-                    "DELETE FROM override WHERE pair = ?1",
-                    params![organization],
-                )?;
-            }
-            News::Order(Some((value, until))) => {
-                transaction.execute(
-                    "INSERT OR REPLACE INTO override (pair, value, until)
-                     VALUES (?1, ?2, ?3)",
-                    params![organization, value.name(), until.map(since_1970)],
+                    params![organization, role.name(), now, by_fault],
                 )?;
             }
         }
-        transaction.commit()
+        News::Confirmed { role, older_than } => {
+            let older = now.saturating_sub(micros(older_than));
+            transaction.execute(
+                "UPDATE state SET confirmed = ?2 WHERE pair = ?1 AND role = ?3
+                     AND confirmed NOT BETWEEN ?4 AND ?2",
+                params![organization, now, role.name(), older],
+            )?;
+        }
+        News::Forget => {
+            transaction.execute(
+                "UPDATE state SET role = NULL WHERE pair = ?1",
+                params![organization],
+            )?;
+        }
+        News::Policy(policy) => {
+            let says = policy.says;
+            transaction.execute(
+                "INSERT INTO state (pair, policy_role, policy_available,
+                        policy_enabled, policy_read) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (pair) DO UPDATE SET policy_role = ?2,
+                        policy_available = ?3, policy_enabled = ?4, policy_read = ?5",
+                params![
+                    organization,
+                    policy.read_from.name(),
+                    says.available,
+                    says.endpoint_enabled,
+                    now
+                ],
+            )?;
+        }
+        News::Order(None) => {
+            transaction.execute(
+                "DELETE FROM override WHERE pair = ?1",
+                params![organization],
+            )?;
+        }
+        News::Order(Some((value, until))) => {
+            transaction.execute(
+                "INSERT OR REPLACE INTO override (pair, value, until)
+                     VALUES (?1, ?2, ?3)",
+                params![organization, value.name(), until.map(since_1970)],
+            )?;
+        }
     }
+    transaction.commit()
 }
 
 fn whereabouts(row: &Row<'_>) -> Result<Option<Whereabouts>> {

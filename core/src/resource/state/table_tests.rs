@@ -52,7 +52,7 @@ fn read(table: &Table) -> Told {
 #[test]
 fn the_first_one_says_since_when_and_who_follows_that_it_is_so() {
     let file = File::new();
-    let (mut table, other) = (file.open(), file.open());
+    let (table, other) = (file.open(), file.open());
     assert!(read(&other).whereabouts.is_none());
     let version = other.version().unwrap();
     table.write(PAIR, went(Role::Alternate), then()).unwrap();
@@ -108,7 +108,7 @@ fn the_first_one_says_since_when_and_who_follows_that_it_is_so() {
 #[test]
 fn what_holds_no_more_is_forgotten_and_its_number_is_not() {
     let file = File::new();
-    let mut table = file.open();
+    let table = file.open();
     table.write(PAIR, went(Role::Alternate), then()).unwrap();
     table.write(PAIR, News::Forget, then()).unwrap();
     assert!(read(&table).whereabouts.is_none());
@@ -119,7 +119,7 @@ fn what_holds_no_more_is_forgotten_and_its_number_is_not() {
 #[test]
 fn a_policy_and_an_override() {
     let file = File::new();
-    let (mut table, other) = (file.open(), file.open());
+    let (table, other) = (file.open(), file.open());
     let policy = Policy {
         read_from: Role::Alternate,
         says: FailoverPolicy {
@@ -146,6 +146,9 @@ fn a_policy_and_an_override() {
     }
     // Whatever a hand has written there: nobody guesses.
     let by_hand = "INSERT INTO override (pair, value) VALUES (?1, 'Primary')";
-    table.0.execute(by_hand, [PAIR]).unwrap();
+    table
+        .0
+        .with(|connection| connection.execute(by_hand, [PAIR]))
+        .unwrap();
     assert_eq!(read(&other).order, None);
 }

@@ -7,6 +7,9 @@ use crate::Error;
 
 /// Something to be done in a transaction, and who waits for it.
 pub(super) trait Job: Send {
+    /// Whether it is a transaction by itself where no other job is.
+    fn is_whole(&self) -> bool;
+
     /// # Errors
     /// What it was to do is not done.
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
@@ -17,14 +20,20 @@ pub(super) trait Job: Send {
 
 pub(super) struct Asked<T, F> {
     function: Option<F>,
+    is_whole: bool,
     value: Option<Result<T, Error>>,
     sender: Sender<Result<T, Error>>,
 }
 
 impl<T, F> Asked<T, F> {
-    pub(super) fn new(function: F, sender: Sender<Result<T, Error>>) -> Asked<T, F> {
+    pub(super) fn new(
+        function: F,
+        is_whole: bool,
+        sender: Sender<Result<T, Error>>,
+    ) -> Asked<T, F> {
         Asked {
             function: Some(function),
+            is_whole,
             value: None,
             sender,
         }
@@ -34,6 +43,10 @@ impl<T, F> Asked<T, F> {
 impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send> Job
     for Asked<T, F>
 {
+    fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if let Some(function) = self.function.take() {
             self.value = Some(function(connection)?);
@@ -85,6 +98,11 @@ fn transact(
     jobs: &mut [Box<dyn Job>],
     own: &mut Vec<Option<rusqlite::Error>>,
 ) -> rusqlite::Result<()> {
+    if let [job] = jobs
+        && job.is_whole()
+    {
+        return job.run(connection);
+    }
     run(connection, "BEGIN IMMEDIATE")?;
     for job in jobs {
         match job.run(connection) {
@@ -97,11 +115,29 @@ fn transact(
     run(connection, "COMMIT")
 }
 
+/// Has several statements done as one, in the transaction that there is or in one of their own.
+pub(crate) fn together<T>(
+    connection: &Connection,
+    statements: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    if !connection.is_autocommit() {
+        return statements();
+    }
+    run(connection, "BEGIN IMMEDIATE")?;
+    let done = statements();
+    if done.is_ok() {
+        run(connection, "COMMIT")?;
+    } else if !connection.is_autocommit() {
+        run(connection, "ROLLBACK")?;
+    }
+    done
+}
+
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
-fn why(error: &rusqlite::Error) -> String {
+pub(super) fn why(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -3,8 +3,10 @@
 //! Each process has one connection to a store, however many clients it has. What they ask for is
 //! queued; whoever comes next commits in one transaction all that is.
 
+mod connection;
 mod group;
 mod opening;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +18,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+pub(crate) use self::connection::Held;
+pub(crate) use self::group::together;
 use self::group::{Asked, Job};
 use super::soon::{Later, Soon, Work};
 use super::sys;
@@ -24,10 +28,12 @@ use crate::lock::lock;
 use crate::{Error, ErrorKind, StoreDurability, fork};
 
 /// What is committed before the log is taken over into the file, in pages.
-const CHECKPOINT_AFTER: u64 = 1000;
+const CHECKPOINT_AFTER: u64 = 4000;
 /// The log is not let grow longer, in pages: then all wait until it is taken over.
 const LONGEST_LOG: i64 = 16_000;
 const PAGE: u64 = 4096;
+/// How often is looked whether the path still means the file that is open.
+const LOOK_EACH: Duration = Duration::from_secs(1);
 /// Of the registry, in the child of a fork that came while a thread of the parent was in there.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -40,25 +46,36 @@ pub(crate) struct Store {
     process: i64,
     lifelines: sys::Lifelines,
     queue: Mutex<Queue>,
-    done: Condvar,
-    connection: Mutex<Option<Connection>>,
+    /// Those of an even and of an odd group: while one is committed the next gathers, and nobody is woken
+    /// for the other's sake.
+    done: [Condvar; 2],
+    connection: Held,
     thread: Arc<Threads>,
+    reader: Mutex<Option<Held>>,
+    readers: Arc<Threads>,
+    /// When the path was last seen to mean this file.
+    seen: Mutex<Instant>,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Box<dyn Job>>,
-    /// How many were ever queued, and how many of them are done.
-    asked: u64,
+    /// The number of the group that gathers, and how many groups are done.
+    group: u64,
     done: u64,
+    /// How many threads wait for an even group, and for an odd one.
+    sleepers: [usize; 2],
     /// Somebody commits.
     is_busy: bool,
     /// Pages committed since the log was taken over.
     pages: u64,
     is_thread_awake: bool,
-    /// The log is being taken over.
-    is_taking_over: bool,
 }
+
+/// No write with a lower number is in flight. They are in no index, which would cost each write two pages: by
+/// the moments that are kept there is little to look through.
+pub(crate) const LOWEST_OPEN: &str = "SELECT coalesce(max(
+    (SELECT max(id_from) FROM moments WHERE organization = organizations.id)), 0) FROM organizations";
 
 /// One for each path, in each process.
 static STORES: Mutex<BTreeMap<(u32, PathBuf), Weak<Store>>> = Mutex::new(BTreeMap::new());
@@ -109,14 +126,20 @@ impl Store {
     }
 
     fn open_anew(path: &Path, durability: StoreDurability) -> Result<Store, Error> {
-        let connection = opening::open(path, durability)?;
+        let connection = Held::open(path, || opening::open(path, durability))?;
         let failed = |why: String| {
             let message = format!("store = {}: {why}", path.display());
             Error::new(ErrorKind::InvalidSetting, message)
         };
         let mut lifelines = sys::Lifelines::open(path)
             .map_err(|error| failed(format!("no file for its locks: {error}")))?;
-        let process = register(&connection, &mut lifelines).map_err(failed)?;
+        let mut process = Err(String::new());
+        let registered = connection.with(|connection| {
+            process = register(connection, &mut lifelines);
+            Ok(())
+        });
+        registered.map_err(|error| failed(error.to_string()))?;
+        let process = process.map_err(failed)?;
         Ok(Store {
             fork_era: fork::era(),
             identity: sys::identity(path),
@@ -124,9 +147,12 @@ impl Store {
             process,
             lifelines,
             queue: Mutex::default(),
-            done: Condvar::new(),
-            connection: Mutex::new(Some(connection)),
+            done: [Condvar::new(), Condvar::new()],
+            connection,
             thread: Threads::new("d365-store", 1),
+            reader: Mutex::new(None),
+            readers: Threads::new("d365-reader", 1),
+            seen: Mutex::new(Instant::now()),
         })
     }
 
@@ -149,8 +175,8 @@ impl Store {
 
     /// Another connection, of whoever looks whether others have written: one's own writes change no
     /// version.
-    pub(crate) fn connect_beside(&self) -> rusqlite::Result<Connection> {
-        opening::reopen(&self.path)
+    pub(crate) fn connect_beside(&self) -> rusqlite::Result<Held> {
+        Held::open(&self.path, || opening::reopen(&self.path))
     }
 
     /// The number of this process.
@@ -172,39 +198,57 @@ impl Store {
         bytes: usize,
         function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
     ) -> Soon<T> {
+        self.queue_up(bytes, false, function)
+    }
+
+    /// As [`ask`](Store::ask) with what is one statement, or does its several [`together`]: where
+    /// nobody else has asked for anything, that needs no further one.
+    pub(crate) fn ask_one<T: Send + 'static>(
+        self: &Arc<Self>,
+        bytes: usize,
+        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+    ) -> Soon<T> {
+        self.queue_up(bytes, true, function)
+    }
+
+    fn queue_up<T: Send + 'static>(
+        self: &Arc<Self>,
+        bytes: usize,
+        is_whole: bool,
+        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+    ) -> Soon<T> {
         let (sender, result) = oneshot::channel();
-        let job = Asked::new(function, sender);
+        let job = Asked::new(function, is_whole, sender);
         let ticket = {
             let mut queue = lock(&self.queue);
             queue.waiting.push(Box::new(job));
-            queue.asked += 1;
             queue.pages += 1 + bytes as u64 / PAGE;
-            queue.asked
+            queue.group
         };
         let work = Arc::clone(self) as Arc<dyn Work>;
         Soon::Later(Later::new(result, work, ticket))
     }
 
-    /// Does what is queued, until so many are done.
-    fn work_until(&self, ticket: u64) {
+    /// Does what is queued, until this group is done.
+    fn work_until(&self, group: u64) {
+        let parity = parity(group);
         let mut queue = lock(&self.queue);
-        while queue.done < ticket {
+        while queue.done <= group {
             if queue.is_busy {
-                queue = self
-                    .done
+                queue.sleepers[parity] += 1;
+                queue = self.done[parity]
                     .wait(queue)
                     .unwrap_or_else(PoisonError::into_inner);
+                queue.sleepers[parity] -= 1;
                 continue;
             }
             queue.is_busy = true;
             let jobs = std::mem::take(&mut queue.waiting);
-            let through = queue.asked;
+            let group = queue.group;
+            queue.group += 1;
             drop(queue);
             // A panic would leave all others waiting.
-            let turn = Turn {
-                store: self,
-                through,
-            };
+            let turn = Turn { store: self, group };
             self.commit(jobs);
             drop(turn);
             queue = lock(&self.queue);
@@ -212,21 +256,43 @@ impl Store {
     }
 
     fn commit(&self, jobs: Vec<Box<dyn Job>>) {
-        let connection = lock(&self.connection);
-        let failed = match &*connection {
-            _ if self.identity.is_some() && sys::identity(&self.path) != self.identity => {
-                "its file is gone, or another one is in its place".to_owned()
+        if jobs.is_empty() {
+            return;
+        }
+        let mut jobs = Some(jobs);
+        let mut failed = GONE.to_owned();
+        if self.is_in_place(LOOK_EACH) {
+            let committed = self.connection.with(|connection| {
+                let jobs = jobs.take().unwrap_or_default();
+                let failed = |why: &str| match self.is_in_place(Duration::ZERO) {
+                    true => self.failed(why),
+                    false => self.failed(GONE),
+                };
+                group::commit(connection, jobs, &failed);
+                Ok(())
+            });
+            if let Err(error) = committed {
+                failed = error.to_string();
             }
-            None => "it is closed".to_owned(),
-            Some(connection) => {
-                group::commit(connection, jobs, &|why| self.failed(why));
-                return;
-            }
-        };
+        }
         let error = self.failed(&failed);
-        for job in jobs {
+        for job in jobs.into_iter().flatten() {
             job.done(Err(&error));
         }
+    }
+
+    /// Whether the path means the file that is open: as it was seen so long ago at most.
+    fn is_in_place(&self, most: Duration) -> bool {
+        let mut seen = lock(&self.seen);
+        let now = Instant::now();
+        if self.identity.is_none() || now.saturating_duration_since(*seen) < most {
+            return true;
+        }
+        let is_in_place = sys::identity(&self.path) == self.identity;
+        if is_in_place {
+            *seen = now;
+        }
+        is_in_place
     }
 
     fn failed(&self, why: &str) -> Error {
@@ -239,15 +305,18 @@ impl Store {
     /// On the store's own thread.
     fn run(&self) {
         loop {
-            let ticket = {
+            let (is_asked, group) = {
                 let mut queue = lock(&self.queue);
-                if queue.waiting.is_empty() && queue.pages < CHECKPOINT_AFTER {
+                let is_asked = !queue.waiting.is_empty();
+                if !is_asked && queue.pages < CHECKPOINT_AFTER {
                     queue.is_thread_awake = false;
                     return;
                 }
-                queue.asked
+                (is_asked, queue.group)
             };
-            self.work_until(ticket);
+            if is_asked {
+                self.work_until(group);
+            }
             self.take_over();
         }
     }
@@ -260,29 +329,27 @@ impl Store {
                 return;
             }
             queue.pages = 0;
-            queue.is_taking_over = true;
         }
         self.take_over_log();
-        lock(&self.queue).is_taking_over = false;
     }
 
     fn take_over_log(&self) {
         // A connection of its own, so that nobody waits for the disk.
-        let Ok(own) = opening::reopen(&self.path) else {
+        let Ok(own) = self.connect_beside() else {
             return;
         };
         let checkpoint = |connection: &Connection, mode: &str| -> rusqlite::Result<i64> {
             let pragma = format!("PRAGMA wal_checkpoint({mode})");
             connection.query_row(&pragma, [], |row| row.get(1))
         };
-        let Ok(log) = checkpoint(&own, "PASSIVE") else {
+        let Ok(log) = own.with(|own| checkpoint(own, "PASSIVE")) else {
             return;
         };
-        if log > LONGEST_LOG
-            && let Some(connection) = &*lock(&self.connection)
-        {
+        if log > LONGEST_LOG {
             // Without waiting for who reads.
-            let _ = checkpoint(connection, "PASSIVE");
+            let _ = self
+                .connection
+                .with(|connection| checkpoint(connection, "PASSIVE"));
         }
     }
 
@@ -302,18 +369,33 @@ impl Store {
     }
 }
 
-/// One commits, and all hear when that is done.
+const GONE: &str = "its file is gone, or another one is in its place";
+
+fn parity(group: u64) -> usize {
+    usize::from(!group.is_multiple_of(2))
+}
+
+/// One commits, and all of its group hear when that is done; of the next, one.
 struct Turn<'a> {
     store: &'a Store,
-    through: u64,
+    group: u64,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        let (mine, next) = (parity(self.group), parity(self.group + 1));
         let mut queue = lock(&self.store.queue);
         queue.is_busy = false;
-        queue.done = self.through;
-        self.store.done.notify_all();
+        queue.done = self.group + 1;
+        let [is_waited_for, is_next] = [mine, next].map(|parity| queue.sleepers[parity] > 0);
+        drop(queue);
+        // To wake nobody is a call of the system as well.
+        if is_waited_for {
+            self.store.done[mine].notify_all();
+        }
+        if is_next {
+            self.store.done[next].notify_one();
+        }
     }
 }
 
@@ -332,36 +414,25 @@ impl Work for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let connection = self
-            .connection
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
         if fork::era() != self.fork_era {
-            if queue.is_busy || queue.is_taking_over {
-                // It is in the middle of what a thread of the parent does.
-                std::mem::forget(connection);
-                return;
-            }
-            drop(connection);
             if let Ok(mut stores) = STORES.try_lock() {
                 stores.remove(&(self.fork_era, self.path.clone()));
             }
             return;
         }
         self.thread.close();
-        if let Some(connection) = connection {
-            group::commit(&connection, std::mem::take(&mut queue.waiting), &|why| {
+        self.readers.close();
+        drop(lock(&self.reader).take());
+        let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::take(&mut queue.waiting);
+        // Where it fails the next that opens the store does it.
+        let _ = self.connection.with(|connection| {
+            group::commit(connection, left, &|why| {
                 Error::new(ErrorKind::NoResources, why)
             });
-            // Where it fails the next that opens the store does it.
-            let _ = connection.execute(
-                "DELETE FROM processes WHERE id = ?1 AND NOT EXISTS
-                     (SELECT 1 FROM writes WHERE ended IS NULL AND process = ?1)",
-                [self.process],
-            );
-        }
+            unregister(connection, self.process)
+        });
+        self.connection.close();
         self.lifelines.release(self.process);
         let mut stores = lock(&STORES);
         stores.remove(&(self.fork_era, self.path.clone()));
@@ -369,40 +440,21 @@ impl Drop for Store {
     }
 }
 
-/// SQLite takes an open connection, which a child of a fork inherits with the memory, for one whose locks
-/// this process holds, and takes none for the next. So the child closes it first: the parent's locks keep
-/// that from touching the file.
+/// Of the parent's stores nothing is left that could touch this one.
 fn leave_inherited(
     stores: &mut BTreeMap<(u32, PathBuf), Weak<Store>>,
     (era, path): &(u32, PathBuf),
 ) -> Result<(), Error> {
-    let busy = || {
-        let message = format!(
-            "store = {}: the parent was writing to it when it forked this process, which can open it \
-             only after an exec; let clients be idle when you fork, or start processes afresh",
-            path.display()
-        );
-        Error::new(ErrorKind::NoResources, message)
-    };
-    let inherited: Vec<_> = stores
-        .keys()
-        .filter(|(other_era, other)| other_era != era && other == path)
-        .cloned()
-        .collect();
-    for key in inherited {
-        // Without its store: it was dropped in the middle of something.
-        let store = stores[&key].upgrade().ok_or_else(busy)?;
-        // Whoever holds a lock here is a thread of the parent.
-        let queue = store.queue.try_lock().map_err(|_| busy())?;
-        if queue.is_busy || queue.is_taking_over {
-            return Err(busy());
-        }
-        drop(queue);
-        let connection = store.connection.try_lock().map_err(|_| busy())?.take();
-        drop(connection);
-        stores.remove(&key);
+    stores.retain(|(other_era, other), _| other_era == era || other != path);
+    if connection::leave_inherited(path) {
+        return Ok(());
     }
-    Ok(())
+    let message = format!(
+        "store = {}: the parent was at work on it when it forked this process, which can open it \
+         only after an exec; let clients be idle when you fork, or start processes afresh",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::NoResources, message))
 }
 
 /// Gives this process a number that no other one holds.
@@ -439,6 +491,19 @@ fn register(connection: &Connection, lifelines: &mut sys::Lifelines) -> Result<i
         Ok(None) => Err("no lock can be had beside it: does its file system lock?".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Of a process that leaves nothing in flight. What it leaves is looked for before others have to wait.
+fn unregister(connection: &Connection, process: i64) -> rusqlite::Result<()> {
+    let find = format!(
+        "SELECT EXISTS (SELECT 1 FROM writes
+             WHERE id >= ({LOWEST_OPEN}) AND ended IS NULL AND process = ?1)"
+    );
+    let is_left: bool = connection.query_row(&find, [process], |row| row.get(0))?;
+    if !is_left {
+        connection.execute("DELETE FROM processes WHERE id = ?1", [process])?;
+    }
+    Ok(())
 }
 
 /// A time as the store keeps it.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use uuid::Uuid;
@@ -14,7 +14,11 @@ use crate::{Error, ErrorKind, StoreDurability};
 /// "D365", as SQLite's `application_id`: what has another one belongs to another program.
 const APPLICATION: i32 = i32::from_be_bytes(*b"D365");
 /// Each makes the next version of the schema of the one before; the version is SQLite's `user_version`.
-const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where `application_id` stands in the file's head.
 const APPLICATION_AT: usize = 68;
@@ -49,6 +53,7 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         );
         return Err(refused(path, &why));
     }
+    let mut is_empty = false;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             return Err(refused(path, "it is a folder; name a file in it"));
@@ -58,6 +63,12 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
             return Err(refused(path, "it is read-only; make it writable"));
         }
         Ok(found) if sys::names(&found) > 1 => has_one_name(path, &folder)?,
+        // Somebody has made it to hand it over, by mkstemp for one. SQLite makes a database of it.
+        Ok(found) if found.len() == 0 => {
+            let made = sys::make_private(path);
+            made.map_err(|error| refused(path, &format!("it cannot be made private: {error}")))?;
+            is_empty = true;
+        }
         Ok(_) => {}
         Err(_) if path.is_symlink() && !path.exists() => {
             let why = "it is a link that leads to no file; name the file, and it is made";
@@ -66,7 +77,9 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, &folder)?,
         Err(error) => return Err(refused(path, &error.to_string())),
     }
-    check_head(path)?;
+    if !is_empty {
+        check_head(path)?;
+    }
     path.canonicalize()
         .map_err(|error| refused(path, &error.to_string()))
 }
@@ -154,7 +167,6 @@ fn draw_up(draft: &Path) -> Result<(), String> {
     let draw = || {
         let mut connection = connect(draft)?;
         let transaction = connection.transaction()?;
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
         migrate(&transaction, 0)?;
         transaction.commit()?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -169,6 +181,9 @@ fn version_of(connection: &Connection) -> rusqlite::Result<usize> {
 }
 
 fn migrate(connection: &Connection, from: usize) -> rusqlite::Result<()> {
+    if from == 0 {
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+    }
     for (version, migration) in (1..).zip(MIGRATIONS).skip(from) {
         connection.execute_batch(migration)?;
         connection.pragma_update(None, "user_version", version)?;
@@ -179,6 +194,23 @@ fn migrate(connection: &Connection, from: usize) -> rusqlite::Result<()> {
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags)
+}
+
+/// Has a log written ahead. A file that is new may be held by another process that does the same, for
+/// which SQLite does not wait.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let since = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && since.elapsed() < LONGEST_LOCK =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// A connection to a store that was located.
@@ -194,7 +226,7 @@ pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connectio
             migrate(&transaction, version)?;
             transaction.commit()?;
         }
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        use_log(&connection)?;
         let synchronous = match durability {
             StoreDurability::Process => "NORMAL",
             StoreDurability::Power => "FULL",

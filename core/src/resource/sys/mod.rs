@@ -15,14 +15,14 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 pub(crate) use unix::{
     Blocked, Lifelines, NO_CERTIFICATE_STORE, SEND_FLAGS, certificates, identity, is_exhausted,
-    is_public, names, network_file_system, new_private_file,
+    is_public, make_private, names, network_file_system, new_private_file,
 };
 #[cfg(unix)]
 use unix::{is_host_down, is_other_cut};
 #[cfg(windows)]
 pub(crate) use windows::{
     Blocked, Lifelines, NO_CERTIFICATE_STORE, SEND_FLAGS, certificates, identity, is_exhausted,
-    is_public, names, network_file_system, new_private_file,
+    is_public, make_private, names, network_file_system, new_private_file,
 };
 #[cfg(windows)]
 use windows::{is_host_down, is_other_cut};

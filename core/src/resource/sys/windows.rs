@@ -62,6 +62,11 @@ pub(super) fn is_other_cut(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(WSAENETRESET | WSAESHUTDOWN))
 }
 
+/// Who may read it is inherited from its folder.
+pub(crate) fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Makes a file. Who may read it is inherited from its folder.
 pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
