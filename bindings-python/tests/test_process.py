@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import d365_failover
 import pytest
@@ -322,6 +323,41 @@ def test_the_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> Non
         "200",
         "0 200",
     ]
+
+
+def test_what_the_child_of_a_fork_puts_on_record_stays_when_the_parent_closes_its_store(
+    org: Organization, tmp_path: Path
+) -> None:
+    """The parent's last connection takes the log away, unless somebody else is seen to have the store open."""
+    program = f"""
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+store = {str(tmp_path / "store")!r}
+client = new(store=store)
+def write(client):
+    assert client.post(ACCOUNTS, json={{"name": "fork"}}).effect == "executed"
+write(client)
+(ready, is_ready), (closed, is_closed) = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    own = new(store=store)
+    write(own)
+    os.write(is_ready, b"x")
+    os.read(closed, 1)
+    write(own)
+    print(len(own.ledger()), flush=True)
+    os._exit(0)
+os.read(ready, 1)
+client.close()
+del client
+os.write(is_closed, b"x")
+_, status = os.waitpid(child, 0)
+with new(store=store) as client:
+    print(os.waitstatus_to_exitcode(status), len(client.ledger()))
+"""
+    with child(org, program) as process:
+        assert ended(process) == (0, "3\n0 3\n", "")
 
 
 def test_the_child_of_a_fork_waits_for_no_lock_of_the_parent(org: Organization) -> None:

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use d365_failover_core::{
-    Client, ErrorKind, ItemKind, Override, OverrideSource, Queue, Role, Settings,
+    Client, ErrorKind, ItemKind, LedgerSelection, Override, OverrideSource, Queue, Request, Role,
+    Settings,
 };
 use support::contoso::{LONG, WHO, create, get};
 use support::script::URL;
@@ -398,6 +399,16 @@ fn organizations_of_one_store_know_nothing_of_each_other() {
     let mut sibling = Settings::new("http://contoso.api.crm.script.test").unwrap();
     sibling.set("auto_switch", "on").unwrap();
     sibling.set("store", &place.store()).unwrap();
+    let there = format!(
+        "contoso--s.api.crm.script.test:80:127.0.0.1:{}",
+        alternate.port
+    );
+    sibling.set("connect_to", &there).unwrap();
     let sibling = Client::open(&sibling).unwrap();
     assert!(is_at(&sibling, Role::Alternate));
+    let write = Request::new("PATCH", "/api/data/v9.2/accounts(1)").unwrap();
+    let id = sibling.send(&write).unwrap().ledger_id();
+    let entries = |client: &Client| client.ledger(LedgerSelection::All).unwrap();
+    assert_eq!(entries(&client).first().map(|entry| entry.id), id);
+    assert!(entries(&another).is_empty());
 }

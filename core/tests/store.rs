@@ -35,7 +35,7 @@ fn what_is_no_store_is_refused_with_what_to_do_and_left_as_it_is() {
     permissions.set_readonly(true);
     fs::set_permissions(&read_only, permissions).unwrap();
     #[cfg(unix)]
-    let link = |name: &str, to: &Path| {
+    let link = |name: &str, to: &std::path::Path| {
         std::os::unix::fs::symlink(to, folder.file(name)).unwrap();
         folder.file(name)
     };
