@@ -278,30 +278,37 @@ impl Client {
 
     /// The writes on record.
     fn ledger<'py>(&self, py: Python<'py>, selection: i32) -> PyResult<Bound<'py, PyList>> {
-        let raw = self.raw(py)?;
-        // SAFETY: the client lives through the call.
-        let listed = make(|out, error| unsafe { d365_client_ledger(raw, selection, out, error) });
+        self.raw(py)?;
+        let client = &self.client;
+        // A store is read from its file.
+        let listed = gate::wait(py, || {
+            // SAFETY: the client lives through the call.
+            make(|out, error| unsafe { d365_client_ledger(client.raw(), selection, out, error) })
+        });
         ledger::rows(py, listed.map_err(|failure| failure.into_exception(py))?)
     }
 
     fn resolve(&self, py: Python<'_>, id: i64, resolution: i32) -> PyResult<()> {
-        let raw = self.raw(py)?;
-        // SAFETY: the client lives through the call.
-        run(|error| unsafe { d365_client_resolve(raw, id, resolution, error) })
-            .map_err(|failure| failure.into_exception(py))
+        self.waiting(py, |client, error| {
+            // SAFETY: the client lives through the call.
+            unsafe { d365_client_resolve(client, id, resolution, error) }
+        })
     }
 
     /// How many acknowledged writes are in question, and since when the record has all, in ms.
     fn suspect_since(&self, py: Python<'_>, since_ms: i64) -> PyResult<(i64, i64)> {
-        let raw = self.raw(py)?;
-        let (mut count, mut on_record_since) = (0, 0);
-        // SAFETY: the client lives through the call; the outputs are local variables.
-        run(|error| unsafe {
-            let (count, since) = (&raw mut count, &raw mut on_record_since);
-            d365_client_suspect_since(raw, since_ms, count, since, error)
-        })
-        .map_err(|failure| failure.into_exception(py))?;
-        Ok((count, on_record_since))
+        self.raw(py)?;
+        let client = &self.client;
+        let told = gate::wait(py, || {
+            let (mut count, mut on_record_since) = (0, 0);
+            // SAFETY: the client lives through the call; the outputs are local variables.
+            run(|error| unsafe {
+                let (count, since) = (&raw mut count, &raw mut on_record_since);
+                d365_client_suspect_since(client.raw(), since_ms, count, since, error)
+            })?;
+            Ok((count, on_record_since))
+        });
+        told.map_err(|failure| failure.into_exception(py))
     }
 
     /// What the operator says: its number, where it stands, its end in ms.

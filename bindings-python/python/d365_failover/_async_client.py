@@ -567,7 +567,7 @@ class AsyncClient(BaseClient):
         that is not verifiable `verify_with` is asked for the URL to read, as that of `verify_with()`, or `None`.
         `headers` and times are those of each look. A look without an answer raises, and ends it.
         """
-        entries = {entry.id: entry for entry in self.ledger(suspects=True)}
+        entries = {entry.id: entry for entry in await asyncio.to_thread(self.ledger, suspects=True)}
         walk = walking(VERIFY, headers, timeout, connect_timeout, attempt_timeout)
         async for step in self._walk(walk):
             url = None if verify_with is None else asked_of(step, entries, verify_with)
@@ -582,7 +582,8 @@ class AsyncClient(BaseClient):
                 connect_timeout=connect_timeout,
                 attempt_timeout=attempt_timeout,
             )
-            entry = next((entry for entry in self.ledger(suspects=True) if entry.id == step.id), None)
+            suspects = await asyncio.to_thread(self.ledger, suspects=True)
+            entry = next((entry for entry in suspects if entry.id == step.id), None)
             is_final, why = (False, "") if entry is None else (entry.is_final, entry.why or "")
             yield replace(step, verified=verified, is_final=is_final, why=why)
 

@@ -249,7 +249,8 @@ class BaseClient:
         On record is each write from before it is sent. What was not executed goes at once; what was executed stays for
         `replication_window`, the last `ledger_entries`; what is in doubt stays until `resolve`. Which are suspects says
         `LedgerEntry.is_suspect`. In memory, and of this client only, without I/O; with `store` in its file, and of all
-        processes that name it, for `ledger_retention`.
+        processes that name it, for `ledger_retention`: of a long one let a thread read it (`asyncio.to_thread`) where a
+        loop must go on.
         """
         if suspects and mine:
             raise ValueError("ledger takes suspects or mine, not both")
@@ -275,7 +276,7 @@ class BaseClient:
         For a failover behind one URL, whose operator names the time up to which data was kept: a datetime with a time
         zone, or seconds since 1970. Those writes are suspects from now on, as after a switch, and so are those in
         flight once they are acknowledged. DataLossSuspected is raised, and `update_guard` holds for
-        `replication_window`. Does no I/O.
+        `replication_window`. Does no I/O but with `store`, to which it is written as by `resolve`.
 
         Raises `InvalidArgumentError` for a time in the future.
         """
@@ -313,7 +314,8 @@ class BaseClient:
         """Tells what was found out about a suspect, which then is none any more.
 
         `"confirmed"`: it was executed, and is there. `"replayed"`: it was not there, and was sent again. `"lost"`: it
-        is not there, and will not be. Found out by `verify`, or otherwise. Does no I/O.
+        is not there, and will not be. Found out by `verify`, or otherwise. Does no I/O but with `store`, whose file it
+        writes to; while another process holds that it waits, for up to 5 s.
 
         Raises `LedgerEntryError` where no such write is on record, or nothing is in question about it.
         """

@@ -352,7 +352,7 @@ public final class FailoverClient implements AutoCloseable {
     /**
      * The writes to verify, the oldest first: those of which {@link LedgerEntry#isSuspect} is true.
      *
-     * <p>Does no I/O; works in every listener.
+     * <p>Does no I/O without a store; works in every listener.
      *
      * @return an unmodifiable list as of now
      * @throws FailoverStateException the client is closed
@@ -583,7 +583,7 @@ public final class FailoverClient implements AutoCloseable {
      * after a switch, and so are those in flight once they are acknowledged. {@code DataLossSuspected} is raised, and
      * {@code updateGuard} holds for {@code replicationWindow}.
      *
-     * <p>Does no I/O; works in every listener.
+     * <p>Does no I/O without a store; works in every listener.
      *
      * @param since the time of day; not in the future
      * @return how many they are, and how far the record reaches
