@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use d365_scenarios::{Run, Runs, SubjectKind, lay_out_all, load, schema, write_schema};
+use d365_scenarios::{Run, Runs, Scenario, SubjectKind, lay_out_all, load, schema, write_schema};
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -41,7 +41,10 @@ fn the_rust_client_passes_every_scenario() {
     let mut out = Vec::new();
     let report = run.play(&mut out).unwrap();
     assert_ne!(report.passed, 0);
-    assert_eq!(report.passed + report.failed, run.scenarios.len());
+    let rust = SubjectKind::Rust.name();
+    let for_rust = |scenario: &&Scenario| !scenario.except.iter().any(|name| name == rust);
+    let expected = run.scenarios.iter().filter(for_rust).count();
+    assert_eq!(report.passed + report.failed, expected);
     assert!(report.is_good(), "{}", String::from_utf8_lossy(&out));
 }
 
