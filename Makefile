@@ -11,6 +11,8 @@
 #                   `make kills`
 #   make kills      applications that are killed in the middle of their writes, KILLS=1000 times, and what
 #                   their store then says of each write; KILLS_SEED repeats a run
+#   make power      machines that lose their power in the middle of their writes, POWER=10 times, with a disk whose
+#                   cache is lost with it, and what the store then says; POWER_SEED repeats a run
 #   make simulate   ten thousand clients in virtual time in sixteen disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
@@ -56,7 +58,7 @@ MVN_RUN := $(MVN) -q -B -f $(JAVA)/pom.xml -Dcargo.target=$(T)
 # The one JSON library that the agents and tests in Java need is found where Maven has put it.
 JAVA_CP  = $(JAVA)/target/test-classes:$(JAVA)/target/classes:$$(cat $(JAVA)/target/agent.classpath)
 
-.PHONY: drill soak kills test bench simulate fuzz dist elsewhere test-targets wheel jar jar-of jni install header header-check \
+.PHONY: drill soak kills power test bench simulate fuzz dist elsewhere test-targets wheel jar jar-of jni install header header-check \
         header-source schema suffixes deny machine machine-test venv c c-programs c-test c-memory java java-classes \
         java-licences \
         java-test python \
@@ -80,6 +82,7 @@ drill: machine
 # ---- the same work for long, under everything ------------------------------------------------------
 
 KILLS   ?= 1000
+POWER   ?= 10
 CALLS   ?= 100000
 CLIENTS ?= 10000
 soak: machine c-programs $(filter-out $(BUILT),java python twin)
@@ -93,6 +96,12 @@ soak: machine c-programs $(filter-out $(BUILT),java python twin)
 kills: machine c-programs $(filter-out $(BUILT),java python twin)
 	KILLS=$(KILLS) $(VENV)/bin/python tests/soak/kills.py $(T)/debug/d365-twin $(C_OUT)/writers \
 	    "java -Xmx64m -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Writers" $(T)/kills
+
+# A machine of qemu's, of another kernel than this one's.
+power: machine c-programs $(filter-out $(BUILT),python twin)
+	tests/tools/need.sh qemu-system-x86_64:qemu-system-x86 nbdkit:nbdkit debugfs:e2fsprogs busybox:busybox-static \
+	    /usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-python-plugin.so:nbdkit-plugin-python cpio:cpio
+	POWER=$(POWER) $(VENV)/bin/python tests/soak/power.py $(T)/debug/d365-twin $(C_OUT)/writers $(T)/power
 
 # ---- everything that can be checked ------------------------------------------------------------------
 
