@@ -85,6 +85,16 @@ def check(
     return wrong
 
 
+def on_record(url: str, settings: dict[str, Any]) -> dict[str, list[Entry]]:
+    """What the store says, by the name of the row."""
+    found: dict[str, list[Entry]] = {}
+    with d365_failover.Client(url, **settings) as client:
+        for entry in client.ledger():
+            one = Entry(entry.id, entry.effect, entry.is_suspect)
+            found.setdefault(str(entry.tag), []).append(one)
+    return found
+
+
 class Run:
     """One store, and all that are killed over it."""
 
@@ -151,20 +161,12 @@ class Run:
             for entry in left
         ]
 
-    def entries(self) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        with d365_failover.Client(self.url, **self.settings) as client:
-            for entry in client.ledger():
-                one = Entry(entry.id, entry.effect, entry.is_suspect)
-                found.setdefault(str(entry.tag), []).append(one)
-        return found
-
     def check_all(self) -> list[str]:
         # What the dead have sent may still be on its way.
         self.twin.settle("plain")
         there = self.twin.ask("/rows?org=plain&side=primary")
         rows = Counter(str(row["name"]) for row in there)
-        entries = self.entries()
+        entries = on_record(self.url, self.settings)
         effects = Counter(found.effect for one in entries.values() for found in one)
         print(
             f"kills: {dict(self.lines)} told; on record {dict(effects)}; {sum(rows.values())} rows"

@@ -17,10 +17,8 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import d365_failover
-from kills import TOLD, Entry, Told, check
+from kills import TOLD, Told, check, on_record
 from soak import Twin, verdict
 
 HERE = Path(__file__).parent / "power"
@@ -189,17 +187,6 @@ class Run:
         for name, effect, ledger_id in TOLD.findall(said):
             self.told[name.decode()] = Told(effect.decode(), int(ledger_id))
 
-    def entries(self) -> dict[str, list[Entry]]:
-        settings: dict[str, Any] = {"connect_to": self.ways}
-        found: dict[str, list[Entry]] = {}
-        with d365_failover.Client(
-            self.url, store=str(self.machine.store()), **settings
-        ) as client:
-            for entry in client.ledger():
-                one = Entry(entry.id, entry.effect, entry.is_suspect)
-                found.setdefault(str(entry.tag), []).append(one)
-        return found
-
     def rows(self) -> Counter[str]:
         """What has reached the twin."""
         self.twin.settle("plain")
@@ -209,7 +196,9 @@ class Run:
 
     def check(self) -> tuple[list[str], list[str]]:
         """What is wrong, and what is missing since the power was lost."""
-        entries, rows = self.entries(), self.rows()
+        store = str(self.machine.store())
+        entries = on_record(self.url, {"store": store, "connect_to": self.ways})
+        rows = self.rows()
         effects = Counter(found.effect for one in entries.values() for found in one)
         print(
             f"power: {self.durability}: {len(self.told)} told; on record {dict(effects)}; "
