@@ -45,7 +45,8 @@ pub(crate) struct Drill {
     pub(crate) rounds_after: usize,
     /// How long each of these, and the end, may take.
     pub(crate) timeout: Duration,
-    /// How long what is missing may still come over, where the applications are killed.
+    /// How long what is missing may still come over, where the applications are killed; longer where
+    /// they start slowly.
     pub(crate) window: Duration,
     /// Where the twin's CA and what each application wrote (`<language>.log`) are kept; none: a
     /// temporary folder, and nothing is kept.
@@ -107,6 +108,7 @@ impl Drill {
         let mut lost_answers = None;
         let mut undone = (!met).then(|| self.too_slow(&cast));
         let mut held = Vec::new();
+        let calm = cast.now();
         if undone.is_none() && !cast.any(broken) {
             if self.round.killed {
                 match self.hold_writes(&mut cast, &twin, &org, &mut timeline, progress)? {
@@ -130,13 +132,18 @@ impl Drill {
                 timeline.push((cast.now(), "drill", "kills all of them", held.join(", ")));
                 cast.kill(self.timeout)?;
             }
-            self.make_disaster(&mut cast, &org, &equip, &mut timeline, progress)?
+            self.make_disaster(&mut cast, &org, &equip, calm, &mut timeline, progress)?
         };
+        if undone.is_some() {
+            // What was begun of it.
+            org.primary.clear()?;
+            org.set_replication(Replication::lag(LAG_MS));
+        }
         progress("closing the applications' standard input");
         cast.end(self.timeout);
 
         if undone.is_some() || !self.round.is_left() {
-            // Nothing has parted the sides.
+            // Nothing parts the sides.
             org.replicate()?;
         }
         let parted = org.rows();
@@ -168,12 +175,13 @@ impl Drill {
     }
 
     /// Makes it, and waits until every application has got over it, or, where the preset stays at
-    /// the primary, has met it and goes on after it; when it was made.
+    /// the primary, has met it and goes on after it; when it was made. All was well until `calm`.
     fn make_disaster(
         &self,
         cast: &mut Cast,
         org: &OrgHandle,
         equip: &dyn Fn(&mut Command, &str, &str),
+        calm: Duration,
         timeline: &mut Timeline,
         progress: &dyn Fn(&str),
     ) -> Result<Duration, DrillError> {
@@ -187,8 +195,12 @@ impl Drill {
             org.primary.fault(fault.clone())?;
             let detail = format!("{}, replication stops", org.primary.url());
             timeline.push((made, "primary", fault.name(), detail));
+            let window = self.window_of(cast, calm);
             if self.round.killed {
-                cast.start_again(equip)?;
+                cast.start_again(|command, language, name| {
+                    equip(command, language, name);
+                    set_window(command, window);
+                })?;
                 timeline.push((cast.now(), "drill", "starts them again", String::new()));
             }
             progress(&format!(
@@ -200,7 +212,7 @@ impl Drill {
             });
             if self.round.killed && !cast.any(|record| record.broken) {
                 progress("waiting until what is missing is so for good");
-                cast.wait(self.window, |cast| cast.any(|record| record.broken));
+                cast.wait(window, |cast| cast.any(|record| record.broken));
             }
             return Ok(made);
         }
@@ -314,8 +326,12 @@ impl Drill {
         Ok(match met {
             true => Ok(names),
             false => Err(format!(
-                "the disaster was not made: not all were in the middle of a create in {} s",
-                self.timeout.as_secs()
+                "the disaster was not made: not all were in the middle of a create in {} s ({})",
+                self.timeout.as_secs(),
+                match names.is_empty() {
+                    true => "none was".to_owned(),
+                    false => names.join(", "),
+                }
             )),
         })
     }
@@ -364,11 +380,17 @@ impl Drill {
             .env("D365_APP", name);
         if self.round.killed {
             let store = store_of(language, twin);
-            let window = self.window.as_millis().to_string();
-            command
-                .env("D365_STORE", store)
-                .env("D365_REPLICATION_WINDOW_MS", window);
+            set_window(command.env("D365_STORE", store), self.window);
         }
+    }
+
+    /// What has not crossed is suspected only by who leaves the primary within this time: a busy machine
+    /// takes half of it to start an application.
+    fn window_of(&self, cast: &Cast, calm: Duration) -> Duration {
+        let starts = cast.members.iter();
+        let slowest = starts.filter_map(|member| member.record.ready_at()).max();
+        let again = cast.now().saturating_sub(calm) + 2 * slowest.unwrap_or_default();
+        self.window.max(again)
     }
 
     fn too_slow(&self, cast: &Cast) -> String {
@@ -434,6 +456,10 @@ impl Drill {
             applications,
         }
     }
+}
+
+fn set_window(command: &mut Command, window: Duration) {
+    command.env("D365_REPLICATION_WINDOW_MS", window.as_millis().to_string());
 }
 
 fn store_of(language: &str, twin: &Twin) -> PathBuf {

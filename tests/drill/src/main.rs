@@ -67,13 +67,15 @@ struct Arguments {
     #[arg(long = "fault", value_name = "FAULT", value_parser = round::fault)]
     faults: Vec<FaultKind>,
 
-    /// A further round with the first of these faults: as it begins the applications are killed in the
-    /// middle of their writes, and started again with their stores. So it is if no fault is given.
+    /// A further round with the first of these faults for which the primary is left: as it begins the
+    /// applications are killed in the middle of their writes, and started again with their stores. So
+    /// it is if no fault is given.
     #[arg(long)]
     killed: bool,
 
-    /// Seconds that a row may lag behind, of the applications in such a round. Longer than the slowest
-    /// of them takes from its last acknowledged write to its switch, a start within.
+    /// Seconds that a row may lag behind, of the applications in such a round, at least: it has to be
+    /// longer than the slowest of them takes from its last acknowledged write to its switch, and its start
+    /// is within that, so where they have started slowly it is longer.
     #[arg(long, default_value_t = 10)]
     replication_window: u64,
 

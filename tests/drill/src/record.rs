@@ -57,6 +57,12 @@ impl Record {
         last.any(|(_, line)| *line == Line::Ready)
     }
 
+    /// When it first was.
+    pub(crate) fn ready_at(&self) -> Option<Duration> {
+        let mut said = self.said.iter();
+        said.find_map(|(at, line)| (*line == Line::Ready).then_some(*at))
+    }
+
     /// What follows, the application says that was started in its place.
     pub(crate) fn begin_again(&mut self) {
         self.again_from = self.said.len();

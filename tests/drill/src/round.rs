@@ -39,10 +39,12 @@ pub(crate) fn disasters() -> Vec<FaultKind> {
     ]
 }
 
-/// All rounds: each disaster under each preset, and one in which the applications are killed.
+/// All rounds: each disaster under each preset, and one in which the applications are killed, with the
+/// first for which it leaves the primary.
 pub(crate) fn rounds(presets: &[String], faults: &[FaultKind], killed: bool) -> Vec<Round> {
     let mut rounds = Vec::new();
     for preset in presets {
+        let mut killed = killed;
         for (number, fault) in faults.iter().enumerate() {
             let round = |gateway| Round {
                 preset: preset.clone(),
@@ -57,7 +59,8 @@ pub(crate) fn rounds(presets: &[String], faults: &[FaultKind], killed: bool) -> 
             if is_blind && number == 0 {
                 rounds.push(round(true));
             }
-            if killed && number == 0 {
+            if killed && round(false).is_left() {
+                killed = false;
                 rounds.push(Round {
                     killed: true,
                     ..round(false)
@@ -195,11 +198,12 @@ mod tests {
             commit: false,
         };
         let presets = ["safe", "dotnet", "safe"].map(str::to_owned);
-        let all = rounds(&presets, &[page(502), page(503), page(502)], false);
+        let all = rounds(&presets, &[page(502), page(503), page(502)], true);
         assert_eq!(
             all.iter().map(Round::name).collect::<Vec<_>>(),
             [
                 "safe-html_page",
+                "safe-html_page-killed",
                 "safe-html_page-2",
                 "safe-html_page-3",
                 "dotnet-html_page",
@@ -207,6 +211,7 @@ mod tests {
                 "dotnet-html_page-2",
                 "dotnet-html_page-3",
                 "safe-html_page-4",
+                "safe-html_page-killed-2",
                 "safe-html_page-5",
                 "safe-html_page-6",
             ]

@@ -233,11 +233,26 @@ fn without_a_disaster_nothing_is_known() {
     assert_eq!(run.report["verdict"], "INCONCLUSIVE");
     assert_eq!(run.report["disaster"], false);
     assert!(run.has_reason("not ready"), "{:?}", run.reasons());
+
+    // One that no hold catches: its creates are not what it was told to make.
+    let run = killed_with(&[("c", "outdated")], &["--timeout", "15"]);
+    assert_eq!(run.code, Some(2), "{}", run.out);
+    let caught = "not all were in the middle of a create in 15 s (";
+    assert!(run.has_reason(caught), "{:?}", run.reasons());
+    assert!(!run.has_reason("c-web"), "{:?}", run.reasons());
+    for name in ["java-web", "python-web"] {
+        assert!(run.has_reason(name), "{:?}", run.reasons());
+    }
 }
 
 /// The last round, in which the applications were killed.
 fn killed(modes: &[(&str, &str)]) -> Run {
-    let mut run = drill(modes, &["--killed", "--replication-window", "1"]);
+    killed_with(modes, &[])
+}
+
+fn killed_with(modes: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let window = ["--killed", "--replication-window", "1"];
+    let mut run = drill(modes, &[&window, arguments].concat());
     run.report = run.rounds.pop().unwrap_or_default();
     assert_eq!(run.report["round"], "safe-refuse-killed", "{}", run.out);
     run

@@ -158,6 +158,7 @@ round() { # n
 <a:RequestId i:nil='true'/><a:RequestName>WhoAmI</a:RequestName></request></Execute>"
 }
 
+[ "$mode" != outdated ] || unset D365_STORE
 [ "$mode" != amnesiac ] || rm -f "$D365_STORE"
 [ ! -e "${D365_STORE-/nowhere}" ] || remember <"$D365_STORE"
 [ "$mode" != idle ] || { cat >/dev/null; echo "done 0"; exit; }
