@@ -22,7 +22,7 @@ const PLACES: [(&str, &str, &str); 6] = [
 ];
 
 /// By what a source asks for a system, or calls it past the standard library.
-const RUST: [&str; 16] = [
+const RUST: [&str; 18] = [
     "(unix)",
     "(unix,",
     "(windows)",
@@ -32,8 +32,10 @@ const RUST: [&str; 16] = [
     "target_os",
     "target_family",
     "target_env",
+    "target_vendor",
     "cfg_select!",
     "::os::",
+    "std::os",
     "libc::",
     "nix::",
     "rustix::",
