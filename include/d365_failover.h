@@ -2843,9 +2843,10 @@ d365_status_t d365_client_resolve(struct d365_client_t *client,
  * Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
  * milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
  * (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
- * submitted call still gets its completion. Where writes are left that are to be verified, a log
- * record says how many. May be called again. The getters work until
- * d365_client_free().
+ * submitted call still gets its completion. What was cancelled is on record when this returns, unless a
+ * callback of its own holds it for over a second, or this thread is in the callback of a decision. Where
+ * writes are left that are to be verified, a log record says how many. May be called again. The getters
+ * work until d365_client_free().
  *
  * Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;
  * D365_INVALID_ARGUMENT, and what can be wrong with a handle.

@@ -106,3 +106,28 @@ fn a_table_that_there_is_not_is_no_missing_row() {
     let entries = client.ledger(LedgerSelection::Suspects).unwrap();
     assert_eq!(entries[0].verification, None);
 }
+
+#[test]
+fn what_the_end_of_a_client_cancels_is_on_record_when_it_is_closed() {
+    let primary = serve(|_, _| Do::Answer("204 No Content", "", Duration::from_secs(60)));
+    let alternate = serve(|_, _| Do::Close);
+    let client = Client::open(&settings(&primary, &alternate)).unwrap();
+    let calls: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || doubted(&client))
+        })
+        .collect();
+    while primary.seen.lock().unwrap().len() < calls.len() {
+        std::thread::yield_now();
+    }
+    client.shutdown(Duration::ZERO).unwrap();
+    let mut suspects = client.ledger(LedgerSelection::Suspects).unwrap();
+    suspects.sort_by_key(|entry| entry.id);
+    let mut told: Vec<_> = calls.into_iter().map(|call| call.join().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(
+        suspects.iter().map(|entry| entry.id).collect::<Vec<_>>(),
+        told
+    );
+}

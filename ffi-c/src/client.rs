@@ -536,9 +536,10 @@ pub unsafe extern "C" fn d365_client_resolve(
 /// Ends the client's work: new calls get D365_CLOSED; calls in flight have `timeout_ms`
 /// milliseconds (0 or more) to end, and so have the bodies of answers that are not read to their end
 /// (d365_request_set_streaming()); then they are cancelled. Open decisions take their default. Every
-/// submitted call still gets its completion. Where writes are left that are to be verified, a log
-/// record says how many. May be called again. The getters work until
-/// d365_client_free().
+/// submitted call still gets its completion. What was cancelled is on record when this returns, unless a
+/// callback of its own holds it for over a second, or this thread is in the callback of a decision. Where
+/// writes are left that are to be verified, a log record says how many. May be called again. The getters
+/// work until d365_client_free().
 ///
 /// Errors: D365_WOULD_DEADLOCK from the callback of a decision when `timeout_ms` is above 0;
 /// D365_INVALID_ARGUMENT, and what can be wrong with a handle.
@@ -567,9 +568,8 @@ pub extern "C" fn d365_client_free(client: *mut d365_client_t) -> d365_status_t 
     guard(|| {
         if let Some(client) = handle::remove(client)? {
             // A thread inside d365_client_send() holds the object too, so that its drop alone would
-            // cancel nothing. What a shutdown without waiting could answer is of no use to who
-            // frees.
-            let _ = client.core.shutdown(Duration::ZERO);
+            // cancel nothing.
+            client.core.cancel_all();
         }
         Ok(())
     })

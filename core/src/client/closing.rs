@@ -16,8 +16,7 @@ pub(super) struct Life(pub(super) Arc<Inner>);
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.0.flights.close();
-        self.0.flights.cancel_all();
+        self.0.cancel();
         if self.0.check_is_own_process().is_ok() {
             self.0.tell_what_is_left();
         }
@@ -26,24 +25,26 @@ impl Drop for Life {
 }
 
 impl Client {
-    /// Takes no new calls, waits up to `timeout` for those in flight, then cancels the rest.
-    /// Decisions that are open are given up. Further times change nothing.
+    /// Takes no new calls, waits up to `timeout` for those in flight, then cancels the rest. What was
+    /// cancelled is on record when this returns, unless its own function holds it for over a second, or
+    /// this thread holds a decision. Decisions that are open are given up. Further times change nothing.
     ///
     /// # Errors
     /// [`WouldDeadlock`](crate::ErrorKind::WouldDeadlock) from a decision's handler, unless `timeout` is
     /// zero; [`Forked`](crate::ErrorKind::Forked).
     pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.check_is_own_process()?;
-        let _waiting = if timeout.is_zero() {
-            None
-        } else {
-            self.inner.outlet.begin_waiting()?
-        };
+        let waiting = self.inner.outlet.begin_waiting();
+        if !timeout.is_zero()
+            && let Err(error) = waiting
+        {
+            return Err(error);
+        }
         self.inner.flights.close();
-        let landed = self.inner.flights.wait(timeout);
-        self.inner.flights.cancel_all();
-        if !landed {
-            self.inner.flights.wait(timeout.min(LANDING));
+        self.inner.flights.wait(timeout);
+        self.inner.cancel();
+        if waiting.is_ok() {
+            self.inner.flights.wait_for_calls(LANDING);
         }
         if let Some(state) = &self.inner.state {
             state.flush(timeout.min(LANDING));
@@ -55,9 +56,19 @@ impl Client {
         self.inner.close_threads();
         Ok(())
     }
+
+    /// Takes no new calls and cancels those in flight, without waiting: for who cannot wait.
+    pub fn cancel_all(&self) {
+        self.inner.cancel();
+    }
 }
 
 impl Inner {
+    fn cancel(&self) {
+        self.flights.close();
+        self.flights.cancel_all();
+    }
+
     /// Says, once, how many writes nobody has verified when the client is closed.
     fn tell_what_is_left(&self) {
         if self.told_suspects.swap(true, Ordering::AcqRel) {

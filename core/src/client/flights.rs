@@ -15,14 +15,19 @@ pub(super) struct Flights {
 
 #[derive(Default)]
 struct Count {
-    count: usize,
+    calls: usize,
+    /// That are read after their call has ended.
+    bodies: usize,
     /// Who waits for them. Waking is a system call, and mostly there is nobody.
     waiting: usize,
     is_closed: bool,
 }
 
-/// One call in flight.
-pub(super) struct Flight(Arc<Flights>);
+/// One call in flight, or the body of one that has ended.
+pub(super) struct Flight {
+    of: Arc<Flights>,
+    is_body: bool,
+}
 
 impl Flights {
     fn state(&self) -> MutexGuard<'_, Count> {
@@ -34,14 +39,11 @@ impl Flights {
         if state.is_closed {
             return Err(closed());
         }
-        state.count += 1;
-        Ok(Flight(Arc::clone(self)))
-    }
-
-    /// One more of what is in flight already, also when no further call is let in.
-    fn again(self: &Arc<Self>) -> Flight {
-        self.state().count += 1;
-        Flight(Arc::clone(self))
+        state.calls += 1;
+        Ok(Flight {
+            of: Arc::clone(self),
+            is_body: false,
+        })
     }
 
     pub(super) fn check_is_open(&self) -> Result<(), Error> {
@@ -62,7 +64,7 @@ impl Flights {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.state().count
+        self.state().in_flight()
     }
 
     /// Whether all calls are to end.
@@ -75,32 +77,55 @@ impl Flights {
         self.cancel.cancelled().await;
     }
 
-    /// Waits until no call is in flight. `false`: the time was over first.
-    pub(super) fn wait(&self, timeout: Duration) -> bool {
+    /// Waits until nothing is in flight, at most for `timeout`.
+    pub(super) fn wait(&self, timeout: Duration) {
+        self.wait_while(timeout, |state| state.in_flight() > 0);
+    }
+
+    /// The same for calls alone: a body is read by who has it, or never.
+    pub(super) fn wait_for_calls(&self, timeout: Duration) {
+        self.wait_while(timeout, |state| state.calls > 0);
+    }
+
+    fn wait_while(&self, timeout: Duration, goes_on: impl Fn(&Count) -> bool) {
         let mut state = self.state();
         state.waiting += 1;
         let (mut state, _) = self
             .landed
-            .wait_timeout_while(state, timeout, |state| state.count > 0)
+            .wait_timeout_while(state, timeout, |state| goes_on(state))
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
-        state.count == 0
+    }
+}
+
+impl Count {
+    fn in_flight(&self) -> usize {
+        self.calls + self.bodies
     }
 }
 
 impl Flight {
-    /// What outlives this one: a body that is read after its call has ended.
-    pub(super) fn again(&self) -> Flight {
-        self.0.again()
+    /// What outlives this one, also when no further call is let in: a body that is read after its call
+    /// has ended.
+    pub(super) fn body(&self) -> Flight {
+        self.of.state().bodies += 1;
+        Flight {
+            of: Arc::clone(&self.of),
+            is_body: true,
+        }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.count -= 1;
-        if state.count == 0 && state.waiting > 0 {
-            self.0.landed.notify_all();
+        let mut state = self.of.state();
+        if self.is_body {
+            state.bodies -= 1;
+        } else {
+            state.calls -= 1;
+        }
+        if state.calls == 0 && state.waiting > 0 {
+            self.of.landed.notify_all();
         }
     }
 }

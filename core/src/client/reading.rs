@@ -82,7 +82,7 @@ impl Reading {
         let limit = request.read_timeout.unwrap_or(attempt);
         let open = Open {
             piece: beginning,
-            _flight: body.is_some().then(|| flight.again()),
+            _flight: body.is_some().then(|| flight.body()),
             body,
         };
         Reading(Arc::new(Stream {
