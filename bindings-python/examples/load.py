@@ -58,7 +58,7 @@ async def main() -> int:
 
         left = await load(client, table)
         settled = await client.settle()
-        in_question = client.ledger(suspects=True)
+        in_question = await client.ledger(suspects=True)
     print(f"rows {len(table)}, not loaded {len(left)}")
     print(f"in question {settled.total}, confirmed {settled.confirmed}, sent again {settled.replayed}")
     for line in left:

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use d365_failover::{
     D365_FORKED, D365_NO_ALTERNATE, d365_client_active_url, d365_client_alternate_url,
     d365_client_current_override, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
-    d365_client_is_primary, d365_client_ledger, d365_client_ledger_evicted,
-    d365_client_maintenance, d365_client_open, d365_client_primary_url, d365_client_resolve,
-    d365_client_send, d365_client_set_endpoint_auto_switch_enabled, d365_client_set_override,
-    d365_client_shutdown, d365_client_statistics, d365_client_submit, d365_client_subscribe,
-    d365_client_suspect_since, d365_client_switch_endpoint, d365_client_t, d365_error_t,
+    d365_client_is_primary, d365_client_ledger_evicted, d365_client_maintenance, d365_client_open,
+    d365_client_primary_url, d365_client_send, d365_client_set_endpoint_auto_switch_enabled,
+    d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_t, d365_error_t,
     d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new,
     d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
     d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t,
@@ -19,7 +17,6 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyList;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
@@ -30,7 +27,7 @@ use crate::gate::Interrupt;
 use crate::queue::Queue;
 use crate::request::{self, Request};
 use crate::tokens::{Channel, TokenQueue};
-use crate::{gate, ledger, raise};
+use crate::{chore, gate, raise};
 
 /// A client with the queue of its events and completions.
 #[pyclass(frozen, module = "d365_failover._native")]
@@ -276,41 +273,6 @@ impl Client {
         .map_err(|failure| failure.into_exception(py))
     }
 
-    /// The writes on record.
-    fn ledger<'py>(&self, py: Python<'py>, selection: i32) -> PyResult<Bound<'py, PyList>> {
-        self.raw(py)?;
-        let client = &self.client;
-        // A store is read from its file.
-        let listed = gate::wait(py, || {
-            // SAFETY: the client lives through the call.
-            make(|out, error| unsafe { d365_client_ledger(client.raw(), selection, out, error) })
-        });
-        ledger::rows(py, listed.map_err(|failure| failure.into_exception(py))?)
-    }
-
-    fn resolve(&self, py: Python<'_>, id: i64, resolution: i32) -> PyResult<()> {
-        self.waiting(py, |client, error| {
-            // SAFETY: the client lives through the call.
-            unsafe { d365_client_resolve(client, id, resolution, error) }
-        })
-    }
-
-    /// How many acknowledged writes are in question, and since when the record has all, in ms.
-    fn suspect_since(&self, py: Python<'_>, since_ms: i64) -> PyResult<(i64, i64)> {
-        self.raw(py)?;
-        let client = &self.client;
-        let told = gate::wait(py, || {
-            let (mut count, mut on_record_since) = (0, 0);
-            // SAFETY: the client lives through the call; the outputs are local variables.
-            run(|error| unsafe {
-                let (count, since) = (&raw mut count, &raw mut on_record_since);
-                d365_client_suspect_since(client.raw(), since_ms, count, since, error)
-            })?;
-            Ok((count, on_record_since))
-        });
-        told.map_err(|failure| failure.into_exception(py))
-    }
-
     /// What the operator says: its number, where it stands, its end in ms.
     #[getter]
     fn current_override(&self, py: Python<'_>) -> PyResult<(i32, i32, i64)> {
@@ -323,14 +285,6 @@ impl Client {
         })
         .map_err(|failure| failure.into_exception(py))?;
         Ok((value, source, until))
-    }
-
-    /// Waits for the store's file.
-    fn set_override(&self, py: Python<'_>, value: i32, until_ms: i64) -> PyResult<()> {
-        self.waiting(py, |client, error| {
-            // SAFETY: the client lives through the call.
-            unsafe { d365_client_set_override(client, value, until_ms, error) }
-        })
     }
 
     /// An interruption is planned, from and to these times in ms.
@@ -359,47 +313,33 @@ impl Client {
         Ok(get_text(|out| unsafe { d365_text_view(text.raw(), out) }).unwrap_or_default())
     }
 
-    fn switch_endpoint(&self, py: Python<'_>) -> PyResult<()> {
-        self.waiting(py, |client, error| {
-            // SAFETY: the client lives through the call.
-            unsafe { d365_client_switch_endpoint(client, error) }
-        })
+    /// Does what may wait for a file or for calls, and waits: `"ledger"`, `"suspect_since"`, `"resolve"`,
+    /// `"set_override"`, `"switch_endpoint"`, `"shutdown"`.
+    fn r#do<'py>(
+        &self,
+        py: Python<'py>,
+        what: &str,
+        numbers: Vec<i64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.raw(py)?;
+        let client = &self.client;
+        gate::wait(py, || chore::work(client, what, &numbers))
+            .map_err(|failure| failure.into_exception(py))?
+            .into_python(py)
     }
 
-    fn shutdown(&self, py: Python<'_>, timeout_ms: i64) -> PyResult<()> {
-        self.waiting(py, |client, error| {
-            // SAFETY: the client lives through the call.
-            unsafe { d365_client_shutdown(client, timeout_ms, error) }
-        })
-    }
-
-    /// Does one of these without waiting: `"switch_endpoint"`, `"shutdown"` with its time, `"set_override N"` with its end.
-    /// The bell rings when it is done.
+    /// The same without waiting: the bell rings when it is done.
     fn errand(
         &self,
         py: Python<'_>,
-        what: &str,
-        time_ms: i64,
+        what: String,
+        numbers: Vec<i64>,
         bell: PyRef<'_, Bell>,
     ) -> PyResult<Errand> {
         self.raw(py)?;
-        let (client, bell) = (Arc::clone(&self.client), bell.clone());
-        let value = what.strip_prefix("set_override ");
-        let value: Option<i32> = value.and_then(|number| number.parse().ok());
-        let what = what.to_owned();
-        let begun = Errand::start(bell, move || {
-            let raw = client.raw();
-            // SAFETY: the client lives through the call.
-            run(|error| unsafe {
-                match (what.as_str(), value) {
-                    (_, Some(value)) => d365_client_set_override(raw, value, time_ms, error),
-                    ("switch_endpoint", _) => d365_client_switch_endpoint(raw, error),
-                    _ => d365_client_shutdown(raw, time_ms, error),
-                }
-            })?;
-            Ok(Vec::new())
-        });
-        begun.map_err(|failure| failure.into_exception(py))
+        let client = Arc::clone(&self.client);
+        Errand::start(bell.clone(), move || chore::work(&client, &what, &numbers))
+            .map_err(|failure| failure.into_exception(py))
     }
 
     /// Ends what waits for events or for requests of tokens, at once.
@@ -411,17 +351,6 @@ impl Client {
 }
 
 impl Client {
-    fn waiting(
-        &self,
-        py: Python<'_>,
-        call: impl FnOnce(*mut d365_client_t, *mut *mut d365_error_t) -> d365_status_t + Send,
-    ) -> PyResult<()> {
-        self.raw(py)?;
-        let client = &self.client;
-        gate::wait(py, || run(|error| call(client.raw(), error)))
-            .map_err(|failure| failure.into_exception(py))
-    }
-
     fn end_queues(&self) {
         // SAFETY: the queue is alive. With no time to wait, and no thread of the library in it, nothing can be said to fail.
         unsafe { d365_queue_close(self.queue.raw(), 0, ptr::null_mut()) };

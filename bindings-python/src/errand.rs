@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use d365_failover::{D365_FORKED, D365_NO_RESOURCES, spawn};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use crate::abi::Failure;
 use crate::bell::Bell;
+use crate::chore::Brought;
 use crate::gate;
 
-type Outcome = Result<Vec<u8>, Failure>;
+type Outcome = Result<Brought, Failure>;
 
 /// One of them. Forgotten, it goes on.
 #[pyclass(frozen, module = "d365_failover._native")]
@@ -45,8 +45,8 @@ impl Errand {
 
 #[pymethods]
 impl Errand {
-    /// What it has brought, if it is done: bytes for a read, else none. Raises what it has failed with. Told once.
-    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    /// What it has brought, if it is done: empty bytes for what brings nothing. Raises what it has failed with. Told once.
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         if self.generation != gate::generation() {
             return Err(Failure::of(D365_FORKED).into_exception(py));
         }
@@ -56,7 +56,7 @@ impl Errand {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         match outcome.transpose() {
-            Ok(brought) => Ok(brought.map(|bytes| PyBytes::new(py, &bytes))),
+            Ok(brought) => brought.map(|brought| brought.into_python(py)).transpose(),
             Err(failure) => Err(failure.into_exception(py)),
         }
     }

@@ -10,6 +10,7 @@ mod answer;
 mod attempts;
 mod bell;
 mod call;
+mod chore;
 mod client;
 mod errand;
 mod functions;

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::abi::{Failure, Handle, OK, get, run};
 use crate::bell::Bell;
+use crate::chore::Brought;
 use crate::errand::Errand;
 use crate::gate::Interrupt;
 use crate::{gate, names, parts};
@@ -168,8 +169,8 @@ impl Stream {
         self.check(py)?;
         let response = self.response.clone();
         Errand::start(bell.clone(), move || match response {
-            Some(response) => read(&response, most, None),
-            None => Ok(Vec::new()),
+            Some(response) => read(&response, most, None).map(Brought::Bytes),
+            None => Ok(Brought::NOTHING),
         })
         .map_err(|failure| failure.into_exception(py))
     }

@@ -33,6 +33,7 @@ from d365_failover import (
     SettledEvent,
     SettleStep,
     StreamedResponse,
+    SuspectedSince,
     ThrottledEvent,
     WriteInDoubtError,
 )
@@ -276,6 +277,15 @@ class Blocking(Subject):
         assert [step.settled.done for step in steps] == list(range(1, len(steps) + 1))
         return steps[-1].settled
 
+    def ledger(self, *, suspects: bool) -> list[LedgerEntry]:
+        return self.client.ledger(suspects=suspects)
+
+    def resolve(self, id: int, resolution: str) -> None:
+        self.client.resolve(id, resolution)
+
+    def suspect_since(self, time: datetime.datetime) -> SuspectedSince:
+        return self.client.suspect_since(time)
+
     def discover(self) -> None:
         self.client.discover()
 
@@ -386,6 +396,15 @@ class Submitting(Subject):
         steps = self._loop.run(all_steps())
         assert [step.settled.done for step in steps] == list(range(1, len(steps) + 1))
         return steps[-1].settled
+
+    def ledger(self, *, suspects: bool) -> list[LedgerEntry]:
+        return self._loop.run(self.client.ledger(suspects=suspects))
+
+    def resolve(self, id: int, resolution: str) -> None:
+        self._loop.run(self.client.resolve(id, resolution))
+
+    def suspect_since(self, time: datetime.datetime) -> SuspectedSince:
+        return self._loop.run(self.client.suspect_since(time))
 
     def discover(self) -> None:
         self._loop.run(self.client.discover())
@@ -550,12 +569,12 @@ class Agent:
         return {"events": self._subjects[client].events(at_least, timeout_ms)}
 
     def do_ledger(self, client: str, selection: str) -> Json:
-        listed = self._subjects[client].client.ledger(suspects={"all": False, "suspects": True}[selection])
+        listed = self._subjects[client].ledger(suspects={"all": False, "suspects": True}[selection])
         return {"ledger": list(map(of_entry, listed))}
 
     def do_verify(self, client: str, id: int, submit: bool, url: str | None = None) -> Json:
         # A number, or the entry: one is as good as the other.
-        entries = self._subjects[client].client.ledger()
+        entries = self._subjects[client].ledger(suspects=False)
         entry = next((entry for entry in entries if entry.id == id), id)
         return {"verified": self._subjects[client].verify(entry, url)}
 
@@ -573,7 +592,7 @@ class Agent:
 
     def do_suspect_since(self, client: str, since_ms: int) -> Json:
         since = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(milliseconds=since_ms)
-        found = self._subjects[client].client.suspect_since(since)
+        found = self._subjects[client].suspect_since(since)
         return {
             "suspected": {"acknowledged": found.acknowledged, "is_whole": found.on_record_since <= since},
         }
@@ -582,7 +601,7 @@ class Agent:
         self._subjects[client].client.maintenance(start_ms / 1000, end_ms / 1000)
 
     def do_resolve(self, client: str, id: int, resolution: str) -> None:
-        self._subjects[client].client.resolve(id, resolution)
+        self._subjects[client].resolve(id, resolution)
 
     def do_misuse(self, what: str) -> Json:
         if what not in MISUSES:

@@ -153,7 +153,7 @@ def test_a_call_goes_on_at_the_alternate(org: Organization) -> None:
             assert "UserId" in await response.json()
         async with session.post(org.alternate_url + ACCOUNTS, json={"name": "a"}) as response:
             assert response.status == 204
-        assert [entry.effect for entry in session.client.ledger()] == ["executed"]
+        assert [entry.effect for entry in await session.client.ledger()] == ["executed"]
 
     over(org, work)
     assert len(org.rows()) == 1

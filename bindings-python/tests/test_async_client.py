@@ -256,7 +256,7 @@ def test_a_call_that_was_not_waited_for_keeps_its_ledger_id(org: Organization) -
                 await asyncio.wait_for(client.post(ACCOUNTS, json={"name": "x"}), 0.5)
             error = d365_failover.error_of(caught.value)
             assert isinstance(error, d365_failover.WriteInDoubtError)
-            (suspect,) = client.ledger(suspects=True)
+            (suspect,) = await client.ledger(suspects=True)
             assert (error.ledger_id, error.cause) == (suspect.id, "cancelled")
 
     run(main())
@@ -289,7 +289,7 @@ def test_a_second_cancellation_leaves_at_once(org: Organization, monkeypatch: py
             assert isinstance(cause, d365_failover.WriteInDoubtError)
             assert isinstance(cause.__cause__, d365_failover.CallCancelledError)
             assert cause.effect == "unknown"
-            assert (cause.ledger_id, cause.tag) == (client.ledger()[0].id, "order 17")
+            assert (cause.ledger_id, cause.tag) == ((await client.ledger())[0].id, "order 17")
 
     run(main())
 

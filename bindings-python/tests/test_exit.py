@@ -301,7 +301,7 @@ for _ in range(2):
     asyncio.run(use())
 async def finish():
     await client.close(timeout=0)
-    print([entry.tag for entry in client.ledger(suspects=True)].count("whole"))
+    print([entry.tag for entry in await client.ledger(suspects=True)].count("whole"))
 asyncio.run(finish())
 """
     with child(org, program) as process:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
+import sqlite3
 import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import LedgerEntry, LedgerEntryError, WriteInDoubtEvent
+from d365_failover import AsyncClient, LedgerEntry, LedgerEntryError, WriteInDoubtEvent
 from subject import PATIENCE, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
 
@@ -314,6 +318,36 @@ def test_a_loss_of_data_puts_in_question_what_was_acknowledged_since(org: Organi
             with pytest.raises(d365_failover.InvalidArgumentError):
                 subject.call("suspect_since", wrong)
         assert subject.do(lambda client: client.ledger_evicted) == 0
+
+
+@pytest.mark.usefixtures("loops")
+def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organization, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    acts: list[Callable[[AsyncClient, int], Coroutine[Any, Any, object]]] = [
+        lambda client, number: client.resolve(number, "lost"),
+        lambda client, number: client.suspect_since(0),
+    ]
+
+    async def main() -> None:
+        other = sqlite3.connect(store, isolation_level=None)
+        for act in acts:
+            async with org.async_client(store=store, auto_switch=False) as client:
+                org.fault("primary", "commit_then_close", method="POST", times=1)
+                with pytest.raises(d365_failover.WriteInDoubtError) as caught:
+                    await client.post(ACCOUNTS, json={"name": "in doubt"})
+                assert caught.value.ledger_id is not None
+                other.execute("BEGIN IMMEDIATE")
+                waits = asyncio.ensure_future(act(client, caught.value.ledger_id))
+                # Let go only if the loop has its turn: else the store is given up, for whom it is held too long.
+                asyncio.get_running_loop().call_soon(other.execute, "COMMIT")
+                await waits
+                listed = await client.ledger()
+                assert [entry.id for entry in listed if entry.is_suspect] == [
+                    entry.id for entry in await client.ledger(suspects=True)
+                ]
+        other.close()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_the_log_tells_of_doubt_and_of_what_is_left_when_nobody_listens(

@@ -275,7 +275,7 @@ def check(name: str, report: dict[str, Any], rows: list[dict[str, Any]]) -> list
         ids = by_name.get(row, [])
         match said["effect"]:
             case "executed":
-                if not ids or said["id"] and said["id"] not in ids:
+                if not ids or (said["id"] and said["id"] not in ids):
                     wrong.append(
                         f"{row} was executed as {said['id']}, but there is {ids}"
                     )

@@ -1,4 +1,4 @@
-"""Eight threads that create rows by one client with a store, until the process is killed. A line for each that was told."""
+"""Eight threads that create rows by one client with a store, until the process is killed. A line for each told."""
 
 from __future__ import annotations
 

@@ -260,8 +260,8 @@ def settings() -> list[str]:
 
 
 def spellings(key: str, default: str) -> dict[str, list[str]]:
-    """How a default may stand in the header's table, a docstring, what help() shows, and the Javadoc; nothing where there
-    is none."""
+    """How a default may stand in the header's table, a docstring, what help() shows, and the Javadoc; nothing where
+    there is none."""
     if default == "on":
         return {
             "header": ["`on`"],

@@ -34,9 +34,9 @@ from ._events import (
     ThrottledEvent,
     WriteInDoubtEvent,
 )
-from ._exceptions import of_entry, of_failure, of_kind, raising
+from ._exceptions import of_failure, of_kind, raising
 from ._green import check_waiting
-from ._ledger import LedgerEntry, SuspectedSince, resolution_of, since_ms
+from ._ledger import since_ms
 from ._native import NativeFailure
 from ._operator import CurrentOverride
 from ._outgoing import check_prepare
@@ -56,8 +56,6 @@ SettledHandler = TypeVar("SettledHandler", bound=Callable[[SettledEvent], object
 StoreFailedHandler = TypeVar("StoreFailedHandler", bound=Callable[[StoreFailedEvent], object])
 
 CLOSE_TIMEOUT = 5.0
-# Numbers of the C ABI: which writes are listed.
-_ALL, _SUSPECTS, _MINE = range(3)
 
 
 class BaseClient:
@@ -242,21 +240,6 @@ class BaseClient:
             self._native.subscribe(self._handlers.mask())
 
     @raising
-    def ledger(self, *, suspects: bool = False, mine: bool = False) -> list[LedgerEntry]:
-        """The writes on record, the oldest first: all, with `suspects` only those to verify, with `mine` only those
-        that this process has sent; one of the two.
-
-        On record is each write from before it is sent. What was not executed goes at once; what was executed stays for
-        `replication_window`, the last `ledger_entries`; what is in doubt stays until `resolve`. Which are suspects says
-        `LedgerEntry.is_suspect`. In memory, and of this client only, without I/O; with `store` in its file, and of all
-        processes that name it, for `ledger_retention`: of a long one let a thread read it (`asyncio.to_thread`) where a
-        loop must go on.
-        """
-        if suspects and mine:
-            raise ValueError("ledger takes suspects or mine, not both")
-        return list(map(LedgerEntry._of, self._native.ledger(_SUSPECTS if suspects else _MINE if mine else _ALL)))
-
-    @raising
     def statistics(self) -> dict[str, Any]:
         """What the client has counted since it was opened. Always on; works after `close`.
 
@@ -268,19 +251,6 @@ class BaseClient:
         """
         counted: dict[str, Any] = json.loads(self._native.statistics())
         return counted
-
-    @raising
-    def suspect_since(self, time: datetime.datetime | float) -> SuspectedSince:
-        """Says that writes acknowledged since `time` may be lost, whatever endpoint is active.
-
-        For a failover behind one URL, whose operator names the time up to which data was kept: a datetime with a time
-        zone, or seconds since 1970. Those writes are suspects from now on, as after a switch, and so are those in
-        flight once they are acknowledged. DataLossSuspected is raised, and `update_guard` holds for
-        `replication_window`. Does no I/O but with `store`, to which it is written as by `resolve`.
-
-        Raises `InvalidArgumentError` for a time in the future.
-        """
-        return SuspectedSince._of(*self._native.suspect_since(since_ms(time)))
 
     @raising
     def maintenance(self, start: datetime.datetime | float, end: datetime.datetime | float) -> None:
@@ -310,21 +280,6 @@ class BaseClient:
         verified or resolved, because there were more than `ledger_entries`."""
         return self._native.ledger_evicted
 
-    def resolve(self, ledger_id: int, resolution: str) -> None:
-        """Tells what was found out about a suspect, which then is none any more.
-
-        `"confirmed"`: it was executed, and is there. `"replayed"`: it was not there, and was sent again. `"lost"`: it
-        is not there, and will not be. Found out by `verify`, or otherwise. Does no I/O but with `store`, whose file it
-        writes to; while another process holds that it waits, for up to 5 s.
-
-        Raises `LedgerEntryError` where no such write is on record, or nothing is in question about it.
-        """
-        number = resolution_of(resolution)
-        try:
-            self._native.resolve(ledger_id, number)
-        except NativeFailure as failure:
-            raise of_entry(of_failure(failure)) from None
-
     def _prepare(self, handler: Handler) -> None:
         raise NotImplementedError
 
@@ -346,6 +301,6 @@ class BaseClient:
         """Closes without waiting."""
         self._closed = True
         with contextlib.suppress(NativeFailure):
-            self._native.shutdown(0)
+            self._native.do("shutdown", (0,))
             self._native.close_queues()
         _lifecycle.closed(self)

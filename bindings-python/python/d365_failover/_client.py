@@ -7,25 +7,23 @@ import datetime
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _green, _lifecycle
-from ._base import CLOSE_TIMEOUT, BaseClient
+from ._base import CLOSE_TIMEOUT
+from ._blocking_ledger import BlockingLedger
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
-from ._exceptions import FailoverError, asked_with, completed, of_entry, of_failure, of_kind, raising
+from ._exceptions import asked_with, completed, of_failure, of_kind, raising
 from ._keywords import advised
-from ._ledger import LedgerEntry
 from ._models import Response, report_of
 from ._native import NativeFailure
 from ._operator import number_of, until_of
-from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, verifying
+from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds
 from ._settings import Settings, described
-from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
 from ._work import Work
@@ -44,7 +42,7 @@ __all__ = ["Client"]
 
 
 @described
-class Client(BaseClient):
+class Client(BlockingLedger):
     """A client of one organization, for any number of threads.
 
     `url` is the organization's base URL, of the primary or of the alternate. Opening does no network traffic.
@@ -375,188 +373,12 @@ class Client(BaseClient):
             tag=tag,
         )
 
-    def verify(
-        self,
-        write: LedgerEntry | int,
-        *,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> str:
-        """Asks the active endpoint what became of a write on record: `"present"`, `"missing"`, `"conflicting"`,
-        `"unverifiable"`.
-
-        A create is proved by its row, a delete by the row's absence, an update by the version that its answer named,
-        or, where its request is kept (`ledger_bodies="full"`), by the values that it sent; a create whose row nobody
-        knows by a key (`verify_keys`). Not final until `replication_window` has passed since the write ended:
-        `"missing"`, `"conflicting"`, a delete's `"present"`, all of a write of which an attempt may still come late.
-        `LedgerEntry.is_final` says so: resolve when it is true. For all else nothing is sent, and a person has to look,
-        or `verify_with`: an action (also by SOAP's Execute), an upload. The verdict is kept in the entry; to `resolve`
-        it is the application's.
-
-        The read has the provider's token, else the `Authorization` that the application last sent to that endpoint;
-        `headers` and times are its own, as those of `request`. Raises `LedgerEntryError` for a number that is not on
-        record or in flight, and `FailoverError` for an answer that says neither that the row is there nor that it is
-        not: 401, 403, 404 of a front end, 5xx.
-        """
-        return self._verify(verifying(write, None, headers, timeout, connect_timeout, attempt_timeout))
-
-    def verify_with(
-        self,
-        write: LedgerEntry | int,
-        url: str,
-        *,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> str:
-        """As `verify`, by a read of `url`: of the row that the write must have created or changed, or of a list of the
-        rows that it may be (`$filter` by a key that only the application knows).
-
-        An empty list, or no such row: `"missing"`; one row with the values that were sent: `"present"`, with others:
-        `"conflicting"`; several rows, and one whose values cannot be compared because the request is not kept:
-        `"unverifiable"`.
-        """
-        return self._verify(verifying(write, url, headers, timeout, connect_timeout, attempt_timeout))
-
-    def _verify(self, request: RawRequest) -> str:
-        try:
-            answer = self._send(request, None)
-        except FailoverError as error:
-            raise of_entry(error) from error.__cause__
-        assert answer.verified is not None
-        return answer.verified
-
-    def replay(
-        self,
-        write: LedgerEntry | int,
-        *,
-        wanted: bool = False,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> Response:
-        """Sends a write again that was found to be missing for good, and gives its response: a create under its id and
-        with the condition that there is none, a change or a delete with the version that its row was seen to have.
-
-        At most one at a time, over all clients and processes of a store. When it was executed, its entry is resolved as
-        replayed. In doubt again, it is on record so, and raises `WriteInDoubtError`; refused, it stays to be verified.
-        With `wanted` the application wants it for just this write, whatever was found of it and whatever a repeat of it
-        does; a condition is set all the same where there is one to set.
-
-        Its request must be kept (`ledger_bodies="full"`), which has no credential: that is the provider's, or stands in
-        `headers`, which go in the place of those that are kept. Raises `LedgerEntryError`, with why it is not sent.
-        """
-        request = replaying(write, wanted, headers, timeout, connect_timeout, attempt_timeout)
-        try:
-            return Response(self._send(request, None))
-        except FailoverError as error:
-            raise of_entry(error) from error.__cause__
-
-    def verify_all(
-        self,
-        *,
-        verify_with: Callable[[LedgerEntry], str | None] | None = None,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> Iterator[SettleStep]:
-        """Looks at all writes that are to be verified, and tells of each as it is done; `step.settled` says how far.
-
-        Up to four are looked at at a time, also between the steps; with a `prepare` hook one, within them. Of a write
-        that is not verifiable `verify_with` is asked for the URL to read, as that of `verify_with()`, or `None`.
-        `headers` and times are those of each look. A look without an answer raises, and ends it.
-        """
-        entries = {entry.id: entry for entry in self.ledger(suspects=True)}
-        walk = walking(VERIFY, headers, timeout, connect_timeout, attempt_timeout)
-        for step in self._walk(walk):
-            url = None if verify_with is None else asked_of(step, entries, verify_with)
-            if url is None:
-                yield step
-                continue
-            verified = self.verify_with(
-                step.id,
-                url,
-                headers=headers,
-                timeout=timeout,
-                connect_timeout=connect_timeout,
-                attempt_timeout=attempt_timeout,
-            )
-            entry = next((entry for entry in self.ledger(suspects=True) if entry.id == step.id), None)
-            is_final, why = (False, "") if entry is None else (entry.is_final, entry.why or "")
-            yield replace(step, verified=verified, is_final=is_final, why=why)
-
-    def settling(
-        self,
-        *,
-        verify: bool = True,
-        confirm: bool = True,
-        replay: bool = True,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> Iterator[SettleStep]:
-        """As `settle`, and tells of each write as it is done with; `step.settled` says how far."""
-        flags = (VERIFY if verify else 0) | (CONFIRM if confirm else 0) | (REPLAY if replay else 0)
-        walk = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
-        yield from self._walk(walk)
-
-    def settle(
-        self,
-        *,
-        verify: bool = True,
-        confirm: bool = True,
-        replay: bool = True,
-        verify_with: Callable[[LedgerEntry], str | None] | None = None,
-        headers: HeaderTypes | None = None,
-        timeout: float | None = None,
-        connect_timeout: float | None = None,
-        attempt_timeout: float | None = None,
-    ) -> Settled:
-        """Goes over all writes that are to be verified: looks at each, confirms what is there for good, sends again
-        what is missing for good and may be (`replay`), leaves the rest, and returns the numbers. Raises the event
-        Settled.
-
-        `confirm=False`, `replay=False`: not so. `verify=False`: what was found before counts. `verify_with`, `headers`
-        and times: as those of `verify_all`. A look without an answer raises; what was done until then is on record.
-        """
-        if verify and verify_with is not None:
-            for _ in self.verify_all(
-                verify_with=verify_with,
-                headers=headers,
-                timeout=timeout,
-                connect_timeout=connect_timeout,
-                attempt_timeout=attempt_timeout,
-            ):
-                pass
-            verify = False
-        flags = (VERIFY if verify else 0) | (CONFIRM if confirm else 0) | (REPLAY if replay else 0)
-        walk = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
-        while True:
-            step, settled = step_of(self._send(walk, None))
-            if step is None:
-                return settled
-
-    def _walk(self, walk: RawRequest) -> Iterator[SettleStep]:
-        while True:
-            step, _ = step_of(self._send(walk, None))
-            if step is None:
-                return
-            yield step
-
     @raising
     def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
-        if self._wait is None:
-            self._native.switch_endpoint()
-        else:
+        if self._wait is not None:
             self._dispatcher.refuse_while_deciding()
-            _green.do(self._native, "switch_endpoint", 0, self._wait)
+        self._do("switch_endpoint")
 
     @raising
     def set_override(self, value: str | None, until: datetime.datetime | float | None = None) -> None:
@@ -572,7 +394,7 @@ class Client(BaseClient):
         Raises `InvalidArgumentError` for another word, and for an end that is past; `FailoverError` where the client
         has no `store`, or that could not be written.
         """
-        self._native.set_override(number_of(value), until_of(until))
+        self._do("set_override", number_of(value), until_of(until))
 
     @raising
     def discover(self) -> None:
@@ -605,11 +427,11 @@ class Client(BaseClient):
         if self._closed or self._native.forked:
             return
         end = time.monotonic() + timeout
-        if self._wait is None or timeout_ms == 0:
-            self._native.shutdown(timeout_ms)
-        else:
+        if self._wait is not None and timeout_ms:
             self._dispatcher.refuse_while_deciding()
-            _green.do(self._native, "shutdown", timeout_ms, self._wait)
+            self._do("shutdown", timeout_ms)
+        else:
+            self._native.do("shutdown", (timeout_ms,))
         self._closed = True
         self._native.close_queues()
         _lifecycle.closed(self)

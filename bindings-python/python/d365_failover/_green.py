@@ -17,7 +17,7 @@ from ._native import Bell, NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Answer, Call, Client, Errand, Item, Job, Queue, Stream, TokenQueue, TokenRequest
-    from ._types import RawRequest
+    from ._types import Brought, RawRequest
     from ._wakeup import Source
 
 __all__: list[str] = []
@@ -72,10 +72,10 @@ class GreenCall:
         self._call.cancel()
 
 
-def do(client: Client, what: str, timeout_ms: int, wait: Wait) -> None:
-    """An errand of the client's."""
+def do(client: Client, what: str, numbers: tuple[int, ...], wait: Wait) -> Brought:
+    """As `Client.do`."""
     bell = Bell()
-    _brought(client.errand(what, timeout_ms, bell), bell, wait)
+    return _brought(client.errand(what, numbers, bell), bell, wait)
 
 
 def read(stream: Stream, most: int, wait: Wait) -> bytes:
@@ -85,15 +85,17 @@ def read(stream: Stream, most: int, wait: Wait) -> bytes:
         return piece
     bell = Bell()
     try:
-        return _brought(stream.errand(most, bell), bell, wait)
+        brought = _brought(stream.errand(most, bell), bell, wait)
     except NativeFailure:
         raise
     except BaseException:
         stream.close()
         raise
+    assert isinstance(brought, bytes)
+    return brought
 
 
-def _brought(errand: Errand, bell: Bell, wait: Wait) -> bytes:
+def _brought(errand: Errand, bell: Bell, wait: Wait) -> Brought:
     while (brought := errand.poll()) is None:
         wait(bell)
         bell.take()

@@ -146,6 +146,13 @@ def since_ms(time: datetime.datetime | float) -> int:
     return math.floor(time * 1000)
 
 
+def selection_of(*, suspects: bool, mine: bool) -> int:
+    """The C ABI's number of what is listed."""
+    if suspects and mine:
+        raise ValueError("ledger takes suspects or mine, not both")
+    return 1 if suspects else 2 if mine else 0
+
+
 def resolution_of(name: str) -> int:
     number = _RESOLUTIONS.get(name)
     if number is None:

@@ -60,3 +60,7 @@ RawLedgerEntry: TypeAlias = tuple[
 """id, method, url, operation, effect, whether it is a suspect, resolution, role, epoch, attempts, started in ms,
 ended in ms, URL of the row, length of the body, its SHA-256, tag, what was found, when in ms, whether that is final,
 whether its request is kept, why, what was not compared, what differs: name, sent, found"""
+
+Brought: TypeAlias = "bytes | list[RawLedgerEntry] | tuple[int, int]"
+"""What is brought by what may wait for a file or for calls: `Client.do`, a read of a stream. Empty bytes: nothing.
+The writes on record; how many of them are in question, and since when the record has all, in ms."""
