@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use d365_failover_core as core;
 
