@@ -179,7 +179,12 @@ class Trial:
         platforms = [word for tag in tags for word in ("--platform", tag)]
         version = ("--python-version", self.guest.python_version)
         imported = self.out / "imported"
-        run(*PIP, "--target", imported, "--only-binary=:all:", *version, *platforms, *wanted)
+        choice = [*version, *platforms, *wanted]
+        # pip takes minutes to find out that all of it is there.
+        ready = imported / ".ready"
+        if not ready.exists() or ready.read_text() != " ".join(choice):
+            run(*PIP, "--target", imported, "--only-binary=:all:", *choice)
+            ready.write_text(" ".join(choice))
         return imported
 
     def without(self) -> list[str]:
