@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 
 import pytest
-from kills import Entry, Told, check
+from kills import Entry, Told, check, new_on_record
 
 TOLD = {"a": Told("executed", 1), "b": Told("unknown", 2), "c": Told("not_executed", 0)}
 ENTRIES = {
@@ -40,3 +43,17 @@ def test_each_thing_that_is_wrong_is_named(
     entries = {**ENTRIES, name: [entry]} if entry else ENTRIES
     (wrong,) = check(all_told, entries, ROWS | Counter({name: count}))
     assert word in wrong
+
+
+def test_what_is_new_and_in_flight_is_found(tmp_path: Path) -> None:
+    store = tmp_path / "kills.db"
+    with closing(sqlite3.connect(store)) as made, made:
+        made.execute("CREATE TABLE writes (id INTEGER PRIMARY KEY, tag, ended, effect)")
+        assert new_on_record(store, 0) == ([], 0)
+        rows = [("a", None, None), ("b", 1, "executed"), ("c", None, None)]
+        made.executemany(
+            "INSERT INTO writes (tag, ended, effect) VALUES (?, ?, ?)", rows
+        )
+    assert new_on_record(store, 0) == ([(1, "a"), (3, "c")], 3)
+    assert new_on_record(store, 1) == ([(3, "c")], 3)
+    assert new_on_record(store, 3) == ([], 3)
