@@ -106,10 +106,19 @@ impl Ramp {
         (1.0 + self.allowance() * SAVED.as_secs_f64()).min(MOST_SAVED)
     }
 
-    /// Whether one more of the crowd may leave now; it is counted.
-    pub fn enter(&mut self, now: Instant) -> bool {
+    /// Whether one more may leave now; it is counted. Of the crowd, but where `begun` says when a call began
+    /// that has not been sent and before which nobody waits. Who began since is no crowd: it comes when
+    /// the application offers it, and one that calls again when it was answered may have offered next to
+    /// nothing before, a script that has only begun, or nothing for minutes.
+    pub fn enter(&mut self, begun: Option<Instant>, now: Instant) -> bool {
         self.save(now);
-        let may_leave = self.has_room(now) && self.saved >= 1.0;
+        let has_room = self.has_room(now);
+        if has_room && begun.is_some_and(|begun| begun > self.began) {
+            self.under_way += 1;
+            self.saved = (self.saved - 1.0).max(0.0);
+            return true;
+        }
+        let may_leave = has_room && self.saved >= 1.0;
         if may_leave {
             self.under_way += 1;
             self.saved -= 1.0 + std::mem::take(&mut self.delay);
@@ -117,19 +126,6 @@ impl Ramp {
             self.held = now;
         }
         may_leave
-    }
-
-    /// Whether one may leave now that begins when nobody waits; it is counted. Who began since is no
-    /// crowd: it comes when the application offers it, and one that calls again when it was answered may
-    /// have offered next to nothing before, a script that has only begun, or nothing for minutes.
-    pub fn enter_alone(&mut self, begun: Instant, now: Instant) -> bool {
-        if begun <= self.began || !self.has_room(now) {
-            return self.enter(now);
-        }
-        self.save(now);
-        self.under_way += 1;
-        self.saved = (self.saved - 1.0).max(0.0);
-        true
     }
 
     fn has_room(&self, now: Instant) -> bool {
@@ -192,7 +188,7 @@ mod tests {
         (0..100_000)
             .take_while(|_| {
                 now += Duration::from_nanos(10);
-                ramp.enter(now)
+                ramp.enter(None, now)
             })
             .count()
     }
@@ -246,7 +242,7 @@ mod tests {
             let mut left: Vec<u64> = Vec::new();
             for millis in (0..=4000).step_by(look) {
                 let now = begin + Duration::from_millis(millis);
-                while left.len() < 10_000 && ramp.enter(now) {
+                while left.len() < 10_000 && ramp.enter(None, now) {
                     left.push(millis);
                     ramp.leave(became);
                 }
@@ -271,17 +267,17 @@ mod tests {
     fn who_begins_later_and_alone_is_bounded_by_what_is_under_way() {
         let begin = Instant::now();
         let mut ramp = ramp(0.5, begin);
-        assert!(ramp.enter(begin));
+        assert!(ramp.enter(None, begin));
         ramp.leave(Became::Answered);
         for call in 1..=1000 {
             let now = begin + Duration::from_millis(call);
-            assert!(!ramp.enter_alone(begin, now), "of the crowd");
-            assert!(ramp.enter_alone(now, now));
+            assert!(!ramp.enter(Some(begin), now), "of the crowd");
+            assert!(ramp.enter(Some(now), now));
             ramp.leave(Became::Answered);
         }
         let now = begin + Duration::from_millis(1);
         let mut ramp = Ramp::new(0.5, Duration::ZERO, 0.0, begin);
-        let entered = (0..FIRST * 2).filter(|_| ramp.enter_alone(now, now));
+        let entered = (0..FIRST * 2).filter(|_| ramp.enter(Some(now), now));
         assert_eq!(entered.count(), FIRST);
     }
 
@@ -295,7 +291,7 @@ mod tests {
             let chance = (client as f64 + 0.5) / CLIENTS as f64;
             let mut ramp = Ramp::new(1.0, Duration::ZERO, chance, begin);
             for millis in (0..10_000).step_by(10) {
-                while ramp.enter(begin + Duration::from_millis(millis)) {
+                while ramp.enter(None, begin + Duration::from_millis(millis)) {
                     ramp.leave(Became::Answered);
                     left[millis as usize / 100] += 1;
                 }
@@ -313,17 +309,17 @@ mod tests {
     fn what_is_offered_now_counts_as_well_and_only_as_long_as_it_is() {
         let now = Instant::now();
         let mut ramp = ramp(0.0, now);
-        while ramp.enter(now) {
+        while ramp.enter(None, now) {
             ramp.leave(Became::Answered);
         }
-        assert!(!ramp.enter(now + STEP * 10_000));
+        assert!(!ramp.enter(None, now + STEP * 10_000));
         ramp.offer(1000.0, now);
-        assert!(ramp.enter(now + STEP * 10_001));
+        assert!(ramp.enter(None, now + STEP * 10_001));
         ramp.offer(0.0, now + STEP * 10_001);
-        while ramp.enter(now + STEP * 10_001) {
+        while ramp.enter(None, now + STEP * 10_001) {
             ramp.leave(Became::Answered);
         }
-        assert!(!ramp.enter(now + STEP * 20_000));
+        assert!(!ramp.enter(None, now + STEP * 20_000));
     }
 
     #[test]
@@ -339,7 +335,7 @@ mod tests {
             let looks = (0..).map(|look| now + gathered * look / 10_000);
             let mut left = 0;
             let done = looks.into_iter().find(|now| {
-                if ramp.enter(*now) {
+                if ramp.enter(None, *now) {
                     ramp.leave(Became::Answered);
                     left += 1;
                 }
@@ -359,7 +355,7 @@ mod tests {
         let now = Instant::now();
         let mut ramp = ramp(100.0, now);
         assert_eq!(ramp.wait(0), Duration::ZERO);
-        while ramp.enter(now) {
+        while ramp.enter(None, now) {
             ramp.leave(Became::Answered);
         }
         for (before, millis) in [(0, 10), (99, 1000)] {
@@ -367,8 +363,8 @@ mod tests {
             let expected = Duration::from_millis(millis);
             assert!(wait >= expected && wait < expected + MOMENT, "{wait:?}");
         }
-        assert!(ramp.enter(now + ramp.wait(0)));
-        assert!(!ramp.enter(now + ramp.wait(0)));
+        assert!(ramp.enter(None, now + ramp.wait(0)));
+        assert!(!ramp.enter(None, now + ramp.wait(0)));
         let never = Ramp::new(0.0, Duration::ZERO, 0.0, now);
         assert_eq!(never.wait(1), Duration::MAX);
         // Those who have gathered in no time go in a tenth of a second.
@@ -381,12 +377,12 @@ mod tests {
     fn what_did_not_leave_is_as_if_it_had_never_come() {
         let now = Instant::now();
         let mut ramp = ramp(100.0, now);
-        while ramp.enter(now) {}
+        while ramp.enter(None, now) {}
         ramp.leave(Became::Unsent);
-        assert!(ramp.enter(now) && !ramp.enter(now));
+        assert!(ramp.enter(None, now) && !ramp.enter(None, now));
         // No more than may be saved up.
         let later = now + STEP * 20;
-        assert!(!ramp.enter(now));
+        assert!(!ramp.enter(None, now));
         ramp.save(later);
         ramp.leave(Became::Unsent);
         assert_eq!(entered(&mut ramp, later), 11);
@@ -396,14 +392,14 @@ mod tests {
     fn a_crowd_is_over_when_less_leaves_than_may_or_nobody_has_waited_for_a_while() {
         let now = Instant::now();
         let mut crowd = ramp(100.0, now);
-        while crowd.enter(now) {}
+        while crowd.enter(None, now) {}
         assert!(!crowd.is_over(now + STEP));
         assert!(crowd.is_over(now + STEP * 11 / 10 + MOMENT));
         let mut crowd = ramp(0.0, now);
-        while crowd.enter(now) {}
+        while crowd.enter(None, now) {}
         assert!(!crowd.is_over(now + QUIET - STEP));
         // Somebody has had to wait.
-        assert!(!crowd.enter(now + QUIET - STEP));
+        assert!(!crowd.enter(None, now + QUIET - STEP));
         assert!(!crowd.is_over(now + QUIET * 2 - STEP * 2));
         assert!(crowd.is_over(now + QUIET * 2 - STEP));
     }
@@ -413,10 +409,10 @@ mod tests {
     fn who_comes_with_an_earlier_time_saves_nothing_up_twice() {
         let now = Instant::now();
         let mut ramp = ramp(10.0, now);
-        while ramp.enter(now) {}
-        assert!(!ramp.enter(now + STEP * 9 / 10));
-        assert!(!ramp.enter(now));
-        assert!(!ramp.enter(now + STEP * 9 / 10));
-        assert!(ramp.enter(now + STEP + MOMENT));
+        while ramp.enter(None, now) {}
+        assert!(!ramp.enter(None, now + STEP * 9 / 10));
+        assert!(!ramp.enter(None, now));
+        assert!(!ramp.enter(None, now + STEP * 9 / 10));
+        assert!(ramp.enter(None, now + STEP + MOMENT));
     }
 }

@@ -117,11 +117,7 @@ impl Gate {
                 return Leave(None);
             };
             let now = Instant::now();
-            let enters = |ramp: &mut Ramp| match begun {
-                Some(begun) => ramp.enter_alone(begun, now),
-                None => ramp.enter(now),
-            };
-            if before == 0 && enters(ramp) {
+            if before == 0 && ramp.enter(begun, now) {
                 return self.0.leave(crowd.ramps);
             }
             ramp.gather(before + 1, now);
@@ -177,7 +173,7 @@ impl Door {
         }
         let now = Instant::now();
         ramp.offer(self.offered.allowance(now), now);
-        while !crowd.waiting.is_empty() && ramp.enter(now) {
+        while !crowd.waiting.is_empty() && ramp.enter(None, now) {
             let Some(next) = crowd.waiting.pop_front() else {
                 break;
             };

@@ -6,13 +6,14 @@
 //! [rule sets](rules) that send them. Those of this library are its own machines, driven as its client
 //! drives them. What the clients are told is compared with what was [executed](truth).
 //!
-//! What it does not have: limits on connections, tokens that must be fetched, handlers that take
-//! time, HTTP's own resends, and TCP's: what was sent into a black hole stays there.
+//! What it does not have: tokens that must be fetched, handlers that take time, HTTP's own resends, and TCP's: what was sent into a black hole stays there.
 
+mod agenda;
 pub mod arrivals;
 pub mod chart;
 pub mod disaster;
 pub mod figures;
+pub mod outcome;
 pub mod rules;
 pub mod run;
 pub mod side;

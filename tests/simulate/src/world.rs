@@ -1,16 +1,16 @@
 //! The world that clients live in: its time, its two sides, and what becomes of their requests.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::{Operation, Phase, Role};
 use fastrand::Rng;
 
 use crate::Time;
+use crate::agenda::Agenda;
 use crate::arrivals::{Call, SERVICE, rate};
 use crate::disaster::{Change, Disaster, is_cut_off};
 use crate::figures::Records;
+use crate::outcome::Outcome;
 use crate::rules::Timer;
 use crate::side::{Path, Side, Taken};
 use crate::truth::{Told, Truth, index};
@@ -31,56 +31,6 @@ const CAPACITY: f64 = 1.5;
 const LONGEST_QUEUE: f64 = 0.7;
 /// When those may come again that are too many.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// With its answer.
-    Answered,
-    /// A guarded create whose row is there.
-    AlreadyThere,
-    /// 0x8004B065.
-    NotHere,
-    /// 503 of a front end.
-    Unavailable,
-    /// 429, and when it may come again.
-    Throttled(Duration),
-    /// The connection was refused.
-    Refused,
-    /// There was no connection in time.
-    ConnectTimeout,
-    /// The connection was lost after sending.
-    Lost,
-    /// The client has waited long enough.
-    TimedOut(Phase),
-    /// The client's endpoint was left.
-    Left(Phase),
-    /// No connection was free all the time.
-    NoConnection,
-}
-
-impl Outcome {
-    /// How far it had come.
-    #[must_use]
-    pub fn phase(self) -> Phase {
-        match self {
-            Outcome::Answered
-            | Outcome::AlreadyThere
-            | Outcome::NotHere
-            | Outcome::Unavailable
-            | Outcome::Throttled(_) => Phase::Responded,
-            Outcome::Refused | Outcome::ConnectTimeout | Outcome::NoConnection => Phase::NotSent,
-            Outcome::Lost => Phase::Sent,
-            Outcome::TimedOut(phase) | Outcome::Left(phase) => phase,
-        }
-    }
-
-    /// Whether a write may have been executed by it, and nobody has said so.
-    #[must_use]
-    pub fn is_doubtful(self) -> bool {
-        self.phase() == Phase::Sent || self == Outcome::Unavailable
-    }
-}
 
 /// What a client hears.
 #[derive(Clone, Copy, Debug)]
@@ -114,34 +64,6 @@ enum Event {
     Changes(usize),
 }
 
-/// What comes when. Of two at one time the one that was put down first.
-#[derive(Debug)]
-struct Entry {
-    at: Time,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
     client: u32,
@@ -162,8 +84,7 @@ pub struct World<'a> {
     base: Instant,
     calls: &'a [Call],
     next_call: usize,
-    agenda: BinaryHeap<Entry>,
-    entries: u64,
+    agenda: Agenda<Event>,
     changes: Vec<(Time, Change)>,
     sides: [Side; 2],
     is_some_cut_off: bool,
@@ -194,8 +115,7 @@ impl<'a> World<'a> {
             base: Instant::now(),
             calls,
             next_call: 0,
-            agenda: BinaryHeap::new(),
-            entries: 0,
+            agenda: Agenda::new(),
             changes: disaster.changes.clone(),
             sides: [side(), side()],
             is_some_cut_off: false,
@@ -208,7 +128,7 @@ impl<'a> World<'a> {
             records: Records::new(calls.len()),
         };
         for (index, (at, _)) in disaster.changes.iter().enumerate() {
-            world.put(*at, Event::Changes(index));
+            world.agenda.put(*at, Event::Changes(index));
         }
         world
     }
@@ -242,14 +162,8 @@ impl<'a> World<'a> {
         &self.calls[call as usize]
     }
 
-    fn put(&mut self, at: Time, event: Event) {
-        self.entries += 1;
-        let number = self.entries;
-        self.agenda.push(Entry { at, number, event });
-    }
-
     fn put_in(&mut self, time: Duration, event: Event) {
-        self.put(self.now + time, event);
+        self.agenda.put(self.now + time, event);
     }
 
     /// How a client meets a side.
@@ -357,7 +271,8 @@ impl<'a> World<'a> {
 
     /// Wakes a client.
     pub fn wake(&mut self, client: u32, at: Time, timer: Timer) {
-        self.put(at.max(self.now), Event::Wakes(client, timer));
+        self.agenda
+            .put(at.max(self.now), Event::Wakes(client, timer));
     }
 
     /// A call has ended. `at`: who has answered, or was asked last.
@@ -395,17 +310,17 @@ impl<'a> World<'a> {
     pub fn what_comes(&mut self) -> Option<Notice> {
         loop {
             let call = self.calls.get(self.next_call);
-            let entry = self.agenda.peek();
+            let next = self.agenda.next_at();
             if let Some(call) = call
-                && entry.is_none_or(|entry| call.at < entry.at)
+                && next.is_none_or(|next| call.at < next)
             {
                 self.now = call.at;
                 self.next_call += 1;
                 return u32::try_from(self.next_call - 1).ok().map(Notice::Begins);
             }
-            let entry = self.agenda.pop()?;
-            self.now = entry.at;
-            if let Some(notice) = self.happens(entry.event) {
+            let (at, event) = self.agenda.take()?;
+            self.now = at;
+            if let Some(notice) = self.happens(event) {
                 return Some(notice);
             }
         }
@@ -581,13 +496,13 @@ impl<'a> World<'a> {
     /// A side's machines end. One half of the writes that they were working at had been executed.
     fn dies(&mut self, role: Role) {
         let process = self.sides[index(role)].process;
-        let is_of_it = |entry: &Entry| match entry.event {
+        let is_of_it = |event: &Event| match *event {
             Event::Served(number, of) if of == process => {
                 (self.attempts[number as usize].role == role).then_some(number)
             }
             _ => None,
         };
-        let mut worked_at: Vec<u32> = self.agenda.iter().filter_map(is_of_it).collect();
+        let mut worked_at: Vec<u32> = self.agenda.events().filter_map(is_of_it).collect();
         worked_at.sort_unstable();
         for number in worked_at {
             if self.chance.bool() {
@@ -618,93 +533,5 @@ impl<'a> World<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use d365_failover_core::machines::Given;
-
-    use super::*;
-    use crate::arrivals::arrivals;
-    use crate::disaster::disasters;
-    use crate::run::defaults;
-
-    fn call(at: u64, operation: Operation) -> Call {
-        Call {
-            at: Duration::from_secs(at),
-            client: 0,
-            operation,
-            service: SERVICE,
-        }
-    }
-
-    /// The world, and how the first attempt of each of these calls ends in a disaster.
-    fn outcomes(name: &str, calls: &[Call]) -> Vec<(Time, Outcome)> {
-        let disasters = disasters();
-        let disaster = disasters.iter().find(|disaster| disaster.name == name);
-        let mut world = World::new(disaster.unwrap(), calls, 10, 1);
-        let mut found = Vec::new();
-        while let Some(notice) = world.what_comes() {
-            match notice {
-                Notice::Begins(call) => {
-                    let operation = world.call(call).operation;
-                    world.send(call, Role::Primary, operation, Duration::MAX);
-                }
-                Notice::Ended { outcome, .. } => found.push((world.now(), outcome)),
-                Notice::Probed(..) | Notice::Woken(..) => unreachable!(),
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn times_are_those_of_the_settings_and_no_ledger_is_too_small() {
-        let given = Given::of(&defaults());
-        assert_eq!(
-            (given.connect_timeout, given.idle_timeout),
-            (CONNECT_TIMEOUT, IDLE)
-        );
-        for disaster in disasters() {
-            assert!(disaster.ends < given.replication_window);
-            let calls = arrivals(1, 10_000, disaster.ends, disaster.rush);
-            let mut of_each = [0_usize; 10_000];
-            for call in &calls {
-                of_each[call.client as usize] += 1;
-            }
-            assert!(of_each.iter().all(|calls| *calls < given.ledger_entries));
-        }
-    }
-
-    #[test]
-    fn a_request_takes_its_way_its_connection_and_its_service() {
-        let calls = [call(1, Operation::Read), call(2, Operation::Read)];
-        let found = outcomes("refused", &calls);
-        let way = ROUND_TRIP[0];
-        let first = calls[0].at + way * 3 + SERVICE;
-        let second = calls[1].at + way + SERVICE;
-        assert_eq!(
-            found,
-            [(first, Outcome::Answered), (second, Outcome::Answered)]
-        );
-    }
-
-    #[test]
-    fn what_is_under_way_when_a_side_ends_is_lost_and_what_comes_after_is_refused() {
-        let mut calls = [call(20, Operation::Read), call(21, Operation::Read)];
-        calls[0].at -= Duration::from_millis(70);
-        let found = outcomes("refused", &calls);
-        let kinds: Vec<_> = found.iter().map(|(_, outcome)| *outcome).collect();
-        assert_eq!(kinds, [Outcome::Lost, Outcome::Refused]);
-    }
-
-    #[test]
-    fn into_a_black_hole_nothing_goes_and_connections_time_out() {
-        let found = outcomes(
-            "black hole",
-            &[
-                call(19, Operation::Read),
-                call(20, Operation::Read),
-                call(50, Operation::Read),
-            ],
-        );
-        let end = Duration::from_secs(50) + CONNECT_TIMEOUT;
-        assert_eq!(found[1..], [(end, Outcome::ConnectTimeout)]);
-    }
-}
+#[path = "world_tests.rs"]
+mod tests;

@@ -21,8 +21,9 @@ use super::Timer;
 use super::backoff::full_jitter;
 use super::rival::{News, Policy, Then, Tried, Where};
 use crate::Time;
+use crate::outcome::Outcome;
 use crate::truth::index;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 /// When a host is asked first, after something has gone there: dead after 16.3 s.
 const MONITORED_AFTER: Duration = Duration::from_millis(1300);

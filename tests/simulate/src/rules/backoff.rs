@@ -14,8 +14,9 @@ use d365_failover_core::Role;
 
 use super::rival::{Policy, Then, Tried, Where};
 use crate::Time;
+use crate::outcome::Outcome;
 use crate::truth::index;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 const MAX_ATTEMPTS: u32 = 5;
 const BASE: Duration = Duration::from_millis(500);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use d365_failover_core::Role;
 
 use super::rival::{Policy, Then, Tried, Where};
-use crate::world::{Outcome, World};
+use crate::outcome::Outcome;
+use crate::world::World;
 
 pub(super) struct ByHand {
     at: Role,

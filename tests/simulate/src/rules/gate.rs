@@ -57,11 +57,7 @@ impl Gate {
         let Some(ramp) = &mut self.ramp else {
             return Some(false);
         };
-        let enters = |ramp: &mut Ramp| match begun {
-            Some(begun) => ramp.enter_alone(begun, now),
-            None => ramp.enter(now),
-        };
-        if self.waiting.is_empty() && enters(ramp) {
+        if self.waiting.is_empty() && ramp.enter(begun, now) {
             return Some(true);
         }
         self.waiting.push_back(call);
@@ -96,7 +92,7 @@ impl Gate {
             return gone;
         };
         ramp.offer(self.offered.allowance(now), now);
-        while !self.waiting.is_empty() && ramp.enter(now) {
+        while !self.waiting.is_empty() && ramp.enter(None, now) {
             gone.extend(self.waiting.pop_front());
         }
         gone

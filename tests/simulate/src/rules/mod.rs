@@ -13,7 +13,8 @@ use std::time::Instant;
 use d365_failover_core::{Preset, Settings};
 
 use crate::disaster::Disaster;
-use crate::world::{Outcome, World};
+use crate::outcome::Outcome;
+use crate::world::World;
 
 /// What a client has itself woken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

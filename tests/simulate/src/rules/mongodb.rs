@@ -15,8 +15,9 @@ use d365_failover_core::{Operation, Phase, Role};
 use super::Timer;
 use super::rival::{News, Policy, Then, Tried, Where};
 use crate::Time;
+use crate::outcome::Outcome;
 use crate::truth::index;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const MIN_HEARTBEAT: Duration = Duration::from_millis(500);

@@ -6,26 +6,31 @@
 //! by a side that is left. That is what the ledger has while a disaster is shorter than
 //! `replication_window` and a client's writes are fewer than `ledger_entries`.
 
+mod failure;
 mod inquiry;
 mod line;
+mod under_way;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
-    Alternate, Became, Bounds, Budget, Course, Evidence, Failed, Failure, Given, JUST_USED, Limits,
-    Moment, Next, Patience, Place, Resending, Rules, RulesOff, Switch, Wait, WaitOut, Watch,
+    Alternate, Became, Budget, Course, Given, JUST_USED, Limits, Patience, Place, Resending, Rules,
+    RulesOff, Switch, Wait, WaitOut,
 };
-use d365_failover_core::{Cause, Fault, Operation, Phase, Preset, Role, Settings};
+use d365_failover_core::{Operation, Phase, Preset, Role, Settings};
 
+use self::failure::cause;
 use self::inquiry::{Asking, Inquiry, LookBack, LookHome};
 use self::line::Line;
+use self::under_way::UnderWay;
 use super::gate::Gate;
 use super::{Client, Timer};
 use crate::Time;
 use crate::disaster::Disaster;
+use crate::outcome::Outcome;
 use crate::truth::{Told, index};
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 pub(super) struct Ours {
     id: u32,
@@ -79,18 +84,6 @@ enum Stage {
     Outlasts(u32),
 }
 
-struct UnderWay {
-    attempt: u32,
-    /// The leave to go is counted.
-    is_counted: bool,
-    /// It reads the row back.
-    is_back: bool,
-    ends: Time,
-    watch: Watch,
-    /// What the watch has asked for.
-    wait: Wait,
-}
-
 /// Who asks where a call goes.
 #[derive(Clone, Copy, Debug)]
 enum Asker {
@@ -98,32 +91,6 @@ enum Asker {
     Fault(Outcome),
     /// This attempt, which is silent.
     Silence(u32),
-}
-
-fn cause(outcome: Outcome) -> Cause {
-    match outcome {
-        Outcome::Answered | Outcome::AlreadyThere => Cause::ServiceFault,
-        Outcome::NotHere => Cause::DatacenterNotAvailable,
-        Outcome::Unavailable => Cause::Unavailable,
-        Outcome::Throttled(_) => Cause::Throttled,
-        Outcome::Refused => Cause::Refused,
-        Outcome::ConnectTimeout => Cause::ConnectTimeout,
-        Outcome::Lost => Cause::Reset,
-        Outcome::TimedOut(_) => Cause::AttemptTimeout,
-        Outcome::Left(_) => Cause::EndpointLeft,
-        Outcome::NoConnection => Cause::LocalFailure,
-    }
-}
-
-fn status(outcome: Outcome) -> Option<u16> {
-    match outcome {
-        Outcome::Answered => Some(200),
-        Outcome::AlreadyThere => Some(412),
-        Outcome::NotHere => Some(500),
-        Outcome::Throttled(_) => Some(429),
-        Outcome::Unavailable => Some(503),
-        _ => None,
-    }
 }
 
 impl Ours {
@@ -270,139 +237,6 @@ impl Ours {
         self.is_under_way(call, attempt, is_counted, false, world);
     }
 
-    fn is_under_way(
-        &mut self,
-        call: u32,
-        attempt: u32,
-        is_counted: bool,
-        is_back: bool,
-        world: &mut World<'_>,
-    ) {
-        let now = world.now();
-        let Some(flight) = self.flights.get_mut(&call) else {
-            return;
-        };
-        let bounds = Bounds {
-            probe_after: self.given.probe_after,
-            write_grace: self.rules.has_write_grace.then_some(self.given.write_grace),
-        };
-        let left = flight.deadline.saturating_sub(now);
-        let watch = Watch::new(bounds, world.instant() + left, world.instant());
-        let ends = now + self.given.attempt_timeout.min(left);
-        let wait = match self.rules.watches {
-            true => watch.begin(),
-            false => Wait::Until(world.instant() + self.given.attempt_timeout),
-        };
-        flight.stage = Stage::UnderWay(UnderWay {
-            attempt,
-            is_counted,
-            is_back,
-            ends,
-            watch,
-            wait,
-        });
-        self.waits(call, attempt, wait, world);
-    }
-
-    fn under_way(&mut self, call: u32, attempt: u32) -> Option<(&mut UnderWay, Operation, Place)> {
-        let flight = self.flights.get_mut(&call)?;
-        let (operation, place) = (flight.operation, flight.place);
-        match &mut flight.stage {
-            Stage::UnderWay(now) if now.attempt == attempt => Some((now, operation, place)),
-            _ => None,
-        }
-    }
-
-    /// Does what the watch of an attempt asks for.
-    fn waits(&mut self, call: u32, attempt: u32, wait: Wait, world: &mut World<'_>) {
-        let id = self.id;
-        let Some((under_way, _, place)) = self.under_way(call, attempt) else {
-            return;
-        };
-        under_way.wait = wait;
-        let end = under_way.ends;
-        let timer = Timer::Attempt(call, attempt);
-        match wait {
-            Wait::Until(at) | Wait::Grace(at) => {
-                let at = world.time_of(at).min(end);
-                world.wake(id, at, timer);
-            }
-            Wait::Report => {
-                world.wake(id, end, timer);
-                self.consider(call, place, Evidence::Weak, Asker::Silence(attempt), world);
-            }
-            Wait::LookBack => self.looks_back(call, attempt, place.role, world),
-            Wait::Leave => self.gives_up(call, Outcome::Left(world.phase(attempt)), world),
-        }
-    }
-
-    /// An attempt has lasted long.
-    fn lasts(&mut self, call: u32, attempt: u32, world: &mut World<'_>) {
-        let (now, instant) = (world.now(), world.instant());
-        let phase = world.phase(attempt);
-        let moved = world.moved_at(attempt);
-        let watches = self.rules.watches;
-        let mut patience = std::mem::take(&mut self.patience);
-        let under_way = self.under_way(call, attempt);
-        let wait = under_way.and_then(|(under_way, ..)| match under_way.wait {
-            _ if now >= under_way.ends => Some(Wait::Leave),
-            Wait::Grace(until) if instant >= until => Some(Wait::Leave),
-            Wait::Until(at) if watches && instant >= at => {
-                Some(under_way.watch.woken(Some(moved), &mut patience, instant))
-            }
-            // A timer of earlier on.
-            _ => None,
-        });
-        self.patience = patience;
-        let ends = self
-            .under_way(call, attempt)
-            .map(|(under_way, ..)| under_way.ends);
-        match wait {
-            Some(_) if ends.is_some_and(|ends| now >= ends) => {
-                self.gives_up(call, Outcome::TimedOut(phase), world);
-            }
-            Some(wait) => self.waits(call, attempt, wait, world),
-            None => {}
-        }
-    }
-
-    /// What was found out for an attempt that is silent.
-    fn hears_of_silence(
-        &mut self,
-        call: u32,
-        attempt: u32,
-        world: &mut World<'_>,
-        hear: impl FnOnce(&mut Watch, bool, bool, Instant) -> Wait,
-    ) {
-        let (phase, rules) = (world.phase(attempt), self.rules);
-        let most = self.given.max_attempts;
-        let goes_again = self
-            .flights
-            .get(&call)
-            .is_some_and(|flight| flight.attempts < most);
-        let found_dead = self
-            .flights
-            .get(&call)
-            .is_some_and(|flight| self.switch.was_found_dead(flight.place));
-        let Some((under_way, operation, _)) = self.under_way(call, attempt) else {
-            return;
-        };
-        let has_grace = !under_way.is_back && rules.has_grace(operation, false, phase, goes_again);
-        let wait = hear(&mut under_way.watch, found_dead, has_grace, world.instant());
-        self.waits(call, attempt, wait, world);
-    }
-
-    fn gives_up(&mut self, call: u32, outcome: Outcome, world: &mut World<'_>) {
-        if let Some(Flight {
-            stage: Stage::UnderWay(under_way),
-            ..
-        }) = self.flights.get(&call)
-        {
-            world.abandon(under_way.attempt);
-            self.attempt_ended(call, outcome, world);
-        }
-    }
-
     /// A leave is given back.
     fn passes(&mut self, is_counted: bool, became: Became, world: &mut World<'_>) {
         if !is_counted {
@@ -460,80 +294,6 @@ impl Ours {
                 flight.is_in_doubt |= is_write && outcome.is_doubtful();
                 self.failed(call, outcome, world);
             }
-        }
-    }
-
-    /// What comes after an attempt that has failed.
-    fn failed(&mut self, call: u32, outcome: Outcome, world: &mut World<'_>) {
-        let next = self.decide(call, outcome, world, |resending, failure, moment| {
-            resending.after(failure, moment)
-        });
-        match (next, self.flights.get(&call)) {
-            (Next::Report(evidence), Some(flight)) => {
-                let place = flight.place;
-                self.consider(call, place, evidence, Asker::Fault(outcome), world);
-            }
-            (next, _) => self.does(call, next, world),
-        }
-    }
-
-    fn decide(
-        &mut self,
-        call: u32,
-        outcome: Outcome,
-        world: &mut World<'_>,
-        decision: impl FnOnce(&mut Resending, &Failure<'_>, Moment<'_>) -> Next,
-    ) -> Next {
-        let Some(flight) = self.flights.get_mut(&call) else {
-            return Next::End(None);
-        };
-        let mut fault = Fault::new(cause(outcome), "");
-        if let Outcome::Throttled(time) = outcome {
-            fault.retry_after = Some(time);
-        }
-        let failed = Failed {
-            operation: flight.operation,
-            is_compound: false,
-            phase: outcome.phase(),
-            http_status: status(outcome),
-            is_acknowledged: false,
-            cause: fault.cause,
-            parts_effect: None,
-        };
-        let failure = Failure {
-            failed,
-            fault: &fault,
-            is_at_sibling: false,
-            was_in_a_hurry: false,
-            is_foreign: false,
-            attempts: flight.attempts,
-        };
-        let moment = Moment {
-            now: world.instant(),
-            left: flight.deadline.saturating_sub(world.now()),
-            chance: world.chance(),
-            budget: &mut self.budget,
-        };
-        decision(&mut flight.resending, &failure, moment)
-    }
-
-    fn does(&mut self, call: u32, next: Next, world: &mut World<'_>) {
-        match next {
-            Next::Again => self.goes(call, world),
-            Next::Wait { pause, .. } => {
-                let place = self.switch.place();
-                let Some(flight) = self.flights.get_mut(&call) else {
-                    return;
-                };
-                if place != flight.place {
-                    return self.goes(call, world);
-                }
-                flight.stage = Stage::Pauses;
-                let timer = Timer::Pause(call, flight.attempts as u32);
-                world.wake(self.id, world.now() + pause, timer);
-            }
-            Next::WaitOut => self.outlasts(call, world),
-            Next::End(_) | Next::Report(_) => self.fails(call, world),
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use d365_failover_core::{Operation, Role};
 
 use super::{Client, Timer};
+use crate::outcome::Outcome;
 use crate::truth::Told;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 /// How long an attempt is waited for: what applications commonly set.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);

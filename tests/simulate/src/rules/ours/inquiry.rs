@@ -10,7 +10,8 @@ use d365_failover_core::{Probed, Role};
 
 use super::super::Timer;
 use super::{Asker, Ours};
-use crate::world::{Outcome, World};
+use crate::outcome::Outcome;
+use crate::world::World;
 
 /// An inquiry under way.
 pub(super) struct Inquiry {

@@ -7,8 +7,9 @@ use d365_failover_core::machines::Became;
 
 use super::super::Timer;
 use super::{Ours, Stage};
+use crate::outcome::Outcome;
 use crate::truth::index;
-use crate::world::{Outcome, World};
+use crate::world::World;
 
 pub(super) struct Line {
     most: usize,
