@@ -30,7 +30,7 @@ const FOREIGN: &str = "this response came before a fork that Python was not told
     parent is not known in the child";
 
 /// What is known of a write, and whether the call met a switch.
-struct Told {
+struct WriteTold {
     tag: Option<String>,
     effect: Py<PyString>,
     switched: bool,
@@ -50,7 +50,7 @@ struct Lazy {
     version: PyOnceLock<Option<&'static str>>,
     attempts: PyOnceLock<Py<PyList>>,
     parts: PyOnceLock<Py<PyList>>,
-    told: PyOnceLock<Told>,
+    told: PyOnceLock<WriteTold>,
 }
 
 impl Lazy {
@@ -169,14 +169,14 @@ impl Lazy {
             .get_or_try_init(py, || parts::rows(py, self.raw(py)?).map(Bound::unbind))
     }
 
-    fn told(&self, py: Python<'_>) -> PyResult<&Told> {
+    fn told(&self, py: Python<'_>) -> PyResult<&WriteTold> {
         self.told.get_or_try_init(py, || {
             let raw = self.raw(py)?;
             // SAFETY: the response lives as long as `self`.
             unsafe {
                 let effect = get(|out| d365_response_effect(raw, out)).unwrap_or_default();
                 let switched = get::<i32>(|out| d365_response_switched(raw, out));
-                Ok(Told {
+                Ok(WriteTold {
                     tag: get_text(|out| d365_response_tag(raw, out)),
                     effect: PyString::intern(py, names::effect(effect)).unbind(),
                     switched: switched.unwrap_or_default() != 0,
@@ -220,9 +220,9 @@ fn listed() -> MutexGuard<'static, Listed> {
 }
 
 /// The place of an answer in the list, until it is dropped.
-struct Place(usize);
+struct Shelf(usize);
 
-impl Place {
+impl Shelf {
     fn take(answer: &Arc<Lazy>) -> Self {
         let mut listed = listed();
         let answer = Some(Arc::clone(answer));
@@ -239,7 +239,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Shelf {
     fn drop(&mut self) {
         let mut listed = listed();
         let answer = listed.answers[self.0].take();
@@ -266,7 +266,7 @@ pub(crate) struct Answer {
     content: Option<Py<PyBytes>>,
     stream: Mutex<Option<Stream>>,
     lazy: Arc<Lazy>,
-    _place: Option<Place>,
+    _place: Option<Shelf>,
 }
 
 impl Answer {
@@ -291,7 +291,7 @@ impl Answer {
         }
         let stream = begun.map(|begun| Stream::new(begun, rest));
         let lazy = Arc::new(lazy);
-        let place = lazy.response.is_some().then(|| Place::take(&lazy));
+        let place = lazy.response.is_some().then(|| Shelf::take(&lazy));
         Ok(Self {
             status,
             content,
@@ -323,7 +323,7 @@ impl Answer {
         elapsed_us: i64,
     ) -> Self {
         let lazy = Lazy::new(None);
-        let told = Told {
+        let told = WriteTold {
             tag,
             effect,
             switched,

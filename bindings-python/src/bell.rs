@@ -10,9 +10,9 @@ use crate::sys::{Signal, Waitable};
 /// Set while there are numbers.
 #[pyclass(frozen, module = "d365_failover._native")]
 #[derive(Clone)]
-pub(crate) struct Bell(Arc<Inner>);
+pub(crate) struct Bell(Arc<Rung>);
 
-struct Inner {
+struct Rung {
     rung: Mutex<Vec<usize>>,
     signal: Signal,
     generation: u32,
@@ -38,7 +38,7 @@ impl Bell {
 impl Bell {
     #[new]
     fn new() -> PyResult<Self> {
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Rung {
             rung: Mutex::default(),
             signal: Signal::new()?,
             generation: gate::generation(),

@@ -29,7 +29,7 @@ const PIECE: usize = 256 << 10;
 
 /// What a call and the Python code that waits for it say to each other.
 struct Talk {
-    state: Mutex<State>,
+    state: Mutex<Between>,
     changed: Condvar,
     /// Rung, with this number, where nobody waits for `changed`.
     bell: Option<(Bell, usize)>,
@@ -38,7 +38,7 @@ struct Talk {
 }
 
 #[derive(Default)]
-struct State {
+struct Between {
     asked: Option<Wish>,
     answered: Option<Answer>,
     outcome: Option<Result<Handle<d365_response_t>, Failure>>,
@@ -64,7 +64,7 @@ enum Turn {
 }
 
 impl Talk {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Between> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,7 +103,7 @@ impl Talk {
         }
     }
 
-    fn turn(state: &mut State) -> Option<Turn> {
+    fn turn(state: &mut Between) -> Option<Turn> {
         let job = state.asked.take().map(Turn::Job);
         job.or_else(|| state.outcome.take().map(Turn::End))
     }

@@ -13,12 +13,12 @@ use crate::bell::Bell;
 use crate::chore::Brought;
 use crate::gate;
 
-type Outcome = Result<Brought, Failure>;
+type Ended = Result<Brought, Failure>;
 
 /// One of them. Forgotten, it goes on.
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Errand {
-    outcome: Arc<Mutex<Option<Outcome>>>,
+    outcome: Arc<Mutex<Option<Ended>>>,
     generation: u32,
 }
 
@@ -26,7 +26,7 @@ impl Errand {
     /// Rings when it is done.
     pub(crate) fn start(
         bell: Bell,
-        work: impl FnOnce() -> Outcome + Send + 'static,
+        work: impl FnOnce() -> Ended + Send + 'static,
     ) -> Result<Self, Failure> {
         let outcome = Arc::new(Mutex::default());
         let theirs = Arc::clone(&outcome);

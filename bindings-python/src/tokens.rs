@@ -18,12 +18,12 @@ use crate::{gate, names};
 
 /// Requests for tokens on their way to Python.
 pub(crate) struct Channel {
-    state: Mutex<State>,
+    state: Mutex<Requests>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Requests {
     waiting: VecDeque<Handle<d365_token_request_t>>,
     closed: bool,
     /// Rung where who waits does not wait for `changed`.
@@ -52,7 +52,7 @@ impl Channel {
         Ok(channel)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Requests> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,7 +65,7 @@ impl Channel {
     }
 
     /// All who wait: they take what there is.
-    fn tell(&self, state: &State) {
+    fn tell(&self, state: &Requests) {
         self.changed.notify_all();
         state.bells.iter().for_each(|bell| bell.ring(0));
     }

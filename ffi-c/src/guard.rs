@@ -70,7 +70,7 @@ impl From<core::Error> for Failure {
     }
 }
 
-pub(crate) type Outcome = Result<(), Failure>;
+pub(crate) type Done = Result<(), Failure>;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -114,7 +114,7 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, F
 }
 
 /// For functions without an error object.
-pub(crate) fn guard(body: impl FnOnce() -> Outcome) -> d365_status_t {
+pub(crate) fn guard(body: impl FnOnce() -> Done) -> d365_status_t {
     match catch(body) {
         Ok(()) => D365_OK,
         Err(failure) => failure.status,
@@ -127,7 +127,7 @@ pub(crate) fn guard(body: impl FnOnce() -> Outcome) -> d365_status_t {
 /// `error` is NULL or valid for a write.
 pub(crate) unsafe fn guard_with(
     error: *mut *mut d365_error_t,
-    body: impl FnOnce() -> Outcome,
+    body: impl FnOnce() -> Done,
 ) -> d365_status_t {
     let Err(failure) = catch(body) else {
         return D365_OK;

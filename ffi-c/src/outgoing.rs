@@ -104,10 +104,10 @@ pub(crate) struct OutgoingObject {
     role: i32,
     epoch: u64,
     number: usize,
-    state: Mutex<State>,
+    state: Mutex<Loan>,
 }
 
-struct State {
+struct Loan {
     /// `None` from when the callback has returned.
     open: Option<Borrowed>,
     /// What views were given of: it may be changed, and they stay.
@@ -125,7 +125,7 @@ impl OutgoingObject {
             role: outgoing.role().map_or(0, role),
             epoch: outgoing.epoch(),
             number: outgoing.number(),
-            state: Mutex::new(State {
+            state: Mutex::new(Loan {
                 open: Some(Borrowed(NonNull::from(outgoing))),
                 texts: Vec::new(),
                 bodies: Vec::new(),
@@ -134,12 +134,12 @@ impl OutgoingObject {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Loan> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Loan {
     fn outgoing(&mut self) -> Result<&mut core::Outgoing, Failure> {
         let open = self.open.as_mut().ok_or_else(|| {
             let name = d365_outgoing_t::NAME;

@@ -12,7 +12,7 @@ use d365_failover_core as core;
 use crate::argument::{UserData, duration, out};
 use crate::d365_destroy_fn;
 use crate::error::d365_error_t;
-use crate::guard::{Failure, Outcome, catch, guard, guard_with};
+use crate::guard::{Done, Failure, catch, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::item::{ItemObject, d365_item_t};
 use crate::status::{D365_BUSY, D365_CLOSED, d365_status_t};
@@ -69,7 +69,7 @@ impl Runner {
         }
     }
 
-    fn wait_for_end(&self, timeout: Duration) -> Outcome {
+    fn wait_for_end(&self, timeout: Duration) -> Done {
         let taken = self.taken();
         // The thread that would have to end is this one: it ends when the callback has returned.
         if *taken == Taken::Run(thread::current().id()) {

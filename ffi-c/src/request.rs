@@ -51,7 +51,7 @@ impl Check {
     }
 }
 
-struct Inner {
+struct Built {
     /// Shared with the calls under way; a change copies it then.
     request: Arc<core::Request>,
     /// Of the body, if it has one.
@@ -59,18 +59,18 @@ struct Inner {
     check: Option<Check>,
 }
 
-pub(crate) struct RequestObject(Mutex<Inner>);
+pub(crate) struct RequestObject(Mutex<Built>);
 
 impl RequestObject {
     pub(crate) fn new(request: core::Request) -> RequestObject {
-        RequestObject(Mutex::new(Inner {
+        RequestObject(Mutex::new(Built {
             request: Arc::new(request),
             user_data: None,
             check: None,
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Built> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -71,11 +71,11 @@ impl Waitable {
 
 /// A thread that may be ended in any call of `entry`'s. The number of the error, where there is none.
 pub(crate) fn start_thread(entry: Entry, argument: *mut c_void) -> Result<(), i32> {
-    type Told = extern "C" fn(*mut c_void) -> *mut c_void;
+    type Unwinding = extern "C" fn(*mut c_void) -> *mut c_void;
     // SAFETY: the functions differ in what they say of unwinding only, and who calls it is the C library, which unwinds
     // threads itself. Attributes and the thread's name live through the calls.
     let failed = unsafe {
-        let entry: Told = mem::transmute(entry);
+        let entry: Unwinding = mem::transmute(entry);
         let (mut thread, mut attributes) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         let mut failed = libc::pthread_attr_init(attributes.as_mut_ptr());
         if failed == 0 {

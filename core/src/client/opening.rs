@@ -21,7 +21,7 @@ use crate::resource::gate::Gate;
 use crate::resource::ledger::{Ledger, Memory, Sqlite};
 use crate::resource::oauth::OAuth;
 use crate::resource::outlet::Outlet;
-use crate::resource::state::{Hears, State, Told};
+use crate::resource::state::{Hears, OnRecord, State};
 use crate::resource::statistics::Statistics;
 use crate::resource::store::Store;
 use crate::resource::threads::Threads;
@@ -96,7 +96,7 @@ impl Client {
                 let (state, told) = State::open(store, &organization.pair())?;
                 (Some(state), told)
             }
-            None => (None, Told::default()),
+            None => (None, OnRecord::default()),
         };
         let order = Order::in_force(environment, told.order, SystemTime::now());
         let mut switch = switch(settings, rules, &organization, order);
@@ -201,7 +201,7 @@ fn ledger(
 }
 
 /// Takes what is on record for the organization. Tells where calls begin because of it.
-fn recall(switch: &mut Switch, told: &Told, max_age: Duration) -> Option<String> {
+fn recall(switch: &mut Switch, told: &OnRecord, max_age: Duration) -> Option<String> {
     let (wall, now) = (SystemTime::now(), std::time::Instant::now());
     let from = switch.place().role;
     if let Some((policy, read)) = told.policy {

@@ -9,7 +9,7 @@ use super::switch::Board;
 use super::tell::Reason;
 use crate::decide::place::Place;
 use crate::decide::switch::{Action, Heed};
-use crate::resource::state::{Hears, News, Told};
+use crate::resource::state::{Hears, News, OnRecord};
 use crate::{Error, ErrorKind, Level, Order, Override, Role};
 
 impl Inner {
@@ -118,7 +118,7 @@ impl Inner {
 }
 
 impl Hears for Inner {
-    fn hears(self: Arc<Self>, told: &Told) {
+    fn hears(self: Arc<Self>, told: &OnRecord) {
         if self.check_is_usable().is_err() {
             return;
         }

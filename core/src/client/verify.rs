@@ -142,7 +142,7 @@ impl Inner {
             let told = self.told(&answer, subject);
             let sending = Sending::of(started, date(&answer), SystemTime::now());
             let looked = match told {
-                Some(Told::Seen(seen)) => Looked {
+                Some(Learnt::Seen(seen)) => Looked {
                     finding: find(subject, &seen, sending),
                     is_there: matches!(seen, Seen::Row(_)),
                     version: match seen {
@@ -151,14 +151,14 @@ impl Inner {
                     },
                     answer,
                 },
-                Some(Told::Several) => Looked {
+                Some(Learnt::Several) => Looked {
                     finding: several(),
                     is_there: true,
                     version: None,
                     answer,
                 },
                 // Tables differ in what they have.
-                Some(Told::LacksAColumn) if matches!(wanted, Wanted::These(_)) => {
+                Some(Learnt::LacksAColumn) if matches!(wanted, Wanted::These(_)) => {
                     wanted = Wanted::All;
                     continue;
                 }
@@ -186,7 +186,7 @@ impl Inner {
     }
 
     /// What an answer to a read tells. `None`: nothing.
-    fn told(&self, answer: &Response, subject: &Subject) -> Option<Told> {
+    fn told(&self, answer: &Response, subject: &Subject) -> Option<Learnt> {
         let last = answer.attempts().last();
         let code = last.and_then(|last| last.fault.as_ref()?.code);
         let version = answer
@@ -204,17 +204,17 @@ impl Inner {
             None => match rows(status, is_marked, &body) {
                 Some(mut list) => {
                     return Some(match (list.pop(), list.len()) {
-                        (None, _) => Told::Seen(Seen::NoRow),
-                        (Some(row), 0) => Told::Seen(Seen::Row(row)),
-                        (Some(_), _) => Told::Several,
+                        (None, _) => Learnt::Seen(Seen::NoRow),
+                        (Some(row), 0) => Learnt::Seen(Seen::Row(row)),
+                        (Some(_), _) => Learnt::Several,
                     });
                 }
                 None => Cow::Owned(Row::Url(String::new())),
             },
         };
         match seen(&row, status, code, is_marked, &body, version) {
-            Some(seen) => Some(Told::Seen(seen)),
-            None => lacks_a_column(&row, status, code, is_marked).then_some(Told::LacksAColumn),
+            Some(seen) => Some(Learnt::Seen(seen)),
+            None => lacks_a_column(&row, status, code, is_marked).then_some(Learnt::LacksAColumn),
         }
     }
 
@@ -320,7 +320,7 @@ impl Inner {
 }
 
 /// What an answer to a read tells.
-enum Told {
+enum Learnt {
     Seen(Seen),
     Several,
     LacksAColumn,

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind};
 const DEFAULT_CAPACITY: usize = 1024;
 
 /// Told whether there is anything to be had.
-type Told = dyn Fn(bool) + Send + Sync;
+type Teller = dyn Fn(bool) + Send + Sync;
 
 /// A queue of items. May serve many clients, and many threads may take from it.
 ///
@@ -35,7 +35,7 @@ struct Waiting {
     /// system call, also where nobody waits.
     sleeping: usize,
     woken: usize,
-    told: Option<Box<Told>>,
+    told: Option<Box<Teller>>,
 }
 
 impl Queue {

@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is on record of an organization.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct OnRecord {
     pub(crate) whereabouts: Option<Whereabouts>,
     /// The operator's override, and when it ends.
     pub(crate) order: Option<(Override, Option<SystemTime>)>,
@@ -60,7 +60,7 @@ const LONGEST_END: Duration = Duration::from_secs(5);
 
 /// Who is told, once a second, whether anything has changed or not.
 pub(crate) trait Hears: Send + Sync {
-    fn hears(self: Arc<Self>, told: &Told);
+    fn hears(self: Arc<Self>, told: &OnRecord);
 }
 
 /// One client's end of the state. The last one ends the thread.
@@ -82,7 +82,7 @@ enum Job {
     /// Whoever waits for what was told before.
     Flush(Sender<()>),
     /// A client opens: what is on record for it?
-    Read(Arc<str>, Sender<Result<Told, Error>>),
+    Read(Arc<str>, Sender<Result<OnRecord, Error>>),
     /// It hears of it from now on.
     Join(Arc<str>, Weak<dyn Hears>),
     Write(Arc<str>, News, Option<Sender<Result<(), Error>>>),
@@ -96,7 +96,7 @@ impl State {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn open(store: &Store, organization: &str) -> Result<(State, Told), Error> {
+    pub(crate) fn open(store: &Store, organization: &str) -> Result<(State, OnRecord), Error> {
         let state = State {
             organization: organization.into(),
             watch: Watch::of(store)?,
@@ -201,7 +201,7 @@ struct Work {
     table: Table,
     members: Vec<(Arc<str>, Weak<dyn Hears>)>,
     /// What was read last, and by which version of the file. Empty: it is to be read anew.
-    told: HashMap<Arc<str>, Told>,
+    told: HashMap<Arc<str>, OnRecord>,
     version: Option<i64>,
     next: Instant,
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, TransactionBehavior, params};
 
-use super::{News, Told};
+use super::{News, OnRecord};
 use crate::decide::alternate::Policy;
 use crate::resource::store::{Held, Store};
 use crate::whereabouts::Whereabouts;
@@ -24,7 +24,7 @@ impl Table {
         })
     }
 
-    pub(super) fn read(&self, organization: &str) -> Result<Told> {
+    pub(super) fn read(&self, organization: &str) -> Result<OnRecord> {
         self.0.with(|connection| read(connection, organization))
     }
 
@@ -34,7 +34,7 @@ impl Table {
     }
 }
 
-fn read(connection: &Connection, organization: &str) -> Result<Told> {
+fn read(connection: &Connection, organization: &str) -> Result<OnRecord> {
     let mut select = connection.prepare_cached(
         "SELECT role, switched, confirmed, by_fault, switches,
                     policy_role, policy_available, policy_enabled, policy_read
@@ -54,7 +54,7 @@ fn read(connection: &Connection, organization: &str) -> Result<Told> {
         })
         .optional()?
         .flatten();
-    Ok(Told {
+    Ok(OnRecord {
         whereabouts,
         order,
         policy,

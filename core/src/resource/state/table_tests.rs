@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::StoreDurability;
-use crate::resource::state::Told;
+use crate::resource::state::OnRecord;
 
 const PAIR: &str = "https://a.test https://b.test";
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ fn went(role: Role) -> News {
     }
 }
 
-fn read(table: &Table) -> Told {
+fn read(table: &Table) -> OnRecord {
     table.read(PAIR).unwrap()
 }
 
