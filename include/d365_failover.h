@@ -2155,9 +2155,9 @@ d365_status_t d365_request_set_streaming(struct d365_request_t *request,
 
 /**
  * Sets the call's deadline in milliseconds, 1 to 86400000: the time for all its attempts and
- * pauses together. Without it the setting `deadline_ms` holds. With the preset `dotnet` a deadline
- * that is over while the endpoint is waited for counts as its timeout: the endpoint is left, and
- * the call is not sent again.
+ * pauses together, from when it is sent or submitted. Without it the setting `deadline_ms` holds.
+ * With the preset `dotnet` a deadline that is over while the endpoint is waited for counts as its
+ * timeout: the endpoint is left, and the call is not sent again.
  *
  * Errors: D365_INVALID_ARGUMENT, and what can be wrong with a handle.
  */

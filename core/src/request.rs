@@ -315,8 +315,8 @@ impl Request {
         self.is_streaming = is_streaming;
     }
 
-    /// Sets the deadline of the call with all its attempts and pauses. Default: the client's
-    /// setting `deadline`.
+    /// Sets the deadline of the call with all its attempts and pauses, from when it is sent or
+    /// submitted. Default: the client's setting `deadline`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for zero, and for more than a day.

@@ -78,6 +78,7 @@ impl<'a> Call<'a> {
         target: Target,
         desk: Option<&'a Desk>,
         flight: &'a Flight,
+        began: Instant,
         record: Record,
     ) -> Result<Call<'a>, Error> {
         request.length()?;
@@ -121,7 +122,6 @@ impl<'a> Call<'a> {
             lock(&client.budget).deposit();
         }
         let timeout = request.timeout.unwrap_or(client.settings.deadline);
-        let began = Instant::now();
         Ok(Call {
             client,
             request,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
+use super::flights::Flight;
 use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
@@ -22,12 +23,13 @@ impl Inner {
         self: &Arc<Self>,
         role: Role,
         request: &Request,
+        flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        let limit = request.timeout.unwrap_or(self.settings.deadline);
+        let end = flight.began + request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
         let own = request.attempt_timeout;
-        let fault = match race(stop, timeout(limit, self.examine(role, own))).await {
+        let fault = match race(stop, timeout_at(end, self.examine(role, own))).await {
             First::Right(Ok(report)) => {
                 return Ok(Response::new(ResponseData {
                     body: Bytes::from(report.to_string()),

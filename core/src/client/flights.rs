@@ -3,6 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::resource::cancel::Cancel;
 use crate::{Error, ErrorKind};
 
@@ -27,6 +29,8 @@ struct Count {
 pub(super) struct Flight {
     of: Arc<Flights>,
     is_body: bool,
+    /// When the application has given the call away: its time begins then, however late it is come to.
+    pub(super) began: Instant,
 }
 
 impl Flights {
@@ -40,9 +44,11 @@ impl Flights {
             return Err(closed());
         }
         state.calls += 1;
+        drop(state);
         Ok(Flight {
             of: Arc::clone(self),
             is_body: false,
+            began: Instant::now(),
         })
     }
 
@@ -112,6 +118,7 @@ impl Flight {
         Flight {
             of: Arc::clone(&self.of),
             is_body: true,
+            began: self.began,
         }
     }
 }

@@ -9,12 +9,16 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Client, ErrorKind, Request, Settings};
+use crate::{Cause, Client, ErrorKind, Queue, Request, Settings};
 
 const MANY: u64 = 20;
 
 /// A client whose endpoints are both at one port, and another host at the same.
 fn opened(port: u16, more: &[(&str, &str)]) -> Client {
+    Client::open(&settings(port, more)).unwrap()
+}
+
+fn settings(port: u16, more: &[(&str, &str)]) -> Settings {
     let mut settings = Settings::new("http://contoso.crm.script.test").unwrap();
     let hosts = ["contoso.crm", "contoso--s.crm", "blob"];
     let rules = hosts.map(|host| format!("{host}.script.test:80:127.0.0.1:{port}"));
@@ -24,7 +28,7 @@ fn opened(port: u16, more: &[(&str, &str)]) -> Client {
     for (key, value) in more {
         settings.set(key, value).unwrap();
     }
-    Client::open(&settings).unwrap()
+    settings
 }
 
 pub(super) fn get(url: &str) -> Request {
@@ -105,6 +109,39 @@ fn what_is_turned_away_in_an_outage_is_not_offered() {
     }
     let offered = client.inner.gate.offered();
     assert!(offered < MANY as f64, "{offered}");
+}
+
+/// Else whoever is late once is late by as much again: what is begun late would end late.
+#[test]
+fn the_time_of_a_submitted_call_begins_when_it_is_submitted() {
+    const TIME: Duration = Duration::from_millis(1);
+    let (port, _) = serve();
+    let queue = Queue::new(0).unwrap();
+    let client = Client::open_with_queue(&settings(port, &[]), Arc::clone(&queue), 0).unwrap();
+    // The one thread that drives all calls is busy.
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let busy = async move {
+        begun.send(()).unwrap();
+        let _ = goes_on.recv();
+    };
+    client.inner.engine.spawn(busy).unwrap();
+    has_begun.recv().unwrap();
+    let mut request = get("/x");
+    request.set_timeout(TIME).unwrap();
+    client.submit(&request, 1).unwrap();
+    let end = Instant::now() + TIME;
+    while Instant::now() < end {
+        thread::yield_now();
+    }
+    go_on.send(()).unwrap();
+    let mut item = queue.next(None).unwrap();
+    let error = item.take_result().unwrap().unwrap_err();
+    assert_eq!(
+        error.fault().map(|fault| fault.cause),
+        Some(Cause::Deadline)
+    );
+    assert!(error.attempts().is_empty(), "{error:?}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
+use super::flights::Flight;
 use super::switch::Board;
 use crate::decide::alternate::Policy;
 use crate::decide::evidence::Evidence;
@@ -45,11 +46,12 @@ impl Inner {
     pub(super) async fn discover(
         self: &Arc<Self>,
         request: &Request,
+        flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        let limit = request.timeout.unwrap_or(self.settings.deadline);
+        let end = flight.began + request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
-        let fault = match race(stop, timeout(limit, self.read_policy())).await {
+        let fault = match race(stop, timeout_at(end, self.read_policy())).await {
             First::Right(Ok(Ok(()))) => return Ok(Response::new(ResponseData::default())),
             First::Right(Ok(Err(fault))) => fault,
             First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::Inner;
 use super::call::{Call, Record};
 use super::verify::Asking;
@@ -33,7 +35,16 @@ impl Inner {
             .map_err(refused)?;
         let target = self.organization.locate(&request.url)?;
         let record = Record::Again(id);
-        let call = Call::new(self, &request, target, asking.desk, asking.flight, record)?;
+        let began = Instant::now();
+        let call = Call::new(
+            self,
+            &request,
+            target,
+            asking.desk,
+            asking.flight,
+            began,
+            record,
+        )?;
         call.run(asking.cancel).await
     }
 

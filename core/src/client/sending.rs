@@ -178,15 +178,23 @@ impl Inner {
             return Box::pin(self.ask(&asking)).await;
         }
         if let Some(role) = request.checks {
-            return Box::pin(self.check(role, request, cancel)).await;
+            return Box::pin(self.check(role, request, flight, cancel)).await;
         }
         if request.discovers {
-            return Box::pin(self.discover(request, cancel)).await;
+            return Box::pin(self.discover(request, flight, cancel)).await;
         }
         let target = self.organization.locate(&request.url)?;
-        Call::new(self, request, target, desk, flight, Record::Begin)?
-            .run(cancel)
-            .await
+        Call::new(
+            self,
+            request,
+            target,
+            desk,
+            flight,
+            flight.began,
+            Record::Begin,
+        )?
+        .run(cancel)
+        .await
     }
 
     /// What a request asks that is about the ledger.

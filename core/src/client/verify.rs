@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue};
 use http::{HeaderMap, HeaderName, Method};
+use tokio::time::Instant;
 
 use super::Inner;
 use super::call::{Call, Record};
@@ -180,6 +181,7 @@ impl Inner {
             target,
             asking.desk,
             asking.flight,
+            Instant::now(),
             Record::Begin,
         )?;
         call.run(asking.cancel).await

@@ -3,9 +3,12 @@
  * So many reads begun at two endpoints that answer nothing, each with a second of its own, while a process that burns
  * the same CPU starves this one. An endpoint has CONNECTIONS; the others wait, for one or for the outage to end, until
  * their second is over. Prints one line of JSON: how many were last seen `sent`, and the microseconds by which each of
- * all ended later than its second, `late`. A read that ends before it, or in any other way, ends the run.
+ * all ended later than its second, `late`; and how many microseconds the thread that had to wait for the CPU longest
+ * has waited for it, `waited`: a machine that is too busy shows there, and a defect does not. A read that ends before
+ * its second, or in any other way, ends the run.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -135,6 +138,30 @@ static void *take(void *argument)
     return NULL;
 }
 
+/* How long the thread of this process that has waited longest for a CPU has done so, while it had something to do. */
+static double longest_wait_us(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    double longest = 0;
+    if (!tasks)
+        die("/proc/self/task", "cannot be read");
+    while ((task = readdir(tasks)) != NULL) {
+        char path[sizeof "/proc/self/task//schedstat" + sizeof task->d_name];
+        unsigned long long ran_ns, waited_ns;
+        FILE *file;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+        file = fopen(path, "r");
+        if (!file)
+            continue;
+        if (fscanf(file, "%llu %llu", &ran_ns, &waited_ns) == 2 && 1e-3 * (double)waited_ns > longest)
+            longest = 1e-3 * (double)waited_ns;
+        fclose(file);
+    }
+    closedir(tasks);
+    return longest;
+}
+
 int main(int argc, char **argv)
 {
     d365_client_t *steering, *client;
@@ -142,7 +169,7 @@ int main(int argc, char **argv)
     d365_error_t *error = NULL;
     struct taking taking;
     pthread_t taker;
-    double begin;
+    double begin, waited_us;
     long i;
 
     if (argc != 4)
@@ -176,12 +203,13 @@ int main(int argc, char **argv)
         check(d365_client_submit(client, request, &taking.calls[i], NULL, &error), error);
     }
     pthread_join(taker, NULL);
+    waited_us = longest_wait_us();
     kill(burner, SIGKILL);
     waitpid(burner, NULL, 0);
 
     if (taking.sent == 0)
         die("wrong", "no read was sent");
-    printf("{\"sent\": %ld, \"late\": [", taking.sent);
+    printf("{\"sent\": %ld, \"waited\": %.0f, \"late\": [", taking.sent, waited_us);
     for (i = 0; i < taking.count; i++) {
         double late = taking.calls[i].ended_us - taking.calls[i].begun_us - 1e3 * TIMEOUT_MS;
         if (late < -1e3)

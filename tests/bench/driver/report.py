@@ -138,7 +138,8 @@ class Report:
 
     def _deadlines(self) -> str:
         late = self.overshoot
-        return _table(["median", "p99", "worst"], [[f"{value:.1f}" for value in (late.median, late.p99, late.worst)]])
+        times = (late.median, late.p99, late.worst, late.waited)
+        return _table(["median", "p99", "worst", "waited for the CPU"], [[f"{value:.1f}" for value in times]])
 
     def _store(self) -> str:
         def cells(each: Stored) -> list[str]:
