@@ -157,24 +157,29 @@ schedules: machine
 	    $(CARGO) test -q --manifest-path tests/schedules/Cargo.toml
 
 # A copy, in a crate of its own that builds in seconds: the decisions and the words they are written in.
-# What reads texts and values (`verify` and its like) needs half of the others for that.
+# Those that read texts and values need half of the other words for that: a larger crate, only where one of them is asked for.
+OF_TEXTS := compare explain finding replay settle subject verify
 MUTANTS  ?= switch call look outage resend evidence budget alternate ramp watch offered suspects effect
 MUTATED  := $(T)/mutants
 CARGO_MUTANTS := $(T)/tools/bin/cargo-mutants
 
 $(CARGO_MUTANTS):
-	$(CARGO) install -q cargo-mutants --version 27.1.0 --locked --root $(T)/tools
+	$(CARGO) install -q --debug cargo-mutants --version 27.1.0 --locked --root $(T)/tools
 
+mutants: WITH_TEXTS := $(filter $(OF_TEXTS),$(MUTANTS))
 mutants: machine $(CARGO_MUTANTS)
 	rm -rf $(MUTATED)/src
 	mkdir -p $(MUTATED)/.cargo
 	cp -r core/src $(MUTATED)/src
-	cp tests/mutants/lib.rs $(MUTATED)/src/lib.rs
+	cp tests/mutants/lib.rs tests/mutants/texts.rs $(MUTATED)/src
 	cp tests/mutants/Cargo.toml Cargo.lock $(MUTATED)
 	cp tests/mutants/mutants.toml $(MUTATED)/.cargo
-	sed -i -E '/mod (compare|explain|finding|replay|settle|subject|verify);/d' $(MUTATED)/src/decide/mod.rs
-	cd $(MUTATED) && PROPTEST_CASES=100 $(CARGO_MUTANTS) mutants --in-place --timeout 240 --cargo-arg=--lib \
-	    $(MUTANTS:%=-f src/decide/%.rs -f "src/decide/%/*.rs") -- decide::
+	find $(MUTATED)/src -name '*.rs' -not -path '*/decide/*' \
+	    -exec sed -i -z 's/#\[cfg(test)\]\n\([^;{]*\)mod tests/#[cfg(any())]\n\1mod tests/g' {} +
+	$(if $(WITH_TEXTS),,sed -i -E '/mod ($(subst $() ,|,$(OF_TEXTS)));/d' $(MUTATED)/src/decide/mod.rs)
+	cd $(MUTATED) && PROPTEST_CASES=100 CARGO_INCREMENTAL=1 $(CARGO_MUTANTS) mutants --in-place --timeout 240 \
+	    --cargo-arg=--lib $(if $(WITH_TEXTS),--features texts) \
+	    $(foreach file,$(MUTANTS),-f src/decide/$(file).rs -f "src/decide/$(file)/*.rs") -- decide::
 
 # ---- what the machine must have --------------------------------------------------------------------
 

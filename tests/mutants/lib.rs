@@ -17,7 +17,18 @@ mod rule;
 mod shown;
 mod whereabouts;
 
-/// What of the classifier the decisions name.
+/// What those need that read texts: half of the words.
+macro_rules! texts {
+    ($($module:ident)*) => { $(#[cfg(feature = "texts")] mod $module;)* };
+}
+texts! {
+    allowed_host alternate batch body classify content_type execute_multiple header inner json_batch kept ledger_entry lock
+    operation organization parts registrable row_answer settling soap_answer soap_request texts url_text values
+    verification verify_keys
+}
+
+/// What of the classifier the others name.
+#[cfg(not(feature = "texts"))]
 mod classify {
     pub(crate) const DATACENTER_NOT_AVAILABLE: i32 = -2_147_176_347;
 
@@ -29,6 +40,7 @@ mod classify {
 }
 
 /// What an event may tell of, which is no decision.
+#[cfg(not(feature = "texts"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled;
 
@@ -36,6 +48,8 @@ pub struct Settled;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     InvalidSetting,
+    InvalidArgument,
+    InvalidUrl,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +76,7 @@ impl std::fmt::Display for Error {
 }
 
 /// The class of a request.
+#[cfg(not(feature = "texts"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     Read = 1,
@@ -105,3 +120,6 @@ pub use operator::{Order, Override, OverrideSource};
 pub use preset::Preset;
 pub use role::Role;
 pub use rule::Rule;
+
+#[cfg(feature = "texts")]
+pub use texts::*;

@@ -101,8 +101,6 @@ table! {
     tells_its_switch: bool = true, false;
     /// What is sent again in one place is a share of recent calls.
     spends_budget: bool = true, false;
-    /// Where the endpoint stays, a call may be sent again there.
-    waits_in_place: bool = true, false;
     /// How long a call waits where no endpoint answers, if the settings do not say.
     outage_wait: Duration = Duration::from_secs(30), Duration::ZERO;
 }

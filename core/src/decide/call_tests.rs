@@ -1,0 +1,358 @@
+//! What a call does between its attempts.
+
+use super::*;
+use crate::rule::RulesOff;
+use crate::{Operation, Preset};
+
+const END: Next = Next::End(None);
+
+/// A call, and what it may spend.
+struct World {
+    call: Resending,
+    budget: Budget,
+    attempts: usize,
+    left: Duration,
+}
+
+fn world(preset: Preset) -> World {
+    let rules = Rules::of(preset, RulesOff::default());
+    World {
+        call: Resending::new(rules, 4),
+        budget: Budget::new(0.2),
+        attempts: 0,
+        left: Duration::from_secs(300),
+    }
+}
+
+fn failed(operation: Operation, phase: Phase, cause: Cause) -> Failed {
+    Failed {
+        operation,
+        is_compound: false,
+        phase,
+        http_status: None,
+        is_acknowledged: false,
+        cause,
+        parts_effect: None,
+    }
+}
+
+impl World {
+    fn with(
+        &mut self,
+        failed: Failed,
+        fault: &Fault,
+        decide: impl Fn(&mut Resending, &Failure<'_>, Moment<'_>) -> Next,
+    ) -> Next {
+        let failure = Failure {
+            failed,
+            fault,
+            is_at_sibling: false,
+            was_in_a_hurry: false,
+            is_foreign: false,
+            attempts: self.attempts,
+        };
+        let moment = Moment {
+            now: Instant::now(),
+            left: self.left,
+            chance: 0.0,
+            budget: &mut self.budget,
+        };
+        decide(&mut self.call, &failure, moment)
+    }
+
+    fn after(&mut self, operation: Operation, cause: Cause) -> Next {
+        self.attempts += 1;
+        let failed = failed(operation, Phase::Sent, cause);
+        let after = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+            call.after(failure, moment)
+        };
+        self.with(failed, &Fault::new(cause, ""), after)
+    }
+
+    /// The same, and what the switch says then.
+    fn heard(&mut self, operation: Operation, cause: Cause, course: Course) -> Next {
+        let reported = self.after(operation, cause);
+        assert!(matches!(reported, Next::Report(_)), "{reported:?}");
+        let failed = failed(operation, Phase::Sent, cause);
+        let hear = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+            call.hear(course, failure, moment)
+        };
+        self.with(failed, &Fault::new(cause, ""), hear)
+    }
+}
+
+fn is_wait(next: Next) -> bool {
+    matches!(next, Next::Wait { .. })
+}
+
+#[test]
+fn dotnet_has_one_retry_and_only_for_what_starts_failover() {
+    let read = Operation::Read;
+    let mut dotnet = world(Preset::Dotnet);
+    let strong = Next::Report(Evidence::Strong);
+    assert_eq!(dotnet.after(read, Cause::Refused), strong);
+    assert_eq!(dotnet.after(read, Cause::Refused), END);
+    assert_eq!(world(Preset::Dotnet).after(read, Cause::Reset), END);
+    assert_eq!(world(Preset::Dotnet).after(read, Cause::Malformed), END);
+    let mut dotnet = world(Preset::Dotnet);
+    let elsewhere = dotnet.heard(Operation::Unsafe, Cause::Deadline, Course::Elsewhere);
+    assert_eq!(elsewhere, Next::Again);
+    let mut dotnet = world(Preset::Dotnet);
+    let here = Course::Here(Stay::Alive);
+    let why = Next::End(Some(Stay::Alive.why()));
+    assert_eq!(dotnet.heard(read, Cause::Refused, here), why);
+    // Nobody waits where it was, whoever has said when to come again.
+    let mut dotnet = world(Preset::Dotnet);
+    let told = Fault {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Fault::new(Cause::Refused, "")
+    };
+    let refused = failed(read, Phase::NotSent, told.cause);
+    assert_eq!(dotnet.after(read, told.cause), strong);
+    let next = dotnet.with(refused, &told, |call, failure, moment| {
+        call.hear(Course::OtherSilent, failure, moment)
+    });
+    assert_eq!(next, Next::End(Course::OtherSilent.why()));
+}
+
+#[test]
+fn what_was_not_processed_is_sent_again_once_and_is_no_failover() {
+    let read = Operation::Read;
+    let mut dotnet = world(Preset::Dotnet);
+    assert_eq!(dotnet.after(read, Cause::Unprocessed), Next::Again);
+    assert_eq!(dotnet.after(read, Cause::Unprocessed), END);
+    let refused = dotnet.after(read, Cause::Refused);
+    assert_eq!(refused, Next::Report(Evidence::Strong));
+    let mut safe = world(Preset::Safe);
+    assert_eq!(
+        safe.after(Operation::Unsafe, Cause::Unprocessed),
+        Next::Again
+    );
+    let second = safe.heard(Operation::Unsafe, Cause::Unprocessed, Course::Elsewhere);
+    assert_eq!(second, Next::Again);
+    let mut safe = world(Preset::Safe);
+    safe.after(Operation::Unsafe, Cause::Unprocessed);
+    let here = Course::Here(Stay::Alive);
+    let second = safe.heard(Operation::Unsafe, Cause::Unprocessed, here);
+    assert!(is_wait(second), "{second:?}");
+}
+
+#[test]
+fn safe_reports_what_is_evidence_also_of_what_is_not_sent_again() {
+    let (read, write) = (Operation::Read, Operation::Unsafe);
+    let elsewhere = Course::Elsewhere;
+    for (operation, cause, expected) in [
+        (read, Cause::Reset, Next::Again),
+        (write, Cause::Reset, END),
+        (read, Cause::Malformed, Next::Again),
+        (read, Cause::EndpointLeft, Next::Again),
+    ] {
+        let next = world(Preset::Safe).heard(operation, cause, elsewhere);
+        assert_eq!(next, expected, "{operation:?} {cause:?}");
+    }
+    for (operation, cause) in [
+        (read, Cause::LocalFailure),
+        (read, Cause::BadMessage),
+        (write, Cause::Malformed),
+    ] {
+        assert_eq!(world(Preset::Safe).after(operation, cause), END);
+    }
+    assert!(is_wait(world(Preset::Safe).after(write, Cause::Throttled)));
+}
+
+#[test]
+fn what_was_refused_a_moment_ago_says_nothing_against_what_is_only_doubted() {
+    let nowhere = |stay: Stay| Course::Nowhere(stay.why());
+    for (stay, evidence, expected) in [
+        (Stay::Vetoed, Evidence::Never, Course::Here(Stay::Vetoed)),
+        (Stay::Vetoed, Evidence::Weak, Course::Here(Stay::Vetoed)),
+        (Stay::Vetoed, Evidence::Strong, nowhere(Stay::Vetoed)),
+        (Stay::OtherSilent, Evidence::Weak, Course::OtherSilent),
+        (
+            Stay::OtherUnasked,
+            Evidence::Weak,
+            nowhere(Stay::OtherUnasked),
+        ),
+        (Stay::OtherSilent, Evidence::Strong, Course::OtherSilent),
+    ] {
+        assert_eq!(
+            Course::of_stay(stay, evidence),
+            expected,
+            "{stay:?} {evidence:?}"
+        );
+    }
+}
+
+#[test]
+fn who_was_in_a_hurry_has_only_a_doubt() {
+    for (preset, expected) in [
+        (Preset::Safe, Evidence::Weak),
+        (Preset::Dotnet, Evidence::Strong),
+    ] {
+        let fault = Fault::new(Cause::ConnectTimeout, "");
+        let failed = failed(Operation::Read, Phase::NotSent, fault.cause);
+        let hurried = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
+            let hurried = Failure {
+                was_in_a_hurry: true,
+                ..*failure
+            };
+            call.after(&hurried, moment)
+        };
+        let next = world(preset).with(failed, &fault, hurried);
+        assert_eq!(next, Next::Report(expected));
+    }
+}
+
+#[test]
+fn the_last_attempt_s_evidence_counts_and_it_is_not_sent_again() {
+    let mut safe = world(Preset::Safe);
+    safe.attempts = 3;
+    let last = safe.heard(Operation::Read, Cause::Reset, Course::Elsewhere);
+    assert_eq!(last, END);
+    assert_eq!(safe.after(Operation::Read, Cause::Throttled), END);
+}
+
+#[test]
+fn an_outage_is_waited_out_by_what_may_be_sent_again() {
+    let (read, write) = (Operation::Read, Operation::Unsafe);
+    for (operation, cause, expected) in [
+        (read, Cause::Reset, Next::WaitOut),
+        (read, Cause::Refused, Next::WaitOut),
+        // Wherever calls go then, it has executed nothing.
+        (write, Cause::DatacenterNotAvailable, Next::WaitOut),
+        (write, Cause::Reset, END),
+    ] {
+        let mut safe = world(Preset::Safe);
+        safe.budget = Budget::new(0.0);
+        let next = safe.heard(operation, cause, Course::Outage);
+        assert_eq!(next, expected, "{operation:?} {cause:?}");
+    }
+    let mut dotnet = world(Preset::Dotnet);
+    let next = dotnet.heard(write, Cause::Refused, Course::Outage);
+    assert_eq!(next, Next::WaitOut);
+}
+
+#[test]
+fn whoever_was_told_a_time_comes_then_in_an_outage_as_well() {
+    for course in [Course::Outage, Course::OtherSilent] {
+        let mut safe = world(Preset::Safe);
+        let failed = failed(Operation::Read, Phase::Responded, Cause::Unavailable);
+        let told = Fault {
+            retry_after: Some(Duration::from_secs(7)),
+            ..Fault::new(Cause::Unavailable, "")
+        };
+        let next = safe.with(failed, &told, |call, failure, moment| {
+            call.after(failure, moment)
+        });
+        assert!(matches!(next, Next::Report(_)), "{next:?}");
+        let next = safe.with(failed, &told, |call, failure, moment| {
+            call.hear(course, failure, moment)
+        });
+        assert!(is_wait(next), "{next:?}");
+    }
+}
+
+/// What comes after an attempt that ended so, at an endpoint that stays.
+fn stays(safe: &mut World, phase: Phase, cause: Cause, retry_after: Option<u64>) -> Next {
+    safe.attempts += 1;
+    let fault = Fault {
+        retry_after: retry_after.map(Duration::from_secs),
+        ..Fault::new(cause, "")
+    };
+    let failed = failed(Operation::Read, phase, cause);
+    let next = safe.with(failed, &fault, |call, failure, moment| {
+        call.after(failure, moment)
+    });
+    match next {
+        Next::Report(_) => safe.with(failed, &fault, |call, failure, moment| {
+            call.hear(Course::Here(Stay::Alive), failure, moment)
+        }),
+        next => next,
+    }
+}
+
+#[test]
+fn what_is_spent_of_the_budget() {
+    const POOR: Next = Next::End(Some("retry_budget is used up"));
+    let (unsent, refused) = (Phase::NotSent, Cause::Refused);
+    let (answered, busy) = (Phase::Responded, Cause::Unavailable);
+    // How many of these are free.
+    for (phase, cause, retry_after, free) in [
+        (unsent, refused, None, 2),
+        (Phase::Sent, Cause::Reset, None, 0),
+        (answered, busy, None, 0),
+        (answered, busy, Some(1), 3),
+        (answered, Cause::Throttled, None, 0),
+        (answered, Cause::Throttled, Some(1), 3),
+        // Who is told a time, and has not been let in.
+        (unsent, refused, Some(1), 3),
+    ] {
+        let mut safe = world(Preset::Safe);
+        safe.budget = Budget::new(0.0);
+        for attempt in 1..4 {
+            let next = stays(&mut safe, phase, cause, retry_after);
+            let expected = attempt <= free;
+            assert_eq!(
+                is_wait(next),
+                expected,
+                "{cause:?}, {retry_after:?}: {next:?}"
+            );
+            if !expected {
+                assert_eq!(next, POOR);
+                break;
+            }
+        }
+    }
+    // What had left is none of those that are free.
+    let mut safe = world(Preset::Safe);
+    assert!(is_wait(stays(&mut safe, Phase::Sent, Cause::Reset, None)));
+    safe.budget = Budget::new(0.0);
+    for expected in [true, true, false] {
+        let next = stays(&mut safe, unsent, refused, None);
+        assert_eq!(is_wait(next), expected);
+    }
+}
+
+#[test]
+fn each_pause_of_a_call_is_longer() {
+    for (cause, retry_after) in [
+        (Cause::Reset, None),
+        (Cause::Throttled, None),
+        (Cause::Throttled, Some(1)),
+    ] {
+        let mut safe = world(Preset::Safe);
+        let pauses = [(); 3].map(|()| {
+            let next = stays(&mut safe, Phase::Responded, cause, retry_after);
+            let Next::Wait { pause, .. } = next else {
+                panic!("{next:?}");
+            };
+            pause
+        });
+        assert_eq!(pauses[1], pauses[0] * 2, "{cause:?}");
+        assert_eq!(pauses[2], pauses[0] * 4, "{cause:?}");
+    }
+}
+
+#[test]
+fn where_the_endpoint_stays_it_waits_within_budget_and_deadline() {
+    let here = Course::Here(Stay::Alive);
+    let mut safe = world(Preset::Safe);
+    assert!(is_wait(safe.heard(Operation::Read, Cause::Reset, here)));
+    let mut safe = world(Preset::Safe);
+    let none = safe.heard(Operation::Read, Cause::Reset, Course::NoAlternate);
+    assert!(is_wait(none));
+    let mut safe = world(Preset::Safe);
+    let certain = safe.heard(Operation::Read, Cause::Refused, Course::NoAlternate);
+    assert_eq!(certain, Next::End(Course::NoAlternate.why()));
+    let mut safe = world(Preset::Safe);
+    safe.left = Duration::from_millis(1);
+    let late = safe.heard(Operation::Read, Cause::Reset, here);
+    assert_eq!(
+        late,
+        Next::End(Some("its deadline is over before it may be"))
+    );
+    let mut safe = world(Preset::Safe);
+    safe.budget = Budget::new(0.0);
+    let poor = safe.heard(Operation::Read, Cause::Reset, here);
+    assert_eq!(poor, Next::End(Some("retry_budget is used up")));
+}
