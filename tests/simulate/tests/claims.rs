@@ -161,6 +161,18 @@ fn hardly_any_who_recovers_sooner_fails_no_more_and_doubles_no_more() {
     assert_eq!(found, said(BETTER.into_iter()));
 }
 
+/// Where `safe` is beaten after a 503, it is by unsafe writes, which it tells as in doubt: their clients recover
+/// with their next call.
+#[test]
+fn after_a_503_who_may_be_sent_again_recovers_within_a_second_or_so() {
+    for (disaster, most) in [("front end", 0.6), ("faltering", 1.2)] {
+        let [read, guarded, _] = of(disaster, RuleSet::Safe).recovered_of;
+        for times in [read, guarded] {
+            assert!(times[1].unwrap() <= most, "{disaster}: {times:?}");
+        }
+    }
+}
+
 #[test]
 fn a_fleet_sends_no_more_than_was_measured() {
     let found = MOST.map(|(disaster, peak, extra)| {
