@@ -3,7 +3,7 @@
 #
 #   make drill      the disaster drills that a C, a Java and a Python application survive: four disasters
 #                   under both presets, or under PRESET=safe or PRESET=dotnet alone; ALSO="NAME=COMMAND
-#                   LINE" for one more application
+#                   LINE" for one more application; TIMEOUT=60, the seconds that each part of a round may take
 #   make test       everything that can be checked
 #   make bench      what a call costs, against libcurl, pycurl and the JDK; BENCH=--quick
 #   make soak       three applications under all faults at random for SOAK_SECONDS=60: what they were
@@ -32,6 +32,7 @@
 
 PRESET  ?=
 ALSO    ?=
+TIMEOUT ?= 60
 PREFIX  ?= /usr/local
 DESTDIR ?=
 # What `make deny` looks at; the advisories come from a database on the network.
@@ -74,7 +75,7 @@ drill: machine
 	@$(MAKE) -s c-programs java python
 	@$(CARGO) build -q -p d365-drill
 	@rm -rf $(T)/drill
-	@$(T)/debug/d365-drill $(addprefix --preset ,$(PRESET)) --dir $(T)/drill --report $(T)/drill/report.json \
+	@$(T)/debug/d365-drill $(addprefix --preset ,$(PRESET)) --timeout $(TIMEOUT) --dir $(T)/drill --report $(T)/drill/report.json \
 	    --c $(C_OUT)/drill \
 	    --java "java $(JAVA_LOG) -cp $(JAVA)/target/test-classes:$(JAVA)/target/classes Drill" \
 	    --python "$(VENV)/bin/python $(PY)/examples/drill.py" $(if $(ALSO),--also "$(ALSO)")

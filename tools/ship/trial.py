@@ -145,7 +145,7 @@ class Trial:
         """Its rounds, with this system's C application beside those of this machine."""
         self.logged("c-examples", self.make("examples"))
         also = f"{self.target.platform.split('-')[0]}={self.guest.run} {self.out}/c/drill"
-        said = self.logged("drill", ["make", "-s", "drill", f"T={self.work}", f"ALSO={also}"])
+        said = self.logged("drill", ["make", "-s", "drill", f"T={self.work}", f"ALSO={also}", "TIMEOUT=300"])
         rounds = re.findall(r"^  PASS +\w+: ", said, re.M)
         return f"{len(rounds)} rounds, passed"
 

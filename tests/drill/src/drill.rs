@@ -384,12 +384,12 @@ impl Drill {
         }
     }
 
-    /// What has not crossed is suspected only by who leaves the primary within this time: a busy machine
-    /// takes half of it to start an application.
+    /// What has not crossed is suspected only by who leaves the primary within this time. A busy machine has
+    /// needed more than twice the slowest first start for the second one and the switch.
     fn window_of(&self, cast: &Cast, calm: Duration) -> Duration {
         let starts = cast.members.iter();
         let slowest = starts.filter_map(|member| member.record.ready_at()).max();
-        let again = cast.now().saturating_sub(calm) + 2 * slowest.unwrap_or_default();
+        let again = cast.now().saturating_sub(calm) + 4 * slowest.unwrap_or_default();
         self.window.max(again)
     }
 
