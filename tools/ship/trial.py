@@ -49,6 +49,8 @@ WITHOUT_SSL = {
     "rich",
     "tqdm",
 }
+# The wheel is on the interpreter's path, and no program of it beside the interpreter.
+OF_AN_INSTALLATION = ("test_it_is_installed_under_its_name", "test_its_page_is_what_it_says")
 NOT_FOR_WINDOWS = ["anyio", "eventlet", "gevent", "trio", "uvloop"]
 
 DISASTER = """
@@ -199,6 +201,7 @@ class Trial:
             "-q",
             "-p",
             "no:cacheprovider",
+            *(f"--deselect=tests/test_command_line.py::{name}" for name in OF_AN_INSTALLATION),
             *(("-k", " and ".join(f"not {name}" for name in self.without())) if self.target.is_musl else ()),
             *self.guest.python_tests(ROOT / "bindings-python/tests"),
         ]
