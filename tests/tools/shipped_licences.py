@@ -1,8 +1,9 @@
 """Opens what is shipped: our licences are in it, and those of each crate that is linked.
 
-    tests/tools/shipped_licences.py WHEEL JAR INSTALLED_PREFIX
+    tests/tools/shipped_licences.py WHEEL JAR INSTALLED_PREFIX [TARGET]
 
-What is linked is asked of cargo, and of the static library itself, whose members bear the crates' names.
+What is linked is asked of cargo, and of the static library itself, whose members bear the crates' names: but for what is
+built for a target by name, which is optimized as a whole, and one member.
 """
 
 import json
@@ -51,11 +52,15 @@ def numbered(document: str) -> dict[int, str]:
     }
 
 
+TARGET = sys.argv[4:]
+
+
 def crates(package: str) -> list[tuple[str, str]]:
     """Names and versions of what cargo links, without our own."""
     lines = told(
         *("cargo", "tree", "-q", "-p", package, "-e", "normal,no-proc-macro"),
         *("--prefix", "none", "--format", "{p}"),
+        *(word for triple in TARGET for word in ("--target", triple)),
     ).splitlines()
     words = {tuple(line.split()[:2]) for line in lines if "(/" not in line}
     return sorted((name, version.removeprefix("v")) for name, version in words)
@@ -159,7 +164,7 @@ def in_folder(folder: Path) -> Reader:
 
 
 def main() -> int:
-    wheel, jar, prefix = map(Path, sys.argv[1:])
+    wheel, jar, prefix = map(Path, sys.argv[1:4])
     where = folders()
     faults = []
 
@@ -181,7 +186,8 @@ def main() -> int:
 
     documents = prefix / "share/doc/d365-failover"
     document, told_of = shipment(in_folder(documents), "d365-failover-c", where)
-    told_of += unnamed(document, prefix / "lib/libd365_failover.a")
+    if not TARGET:
+        told_of += unnamed(document, prefix / "lib/libd365_failover.a")
     faults += [f"the C library {fault}" for fault in told_of]
 
     for fault in faults:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 import tarfile
 import time
 import tomllib
@@ -130,6 +131,13 @@ class Build:
             "LICENCES_FOR=" + " ".join(f"--target {target.triple}" for target in targets),
         )
 
+    def licences(self, target: Target) -> None:
+        name = f"d365-failover-{VERSION}"
+        [wheel] = (self.work / "wheels-dist" / target.triple).glob("*.whl")
+        stage = self.work / "stage" / target.triple / f"{name}-{target.triple}"
+        shipped = (wheel, self.dist / f"{name}.jar", stage, target.triple)
+        run(sys.executable, ROOT / "tests/tools/shipped_licences.py", *shipped)
+
     def bills(self) -> None:
         """What is linked, by package, whatever the target."""
         for package, folder in (("c", "ffi-c"), ("java", "bindings-java"), ("python", "bindings-python")):
@@ -231,6 +239,8 @@ def main() -> None:
         build.target(target)
     if len(targets) == len(TARGETS):
         build.jar(targets)
+        for target in targets:
+            build.licences(target)
     build.bills()
     build.checksums()
 
