@@ -167,6 +167,39 @@ def test_a_client_of_ones_own_is_not_closed(peer: Peer) -> None:
             FailoverTransport(client, deadline=3)
 
 
+@pytest.mark.parametrize("where", ["transport", "hook"])
+def test_what_an_application_puts_around_a_body_is_read(org: Organization, where: str) -> None:
+    seen: list[bytes] = []
+
+    class Around(httpx.SyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            for piece in self._stream:
+                seen.append(piece)
+                yield piece
+
+        def close(self) -> None:
+            self._stream.close()
+
+    def put_around(response: httpx.Response) -> None:
+        response.stream = Around(response.stream)
+
+    class Transport(FailoverTransport):
+        def handle_request(self, request: httpx.Request) -> Any:
+            response = super().handle_request(request)
+            if where == "transport":
+                put_around(response)
+            return response
+
+    hooks = {"response": [put_around]} if where == "hook" else {}
+    with httpx.Client(transport=Transport(org.primary_url, **org.settings), event_hooks=hooks) as client:
+        response = client.get(org.primary_url + WHO_AM_I)
+    assert response.content
+    assert b"".join(seen) == response.content
+
+
 def test_events_and_the_ledger_are_the_clients(org: Organization) -> None:
     org.fault("primary", "refuse")
     transport = FailoverTransport(org.primary_url, **org.settings)

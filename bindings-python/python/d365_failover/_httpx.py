@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,6 +56,10 @@ class Kinds:
         self.errors: dict[str, type[Exception]] = {kind: getattr(library, name) for kind, name in _ERRORS.items()}
         self.body = type("Body", (_Body, library.SyncByteStream), {})
         self.async_body = type("AsyncBody", (_AsyncBody, library.AsyncByteStream), {})
+        # What a client puts around a body, to know when it was read.
+        around = sys.modules.get(f"{library.__name__}._client")
+        bound = (getattr(around, name, None) for name in ("BoundSyncStream", "BoundAsyncStream"))
+        self.bound = tuple(filter(None, bound))
 
     def error_of(self, error: FailoverError) -> Exception:
         """As the library's users know it, unless they would send a write again."""
@@ -71,6 +76,12 @@ class Kinds:
     def response_of(self, response: Response, body: Any) -> Any:
         raw = response._raw
         headers = raw.octets
+        is_ascii = True
+        for name, value in headers:
+            if not value.isascii():
+                is_ascii = False
+            if len(name) == 16 and name.lower() == b"content-encoding":
+                body.is_encoded = True
         made = self.response(
             raw.status,
             headers=headers,
@@ -81,7 +92,7 @@ class Kinds:
                 "failover": response,
             },
         )
-        if all(value.isascii() for _, value in headers):
+        if is_ascii:
             # What the library finds out by itself, header by header, when one is looked at.
             made.headers.encoding = "ascii"
         return made
@@ -91,6 +102,46 @@ class Raising:
     """A response whose `raise_for_status` raises for a write in doubt what is raised without a response."""
 
     extensions: dict[str, Any]
+    stream: Any
+    is_closed: bool
+    is_stream_consumed: bool
+    _content: bytes
+    _num_bytes_downloaded: int
+
+    def _take(self, kind: type[_Body] | type[_AsyncBody]) -> bool:
+        """Takes a body that has come with its head, and needs no decoding: as the library reads it, piece by piece, by
+        three iterators within each other, it costs as much as a call."""
+        if self.is_closed or self.is_stream_consumed or hasattr(self, "_content"):
+            return False
+        stream = self.stream
+        body = getattr(stream, "_stream", None)
+        # Not what an application has put around it.
+        if not isinstance(body, kind) or body.is_encoded or type(stream) not in body._kinds.bound:
+            return False
+        response = body._response
+        whole = response._whole() if isinstance(response, (StreamedResponse, AsyncStreamedResponse)) else None
+        if whole is None:
+            return False
+        self._content = whole
+        self._num_bytes_downloaded = len(whole)
+        self.is_stream_consumed = self.is_closed = True
+        return True
+
+    def read(self) -> bytes:
+        """The content. As the library's own."""
+        if self._take(_Body):
+            self.stream.close()
+            return self._content
+        content: bytes = super().read()  # type: ignore[misc]
+        return content
+
+    async def aread(self) -> bytes:
+        """The content. As the library's own."""
+        if self._take(_AsyncBody):
+            await self.stream.aclose()
+            return self._content
+        content: bytes = await super().aread()  # type: ignore[misc]
+        return content
 
     def raise_for_status(self) -> Any:
         try:
@@ -183,6 +234,8 @@ def _times(connect: float | None, read: float | None) -> tuple[int, int]:
 class _Body:
     """The body of a response, as it came."""
 
+    is_encoded = False
+
     def __init__(self, response: StreamedResponse | Response, kinds: Kinds) -> None:
         self._response = response
         self._kinds = kinds
@@ -208,6 +261,8 @@ class _Body:
 
 
 class _AsyncBody:
+    is_encoded = False
+
     def __init__(self, response: AsyncStreamedResponse | Response, kinds: Kinds) -> None:
         self._response = response
         self._kinds = kinds
