@@ -23,13 +23,13 @@ pub(crate) fn whoever_waits_is_let_go() {
             spawn(move || {
                 if number == 5 {
                     block_on(async {
-                        let mut enter = pin!(gate.enter());
+                        let mut enter = pin!(gate.enter(None));
                         poll_fn(|context| Poll::Ready(enter.as_mut().poll(context).is_ready()))
                             .await
                     });
                     return;
                 }
-                let leave = block_on(gate.enter());
+                let leave = block_on(gate.enter(None));
                 yield_now();
                 match number {
                     0 => drop(leave),
@@ -44,8 +44,8 @@ pub(crate) fn whoever_waits_is_let_go() {
         call.join().unwrap();
     }
     // Everything was given back.
-    block_on(gate.enter()).take().ended(Became::Answered);
-    block_on(gate.enter()).take().ended(Became::Answered);
+    block_on(gate.enter(None)).take().ended(Became::Answered);
+    block_on(gate.enter(None)).take().ended(Became::Answered);
     assert!(lock(&gate.0.crowd).waiting.is_empty());
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn a_second_ramp_leaves_nobody_behind() {
         .map(|_| {
             let gate = gate.clone();
             spawn(move || {
-                let leave = block_on(gate.enter());
+                let leave = block_on(gate.enter(None));
                 yield_now();
                 leave.take().ended(Became::Answered);
             })
