@@ -62,9 +62,6 @@ impl Effect {
             }
             // Whatever the status says first.
             _ if code == Some(DATACENTER_NOT_AVAILABLE) => Effect::NotExecuted,
-            // Something on the way has answered in the service's place, or the service has refused
-            // under a status of success, for a reason that does not say when.
-            (200..=299, _) => Effect::Unknown,
             // "See other", and what is sent in its place: it may have been processed, and the answer
             // stand elsewhere.
             (301..=303, _) => Effect::Unknown,
@@ -75,6 +72,8 @@ impl Effect {
             // load balancer's 460.
             (408 | 444 | 460 | 499, _) => Effect::Unknown,
             (300..=499, _) => Effect::NotExecuted,
+            // Also with a status of success: something on the way has answered in the service's place, or
+            // the service has refused under it, for a reason that does not say when.
             _ => Effect::Unknown,
         }
     }
@@ -234,6 +233,45 @@ mod tests {
         for (phase, status, cause, expected) in table {
             let got = Effect::of_call(Operation::Unsafe, false, &[attempt(phase, status, cause)]);
             assert_eq!(got, expected, "{phase:?} {status:?} {cause:?}");
+        }
+    }
+
+    #[test]
+    fn where_the_answer_is_to_be_sought_elsewhere_there_is_doubt() {
+        for status in [301, 302, 303, 304] {
+            let found = attempt(Phase::Responded, Some(status), None);
+            assert_eq!(
+                Effect::of_attempt(false, &found),
+                Effect::Unknown,
+                "{status}"
+            );
+        }
+        for status in [300, 305, 307, 308] {
+            let found = attempt(Phase::Responded, Some(status), None);
+            assert_eq!(
+                Effect::of_attempt(false, &found),
+                Effect::NotExecuted,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_datacenter_counts_under_any_status() {
+        for status in [500, 503, 504] {
+            let mut refused = attempt(Phase::Responded, Some(status), Some(Cause::Unavailable));
+            assert_eq!(
+                Effect::of_attempt(false, &refused),
+                Effect::Unknown,
+                "{status}"
+            );
+            let fault = refused.fault.as_mut().unwrap();
+            fault.code = Some(DATACENTER_NOT_AVAILABLE);
+            assert_eq!(
+                Effect::of_attempt(false, &refused),
+                Effect::NotExecuted,
+                "{status}"
+            );
         }
     }
 

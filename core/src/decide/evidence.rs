@@ -193,6 +193,37 @@ mod tests {
     }
 
     #[test]
+    fn what_dotnet_leaves_an_endpoint_for() {
+        use Cause::*;
+        let strong = [
+            NoSuchName,
+            NameTryAgain,
+            Refused,
+            Unreachable,
+            ConnectTimeout,
+            NotFound,
+            InvalidHostname,
+            DestinationUnreachable,
+            DatacenterNotAvailable,
+            AttemptTimeout,
+            Deadline,
+            GatewayTimeout,
+            ClosedUnsent,
+        ];
+        for cause in TABLE.iter().flat_map(|row| row.causes) {
+            let expected = match strong.contains(cause) {
+                true => Evidence::Strong,
+                false => Evidence::Never,
+            };
+            assert_eq!(
+                as_dotnet(*cause, RulesOff::default()),
+                expected,
+                "{cause:?}"
+            );
+        }
+    }
+
+    #[test]
     fn the_table_names_a_cause_once() {
         let mut seen = Vec::new();
         for cause in TABLE.iter().flat_map(|row| row.causes) {
