@@ -415,6 +415,14 @@ impl Request {
         class.operation = self.operation.unwrap_or(class.operation);
         class
     }
+
+    /// Whether it may be a write: without a look into its body, which its class may take.
+    pub(crate) fn may_write(&self) -> bool {
+        match self.operation {
+            Some(operation) => operation != Operation::Read,
+            None => !matches!(self.method, Method::GET | Method::HEAD),
+        }
+    }
 }
 
 /// What a header to the library takes. Its value is not shown: it may be another header's.

@@ -41,7 +41,11 @@ impl Inner {
     ) -> Result<Response, Error> {
         let (desk, mut jobs) = Desk::new();
         let bell = Bell::new();
-        let mut call = Box::pin(self.call(request, Some(&desk), cancel));
+        // Made where it stays: it is large, and a box that is made after it is a copy of it.
+        let mut call = Box::into_pin(Box::write(
+            Box::new_uninit(),
+            self.call(request, Some(&desk), cancel),
+        ));
         let mut next_check = check.is_some().then(|| Instant::now() + CHECK_INTERVAL);
         let mut inside = Instant::now();
         loop {

@@ -14,7 +14,7 @@ use super::{Client, Inner, lacking};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::listener::Waiting;
-use crate::{Error, ErrorKind, Operation, Request, Response, Role};
+use crate::{Error, ErrorKind, Request, Response, Role};
 
 /// How often a blocking call asks whether it is to be cancelled. What is cancelled so reaches the wire
 /// within 50 ms.
@@ -71,7 +71,7 @@ impl Client {
     ) -> Result<Response, Error> {
         let waiting = self.inner.begin_waiting()?;
         // What goes on disk is written by this thread.
-        let writes = self.inner.ledger.is_on_disk() && request.class().operation != Operation::Read;
+        let writes = self.inner.ledger.is_on_disk() && request.may_write();
         if check.is_some() || writes || self.inner.needs_its_thread(request) {
             return self.inner.run_here(request, cancel, waiting, check);
         }

@@ -101,20 +101,28 @@ impl Ending {
         proof: Option<Proof>,
         suspect: Option<&str>,
     ) -> rusqlite::Result<bool> {
-        // Of a column that is NULL nothing is greater.
+        let outcome = &self.outcome;
+        let is_plain = suspect.is_none() && !outcome.may_come_late;
+        // Of a column that is NULL nothing is greater. Without a word on `suspect` no index is looked at.
         macro_rules! end {
-            ($left:literal) => {
+            ($left:literal, $doubt:literal) => {
                 concat!(
                     "UPDATE writes SET ended = ?2, effect = ?3, role = ?4, epoch = ?5, attempts = ?6, \
-                     row_url = ?7, url = coalesce(?8, url), proof = coalesce(?9, proof), suspect = ?10, \
-                     may_come_late = ?11 WHERE id = ?1 AND ended IS NULL AND NOT EXISTS ( \
+                     row_url = ?7, url = coalesce(?8, url), proof = coalesce(?9, proof)",
+                    $doubt,
+                    " WHERE id = ?1 AND ended IS NULL AND NOT EXISTS ( \
                      SELECT 1 FROM organizations WHERE id = ?12 AND (lost_through >= ?1 OR ",
                     $left,
                     " >= ?13))"
                 )
             };
+            ($left:literal) => {
+                match is_plain {
+                    true => end!($left, ""),
+                    false => end!($left, ", suspect = ?10, may_come_late = ?11"),
+                }
+            };
         }
-        let outcome = &self.outcome;
         let end = match outcome.role {
             Some(Role::Alternate) => end!("alternate_left"),
             _ => end!("primary_left"),

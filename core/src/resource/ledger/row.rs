@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::types::Type;
-use rusqlite::{Row, params};
+use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 
 use super::{At, Question};
@@ -36,34 +36,54 @@ pub(super) fn insert(
     proof: &Proof,
     kept: Option<&Kept>,
 ) -> rusqlite::Result<u64> {
-    const INSERT: &str = "INSERT INTO writes (organization, process, tag, method, url, operation, \
-        body_length, body_digest, started, epoch, proof, kept_method, kept_url, kept_headers, \
-        kept_body, kept_upsert) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-        ?15, ?16)";
-    let headers = kept.map(|kept| {
-        let lines = kept.headers.iter();
-        lines.fold(String::new(), |text, (name, value)| {
-            text + name + ": " + value + "\n"
-        })
-    });
-    connection.prepare_cached(INSERT)?.execute(params![
-        organization,
-        process,
-        entry.tag,
-        entry.method,
-        entry.url,
-        entry.operation.name(),
-        entry.body_length.map(signed),
-        entry.body_digest,
-        micros(entry.started),
-        signed(entry.epoch),
-        written(proof),
-        kept.map(|kept| &kept.method),
-        kept.map(|kept| &kept.url),
-        headers,
-        kept.map(|kept| &kept.body[..]),
-        kept.map(|kept| kept.is_upsert),
-    ])?;
+    macro_rules! insert {
+        ($columns:literal, $values:literal) => {
+            concat!(
+                "INSERT INTO writes (organization, process, tag, method, url, operation, \
+                 body_length, body_digest, started, epoch, proof",
+                $columns,
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11",
+                $values,
+                ")"
+            )
+        };
+    }
+    let insert = match kept {
+        None => insert!("", ""),
+        Some(_) => insert!(
+            ", kept_method, kept_url, kept_headers, kept_body, kept_upsert",
+            ", ?12, ?13, ?14, ?15, ?16"
+        ),
+    };
+    let operation = entry.operation.name();
+    let (length, started) = (entry.body_length.map(signed), micros(entry.started));
+    let (epoch, proof) = (signed(entry.epoch), written(proof));
+    let known: [&dyn ToSql; 11] = [
+        &organization,
+        &process,
+        &entry.tag,
+        &entry.method,
+        &entry.url,
+        &operation,
+        &length,
+        &entry.body_digest,
+        &started,
+        &epoch,
+        &proof,
+    ];
+    let mut statement = connection.prepare_cached(insert)?;
+    match kept {
+        None => statement.execute(known.as_slice())?,
+        Some(kept) => {
+            let lines = kept.headers.iter();
+            let headers = lines.fold(String::new(), |text, (name, value)| {
+                text + name + ": " + value + "\n"
+            });
+            let body = &kept.body[..];
+            let kept: [&dyn ToSql; 5] = [&kept.method, &kept.url, &headers, &body, &kept.is_upsert];
+            statement.execute([known.as_slice(), kept.as_slice()].concat().as_slice())?
+        }
+    };
     Ok(unsigned(connection.last_insert_rowid()))
 }
 

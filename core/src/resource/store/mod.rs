@@ -32,6 +32,8 @@ const CHECKPOINT_AFTER: u64 = 4000;
 /// The log is not let grow longer, in pages: then all wait until it is taken over.
 const LONGEST_LOG: i64 = 16_000;
 const PAGE: u64 = 4096;
+/// About what a write has, without its body.
+const ROW: u64 = 512;
 /// How often is looked whether the path still means the file that is open.
 const LOOK_EACH: Duration = Duration::from_secs(1);
 /// Of the registry, in the child of a fork that came while a thread of the parent was in there.
@@ -67,6 +69,8 @@ struct Queue {
     sleepers: [usize; 2],
     /// Somebody commits.
     is_busy: bool,
+    /// About how many bytes the group that gathers writes.
+    bytes: u64,
     /// Pages committed since the log was taken over.
     pages: u64,
     is_thread_awake: bool,
@@ -222,7 +226,7 @@ impl Store {
         let ticket = {
             let mut queue = lock(&self.queue);
             queue.waiting.push(Box::new(job));
-            queue.pages += 1 + bytes as u64 / PAGE;
+            queue.bytes += ROW + bytes as u64;
             queue.group
         };
         let work = Arc::clone(self) as Arc<dyn Work>;
@@ -244,6 +248,7 @@ impl Store {
             }
             queue.is_busy = true;
             let jobs = std::mem::take(&mut queue.waiting);
+            queue.pages += 1 + std::mem::take(&mut queue.bytes) / PAGE;
             let group = queue.group;
             queue.group += 1;
             drop(queue);
@@ -260,7 +265,7 @@ impl Store {
             return;
         }
         let mut jobs = Some(jobs);
-        let mut failed = GONE.to_owned();
+        let mut failed = None;
         if self.is_in_place(LOOK_EACH) {
             let committed = self.connection.with(|connection| {
                 let jobs = jobs.take().unwrap_or_default();
@@ -271,12 +276,16 @@ impl Store {
                 group::commit(connection, jobs, &failed);
                 Ok(())
             });
-            if let Err(error) = committed {
-                failed = error.to_string();
-            }
+            failed = committed.err();
         }
-        let error = self.failed(&failed);
-        for job in jobs.into_iter().flatten() {
+        let Some(jobs) = jobs else {
+            return;
+        };
+        let error = match failed {
+            Some(error) => self.failed(&error.to_string()),
+            None => self.failed(GONE),
+        };
+        for job in jobs {
             job.done(Err(&error));
         }
     }
