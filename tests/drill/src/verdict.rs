@@ -234,20 +234,33 @@ mod tests {
         }
     }
 
-    fn judged(application: ApplicationReport, is_blind: bool, undone: Option<&str>) -> Verdict {
+    /// By the rules of a preset that leaves the primary, otherwise as is said.
+    fn judged_by(
+        applications: &[ApplicationReport],
+        undone: Option<&str>,
+        differ: impl FnOnce(&mut Rules<'_>),
+    ) -> Verdict {
         let organization = OrganizationReport {
             primary_url: "https://a.test".into(),
             alternate_url: "https://b.test".into(),
         };
-        let rules = Rules {
+        let mut rules = Rules {
             organization: &organization,
             rounds_after: 5,
-            is_blind,
+            is_blind: false,
             is_left: true,
             is_killed: false,
-            earliest_ms: if is_blind { -5.0 } else { 0.0 },
+            earliest_ms: 0.0,
         };
-        judge(&[good(), application], rules, undone)
+        differ(&mut rules);
+        judge(applications, rules, undone)
+    }
+
+    fn judged(application: ApplicationReport, is_blind: bool, undone: Option<&str>) -> Verdict {
+        judged_by(&[good(), application], undone, |rules| {
+            rules.is_blind = is_blind;
+            rules.earliest_ms = if is_blind { -5.0 } else { 0.0 };
+        })
     }
 
     #[test]
@@ -312,19 +325,10 @@ mod tests {
             application.errors_after_fault = 3;
             application.goes_on = true;
             spoil(&mut application);
-            let organization = OrganizationReport {
-                primary_url: "https://a.test".into(),
-                alternate_url: "https://b.test".into(),
-            };
-            let rules = Rules {
-                organization: &organization,
-                rounds_after: 5,
-                is_blind: true,
-                is_left: false,
-                is_killed: false,
-                earliest_ms: 0.0,
-            };
-            judge(&[application], rules, None).reasons
+            let verdict = judged_by(&[application], None, |rules| {
+                (rules.is_blind, rules.is_left) = (true, false);
+            });
+            verdict.reasons
         };
         assert_eq!(judged(|_| ()), Vec::<String>::new());
         assert!(judged(|app| app.events = good().events)[0].contains("where nothing moves"));
@@ -338,19 +342,7 @@ mod tests {
         let reasons = |spoil: fn(&mut ApplicationReport), is_killed| {
             let mut application = good();
             spoil(&mut application);
-            let organization = OrganizationReport {
-                primary_url: "https://a.test".into(),
-                alternate_url: "https://b.test".into(),
-            };
-            let rules = Rules {
-                organization: &organization,
-                rounds_after: 5,
-                is_blind: false,
-                is_left: true,
-                is_killed,
-                earliest_ms: 0.0,
-            };
-            judge(&[application], rules, None).reasons
+            judged_by(&[application], None, |rules| rules.is_killed = is_killed).reasons
         };
         assert_eq!(reasons(|_| (), true), Vec::<String>::new());
         let left: fn(&mut ApplicationReport) = |app| app.suspects_left = 1;

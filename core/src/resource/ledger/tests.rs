@@ -55,9 +55,13 @@ fn ledger() -> Memory {
 fn each(test: impl Fn(&dyn Ledger, Instant)) {
     let now = Instant::now();
     test(&ledger(), now);
+    with_folder(|folder| test(&on_disk(folder, WINDOW), now));
+}
+
+fn with_folder(test: impl FnOnce(&Path)) {
     let folder = std::env::temp_dir().join(format!("d365-ledger-{}", Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
-    test(&on_disk(&folder, WINDOW), now);
+    test(&folder);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -73,6 +77,13 @@ fn begin(ledger: &dyn Ledger) -> u64 {
 
 fn end(ledger: &dyn Ledger, id: u64, outcome: WriteEnd, now: Instant) {
     ledger.end(id, outcome, by(now)).wait().unwrap();
+}
+
+/// One that was begun and has ended so.
+fn ended(ledger: &dyn Ledger, effect: Effect, role: Role, now: Instant) -> u64 {
+    let id = begin(ledger);
+    end(ledger, id, outcome(effect, role), now);
+    id
 }
 
 fn list(ledger: &dyn Ledger, selection: LedgerSelection, now: Instant) -> Vec<LedgerEntry> {
@@ -121,8 +132,7 @@ fn a_write_is_on_record_while_it_is_in_flight_and_gone_when_it_was_not_executed(
 #[test]
 fn what_is_in_doubt_stays_until_it_is_resolved() {
     each(|ledger, now| {
-        let id = begin(ledger);
-        end(ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+        let id = ended(ledger, Effect::Unknown, Role::Primary, now);
         let later = now + WINDOW * 10;
         assert_eq!(ids(ledger, LedgerSelection::Suspects, later), [id]);
         resolve(ledger, id, Resolution::Lost, later).unwrap();
@@ -139,30 +149,11 @@ fn what_is_in_doubt_stays_until_it_is_resolved() {
 #[test]
 fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_window() {
     each(|ledger, now| {
-        let old = begin(ledger);
-        end(ledger, old, outcome(Effect::Executed, Role::Primary), now);
+        ended(ledger, Effect::Executed, Role::Primary, now);
         let later = now + WINDOW + Duration::from_secs(1);
-        let recent = begin(ledger);
-        end(
-            ledger,
-            recent,
-            outcome(Effect::Executed, Role::Primary),
-            later,
-        );
-        let elsewhere = begin(ledger);
-        end(
-            ledger,
-            elsewhere,
-            outcome(Effect::Executed, Role::Alternate),
-            later,
-        );
-        let in_doubt = begin(ledger);
-        end(
-            ledger,
-            in_doubt,
-            outcome(Effect::Unknown, Role::Primary),
-            later,
-        );
+        let recent = ended(ledger, Effect::Executed, Role::Primary, later);
+        let elsewhere = ended(ledger, Effect::Executed, Role::Alternate, later);
+        let in_doubt = ended(ledger, Effect::Unknown, Role::Primary, later);
         let in_flight = begin(ledger);
         let suspects = suspect(ledger, Role::Primary, 0, later);
         assert_eq!((suspects.in_doubt, suspects.acknowledged), (1, 1));
@@ -187,13 +178,7 @@ fn a_switch_puts_in_question_what_the_old_endpoint_has_acknowledged_within_the_w
 fn the_bound_takes_the_oldest_acknowledged_and_nothing_in_doubt() {
     let now = Instant::now();
     let ledger = Memory::new(WINDOW, 2);
-    let in_doubt = begin(&ledger);
-    end(
-        &ledger,
-        in_doubt,
-        outcome(Effect::Unknown, Role::Primary),
-        now,
-    );
+    let in_doubt = ended(&ledger, Effect::Unknown, Role::Primary, now);
     let acknowledged: Vec<u64> = (0..4).map(|_| begin(&ledger)).collect();
     for id in &acknowledged {
         end(&ledger, *id, outcome(Effect::Executed, Role::Primary), now);
@@ -419,8 +404,7 @@ fn a_write_is_verified_when_it_has_ended() {
 #[test]
 fn what_was_found_before_a_switch_is_not_final_after_it() {
     each(|ledger, now| {
-        let id = begin(ledger);
-        end(ledger, id, outcome(Effect::Executed, Role::Primary), now);
+        let id = ended(ledger, Effect::Executed, Role::Primary, now);
         let found = Verification::new(Verified::Present, true, at(2));
         ledger.verified(id, found.clone()).wait().unwrap();
         suspect(ledger, Role::Primary, 0, now);
@@ -437,8 +421,7 @@ fn what_was_found_before_a_switch_is_not_final_after_it() {
 fn a_write_is_sent_again_by_one_at_a_time_and_its_end_says_what_became_of_it() {
     each(|ledger, now| {
         let doubt = || {
-            let id = begin(ledger);
-            end(ledger, id, outcome(Effect::Unknown, Role::Primary), now);
+            let id = ended(ledger, Effect::Unknown, Role::Primary, now);
             ledger.claim(id, by(now)).wait().unwrap();
             id
         };
@@ -471,36 +454,34 @@ fn a_write_is_sent_again_by_one_at_a_time_and_its_end_says_what_became_of_it() {
 /// Looked for is by the numbers of those that ended of late.
 #[test]
 fn what_ended_long_after_it_began_or_anew_is_found() {
-    let folder = std::env::temp_dir().join(format!("d365-ledger-{}", Uuid::new_v4()));
-    std::fs::create_dir(&folder).unwrap();
-    let ledger = on_disk(&folder, WINDOW);
-    let executed = |id| {
-        let ended = ledger.end(id, outcome(Effect::Executed, Role::Primary), At::now());
-        assert_eq!(ended.wait().unwrap(), None);
-    };
-    let again = begin(&ledger);
-    let unknown = outcome(Effect::Unknown, Role::Primary);
-    ledger.end(again, unknown, At::now()).wait().unwrap();
-    let slow = begin(&ledger);
-    let many = || (0..2 * keeping::PORTION_EACH).for_each(|_| executed(begin(&ledger)));
-    many();
-    ledger.claim(again, At::now()).wait().unwrap();
-    let since = SystemTime::now();
-    let lost = |since| {
-        let found = ledger.suspect_since(since, At::now()).wait().unwrap();
-        found.acknowledged
-    };
-    executed(again);
-    executed(slow);
-    assert_eq!(lost(since), 2);
-    let suspects = ledger.list(LedgerSelection::Suspects, At::now()).wait();
-    let suspects: Vec<u64> = suspects.unwrap().iter().map(|entry| entry.id).collect();
-    assert_eq!(suspects, [again, slow]);
-    many();
-    assert_eq!(lost(since), 2 * keeping::PORTION_EACH);
-    assert_eq!(lost(SystemTime::now()), 0);
-    drop(ledger);
-    std::fs::remove_dir_all(&folder).unwrap();
+    with_folder(|folder| {
+        let ledger = on_disk(folder, WINDOW);
+        let executed = |id| {
+            let ended = ledger.end(id, outcome(Effect::Executed, Role::Primary), At::now());
+            assert_eq!(ended.wait().unwrap(), None);
+        };
+        let again = begin(&ledger);
+        let unknown = outcome(Effect::Unknown, Role::Primary);
+        ledger.end(again, unknown, At::now()).wait().unwrap();
+        let slow = begin(&ledger);
+        let many = || (0..2 * keeping::PORTION_EACH).for_each(|_| executed(begin(&ledger)));
+        many();
+        ledger.claim(again, At::now()).wait().unwrap();
+        let since = SystemTime::now();
+        let lost = |since| {
+            let found = ledger.suspect_since(since, At::now()).wait().unwrap();
+            found.acknowledged
+        };
+        executed(again);
+        executed(slow);
+        assert_eq!(lost(since), 2);
+        let suspects = ledger.list(LedgerSelection::Suspects, At::now()).wait();
+        let suspects: Vec<u64> = suspects.unwrap().iter().map(|entry| entry.id).collect();
+        assert_eq!(suspects, [again, slow]);
+        many();
+        assert_eq!(lost(since), 2 * keeping::PORTION_EACH);
+        assert_eq!(lost(SystemTime::now()), 0);
+    });
 }
 
 /// A clock that was set back makes nothing younger or older that was in question, and loses nothing.
