@@ -265,6 +265,9 @@ class Blocking(Subject):
     def verify(self, write: LedgerEntry | int, url: str | None) -> str:
         return self.client.verify(write) if url is None else self.client.verify_with(write, url)
 
+    def set_override(self, value: str | None, until: float | None) -> None:
+        self.client.set_override(value, until)
+
     def replay(self, write: int, wanted: bool) -> Response:
         return self.client.replay(write, wanted=wanted)
 
@@ -382,6 +385,9 @@ class Submitting(Subject):
 
     def verify(self, write: LedgerEntry | int, url: str | None) -> str:
         return self._loop.run(self.client.verify(write) if url is None else self.client.verify_with(write, url))
+
+    def set_override(self, value: str | None, until: float | None) -> None:
+        self._loop.run(self.client.set_override(value, until))
 
     def replay(self, write: int, wanted: bool) -> Response:
         return self._loop.run(self.client.replay(write, wanted=wanted))
@@ -551,7 +557,9 @@ class Agent:
     def do_state(self, client: str) -> Json:
         subject = self._subjects[client].client
         names = ("primary_url", "alternate_url", "active_url", "is_primary", "epoch", "endpoint_auto_switch_enabled")
-        return {"state": {name: getattr(subject, name) for name in names}}
+        found = subject.current_override
+        said = found and {"value": found.value, "source": found.source, "has_end": found.until is not None}
+        return {"state": {"current_override": said, **{name: getattr(subject, name) for name in names}}}
 
     def do_set_auto_switch(self, client: str, enabled: bool) -> None:
         self._subjects[client].client.endpoint_auto_switch_enabled = enabled
@@ -599,6 +607,9 @@ class Agent:
 
     def do_maintenance(self, client: str, start_ms: int, end_ms: int) -> None:
         self._subjects[client].client.maintenance(start_ms / 1000, end_ms / 1000)
+
+    def do_override(self, client: str, value: str | None, until_ms: int | None) -> None:
+        self._subjects[client].set_override(value, None if until_ms is None else until_ms / 1000)
 
     def do_resolve(self, client: str, id: int, resolution: str) -> None:
         self._subjects[client].resolve(id, resolution)

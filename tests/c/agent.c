@@ -394,6 +394,7 @@ static cJSON *do_state(const cJSON *json)
     cJSON_AddBoolToObject(state, "is_primary", is_primary);
     cJSON_AddNumberToObject(state, "epoch", (double)epoch);
     cJSON_AddBoolToObject(state, "endpoint_auto_switch_enabled", enabled);
+    add_override(state, client);
     return answer;
 }
 
@@ -595,6 +596,11 @@ static cJSON *do_settle(const cJSON *json)
     return settled_answer(response);
 }
 
+static cJSON *do_override(const cJSON *json)
+{
+    return set_override(find_client(json)->client, json);
+}
+
 static cJSON *do_maintenance(const cJSON *json)
 {
     return maintenance(find_client(json)->client, json);
@@ -641,7 +647,7 @@ static const struct {
     {"set_auto_switch", do_set_auto_switch}, {"switch_endpoint", do_switch_endpoint},
     {"discover", do_discover}, {"close", do_close}, {"events", do_events}, {"prepared", do_prepared},
     {"ledger", do_ledger}, {"resolve", do_resolve}, {"verify", do_verify}, {"replay", do_replay}, {"settle", do_settle}, {"suspect_since", do_suspect_since},
-    {"maintenance", do_maintenance},
+    {"maintenance", do_maintenance}, {"override", do_override},
     {"misuse", do_misuse},
 };
 

@@ -76,6 +76,10 @@ cJSON *settled_answer(d365_response_t *response);
 /* {"do":"maintenance","start_ms":...,"end_ms":...} */
 cJSON *maintenance(d365_client_t *client, const cJSON *request);
 
+/* {"do":"override","value":...,"until_ms":...} */
+cJSON *set_override(d365_client_t *client, const cJSON *request);
+/* "current_override" of a state. */
+void add_override(cJSON *state, const d365_client_t *client);
 /* {"do":"suspect_since","since_ms":...} */
 cJSON *suspect_since(d365_client_t *client, const cJSON *request);
 /* {"do":"resolve","id":...,"resolution":...} */

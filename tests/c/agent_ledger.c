@@ -171,6 +171,39 @@ cJSON *suspect_since(d365_client_t *client, const cJSON *request)
     return answer;
 }
 
+static const char *const OVERRIDES[] = {"none", "off", "primary", "alternate"};
+
+cJSON *set_override(d365_client_t *client, const cJSON *request)
+{
+    const cJSON *until = cJSON_GetObjectItemCaseSensitive(request, "until_ms");
+    const char *wanted = text_of(request, "value");
+    int64_t until_ms = cJSON_IsNumber(until) ? (int64_t)until->valuedouble : 0;
+    int32_t value = wanted == NULL ? D365_OVERRIDE_NONE : D365_OVERRIDE_ALTERNATE;
+    d365_error_t *error = NULL;
+    d365_status_t status;
+    while (wanted != NULL && strcmp(OVERRIDES[value], wanted) != 0)
+        value--;
+    CHECK(wanted == NULL || value >= D365_OVERRIDE_OFF);
+    status = d365_client_set_override(client, value, until_ms, &error);
+    return done(status, error);
+}
+
+void add_override(cJSON *state, const d365_client_t *client)
+{
+    int32_t value, source;
+    int64_t until_ms;
+    cJSON *found;
+    CHECK(d365_client_current_override(client, &value, &source, &until_ms, NULL) == D365_OK);
+    if (value == D365_OVERRIDE_NONE) {
+        cJSON_AddNullToObject(state, "current_override");
+        return;
+    }
+    found = cJSON_AddObjectToObject(state, "current_override");
+    cJSON_AddStringToObject(found, "value", OVERRIDES[value]);
+    cJSON_AddStringToObject(found, "source", source == D365_OVERRIDE_FROM_STORE ? "store" : "environment");
+    cJSON_AddBoolToObject(found, "has_end", until_ms != 0);
+}
+
 cJSON *maintenance(d365_client_t *client, const cJSON *request)
 {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(request, "start_ms");

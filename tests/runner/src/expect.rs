@@ -12,7 +12,9 @@ use crate::names::{
     Effect, EventName, FaultKind, HttpVersion, LedgerEffect, Operation, Phase, Probed, Reason,
     Verified, Wanted,
 };
-use crate::protocol::{Answer, ErrorRecord, FoundOut, PartRecord, ReadRecord, ResponseRecord};
+use crate::protocol::{
+    Answer, ErrorRecord, FoundOut, Override, OverrideSource, PartRecord, ReadRecord, ResponseRecord,
+};
 
 /// How a call ends.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -300,6 +302,21 @@ pub(crate) struct ExpectState {
     epoch: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint_auto_switch_enabled: Option<bool>,
+    /// Null: there is none.
+    #[serde(default, skip_serializing_if = "Wanted::is_open")]
+    current_override: Wanted<ExpectOverride>,
+}
+
+/// The operator's override; what is not given is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectOverride {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Override>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<OverrideSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_end: Option<bool>,
 }
 
 /// How many calls of a burst ended how: all of them, no others.

@@ -190,13 +190,14 @@ impl Player<'_> {
                 self.ask(Request::SwitchEndpoint { client }, expect)
             }
             Step::Discover { client, expect } => self.ask(Request::Discover { client }, expect),
-            Step::Restart {} => self.restart(),
+            Step::Restart { environment } => self.restart(&environment),
             Step::Close { client, expect } => self.close(client, expect),
             Step::Verify(verify) => self.verify(verify),
             Step::Replay(replay) => self.replay(replay),
             Step::Settle(settle) => self.settle_all(settle),
             Step::SuspectSince(since) => self.suspect_since(since),
             Step::Maintenance(planned) => self.maintenance(planned),
+            Step::Override(wanted) => self.set_override(wanted),
             Step::Resolve(resolve) => self.resolve(resolve),
             Step::ExpectLedger {
                 client,
@@ -251,10 +252,10 @@ impl Player<'_> {
         compared(refusal_differences(expect.as_ref(), &answer), &answer)
     }
 
-    fn restart(&mut self) -> Result<(), Wrong> {
+    fn restart(&mut self, environment: &BTreeMap<String, String>) -> Result<(), Wrong> {
         self.clients.clear();
         self.started.clear();
-        Ok(self.subject.restart()?)
+        Ok(self.subject.restart(environment)?)
     }
 
     /// Asks for what is done or refused.

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 pub use answer::Answer;
 pub(crate) use answer::{
-    AttemptRecord, BodyReads, DifferenceRecord, ErrorRecord, EventRecord, LedgerRecord, PartRecord,
-    PreparedRecord, ReadRecord, ReplayedRecord, ResponseRecord, SettledRecord, StateRecord,
-    SuspectedRecord,
+    AttemptRecord, BodyReads, DifferenceRecord, ErrorRecord, EventRecord, LedgerRecord,
+    OverrideRecord, PartRecord, PreparedRecord, ReadRecord, ReplayedRecord, ResponseRecord,
+    SettledRecord, StateRecord, SuspectedRecord,
 };
 
 /// One request to a subject.
@@ -145,6 +145,15 @@ pub enum Request {
         /// …to then.
         end_ms: i64,
     },
+    /// Puts the operator's override into the store.
+    Override {
+        /// The client.
+        client: String,
+        /// None: takes it away.
+        value: Option<Override>,
+        /// When it ends, in milliseconds since 1970.
+        until_ms: Option<i64>,
+    },
     /// Tells the ledger what was found out about a write.
     Resolve {
         /// The client.
@@ -176,6 +185,28 @@ pub enum FoundOut {
     Replayed,
     /// It was not, and will not be.
     Lost,
+}
+
+/// Where the operator has calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// Where they are.
+    Off,
+    /// To the primary.
+    Primary,
+    /// To the alternate.
+    Alternate,
+}
+
+/// Where an override stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OverrideSource {
+    /// In `D365_FAILOVER`.
+    Environment,
+    /// In the store.
+    Store,
 }
 
 /// A kind of event besides EndpointSwitchRequired and EndpointSwitched, in the spelling of

@@ -13,7 +13,8 @@ use crate::expect::{
 };
 use crate::names::{Operation, Verified, one_of};
 use crate::protocol::{
-    FoundOut, Heard, OnRequired, OnSwitched, Prepare, Resolution, Selection, Stream, Token,
+    FoundOut, Heard, OnRequired, OnSwitched, Override, Prepare, Resolution, Selection, Stream,
+    Token,
 };
 use crate::request::ScenarioRequest;
 use crate::seen::{ProxyRequests, Requests};
@@ -117,6 +118,7 @@ pub(crate) enum Step {
     Settle(Settle),
     SuspectSince(SuspectSince),
     Maintenance(Maintenance),
+    Override(SetOverride),
     Resolve(Resolve),
     /// The client's endpoints.
     ExpectState {
@@ -140,9 +142,12 @@ pub(crate) enum Step {
         side: Role,
         counts: Map<String, Value>,
     },
-    /// Kills the subject's process where it is, and starts another: the clients are gone, and so are
-    /// their calls.
-    Restart {},
+    /// Kills the subject's process where it is, and starts another, with this in its environment: the
+    /// clients are gone, and so are their calls.
+    Restart {
+        #[serde(default)]
+        environment: BTreeMap<String, String>,
+    },
     /// Closes the client.
     Close {
         #[serde(default = "the_client")]
@@ -352,6 +357,19 @@ pub(crate) struct Maintenance {
     pub(crate) client: String,
     pub(crate) from_ms: i64,
     pub(crate) to_ms: i64,
+    pub(crate) expect: Option<ExpectRefusal>,
+}
+
+/// Puts the operator's override into the client's store.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetOverride {
+    #[serde(default = "the_client")]
+    pub(crate) client: String,
+    /// Null: takes it away.
+    pub(crate) value: Option<Override>,
+    /// How long after now it ends by itself.
+    pub(crate) for_ms: Option<i64>,
     pub(crate) expect: Option<ExpectRefusal>,
 }
 

@@ -3,6 +3,8 @@
 mod agent;
 mod rust;
 
+use std::collections::BTreeMap;
+
 use d365_failover_core::Rule;
 use thiserror::Error;
 
@@ -16,8 +18,9 @@ pub trait Subject: Send {
     /// Does what is asked, and answers; waits as long as that takes.
     fn ask(&mut self, request: &Request) -> Result<Answer, Broken>;
 
-    /// Kills it where it is, and starts another in its place, which has no clients.
-    fn restart(&mut self) -> Result<(), Broken>;
+    /// Kills it where it is, and starts another in its place, which has no clients, and this in its
+    /// environment.
+    fn restart(&mut self, environment: &BTreeMap<String, String>) -> Result<(), Broken>;
 
     /// Closes everything.
     fn finish(&mut self) -> Result<(), Broken>;

@@ -7,7 +7,7 @@ use crate::compare::differences;
 use crate::expect::{ExpectLedgerEntry, json, refusal_differences};
 use crate::failure::{Wrong, compared, differ};
 use crate::protocol::{LedgerRecord, Request, Selection};
-use crate::step::{Maintenance, Replay, Resolve, Settle, SuspectSince, Verify};
+use crate::step::{Maintenance, Replay, Resolve, SetOverride, Settle, SuspectSince, Verify};
 use crate::subject::Broken;
 
 impl Player<'_> {
@@ -157,9 +157,17 @@ impl Player<'_> {
         compared(found, &answer)
     }
 
+    pub(super) fn set_override(&mut self, step: SetOverride) -> Result<(), Wrong> {
+        let request = Request::Override {
+            client: step.client,
+            value: step.value,
+            until_ms: step.for_ms.map(|for_ms| now_ms() + for_ms),
+        };
+        self.ask(request, step.expect)
+    }
+
     pub(super) fn maintenance(&mut self, step: Maintenance) -> Result<(), Wrong> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        let now = now_ms();
         let answer = self.subject.ask(&Request::Maintenance {
             client: step.client,
             start_ms: now + step.from_ms,
@@ -167,4 +175,9 @@ impl Player<'_> {
         })?;
         compared(refusal_differences(step.expect.as_ref(), &answer), &answer)
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -241,6 +241,19 @@ pub struct StateRecord {
     pub epoch: u64,
     /// EndpointAutoSwitchEnabled.
     pub endpoint_auto_switch_enabled: bool,
+    /// What the operator says.
+    pub current_override: Option<OverrideRecord>,
+}
+
+/// An override of the operator's that is in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OverrideRecord {
+    /// `off`, `primary`, `alternate`
+    pub value: String,
+    /// `environment`, `store`
+    pub source: String,
+    /// Whether it ends by itself.
+    pub has_end: bool,
 }
 
 /// What came of a write that was sent again.

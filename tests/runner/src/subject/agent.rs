@@ -1,5 +1,6 @@
 //! An agent process, spoken to over its standard input and output.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -25,9 +26,14 @@ pub struct Agent {
 impl Agent {
     /// Starts the command, as a shell reads it, and greets it.
     pub fn start(command: &str) -> Result<Agent, Broken> {
+        Agent::start_with(command, &BTreeMap::new())
+    }
+
+    fn start_with(command: &str, environment: &BTreeMap<String, String>) -> Result<Agent, Broken> {
         let mut child = Command::new("sh")
             .arg("-c")
             .arg(format!("exec {command}"))
+            .envs(environment)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -99,10 +105,10 @@ impl Subject for Agent {
             .map_err(|error| Broken(format!("answered {request} with {line}: {error}")))
     }
 
-    fn restart(&mut self) -> Result<(), Broken> {
+    fn restart(&mut self, environment: &BTreeMap<String, String>) -> Result<(), Broken> {
         let ended = self.child.kill().and_then(|()| self.child.wait());
         ended.map_err(|error| Broken(error.to_string()))?;
-        *self = Agent::start(&self.command)?;
+        *self = Agent::start_with(&self.command, environment)?;
         Ok(())
     }
 

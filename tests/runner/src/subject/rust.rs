@@ -9,15 +9,15 @@ mod reading;
 mod records;
 mod resolver;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use d365_failover_core::{
-    Client, Error, ItemKind, Pending, Queue, Response, Rule, Settings, SettlePolicy, TokenProvider,
-    TokenRequest,
+    Client, Error, ItemKind, Override, Pending, Queue, Response, Rule, Settings, SettlePolicy,
+    TokenProvider, TokenRequest,
 };
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ use self::prepare::Hook;
 use self::records::{answer, error_record, state};
 use self::resolver::Names;
 use super::{Broken, Subject};
-use crate::protocol::{Answer, Call, Heard, Open, Request, Token};
+use crate::protocol::{self, Answer, Call, Heard, Open, Request, Token};
 
 /// Far longer than any call of a scenario may take.
 const HANGS: Duration = Duration::from_secs(120);
@@ -139,6 +139,19 @@ impl Subject for Rust {
                     Err(error) => Answer::refused(error_record(&error)),
                 })
             }
+            Request::Override {
+                client,
+                value,
+                until_ms,
+            } => {
+                let client = &self.client(client)?.client;
+                let value = value.map(|value| match value {
+                    protocol::Override::Off => Override::Off,
+                    protocol::Override::Primary => Override::Primary,
+                    protocol::Override::Alternate => Override::Alternate,
+                });
+                Ok(answer(client.set_override(value, until_ms.map(time))))
+            }
             Request::Resolve {
                 client,
                 id,
@@ -154,7 +167,7 @@ impl Subject for Rust {
         }
     }
 
-    fn restart(&mut self) -> Result<(), Broken> {
+    fn restart(&mut self, _: &BTreeMap<String, String>) -> Result<(), Broken> {
         Err(Broken("it is no process of its own".into()))
     }
 

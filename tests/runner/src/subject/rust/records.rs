@@ -8,7 +8,8 @@ use d365_failover_core::{
 use serde_json::Value;
 
 use crate::protocol::{
-    Answer, AttemptRecord, ErrorRecord, EventRecord, PartRecord, ResponseRecord, StateRecord,
+    Answer, AttemptRecord, ErrorRecord, EventRecord, OverrideRecord, PartRecord, ResponseRecord,
+    StateRecord,
 };
 
 pub(super) fn answer(result: Result<(), Error>) -> Answer {
@@ -26,6 +27,11 @@ pub(super) fn state(client: &Client) -> Answer {
         is_primary: client.is_primary(),
         epoch: client.epoch(),
         endpoint_auto_switch_enabled: client.endpoint_auto_switch_enabled(),
+        current_override: client.current_override().map(|order| OverrideRecord {
+            value: order.value.name().to_owned(),
+            source: order.source.name().to_owned(),
+            has_end: order.until.is_some(),
+        }),
     };
     Answer {
         state: Some(state),
@@ -146,6 +152,7 @@ pub(super) fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::WouldDeadlock => "would_deadlock",
         ErrorKind::Forked => "forked",
         ErrorKind::NoAlternate => "no_alternate",
+        ErrorKind::Overridden => "overridden",
         ErrorKind::Empty => "empty",
         ErrorKind::Busy => "busy",
         ErrorKind::Late => "late",

@@ -8,6 +8,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.FailoverClient;
 import io.github.d365failover.FailoverResponse;
+import io.github.d365failover.OperatorOverride;
 import io.github.d365failover.Resolution;
 import io.github.d365failover.SettlePolicy;
 import io.github.d365failover.SettleStep;
@@ -126,6 +127,9 @@ public final class Agent {
                         Instant.ofEpochMilli(request.get("start_ms").getAsLong()),
                         Instant.ofEpochMilli(request.get("end_ms").getAsLong()));
                 break;
+            case "override":
+                override(subject(request).client, request);
+                break;
             case "resolve":
                 subject(request).client.resolve(
                         request.get("id").getAsLong(),
@@ -138,6 +142,20 @@ public final class Agent {
                 throw new IllegalArgumentException("the agent cannot do " + what);
         }
         return answer;
+    }
+
+    private static void override(FailoverClient client, JsonObject request) {
+        if (!present(request, "value")) {
+            client.clearOverride();
+            return;
+        }
+        OperatorOverride value = OperatorOverride.valueOf(
+                request.get("value").getAsString().toUpperCase(Locale.ROOT));
+        if (present(request, "until_ms")) {
+            client.setOverride(value, Instant.ofEpochMilli(request.get("until_ms").getAsLong()));
+        } else {
+            client.setOverride(value);
+        }
     }
 
     private Verified verified(JsonObject request) throws Exception {

@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import io.github.d365failover.Attempt;
 import io.github.d365failover.BatchPart;
+import io.github.d365failover.CurrentOverride;
 import io.github.d365failover.Difference;
 import io.github.d365failover.Effect;
 import io.github.d365failover.ErrorKind;
@@ -121,6 +122,15 @@ final class Answers {
         json.addProperty("is_primary", client.isPrimary());
         json.addProperty("epoch", client.epoch());
         json.addProperty("endpoint_auto_switch_enabled", client.isEndpointAutoSwitchEnabled());
+        json.add("current_override", client.currentOverride().map(Answers::override).orElse(JsonNull.INSTANCE));
+        return json;
+    }
+
+    private static JsonElement override(CurrentOverride found) {
+        JsonObject json = new JsonObject();
+        json.addProperty("value", lower(found.value()));
+        json.addProperty("source", lower(found.source()));
+        json.addProperty("has_end", found.until().isPresent());
         return json;
     }
 
