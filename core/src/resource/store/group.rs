@@ -1,5 +1,7 @@
 //! What several have asked for, in one transaction.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot::Sender;
 
@@ -62,6 +64,38 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Sen
         };
         // Who has left needs no answer.
         let _ = self.sender.send(result);
+    }
+}
+
+/// Whether who is about to commit lets others ask first. Where other processes want the processor, that gives it to
+/// them for milliseconds: then it is left for a while.
+#[derive(Default)]
+pub(super) struct Gathering {
+    /// How many jobs the last group had.
+    pub(super) size: usize,
+    /// For how many groups it is left yet, and for how many the last time.
+    left: u32,
+    pause: u32,
+}
+
+impl Gathering {
+    /// What a thread is away at most where its own process's others alone come first.
+    const LONGEST: Duration = Duration::from_millis(2);
+    const SHORTEST_PAUSE: u32 = 16;
+    const LONGEST_PAUSE: u32 = 4096;
+
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_over = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        is_over && self.size > 1
+    }
+
+    pub(super) fn was_away(&mut self, time: Duration) {
+        self.pause = match time > Gathering::LONGEST {
+            true => (self.pause * 4).clamp(Gathering::SHORTEST_PAUSE, Gathering::LONGEST_PAUSE),
+            false => self.pause / 2,
+        };
+        self.left = self.pause;
     }
 }
 
@@ -144,5 +178,38 @@ pub(super) fn why(error: &rusqlite::Error) -> String {
             "another process holds it for too long".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_come_first_where_there_are_any_and_seldom_where_that_takes_long() {
+        let (short, long) = (Duration::from_micros(300), Duration::from_millis(4));
+        let mut gathering = Gathering::default();
+        assert!(!gathering.is_due());
+        gathering.size = 1;
+        assert!(!gathering.is_due());
+        gathering.size = 2;
+        // How long it took to come back, and how many groups it is left for then.
+        for (away, left) in [
+            (short, 0),
+            (long, 16),
+            (long, 64),
+            (short, 32),
+            (short, 16),
+            (long, 64),
+            (long, 256),
+            (long, 1024),
+            (long, 4096),
+            (long, 4096),
+        ] {
+            assert!(gathering.is_due());
+            gathering.was_away(away);
+            let seen = std::iter::repeat_with(|| gathering.is_due()).take_while(|is_due| !is_due);
+            assert_eq!(seen.count(), left, "{away:?}");
+        }
     }
 }

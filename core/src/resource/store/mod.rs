@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 pub(crate) use self::connection::Held;
 pub(crate) use self::group::together;
-use self::group::{Asked, Job};
+use self::group::{Asked, Gathering, Job};
 use super::soon::{Later, Soon, Work};
 use super::sys;
 use super::threads::Threads;
@@ -69,6 +69,7 @@ struct Queue {
     sleepers: [usize; 2],
     /// Somebody commits.
     is_busy: bool,
+    gathering: Gathering,
     /// About how many bytes the group that gathers writes.
     bytes: u64,
     /// Pages committed since the log was taken over.
@@ -247,7 +248,17 @@ impl Store {
                 continue;
             }
             queue.is_busy = true;
+            if queue.gathering.is_due() {
+                // A transaction costs more than to let come first who is about to ask.
+                drop(queue);
+                let since = Instant::now();
+                std::thread::yield_now();
+                let away = since.elapsed();
+                queue = lock(&self.queue);
+                queue.gathering.was_away(away);
+            }
             let jobs = std::mem::take(&mut queue.waiting);
+            queue.gathering.size = jobs.len();
             queue.pages += 1 + std::mem::take(&mut queue.bytes) / PAGE;
             let group = queue.group;
             queue.group += 1;
