@@ -255,6 +255,57 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_is_off_says_the_opposite() {
+        let mut off = RulesOff::default();
+        off.switch_off(Rule::ResendLost);
+        for (operation, cause, expected) in [
+            (Operation::Read, Cause::Reset, Resend::No),
+            (Operation::Unsafe, Cause::Reset, Resend::Anywhere),
+            (Operation::Read, Cause::AttemptTimeout, Resend::Anywhere),
+            (Operation::Unsafe, Cause::AttemptTimeout, Resend::No),
+        ] {
+            let failed = Failed {
+                operation,
+                is_compound: false,
+                phase: Phase::Sent,
+                http_status: None,
+                is_acknowledged: false,
+                cause,
+                parts_effect: None,
+            };
+            assert_eq!(by_matrix(&failed, off), expected, "{operation:?} {cause:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_over_the_next_time() {
+        let (not_sent, sent) = (Phase::NotSent, Phase::Sent);
+        for (cause, phase, expected) in [
+            (Cause::Malformed, sent, true),
+            (Cause::DatabaseMoving, sent, true),
+            (Cause::NameTryAgain, not_sent, true),
+            (Cause::Proxy, not_sent, true),
+            (Cause::Proxy, sent, false),
+            (Cause::TlsAlert, not_sent, true),
+            (Cause::TlsAlert, sent, false),
+            (Cause::Tls, not_sent, false),
+            (Cause::LocalFailure, not_sent, false),
+            (Cause::Refused, not_sent, false),
+        ] {
+            let failed = Failed {
+                operation: Operation::Read,
+                is_compound: false,
+                phase,
+                http_status: None,
+                is_acknowledged: false,
+                cause,
+                parts_effect: None,
+            };
+            assert_eq!(failed.may_pass(), expected, "{cause:?} {phase:?}");
+        }
+    }
+
+    #[test]
     fn the_matrix() {
         use Resend::{Anywhere, Elsewhere, No, Throttled, Unprocessed};
         let (not_sent, sent, responded) = (Phase::NotSent, Phase::Sent, Phase::Responded);
