@@ -162,6 +162,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_starts_failover_is_evidence() {
+        for (cause, expected) in [
+            (Cause::Refused, [true, true]),
+            (Cause::Unavailable, [true, false]),
+            (Cause::ServiceFault, [false, false]),
+        ] {
+            let fault = Fault::new(cause, "");
+            let found = [Preset::Safe, Preset::Dotnet].map(|preset| fault.starts_failover(preset));
+            assert_eq!(found, expected, "{cause:?}");
+        }
+    }
+
+    #[test]
     fn a_rule_that_is_off_is_off_in_its_row_only() {
         let mut off = RulesOff::default();
         off.switch_off(Rule::ProbeOther);

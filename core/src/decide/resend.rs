@@ -278,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn dotnet_sends_again_where_it_was_only_what_the_peer_has_said_that_it_did_nothing_of() {
+        for (cause, status, expected) in [
+            (Cause::Unprocessed, None, Resend::Unprocessed),
+            (Cause::Unprocessed, Some(200), Resend::Elsewhere),
+            (Cause::Refused, None, Resend::Elsewhere),
+        ] {
+            let failed = Failed {
+                operation: Operation::Unsafe,
+                is_compound: false,
+                phase: Phase::Sent,
+                http_status: status,
+                is_acknowledged: false,
+                cause,
+                parts_effect: None,
+            };
+            let found = after_failover(&failed, RulesOff::default());
+            assert_eq!(found, expected, "{cause:?} {status:?}");
+        }
+    }
+
+    #[test]
     fn what_may_be_over_the_next_time() {
         let (not_sent, sent) = (Phase::NotSent, Phase::Sent);
         for (cause, phase, expected) in [
