@@ -59,6 +59,8 @@ mod tests {
         assert_eq!(backoff(None, 0, 1.0), BASE);
         assert_eq!(backoff(None, 1, 0.5), BASE + BASE / 2);
         assert_eq!(backoff(None, 3, 1.0), BASE * 8);
+        // Who waits for little is spread over half of it.
+        assert_eq!(backoff(Some(BASE * 2), 0, 1.0), BASE * 3);
         for resends in [10, 31, 32, u32::MAX] {
             assert_eq!(backoff(None, resends, 1.0), CAP);
             assert_eq!(backoff(None, resends, 0.0), CAP / 2);
