@@ -9,7 +9,7 @@ from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import _async_client
+from d365_failover import _async_calls
 from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
 
 SIZE = 1_000_003
@@ -181,7 +181,7 @@ def test_what_is_known_of_a_batch_whose_reading_is_ended(
             else:
                 if end == "give_up":
                     monkeypatch.setattr(client, "_drain", lambda _: None)
-                    monkeypatch.setattr(_async_client, "_GRACE", 0.01)
+                    monkeypatch.setattr(_async_calls, "_GRACE", 0.01)
                 await client.close(timeout=0)
             with pytest.raises((asyncio.CancelledError, d365_failover.FailoverError)) as caught:
                 await task
