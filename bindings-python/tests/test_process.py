@@ -41,7 +41,7 @@ asyncio.SelectorEventLoop.add_reader = asyncio.SelectorEventLoop.remove_reader =
 """
 """Loops that cannot wait for a descriptor, as Windows' own."""
 
-ABOUT = 60
+ABOUT = 240
 """Seconds after which a child is taken for hanging."""
 
 
