@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Inner;
 use super::sending::CHECK_INTERVAL;
@@ -29,6 +29,36 @@ enum Stop {
 }
 
 impl Inner {
+    /// The whole of a call on this thread, which leaves the runtime for `check` only.
+    pub(super) fn run_checked(
+        self: &Arc<Self>,
+        request: &Request,
+        cancel: &Cancel,
+        waiting: Option<Waiting<'_>>,
+        check: &mut dyn FnMut() -> bool,
+    ) -> Result<Response, Error> {
+        // On the heap, where the child of a fork can leave it; and made there: it is some 20 kB.
+        let place = Box::new_uninit();
+        let mut call = Box::into_pin(Box::write(place, self.call(request, None, cancel)));
+        loop {
+            // Its timer is made inside of the runtime.
+            let tick = async { sleep(CHECK_INTERVAL).await };
+            let first = pin!(race(call.as_mut(), tick));
+            if let First::Left(result) = self.engine.block_on(first) {
+                return result;
+            }
+            let is_over = check();
+            if let Err(forked) = self.check_is_own_process() {
+                // As in `run_here`.
+                std::mem::forget((call, waiting));
+                return Err(forked);
+            }
+            if is_over {
+                cancel.cancel();
+            }
+        }
+    }
+
     /// The whole of a call on this thread, which leaves the runtime for the application's code and for
     /// the store: that may block, and may come back. It goes into the runtime only to wait: who goes in
     /// and out hands the driving over to another thread, and takes it back.

@@ -72,8 +72,11 @@ impl Client {
         let waiting = self.inner.begin_waiting()?;
         // What goes on disk is written by this thread.
         let writes = self.inner.ledger.is_on_disk() && request.may_write();
-        if check.is_some() || writes || self.inner.needs_its_thread(request) {
+        if writes || self.inner.needs_its_thread(request) {
             return self.inner.run_here(request, cancel, waiting, check);
+        }
+        if let Some(check) = check {
+            return self.inner.run_checked(request, cancel, waiting, check);
         }
         // Pinned here: handed over by value it would be copied on its way into the runtime.
         let call = pin!(self.inner.call(request, None, cancel));
