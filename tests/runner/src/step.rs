@@ -366,7 +366,7 @@ pub(crate) struct Maintenance {
 pub(crate) struct SetOverride {
     #[serde(default = "the_client")]
     pub(crate) client: String,
-    /// Null: takes it away.
+    /// Absent: takes it away.
     pub(crate) value: Option<Override>,
     /// How long after now it ends by itself.
     pub(crate) for_ms: Option<i64>,
