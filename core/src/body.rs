@@ -39,13 +39,21 @@ pub(crate) struct BodyReader {
     turn: AtomicU64,
     /// How long pieces have taken in this attempt, from the asking to the having, in microseconds.
     micros: AtomicU64,
-    /// Since when one is asked for that has not come.
-    asked: Mutex<Option<Instant>>,
+    hold: Mutex<Hold>,
     /// Why it could not be sent: what becomes of a body's error is the business of the protocol
     /// that sends it, and HTTP/2 keeps none of its words.
     failure: Mutex<Option<String>>,
     /// A call uses it.
     is_taken: AtomicBool,
+}
+
+/// When the application had the next piece to give.
+#[derive(Default)]
+struct Hold {
+    /// Since when one is asked for that has not come.
+    asked: Option<Instant>,
+    /// When the last one came.
+    given: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -70,7 +78,7 @@ impl BodyReader {
             is_begun: AtomicBool::new(false),
             turn: AtomicU64::new(0),
             micros: AtomicU64::new(0),
-            asked: Mutex::default(),
+            hold: Mutex::default(),
             failure: Mutex::new(None),
             is_taken: AtomicBool::new(false),
         }
@@ -104,10 +112,10 @@ impl BodyReader {
         self.is_begun.store(true, Ordering::Release);
         self.ask();
         let result = source.read(buffer);
-        let took = lock(&self.asked)
-            .take()
-            .unwrap_or_else(Instant::now)
-            .elapsed();
+        let now = Instant::now();
+        let mut hold = lock(&self.hold);
+        hold.given = Some(now);
+        let took = now - hold.asked.take().unwrap_or(now);
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(took, Ordering::AcqRel);
         result
@@ -115,15 +123,18 @@ impl BodyReader {
 
     /// A piece is asked for: from now on its time counts, also while no thread is free to read it.
     pub(crate) fn ask(&self) {
-        lock(&self.asked).get_or_insert_with(Instant::now);
+        lock(&self.hold).asked.get_or_insert_with(Instant::now);
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
-        lock(&self.asked).is_some()
+    /// Until when nothing moved because the application had a piece to give: until now, if it has.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        let hold = lock(&self.hold);
+        hold.asked.map(|_| Instant::now()).or(hold.given)
     }
 
     pub(crate) fn time(&self) -> Duration {
-        let waited = lock(&self.asked).map_or(Duration::ZERO, |asked| asked.elapsed());
+        let asked = lock(&self.hold).asked;
+        let waited = asked.map_or(Duration::ZERO, |asked| asked.elapsed());
         Duration::from_micros(self.micros.load(Ordering::Acquire)) + waited
     }
 
@@ -139,7 +150,7 @@ impl BodyReader {
     /// A new attempt begins.
     pub(crate) fn begin(&self) {
         self.micros.store(0, Ordering::Release);
-        *lock(&self.asked) = None;
+        *lock(&self.hold) = Hold::default();
         *lock(&self.failure) = None;
     }
 

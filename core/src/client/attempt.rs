@@ -1,7 +1,7 @@
 //! One attempt of a call: what is sent, and how that ended.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::outage::Unanswered;
 use super::time::Time;
+use crate::body::BodyReader;
 use crate::classify::{Asked, is_told_in_spite_of_its_end};
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
@@ -37,6 +38,8 @@ pub(super) struct Running {
     started: SystemTime,
     since: Instant,
     pub(super) progress: Progress,
+    /// Gives its body.
+    reader: Option<Arc<BodyReader>>,
     /// The token that the provider gave for it.
     pub(super) token: OnceLock<HeaderValue>,
     /// What was sent as `Authorization`, whoever gave it.
@@ -49,6 +52,14 @@ impl Running {
     /// The endpoint that it goes to, if it goes to one.
     pub(super) fn role(&self) -> Option<Role> {
         (!self.is_foreign).then_some(self.place.role)
+    }
+
+    /// When something was sent or has come last. As long as the application has a piece of the body to
+    /// give, nothing else is waited for. `None`: there is no connection.
+    pub(super) fn moved(&self) -> Option<std::time::Instant> {
+        let moved = self.progress.moved()?;
+        let held = self.reader.as_ref().and_then(|reader| reader.held_until());
+        Some(held.map_or(moved, |held| held.max(moved)))
     }
 }
 
@@ -120,6 +131,7 @@ impl Call<'_> {
             started: SystemTime::now(),
             since: Instant::now(),
             progress: Progress::default(),
+            reader: request.body.reader().cloned(),
             token: OnceLock::new(),
             authorization: OnceLock::new(),
             pass: OnceLock::new(),

@@ -72,14 +72,6 @@ impl Draft {
         }
     }
 
-    /// Whether the next piece of the body is the application's to give.
-    pub(super) fn waits_for_its_reader(&self) -> bool {
-        match &self.body {
-            DraftBody::Bytes(_) => false,
-            DraftBody::Reader(reader, ..) => reader.is_asked(),
-        }
-    }
-
     /// How long the application's reader has been asked for this attempt's body.
     pub(super) fn time_in_reader(&self) -> Duration {
         match &self.body {

@@ -101,8 +101,7 @@ impl Inner {
             Fault::new(cause, format!("no whole answer {limit}"))
         };
         let exchanging = self.transport.exchange(&exchange, Some(permit));
-        let is_held = || draft.waits_for_its_reader();
-        let silence = silence(&running.progress, request.read_timeout, is_held);
+        let silence = silence(request.read_timeout, || running.moved());
         let exchanging = pin!(race(exchanging, silence));
         let exchanged = match time.limit(exchanging, late).await {
             Ok(First::Left(exchanged)) => exchanged,

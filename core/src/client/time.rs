@@ -3,11 +3,10 @@
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::resource::transport::Progress;
 use crate::{Cause, Fault};
 
 #[derive(Clone, Copy)]
@@ -73,20 +72,13 @@ impl Time {
     }
 }
 
-/// Waits until nothing has moved for so long on the connection, once there is one. For ever without a
-/// time. While `is_held`, the application is what nothing moves for.
-pub(super) async fn silence(
-    progress: &Progress,
-    most: Option<Duration>,
-    is_held: impl Fn() -> bool,
-) {
+/// Waits until nothing has `moved` for so long. For ever without a time.
+pub(super) async fn silence(most: Option<Duration>, moved: impl Fn() -> Option<Clock>) {
     let Some(most) = most else {
         return pending().await;
     };
     loop {
-        let moved = progress.moved().filter(|_| !is_held());
-        let moved = moved.map(Instant::from_std);
-        let end = moved.unwrap_or_else(Instant::now) + most;
+        let end = moved().map_or_else(Instant::now, Instant::from_std) + most;
         if end <= Instant::now() {
             return;
         }

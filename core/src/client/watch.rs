@@ -110,8 +110,7 @@ impl Inner {
 /// for a free connection has met no silence yet.
 fn moved(running: &Running) -> Option<Clock> {
     let left = running.pass.get()?.left;
-    let moved = running.progress.moved();
-    Some(moved.map_or(left, |moved| moved.max(left)))
+    Some(running.moved().map_or(left, |moved| moved.max(left)))
 }
 
 fn silent(watch: &Watch) -> Fault {
