@@ -13,7 +13,8 @@ pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
         [0xFE, 0xFF, rest @ ..] => utf_16(rest, u16::from_be_bytes),
         [1..=0x7F, 0, ..] => utf_16(body, u16::from_le_bytes),
         [0, 1..=0x7F, ..] => utf_16(body, u16::from_be_bytes),
-        _ => String::from_utf8_lossy(body),
+        // Far quicker than what looks for errors: there is seldom one.
+        _ => str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed),
     }
 }
 

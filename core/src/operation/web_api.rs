@@ -32,6 +32,9 @@ pub(crate) fn written_as<'a>(
     url: &str,
     headers: &'a HeaderMap,
 ) -> Option<&'a [u8]> {
+    if *method != Method::POST {
+        return Some(method.as_str().as_bytes());
+    }
     let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     let overrides = OVERRIDES.into_iter().flat_map(values);
     effective_method(method.as_str().as_bytes(), path(url), overrides)
@@ -120,7 +123,7 @@ pub(crate) fn path(url: &str) -> &str {
 
 /// A URL up to its query.
 pub(crate) fn without_query(url: &str) -> &str {
-    let end = url.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    let end = memchr::memchr2(b'?', b'#', url.as_bytes());
     &url[..end.unwrap_or(url.len())]
 }
 

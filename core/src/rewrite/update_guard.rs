@@ -21,8 +21,11 @@ pub(crate) fn wants_update_guard(method: &Method, url: &str, headers: &HeaderMap
 
 /// `method`: the one that the request stands for.
 fn is_update(method: Option<&[u8]>, url: &str) -> bool {
+    if method != Some(b"PATCH") {
+        return false;
+    }
     let path = web_api::path(url);
-    method == Some(b"PATCH") && web_api::is_row(path) && web_api::service(path) == Service::WebApi
+    web_api::is_row(path) && web_api::service(path) == Service::WebApi
 }
 
 /// The body of a `$batch` in which such requests have the condition. `None`: it holds none, or

@@ -1,5 +1,6 @@
 """The result as Markdown, which is also what is printed, and as JSON."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -66,8 +67,9 @@ class Report:
             f"{self.overshoot.sent} of them had been sent; the others waited for a connection, or an outage to end.",
             self._deadlines(),
             "## A store",
-            "In C, a POST of 1 kB over plain HTTP, client and server on one CPU: microseconds of the client's CPU "
-            "a write, how much of it more than without a store in the same round, and writes a second. Medians.",
+            "In C, a POST of 1 kB over plain HTTP: microseconds of the client's CPU a write, how much of it more than "
+            "without a store in the same round, and writes a second; one thread with the server on one CPU, many with "
+            f"it on all {len(os.sched_getaffinity(0))}. Medians.",
             self._store(),
         ]
         return "\n\n".join(parts) + "\n"

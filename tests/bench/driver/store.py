@@ -14,7 +14,7 @@ TITLES = {
     "power": "`store_durability` = `power`",
     "naive": "by hand: a row of SQLite inserted before, updated after",
 }
-THREADS = (1, 32)
+MANY = 32
 WRITES = 4000
 """Of all threads together; of `power`, whose every commit reaches the disk, a tenth."""
 
@@ -32,22 +32,18 @@ class Stored:
     writes_per_second: float
 
 
-def store(programs: Programs, server: Server, rounds: int, divisor: int) -> list[Stored]:
-    found = []
-    for threads in THREADS:
-        told: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in TITLES}
-        for _ in range(rounds):
-            without = 0.0
-            for mode in TITLES:
-                each = max(1, WRITES // (10 if mode == "power" else 1) // divisor // threads)
-                with tempfile.TemporaryDirectory() as directory:
-                    numbers = [server.ports["http"], mode, Path(directory) / "store.db", threads, each]
-                    run = json.loads(output([str(programs.store), *map(str, numbers)]).stdout)
-                writes = each * threads
-                cpu = run["cpu_us"] / writes
-                without = cpu if mode == "none" else without
-                told[mode].append((cpu, cpu - without, 1e6 * writes / run["wall_us"]))
-        for mode, runs in told.items():
-            cpu, added, rate = (median(column) for column in zip(*runs, strict=True))
-            found.append(Stored(threads, mode, cpu, added, rate))
-    return found
+def store(programs: Programs, server: Server, threads: int, rounds: int, divisor: int) -> list[Stored]:
+    told: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in TITLES}
+    for _ in range(rounds):
+        without = 0.0
+        for mode in TITLES:
+            each = max(1, WRITES // (10 if mode == "power" else 1) // divisor // threads)
+            with tempfile.TemporaryDirectory() as directory:
+                numbers = [server.ports["http"], mode, Path(directory) / "store.db", threads, each]
+                run = json.loads(output([str(programs.store), *map(str, numbers)]).stdout)
+            writes = each * threads
+            cpu = run["cpu_us"] / writes
+            without = cpu if mode == "none" else without
+            told[mode].append((cpu, cpu - without, 1e6 * writes / run["wall_us"]))
+    medians = {mode: [median(column) for column in zip(*runs, strict=True)] for mode, runs in told.items()}
+    return [Stored(threads, mode, cpu, added, rate) for mode, (cpu, added, rate) in medians.items()]
