@@ -167,6 +167,29 @@ fn while_another_process_holds_the_store_it_is_read_and_a_write_is_refused_after
 }
 
 #[test]
+#[ignore = "a process of another test"]
+fn process_that_would_have_the_store_alone() {
+    let store = std::env::var_os("STORE_PATH").unwrap();
+    let connection = Connection::open(&store).unwrap();
+    let alone =
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM processes");
+    let code = alone.unwrap_err().sqlite_error_code();
+    assert_eq!(code, Some(rusqlite::ErrorCode::DatabaseBusy));
+}
+
+/// Whoever closes a file loses all locks that its process has on it, and an SQLite that finds none takes the
+/// log for its own.
+#[test]
+fn a_second_client_of_a_process_leaves_the_locks_of_the_first() {
+    let folder = Folder::new("locks");
+    let store = folder.file("store");
+    let clients = [open(&store), open(&store)];
+    let mut alone = process("process_that_would_have_the_store_alone", 9, &store, &[]);
+    assert!(alone.wait().unwrap().success());
+    drop(clients);
+}
+
+#[test]
 fn what_takes_the_place_of_an_open_store_is_noticed() {
     let folder = Folder::new("restored");
     let store = folder.file("store");
@@ -183,6 +206,9 @@ fn what_takes_the_place_of_an_open_store_is_noticed() {
         error.message().contains("another one is in its place"),
         "{error}"
     );
+    // Nor is another client of this process given what is gone.
+    let error = Client::open(&settings(&store)).err().unwrap();
+    assert!(error.message().contains("close them first"), "{error}");
     drop((client, copying));
     // What stands beside it is the other's, and SQLite leaves it: without it the copy is a store like any.
     for name in ["store-wal", "store-shm"] {
@@ -302,11 +328,16 @@ fn on_a_file_system_that_is_read_only_no_store_is_opened() {
 #[ignore = "a process of another test"]
 fn process_that_writes_fifty_times() {
     let mut settings = settings(&PathBuf::from(std::env::var_os("STORE_PATH").unwrap()));
-    let durability = std::env::var("STORE_DURABILITY").unwrap();
-    settings.set("store_durability", &durability).unwrap();
-    let client = Client::open(&settings).unwrap();
+    let clients = std::env::var("STORE_DURABILITY").unwrap();
+    let clients: Vec<Client> = clients
+        .split('-')
+        .map(|durability| {
+            settings.set("store_durability", durability).unwrap();
+            Client::open(&settings).unwrap()
+        })
+        .collect();
     for _ in 0..50 {
-        write(&client);
+        write(clients.last().unwrap());
     }
 }
 
@@ -320,7 +351,13 @@ fn each_write_waits_for_the_disk_twice_with_power_and_not_at_all_without() {
         eprintln!("skipped: no strace");
         return;
     }
-    for (durability, range) in [("power", 100..200), ("process", 0..50)] {
+    // Of several clients of a process, the one that asks for more gets it.
+    for (durability, range) in [
+        ("power", 100..200),
+        ("process", 0..50),
+        ("process-power", 100..200),
+        ("power-process", 100..200),
+    ] {
         let (store, trace) = (folder.file(durability), folder.file("trace"));
         let mut command = Command::new("strace");
         command

@@ -30,18 +30,24 @@ struct Open {
 pub(crate) struct Held(Arc<Open>);
 
 impl Held {
+    /// `open` is told whether this process has no other to the file. Then alone it may read the file by
+    /// itself: to close that takes away all locks that the process has on it, SQLite's as well, and others
+    /// take the log away under it.
+    ///
     /// # Errors
     /// Those of `open`.
     pub(crate) fn open<E>(
         path: &Path,
-        open: impl FnOnce() -> std::result::Result<Connection, E>,
+        open: impl FnOnce(bool) -> std::result::Result<Connection, E>,
     ) -> std::result::Result<Held, E> {
         // Over the opening: what a fork meets in the middle of it nobody could close.
         let mut all = lock(&OPEN);
+        let era = fork::era();
+        let is_first = !all.iter().any(|open| open.era == era && open.path == path);
         let held = Arc::new(Open {
             path: path.to_owned(),
-            era: fork::era(),
-            connection: Mutex::new(Some(open()?)),
+            era,
+            connection: Mutex::new(Some(open(is_first)?)),
         });
         all.push(Arc::clone(&held));
         Ok(Held(held))

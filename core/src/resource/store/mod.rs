@@ -11,6 +11,7 @@ mod reading;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +45,8 @@ pub(crate) struct Store {
     fork_era: u32,
     /// Which file it is: the path may come to mean another one.
     identity: Option<(u64, u64)>,
+    /// What it commits survives a loss of power: one of its clients has asked for it.
+    survives_power: AtomicBool,
     /// The number of this process in the store, held as long as it lives.
     process: i64,
     lifelines: sys::Lifelines,
@@ -114,15 +117,21 @@ impl Store {
         // One that is being closed would release the lock of the next.
         while let Some(store) = stores.get(&key) {
             if let Some(store) = store.upgrade() {
+                drop(stores);
+                store.is_to_survive(durability)?;
                 return Ok(store);
+            }
+            if since.elapsed() >= LONGEST_WAIT {
+                let message = format!(
+                    "store = {}: a client of this process has been closing it for too long",
+                    key.1.display()
+                );
+                return Err(Error::new(ErrorKind::NoResources, message));
             }
             stores = CLOSED
                 .wait_timeout(stores, LONGEST_WAIT)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
-            if since.elapsed() >= LONGEST_WAIT {
-                break;
-            }
         }
         leave_inherited(&mut stores, &key)?;
         let store = Arc::new(Store::open_anew(&key.1, durability)?);
@@ -131,7 +140,7 @@ impl Store {
     }
 
     fn open_anew(path: &Path, durability: StoreDurability) -> Result<Store, Error> {
-        let connection = Held::open(path, || opening::open(path, durability))?;
+        let connection = Held::open(path, |is_first| opening::open(path, durability, is_first))?;
         let failed = |why: String| {
             let message = format!("store = {}: {why}", path.display());
             Error::new(ErrorKind::InvalidSetting, message)
@@ -149,6 +158,7 @@ impl Store {
             fork_era: fork::era(),
             identity: sys::identity(path),
             path: path.to_owned(),
+            survives_power: AtomicBool::new(durability == StoreDurability::Power),
             process,
             lifelines,
             queue: Mutex::default(),
@@ -159,6 +169,29 @@ impl Store {
             readers: Threads::new("d365-reader", 1),
             seen: Mutex::new(Instant::now()),
         })
+    }
+
+    /// Another client of this process opens it, and wants this durability.
+    ///
+    /// # Errors
+    /// When the file that is open is there no more: what that client writes would be lost.
+    fn is_to_survive(&self, durability: StoreDurability) -> Result<(), Error> {
+        if !self.is_in_place(Duration::ZERO) {
+            let message = format!(
+                "store = {}: {GONE}, and clients of this process have it open; close them first",
+                self.path.display()
+            );
+            return Err(Error::new(ErrorKind::InvalidSetting, message));
+        }
+        let power = StoreDurability::Power;
+        if durability == power && !self.survives_power.load(Ordering::Acquire) {
+            let set = self
+                .connection
+                .with(|connection| opening::survive(connection, power));
+            set.map_err(|error| self.failed(&error.to_string()))?;
+            self.survives_power.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Where it is, without links.
@@ -181,7 +214,7 @@ impl Store {
     /// Another connection, of whoever looks whether others have written: one's own writes change no
     /// version.
     pub(crate) fn connect_beside(&self) -> rusqlite::Result<Held> {
-        Held::open(&self.path, || opening::reopen(&self.path))
+        Held::open(&self.path, |_| opening::reopen(&self.path))
     }
 
     /// The number of this process.

@@ -53,7 +53,6 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         );
         return Err(refused(path, &why));
     }
-    let mut is_empty = false;
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             return Err(refused(path, "it is a folder; name a file in it"));
@@ -67,7 +66,6 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         Ok(found) if found.len() == 0 => {
             let made = sys::make_private(path);
             made.map_err(|error| refused(path, &format!("it cannot be made private: {error}")))?;
-            is_empty = true;
         }
         Ok(_) => {}
         Err(_) if path.is_symlink() && !path.exists() => {
@@ -76,9 +74,6 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, &folder)?,
         Err(error) => return Err(refused(path, &error.to_string())),
-    }
-    if !is_empty {
-        check_head(path)?;
     }
     path.canonicalize()
         .map_err(|error| refused(path, &error.to_string()))
@@ -123,6 +118,9 @@ fn has_one_name(path: &Path, folder: &Path) -> Result<(), Error> {
 
 /// Who wrote a file is read from its head before SQLite touches it.
 fn check_head(path: &Path) -> Result<(), Error> {
+    if fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+        return Ok(());
+    }
     let mut head = [0; APPLICATION_AT + 4];
     let read = File::options()
         .read(true)
@@ -213,8 +211,15 @@ fn use_log(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// A connection to a store that was located.
-pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connection, Error> {
+/// A connection to a store that was located. `is_first`: this process has no other to it.
+pub(super) fn open(
+    path: &Path,
+    durability: StoreDurability,
+    is_first: bool,
+) -> Result<Connection, Error> {
+    if is_first {
+        check_head(path)?;
+    }
     let opened = || -> rusqlite::Result<(Connection, usize)> {
         let mut connection = connect(path)?;
         connection.busy_handler(Some(wait_for_others))?;
@@ -227,11 +232,7 @@ pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connectio
             transaction.commit()?;
         }
         use_log(&connection)?;
-        let synchronous = match durability {
-            StoreDurability::Process => "NORMAL",
-            StoreDurability::Power => "FULL",
-        };
-        connection.pragma_update(None, "synchronous", synchronous)?;
+        survive(&connection, durability)?;
         // By the store's own thread.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -255,6 +256,18 @@ pub(super) fn open(path: &Path, durability: StoreDurability) -> Result<Connectio
         return Err(refused(path, &why));
     }
     Ok(connection)
+}
+
+/// What it commits from now on survives this.
+pub(super) fn survive(
+    connection: &Connection,
+    durability: StoreDurability,
+) -> rusqlite::Result<()> {
+    let synchronous = match durability {
+        StoreDurability::Process => "NORMAL",
+        StoreDurability::Power => "FULL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)
 }
 
 /// Another connection to a store that is open.
