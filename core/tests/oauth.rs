@@ -219,6 +219,28 @@ fn a_refusal_is_told_by_its_code_and_not_asked_for_again() {
 }
 
 #[test]
+fn a_refusal_for_one_endpoint_is_none_for_the_other() {
+    let (twin, _org) = checked_twin();
+    let server = Server::start(|form, _| {
+        if form["scope"].contains("--s.") {
+            let said = r#"{"error":"invalid_resource","error_codes":[500011]}"#;
+            return ("400 Bad Request", "", said.to_owned());
+        }
+        token(form, 3600)
+    });
+    let client = server.client(&twin);
+    client.switch_endpoint().unwrap();
+    let error = failure(&client);
+    assert!(error.message().contains("AADSTS500011"), "{error}");
+    client.switch_endpoint().unwrap();
+    assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
+    client.switch_endpoint().unwrap();
+    let error = failure(&client);
+    assert!(error.message().contains("asked again in"), "{error}");
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[test]
 fn a_server_that_is_not_there_ends_the_call_and_moves_nobody() {
     let (twin, org) = checked_twin();
     let port = TcpListener::bind("127.0.0.1:0")
@@ -317,9 +339,21 @@ fn a_certificate_that_cannot_sign_is_refused_when_the_client_is_opened() {
         port: 1,
         asked: Arc::default(),
     };
+    let (certificate_of, key_of) = (directory.file("certificate.pem"), directory.file("key.pem"));
+    certificate(&directory, "rsa:2048");
+    let issuer = std::fs::read(&certificate_of).unwrap();
+    certificate(&directory, "rsa:2048");
+    let own = std::fs::read(&certificate_of).unwrap();
+    let turned = directory.file("turned.pem");
+    std::fs::write(
+        &turned,
+        [issuer, own, std::fs::read(&key_of).unwrap()].concat(),
+    )
+    .unwrap();
     let (elliptic, public) = certificate(&directory, "ec");
     let missing = directory.file("missing.pem");
     for (path, word) in [
+        (turned, "not that of the first certificate"),
         (elliptic, "no RSA key"),
         (public, "no certificate"),
         (missing, "oauth_certificate"),

@@ -29,6 +29,8 @@ pub(super) enum Answer {
     },
     /// It gives none for this question, whenever it is asked.
     Refused(String),
+    /// It knows who asks, and gives none for this endpoint.
+    RefusedHere(String),
     /// It may give one later; it has said when, or not.
     NotNow(String, Option<Duration>),
 }
@@ -75,7 +77,12 @@ impl Answer {
             let wait = headers.get(RETRY_AFTER).and_then(|wait| wait.to_str().ok());
             return Answer::NotNow(why, wait.and_then(|wait| retry_after(wait, headers)));
         }
-        Answer::Refused(why)
+        match code {
+            Some("invalid_resource" | "invalid_scope" | "invalid_target") => {
+                Answer::RefusedHere(why)
+            }
+            _ => Answer::Refused(why),
+        }
     }
 
     /// What comes after the attempt of this number, from 1 on; `chance` from 0 to 1.
@@ -179,7 +186,7 @@ mod tests {
                 400,
                 None,
                 r#"{"error":"invalid_scope"}"#,
-                refused("invalid_scope"),
+                Answer::RefusedHere("invalid_scope".to_owned()),
             ),
             (400, None, r#"{"error":"a b"}"#, not_now("HTTP 400", None)),
             (403, None, "<html>", not_now("HTTP 403", None)),

@@ -42,8 +42,15 @@ struct Server {
     client_id: String,
     key: Key,
     chance: Chance,
-    /// Until when nothing is asked, and why.
-    silence: Mutex<Option<(Instant, String)>>,
+    silences: Mutex<Vec<Silence>>,
+}
+
+/// Until when nothing is asked, and why.
+struct Silence {
+    /// `None`: for either endpoint.
+    endpoint: Option<String>,
+    until: Instant,
+    why: String,
 }
 
 enum Key {
@@ -77,7 +84,7 @@ impl OAuth {
                 client_id: credentials.client_id,
                 key,
                 chance: Chance::default(),
-                silence: Mutex::default(),
+                silences: Mutex::default(),
             }),
         })
     }
@@ -98,19 +105,21 @@ impl TokenProvider for OAuth {
 
 impl Server {
     async fn provide(&self, request: TokenRequest) {
-        if let Some(why) = self.silence(Instant::now()) {
+        if let Some(why) = self.silence(request.url(), Instant::now()) {
             return request.fail(&why);
         }
         for attempt in 1.. {
             let answer = self.ask(request.url()).await;
             match &answer {
                 Answer::Token { token, life } => return request.reply(token.clone(), Some(*life)),
-                Answer::Refused(why) | Answer::NotNow(why, _) => {
+                Answer::Refused(why) | Answer::RefusedHere(why) | Answer::NotNow(why, _) => {
                     match answer.next(attempt, self.chance.draw()) {
                         Next::AskAgainIn(pause) => sleep(pause).await,
                         Next::GiveUp(silence) => {
                             let why = format!("{}: {why}", self.name());
-                            *lock(&self.silence) = Some((Instant::now() + silence, why.clone()));
+                            let is_of_one = matches!(answer, Answer::RefusedHere(_));
+                            let endpoint = is_of_one.then(|| request.url().to_owned());
+                            self.silence_for(silence, endpoint, why.clone());
                             return request.fail(&why);
                         }
                     }
@@ -119,10 +128,24 @@ impl Server {
         }
     }
 
-    /// Why nothing is asked now, if nothing is.
-    fn silence(&self, now: Instant) -> Option<String> {
-        let silence = lock(&self.silence);
-        let (until, why) = silence.as_ref().filter(|(until, _)| now < *until)?;
+    fn silence_for(&self, time: Duration, endpoint: Option<String>, why: String) {
+        let until = Instant::now() + time;
+        let mut silences = lock(&self.silences);
+        silences.retain(|other| other.endpoint != endpoint);
+        silences.push(Silence {
+            endpoint,
+            until,
+            why,
+        });
+    }
+
+    /// Why nothing is asked now for an endpoint, if nothing is.
+    fn silence(&self, endpoint: &str, now: Instant) -> Option<String> {
+        let silences = lock(&self.silences);
+        let Silence { until, why, .. } = silences.iter().find(|silence| {
+            let is_for = silence.endpoint.as_deref().is_none_or(|of| of == endpoint);
+            is_for && now < silence.until
+        })?;
         let left = until.saturating_duration_since(now).as_secs() + 1;
         Some(format!(
             "{why}; it is asked again in {left} s at the earliest"

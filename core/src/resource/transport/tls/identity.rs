@@ -78,7 +78,7 @@ fn private_key(setting: &str, path: &Path, text: &[u8]) -> Result<PrivateKeyDer<
 }
 
 /// Why a certificate and a key that were read cannot be used together.
-pub(super) fn refused(path: &Path, error: &rustls::Error) -> Error {
+pub(super) fn refused(setting: &str, path: &Path, error: &rustls::Error) -> Error {
     let why = match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             "the private key is not that of the first certificate; the certificate's own key has \
@@ -92,5 +92,5 @@ pub(super) fn refused(path: &Path, error: &rustls::Error) -> Error {
         ),
         _ => error.to_string(),
     };
-    refuse("client_certificate", path, &why)
+    refuse(setting, path, &why)
 }

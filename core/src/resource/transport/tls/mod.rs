@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
@@ -84,7 +85,15 @@ impl Versions {
 
 /// The certificate with its chain, and the key, in the file that a setting names.
 pub(crate) fn identity(setting: &str, path: &Path) -> Result<identity::Identity, Error> {
-    identity::read(setting, path, None)
+    let (chain, key) = identity::read(setting, path, None)?;
+    let together = CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider());
+    match together {
+        Err(error @ rustls::Error::InconsistentKeys(_)) => {
+            Err(identity::refused(setting, path, &error))
+        }
+        // Which kinds of keys can be used is the caller's.
+        _ => Ok((chain, key)),
+    }
 }
 
 /// The files of `client_certificate` and `client_key`.
@@ -122,7 +131,7 @@ fn client_config(
     };
     let (chain, key) = identity::read("client_certificate", path, key)?;
     let config = builder.with_client_auth_cert(chain, key);
-    config.map_err(|error| identity::refused(path, &error))
+    config.map_err(|error| identity::refused("client_certificate", path, &error))
 }
 
 /// What signs, agrees on keys and encrypts.
