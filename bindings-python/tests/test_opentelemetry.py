@@ -104,6 +104,17 @@ def test_a_call_that_was_answered(pair: FailoverPair, telemetry: Telemetry) -> N
     assert sent["traceparent"].split("-")[2] == f"{call.context.span_id:016x}"
 
 
+def test_a_method_that_is_no_known_one(pair: FailoverPair, telemetry: Telemetry) -> None:
+    with pair.client() as client:
+        telemetry.instrument(client)
+        client.request("MERGE", f"{ACCOUNTS}(00000000-0000-0000-0000-000000000001)", json={})
+    (call,), (attempt,) = telemetry.calls(), telemetry.attempts()
+    assert (call.name, attempt.name) == ("d365_failover HTTP", "HTTP")
+    for span in (call, attempt):
+        told = attributes(span)
+        assert (told["http.request.method"], told["http.request.method_original"]) == ("_OTHER", "MERGE")
+
+
 def test_a_call_across_a_switch(pair: FailoverPair, telemetry: Telemetry) -> None:
     with pair.client() as client:
         telemetry.instrument(client)
@@ -194,9 +205,11 @@ def test_it_ends_and_holds_nothing(pair: FailoverPair, telemetry: Telemetry) -> 
     end = telemetry.instrument(client)
     with pytest.raises(ValueError, match="already"):
         telemetry.instrument(client)
+    assert "d365_failover.switches" in telemetry.metrics()
     end()
     client.get(WHO_AM_I)
     assert telemetry.calls() == []
+    assert "d365_failover.switches" not in telemetry.metrics()
     telemetry.instrument(client)
     client.close()
     gone = weakref.ref(client)

@@ -79,10 +79,12 @@ def instrument(
         vars(client)["_send"] = _asynchronous(behind, calls)
     else:
         vars(client)["_send"] = _blocking(behind, calls)
-    _observe(meter, behind, calls.organization)
+    told = _Told(behind)
+    _observe(meter, told, calls.organization)
 
     def end() -> None:
         vars(client).pop("_send", None)
+        told.client = None
 
     return end
 
@@ -139,12 +141,12 @@ class _Calls:
         self.organization = organization
 
     def begin(self, request: RawRequest) -> Any:
-        attributes: Attributes = {**self.organization, "http.request.method": _method(request)}
+        attributes: Attributes = {**self.organization, **_asked(request)}
         if request[7] is not None:
             attributes["d365_failover.tag"] = request[7]
         # What ends it is told with what is known of the call.
         return self._tracer.start_as_current_span(
-            f"d365_failover {_method(request)}",
+            f"d365_failover {_named(request)}",
             kind=SpanKind.INTERNAL,
             attributes=attributes,
             record_exception=False,
@@ -190,13 +192,14 @@ class _Calls:
         if ledger_id is not None:
             span.set_attribute("d365_failover.ledger_id", ledger_id)
         for number, attempt in enumerate(attempts):
-            self._attempt(_method(request), number, attempt)
+            self._attempt(request, number, attempt)
 
-    def _attempt(self, method: str, number: int, attempt: Attempt) -> None:
-        attributes = _of_attempt(method, attempt)
+    def _attempt(self, request: RawRequest, number: int, attempt: Attempt) -> None:
+        attributes = _of_attempt(_method(request), attempt)
         self._durations.record(attempt.took, {**self.organization, **attributes})
         shown: Attributes = {
             **attributes,
+            **_asked(request),
             "url.full": shown_url(attempt.url),
             "d365_failover.phase": attempt.phase,
             "d365_failover.epoch": attempt.epoch,
@@ -208,7 +211,7 @@ class _Calls:
         if number:
             shown["http.request.resend_count"] = number
         started = int(attempt.started.timestamp() * 1_000_000) * 1_000
-        span = self._tracer.start_span(method, kind=SpanKind.CLIENT, attributes=shown, start_time=started)
+        span = self._tracer.start_span(_named(request), kind=SpanKind.CLIENT, attributes=shown, start_time=started)
         if "error.type" in attributes:
             # The message may hold what the service has said.
             span.set_status(Status(StatusCode.ERROR, attempt.fault))
@@ -218,6 +221,19 @@ class _Calls:
 def _method(request: RawRequest) -> str:
     method = request[0].upper()
     return method if method in _METHODS else "_OTHER"
+
+
+def _named(request: RawRequest) -> str:
+    """In the name of a span."""
+    method = _method(request)
+    return "HTTP" if method == "_OTHER" else method
+
+
+def _asked(request: RawRequest) -> Attributes:
+    method = _method(request)
+    if method != "_OTHER":
+        return {"http.request.method": method}
+    return {"http.request.method": method, "http.request.method_original": request[0]}
 
 
 def _of_attempt(method: str, attempt: Attempt) -> Attributes:
@@ -242,10 +258,17 @@ def _of_attempt(method: str, attempt: Attempt) -> Attributes:
     return attributes
 
 
-def _observe(meter: metrics.Meter, behind: weakref.ref[Any], organization: Attributes) -> None:
+class _Told:
+    """Whose statistics are told. What observes cannot be taken away from a meter."""
+
+    def __init__(self, behind: weakref.ref[Any]) -> None:
+        self.client: weakref.ref[Any] | None = behind
+
+
+def _observe(meter: metrics.Meter, about: _Told, organization: Attributes) -> None:
     def told(tell: Callable[[Mapping[str, Any]], Iterable[tuple[float, Attributes]]]) -> list[Any]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            client = behind()
+            client = None if about.client is None else about.client()
             if client is None:
                 return
             try:
