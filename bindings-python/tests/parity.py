@@ -70,6 +70,8 @@ ANSWERS: dict[str, bytes | Callable[[], bytes]] = {
     "/raw-deflate": lambda: answer(b"Content-Encoding: deflate", without_header(BODY)),
     "/brotli": lambda: answer(b"Content-Encoding: br", brotli(BODY)),
     "/broken-gzip": answer(b"Content-Encoding: gzip", b"this is no gzip"),
+    "/two-codings": lambda: answer(b"Content-Encoding: gzip\nContent-Encoding: identity", gzip.compress(BODY, mtime=0)),
+    "/zstd": answer(b"Content-Encoding: zstd", b"this is no zstd"),
     "/unknown-coding": answer(b"Content-Encoding: rot13", b"abc"),
     "/identity": answer(b"Content-Encoding: identity", b"abc"),
     "/201": answer(_JSON + b"\nLocation: /json", b"{}", status=b"201 Created"),

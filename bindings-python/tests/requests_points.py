@@ -12,16 +12,18 @@ import pickle
 import shutil
 import signal
 import socket
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import brotli  # type: ignore[import-untyped]
 import requests
-from peer import CUT, URL, Asked, Script, answer, chunked
+from peer import CUT, HOST, URL, Asked, Script, answer, chunked
 from requests.auth import HTTPDigestAuth
 from urllib3.util import Timeout
 
@@ -158,6 +160,20 @@ def _failing() -> Iterator[bytes]:
     raise ZeroDivisionError
 
 
+class _Texts:
+    def __iter__(self) -> Iterator[str]:
+        return iter(["ä", "b"])
+
+
+def _text_uploaded(session: requests.Session) -> Any:
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # requests would rather have it binary
+        path = Path(folder, "body")
+        path.write_text("äöü\n" * 50_000, encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return session.put(X, data=file).content == path.read_bytes()
+
+
 def _hooked(session: requests.Session) -> Any:
     calls: list[Any] = []
 
@@ -261,8 +277,6 @@ def _digest_script(asked: Asked, connection: socket.socket) -> object:
 
 def _uploaded(make: Callable[[Path], Any]) -> Act:
     def act(session: requests.Session) -> Any:
-        from tempfile import TemporaryDirectory
-
         with TemporaryDirectory() as folder:
             path = Path(folder, "body")
             path.write_bytes(LARGE)
@@ -273,6 +287,7 @@ def _uploaded(make: Callable[[Path], Any]) -> Act:
     return act
 
 
+_UTF8_LOCATION = answer("302 Found", "Location: /ü€".encode().decode("latin-1"))
 ZIPPED = gzip.compress(LINES * 1000)
 GZIP = "Content-Encoding: gzip"
 TEXT = "Content-Type: text/plain; charset=utf-8"
@@ -287,6 +302,12 @@ POINTS = [
     ),
     Point("a header that comes twice", plays(answer("200 OK", "X-A: 1", "x-a: 2", "X-B: 3")), get()),
     Point("values beyond ASCII", plays(answer("200 OK", "X-A: caf\xe9")), get()),
+    Point(
+        "values in UTF-8",
+        plays(answer("200 OK", "X-A: ü€".encode().decode("latin-1"))),
+        get(),
+        "A header's value that is UTF-8 is read as such; stock reads Latin-1.",
+    ),
     Point(
         "no reason",
         plays(answer("200 ")),
@@ -435,6 +456,14 @@ POINTS = [
     Point("a file", plays(_echo), _uploaded(lambda _: 0)),
     Point("a file from its middle", plays(_echo), _uploaded(lambda _: 1000)),
     Point("a file in memory", plays(_echo), lambda s: seen(s.post(X, data=io.BytesIO(b"abc")))),
+    Point("text in memory as a file", plays(_echo), lambda s: seen(s.post(X, data=io.StringIO("abc")))),
+    Point("a file of text", plays(_echo), _text_uploaded),
+    Point(
+        "a file of text that is sent again by a redirect",
+        plays(answer("307 T", "Location: /y"), _echo),
+        lambda s: seen(s.post(X, data=io.StringIO("abc"))),
+    ),
+    Point("an iterable of text", plays(_echo), lambda s: seen(s.post(X, data=_Texts()))),
     Point("an array of bytes", plays(_echo), lambda s: seen(s.post(X, data=bytearray(b"abc")))),
     Point(
         "no body to a DELETE",
@@ -447,6 +476,13 @@ POINTS = [
         plays(answer()),
         get(headers={"X-A": "café"}),
         "A header's text is sent in UTF-8; stock sends Latin-1, and raises for what is not.",
+    ),
+    Point("the URL's Host in capitals, with its port", plays(answer()), get(headers={"Host": f"{HOST.upper()}:80"})),
+    Point(
+        "a quote in a query",
+        plays(answer()),
+        lambda s: seen(s.get(f"{X}?$filter=name eq 'a'")),
+        "A `'` in a query is sent as `%27`.",
     ),
     Point(
         "a Host of one's own",
@@ -490,6 +526,7 @@ POINTS = [
     ),
     # ---- redirects ----
     Point("a redirect", plays(answer("302 Found", "Location: /y"), answer(body=b"there")), get()),
+    Point("a redirect beyond ASCII", plays(_UTF8_LOCATION, answer(body=b"there")), get()),
     Point("a redirect that is not followed", plays(answer("302 Found", "Location: /y")), get(allow_redirects=False)),
     Point(
         "the next of a redirect",
@@ -550,6 +587,9 @@ POINTS = [
         plays(_then_silent(answer(body=LARGE)[:-7])),
         lambda s: raised(lambda: list(s.get(X, stream=True, timeout=0.2).iter_content(1000))),
     ),
+    Point("a Timeout's total", plays(_silent), failing(timeout=Timeout(total=0.3))),
+    Point("a Timeout's read alone", plays(_silent), failing(timeout=Timeout(read=0.2))),
+    Point("a time of more than a day", plays(answer()), get(timeout=(1e6, 1e7))),
     Point("a time that is none", plays(answer()), failing(timeout=0)),
     Point("three times", plays(answer()), failing(timeout=(1, 2, 3))),
     Point("a time of text", plays(answer()), failing(timeout="soon")),

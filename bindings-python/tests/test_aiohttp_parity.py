@@ -72,6 +72,10 @@ def echo(side: AiohttpSide, method: str = "POST", path: str = "/echo", **keyword
     return side.do(method, path, told, **keywords)
 
 
+def timed(times: aiohttp.ClientTimeout) -> Callable[[AiohttpSide], Any]:
+    return lambda side: side.do("GET", "/json", seen, timeout=times)
+
+
 def failing(path: str, method: str = "GET", **keywords: Any) -> Callable[[AiohttpSide], Any]:
     return lambda side: error(lambda: side.do(method, path, seen, **keywords))
 
@@ -230,6 +234,8 @@ POINTS = [
     Point("DELETE", lambda side: echo(side, "DELETE"), "A DELETE without a body has no `Content-Length: 0`."),
     Point("PATCH", lambda side: echo(side, "PATCH", json={"a": 1})),
     Point("a body of bytes", lambda side: echo(side, data=b"\x00\xff" * 1000)),
+    Point("a body in an array", lambda side: echo(side, data=bytearray(b"abc"))),
+    Point("a body in a view", lambda side: echo(side, data=memoryview(b"abc"))),
     Point("a body of text", lambda side: echo(side, data="Größe")),
     Point("JSON", lambda side: echo(side, json={"ü": [1, None, True]})),
     Point("a form", lambda side: echo(side, data={"a": "1", "b": "2 ü"})),
@@ -283,6 +289,17 @@ POINTS = [
     Point("not in time after connecting", failing("/silent", timeout=aiohttp.ClientTimeout(sock_read=0.3))),
     Point("no further byte in time", failing("/silent-in-body", timeout=aiohttp.ClientTimeout(sock_read=0.3))),
     Point("a body not in time", failing("/silent-in-body", timeout=aiohttp.ClientTimeout(total=1))),
+    *(
+        Point(f"no limit: {times}", timed(times))
+        for times in (
+            aiohttp.ClientTimeout(total=0),
+            aiohttp.ClientTimeout(sock_read=0, connect=0),
+            aiohttp.ClientTimeout(sock_connect=0, total=-1),
+            aiohttp.ClientTimeout(sock_read=1e6, sock_connect=1e6),
+            aiohttp.ClientTimeout(sock_read=float("inf")),
+        )
+    ),
+    Point("no total", failing("/silent", timeout=aiohttp.ClientTimeout(total=0, sock_read=0.3))),
     Point("refused", refused),
     Point("a closed session", after_closing),
     Point("raise_for_status", raised_for_status),

@@ -282,6 +282,10 @@ def own_host(side: Side) -> Any:
         return type(raised).__name__
 
 
+def host(side: Side) -> str:
+    return side.base.partition("://")[2]
+
+
 def half_read(side: Side) -> Any:
     pieces, response = side.stream("/large?10000000", "iter_raw", most=1)
     return pieces[0][:10], response.is_closed, either(side, "/json")[0]
@@ -321,6 +325,11 @@ POINTS = [
     Point("params", lambda side: echo(side, params={"$filter": "a eq 'b c'", "n": 1, "ü": "ß"})["target"]),
     Point("a path with spaces and escapes", lambda side: echo(side, path="/echo/%7Euser/%C3%BC")["target"]),
     Point("a query as it is", lambda side: echo(side, path="/echo?$select=a,b&x=%20+y")["target"]),
+    Point(
+        "a quote in a query",
+        lambda side: echo(side, path="/echo?$filter=a eq 'b'")["target"],
+        "A `'` in a query is sent as `%27`.",
+    ),
     Point("a fragment is not sent", lambda side: echo(side, path="/echo#part")["target"]),
     Point("the headers of a request", lambda side: echo(side, headers={"X-A": "1", "Accept": "a/b"})["headers"]),
     Point("a header without a value", lambda side: echo(side, headers={"X-Empty": ""})["headers"]),
@@ -369,6 +378,8 @@ POINTS = [
         "no further byte in time",
         lambda side: error(lambda: side.get("/silent-in-body", timeout=side.lib.Timeout(1, read=0.3))),
     ),
+    Point("times of more than a day", lambda side: seen(side.get("/json", timeout=1e6))),
+    Point("the URL's Host in capitals", lambda side: seen(side.get("/json", headers={"Host": host(side).upper()}))),
     Point("refused", refused),
     Point("no connection in time", never_connects),
     Point("no such name", no_such_name),

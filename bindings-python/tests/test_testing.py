@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -61,6 +62,15 @@ def test_what_a_client_meets(pair: FailoverPair, day: str) -> None:
         assert client.is_primary is not moves
     assert len(pair.rows("account")) == rows
     assert pair.duplicates() == []
+
+
+def test_who_leaves_before_the_handshake_does_no_harm(pair: FailoverPair) -> None:
+    for number in range(300):
+        with socket.create_connection(("127.0.0.1", pair.primary.port), 30) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.send(b"x" * (number % 2))
+    with pair.client(outage_wait=0, auto_switch=False) as client:
+        assert client.get(WHO_AM_I).status_code == 200
 
 
 def test_a_side_recovers(pair: FailoverPair) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._base import BaseClient
 from ._exceptions import FailoverError, WriteInDoubtError, of_kind
-from ._request import operation_of
+from ._request import milliseconds, operation_of
 from ._types import GUARDED_CREATE, UPSERT
 
 if TYPE_CHECKING:
@@ -208,6 +208,17 @@ class Options:
 
 
 PLAIN = Options({})
+
+
+def clamped(seconds: float, what: str) -> int:
+    """Milliseconds of a time of another library's, which knows no longest one."""
+    return min(milliseconds(seconds, what), LONGEST)
+
+
+def is_host(value: str, authority: str) -> bool:
+    """Whether a Host header names what a URL names, of which this is the host with its port, without the user."""
+    value, authority = value.lower(), authority.lower()
+    return value == authority or any(value == authority + port or value + port == authority for port in (":80", ":443"))
 
 
 def octets(text: str) -> bytes:

@@ -13,7 +13,7 @@ from ._async_client import AsyncClient
 from ._base import BaseClient
 from ._body import AsyncSource, Source, async_source_of, source_of
 from ._client import Client
-from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, doubt_of, not_theirs
+from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, clamped, doubt_of, is_host, not_theirs
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -184,7 +184,7 @@ def sent(
             except UnicodeDecodeError:
                 said = f"the value of the header {name.decode('ascii', 'replace')} is not UTF-8"
                 raise InvalidArgumentError(said, kind="invalid_argument") from None
-        elif lower == b"host" and not _is_host(value, rest):
+        elif lower == b"host" and not is_host(value.decode("latin-1"), _authority(rest)):
             raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
     raw: RawRequest = (
         request.method,
@@ -204,10 +204,9 @@ def sent(
     return raw, source
 
 
-def _is_host(value: bytes, rest: str) -> bool:
-    """Whether a Host header is that of the URL, of which this is what follows its scheme."""
-    host = value.decode("latin-1")
-    return rest.startswith(host) and rest[len(host) : len(host) + 1] in ("", "/", "?")
+def _authority(rest: str) -> str:
+    """Of what follows the scheme of a URL."""
+    return rest.partition("/")[0].partition("?")[0]
 
 
 def _unread(stream: Any, *, awaits: bool) -> Any:
@@ -226,8 +225,8 @@ def _unread(stream: Any, *, awaits: bool) -> Any:
 def _times(connect: float | None, read: float | None) -> tuple[int, int]:
     """Milliseconds for connecting, and for standing still."""
     return (
-        LONGEST if connect is None else milliseconds(connect, "connect"),
-        LONGEST if read is None else milliseconds(read, "read"),
+        LONGEST if connect is None else clamped(connect, "connect"),
+        LONGEST if read is None else clamped(read, "read"),
     )
 
 

@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import errno
 import functools
+import math
 import sys
 import time
 import warnings
@@ -31,7 +32,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
 from ._body import AsyncSource, async_source_of
-from ._dropin import Opened, answered, category, doubt_of, not_theirs
+from ._dropin import Opened, answered, category, clamped, doubt_of, is_host, not_theirs
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -62,7 +63,8 @@ class _Times:
     __slots__ = ("_end", "connect", "read")
 
     def __init__(self, timeout: aiohttp.ClientTimeout) -> None:
-        self._end = None if timeout.total is None else time.monotonic() + timeout.total
+        total = _given(timeout.total)
+        self._end = None if total is None else time.monotonic() + total
         self.connect, self.read = _limits(timeout)
 
     def left(self) -> float | None:
@@ -72,9 +74,15 @@ class _Times:
 @functools.lru_cache
 def _limits(timeout: aiohttp.ClientTimeout) -> tuple[int | None, int | None]:
     """Milliseconds for connecting, and for standing still."""
-    given = [seconds for seconds in (timeout.connect, timeout.sock_connect) if seconds is not None]
-    connect = milliseconds(min(given), "connect") if given else None
-    return connect, None if timeout.sock_read is None else milliseconds(timeout.sock_read, "sock_read")
+    given = [seconds for seconds in map(_given, (timeout.connect, timeout.sock_connect)) if seconds is not None]
+    connect = clamped(min(given), "connect") if given else None
+    read = _given(timeout.sock_read)
+    return connect, None if read is None else clamped(read, "sock_read")
+
+
+def _given(seconds: float | None) -> float | None:
+    """A limit; aiohttp takes more than `None` for none."""
+    return None if seconds is None or seconds <= 0 or seconds == math.inf else seconds
 
 
 _times: contextvars.ContextVar[_Times] = contextvars.ContextVar("d365_failover_aiohttp_times")
@@ -307,11 +315,17 @@ with warnings.catch_warnings():
                 response._raw_cookie_headers = tuple(headers.getall(hdrs.SET_COOKIE))
             coding = None
             if decodes and hdrs.CONTENT_ENCODING in headers:
-                coding = headers[hdrs.CONTENT_ENCODING].lower()
+                coding = headers.getall(hdrs.CONTENT_ENCODING)[-1].lower()
                 coding = coding if coding in _DECODED else None
             response._closed = False
             response._connection = _Lease(known)
-            response.content = _Reader(known, request.loop, limit, coding)
+            try:
+                response.content = _Reader(known, request.loop, limit, coding)
+            except ContentEncodingError as error:
+                known._close()
+                raise aiohttp.ClientResponseError(
+                    request.request_info, (), status=400, message=error.message, headers=response._headers
+                ) from error
             response.content.on_eof(response._response_eof)
             return cast("aiohttp.ClientResponse", response)
 
@@ -331,7 +345,7 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
     body = request.body
     url, given = request.url, request.headers
     headers: list[tuple[str, str]] = [pair for pair in given.items() if pair[0].lower() not in _OURS]
-    if given.get(hdrs.HOST, url.host_port_subcomponent) != url.host_port_subcomponent:
+    if hdrs.HOST in given and not is_host(given[hdrs.HOST], url.host_port_subcomponent or ""):
         raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
     if request.method in request.POST_METHODS and not (
         hdrs.CONTENT_TYPE in given or hdrs.CONTENT_TYPE in request.skip_auto_headers
@@ -339,7 +353,7 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
         headers.append(("Content-Type", "application/octet-stream"))  # as aiohttp does when it sends
     content: Any = None
     if isinstance(body, BytesPayload):
-        content = await body.as_bytes()
+        content = bytes(await body.as_bytes())
     elif isinstance(body, IOBasePayload):
         content = lambda: _pieces(body)  # noqa: E731 # a file, which can be sent again
     elif body:

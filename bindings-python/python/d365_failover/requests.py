@@ -12,6 +12,7 @@ Needs requests: `pip install d365-failover[requests]`.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import urllib.request
@@ -31,10 +32,10 @@ from urllib3 import Timeout
 from . import _dropin
 from ._body import Source, source_of
 from ._client import Client
-from ._dropin import LONGEST, answered, doubt_of
+from ._dropin import LONGEST, answered, clamped, doubt_of, is_host
 from ._exceptions import FailoverError
 from ._models import Response as Known
-from ._request import length_of, milliseconds
+from ._request import length_of
 from ._requests_errors import of_error
 from ._settings import Settings
 from ._stream import StreamedResponse
@@ -60,6 +61,8 @@ _PROXIES = tuple(name for scheme in ("http", "https", "all") for name in (f"{sch
 
 _READS_VARIABLES = urllib.request.getproxies is urllib.request.getproxies_environment
 """Elsewhere the system's settings have proxies as well."""
+
+_PIECE = 1 << 16
 
 _Key = tuple[Any, Any, "str | None"]
 """`verify`, `cert` and the proxy's URL."""
@@ -191,6 +194,8 @@ class FailoverAdapter(BaseAdapter):
             lower = name.lower()
             if lower in spelled:
                 name, value = spelled[lower], f"{headers[name]}, {value}"
+            if lower == "location" and not value.isascii():
+                value = value.encode().decode("latin-1")  # as requests wants it, to follow it
             headers[name] = value
             spelled[lower] = name
         has_cookies = "set-cookie" in spelled
@@ -337,7 +342,7 @@ def _native(request: requests.PreparedRequest, timeout: Any) -> tuple[RawRequest
     pairs: list[tuple[str, str]] = []
     has_coding = False
     for name, value in request.headers.lower_items():
-        if name in _OURS and (name != "host" or value == urlsplit(cast(str, request.url)).netloc):
+        if name in _OURS and (name != "host" or _is_own(value, cast(str, request.url))):
             continue
         has_coding = has_coding or name == "accept-encoding"
         pairs.append((name, value if type(value) is str else _text(value)))
@@ -359,17 +364,46 @@ def _read(body: Any, request: requests.PreparedRequest, pairs: list[tuple[str, s
     """A body that is no bytes, and what it is read from."""
     if isinstance(body, str):
         return body.encode(), None
-    source = source_of(body if hasattr(body, "read") or not isinstance(body, Iterator) else map(_octets, body))
+    source = source_of(_text_of(body) if _gives_text(body) else body)
     if source is None:
         return bytes(body), None
+    if not hasattr(body, "read"):
+        source = source_of(map(_octets, body))
+        assert source is not None
     told = request.headers.get("Content-Length")
     if told is not None:
         pairs.append(("content-length", _text(told)))
     return (length_of(source, pairs), source.rewindable), source
 
 
+def _gives_text(body: Any) -> bool:
+    return isinstance(body, io.TextIOBase) or (hasattr(body, "read") and getattr(body, "encoding", None) is not None)
+
+
+def _text_of(file: Any) -> Any:
+    """A file that gives text, as one that gives bytes."""
+
+    def pieces() -> Iterator[Any]:
+        while piece := file.read(_PIECE):
+            yield _octets(piece)
+
+    if not (hasattr(file, "seekable") and file.seekable()):
+        return pieces()
+    begin = file.tell()
+
+    def anew() -> Iterator[Any]:
+        file.seek(begin)
+        return pieces()
+
+    return anew
+
+
 def _octets(piece: Any) -> Any:
     return piece.encode() if isinstance(piece, str) else piece
+
+
+def _is_own(host: Any, url: str) -> bool:
+    return is_host(_text(host), urlsplit(url).netloc.rpartition("@")[2])
 
 
 def _text(value: Any) -> str:
@@ -389,7 +423,10 @@ def _times(timeout: Any) -> tuple[int | None, int | None, int | None]:
         except ValueError:
             raise ValueError(f"timeout is a number of seconds, or two for (connect, read), not {timeout!r}") from None
     elif isinstance(timeout, Timeout):
-        connect, read = timeout.connect_timeout, timeout.read_timeout
+        # It tells no read time before its clock runs.
+        running = timeout.clone()
+        running.start_connect()
+        connect, read = map(Timeout.resolve_default_timeout, (running.connect_timeout, running.read_timeout))
     else:
         connect = read = timeout
     return _milliseconds(connect), LONGEST, _milliseconds(read)
@@ -397,7 +434,7 @@ def _times(timeout: Any) -> tuple[int | None, int | None, int | None]:
 
 def _milliseconds(seconds: Any) -> int | None:
     try:
-        return None if seconds is None else milliseconds(seconds, "timeout")
+        return None if seconds is None else clamped(seconds, "timeout")
     except TypeError as error:
         raise ValueError(str(error)) from None  # as urllib3
 

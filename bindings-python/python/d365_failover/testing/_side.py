@@ -211,7 +211,12 @@ class Side:
                 accepted, _ = listener.accept()
             except OSError:
                 return
-            channel = Channel(accepted, self._context)
+            try:
+                accepted.getpeername()
+                channel = Channel(accepted, self._context)
+            except OSError:
+                accepted.close()  # whoever came has gone already
+                continue
             with self._changed:
                 if self._listener is not listener:
                     channel.reset()
