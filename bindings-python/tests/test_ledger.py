@@ -282,6 +282,15 @@ def test_a_write_is_verified(org: Organization, open_subject: Subjects) -> None:
                 subject.call("verify", number)
 
 
+def test_a_walk_that_only_looks_counts_what_the_application_finds(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org, auto_switch=False) as subject:
+        post_in_doubt(org, subject)
+        for url, verified in ((f"{ACCOUNTS}?$filter=name eq 'nobody'", "missing"), (None, "unverifiable")):
+            settled = subject.call("settle", confirm=False, replay=False, verify_with=lambda _, url=url: url)
+            assert (settled.total, settled.done, settled.left, getattr(settled, verified)) == (1, 1, 1, 1)
+        assert [entry.resolution for entry in ledger(subject)] == [None]
+
+
 @pytest.mark.parametrize(("status", "effect"), [(400, "not_executed"), (500, "unknown")])
 def test_an_error_status_names_the_request_by_its_tag(
     org: Organization, open_subject: Subjects, status: int, effect: str

@@ -15,7 +15,7 @@ from ._ledger import LedgerEntry, SuspectedSince, resolution_of, selection_of, s
 from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, verifying
-from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, replaying, step_of, walking
+from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, walking
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -232,19 +232,21 @@ class BlockingLedger(BaseClient):
         and times: as those of `verify_all`. A look without an answer raises; what was done until then is on record.
         """
         if verify and verify_with is not None:
-            for _ in self.verify_all(
+            walk = self.verify_all(
                 verify_with=verify_with,
                 headers=headers,
                 timeout=timeout,
                 connect_timeout=connect_timeout,
                 attempt_timeout=attempt_timeout,
-            ):
-                pass
+            )
+            steps = list(walk)
+            if not (confirm or replay):
+                return looked(steps)
             verify = False
         flags = (VERIFY if verify else 0) | (CONFIRM if confirm else 0) | (REPLAY if replay else 0)
-        walk = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
+        request = walking(flags, headers, timeout, connect_timeout, attempt_timeout)
         while True:
-            step, settled = step_of(self._send(walk, None))
+            step, settled = step_of(self._send(request, None))
             if step is None:
                 return settled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,22 @@ def replaying(
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     flags = REPLAYS | (WANTED if wanted else 0)
     return ("GET", "", pairs, None, whole, 0, flags, None, ledger_id, connect, attempt, None)
+
+
+def looked(steps: list[SettleStep]) -> Settled:
+    """What a walk that only looks has found, with what the application has named."""
+    found = Counter(step.verified for step in steps)
+    return Settled(
+        total=len(steps),
+        done=len(steps),
+        present=found["present"],
+        missing=found["missing"],
+        conflicting=found["conflicting"],
+        unverifiable=found["unverifiable"],
+        confirmed=0,
+        replayed=0,
+        left=len(steps),
+    )
 
 
 def asked_of(step: SettleStep, entries: dict[int, LedgerEntry], ask: Callable[[LedgerEntry], str | None]) -> str | None:

@@ -564,17 +564,11 @@ public final class FailoverClient implements AutoCloseable {
      * As {@link #settle}, without waiting.
      *
      * @param policy what may be done
-     * @return the numbers, to come; cancelled, what was begun goes on to its end
+     * @return the numbers, to come; cancelled, the looks that were begun go on to their end, and no other begins
      * @throws FailoverUsageException a policy that does nothing
      */
     public CompletableFuture<Settled> settleAsync(SettlePolicy policy) {
-        return settled(new Walk(policy));
-    }
-
-    private CompletableFuture<Settled> settled(Walk walk) {
-        CompletableFuture<SettleStep> next = sender.sendAsync(walk.next(), ResponseKind.STEP);
-        return next.thenCompose(step ->
-                step.isOver() ? CompletableFuture.completedFuture(step.settled()) : settled(walk));
+        return new Walk(policy).toItsEnd(sender);
     }
 
     /**

@@ -147,6 +147,28 @@ class VerifyTest {
     }
 
     @Test
+    void aWalkThatIsCancelledAfterItsFirstStepBeginsNothingMore() throws Exception {
+        try (FailoverClient client = twin.safeClient().probeAfter(Duration.ZERO).build()) {
+            for (int i = 0; i < 12; i++) create(client, "walked " + i);
+            client.suspectSince(Instant.EPOCH);
+            long before = twin.received("primary");
+            twin.fault("primary", "stall", ",\"method\":\"GET\",\"skip\":1");
+            CompletableFuture<Settled> walk = client.settleAsync(SettlePolicy.VERIFY);
+            // Four at a time: the fifth is begun when the first step was told of.
+            twin.await("primary", "received_at_least=" + (before + 5));
+            assertTrue(walk.cancel(true));
+            twin.clear();
+            Await.that(() -> verified(client) >= 5);
+            for (int i = 0; i < 50; i++) client.send(FailoverRequest.get(Accounts.PATH));
+            assertEquals(5, verified(client));
+        }
+    }
+
+    private static long verified(FailoverClient client) {
+        return client.ledger().stream().filter(entry -> entry.verified().isPresent()).count();
+    }
+
+    @Test
     void theReadIsPreparedAndCanBeCancelled() throws Exception {
         List<String> prepared = Collections.synchronizedList(new ArrayList<>());
         try (FailoverClient client = twin.safeClient()
