@@ -5,6 +5,7 @@ mod support;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use d365_failover_core::{
     BodySource, Client, Effect, ErrorKind, FaultKind, HttpVersion, Outgoing, Phase, Prepare,
@@ -228,7 +229,11 @@ fn a_server_that_says_nothing_to_expect_gets_the_body_all_the_same() {
         org.primary
             .fault(fault(r#"{"kind":"withhold_continue"}"#))
             .unwrap();
-        let (request, _) = one_shot_with_expect();
+        let (mut request, _) = one_shot_with_expect();
+        // That it was waited for is no silence of the server's.
+        request
+            .set_read_timeout(Duration::from_millis(900))
+            .unwrap();
         assert_eq!(client.send(&request).unwrap().status(), 204);
         assert_eq!(org.rows().len(), 1);
     }

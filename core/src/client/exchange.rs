@@ -13,7 +13,7 @@ use crate::classify::{Asked, classify, is_told};
 use crate::decide::preset::JUST_USED;
 use crate::resource::desk::Desk;
 use crate::resource::race::{First, race};
-use crate::resource::transport::{Decoded, Exchange, Reads};
+use crate::resource::transport::{Decoded, Exchange, Latch, Reads};
 use crate::{Cause, Fault, Operation, Request, Target};
 
 /// How much of a streaming body comes with its head, if it is here by then: a small one whole.
@@ -101,7 +101,11 @@ impl Inner {
             Fault::new(cause, format!("no whole answer {limit}"))
         };
         let exchanging = self.transport.exchange(&exchange, Some(permit));
-        let silence = silence(request.read_timeout, || running.moved());
+        let held_until = || draft.gate.as_ref().and_then(Latch::held_until);
+        let silence = silence(request.read_timeout, || {
+            let moved = running.moved()?;
+            Some(held_until().map_or(moved, |held| held.max(moved)))
+        });
         let exchanging = pin!(race(exchanging, silence));
         let exchanged = match time.limit(exchanging, late).await {
             Ok(First::Left(exchanged)) => exchanged,

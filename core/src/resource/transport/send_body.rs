@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -324,6 +324,10 @@ pub(crate) struct Latch(Arc<Mutex<Latched>>);
 struct Latched {
     is_open: bool,
     waker: Option<Waker>,
+    /// A body waits here…
+    holds: bool,
+    /// …or has gone without having been asked for, then.
+    let_go: Option<Instant>,
 }
 
 impl Latch {
@@ -337,6 +341,16 @@ impl Latch {
             waker.wake();
         }
     }
+
+    /// Until when nothing moved because a body waited here: until now, if one does. A server that does not
+    /// answer may be one that is asked in vain.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        let state = lock(&self.0);
+        match state.holds {
+            true => Some(Instant::now()),
+            false => state.let_go,
+        }
+    }
 }
 
 struct AtLatch {
@@ -348,15 +362,22 @@ impl AtLatch {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         {
             let mut state = lock(&self.gate.0);
+            state.holds = !state.is_open;
             if state.is_open {
                 return Poll::Ready(());
             }
             state.waker = Some(context.waker().clone());
         }
-        self.patience
-            .get_or_insert_with(|| Box::pin(sleep(PATIENCE)))
-            .as_mut()
-            .poll(context)
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let is_over = patience.as_mut().poll(context);
+        if is_over.is_ready() {
+            let mut state = lock(&self.gate.0);
+            state.holds = false;
+            state.let_go = Some(Instant::now());
+        }
+        is_over
     }
 }
 
