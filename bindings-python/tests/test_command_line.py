@@ -48,6 +48,7 @@ def test_the_pair_of_a_url() -> None:
         "active": "https://contoso.crm.dynamics.com",
     }
     assert "contoso--s" in run("urls", environment={"D365_URL": "https://contoso.crm.dynamics.com"})
+    run("urls", "https://contoso.crm.dynamics.com", "--set", "token_precedence=provider")
     both = run("urls", "https://a.example.com", "--alternate-url", "https://b.example.com", "--json")
     assert json.loads(both)["alternate"] == "https://b.example.com"
 
@@ -63,7 +64,16 @@ def test_the_pair_of_a_url() -> None:
         ["check", "https://contoso.crm.dynamics.com", "--set", "proxy=http://user:pass@proxy"],
         ["check", "https://contoso.crm.dynamics.com", "--set", "no_such_setting=1"],
         ["check", "https://contoso.crm.dynamics.com", "--set", "deadline"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "user_agent=1.5"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "connect_timeout=soon"],
+        ["check", "https://contoso.crm.dynamics.com", "--set", "url=1"],
+        ["check", "https://contoso.crm.dynamics.com", "--timeout", "inf"],
+        ["watch", "https://contoso.crm.dynamics.com", "--for", "nan"],
+        ["watch", "https://contoso.crm.dynamics.com", "--interval", "nan"],
+        ["ledger", "settle", "https://contoso.crm.dynamics.com", "--store", "no-such-file"],
+        ["ledger", "replay", "https://contoso.crm.dynamics.com", "--store", __file__, str(2**63)],
         ["explain", "--cause", "nonsense"],
+        ["explain", "--cause", "reset", "--status", "503"],
         ["explain", "--status", "99"],
         ["explain"],
         ["explain", "no-such-file"],
@@ -183,6 +193,49 @@ def test_a_drill_with_a_disaster_ends_by_ctrl_c(pair: FailoverPair) -> None:
     assert told["longest_without_any_s"] > 0
     assert [span["verdict"] for span in told["primary"]] == ["serves", "failed"]
     assert [span["cause"] for span in told["alternate"]] == [None, "refused", None]
+
+
+def program(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-X", "dev", "-m", "d365_failover", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("asked", [["check"], ["check", "--json"], ["--help"], ["watch", "--count", "2"]])
+def test_a_reader_who_has_enough(pair: FailoverPair, asked: list[str]) -> None:
+    with program(*asked, env={**os.environ, **pair.environment}) as asking:
+        assert asking.stdout is not None
+        assert asking.stderr is not None
+        asking.stdout.close()
+        assert (asking.stderr.read(), asking.wait(60)) == (b"", 141)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_what_cannot_be_written_is_said(form: list[str]) -> None:
+    command = [sys.executable, "-m", "d365_failover", "urls", "https://contoso.crm.dynamics.com", *form]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (3, b"d365-failover: No space left on device\n")
+
+
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_an_output_that_has_no_such_letters(form: list[str]) -> None:
+    answer = 'HTTP/1.1 400 x\r\nOData-Version: 4.0\r\n\r\n{"error":{"code":"0x80040203","message":"ü€"}}'
+    said = run("explain", *form, input=answer, environment={"PYTHONIOENCODING": "ascii"})
+    assert (json.loads(said)["fault"]["message"] if form else said).count("ü€" if form else r"\xfc\u20ac") == 1
+
+
+@pytest.mark.parametrize("asked", ["check", "watch"])
+def test_ctrl_c_ends_a_look(pair: FailoverPair, asked: str) -> None:
+    sides = (pair.primary, pair.alternate)
+    for side in sides:
+        side.slow(600)
+    environment = {**os.environ, **pair.environment}
+    with program(asked, "--timeout", "600", env=environment, preexec_fn=as_at_a_terminal) as asking:
+        for side in sides:
+            side.wait_for()
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(60) == 130
 
 
 ANSWERS = {

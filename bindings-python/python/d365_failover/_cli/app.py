@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from .. import FailoverError, __version__
 from .check import check
 from .explain import explain
 from .ledger import ledger
-from .output import NO_ATTEMPT
+from .output import INTERRUPTED, NO_ATTEMPT
 from .override import override
 from .urls import urls
 from .watch import watch
 
 PROGRAM = "d365-failover"
+_COMPLETE = "_D365_FAILOVER_COMPLETE"
 _SHELLS = ("bash", "zsh", "fish")
 
 
@@ -40,7 +42,7 @@ def completion(shell: str) -> None:
     """
     made = get_completion_class(shell)
     assert made is not None
-    click.echo(made(commands, {}, PROGRAM, "_D365_FAILOVER_COMPLETE").source())
+    click.echo(made(commands, {}, PROGRAM, _COMPLETE).source())
 
 
 for command in (urls, check, watch, explain, ledger, override):
@@ -48,24 +50,41 @@ for command in (urls, check, watch, explain, ledger, override):
 
 
 def run(arguments: Sequence[str] | None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What it cannot hold is no reason to say nothing.
+            stream.reconfigure(errors="backslashreplace")
     try:
         # With its own mode click would exit with 2 for what it cannot read, which says something else here.
         code = commands.main(
             None if arguments is None else list(arguments),
             prog_name=PROGRAM,
-            complete_var="_D365_FAILOVER_COMPLETE",
+            complete_var=_COMPLETE,
             standalone_mode=False,
         )
     except click.ClickException as error:
         error.show()
         return NO_ATTEMPT
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
+    except SystemExit:
+        # So do click and rich end a program of which nobody reads any more, with a code that says something else here.
+        if _COMPLETE in os.environ:
+            raise
+        return _unread()
     except BrokenPipeError:
-        # Whoever read has enough. What is still to be written would fail at exit again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _unread()
     except FailoverError as error:
         click.echo(f"{PROGRAM}: {error}", err=True)
         return NO_ATTEMPT
+    except OSError as error:
+        click.echo(f"{PROGRAM}: {error.strerror or error}", err=True)
+        _unread()
+        return NO_ATTEMPT
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """Whoever read has enough. What is still to be written would fail at exit again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

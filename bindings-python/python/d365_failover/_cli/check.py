@@ -11,16 +11,21 @@ from rich.text import Text
 
 from .. import Client
 from .connection import connection, organization
-from .output import ALTERNATE_ONLY, ANSWERS, COLOURS, SERVES, SILENT, console, print_json
+from .output import ALTERNATE_ONLY, ANSWERS, COLOURS, SERVES, SILENT, Seconds, console, print_json
 
 ROLES = ("primary", "alternate")
 
 
 def look(client: Client, timeout: float) -> dict[str, dict[str, Any]]:
     """What is found at both, at the same time."""
-    with ThreadPoolExecutor(len(ROLES)) as threads:
-        found = threads.map(lambda role: client.check(role, timeout=timeout), ROLES)
-        return dict(zip(ROLES, found, strict=True))
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(client.check, ROLES[1], timeout=timeout)
+        try:
+            found = client.check(ROLES[0], timeout=timeout)
+            return {ROLES[0]: found, ROLES[1]: other.result()}
+        except BaseException:
+            client.close(timeout=0)  # nobody waits for the other one either
+            raise
 
 
 def serves(report: dict[str, Any], *, with_token: bool) -> bool:
@@ -40,9 +45,7 @@ def code_of(found: dict[str, dict[str, Any]], *, with_token: bool, both: bool = 
 
 @click.command()
 @organization
-@click.option(
-    "--timeout", type=click.FloatRange(0.001), default=5.0, show_default=True, help="Seconds for an endpoint."
-)
+@click.option("--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for an endpoint.")
 @click.option("--both", is_flag=True, help="The alternate must serve too, or the exit code is 1.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def check(timeout: float, both: bool, as_json: bool, **options: Any) -> int:

@@ -16,6 +16,7 @@ import click
 from .. import Client
 
 _SECRET = ("secret", "token", "password")
+_NO_SECRETS = frozenset(("token_precedence",))
 _USER = re.compile(r"://[^/]*@")
 _TOKEN_TIME = 60
 
@@ -30,7 +31,11 @@ class Connection:
     settings: dict[str, Any]
 
     def client(self, **more: Any) -> Client:
-        return Client(self.url, **{**self.settings, **more})
+        try:
+            return Client(self.url, **{**self.settings, **more})
+        except TypeError as error:
+            # A value of `--set` that is of another kind.
+            raise click.UsageError(str(error)) from None
 
 
 def organization(function: F) -> F:
@@ -92,7 +97,7 @@ def connection(
         name, is_one, value = one.partition("=")
         if not is_one:
             raise click.UsageError(f"--set {name}: it wants NAME=VALUE")
-        if any(secret in name for secret in _SECRET):
+        if name not in _NO_SECRETS and any(secret in name for secret in _SECRET):
             raise click.UsageError(f"--set {name}: a secret in an argument can be read by all who see processes")
         if _USER.search(value):
             raise click.UsageError(

@@ -75,6 +75,8 @@ def explain(
         "operation": operation,
     }
     if cause is not None:
+        if status is not None or answered:
+            raise click.UsageError("--cause is for an attempt without an answer: no --status, no --response-header")
         told = explained(method, url, cause=cause, sent=sent, **request)
     else:
         if file.isatty():

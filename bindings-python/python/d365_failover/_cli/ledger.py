@@ -18,7 +18,15 @@ from .output import COLOURS, SERVES, console, print_json
 LEFT = 1
 """Something is left to be done by a person."""
 
-_STORE = click.option("--store", envvar="D365_STORE", required=True, metavar="FILE", help="The setting of that name.")
+# One that is not there would be made, and have nothing in question.
+_STORE = click.option(
+    "--store",
+    envvar="D365_STORE",
+    type=click.Path(exists=True),
+    required=True,
+    metavar="FILE",
+    help="The setting of that name.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 
 
@@ -121,7 +129,7 @@ def verify(store: str, as_json: bool, **options: Any) -> int:
 @ledger.command()
 @organization
 @_STORE
-@click.argument("ids", type=int, nargs=-1, required=True)
+@click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1, required=True)
 @click.option("--wanted", is_flag=True, help="Whatever was found of it, also what a repeat would do twice.")
 @_JSON
 def replay(store: str, ids: tuple[int, ...], wanted: bool, as_json: bool, **options: Any) -> int:

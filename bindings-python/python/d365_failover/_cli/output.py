@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any, Final
 
+import click
 from rich.console import Console
 
 SERVES: Final = 0
@@ -18,6 +20,8 @@ NO_ATTEMPT: Final = 3
 """Nothing was tried: something in the command is wrong."""
 ALTERNATE_ONLY: Final = 4
 """Only the alternate serves."""
+INTERRUPTED: Final = 130
+"""Ended by Ctrl-C."""
 
 COLOURS = {"serves": "green", "ok": "green", "reachable": "yellow", "skipped": "dim", "failed": "red"}
 
@@ -27,7 +31,18 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
+class Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no time that ends.", param, ctx)
+        return seconds
+
+
 def print_json(value: Any) -> None:
-    """One line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One line, in what it is written to can hold."""
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not is_unicode) + "\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .connection import Connection, connection, organization
-from .output import SERVES, console, print_json
+from .output import SERVES, Seconds, console, print_json
 
 _MINUTE = 60.0
 
@@ -17,7 +17,7 @@ _MINUTE = 60.0
 @organization
 @click.argument("value", type=click.Choice(["off", "primary", "alternate", "none"]), required=False)
 @click.option("--store", envvar="D365_STORE", required=True, metavar="FILE", help="The setting of that name.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="It ends by itself then; else by none.")
+@click.option("--minutes", type=Seconds(0, min_open=True), help="It ends by itself then; else by none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def override(value: str | None, store: str, minutes: float | None, as_json: bool, **options: Any) -> int:
     """Shows the operator's override in a store, or sets it: for all processes that have this store.

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from .check import ROLES, code_of, look, serves
 from .connection import connection, organization
-from .output import COLOURS, console, print_json
+from .output import COLOURS, INTERRUPTED, Seconds, console, print_json
 
 _LINES = 12
 
@@ -48,7 +48,8 @@ class Drill:
     with_token: bool
     spans: dict[str, list[Span]] = field(default_factory=lambda: {role: [] for role in ROLES})
     looks: int = 0
-    code: int = 0
+    code: int = INTERRUPTED
+    """Of the last look."""
     _out_since: float | None = None
     _longest: float = 0.0
     _last: float = 0.0
@@ -92,11 +93,9 @@ class Drill:
 
 @click.command()
 @organization
-@click.option("--interval", type=click.FloatRange(0.05), default=1.0, show_default=True, help="Seconds between looks.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.001), default=5.0, show_default=True, help="Seconds for an endpoint."
-)
-@click.option("--for", "duration", type=click.FloatRange(0), help="Ends after so many seconds; else by Ctrl-C.")
+@click.option("--interval", type=Seconds(0.05), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option("--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for an endpoint.")
+@click.option("--for", "duration", type=Seconds(0), help="Ends after so many seconds; else by Ctrl-C.")
 @click.option("--count", type=click.IntRange(1), help="Ends after so many looks.")
 @click.option("--record", type=click.File("w", lazy=False), help="Writes the JSON lines to a file as well.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines in a terminal too.")
