@@ -149,7 +149,7 @@ class _File:
         self._file = file
         self._begin = 0
         self.length = -1
-        self.rewindable = _seekable(file)
+        self.rewindable = seekable(file)
         if self.rewindable:
             self._begin = file.tell()
             file.seek(0, os.SEEK_END)
@@ -169,10 +169,10 @@ class _File:
         """The file is the application's."""
 
 
-def _seekable(file: Any) -> bool:
-    seekable = getattr(file, "seekable", None)
-    if callable(seekable):
-        return bool(seekable())
+def seekable(file: Any) -> bool:
+    told = getattr(file, "seekable", None)
+    if callable(told):
+        return bool(told())
     # mmap has no seekable() before Python 3.13.
     return callable(getattr(file, "seek", None)) and callable(getattr(file, "tell", None))
 

@@ -31,7 +31,7 @@ from aiohttp.typedefs import RawHeaders
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
-from ._body import AsyncSource, async_source_of
+from ._body import AsyncSource, async_source_of, seekable
 from ._dropin import Opened, answered, category, clamped, doubt_of, is_host, not_theirs
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
@@ -354,7 +354,7 @@ async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[R
     content: Any = None
     if isinstance(body, BytesPayload):
         content = bytes(await body.as_bytes())
-    elif isinstance(body, IOBasePayload):
+    elif isinstance(body, IOBasePayload) and seekable(body._value):
         content = lambda: _pieces(body)  # noqa: E731 # a file, which can be sent again
     elif body:
         content = _pieces(body)

@@ -30,7 +30,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths, get_enc
 from urllib3 import Timeout
 
 from . import _dropin
-from ._body import Source, source_of
+from ._body import Source, seekable, source_of
 from ._client import Client
 from ._dropin import LONGEST, answered, clamped, doubt_of, is_host
 from ._exceptions import FailoverError
@@ -387,7 +387,7 @@ def _text_of(file: Any) -> Any:
         while piece := file.read(_PIECE):
             yield _octets(piece)
 
-    if not (hasattr(file, "seekable") and file.seekable()):
+    if not seekable(file):
         return pieces()
     begin = file.tell()
 
