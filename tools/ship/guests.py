@@ -61,6 +61,10 @@ class Guest:
     def root(self) -> Path:
         return self.work / self.target.processor / "root"
 
+    def paths(self, *paths: Path) -> str:
+        """As a variable of the environment has several."""
+        return ":".join(map(str, paths))
+
     loses_wakeups = False
     """Whether what fails may be the imitation's fault, and is tried once more."""
 

@@ -209,7 +209,7 @@ class Trial:
         said = self.logged(
             "python",
             [*with_twin, *tests],
-            PYTHONPATH=(";" if self.target.is_windows else ":").join(map(str, (self.alone, self.imported))),
+            PYTHONPATH=self.guest.paths(self.alone, self.imported),
             D365_TWIN=self.work / "debug/d365-twin",
             PYTHONNOUSERSITE="1",
         )

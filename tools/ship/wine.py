@@ -85,6 +85,10 @@ class Wine(Guest):
         path.chmod(0o755)
         return str(path)
 
+    def paths(self, *paths: Path) -> str:
+        # A program that is started elsewhere may be on another drive.
+        return ";".join(f"Z:{path}" for path in paths)
+
     loses_wakeups = True  # docs/decisions.md: of operations whose thread has ended
 
     @property
