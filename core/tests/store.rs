@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use d365_failover_core::{
     Client, Effect, ErrorKind, FaultKind, ItemKind, LedgerEntry, LedgerSelection, Queue, Request,
+    Resolution, Verified,
 };
 use support::serve::{Side, json, serve};
 use support::store::{
@@ -213,27 +214,34 @@ fn what_a_killed_process_has_begun_is_in_doubt_for_who_looks_and_who_opens_next(
     let side = silent();
     let running = open(&store);
     let write = "process_that_writes_until_it_is_killed";
-    let mut killed = [
-        process(write, side.port, &store, &[]),
-        process(write, side.port, &store, &[]),
-    ];
+    let mut killed = [(); 3].map(|()| process(write, side.port, &store, &[]));
     let other = Client::open(&settings_at(side.port, &store)).unwrap();
-    until("eight writes", || side.count("POST") == 8);
+    until("twelve writes", || side.count("POST") == 12);
     let in_flight = entries(&other);
-    assert_eq!(in_flight.len(), 8);
+    assert_eq!(in_flight.len(), 12);
     assert!(in_flight.iter().all(|entry| entry.effect.is_none()));
     // Of another organization.
     assert!(entries(&running).is_empty());
     assert!(other.ledger(LedgerSelection::Mine).unwrap().is_empty());
-    killed[0].kill().unwrap();
-    killed[0].wait().unwrap();
+    let mut kill = |number: usize| {
+        killed[number].kill().unwrap();
+        killed[number].wait().unwrap();
+    };
+    kill(0);
     let in_doubt = |entry: &&LedgerEntry| entry.effect == Some(Effect::Unknown) && entry.is_suspect;
     assert_eq!(entries(&other).iter().filter(in_doubt).count(), 4);
+    // Whatever they ask for first.
+    kill(1);
+    let resolved = |entry: &&LedgerEntry| other.resolve(entry.id, Resolution::Lost).is_ok();
+    assert_eq!(in_flight.iter().filter(resolved).count(), 8);
+    kill(2);
+    for entry in &in_flight {
+        let found = other.verify(entry.id).unwrap();
+        assert_eq!(found.verdict, Verified::Unverifiable);
+    }
     drop((running, other));
-    killed[1].kill().unwrap();
-    killed[1].wait().unwrap();
     let next = Client::open(&settings_at(side.port, &store)).unwrap();
-    assert_eq!(entries(&next).iter().filter(in_doubt).count(), 8);
+    assert_eq!(entries(&next).iter().filter(in_doubt).count(), 4);
     // A copy is nobody's.
     let copy = folder.file("copy");
     fs::copy(&store, &copy).unwrap();

@@ -8,14 +8,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, LedgerSelection, Request};
+use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, LedgerSelection, Queue, Request};
 use rusqlite::Connection;
 use support::serve::{Do, json, serve};
 use support::store::{
     Folder, client_of_process, entries, open, process, refused, settings, settings_at, write,
 };
 use support::until;
+
+/// By then a test has failed.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A client of this process, which keeps requests.
 fn keeping(port: u16, store: &Path) -> Client {
@@ -150,7 +154,9 @@ fn while_another_process_holds_the_store_it_is_read_and_a_write_is_refused_after
     let folder = Folder::new("held");
     let store = folder.file("store");
     let side = serve(|_, _| json("204 No Content", ""));
-    let client = Client::open(&settings_at(side.port, &store)).unwrap();
+    let queue = Queue::new(0).unwrap();
+    let settings = settings_at(side.port, &store);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     let sent = client.send(&Request::new("POST", "/api/data/v9.2/accounts").unwrap());
     assert_eq!(sent.unwrap().effect(), Effect::Executed);
     let mut holds = process("process_that_holds_the_store", 9, &store, &[]);
@@ -158,6 +164,31 @@ fn while_another_process_holds_the_store_it_is_read_and_a_write_is_refused_after
     assert_eq!(entries(&client).len(), 1);
     let error = refused(&client);
     assert!(error.message().contains("holds it for too long"), "{error}");
+    // Nor does a call wait longer than it may, or is wanted.
+    let mut short = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+    short.set_timeout(Duration::from_secs(1)).unwrap();
+    let long = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+    let submit = |request: &Request, is_cancelled: bool| {
+        let pending = client.submit(request, 0).unwrap();
+        if is_cancelled {
+            pending.cancel();
+        }
+        queue.next(Some(LONG)).unwrap().take_result().unwrap()
+    };
+    let ends = [
+        (client.send(&short), FaultKind::Timeout),
+        (submit(&short, false), FaultKind::Timeout),
+        (
+            client.send_with_check(&long, &mut || true),
+            FaultKind::Cancelled,
+        ),
+        (submit(&long, true), FaultKind::Cancelled),
+    ];
+    for (end, kind) in ends {
+        let error = end.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Call(kind), "{error}");
+        assert_eq!(error.effect(), Effect::NotExecuted, "{error}");
+    }
     assert_eq!(side.count("POST"), 1);
     holds.kill().unwrap();
     holds.wait().unwrap();

@@ -68,6 +68,16 @@ pub(super) enum Record {
     Again(u64),
 }
 
+/// Waits until the application wants the call no more, and tells why.
+async fn stopped(client: &Inner, cancel: &Cancel) -> Fault {
+    let stop = race(cancel.cancelled(), client.flights.cancelled());
+    let message = match stop.await {
+        First::Left(()) => "the application cancelled the call",
+        First::Right(()) => "the client was closed",
+    };
+    Fault::new(Cause::Cancelled, message)
+}
+
 impl<'a> Call<'a> {
     /// # Errors
     /// When the request cannot be made a guarded create, or says a wrong length. When another call reads
@@ -148,54 +158,64 @@ impl<'a> Call<'a> {
     /// Runs the call to its end, unless it is cancelled or the client is closed.
     pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
-        if let Err(error) = self.begin(cancel).await {
-            if let Record::Again(_) = self.record {
-                return Err(error);
+        match self.begin(cancel).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                if let Record::Again(_) = self.record {
+                    return Err(error);
+                }
+                let message = format!("the write could not be put on record: {}", error.message());
+                let fault = Fault::new(Cause::LocalFailure, message);
+                return self.end(Outcome::of_fault(fault)).await;
             }
-            let message = format!("the write could not be put on record: {}", error.message());
-            return self
-                .end(Outcome::of_fault(Fault::new(Cause::LocalFailure, message)))
-                .await;
+            Err(fault) => return self.end(Outcome::of_fault(fault)).await,
         }
-        let stop = race(cancel.cancelled(), client.flights.cancelled());
         // The wish to stop is looked at first: a call that was cancelled before it began is not
         // sent.
-        let outcome = match race(stop, self.story()).await {
+        let outcome = match race(stopped(client, cancel), self.story()).await {
             First::Right(outcome) => outcome,
-            First::Left(stop) => {
-                let message = match stop {
-                    First::Left(()) => "the application cancelled the call",
-                    First::Right(()) => "the client was closed",
-                };
-                self.ended(Err(Fault::new(Cause::Cancelled, message)))
-            }
+            First::Left(fault) => self.ended(Err(fault)),
         };
         self.end(outcome).await
     }
 
     /// A write goes on record before anything of it is sent.
-    async fn begin(&mut self, cancel: &Cancel) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Why it is waited for no longer. It is not on record then.
+    async fn begin(&mut self, cancel: &Cancel) -> Result<Result<(), Error>, Fault> {
+        let (client, deadline) = (self.client, self.deadline);
+        let stop = || async move {
+            match race(stopped(client, cancel), sleep_until(deadline)).await {
+                First::Left(fault) => fault,
+                First::Right(()) => Fault::new(
+                    Cause::Deadline,
+                    "the write could not be put on record within the call's deadline: the store is held by \
+                     another process, or is slow",
+                ),
+            }
+        };
         let is_foreign = self.target.foreign().is_some();
         let begun = match self.record {
             Record::Begin => {
                 let (request, class) = (&self.request, &self.class);
-                let client = self.client;
                 client
-                    .begin_write(request, class, is_foreign, self.desk)
+                    .begin_write(request, class, is_foreign, self.desk, stop)
                     .await?
             }
             Record::Again(id) => {
-                let claimed = self.client.ledger.claim(id, At::now());
-                claimed.get(self.desk).await?;
-                Some(Begun { id, proof: None })
+                let claimed = client.ledger.claim(id, At::now());
+                let claimed = claimed.get_unless(self.desk, stop).await?;
+                claimed.map(|()| Some(Begun { id, proof: None }))
             }
         };
-        if let Some(begun) = begun {
-            self.ledger_id = Some(begun.id);
-            cancel.write.get_or_init(|| begun.id);
-            self.on_record = Some(begun);
-        }
-        Ok(())
+        Ok(begun.map(|begun| {
+            if let Some(begun) = begun {
+                self.ledger_id = Some(begun.id);
+                cancel.write.get_or_init(|| begun.id);
+                self.on_record = Some(begun);
+            }
+        }))
     }
 
     /// The story of a call.

@@ -29,12 +29,24 @@ enum Stop {
 }
 
 impl Inner {
+    /// What is kept of a call when the application's code has run. Where that has forked, and this is the child, the
+    /// call is the parent's: driving it here, or only dropping it, would take the answer away from there.
+    fn kept_unless_forked<T>(&self, kept: T, desk: Option<&Desk>) -> Result<T, Error> {
+        match self.check_is_own_process() {
+            Ok(()) => Ok(kept),
+            Err(forked) => {
+                std::mem::forget((kept, desk.cloned()));
+                Err(forked)
+            }
+        }
+    }
+
     /// The whole of a call on this thread, which leaves the runtime for `check` only.
     pub(super) fn run_checked(
         self: &Arc<Self>,
         request: &Request,
         cancel: &Cancel,
-        waiting: Option<Waiting<'_>>,
+        mut waiting: Option<Waiting<'_>>,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
         // On the heap, where the child of a fork can leave it; and made there: it is some 20 kB.
@@ -48,11 +60,7 @@ impl Inner {
                 return result;
             }
             let is_over = check();
-            if let Err(forked) = self.check_is_own_process() {
-                // As in `run_here`.
-                std::mem::forget((call, waiting));
-                return Err(forked);
-            }
+            (call, waiting) = self.kept_unless_forked((call, waiting), None)?;
             if is_over {
                 cancel.cancel();
             }
@@ -66,7 +74,7 @@ impl Inner {
         self: &Arc<Self>,
         request: &Request,
         cancel: &Cancel,
-        waiting: Option<Waiting<'_>>,
+        mut waiting: Option<Waiting<'_>>,
         mut check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
         let (desk, mut jobs) = Desk::new();
@@ -125,13 +133,7 @@ impl Inner {
                 is_over = check.as_mut().is_some_and(|check| check());
                 next_check = Some(Instant::now() + CHECK_INTERVAL);
             }
-            if let Err(forked) = self.check_is_own_process() {
-                // The application's code has forked, and this is the child. The call is the
-                // parent's: driving it here, or only dropping it, would take the answer away from
-                // there.
-                std::mem::forget((call, waiting, desk.clone()));
-                return Err(forked);
-            }
+            (call, waiting) = self.kept_unless_forked((call, waiting), Some(&desk))?;
             if is_over {
                 cancel.cancel();
             }

@@ -63,19 +63,21 @@ pub(super) struct Begun {
 }
 
 impl Inner {
-    /// Puts a write on record before it is sent. `None` for a read.
+    /// Puts a write on record before it is sent, or why the store has failed: then nothing may be sent.
+    /// `None` for a read.
     ///
     /// # Errors
-    /// When the store has failed: nothing may be sent.
-    pub(super) async fn begin_write(
+    /// What `stop` has come with, before it was on record.
+    pub(super) async fn begin_write<S, F: Future<Output = S>>(
         &self,
         request: &Request,
         class: &Class,
         is_foreign: bool,
         desk: Option<&Desk>,
-    ) -> Result<Option<Begun>, Error> {
+        stop: impl FnOnce() -> F,
+    ) -> Result<Result<Option<Begun>, Error>, S> {
         if class.operation == Operation::Read {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let proof = if is_foreign {
             Proof::Nothing
@@ -84,7 +86,7 @@ impl Inner {
         };
         let known = self.ledger.is_on_disk().then(|| Box::new(proof.clone()));
         let begun = self.begun(request, class, is_foreign, proof);
-        match begun.get(desk).await {
+        Ok(match begun.get_unless(desk, stop).await? {
             Ok(id) => Ok(Some(Begun { id, proof: known })),
             Err(error) if self.settings.store_failure == StoreFailure::GoOn => {
                 self.tell_failure(BEGIN, None, Some(request), || {
@@ -94,7 +96,7 @@ impl Inner {
                 Ok(None)
             }
             Err(error) => Err(error),
-        }
+        })
     }
 
     /// The store has failed, and a call went on.

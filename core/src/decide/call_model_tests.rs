@@ -373,15 +373,7 @@ proptest! {
     fn a_crowd_spends_its_budget_and_no_more(calls in 1..60u32) {
         let mut world = World::new(Preset::Safe);
         let blow = Blow {
-            failed: Failed {
-                operation: Operation::Read,
-                is_compound: false,
-                phase: Phase::Sent,
-                http_status: None,
-                is_acknowledged: false,
-                cause: Cause::Reset,
-                parts_effect: None,
-            },
+            failed: Failed::unanswered(Operation::Read, Phase::Sent, Cause::Reset),
             retry_after: None,
             is_at_sibling: false,
             was_in_a_hurry: false,

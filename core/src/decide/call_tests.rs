@@ -24,18 +24,6 @@ fn world(preset: Preset) -> World {
     }
 }
 
-fn failed(operation: Operation, phase: Phase, cause: Cause) -> Failed {
-    Failed {
-        operation,
-        is_compound: false,
-        phase,
-        http_status: None,
-        is_acknowledged: false,
-        cause,
-        parts_effect: None,
-    }
-}
-
 impl World {
     fn with(
         &mut self,
@@ -62,7 +50,7 @@ impl World {
 
     fn after(&mut self, operation: Operation, cause: Cause) -> Next {
         self.attempts += 1;
-        let failed = failed(operation, Phase::Sent, cause);
+        let failed = Failed::unanswered(operation, Phase::Sent, cause);
         let after = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
             call.after(failure, moment)
         };
@@ -73,7 +61,7 @@ impl World {
     fn heard(&mut self, operation: Operation, cause: Cause, course: Course) -> Next {
         let reported = self.after(operation, cause);
         assert!(matches!(reported, Next::Report(_)), "{reported:?}");
-        let failed = failed(operation, Phase::Sent, cause);
+        let failed = Failed::unanswered(operation, Phase::Sent, cause);
         let hear = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
             call.hear(course, failure, moment)
         };
@@ -107,7 +95,7 @@ fn dotnet_has_one_retry_and_only_for_what_starts_failover() {
         retry_after: Some(Duration::from_secs(1)),
         ..Fault::new(Cause::Refused, "")
     };
-    let refused = failed(read, Phase::NotSent, told.cause);
+    let refused = Failed::unanswered(read, Phase::NotSent, told.cause);
     assert_eq!(dotnet.after(read, told.cause), strong);
     let next = dotnet.with(refused, &told, |call, failure, moment| {
         call.hear(Course::OtherSilent, failure, moment)
@@ -190,7 +178,7 @@ fn who_was_in_a_hurry_has_only_a_doubt() {
         (Preset::Dotnet, Evidence::Strong),
     ] {
         let fault = Fault::new(Cause::ConnectTimeout, "");
-        let failed = failed(Operation::Read, Phase::NotSent, fault.cause);
+        let failed = Failed::unanswered(Operation::Read, Phase::NotSent, fault.cause);
         let hurried = |call: &mut Resending, failure: &Failure<'_>, moment: Moment<'_>| {
             let hurried = Failure {
                 was_in_a_hurry: true,
@@ -236,7 +224,7 @@ fn an_outage_is_waited_out_by_what_may_be_sent_again() {
 fn whoever_was_told_a_time_comes_then_in_an_outage_as_well() {
     for course in [Course::Outage, Course::OtherSilent] {
         let mut safe = world(Preset::Safe);
-        let failed = failed(Operation::Read, Phase::Responded, Cause::Unavailable);
+        let failed = Failed::unanswered(Operation::Read, Phase::Responded, Cause::Unavailable);
         let told = Fault {
             retry_after: Some(Duration::from_secs(7)),
             ..Fault::new(Cause::Unavailable, "")
@@ -259,7 +247,7 @@ fn stays(safe: &mut World, phase: Phase, cause: Cause, retry_after: Option<u64>)
         retry_after: retry_after.map(Duration::from_secs),
         ..Fault::new(cause, "")
     };
-    let failed = failed(Operation::Read, phase, cause);
+    let failed = Failed::unanswered(Operation::Read, phase, cause);
     let next = safe.with(failed, &fault, |call, failure, moment| {
         call.after(failure, moment)
     });

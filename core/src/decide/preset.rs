@@ -122,13 +122,8 @@ impl Rules {
         goes_again: bool,
     ) -> bool {
         let left = Failed {
-            operation,
             is_compound,
-            phase,
-            http_status: None,
-            is_acknowledged: false,
-            cause: Cause::EndpointLeft,
-            parts_effect: None,
+            ..Failed::unanswered(operation, phase, Cause::EndpointLeft)
         };
         match phase {
             Phase::NotSent => false,

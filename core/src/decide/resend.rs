@@ -128,6 +128,19 @@ const MATRIX: [MatrixRow; 9] = [
 ];
 
 impl Failed {
+    /// Of one operation, which had no answer.
+    pub fn unanswered(operation: Operation, phase: Phase, cause: Cause) -> Failed {
+        Failed {
+            operation,
+            is_compound: false,
+            phase,
+            http_status: None,
+            is_acknowledged: false,
+            cause,
+            parts_effect: None,
+        }
+    }
+
     /// Whether the reason is not the endpoint's and may be gone the next time.
     pub fn may_pass(&self) -> bool {
         match self.cause {
@@ -202,13 +215,10 @@ mod tests {
                     [(false, false), (false, true), (true, false), (true, true)]
                 {
                     let failed = Failed {
-                        operation: Operation::Unsafe,
                         is_compound,
-                        phase,
                         http_status,
                         is_acknowledged,
-                        cause,
-                        parts_effect: None,
+                        ..Failed::unanswered(Operation::Unsafe, phase, cause)
                     };
                     // Only an answer says the first ones, and it says one thing.
                     let is_refusal =
@@ -240,16 +250,12 @@ mod tests {
 
     fn resend(operation: Operation, phase: Phase, status: Option<u16>, cause: Cause) -> Resend {
         let failed = Failed {
-            operation,
-            is_compound: false,
-            phase,
             http_status: status,
             is_acknowledged: matches!(
                 cause,
                 Cause::Closed | Cause::AttemptTimeout | Cause::Malformed
             ) && status.is_some(),
-            cause,
-            parts_effect: None,
+            ..Failed::unanswered(operation, phase, cause)
         };
         by_matrix(&failed, RulesOff::default())
     }
@@ -264,15 +270,7 @@ mod tests {
             (Operation::Read, Cause::AttemptTimeout, Resend::Anywhere),
             (Operation::Unsafe, Cause::AttemptTimeout, Resend::No),
         ] {
-            let failed = Failed {
-                operation,
-                is_compound: false,
-                phase: Phase::Sent,
-                http_status: None,
-                is_acknowledged: false,
-                cause,
-                parts_effect: None,
-            };
+            let failed = Failed::unanswered(operation, Phase::Sent, cause);
             assert_eq!(by_matrix(&failed, off), expected, "{operation:?} {cause:?}");
         }
     }
@@ -285,13 +283,8 @@ mod tests {
             (Cause::Refused, None, Resend::Elsewhere),
         ] {
             let failed = Failed {
-                operation: Operation::Unsafe,
-                is_compound: false,
-                phase: Phase::Sent,
                 http_status: status,
-                is_acknowledged: false,
-                cause,
-                parts_effect: None,
+                ..Failed::unanswered(Operation::Unsafe, Phase::Sent, cause)
             };
             let found = after_failover(&failed, RulesOff::default());
             assert_eq!(found, expected, "{cause:?} {status:?}");
@@ -313,15 +306,7 @@ mod tests {
             (Cause::LocalFailure, not_sent, false),
             (Cause::Refused, not_sent, false),
         ] {
-            let failed = Failed {
-                operation: Operation::Read,
-                is_compound: false,
-                phase,
-                http_status: None,
-                is_acknowledged: false,
-                cause,
-                parts_effect: None,
-            };
+            let failed = Failed::unanswered(Operation::Read, phase, cause);
             assert_eq!(failed.may_pass(), expected, "{cause:?} {phase:?}");
         }
     }
@@ -425,13 +410,9 @@ mod tests {
                 [(Operation::Idempotent, true), (Operation::Unsafe, false)]
             {
                 let failed = Failed {
-                    operation,
                     is_compound: true,
-                    phase: Phase::Responded,
                     http_status: Some(500),
-                    is_acknowledged: false,
-                    cause,
-                    parts_effect: None,
+                    ..Failed::unanswered(operation, Phase::Responded, cause)
                 };
                 let resend = by_matrix(&failed, RulesOff::default());
                 assert_eq!(resend != Resend::No, is_sent_again, "{failed:?}");
@@ -459,13 +440,10 @@ mod tests {
         ];
         for (operation, parts_effect, cause, expected) in table {
             let failed = Failed {
-                operation,
                 is_compound: true,
-                phase: Phase::Responded,
                 http_status: Some(200),
-                is_acknowledged: false,
-                cause,
                 parts_effect,
+                ..Failed::unanswered(operation, Phase::Responded, cause)
             };
             let got = by_matrix(&failed, RulesOff::default());
             assert_eq!(got, expected, "{failed:?}");

@@ -1,10 +1,12 @@
 //! What a ledger gives: at once from memory, or when a store has it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
+use super::race::{First, race};
 use crate::{Error, ErrorKind};
 
 /// What a ledger gives, or why its store has failed.
@@ -26,6 +28,9 @@ pub(crate) struct Later<T> {
 pub(crate) trait Work: Send + Sync {
     /// Does what is queued up to this ticket, on this thread, or waits until it is done.
     fn work(self: Arc<Self>, ticket: u64);
+    /// The same, as long as a call may go without being looked after. What is not done by then is left to
+    /// the store's own thread.
+    fn work_briefly(self: Arc<Self>, ticket: u64);
     /// Has it done by the store's own thread.
     fn wake(self: Arc<Self>);
 }
@@ -41,6 +46,17 @@ impl<T> Later<T> {
             work,
             ticket,
         }
+    }
+
+    fn begin(self, desk: Option<&Desk>) -> Later<T> {
+        match desk {
+            Some(desk @ Desk::Here(_)) if !desk.is_closed() => {
+                let (work, ticket) = (Arc::clone(&self.work), self.ticket);
+                desk.post(move || work.work_briefly(ticket));
+            }
+            _ => Arc::clone(&self.work).wake(),
+        }
+        self
     }
 }
 
@@ -63,18 +79,37 @@ impl<T> Soon<T> {
     /// Waits inside of the runtime: `desk` says whether the thread that sends does the work, outside
     /// of the runtime, or the store's own.
     pub(crate) async fn get(self, desk: Option<&Desk>) -> Result<T, Error> {
-        let later = match self {
-            Soon::Now(result) => return result,
-            Soon::Later(later) => later,
-        };
-        match desk {
-            Some(desk @ Desk::Here(_)) if !desk.is_closed() => {
-                let (work, ticket) = (Arc::clone(&later.work), later.ticket);
-                desk.post(move || work.work(ticket));
-            }
-            _ => Arc::clone(&later.work).wake(),
+        match self {
+            Soon::Now(result) => result,
+            Soon::Later(later) => later
+                .begin(desk)
+                .result
+                .await
+                .unwrap_or_else(|_| Err(lost())),
         }
-        later.result.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// The same, unless `stop` comes before.
+    ///
+    /// # Errors
+    /// What it has come with. What the store does all the same nobody hears of.
+    pub(crate) async fn get_unless<S, F: Future<Output = S>>(
+        self,
+        desk: Option<&Desk>,
+        stop: impl FnOnce() -> F,
+    ) -> Result<Result<T, Error>, S> {
+        let mut later = match self {
+            Soon::Now(result) => return Ok(result),
+            Soon::Later(later) => later.begin(desk),
+        };
+        let stop = pin!(stop());
+        match race(&mut later.result, stop).await {
+            First::Left(result) => Ok(result.unwrap_or_else(|_| Err(lost()))),
+            First::Right(stop) => {
+                later.result.close();
+                later.result.try_recv().map_err(|_| stop)
+            }
+        }
     }
 
     /// Nobody waits for it.

@@ -29,7 +29,7 @@ struct Left {
 
 impl Ending {
     /// Puts it on record.
-    pub(super) fn record(self, connection: &Connection) -> rusqlite::Result<Option<Suspected>> {
+    pub(super) fn record(&self, connection: &Connection) -> rusqlite::Result<Option<Suspected>> {
         if let Some(proof) = &self.outcome.begun_as {
             // Its client knows what is there: a look would cost as much as the record.
             let (suspect, suspected) = self.suspect(&Left::default(), false);

@@ -157,6 +157,25 @@ pub(crate) enum Suspected {
     Repeated,
 }
 
+impl WriteEnd {
+    /// Of what was put on record for a call that left before anything of it was sent.
+    fn unsent() -> WriteEnd {
+        WriteEnd {
+            effect: Effect::NotExecuted,
+            url: None,
+            role: None,
+            epoch: 0,
+            attempts: 0,
+            row_url: None,
+            row_id: None,
+            version: None,
+            may_come_late: false,
+            sent: None,
+            begun_as: None,
+        }
+    }
+}
+
 fn nothing(id: u64, done: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::NotAvailable,

@@ -3,8 +3,8 @@
 //! An entry that was begun may have been sent: there is no third state between, which would be one more
 //! transaction for each attempt. So what a process that died has begun, and not ended, is in doubt.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
@@ -120,10 +120,13 @@ impl Ledger for Sqlite {
     fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
         let (organization, process) = (self.organization, self.store.process());
         let bytes = kept.as_ref().map_or(0, |kept| kept.body.len());
-        self.store.ask_one(bytes, move |connection| {
+        let insert = move |connection: &Connection| {
             let kept = kept.as_deref();
             row::insert(connection, organization, process, &entry, &proof, kept).map(Ok)
-        })
+        };
+        let store = Arc::downgrade(&self.store);
+        let undo = move |id| take_back(&store, organization, id);
+        self.store.ask_one(bytes, insert, Some(undo))
     }
 
     fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>> {
@@ -141,7 +144,7 @@ impl Ledger for Sqlite {
         };
         let Some(over) = over else {
             let record = move |connection: &Connection| ending.record(connection).map(Ok);
-            return self.store.ask_one(0, record);
+            return self.store.ask_one(0, record, None::<fn(_)>);
         };
         self.store.ask(0, move |connection| {
             let organization = ending.organization;
@@ -238,8 +241,9 @@ impl Ledger for Sqlite {
     }
 
     fn question(&self, id: u64) -> Soon<Question> {
-        let (organization, window) = (self.organization, window_start(At::now(), self.window));
-        self.store.read(move |connection| {
+        let at = At::now();
+        let (organization, window) = (self.organization, window_start(at, self.window));
+        self.read(at, move |connection| {
             let find = format!(
                 "SELECT {ENTRY}, {QUESTION} FROM writes WHERE id = ?1 AND organization = ?2
                      AND effect IS NOT 'not_executed'"
@@ -258,7 +262,9 @@ impl Ledger for Sqlite {
     fn claim(&self, id: u64, at: At) -> Soon<()> {
         let (organization, window) = (self.organization, window_start(at, self.window));
         let (store, process) = (Arc::clone(&self.store), self.store.process());
-        self.store.ask(0, move |connection| {
+        let weak = Arc::downgrade(&self.store);
+        let undo = move |()| take_back(&weak, organization, id);
+        let claim = move |connection: &Connection| {
             take_over(connection, &store, at.time)?;
             let claim = format!(
                 "UPDATE writes SET replayed_by = :process
@@ -286,7 +292,8 @@ impl Ledger for Sqlite {
                     lacks(is_claimed(connection, id, organization)?),
                 )),
             })
-        })
+        };
+        self.store.ask_unless_left(claim, undo)
     }
 
     fn verified(&self, id: u64, found: Verification) -> Soon<()> {
@@ -312,7 +319,9 @@ impl Ledger for Sqlite {
 
     fn resolve(&self, id: u64, found: Resolution, at: At) -> Soon<()> {
         let (organization, window) = (self.organization, window_start(at, self.window));
+        let store = Arc::clone(&self.store);
         self.store.ask(0, move |connection| {
+            take_over(connection, &store, at.time)?;
             let resolve = format!(
                 "UPDATE writes SET suspect = NULL, resolution = :resolution
                  WHERE id = :id AND replayed_by IS NULL AND {SUSPECTS}"
@@ -345,6 +354,23 @@ impl Ledger for Sqlite {
     fn evicted_to_tell(&self) -> Option<u64> {
         None
     }
+}
+
+/// A call has left that had put a write on record, or had claimed it: nothing of it was sent. Done with what
+/// is asked for next.
+fn take_back(store: &Weak<Store>, organization: i64, id: u64) {
+    let Some(store) = store.upgrade() else {
+        return;
+    };
+    let ending = Ending {
+        id,
+        organization,
+        is_early: false,
+        has_window: false,
+        outcome: WriteEnd::unsent(),
+        at: At::now(),
+    };
+    drop(store.ask(0, move |connection| ending.record(connection).map(Ok)));
 }
 
 /// Whether a write is being sent again. `None`: it is not on record.

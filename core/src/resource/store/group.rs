@@ -20,38 +20,46 @@ pub(super) trait Job: Send {
     fn done(self: Box<Self>, result: Result<(), &Error>);
 }
 
-pub(super) struct Asked<T, F> {
-    function: Option<F>,
+pub(super) struct Asked<T, F, U> {
+    function: F,
     is_whole: bool,
+    /// Takes back what nobody has heard of. `None`: it stays.
+    undo: Option<U>,
     value: Option<Result<T, Error>>,
     sender: Sender<Result<T, Error>>,
 }
 
-impl<T, F> Asked<T, F> {
+impl<T, F, U> Asked<T, F, U> {
     pub(super) fn new(
         function: F,
         is_whole: bool,
+        undo: Option<U>,
         sender: Sender<Result<T, Error>>,
-    ) -> Asked<T, F> {
+    ) -> Asked<T, F, U> {
         Asked {
-            function: Some(function),
+            function,
             is_whole,
+            undo,
             value: None,
             sender,
         }
     }
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send> Job
-    for Asked<T, F>
+impl<T, F, U> Job for Asked<T, F, U>
+where
+    T: Send,
+    F: FnMut(&Connection) -> rusqlite::Result<Result<T, Error>> + Send,
+    U: FnOnce(T) + Send,
 {
     fn is_whole(&self) -> bool {
         self.is_whole
     }
 
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if let Some(function) = self.function.take() {
-            self.value = Some(function(connection)?);
+        let is_unwanted = self.undo.is_some() && self.sender.is_closed();
+        if !is_unwanted {
+            self.value = Some((self.function)(connection)?);
         }
         Ok(())
     }
@@ -62,8 +70,11 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Sen
             (Ok(()), None) => return,
             (Err(error), _) => Err(error.clone()),
         };
-        // Who has left needs no answer.
-        let _ = self.sender.send(result);
+        if let Err(Ok(unheard)) = self.sender.send(result)
+            && let Some(undo) = self.undo
+        {
+            undo(unheard);
+        }
     }
 }
 
@@ -99,17 +110,25 @@ impl Gathering {
     }
 }
 
-/// Does all jobs in one transaction, and tells each what became of it.
+/// Does all jobs in one transaction, and tells each what became of it. `is_brief`: where another process
+/// holds the store, gives them back.
 pub(super) fn commit(
     connection: &Connection,
     mut jobs: Vec<Box<dyn Job>>,
+    is_brief: bool,
     failed: &dyn Fn(&str) -> Error,
-) {
+) -> Option<Vec<Box<dyn Job>>> {
     if jobs.is_empty() {
-        return;
+        return None;
     }
     let mut own = Vec::with_capacity(jobs.len());
     let committed = transact(connection, &mut jobs, &mut own);
+    let is_held = |error: &rusqlite::Error| {
+        error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && connection.is_autocommit()
+    };
+    if is_brief && own.is_empty() && committed.as_ref().is_err_and(is_held) {
+        return Some(jobs);
+    }
     if committed.is_err() && !connection.is_autocommit() {
         let _ = run(connection, "ROLLBACK");
     }
@@ -125,6 +144,7 @@ pub(super) fn commit(
             Err(error) => job.done(Err(error)),
         }
     }
+    None
 }
 
 fn transact(

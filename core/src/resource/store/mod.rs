@@ -22,6 +22,7 @@ use uuid::Uuid;
 pub(crate) use self::connection::Held;
 pub(crate) use self::group::together;
 use self::group::{Asked, Gathering, Job};
+use self::opening::{BRIEF, LONGEST_LOCK, waiting_at_most};
 use super::soon::{Later, Soon, Work};
 use super::sys;
 use super::threads::Threads;
@@ -78,6 +79,8 @@ struct Queue {
     /// Pages committed since the log was taken over.
     pages: u64,
     is_thread_awake: bool,
+    /// A group that waits for another process, left to who can wait.
+    left: Option<(u64, Vec<Box<dyn Job>>)>,
 }
 
 /// No write with a lower number is in flight. They are in no index, which would cost each write two pages: by
@@ -236,27 +239,39 @@ impl Store {
         bytes: usize,
         function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
     ) -> Soon<T> {
-        self.queue_up(bytes, false, function)
+        self.queue_up(bytes, false, once(function), None::<fn(T)>)
+    }
+
+    /// The same, which `undo` takes back where nobody hears of it any more.
+    pub(crate) fn ask_unless_left<T: Send + 'static>(
+        self: &Arc<Self>,
+        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+        undo: impl FnOnce(T) + Send + 'static,
+    ) -> Soon<T> {
+        self.queue_up(0, false, once(function), Some(undo))
     }
 
     /// As [`ask`](Store::ask) with what is one statement, or does its several [`together`]: where
-    /// nobody else has asked for anything, that needs no further one.
+    /// nobody else has asked for anything, that needs no further one. It is done again where another
+    /// process held the store, and had done nothing then.
     pub(crate) fn ask_one<T: Send + 'static>(
         self: &Arc<Self>,
         bytes: usize,
-        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+        function: impl FnMut(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+        undo: Option<impl FnOnce(T) + Send + 'static>,
     ) -> Soon<T> {
-        self.queue_up(bytes, true, function)
+        self.queue_up(bytes, true, function, undo)
     }
 
     fn queue_up<T: Send + 'static>(
         self: &Arc<Self>,
         bytes: usize,
         is_whole: bool,
-        function: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+        function: impl FnMut(&Connection) -> rusqlite::Result<Result<T, Error>> + Send + 'static,
+        undo: Option<impl FnOnce(T) + Send + 'static>,
     ) -> Soon<T> {
         let (sender, result) = oneshot::channel();
-        let job = Asked::new(function, is_whole, sender);
+        let job = Asked::new(function, is_whole, undo, sender);
         let ticket = {
             let mut queue = lock(&self.queue);
             queue.waiting.push(Box::new(job));
@@ -267,16 +282,34 @@ impl Store {
         Soon::Later(Later::new(result, work, ticket))
     }
 
-    /// Does what is queued, until this group is done.
-    fn work_until(&self, group: u64) {
+    /// Does what is queued, until this group is done. `is_brief`: unless that takes longer than a call may
+    /// go without being looked after.
+    fn work_until(&self, group: u64, is_brief: bool) {
         let parity = parity(group);
+        let mut since = None;
         let mut queue = lock(&self.queue);
         while queue.done <= group {
+            if !is_brief && let Some((group, jobs)) = queue.left.take() {
+                drop(queue);
+                let turn = Turn { store: self, group };
+                self.commit(jobs, false);
+                drop(turn);
+                queue = lock(&self.queue);
+                continue;
+            }
             if queue.is_busy {
+                let longest = match is_brief {
+                    true => BRIEF.saturating_sub(since.get_or_insert_with(Instant::now).elapsed()),
+                    false => LONGEST_WAIT,
+                };
+                if longest.is_zero() {
+                    return;
+                }
                 queue.sleepers[parity] += 1;
                 queue = self.done[parity]
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+                    .wait_timeout(queue, longest)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
                 queue.sleepers[parity] -= 1;
                 continue;
             }
@@ -298,15 +331,24 @@ impl Store {
             drop(queue);
             // A panic would leave all others waiting.
             let turn = Turn { store: self, group };
-            self.commit(jobs);
+            if let Some(jobs) = self.commit(jobs, is_brief) {
+                // It is still this group's.
+                std::mem::forget(turn);
+                lock(&self.queue).left = Some((group, jobs));
+                for done in &self.done {
+                    done.notify_all();
+                }
+                return;
+            }
             drop(turn);
             queue = lock(&self.queue);
         }
     }
 
-    fn commit(&self, jobs: Vec<Box<dyn Job>>) {
+    /// Gives back what is left to who can wait longer.
+    fn commit(&self, jobs: Vec<Box<dyn Job>>, is_brief: bool) -> Option<Vec<Box<dyn Job>>> {
         if jobs.is_empty() {
-            return;
+            return None;
         }
         let mut jobs = Some(jobs);
         let mut failed = None;
@@ -317,14 +359,17 @@ impl Store {
                     true => self.failed(why),
                     false => self.failed(GONE),
                 };
-                group::commit(connection, jobs, &failed);
-                Ok(())
+                let longest = if is_brief { BRIEF } else { LONGEST_LOCK };
+                Ok(waiting_at_most(longest, || {
+                    group::commit(connection, jobs, is_brief, &failed)
+                }))
             });
-            failed = committed.err();
+            match committed {
+                Ok(left) => return left,
+                Err(error) => failed = Some(error),
+            }
         }
-        let Some(jobs) = jobs else {
-            return;
-        };
+        let jobs = jobs?;
         let error = match failed {
             Some(error) => self.failed(&error.to_string()),
             None => self.failed(GONE),
@@ -332,6 +377,7 @@ impl Store {
         for job in jobs {
             job.done(Err(&error));
         }
+        None
     }
 
     /// Whether the path means the file that is open: as it was seen so long ago at most.
@@ -360,7 +406,7 @@ impl Store {
         loop {
             let (is_asked, group) = {
                 let mut queue = lock(&self.queue);
-                let is_asked = !queue.waiting.is_empty();
+                let is_asked = !queue.waiting.is_empty() || queue.left.is_some();
                 if !is_asked && queue.pages < CHECKPOINT_AFTER {
                     queue.is_thread_awake = false;
                     return;
@@ -368,7 +414,7 @@ impl Store {
                 (is_asked, queue.group)
             };
             if is_asked {
-                self.work_until(group);
+                self.work_until(group, false);
             }
             self.take_over();
         }
@@ -452,10 +498,32 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// What is done at most once, as what may be done again.
+fn once<T>(
+    function: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> impl FnMut(&Connection) -> rusqlite::Result<T> {
+    let mut function = Some(function);
+    move |connection| match function.take() {
+        Some(function) => function(connection),
+        None => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
 impl Work for Store {
     fn work(self: Arc<Self>, ticket: u64) {
-        self.work_until(ticket);
+        self.work_until(ticket, false);
         if lock(&self.queue).pages >= CHECKPOINT_AFTER {
+            self.have_thread();
+        }
+    }
+
+    fn work_briefly(self: Arc<Self>, ticket: u64) {
+        self.work_until(ticket, true);
+        let needs_thread = {
+            let queue = lock(&self.queue);
+            queue.done <= ticket || queue.pages >= CHECKPOINT_AFTER
+        };
+        if needs_thread {
             self.have_thread();
         }
     }
@@ -477,10 +545,11 @@ impl Drop for Store {
         self.readers.close();
         drop(lock(&self.reader).take());
         let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let left = std::mem::take(&mut queue.waiting);
+        let (_, mut left) = queue.left.take().unwrap_or_default();
+        left.append(&mut queue.waiting);
         // Where it fails the next that opens the store does it.
         let _ = self.connection.with(|connection| {
-            group::commit(connection, left, &|why| {
+            group::commit(connection, left, false, &|why| {
                 Error::new(ErrorKind::NoResources, why)
             });
             unregister(connection, self.process)

@@ -1,5 +1,6 @@
 //! How a store is opened: what is refused, with what to do, and how one is made.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ const DRAFT: &str = ".d365-";
 const MOST_CHECKED: u64 = 4 << 20;
 /// How long another process may hold the store before it counts as failed.
 pub(super) const LONGEST_LOCK: Duration = Duration::from_secs(5);
+/// How long whoever has a call to look after waits for that.
+pub(super) const BRIEF: Duration = Duration::from_millis(20);
 /// How many statements stay prepared.
 const STATEMENTS: usize = 64;
 
@@ -293,6 +296,18 @@ fn why(error: &rusqlite::Error) -> String {
     }
 }
 
+thread_local! {
+    static LONGEST: Cell<Duration> = const { Cell::new(LONGEST_LOCK) };
+}
+
+/// Does something on this thread that waits for other processes at most so long.
+pub(super) fn waiting_at_most<T>(longest: Duration, function: impl FnOnce() -> T) -> T {
+    let before = LONGEST.replace(longest);
+    let done = function();
+    LONGEST.set(before);
+    done
+}
+
 /// Another process commits for some microseconds, or takes what is in its log over for some
 /// milliseconds.
 fn wait_for_others(times: i32) -> bool {
@@ -303,7 +318,7 @@ fn wait_for_others(times: i32) -> bool {
     let longest = SHORTEST * (1 << DOUBLED);
     let waited = before + longest * u32::try_from((times - DOUBLED).max(0)).unwrap_or(0);
     std::thread::sleep(pause);
-    waited < LONGEST_LOCK
+    waited < LONGEST.get()
 }
 
 fn refused(path: &Path, why: &str) -> Error {

@@ -56,7 +56,7 @@ impl Store {
             }
         };
         if let Some(group) = group {
-            self.work_until(group);
+            self.work_until(group, false);
         }
     }
 }
@@ -80,6 +80,11 @@ where
             // Who has left needs no answer.
             let _ = sender.send(self.store.read_now(function));
         }
+    }
+
+    fn work_briefly(self: Arc<Self>, ticket: u64) {
+        // Who reads waits for no other process.
+        self.work(ticket);
     }
 
     fn wake(self: Arc<Self>) {
