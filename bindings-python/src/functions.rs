@@ -171,10 +171,19 @@ pub(crate) fn explain_fault(
     } else {
         D365_PHASE_NOT_SENT
     };
-    // The numbers begin at 1 and have no gap; one that there is not is refused.
-    let number = (1..=MOST_CAUSES).find(|number| names::cause((*number).into()) == Some(cause));
+    // The numbers begin at 1 and have no gap.
+    let known = (1..)
+        .map_while(|number: i32| names::cause(number.into()).filter(|name| *name != "unknown"))
+        .collect::<Vec<_>>();
+    let Some(number) = known.iter().position(|name| *name == cause) else {
+        let why = format!("cause: {cause:?} is none of {}", known.join(", "));
+        let made = py.import("d365_failover._exceptions")?;
+        return Err(PyErr::from_value(
+            made.call_method1("of_kind", ("invalid_argument", why))?,
+        ));
+    };
+    let number = i32::try_from(number + 1).unwrap_or(i32::MAX);
     let told = request::build(&request).and_then(|built| {
-        let number = number.unwrap_or(MOST_CAUSES);
         // SAFETY: the request lives through the call.
         make(|out, error| unsafe {
             d365_explain_fault(built.raw(), preset, number, phase, out, error)
@@ -182,9 +191,6 @@ pub(crate) fn explain_fault(
     });
     explained(py, told)
 }
-
-/// A cause's number is below this.
-const MOST_CAUSES: i32 = 1000;
 
 fn explained(py: Python<'_>, told: Result<Handle<d365_text_t>, Failure>) -> PyResult<String> {
     let text = told.map_err(|failure| failure.into_exception(py))?;

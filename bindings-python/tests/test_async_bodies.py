@@ -86,6 +86,19 @@ def test_what_can_be_read_once_is_not_sent_again(org: Organization) -> None:
     assert org.counts("alternate")["received"] == 0
 
 
+def test_a_function_that_gives_the_same_again_ends_the_call(org: Organization) -> None:
+    org.fault("primary", "datacenter_not_available")
+    given = apieces()
+
+    async def main() -> None:
+        async with org.async_client() as client:
+            with pytest.raises(RuntimeError, match="the same iterator again"):
+                await client.put(BULK, content=lambda: given, operation="idempotent")
+
+    run(main())
+    assert "PUT bulk" not in org.counts("alternate")["received_by"]
+
+
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_generator_that_fails_ends_the_call_with_what_it_raised(org: Organization, asynchronous: bool) -> None:
     class OwnError(Exception):

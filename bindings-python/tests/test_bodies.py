@@ -111,6 +111,14 @@ def test_what_can_be_read_once_is_not_sent_again(org: Organization, what: str) -
     assert org.counts("alternate")["received"] == 0
 
 
+def test_a_function_that_gives_the_same_again_ends_the_call(org: Organization) -> None:
+    org.fault("primary", "datacenter_not_available")
+    given = iter([DATA[:100], DATA[100:]])
+    with org.client() as client, pytest.raises(RuntimeError, match="the same iterator again"):
+        client.put(BULK, content=lambda: given, operation="idempotent")
+    assert "PUT bulk" not in org.counts("alternate")["received_by"]
+
+
 def test_what_can_be_read_once_is_sent_again_if_it_was_not_begun(org: Organization) -> None:
     org.fault("primary", "refuse")
     with org.client() as client:

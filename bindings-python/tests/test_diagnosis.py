@@ -136,5 +136,7 @@ def test_explanations() -> None:
     ):
         with pytest.raises(d365_failover.InvalidArgumentError):
             d365_failover.explain("GET", ACCOUNTS, **wrong)
+    with pytest.raises(d365_failover.InvalidArgumentError, match=r"none of no_such_name, .*refused"):
+        d365_failover.explain("GET", ACCOUNTS, cause="nonsense")
     with pytest.raises(TypeError, match="a status, or a cause"):
         d365_failover.explain("GET", ACCOUNTS)

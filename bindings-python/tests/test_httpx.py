@@ -151,6 +151,15 @@ def test_mounts_leave_other_hosts_to_httpx(peer: Peer) -> None:
     assert asyncio.run(work()) == [True, False]
 
 
+def test_mounts_are_all_names_of_the_endpoints() -> None:
+    mounted = mounts("https://contoso.crm.dynamics.com", tls_verify=False)
+    names = ("contoso", "contoso.api", "contoso--s", "contoso--s.api")
+    assert set(mounted) == {f"https://{name}.crm.dynamics.com" for name in names}
+    (transport,) = set(mounted.values())
+    assert transport is not None
+    transport.close()
+
+
 def test_other_hosts_are_refused(ours: Side) -> None:
     for url in ("http://other.example/", f"https://{HOST}/", f"http://{HOST}:81/"):
         client = ours.client

@@ -150,6 +150,15 @@ def test_mounts_both_endpoints_and_nothing_else() -> None:
 
 def test_an_explicit_alternate_and_a_path_are_mounted() -> None:
     with requests.Session() as theirs:
+        named: Any = {"alternate_url": "https://contoso.crm4.dynamics.com"}
+        adapter = d365_failover.requests.mount(theirs, "https://contoso.crm.dynamics.com", **named)
+        for url, is_ours in {
+            "https://contoso.crm.dynamics.com/api": True,
+            "https://contoso.crm4.dynamics.com/api": True,
+            "https://contoso.api.crm.dynamics.com/api": False,
+        }.items():
+            assert (theirs.get_adapter(url) is adapter) is is_ours, url
+    with requests.Session() as theirs:
         settings: Any = {"alternate_url": "https://standby.example:8443/crm/Contoso"}
         adapter = d365_failover.requests.mount(theirs, "https://crm.example/Contoso", **settings)
         for url, is_ours in {

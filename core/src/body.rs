@@ -35,6 +35,9 @@ pub(crate) struct BodyReader {
     can_rewind: bool,
     /// A read was begun since the last rewind.
     is_begun: AtomicBool,
+    /// It gave a byte since the last rewind, and before one.
+    has_given: AtomicBool,
+    gave_before: AtomicBool,
     /// Counts who began to send it.
     turn: AtomicU64,
     /// How long pieces have taken in this attempt, from the asking to the having, in microseconds.
@@ -76,6 +79,8 @@ impl BodyReader {
             length,
             can_rewind,
             is_begun: AtomicBool::new(false),
+            has_given: AtomicBool::new(false),
+            gave_before: AtomicBool::new(false),
             turn: AtomicU64::new(0),
             micros: AtomicU64::new(0),
             hold: Mutex::default(),
@@ -104,6 +109,9 @@ impl BodyReader {
         let mut source = lock(&self.source);
         source.rewind()?;
         self.is_begun.store(false, Ordering::Release);
+        if self.has_given.swap(false, Ordering::AcqRel) {
+            self.gave_before.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -118,7 +126,21 @@ impl BodyReader {
         let took = now - hold.asked.take().unwrap_or(now);
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(took, Ordering::AcqRel);
-        result
+        match result {
+            // A write of nothing would be executed.
+            Ok(0) if self.is_used_up() => Err(io::Error::other(
+                "rewound, it gives nothing, and it gave a body before",
+            )),
+            Ok(1..) => {
+                self.has_given.store(true, Ordering::Release);
+                result
+            }
+            _ => result,
+        }
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.gave_before.load(Ordering::Acquire) && !self.has_given.load(Ordering::Acquire)
     }
 
     /// A piece is asked for: from now on its time counts, also while no thread is free to read it.

@@ -133,6 +133,38 @@ fn a_rewindable_body_goes_on_at_the_alternate_and_a_one_shot_body_does_not() {
 }
 
 #[test]
+fn a_body_that_is_used_up_is_not_sent_as_nothing() {
+    struct Once(bool);
+    impl BodySource for Once {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = if std::mem::take(&mut self.0) {
+                TEXT.len()
+            } else {
+                0
+            };
+            buffer[..count].copy_from_slice(&TEXT.as_bytes()[..count]);
+            Ok(count)
+        }
+
+        fn rewind(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (twin, org) = twin();
+    let client = Client::open(&settings(&twin)).unwrap();
+    org.primary
+        .fault(Twin_::datacenter_not_available())
+        .unwrap();
+    let mut request = Request::new("POST", ACCOUNTS).unwrap();
+    request.set_body_source(Box::new(Once(true)), None, true);
+    let error = client.send(&request).unwrap_err();
+    assert!(error.message().contains("gave a body before"), "{error}");
+    assert_eq!(error.attempts().len(), 2);
+    let received = org.alternate.counts().received_by;
+    assert!(!received.contains_key("POST web_api"), "{received:?}");
+}
+
+#[test]
 fn a_one_shot_body_that_was_not_begun_goes_on_at_the_alternate() {
     let (twin, org) = twin();
     let client = Client::open(&settings(&twin)).unwrap();

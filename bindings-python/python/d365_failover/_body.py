@@ -213,12 +213,13 @@ class _Anew:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
+        self._anew = _Other()
         self._given: Any = None
         self._source: Source | None = None
 
     def read(self, most: int) -> bytes | memoryview:
         if self._source is None:
-            self._given = self._make()
+            self._given = self._anew.of(self._make())
             self._source = source_of(_fresh(self._given))
             assert self._source is not None
         return self._source.read(most)
@@ -233,6 +234,20 @@ class _Anew:
         close = getattr(given, "close", None)
         if callable(close):
             close()
+
+
+class _Other:
+    """Whether a function gives another iterator each time: what is left of one is not the body."""
+
+    def __init__(self) -> None:
+        self._last: Any = None
+
+    def of(self, given: Any) -> Any:
+        if isinstance(given, (Iterator, AsyncIterator)) and not hasattr(given, "read"):
+            if given is self._last:
+                raise RuntimeError("the function that is the content gave the same iterator again, and not a new one")
+            self._last = given
+        return given
 
 
 def _fresh(given: Any) -> Any:
@@ -281,12 +296,13 @@ class _AsyncAnew:
     def __init__(self, make: Callable[[], Any], executor: Callable[[], Executor]) -> None:
         self._make = make
         self._executor = executor
+        self._anew = _Other()
         self._given: Any = None
         self._source: AsyncSource | None = None
 
     async def read(self, most: int) -> bytes | memoryview:
         if self._source is None:
-            self._given = self._make()
+            self._given = self._anew.of(self._make())
             self._source = async_source_of(_fresh(self._given), self._executor)
             assert self._source is not None
         return await self._source.read(most)

@@ -190,6 +190,26 @@ class Opened(Generic[C]):
         return self._client
 
 
+def bases(client: BaseClient) -> list[str]:
+    """The base URLs of both endpoints, by each name that their hosts have."""
+    given = [url.rstrip("/") for url in (client.primary_url, client.alternate_url) if url is not None]
+    # Of an endpoint that was named nobody knows what else it is called.
+    if given[1:] not in ([], [given[0].replace(".", "--s.", 1)]):
+        return given
+    return [base for url in given for base in (url, _sibling(url)) if base is not None]
+
+
+def _sibling(base: str) -> str | None:
+    """Of `contoso.crm…` that is `contoso.api.crm…`, and the other way round."""
+    scheme, _, authority = base.partition("://")
+    label, _, domain = authority.partition(".")
+    # Of `contoso.com` nobody knows whose `contoso.api.com` is.
+    if "/" in authority or authority.count(".") < 3 or domain.replace(".", "").partition(":")[0].isdecimal():
+        return None
+    other = domain.removeprefix("api.") if domain.startswith("api.") else f"api.{domain}"
+    return f"{scheme}://{label}.{other}"
+
+
 _OPTIONS = frozenset(("operation", "tag", "guarded_create", "upsert", "timeout"))
 
 

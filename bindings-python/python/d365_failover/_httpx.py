@@ -13,7 +13,20 @@ from ._async_client import AsyncClient
 from ._base import BaseClient
 from ._body import AsyncSource, Source, async_source_of, source_of
 from ._client import Client
-from ._dropin import LONGEST, OURS, PLAIN, Opened, Options, answered, category, clamped, doubt_of, is_host, not_theirs
+from ._dropin import (
+    LONGEST,
+    OURS,
+    PLAIN,
+    Opened,
+    Options,
+    answered,
+    bases,
+    category,
+    clamped,
+    doubt_of,
+    is_host,
+    not_theirs,
+)
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -289,8 +302,7 @@ class _AsyncBody:
 
 def origins(client: BaseClient) -> list[str]:
     """What httpx' mounts call the two endpoints."""
-    parts = (urlsplit(url) for url in (client.primary_url, client.alternate_url) if url is not None)
-    return [f"{part.scheme}://{part.netloc}" for part in parts]
+    return [f"{part.scheme}://{part.netloc}" for part in map(urlsplit, bases(client))]
 
 
 class Transport:

@@ -32,7 +32,7 @@ from urllib3 import Timeout
 from . import _dropin
 from ._body import Source, seekable, source_of
 from ._client import Client
-from ._dropin import LONGEST, answered, clamped, doubt_of, is_host
+from ._dropin import LONGEST, answered, bases, clamped, doubt_of, is_host
 from ._exceptions import FailoverError
 from ._models import Response as Known
 from ._request import length_of
@@ -277,28 +277,17 @@ def _prefixes(url: str, settings: Settings) -> list[str]:
     alternate_url, url_form = settings.get("alternate_url"), settings.get("url_form")
     # Nothing of TLS is read for it.
     with Client(url, alternate_url=alternate_url, url_form=url_form, tls_verify=False) as client:
-        bases = [client.primary_url, client.alternate_url]
+        named = bases(client)
     prefixes = []
-    for base in bases:
-        if base is None:
-            continue
-        scheme, _, rest = base.rstrip("/").partition("://")
+    for base in named:
+        scheme, _, rest = base.partition("://")
         authority, slash, path = rest.partition("/")
         port = {"https": ":443", "http": ":80"}[scheme]
-        for host in _siblings(authority.removesuffix(port)):
-            prefixes.append(f"{scheme}://{host}{slash}{path}/")
-            if ":" not in host.rpartition("]")[2]:
-                prefixes.append(f"{scheme}://{host}{port}{slash}{path}/")
+        host = authority.removesuffix(port)
+        prefixes.append(f"{scheme}://{host}{slash}{path}/")
+        if ":" not in host.rpartition("]")[2]:
+            prefixes.append(f"{scheme}://{host}{port}{slash}{path}/")
     return prefixes
-
-
-def _siblings(host: str) -> list[str]:
-    """A host, and for `contoso.crm…` also `contoso.api.crm…`, or the other way round: the same organization."""
-    label, _, domain = host.partition(".")
-    # Of `contoso.com` nobody knows whose `contoso.api.com` is.
-    if host.count(".") < 3 or host.replace(".", "").isdecimal():
-        return [host]
-    return [host, f"{label}.{domain.removeprefix('api.')}" if domain.startswith("api.") else f"{label}.api.{domain}"]
 
 
 def _settings(settings: dict[str, Any], key: _Key) -> Settings:
