@@ -157,7 +157,7 @@ def test_a_write_in_doubt(pair: FailoverPair, telemetry: Telemetry, is_async: bo
             telemetry.instrument(client)
             with pytest.raises(d365_failover.WriteInDoubtError):
                 await client.post(ACCOUNTS, json={"name": "a"})
-            while client.statistics()["calls"]["in_flight"]:
+            while client.statistics()["calls"]["in_flight"]:  # noqa: ASYNC110
                 await asyncio.sleep(0)  # it is over a moment after it is told
             return telemetry.metrics()
 
