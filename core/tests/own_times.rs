@@ -191,7 +191,7 @@ fn http2(pairs: &[(&str, &str)]) -> (Twin, OrgHandle, Client) {
     }
     let client = Client::open(&settings).unwrap();
     // From here on it is known that one is enough.
-    let first = client.send(&request(None)).unwrap();
+    let first = client.send(&request(Some(60_000))).unwrap();
     assert_eq!(first.attempts()[0].http_version, Some(HttpVersion::Http2));
     // Left and come back to: nothing is kept of it.
     client.switch_endpoint().unwrap();
@@ -307,5 +307,104 @@ fn a_read_timeout_counts_from_the_last_byte() {
         // The attempt has 120 s.
         assert!(error.attempts()[0].took < Duration::from_secs(30), "{kind}");
         org.primary.clear().unwrap();
+    }
+}
+
+#[cfg(unix)]
+mod stood_still {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use d365_failover_core::ErrorKind;
+
+    use super::*;
+    use crate::support::script::URL;
+
+    const ENVIRONMENT: &str = "D365_TEST_OWN_TIMES";
+    const TIME: Duration = Duration::from_secs(2);
+
+    /// Its call's time is over while it is stopped.
+    #[test]
+    #[ignore = "what another process does"]
+    #[expect(clippy::print_stdout, reason = "its answers")]
+    fn the_call_of_another_process() {
+        let told = std::env::var(ENVIRONMENT).unwrap();
+        let (port, time) = told.split_once(' ').unwrap();
+        let mut settings = Settings::new(URL).unwrap();
+        let connect_to = format!("contoso.crm.script.test:80:127.0.0.1:{port}");
+        for (key, value) in [
+            ("connect_to", connect_to.as_str()),
+            ("preset", "dotnet"),
+            ("auto_switch", "off"),
+        ] {
+            settings.set(key, value).unwrap();
+        }
+        let client = Client::open(&settings).unwrap();
+        let mut request = request(None);
+        match time {
+            "timeout" => request.set_timeout(TIME).unwrap(),
+            "read_timeout" => request.set_read_timeout(TIME).unwrap(),
+            _ => request.set_attempt_timeout(TIME).unwrap(),
+        }
+        request.set_streaming(time == "streaming");
+        // Asked now and then, and so where many things are waited for.
+        let mut goes_on = || false;
+        let ended = client.send_with_check(&request, &mut goes_on);
+        let ended = ended.and_then(|response| {
+            if time == "streaming" {
+                println!("» head");
+                while response.read_with_check(&mut [0; 16], &mut goes_on)? > 0 {}
+            }
+            Ok(response.status())
+        });
+        println!("» {:?}", ended.map_err(|error| error.kind()));
+    }
+
+    fn signal(child: &Child, signal: &str) {
+        let id = child.id().to_string();
+        let status = Command::new("kill").args([signal, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn outcome(time: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let name = "stood_still::the_call_of_another_process";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--ignored", "--nocapture"])
+            .env(ENVIRONMENT, format!("{port} {time}"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut words = lines.filter_map(|line| Some(line.unwrap().split_once("» ")?.1.to_owned()));
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        let mut at_once = 0;
+        if time == "streaming" {
+            at_once = ANSWER.len() - 1;
+            stream.write_all(&ANSWER[..at_once]).unwrap();
+            assert_eq!(words.next().unwrap(), "head");
+        }
+        signal(&child, "-STOP");
+        stream.write_all(&ANSWER[at_once..]).unwrap();
+        std::thread::sleep(TIME * 2);
+        signal(&child, "-CONT");
+        let outcome = words.next().unwrap();
+        child.wait().unwrap();
+        outcome
+    }
+
+    /// What is read after its time has come in time all the same, if nobody was there to read it.
+    #[test]
+    fn what_has_come_while_the_process_stood_still_is_in_time() {
+        let times = ["timeout", "attempt_timeout", "read_timeout", "streaming"];
+        std::thread::scope(|scope| {
+            let calls = times.map(|time| (time, scope.spawn(move || outcome(time))));
+            for (time, call) in calls {
+                let answered = Ok::<u16, ErrorKind>(200);
+                assert_eq!(call.join().unwrap(), format!("{answered:?}"), "{time}");
+            }
+        });
     }
 }

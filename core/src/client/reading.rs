@@ -1,12 +1,12 @@
 //! The body of a streaming call, read after the call has ended.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::flights::Flight;
@@ -16,6 +16,7 @@ use super::sending::CHECK_INTERVAL;
 use super::{Inner, lacking};
 use crate::ending::{Ending, ReadBody, ResponseData, Told};
 use crate::resource::cancel::Cancel;
+use crate::resource::late::in_time;
 use crate::resource::race::{First, race};
 use crate::resource::transport::{Decoded, body_fault};
 use crate::{Attempt, Cause, Effect, Error, ErrorKind, Fault, HttpVersion, Request, Response};
@@ -357,22 +358,23 @@ impl Stream {
             return Ok(None);
         };
         let limit = self.limit;
-        let next = timeout(limit, body.next());
+        let next = pin!(body.next());
+        let next = in_time(Instant::now() + limit, next);
         let stop = race(self.cancel.cancelled(), self.client.flights.cancelled());
         match race(stop, next).await {
             First::Left(First::Left(())) => Err(cancelled()),
             First::Left(First::Right(())) => {
                 Err(Fault::new(Cause::Cancelled, "the client was closed"))
             }
-            First::Right(Ok(None)) => Ok(None),
-            First::Right(Ok(Some(Ok(piece)))) => {
+            First::Right(Some(None)) => Ok(None),
+            First::Right(Some(Some(Ok(piece)))) => {
                 if let Some(streamed) = &self.streamed {
                     streamed.read(&piece);
                 }
                 Ok(Some(piece))
             }
-            First::Right(Ok(Some(Err(failure)))) => Err(body_fault(&self.host(), failure)),
-            First::Right(Err(_)) => Err(Fault::new(
+            First::Right(Some(Some(Err(failure)))) => Err(body_fault(&self.host(), failure)),
+            First::Right(None) => Err(Fault::new(
                 Cause::AttemptTimeout,
                 format!(
                     "no further byte of the body within {} ms",

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
+use crate::resource::late::{in_time, until};
 use crate::{Cause, Fault};
 
 #[derive(Clone, Copy)]
@@ -61,8 +62,8 @@ impl Time {
         } else {
             (self.deadline, Cause::Deadline, "the call's deadline")
         };
-        match timeout_at(end, future).await {
-            Ok(output) if is_in_time(end) => Ok(output),
+        match in_time(end, future).await {
+            Some(output) if is_in_time(end) => Ok(output),
             _ => {
                 let waited = now.elapsed();
                 let limit = format!("within {what} ({} ms)", waited.as_millis());
@@ -82,7 +83,7 @@ pub(super) async fn silence(most: Option<Duration>, moved: impl Fn() -> Option<C
         if end <= Instant::now() {
             return;
         }
-        sleep_until(end).await;
+        until(end).await;
     }
 }
 

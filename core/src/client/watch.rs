@@ -14,6 +14,7 @@ use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
 use crate::decide::watch::{Bounds, Wait, Watch};
 use crate::lock::lock;
+use crate::resource::late;
 use crate::resource::race::{First, race};
 use crate::{Cause, Fault, Phase};
 
@@ -89,7 +90,7 @@ impl Inner {
                 }
                 Wait::Leave => return Err(silent(&watch)),
                 Wait::Grace(until) => {
-                    let timer = sleep_until(Instant::from_std(until));
+                    let timer = late::until(Instant::from_std(until));
                     return match race(exchange, timer).await {
                         First::Left(ended) => ended,
                         First::Right(()) => Err(Fault::new(

@@ -8,6 +8,7 @@ pub(crate) mod discovery;
 pub(crate) mod engine;
 pub(crate) mod gate;
 pub(crate) mod item;
+pub(crate) mod late;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub(crate) mod oauth;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT, WWW_AUTHENTICATE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use super::late::until;
 use super::race::{First, race};
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{Asked, Protocol, classify, is_marked_by_service};
@@ -46,7 +47,7 @@ pub(crate) async fn probe(
     loop {
         // A silent address beside a living one takes none of the endpoint's time.
         let end = begin + limit + progress.head_starts();
-        match race(exchanging.as_mut(), sleep_until(end)).await {
+        match race(exchanging.as_mut(), until(end)).await {
             First::Left(exchanged) => break exchanged?,
             First::Right(()) if end < begin + limit + progress.head_starts() => {}
             First::Right(()) => {

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::Body as _;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use url::Url;
 
 pub(crate) use self::address::Address;
@@ -53,6 +53,7 @@ pub(crate) use self::send_body::{Latch, SendBody};
 use self::tls::Tls;
 pub(crate) use self::tls::identity;
 use super::engine::Engine;
+use super::late::in_time;
 use super::race::{First, race};
 use super::settled::settled;
 use super::statistics::Statistics;
@@ -248,7 +249,8 @@ impl Transport {
         let Some(own) = own else {
             return fresh.await;
         };
-        timeout(own, fresh).await.unwrap_or_else(|_| {
+        let end = tokio::time::Instant::now() + own;
+        in_time(end, pin!(fresh)).await.unwrap_or_else(|| {
             let message = format!(
                 "connect to {}: not connected within the request's connect_timeout ({} ms)",
                 origin.host,
