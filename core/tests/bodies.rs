@@ -447,7 +447,7 @@ fn a_reader_that_takes_all_the_time_is_no_reason_to_leave_the_endpoint() {
     impl BodySource for Slow {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             // Longer than the attempt may take.
-            std::thread::sleep(Duration::from_millis(1500));
+            std::thread::sleep(Duration::from_millis(3000));
             buffer[0] = b' ';
             Ok(1)
         }
@@ -457,7 +457,7 @@ fn a_reader_that_takes_all_the_time_is_no_reason_to_leave_the_endpoint() {
     }
     let (twin, org) = twin();
     let mut settings = settings(&twin);
-    settings.set("attempt_timeout_ms", "1000").unwrap();
+    settings.set("attempt_timeout_ms", "2000").unwrap();
     let client = Client::open(&settings).unwrap();
     let mut request = Request::new("POST", ACCOUNTS).unwrap();
     request.set_body_source(Box::new(Slow), None, true);

@@ -133,7 +133,7 @@ fn a_created_row_keeps_its_head_when_the_body_stalls() {
          Content-Length: 99\r\n\r\n{";
     let pair = Pair::start(Script::Stall(stalled), Script::Answer(CREATED));
     let mut settings = settings(&pair);
-    settings.set("attempt_timeout_ms", "300").unwrap();
+    settings.set("attempt_timeout_ms", "3000").unwrap();
     settings.set("auto_switch", "off").unwrap();
     let error = Client::open(&settings)
         .unwrap()

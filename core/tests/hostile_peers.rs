@@ -531,7 +531,7 @@ fn an_empty_streaming_answer_gives_its_connection_back() {
     settings.set("connect_to", &pair.connect_to).unwrap();
     settings.set("auto_switch", "off").unwrap();
     settings.set("max_connections", "1").unwrap();
-    settings.set("attempt_timeout_ms", "1000").unwrap();
+    settings.set("attempt_timeout_ms", "10000").unwrap();
     let client = Client::open(&settings).unwrap();
     let mut request = create("row");
     request.set_streaming(true);
@@ -539,10 +539,10 @@ fn an_empty_streaming_answer_gives_its_connection_back() {
     assert_eq!(kept.status(), 204);
     let second = client.send(&get("/x")).map(|r| r.status());
     let begin = Instant::now();
-    client.shutdown(Duration::from_secs(3)).unwrap();
+    client.shutdown(Duration::from_secs(30)).unwrap();
     let took = begin.elapsed();
     assert!(
-        second.is_ok() && took < Duration::from_secs(2),
+        second.is_ok() && took < Duration::from_secs(10),
         "second call: {second:?}; shutdown took {took:?}"
     );
 }

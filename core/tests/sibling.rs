@@ -161,7 +161,9 @@ fn a_fault_at_a_sibling_of_a_dead_base_host_switches() {
         ] {
             let case = format!("{preset}, the sibling {sibling:?}");
             let pair = pair(preset, BASE, sibling, false);
-            let response = pair.client.send(&read_at(SIBLING)).expect(&case);
+            let mut request = read_at(SIBLING);
+            request.set_timeout(LONG).unwrap();
+            let response = pair.client.send(&request).expect(&case);
             assert_eq!(response.status(), 200, "{case}");
             assert!(
                 response.url().starts_with("http://contoso--s.api.crm."),

@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use support::serve::{Side, json, serve};
 use support::until;
 
 const ENVIRONMENT: &str = "D365_TEST_STATE";
+/// The probes of one look: the second is for an answer that was long in coming.
+const A_LOOK: RangeInclusive<usize> = 1..=2;
 
 /// A store's path in a folder of its own, which goes with it.
 struct Place(PathBuf);
@@ -55,7 +58,7 @@ fn settings_of(primary: u16, alternate: u16, store: &str) -> Settings {
     for (key, value) in [
         ("connect_to", connect_to.as_str()),
         ("auto_switch", "on"),
-        ("probe_timeout_ms", "500"),
+        ("probe_timeout_ms", "2000"),
         ("store", store),
     ] {
         settings.set(key, value).unwrap();
@@ -205,9 +208,8 @@ fn one_process_finds_out_and_nineteen_follow_by_a_look() {
     for other in &mut others {
         assert_eq!(other.ask("switched"), "other_process");
     }
-    // A look is two probes.
     let looked = connections.load(Ordering::SeqCst) - found_out;
-    assert!(looked <= 2 * OTHERS, "{looked} connections");
+    assert!(looked <= A_LOOK.end() * OTHERS, "{looked} connections");
     // What they have found out is their own: calls go on there.
     for other in &mut others {
         assert!(other.ask("write").contains("contoso--s"));
@@ -259,9 +261,10 @@ fn who_begins_where_others_are_looks_before_its_first_write_and_goes_back_if_it_
     assert!(second.send(&get("/api/data/v9.2/accounts")).is_ok());
     assert_eq!(alternate.count("WhoAmI"), 0);
     second.send(&create("row")).unwrap();
-    assert_eq!(alternate.count("WhoAmI"), 1);
+    let looked = alternate.count("WhoAmI");
+    assert!(A_LOOK.contains(&looked), "{looked}");
     second.send(&create("row")).unwrap();
-    assert_eq!(alternate.count("WhoAmI"), 1);
+    assert_eq!(alternate.count("WhoAmI"), looked);
     assert_eq!(primary.count(""), 0);
 
     // The alternate has died since, and the primary lives.
@@ -300,7 +303,7 @@ fn an_old_record_is_looked_at_before_anything_goes_and_forgotten_where_it_is_wro
     let old = Client::open(&settings).unwrap();
     assert!(is_at(&old, Role::Primary));
     old.send(&get("/api/data/v9.2/accounts")).unwrap();
-    assert_eq!(primary.count("WhoAmI"), 1);
+    assert!(A_LOOK.contains(&primary.count("WhoAmI")));
     assert_eq!(alternate.count(""), 0);
     old.shutdown(LONG).unwrap();
     settings.set("state_max_age_ms", "3600000").unwrap();

@@ -41,7 +41,7 @@ fn a_refused_primary_moves_the_call_to_the_alternate() {
 fn an_attempt_that_ran_out_of_time_is_tried_at_the_alternate() {
     let (twin, org) = twin();
     let mut settings = settings(&twin);
-    settings.set("attempt_timeout_ms", "300").unwrap();
+    settings.set("attempt_timeout_ms", "3000").unwrap();
     let client = Client::open(&settings).unwrap();
     org.primary.fault(Twin_::AcceptNeverAnswer).unwrap();
     let response = client.send(&create("row")).unwrap();
