@@ -169,10 +169,17 @@ class Peer:
 
     def stop(self) -> None:
         self._is_over.set()
+        # Closed under who still accepts, its number would be the next peer's, and this one would accept there.
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:  # Windows has nothing to shut down of one that listens
+            self._listener.close()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        self._listener.close()
         with self._lock:
             for connection in self._open:
                 connection.close()
-        self._listener.close()
 
     def _serve(self) -> None:
         while not self._is_over.is_set():
