@@ -512,7 +512,7 @@ POINTS = [
     Point(
         "a write without an answer in time",
         plays(_silent),
-        lambda s: raised(lambda: s.post(X, data=b"abc", timeout=0.2)),
+        lambda s: raised(lambda: s.post(X, data=b"abc", timeout=1)),
         "A write that may have been executed raises `d365_failover.WriteInDoubtError`, which is no `RequestException`.",
     ),
     Point(
@@ -578,14 +578,14 @@ POINTS = [
     ),
     Point("cut within chunks", plays(_then_cut(chunked(b"one", b"two")[:-9])), failing()),
     Point("raw.read of a cut body", plays(_then_cut(answer(body=LARGE)[:-7])), failing_read(lambda r: r.raw.read())),
-    Point("no answer in time", plays(_silent), failing(timeout=0.2)),
+    Point("no answer in time", plays(_silent), failing(timeout=1)),
     Point("no answer in the read time", plays(_silent), failing(timeout=(5, 0.2))),
     Point("a Timeout of urllib3's", plays(_silent), failing(timeout=Timeout(connect=5, read=0.2))),
-    Point("a body that stops", plays(_then_silent(answer(body=LARGE)[:-7])), failing(timeout=0.2)),
+    Point("a body that stops", plays(_then_silent(answer(body=LARGE)[:-7])), failing(timeout=1)),
     Point(
         "a streamed body that stops",
         plays(_then_silent(answer(body=LARGE)[:-7])),
-        lambda s: raised(lambda: list(s.get(X, stream=True, timeout=0.2).iter_content(1000))),
+        lambda s: raised(lambda: list(s.get(X, stream=True, timeout=1).iter_content(1000))),
     ),
     Point("a Timeout's total", plays(_silent), failing(timeout=Timeout(total=0.3))),
     Point("a Timeout's read alone", plays(_silent), failing(timeout=Timeout(read=0.2))),

@@ -54,7 +54,7 @@ async def body(response: aiohttp.ClientResponse) -> bytes:
         *((method, "/close", None) for method in ("POST", "PATCH", "PUT", "DELETE")),
         ("POST", "/reset", None),
         ("POST", "/half-head", None),
-        ("POST", "/silent", 0.5),
+        ("POST", "/silent", 1.5),
     ],
 )
 def test_a_write_in_doubt_is_no_error_of_aiohttp(
@@ -64,6 +64,7 @@ def test_a_write_in_doubt_is_no_error_of_aiohttp(
         side.do(method, path, body, data=b"x", timeout=aiohttp.ClientTimeout(total=total))
     assert raised.value.ledger_id is not None
     assert not isinstance(raised.value, (aiohttp.ClientError, OSError, asyncio.TimeoutError))
+    side.peer.wait()
     assert len(sent(side)) == 1
 
 

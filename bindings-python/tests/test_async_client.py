@@ -460,7 +460,7 @@ def test_a_handler_of_a_loop_that_stopped_keeps_no_other_waiting(
 
     async def main() -> None:
         seen: asyncio.Queue[str] = asyncio.Queue()
-        async with org.async_client(handler_timeout=0.2) as client:
+        async with org.async_client(handler_timeout=1) as client:
             assert (await client.get(WHO_AM_I)).status_code == 200
 
             async def register() -> None:
@@ -495,7 +495,7 @@ def test_a_handler_of_another_loop_is_cancelled_after_its_time(
     cancelled = threading.Event()
 
     async def main() -> None:
-        async with org.async_client(handler_timeout=0.2) as client:
+        async with org.async_client(handler_timeout=1) as client:
             assert (await client.get(WHO_AM_I)).status_code == 200
 
             async def register() -> None:

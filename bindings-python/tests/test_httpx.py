@@ -79,7 +79,7 @@ def test_a_call_goes_on_at_the_alternate_in_a_loop(org: Organization) -> None:
 )
 def test_a_write_in_doubt_is_no_error_of_httpx(ours: Side, method: str, path: str) -> None:
     with pytest.raises(d365_failover.WriteInDoubtError) as raised:
-        ours.request(method, path, content=b"x", timeout=0.5)
+        ours.request(method, path, content=b"x", timeout=1.5)
     assert raised.value.effect == "unknown"
     assert raised.value.ledger_id is not None
     assert not isinstance(raised.value, (ours.lib.HTTPError, OSError))
@@ -88,7 +88,7 @@ def test_a_write_in_doubt_is_no_error_of_httpx(ours: Side, method: str, path: st
 @pytest.mark.parametrize("path", ["/cut", "/cut-chunk", "/reset-in-body", "/silent-in-body"])
 def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_httpx(ours: Side, path: str) -> None:
     with pytest.raises(d365_failover.FailoverError) as raised:
-        ours.post(path, content=b"x", timeout=0.5)
+        ours.post(path, content=b"x", timeout=1.5)
     assert (raised.value.effect, raised.value.status) == ("executed", 200)
     assert not isinstance(raised.value, (ours.lib.HTTPError, OSError, d365_failover.WriteInDoubtError))
     assert isinstance(raised.value.__cause__, (d365_failover.ConnectionLostError, d365_failover.CallTimeoutError))

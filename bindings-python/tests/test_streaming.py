@@ -184,7 +184,7 @@ def test_the_answer_to_a_write_that_breaks_off_says_that_it_was_executed(org: Or
 
 def test_a_body_that_stalls_is_a_timeout(org: Organization) -> None:
     org.fault("primary", "stall_body")
-    with org.client(attempt_timeout=0.5) as client, client.stream("GET", f"{BULK}/{SIZE}") as response:
+    with org.client(attempt_timeout=2) as client, client.stream("GET", f"{BULK}/{SIZE}") as response:
         with pytest.raises(TimeoutError) as caught:
             response.read()
         assert isinstance(caught.value, d365_failover.CallTimeoutError)
@@ -195,7 +195,7 @@ def test_a_read_waits_for_the_request_s_read_timeout(org: Organization) -> None:
     org.fault("primary", "stall_body")
     with (
         org.client() as client,
-        client.stream("GET", f"{BULK}/{SIZE}", read_timeout=0.5) as response,
+        client.stream("GET", f"{BULK}/{SIZE}", read_timeout=2) as response,
         pytest.raises(d365_failover.CallTimeoutError),
     ):
         response.read()
@@ -203,8 +203,8 @@ def test_a_read_waits_for_the_request_s_read_timeout(org: Organization) -> None:
 
 def test_the_deadline_ends_with_the_head(org: Organization) -> None:
     fault = org.fault("primary", "stall_body")
-    with org.client() as client, client.stream("GET", f"{BULK}/{SIZE}", timeout=1) as response:
-        threading.Timer(2, org.clear_fault, (fault,)).start()
+    with org.client() as client, client.stream("GET", f"{BULK}/{SIZE}", timeout=3) as response:
+        threading.Timer(4, org.clear_fault, (fault,)).start()
         assert len(response.read()) == SIZE
 
 
