@@ -272,7 +272,7 @@ static void blocking_calls_end_too(void)
     CHECK(number == D365_EFFECT_UNKNOWN);
     OK(d365_error_free(error));
     OK(d365_request_set_check(request, NULL, NULL, NULL));
-    OK(d365_request_set_timeout_ms(request, 200, NULL));
+    OK(d365_request_set_timeout_ms(request, 2000, NULL));
     STATUS(D365_WRITE_IN_DOUBT, d365_client_send(client, request, &response, NULL));
     OK(d365_request_free(request));
 

@@ -363,7 +363,7 @@ class EventsTest {
     void aListenerThatTakesTooLongIsNotWaitedForAnyLonger() throws Exception {
         twin.fault("primary", "refuse", "");
         CountDownLatch open = new CountDownLatch(1);
-        FailoverClient client = twin.client().handlerTimeout(Duration.ofMillis(100)).build();
+        FailoverClient client = twin.client().handlerTimeout(Duration.ofMillis(1000)).build();
         client.addEndpointSwitchRequiredListener(event -> {
             try {
                 assertTrue(open.await(60, TimeUnit.SECONDS));

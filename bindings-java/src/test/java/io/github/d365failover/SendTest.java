@@ -158,7 +158,7 @@ class SendTest {
         twin.fault("primary", "accept_never_answer", ",\"path\":\"/api\"");
         try (FailoverClient client = twin.client()
                 .autoSwitch(AutoSwitch.OFF)
-                .attemptTimeout(Duration.ofMillis(300))
+                .attemptTimeout(Duration.ofMillis(2000))
                 .build()) {
             WriteInDoubtException doubt =
                     assertThrows(WriteInDoubtException.class, () -> client.send(create("{\"name\":\"doubt\"}")));

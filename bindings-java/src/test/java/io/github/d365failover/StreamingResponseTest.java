@@ -164,7 +164,7 @@ class StreamingResponseTest {
                     exchange.getResponseBody().flush();
                     end.await();
                 });
-                FailoverClient client = server.client().attemptTimeout(Duration.ofMillis(300)).build();
+                FailoverClient client = server.client().attemptTimeout(Duration.ofMillis(1500)).build();
                 FailoverStreamingResponse response = client.sendStreaming(FailoverRequest.get("/"))) {
             assertEquals("beginning", new String(response.body().readNBytes(9), StandardCharsets.UTF_8));
             for (int i = 0; i < 2; i++) {
