@@ -377,6 +377,8 @@ fn a_peer_that_wants_http1_gets_it() {
                 let mut settings = settings(&twin);
                 settings.set("preset", preset).unwrap();
                 settings.set("max_attempts", "1").unwrap();
+                // A look's probes would be counted.
+                settings.set("probe_after_ms", "0").unwrap();
                 let client = Client::open(&settings).unwrap();
                 if !is_first {
                     client.send(&get(WHO)).unwrap();
