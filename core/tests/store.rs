@@ -43,6 +43,10 @@ fn what_is_no_store_is_refused_with_what_to_do_and_left_as_it_is() {
     let table = [
         (folder.file("folder"), "it is a folder"),
         (folder.file("missing/store"), "its folder does not exist"),
+        (
+            file("gone-wal", b"writes").with_file_name("gone"),
+            "its log (-wal) is there",
+        ),
         (file("short", b"SQLite"), "it is too short"),
         (file("text", &[b'x'; 4096]), "it is no database"),
         // `application_id`, and `user_version`.

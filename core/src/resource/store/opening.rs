@@ -75,7 +75,10 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
             let why = "it is a link that leads to no file; name the file, and it is made";
             return Err(refused(path, why));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path, &folder)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            has_left_no_log(path)?;
+            make(path, &folder)?;
+        }
         Err(error) => return Err(refused(path, &error.to_string())),
     }
     path.canonicalize()
@@ -117,6 +120,21 @@ fn has_one_name(path: &Path, folder: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// SQLite would read the log of a file that was taken away into the one that is made in its place: what was
+/// in it would come back, or break it.
+fn has_left_no_log(path: &Path) -> Result<(), Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let is_there = fs::metadata(&log).is_ok_and(|found| found.len() > 0);
+    // Who makes the file at this moment makes it before its log.
+    if !is_there || path.exists() {
+        return Ok(());
+    }
+    let why = "it is gone, and its log (-wal) is there, with writes that may be nowhere else; put the file \
+               back, or delete -wal and -shm to begin with nothing";
+    Err(refused(path, why))
 }
 
 /// Who wrote a file is read from its head before SQLite touches it.
