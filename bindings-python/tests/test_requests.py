@@ -148,6 +148,12 @@ def test_mounts_both_endpoints_and_nothing_else() -> None:
         assert adapter.clients == ()
 
 
+def test_a_user_in_the_url_leads_to_no_other_adapter(org: Organization) -> None:
+    url = org.primary_url.replace("://", "://user:secret@")
+    with session(org) as ours, pytest.raises(requests.exceptions.InvalidURL, match="user info"):
+        ours.get(url + WHO_AM_I)
+
+
 def test_an_explicit_alternate_and_a_path_are_mounted() -> None:
     with requests.Session() as theirs:
         named: Any = {"alternate_url": "https://contoso.crm4.dynamics.com"}

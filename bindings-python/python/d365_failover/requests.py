@@ -246,6 +246,12 @@ class Session(requests.Session):
         """The client that this one's requests go by. See `FailoverAdapter.client_of`."""
         return self._adapter.client_of(self)
 
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:
+        """A URL with a user in it is the organization's as well, and is refused there: it would go without failover."""
+        scheme, colon, rest = (url if isinstance(url, str) else url.decode()).partition("://")
+        authority, slash, path = rest.partition("/")
+        return super().get_adapter(f"{scheme}{colon}{authority.rpartition('@')[2]}{slash}{path}")
+
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
         """As requests' own, which looks at each variable of the environment for each request."""
         if self.trust_env:
