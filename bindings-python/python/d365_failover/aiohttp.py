@@ -317,8 +317,6 @@ with warnings.catch_warnings():
             if decodes and hdrs.CONTENT_ENCODING in headers:
                 coding = headers.getall(hdrs.CONTENT_ENCODING)[-1].lower()
                 coding = coding if coding in _DECODED else None
-            response._closed = False
-            response._connection = _Lease(known)
             try:
                 response.content = _Reader(known, request.loop, limit, coding)
             except ContentEncodingError as error:
@@ -326,6 +324,8 @@ with warnings.catch_warnings():
                 raise aiohttp.ClientResponseError(
                     request.request_info, (), status=400, message=error.message, headers=response._headers
                 ) from error
+            response._closed = False
+            response._connection = _Lease(known)
             response.content.on_eof(response._response_eof)
             return cast("aiohttp.ClientResponse", response)
 
