@@ -34,16 +34,9 @@ fn entry() -> LedgerEntry {
 fn outcome(effect: Effect, role: Role) -> WriteEnd {
     WriteEnd {
         effect,
-        url: None,
         role: Some(role),
-        epoch: 0,
         attempts: 1,
-        row_url: None,
-        row_id: None,
-        version: None,
-        may_come_late: false,
-        sent: None,
-        begun_as: None,
+        ..WriteEnd::unsent()
     }
 }
 
