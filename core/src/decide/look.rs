@@ -371,6 +371,8 @@ fn window(probe_timeout: Duration, glance: Glance) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -395,6 +397,33 @@ mod tests {
         assert_eq!(look.found(), None);
         look.hear(silent, Glance::default(), now + SECOND * 2);
         assert_eq!(look.found(), Some(Found::Go(None)));
+    }
+
+    #[test]
+    fn the_other_endpoint_must_let_in_only_whom_it_knows() {
+        let now = Instant::now();
+        let there = HERE.other();
+        let reachable = Heard::Probed(there, Answer::Came(Probed::Reachable));
+        for from_provider in [false, true] {
+            let mut look = Look::new(HERE, false, true, SECOND);
+            let authorized = Heard::Authorized {
+                role: there,
+                from_provider,
+            };
+            let mut hear = |heard| look.hear(heard, Glance::default(), now);
+            assert_eq!(hear(authorized), [Asks::Probe(there)]);
+            let mut expected = Found::Go(Some(Probed::Reachable));
+            let asks = hear(reachable);
+            if from_provider {
+                assert_eq!(asks, [Asks::Renew(there)]);
+                assert_eq!(hear(authorized), [Asks::Probe(there)]);
+                assert_eq!(hear(reachable), []);
+                expected = Found::Stay(Stay::OtherSilent);
+            } else {
+                assert_eq!(asks, []);
+            }
+            assert_eq!(look.found(), Some(expected), "{from_provider}");
+        }
     }
 
     #[test]
@@ -426,6 +455,34 @@ mod tests {
             ..best(1)
         };
         assert_eq!(window(SECOND, held_up), SHORTEST + SECOND / 4);
+        let never_connected = Glance {
+            best_connect: None,
+            ..held_up
+        };
+        assert_eq!(window(SECOND, never_connected), SECOND * 5 / 4);
+    }
+
+    #[test]
+    fn each_reason_is_told_in_words_of_its_own() {
+        use Stay::{
+            Alive, Alone, AloneUnasked, ByHand, Off, OtherSilent, OtherUnasked, Outage, Superseded,
+            Vetoed,
+        };
+        let all = [
+            Alive,
+            OtherSilent,
+            OtherUnasked,
+            Alone,
+            AloneUnasked,
+            Outage,
+            ByHand,
+            Vetoed,
+            Off,
+            Superseded,
+        ];
+        let words: HashSet<&str> = all.map(Stay::why).into_iter().collect();
+        assert_eq!(words.len(), all.len());
+        assert!(!words.contains(""));
     }
 
     #[test]

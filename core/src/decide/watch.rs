@@ -230,6 +230,12 @@ mod tests {
         let woken = watch.woken(Some(moved), &mut patience, due);
         assert_eq!(woken, Wait::Until(moved + EARLY));
         assert_eq!(watch.silence(due), EARLY / 2);
+        // What has moved it once does not again.
+        let early = moved + EARLY;
+        let pause = Wait::Until(moved + SECOND);
+        assert_eq!(watch.woken(Some(moved), &mut patience, early), pause);
+        patience.early = None;
+        assert_eq!(watch.woken(Some(moved), &mut patience, early), pause);
     }
 
     #[test]
