@@ -212,8 +212,7 @@ pub(crate) struct Part {
 
 /// The row of a create whose body chooses the id: `accountid` for a row of `accounts`.
 fn own_row(url: &str, sent: Option<&Sent>) -> Option<Row> {
-    let path = web_api::path(url);
-    if web_api::service(path) != Service::WebApi || web_api::is_row(path) {
+    if web_api::service(web_api::path(url)) != Service::WebApi {
         return None;
     }
     let set_url = web_api::without_query(url).trim_end_matches('/');
@@ -223,11 +222,18 @@ fn own_row(url: &str, sent: Option<&Sent>) -> Option<Row> {
         let Value::Text(id) = &sent.value else {
             return None;
         };
-        let is_its_own = !table.is_empty() && set.starts_with(table.trim_end_matches('y'));
-        Uuid::try_parse(id).ok().filter(|_| is_its_own)
+        Uuid::try_parse(id).ok().filter(|_| holds(set, table))
     });
     let id = chosen.next()?;
     (chosen.next().is_none()).then(|| Row::Url(format!("{set_url}({id})")))
+}
+
+/// Whether a set has the name that Dataverse gives to that of a table's rows. To one that was named otherwise,
+/// or looks alike, no id leads: a row that is not the one would be missing, and the write be done again.
+fn holds(set: &str, table: &str) -> bool {
+    let ending = set.strip_prefix(table);
+    let is_y = |table: &str| set.strip_suffix("ies") == Some(table);
+    matches!(ending, Some("s" | "es")) || table.strip_suffix('y').is_some_and(is_y)
 }
 
 /// The row that a SOAP message updates.
@@ -359,6 +365,7 @@ mod tests {
         const V2: &str = "/XRMServices/2011/OrganizationData.svc/AccountSet";
         let v2_row = format!("{V2}(guid'{ID}')");
         let update = update("");
+        let other = update.replace("Update", "Other");
         let table = [
             (
                 "PATCH",
@@ -376,6 +383,7 @@ mod tests {
                 list("accounts", "accountnumber%20eq%20%27A%27%271%20%C3%A4%27"),
             ),
             ("POST", SET, r#"{"accountnumber":null}"#, Err(UNNAMED)),
+            ("POST", SET, r#"{"accountnumber":""}"#, Err(UNNAMED)),
             (
                 "POST",
                 SET,
@@ -386,6 +394,19 @@ mod tests {
                 "POST",
                 SET,
                 r#"{"contactid":"11111111-2222-3333-4444-555555555555","name":"x"}"#,
+                Err(UNNAMED),
+            ),
+            // Of another table, or a column of its own.
+            (
+                "POST",
+                SET,
+                r#"{"accid":"11111111-2222-3333-4444-555555555555"}"#,
+                Err(UNNAMED),
+            ),
+            (
+                "POST",
+                SET,
+                r#"{"yid":"11111111-2222-3333-4444-555555555555"}"#,
                 Err(UNNAMED),
             ),
             ("POST", SET, r#"{"name":"x"}"#, Err(UNNAMED)),
@@ -406,11 +427,30 @@ mod tests {
             ("POST", "/api/data/v9.2/WinOpportunity", "{}", Err(UNNAMED)),
             ("POST", SOAP_URL, &update, Ok(Aim::Changed(soap_row, None))),
             ("POST", SOAP_URL, "<a/>", Err(NO_ROW)),
+            ("POST", SOAP_URL, &other, Err(NO_ROW)),
         ];
         for (method, url, body, expected) in table {
             let (proof, kept) = kept(method, url, &[], body);
             let got = Subject::of(&proof, Some(&kept), &keys).map(|subject| subject.aim);
             assert_eq!(got, expected, "{method} {url} {body}");
+        }
+    }
+
+    #[test]
+    fn a_set_is_named_after_its_table() {
+        let table = [
+            ("accounts", "account", true),
+            ("processes", "process", true),
+            ("opportunities", "opportunity", true),
+            ("opportunities", "opportunit", false),
+            ("accounts", "acc", false),
+            ("accounts", "accounts", false),
+            ("accounts", "contact", false),
+            ("accounts", "y", false),
+            ("accounts", "", false),
+        ];
+        for (set, of, expected) in table {
+            assert_eq!(holds(set, of), expected, "{set} {of}");
         }
     }
 
@@ -437,11 +477,14 @@ mod tests {
         let keys = VerifyKeys::default();
         let these = |names: &[&str]| Wanted::These(names.iter().map(|n| (*n).to_owned()).collect());
         let long = format!(r#"{{"{}":1}}"#, "a".repeat(LONGEST_SELECT));
+        let longest = "a".repeat(LONGEST_SELECT - 1);
+        let just = format!(r#"{{"{longest}":1}}"#);
         let bind = format!(r#"{{"P@odata.bind":"/x({ID})"}}"#);
         let table = [
             ("PATCH", r#"{"name":"x"}"#, these(&["name", MODIFIED])),
             ("PATCH", &bind, these(&["_p_value", MODIFIED])),
             ("PATCH", r#"{"modifiedon":"x"}"#, these(&[MODIFIED])),
+            ("PATCH", &just, these(&[&longest, MODIFIED])),
             ("PATCH", &long, Wanted::All),
             ("DELETE", "", Wanted::Nothing),
         ];
@@ -449,6 +492,8 @@ mod tests {
             let (proof, kept) = kept(method, &by_id, &[], body);
             let subject = Subject::of(&proof, Some(&kept), &keys).ok().unwrap();
             assert_eq!(subject.wanted(), expected, "{method} {body}");
+            assert_eq!(subject.row(), Some(&Row::Url(by_id.clone())));
+            assert_eq!(subject.list(), "");
         }
         let deleted = Proof::Deleted(Row::Soap {
             logical_name: "account".into(),
@@ -512,5 +557,7 @@ mod tests {
             Aim::Keyed("/api/data/v9.2/accounts(a='1')".to_owned())
         );
         assert!(subject.sent.is_some());
+        assert_eq!(subject.row(), None);
+        assert_eq!(subject.list(), "/api/data/v9.2/accounts(a='1')");
     }
 }
