@@ -44,6 +44,7 @@ mod ledger_entry;
 mod lock;
 #[doc(hidden)]
 pub mod machines;
+mod odata_header;
 mod operation;
 mod operator;
 mod organization;

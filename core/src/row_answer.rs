@@ -1,5 +1,8 @@
 //! What an answer to a read of a row says: the row, that there is none, or nothing.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -112,7 +115,8 @@ pub(crate) fn version_in(body: &[u8]) -> Option<String> {
         version: String,
     }
     // Of most answers that alone is asked.
-    memchr::memmem::find(body, b"@odata.etag")?;
+    static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"@odata.etag"));
+    VERSION.find(body)?;
     let row: Row = serde_json::from_slice(body).ok()?;
     Some(row.version)
 }

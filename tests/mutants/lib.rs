@@ -23,7 +23,7 @@ macro_rules! texts {
 }
 texts! {
     allowed_host alternate batch body classify content_type execute_multiple header inner json_batch kept ledger_entry lock
-    operation organization parts registrable row_answer settling soap_answer soap_request texts url_text values
+    odata_header operation organization parts registrable row_answer settling soap_answer soap_request texts url_text values
     verification verify_keys
 }
 

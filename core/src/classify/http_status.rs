@@ -8,6 +8,7 @@ use super::success::{self, Said, has_service_header};
 use super::{
     Addressing, Asked, BodyFault, Protocol, codes, inflate, is_html, read_body, retry_after, text,
 };
+use crate::odata_header::ENTITY_ID;
 use crate::shown::sentence;
 use crate::{Cause, Fault};
 
@@ -122,9 +123,7 @@ pub(crate) fn is_told_in_spite_of_its_end(
     asked: Asked,
 ) -> bool {
     // No error names the row that was written.
-    body.is_empty()
-        || headers.contains_key("odata-entityid")
-        || is_told(status, headers, body, asked)
+    body.is_empty() || headers.contains_key(&ENTITY_ID) || is_told(status, headers, body, asked)
 }
 
 fn fault(

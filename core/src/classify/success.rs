@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use super::{BodyFault, odata, soap, text};
 use crate::content_type::{self, media_type};
+use crate::odata_header::{DATA_SERVICE_VERSION, ENTITY_ID, ODATA_VERSION};
 
 /// What a service speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +147,7 @@ fn envelope<'a>(headers: &HeaderMap, body: &'a str) -> &'a str {
 
 /// Headers that only a service sends.
 pub(crate) fn has_service_header(headers: &HeaderMap) -> bool {
-    ["odata-version", "odata-entityid", "dataserviceversion"]
+    [&ODATA_VERSION, &ENTITY_ID, &DATA_SERVICE_VERSION]
         .into_iter()
         .any(|name| headers.contains_key(name))
 }

@@ -1,6 +1,7 @@
 //! One attempt of a call: what is sent, and how that ended.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -142,7 +143,6 @@ impl Call<'_> {
             connect: self.request.connect_timeout,
             deadline: self.deadline,
         };
-        let exchange = client.exchange(request, operation, self.desk, running, time);
         let (body, is_last) = (
             request.body.reader(),
             running.number >= client.settings.max_attempts,
@@ -153,9 +153,12 @@ impl Call<'_> {
                 .rules
                 .has_grace(operation, is_compound, phase, goes_again)
         };
-        let ended = client
-            .watched(exchange, running, has_grace, self.deadline)
-            .await;
+        // Whatever it has ended by, the exchange is over then.
+        let ended = {
+            let exchange = pin!(client.exchange(request, operation, self.desk, running, time));
+            let watched = client.watched(exchange, running, has_grace, self.deadline);
+            watched.await
+        };
         self.ended(ended)
     }
 

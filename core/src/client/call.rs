@@ -156,7 +156,7 @@ impl<'a> Call<'a> {
     }
 
     /// Runs the call to its end, unless it is cancelled or the client is closed.
-    pub(super) async fn run(mut self, cancel: &Cancel) -> Result<Response, Error> {
+    pub(super) async fn run(&mut self, cancel: &Cancel) -> Result<Response, Error> {
         let client = self.client;
         match self.begin(cancel).await {
             Ok(Ok(())) => {}
@@ -172,7 +172,11 @@ impl<'a> Call<'a> {
         }
         // The wish to stop is looked at first: a call that was cancelled before it began is not
         // sent.
-        let outcome = match race(stopped(client, cancel), self.story()).await {
+        let first = {
+            let story = pin!(self.story());
+            race(pin!(stopped(client, cancel)), story).await
+        };
+        let outcome = match first {
             First::Right(outcome) => outcome,
             First::Left(fault) => self.ended(Err(fault)),
         };
@@ -246,7 +250,7 @@ impl<'a> Call<'a> {
             // 3. Is there already what an earlier attempt may have created? Does the answer only
             // point elsewhere?
             if self.may_be_its_own(&outcome)
-                && let Some(found) = self.read_back(place).await
+                && let Some(found) = Box::pin(self.read_back(place)).await
             {
                 return found;
             }

@@ -66,7 +66,7 @@ impl Call<'_> {
     }
 
     /// Makes the response or the error.
-    pub(super) async fn end(mut self, outcome: Outcome) -> Result<Response, Error> {
+    pub(super) async fn end(&mut self, outcome: Outcome) -> Result<Response, Error> {
         let fault = outcome.fault.filter(|fault| !fault.ends_as_response());
         // Some of its parts were done: that is the application's to know.
         let is_of_parts = |fault: &Fault, tally: &Tally| {

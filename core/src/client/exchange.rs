@@ -100,7 +100,7 @@ impl Inner {
             }
             Fault::new(cause, format!("no whole answer {limit}"))
         };
-        let exchanging = self.transport.exchange(&exchange, Some(permit));
+        let exchanging = pin!(self.transport.exchange(&exchange, Some(permit)));
         let held_until = || draft.gate.as_ref().and_then(Latch::held_until);
         let silence = silence(request.read_timeout, || {
             let moved = running.moved()?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{ETAG, LOCATION};
 use http::response::Parts;
-use http::{HeaderName, Method};
 use ring::digest::{SHA256, digest};
 use url::Url;
 
@@ -16,6 +16,7 @@ use crate::decide::place::Place;
 use crate::decide::suspects::may_come_late;
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
+use crate::odata_header::ENTITY_ID;
 use crate::operation::Class;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::{At, Soon, Suspected, Suspects, WriteEnd};
@@ -36,8 +37,6 @@ const SUSPECT_SINCE: &str = "suspect_since";
 /// Reasons of `StoreFailed`.
 const BEGIN: &str = "begin";
 const END: &str = "end";
-
-const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
 
 /// How a write ended, for the record.
 pub(super) struct Ended<'a> {
@@ -320,7 +319,7 @@ impl Inner {
     fn row_url(&self, head: &Parts, last: &Attempt) -> Option<String> {
         let names_a_row = head.status.is_success();
         let location = head.headers.get(LOCATION).filter(|_| names_a_row);
-        let named = head.headers.get(ROW_URL).or(location)?.to_str().ok()?;
+        let named = head.headers.get(&ENTITY_ID).or(location)?.to_str().ok()?;
         let role = last.role?;
         if Url::parse(named).is_ok() && self.is_of_the_pair(named) {
             return Some(named.to_owned());

@@ -36,7 +36,7 @@ impl Inner {
         let target = self.organization.locate(&request.url)?;
         let record = Record::Again(id);
         let began = Instant::now();
-        let call = Call::new(
+        let mut call = Call::new(
             self,
             &request,
             target,

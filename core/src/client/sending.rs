@@ -187,17 +187,9 @@ impl Inner {
             return Box::pin(self.discover(request, flight, cancel)).await;
         }
         let target = self.organization.locate(&request.url)?;
-        Call::new(
-            self,
-            request,
-            target,
-            desk,
-            flight,
-            flight.began,
-            Record::Begin,
-        )?
-        .run(cancel)
-        .await
+        let (began, record) = (flight.began, Record::Begin);
+        let mut call = Call::new(self, request, target, desk, flight, began, record)?;
+        call.run(cancel).await
     }
 
     /// What a request asks that is about the ledger.

@@ -175,7 +175,7 @@ impl Inner {
         asking: &Asking<'_>,
     ) -> Result<Response, Error> {
         let target = self.organization.locate(&asked.url)?;
-        let call = Call::new(
+        let mut call = Call::new(
             self,
             asked,
             target,

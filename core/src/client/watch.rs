@@ -1,7 +1,7 @@
 //! Waits for an exchange, and does what the watch asks for meanwhile.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant as Clock;
@@ -19,10 +19,10 @@ use crate::resource::race::{First, race};
 use crate::{Cause, Fault, Phase};
 
 impl Inner {
-    /// Waits for an exchange, which its endpoint may be left before.
+    /// Waits for an exchange, which its endpoint may be left before. It is kilobytes, and stays where its caller has it.
     pub(super) async fn watched<T>(
         self: &Arc<Self>,
-        exchange: impl Future<Output = Result<T, Fault>>,
+        mut exchange: Pin<&mut impl Future<Output = Result<T, Fault>>>,
         running: &Running,
         has_grace: impl Fn(Phase) -> bool,
         deadline: Instant,
@@ -33,7 +33,6 @@ impl Inner {
         if !is_watched {
             return exchange.await;
         }
-        let mut exchange = pin!(exchange);
         let mut left = pin!(self.moved.notified());
         let bounds = Bounds {
             probe_after: settings.probe_after,
@@ -91,7 +90,7 @@ impl Inner {
                 Wait::Leave => return Err(silent(&watch)),
                 Wait::Grace(until) => {
                     let timer = late::until(Instant::from_std(until));
-                    return match race(exchange, timer).await {
+                    return match race(exchange.as_mut(), timer).await {
                         First::Left(ended) => ended,
                         First::Right(()) => Err(Fault::new(
                             Cause::EndpointLeft,

@@ -74,7 +74,7 @@ fn of_request<'a>(
     target: &str,
     values: impl Fn(&'static str) -> Vec<&'a [u8]>,
 ) -> Operation {
-    let overrides = OVERRIDES.into_iter().flat_map(&values);
+    let overrides = OVERRIDES.iter().flat_map(|name| values(name.as_str()));
     match web_api::effective_method(method, web_api::path(target), overrides) {
         Some(method) => {
             let conditions = Conditions::of(

@@ -1,23 +1,26 @@
 //! Requests to the Web API and to its predecessor, OData v2's `OrganizationData.svc`.
 
-use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{Class, Guard, Operation, Row};
 
 /// Headers by which a `POST` stands for another method.
-pub(crate) const OVERRIDES: [&str; 2] = ["x-http-method", "x-http-method-override"];
+pub(crate) static OVERRIDES: [HeaderName; 2] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+];
 
 /// The class of a request whose path names neither a batch nor a SOAP service.
 pub(super) fn classify(method: &Method, url: &str, headers: &HeaderMap) -> Class {
-    let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    let values = |name: HeaderName| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
     let Some(method) = written_as(method, url, headers) else {
         return Class::of(Operation::Unsafe);
     };
     if method == b"POST" {
         return Class::of(Operation::Unsafe);
     }
-    let conditions = Conditions::of(values(IF_MATCH.as_str()), values(IF_NONE_MATCH.as_str()));
+    let conditions = Conditions::of(values(IF_MATCH), values(IF_NONE_MATCH));
     let row = || row(url).map(|url| Row::Url(url.to_owned()));
     match operation(method, conditions) {
         Operation::Guarded if conditions.creates_only => Class::guarded(row().map(Guard::Created)),
@@ -35,8 +38,9 @@ pub(crate) fn written_as<'a>(
     if *method != Method::POST {
         return Some(method.as_str().as_bytes());
     }
-    let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
-    let overrides = OVERRIDES.into_iter().flat_map(values);
+    let overrides = OVERRIDES
+        .iter()
+        .flat_map(|name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes));
     effective_method(method.as_str().as_bytes(), path(url), overrides)
 }
 

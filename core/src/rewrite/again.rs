@@ -44,7 +44,7 @@ pub(crate) fn create(kept: &Kept, row: &Row) -> Result<Rewritten, &'static str> 
     };
     let query = &kept.url[web_api::without_query(&kept.url).len()..];
     let mut headers = without_conditions(request.headers);
-    for name in OVERRIDES {
+    for name in &OVERRIDES {
         headers.remove(name);
     }
     headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));

@@ -76,7 +76,7 @@ pub(crate) fn guarded_create(
     }
     if web_api::OVERRIDES
         .iter()
-        .any(|name| headers.contains_key(*name))
+        .any(|name| headers.contains_key(name))
     {
         return Err(OTHER_METHOD);
     }

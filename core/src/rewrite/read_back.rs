@@ -13,13 +13,12 @@ use uuid::Uuid;
 use super::{Rewritten, Splice, spliced};
 use crate::classify::{CONTRACTS, SOAP_1_1};
 use crate::content_type;
+use crate::odata_header::{ENTITY_ID, ODATA_VERSION};
 use crate::operation::{Guard, Row};
 use crate::soap_request::{ACTIONS, GENERIC, INSTANCE, SERVICES, SoapRequest, text};
 
 const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
-const ROW_URL: HeaderName = HeaderName::from_static("odata-entityid");
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// Headers that speak of a write or of its body. All others say who asks, and how.
 const OF_A_WRITE: [HeaderName; 14] = [
@@ -163,8 +162,8 @@ pub(crate) fn created_answer(
     match row {
         Row::Url(_) => Response::builder()
             .status(StatusCode::NO_CONTENT)
-            .header(ROW_URL, row_url)
-            .header(ODATA_VERSION, "4.0")
+            .header(&ENTITY_ID, row_url)
+            .header(&ODATA_VERSION, "4.0")
             .body(Bytes::new())
             .ok(),
         Row::Soap { id, .. } => {

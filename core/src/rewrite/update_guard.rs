@@ -56,7 +56,7 @@ fn guard_part(batch: &Batch<'_>, request: &PartRequest) -> Vec<Splice> {
     batch.fields(request.fields.clone(), |name, value| {
         if OVERRIDES
             .iter()
-            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            .any(|known| name.eq_ignore_ascii_case(known.as_str().as_bytes()))
         {
             overrides.push(batch.bytes(&value));
         }
@@ -95,7 +95,9 @@ fn guard_part(batch: &Batch<'_>, request: &PartRequest) -> Vec<Splice> {
 
 fn guard_json(request: &JsonRequest) -> Vec<Splice> {
     let has = |header| request.values(header).flat_map(conditions).next().is_some();
-    let overrides = OVERRIDES.iter().flat_map(|header| request.values(header));
+    let overrides = OVERRIDES
+        .iter()
+        .flat_map(|header| request.values(header.as_str()));
     let path = web_api::path(&request.url);
     let method = effective_method(request.method.as_bytes(), path, overrides);
     if !is_update(method, &request.url) || has("if-match") || has("if-none-match") {

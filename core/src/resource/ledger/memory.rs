@@ -24,7 +24,8 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Records {
     last_id: u64,
-    entries: BTreeMap<u64, Record>,
+    /// Apart from the tree, whose nodes are moved about.
+    entries: BTreeMap<u64, Box<Record>>,
     /// Acknowledged or resolved, by when.
     settled: VecDeque<(Instant, u64)>,
     /// Executed, while an earlier attempt may still come late; by when.
@@ -106,7 +107,7 @@ impl Memory {
             proof,
             may_come_late,
             ..
-        } = state.entries.get_mut(&id)?;
+        } = state.entries.get_mut(&id)?.as_mut();
         *may_come_late = outcome.may_come_late;
         if outcome.effect == Effect::Executed {
             let known = std::mem::replace(proof, Proof::Nothing);
@@ -155,13 +156,13 @@ impl Ledger for Memory {
         state.last_id += 1;
         let id = state.last_id;
         entry.id = id;
-        let record = Record {
+        let record = Box::new(Record {
             entry,
             proof,
             kept,
             may_come_late: false,
             is_claimed: false,
-        };
+        });
         state.entries.insert(id, record);
         Soon::now(id)
     }
@@ -261,7 +262,7 @@ impl Ledger for Memory {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
-        let why = match state.entries.get_mut(&id) {
+        let why = match state.entries.get_mut(&id).map(Box::as_mut) {
             None => "it is not on record",
             Some(record) if record.is_claimed => "it is being sent again",
             Some(Record {
@@ -301,7 +302,7 @@ impl Records {
     fn question(&mut self, is_meant: impl Fn(&LedgerEntry) -> bool) -> u64 {
         let (entries, suspected) = (&mut self.entries, &mut self.suspected);
         let mut count = 0;
-        let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id) {
+        let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id).map(Box::as_mut) {
             Some(Record { entry, .. }) if entry.may_be_lost() && is_meant(entry) => {
                 entry.is_suspect = true;
                 entry.resolution = None;
@@ -331,7 +332,7 @@ impl Records {
             proof,
             may_come_late,
             ..
-        } = self.entries.get_mut(&id)?;
+        } = self.entries.get_mut(&id)?.as_mut();
         // It was looked at before.
         let found = entry.verification.take();
         let attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
@@ -380,9 +381,10 @@ impl Records {
     }
 
     fn forget(&mut self, id: u64, is_too_early: bool) {
-        let Some(Record { entry, .. }) = self.entries.remove(&id) else {
+        let Some(record) = self.entries.remove(&id) else {
             return;
         };
+        let entry = &record.entry;
         let found = entry.verification.as_ref().map(|found| found.verdict);
         if is_too_early && entry.resolution.is_none() && found != Some(Verified::Present) {
             self.evicted += 1;
