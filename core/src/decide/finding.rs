@@ -202,15 +202,16 @@ fn created(subject: &Subject, id: Option<Uuid>, there: &RowValues) -> Finding {
     // By its id the row was found; that it has it says nothing.
     let values = subject.sent.iter().flat_map(|sent| &sent.values);
     let ids = values.filter(|sent| id.is_some() && sent.value.id() == id);
-    match (id.is_some(), comparison.same > ids.count()) {
+    let found = match (id.is_some(), comparison.same > ids.count(), is_other) {
         // Written since, if anything of it is there; else it may be a fragment that another write has
         // made of a row that was missing.
-        (true, true) => Finding::of(Verified::Present, ""),
-        (true, false) if !is_other => Finding::of(Verified::Present, ""),
-        (false, true) if !is_other => Finding::of(Verified::Present, ""),
-        (false, false) if !is_other => Finding::unverifiable(NAMED_BY_A_KEY),
-        _ => Finding::of(Verified::Conflicting, "").with(comparison),
-    }
+        (true, true, _) | (true, false, false) | (false, true, false) => {
+            Finding::of(Verified::Present, "")
+        }
+        (false, false, false) => Finding::unverifiable(NAMED_BY_A_KEY),
+        (_, false, true) | (false, true, true) => Finding::of(Verified::Conflicting, ""),
+    };
+    found.with(comparison)
 }
 
 fn changed(subject: &Subject, there: &RowValues, sending: Sending) -> Finding {
@@ -382,6 +383,8 @@ mod tests {
         let older = r#"{"name":"b","modifiedon":"2026-01-01T00:00:00Z"}"#;
         let newer = r#"{"name":"b","modifiedon":"2026-01-03T00:00:00Z"}"#;
         let just_before = r#"{"name":"b","modifiedon":"2026-01-01T23:59:57Z"}"#;
+        let before = r#"{"name":"b","modifiedon":"2026-01-01T23:59:55Z"}"#;
+        let just_after = r#"{"modifiedon":"2026-01-02T00:00:05Z"}"#;
         let is_seventh = r#"{"name":"b","@odata.etag":"W/\"7\""}"#;
         let time = r#"{"name":"a","modifiedon":"2026-01-02T00:00:00Z"}"#;
         type Case<'a> = (
@@ -392,7 +395,7 @@ mod tests {
             &'a str,
             Verified,
         );
-        let table: [Case<'_>; 30] = [
+        let table: [Case<'_>; 33] = [
             ("PATCH", &by_id, &[], a, a, Present),
             ("PATCH", &by_id, &[], ab, a, Present),
             ("PATCH", &by_id, &[], a, r#"{"name":"b"}"#, Conflicting),
@@ -409,6 +412,7 @@ mod tests {
             ("PATCH", &by_id, &[], a, older, Missing),
             ("PATCH", &by_id, &[], a, newer, Conflicting),
             ("PATCH", &by_id, &[], a, just_before, Conflicting),
+            ("PATCH", &by_id, &[], a, before, Conflicting),
             ("PATCH", &by_id, &[], time, older, Conflicting),
             ("PATCH", &by_id, &[seventh], a, is_seventh, Missing),
             ("PATCH", &by_id, &[], a, is_seventh, Conflicting),
@@ -448,9 +452,11 @@ mod tests {
                 Conflicting,
             ),
             ("PATCH", &by_key, &[new], a, "{}", Unverifiable),
+            ("PATCH", &by_key, &[new], a, r#"{"name":"b"}"#, Conflicting),
             ("PATCH", &by_key, &[new], a, gone, Missing),
             ("DELETE", &by_id, &[], "", older, Missing),
             ("DELETE", &by_id, &[], "", newer, Conflicting),
+            ("DELETE", &by_id, &[], "", just_after, Missing),
             ("DELETE", &by_id, &[], "", gone, Present),
             ("DELETE", &by_key, &[], "", newer, Unverifiable),
         ];
@@ -473,6 +479,32 @@ mod tests {
                 shows,
                 "{method} {url} {there}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_not_compared_is_told() {
+        let by_id = format!("/api/data/v9.2/accounts({ID})");
+        let by_key = "/api/data/v9.2/accounts(accountnumber='A1')";
+        let new = ("if-none-match", "*");
+        let body = r#"{"name":"a","inner":[{}]}"#;
+        let (a, b, neither) = (r#"{"name":"a"}"#, r#"{"name":"b"}"#, "{}");
+        let table: [(&str, &[Header<'_>], &str, Verified); 7] = [
+            (&by_id, &[], a, Present),
+            (&by_id, &[], b, Conflicting),
+            (&by_id, &[], neither, Unverifiable),
+            (&by_id, &[new], a, Present),
+            (&by_id, &[new], b, Conflicting),
+            (by_key, &[new], a, Present),
+            (by_key, &[new], neither, Unverifiable),
+        ];
+        for (url, list, there, expected) in table {
+            let subject = subject("PATCH", url, list, Some(body)).unwrap();
+            let found = find(&subject, &row(there), UNKNOWN);
+            assert_eq!(found.verdict, expected, "{url} {list:?} {there}");
+            let names = ["inner", "name"];
+            let left_out = &names[..1 + usize::from(there == neither)];
+            assert_eq!(found.left_out, left_out, "{url} {list:?} {there}");
         }
     }
 
@@ -548,11 +580,30 @@ mod tests {
             let list = parts.iter().map(|verdict| found(*verdict)).enumerate();
             let whole = together(list.collect());
             assert_eq!(whole.verdict, expected, "{parts:?}");
-            let missing = parts.iter().filter(|verdict| **verdict == Missing).count();
-            if expected == Conflicting {
-                assert_eq!(whole.differences.len(), missing, "{parts:?}");
-            }
+            let missing = parts.iter().enumerate();
+            let missing = missing.filter(|(_, verdict)| **verdict == Missing);
+            let missing: Vec<_> = missing.map(|(nth, _)| format!("part {nth}")).collect();
+            let names = whole.differences.iter().map(|it| it.name.clone());
+            let (why, missing) = match expected {
+                Conflicting => (MIXED, missing),
+                Unverifiable if parts.is_empty() => (NO_WRITE, Vec::new()),
+                Unverifiable => (A_PART, Vec::new()),
+                Present | Missing => ("", Vec::new()),
+            };
+            assert_eq!((whole.why, names.collect()), (why, missing), "{parts:?}");
         }
+        let differs = Finding {
+            differences: vec![Difference {
+                name: "name".to_owned(),
+                sent: "1".to_owned(),
+                found: "2".to_owned(),
+            }],
+            left_out: vec!["inner".to_owned()],
+            ..found(Conflicting)
+        };
+        let whole = together(vec![(0, found(Present)), (3, differs)]);
+        assert_eq!(whole.differences[0].name, "part 3: name");
+        assert_eq!(whole.left_out, ["part 3: inner"]);
         let deleted = Finding {
             is_open: true,
             ..found(Present)
