@@ -149,16 +149,16 @@ impl Decimal {
         if fraction.starts_with(['+', '-']) || digits.len() > MOST_DIGITS {
             return None;
         }
-        let scale = i32::try_from(fraction.len()).ok()? - exponent;
+        let scale = i32::try_from(fraction.len()).ok()?;
+        let scale = scale.checked_sub(exponent)?;
         let digits: i128 = digits.parse().ok()?;
-        let most = i32::try_from(MOST_DIGITS).ok()?;
         match u32::try_from(scale) {
             Ok(scale) if scale <= MOST_DIGITS as u32 => Some(Decimal { digits, scale }),
-            Err(_) if -scale <= most => Some(Decimal {
+            Ok(_) => None,
+            Err(_) => Some(Decimal {
                 digits: digits.checked_mul(10_i128.checked_pow(scale.unsigned_abs())?)?,
                 scale: 0,
             }),
-            _ => None,
         }
     }
 
@@ -301,6 +301,7 @@ mod tests {
     fn a_value_is_the_same_however_the_service_writes_it() {
         const ID: &str = "AAAAAAAA-0000-0000-0000-00000000000a";
         let yes = Value::Bool(true);
+        let of_36_digits = |last: u8| format!("{}{last}", "1".repeat(MOST_DIGITS - 1));
         let table = [
             (text("a"), text("a"), true),
             (text("a"), text("A"), false),
@@ -343,6 +344,8 @@ mod tests {
             (number("10.125"), number("10.12"), true),
             (number("10.125"), number("10.13"), true),
             (number("-10.125"), number("-10.13"), true),
+            (number("10.126"), number("10.13"), true),
+            (number("10.12349"), number("10.12"), true),
             (number("10.101"), number("10.1"), true),
             (number("10.14"), number("10.1"), false),
             (number("10.4"), number("10"), false),
@@ -352,6 +355,17 @@ mod tests {
                 number("1.7976931348623157E+308"),
                 true,
             ),
+            (
+                number("1.7976931348623157e308"),
+                number("1.7976931348623155e308"),
+                true,
+            ),
+            (number("1.7e308"), number("1.6e308"), false),
+            (number("1e17"), number("100000000000000001"), false),
+            (number("1e-50"), number("0"), false),
+            (number("1e-2147483648"), number("1"), false),
+            (number(&of_36_digits(8)), number(&of_36_digits(9)), false),
+            (text(".-5"), number("-0.05"), false),
             (number("1.5"), text("x"), false),
             (
                 text("2026-01-02T03:04:05Z"),
@@ -371,6 +385,11 @@ mod tests {
             (
                 text("2026-01-01T23:30:00-01:00"),
                 text("2026-01-02T00:30:00Z"),
+                true,
+            ),
+            (
+                text("2026-01-02T03:04:05+05:30"),
+                text("2026-01-01T21:34:05Z"),
                 true,
             ),
             (text("2026-01-02T03:04"), text("2026-01-02T03:04:00Z"), true),
@@ -405,12 +424,18 @@ mod tests {
             assert_eq!(seconds(&text(date)), Some(expected), "{date}");
         }
         for none in [
-            "2026-13-01",
-            "2026-1-01",
-            "26-01-01",
+            "2026-01-02",
+            "2026-00-01T03:04:05Z",
+            "2026-13-01T03:04:05Z",
+            "2026-01-00T03:04:05Z",
+            "2026-01-32T03:04:05Z",
+            "2026-01-02-03T03:04:05Z",
+            "2026-1-01T03:04:05Z",
+            "26-01-01T03:04:05Z",
             "x",
             "2026-01-02T3:4",
             "2026-01-02T03:04:05Q",
+            "2026-01-02T03:04:05Zulu",
         ] {
             assert!(seconds(&text(none)).is_none(), "{none}");
         }
