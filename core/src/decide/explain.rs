@@ -236,6 +236,21 @@ mod tests {
         ]
     }
 
+    fn explained_response(
+        request: &Request,
+        preset: Preset,
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+    ) -> String {
+        let headers = headers.iter().map(|(name, value)| {
+            let value = http::HeaderValue::from_static(value);
+            (http::HeaderName::from_static(name), value)
+        });
+        let (headers, body) = (headers.collect(), body.as_bytes());
+        explain_response(request, preset, Instant::now(), status, &headers, body)
+    }
+
     #[test]
     fn answers() {
         let (safe, dotnet) = (Preset::Safe, Preset::Dotnet);
@@ -256,24 +271,35 @@ mod tests {
         ];
         for (preset, method, status, headers, body, expected) in table {
             let request = Request::new(method, ACCOUNTS).unwrap();
-            let headers = headers.iter().map(|(name, value)| {
-                let value = http::HeaderValue::from_static(value);
-                (http::HeaderName::from_static(name), value)
-            });
-            let headers: HeaderMap = headers.collect();
-            let text = explain_response(
-                &request,
-                preset,
-                Instant::now(),
-                status,
-                &headers,
-                body.as_bytes(),
-            );
+            let text = explained_response(&request, preset, status, headers, body);
             assert_eq!(
                 json!(explained(&text)),
                 expected,
                 "{method} {status} {body}"
             );
+        }
+    }
+
+    #[test]
+    fn answers_to_what_holds_several() {
+        let marked = [("odata-version", "4.0")];
+        let elsewhere = r#"{"error":{"code":"0x8004B065","message":"elsewhere"}}"#;
+        let (one, all) = ("", r#","atomicityGroup":"g""#);
+        for (group, status, marked, body, effect) in [
+            (all, 503, &[][..], "", "unknown"),
+            (all, 500, &marked, elsewhere, "not_executed"),
+            (one, 500, &marked, elsewhere, "unknown"),
+            (all, 429, &marked, "", "not_executed"),
+        ] {
+            let mut request = Request::new("POST", "/api/data/v9.2/$batch").unwrap();
+            request
+                .add_header("content-type", "application/json")
+                .unwrap();
+            request.set_body(format!(
+                r#"{{"requests":[{{"id":"1","method":"POST","url":"accounts","body":{{}}{group}}}]}}"#
+            ));
+            let text = explained_response(&request, Preset::Safe, status, marked, body);
+            assert_eq!(explained(&text)[2], effect, "{group} {status}");
         }
     }
 

@@ -97,7 +97,7 @@ impl Ring {
         let mut seen = slot.load(Ordering::Relaxed);
         loop {
             let counted = match (seen >> COUNT_BITS).cmp(&number) {
-                Less => number << COUNT_BITS | 1,
+                Less => (number << COUNT_BITS) + 1,
                 Equal => seen + 1,
                 // It has waited for so long that its time does not count any more.
                 Greater => return,
@@ -249,6 +249,25 @@ mod tests {
     fn a_crowd_counts_as_it_came() {
         let (offered, now) = offered(800, QUARTER);
         assert_eq!(offered.allowance(now + SECOND * 2), 800.0);
+    }
+
+    #[test]
+    fn a_crowd_is_more_than_chance_makes() {
+        for (busiest, expected) in [(25, 24.0), (26, 104.0)] {
+            let opened = Instant::now();
+            let offered = Offered::new(opened);
+            (0..busiest).for_each(|_| offered.count(opened));
+            (busiest..40).for_each(|_| offered.count(opened + SECOND));
+            assert_eq!(offered.allowance(opened + SECOND * 2), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_four_seconds_ago_counts_as_of_the_minute() {
+        let opened = Instant::now();
+        let offered = Offered::new(opened);
+        (0..16).for_each(|_| offered.count(opened));
+        assert_eq!(offered.allowance(opened + SECOND * 4), 4.5);
     }
 
     #[test]

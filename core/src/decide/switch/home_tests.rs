@@ -30,8 +30,9 @@ fn good_looks_lead_back_by_an_ordinary_switch() {
     let mut world = away(Failback::Probe);
     let from = world.place();
     let raise = vec![Action::Raise(Some(Probed::Serves))];
+    let before = world.switch.inquiries;
     let (number, actions) = look_home(&mut world, 3).unwrap();
-    assert_eq!(actions, raise);
+    assert_eq!((number, actions), (before + 1, raise));
     // The alternate serves: nobody is held, and a fault there is part of it.
     let begin = world.switch.begin(true, world.now);
     assert!(!begin.waits && !begin.waits_out);

@@ -1,14 +1,16 @@
 //! What becomes of an inquiry.
 
 use super::*;
-use crate::Preset;
 use crate::decide::alternate::Alternate;
 use crate::decide::evidence::Evidence;
 use crate::decide::look::{Answer, Glance};
+use crate::decide::preset::Rules;
 use crate::decide::switch::Report;
 use crate::decide::switch::tests::{
-    HERE, HOLD_DOWN, PROBE, THERE, authorized, dotnet, safe, world,
+    AVAILABLE, HERE, HOLD_DOWN, PROBE, THERE, authorized, dotnet, patient, safe, world,
 };
+use crate::rule::{Rule, RulesOff};
+use crate::{FailoverPolicy, Preset};
 
 #[test]
 fn an_inquiry_that_is_given_up_can_be_begun_again() {
@@ -50,6 +52,24 @@ fn in_dotnet_what_is_certain_does_not_wait_for_a_doubt_s_look() {
     assert_eq!(world.report(Evidence::Weak), Report::Joined);
     world.reply(false);
     assert_eq!(world.report_at(from, Evidence::Weak), Report::Moved);
+}
+
+#[test]
+fn where_doubts_are_not_confirmed_an_endpoint_without_another_is_looked_at_all_the_same() {
+    let mut off = RulesOff::default();
+    off.switch_off(Rule::ConfirmDead);
+    for (has_other, asked) in [(true, THERE), (false, HERE)] {
+        let mut world = patient(Preset::Safe, Alternate::undecided());
+        world.switch.rules = Rules::of(Preset::Safe, off);
+        let policy = FailoverPolicy {
+            available: has_other,
+            ..AVAILABLE
+        };
+        let alternate = world.switch.alternate_mut();
+        alternate.set_policy(policy, world.now);
+        let asks = [Action::Ask(Asks::Authorize(asked))];
+        assert_eq!(world.began(Evidence::Weak), asks);
+    }
 }
 
 #[test]
@@ -193,10 +213,11 @@ fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time() {
         world.hear(authorized(HERE));
         let answered = Heard::Probed(HERE, Answer::Came(Probed::Serves));
         assert_eq!(world.hear(answered), [Action::End(Err(Stay::Alive))]);
-        let mut held = Duration::ZERO;
-        while world.switch.holds_still(true, world.now + held).is_some() {
-            held += LOOK_HOLDS;
-        }
+        let mut times = (0..=8).map(|times| LOOK_HOLDS * times);
+        let held = |held: &Duration| world.switch.holds_still(true, world.now + *held).is_some();
+        let held = times
+            .find(|time| !held(time))
+            .expect("no longer than the longest");
         // No answer to what is certain.
         assert_eq!(world.switch.holds_still(false, world.now), None);
         held

@@ -42,6 +42,7 @@ fn a_client_that_opens_begins_where_the_operator_says() {
         let mut world = safe();
         world.switch.begins_under(order(value));
         assert_eq!(world.place(), place(role, 0));
+        assert_eq!(world.switch.order(), Some(order(value)));
         let begin = world.switch.begin(true, world.now);
         assert!(!begin.waits && !begin.looks_first);
         assert!(!world.switch.auto_switch());
@@ -223,7 +224,8 @@ fn looks_lead_nobody_home_whom_the_operator_keeps() {
 
 #[test]
 fn a_policy_moves_nobody_whom_the_operator_keeps() {
-    let mut world = world(Preset::Safe, Alternate::undecided());
+    let undecided = || world(Preset::Safe, Alternate::undecided());
+    let mut world = undecided();
     world.switch.begins_under(order(Override::Primary));
     let policy = Policy {
         read_from: HERE,
@@ -231,6 +233,19 @@ fn a_policy_moves_nobody_whom_the_operator_keeps() {
     };
     assert_eq!(world.switch.set_policy(policy, world.now), None);
     assert_eq!(world.place(), place(HERE, 0));
+    // Where the operator has moved them is no place to start: it is left by a switch.
+    let mut moved = undecided();
+    obeys(&mut moved, Override::Alternate);
+    moved.switch.obey(None, moved.now);
+    let policy = Policy {
+        read_from: THERE,
+        says: DISABLED,
+    };
+    let left = moved.switch.set_policy(policy, moved.now);
+    assert_eq!(
+        (left, moved.place()),
+        (Some(place(THERE, 1)), place(THERE, 1))
+    );
     // Nor need it be read.
     let mut world = patient(Preset::Safe, Alternate::undecided());
     world.switch.begins_under(order(Override::Primary));

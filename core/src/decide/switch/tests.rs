@@ -319,6 +319,22 @@ fn a_disabled_endpoint_is_no_place_to_start_and_is_left_once_calls_were_sent() {
 }
 
 #[test]
+fn what_the_active_endpoint_has_changes_with_a_switch_and_behind_its_url() {
+    let mut world = safe();
+    let changed = |world: &World| world.switch.has_changed_within(HOLD_DOWN, world.now);
+    assert!(!changed(&world));
+    for changes in [
+        |world: &mut World| world.switch.has_lost(world.now),
+        |world: &mut World| world.switch_safely(),
+    ] {
+        changes(&mut world);
+        assert!(changed(&world));
+        world.now += HOLD_DOWN;
+        assert!(!changed(&world));
+    }
+}
+
+#[test]
 fn a_look_back_serves_all_who_ask_for_a_moment() {
     let mut world = safe();
     assert!(world.switch.look_back(HERE, world.now).is_ok());

@@ -7,7 +7,7 @@ use crate::decide::outage::Outage;
 use crate::decide::place::Place;
 
 /// No decision takes so long: the handlers have their time.
-const LONGEST_DECISION: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_DECISION: Duration = Duration::from_secs(86_400);
 
 impl Switch {
     /// A call would wait for the outage to end.

@@ -10,7 +10,7 @@ use crate::decide::switch::tests::{
     AVAILABLE, HERE, INTERVAL, THERE, WAIT, authorized, patient, safe,
 };
 use crate::decide::switch::{Action, LOOK_HOLDS, Report};
-use crate::{FailoverPolicy, Preset, Probed};
+use crate::{FailoverPolicy, Order, Override, OverrideSource, Preset, Probed};
 
 #[test]
 fn where_no_endpoint_answers_all_wait_for_one_look() {
@@ -92,6 +92,12 @@ fn an_outage_that_ends_at_the_alternate_is_an_ordinary_switch() {
 #[test]
 fn what_is_certain_is_no_outage_while_the_endpoint_answers_probes() {
     let mut world = patient(Preset::Safe, Alternate::exists(true));
+    world.began(Evidence::Strong);
+    world.hear(Heard::NoToken(THERE));
+    world.hear(authorized(HERE));
+    let end = Err(Stay::AloneUnasked);
+    assert_eq!(world.answers(HERE), [Action::End(end)]);
+    world.now += LOOK_HOLDS;
     world.began(Evidence::Strong);
     world.hear(authorized(THERE));
     world.silent(THERE);
@@ -228,6 +234,23 @@ fn an_alternate_that_is_announced_in_an_outage_is_asked() {
     world.switch.set_policy(says(false), world.now);
     world.began(Evidence::Strong);
     world.dies();
+    // Not one that is none still, or that the operator leads nobody to.
+    let primary = Order {
+        value: Override::Primary,
+        source: OverrideSource::Store,
+        until: None,
+    };
+    for (available, order) in [(false, None), (true, Some(primary))] {
+        let mut world = patient(Preset::Safe, Alternate::undecided());
+        world.switch.set_policy(says(false), world.now);
+        world.began(Evidence::Strong);
+        world.dies();
+        world.switch.obey(order, world.now);
+        world.switch.set_policy(says(available), world.now);
+        world.now += Duration::from_secs(1);
+        let asks = [Action::Ask(Asks::Authorize(HERE))];
+        assert_eq!(world.hear(Heard::Woken), asks, "{available}");
+    }
     world.switch.set_policy(says(true), world.now);
     world.look();
     world.silent(HERE);
@@ -256,6 +279,19 @@ fn a_service_that_answers_probes_with_a_fault_is_no_outage() {
         };
         assert_eq!(end, [Action::End(Err(Stay::OtherSilent))]);
     }
+    // Nor of the only one.
+    let mut world = patient(Preset::Safe, Alternate::undecided());
+    let none = FailoverPolicy {
+        available: false,
+        ..AVAILABLE
+    };
+    let alternate = world.switch.alternate_mut();
+    alternate.set_policy(none, world.now);
+    world.began(Evidence::Weak);
+    world.hear(authorized(HERE));
+    let odd = Heard::Probed(HERE, Answer::Odd);
+    world.hear(odd);
+    assert_eq!(world.hear(odd), [Action::End(Err(Stay::Alone))]);
 }
 
 #[test]
