@@ -2,7 +2,6 @@ package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.Upcalls;
-import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -89,7 +88,8 @@ final class Asked implements Upcalls, AutoCloseable {
         }
         try {
             body.close();
-        } catch (IOException | RuntimeException e) {
+        } catch (Throwable e) {
+            // Whatever it is: what is known of the call must not be lost by it.
             Complaint.log(Level.DEBUG, "the body of a request cannot be closed", e);
         }
     }

@@ -1,7 +1,9 @@
 package io.github.d365failover;
 
+import io.github.d365failover.impl.Upcalls;
 import java.io.IOException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 
@@ -33,10 +35,23 @@ final class Interruptible extends AbstractInterruptibleChannel {
     int except(IntSupplier code) {
         pause();
         try {
-            return code.getAsInt();
+            return asked(code);
         } finally {
             listen();
         }
+    }
+
+    /**
+     * What the application's code answers. An interrupt is its own if it returns; where it fails, the flag says it, also
+     * where what has failed has cleared it, as a pipe does.
+     */
+    static int asked(IntSupplier code) {
+        AtomicBoolean heard = new AtomicBoolean();
+        int answer = new Interruptible(() -> heard.set(true)).during(code::getAsInt);
+        if (answer == Upcalls.FAILED && heard.get()) {
+            Thread.currentThread().interrupt();
+        }
+        return answer;
     }
 
     /** Again, after code of the application's that may have waited for a channel of its own. */

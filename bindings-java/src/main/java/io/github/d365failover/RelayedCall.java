@@ -168,7 +168,7 @@ final class RelayedCall implements Upcalls, ThreadCalls.Threaded {
         CompletableFuture<Integer> reply = new CompletableFuture<>();
         turns.add(() -> {
             try {
-                reply.complete(question.getAsInt());
+                reply.complete(Interruptible.asked(question));
             } catch (Throwable e) {
                 reply.completeExceptionally(e);
             }

@@ -7,12 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Throwing;
 import io.github.d365failover.support.Tracked;
 import io.github.d365failover.support.Twin;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -183,6 +187,8 @@ class RequestBodyTest {
         for (Throwable thrown : List.of(
                 new IOException("thrown by a test: kein Anschluss 😀"),
                 new IllegalStateException("thrown by a test"),
+                // No interrupt, whatever its class: some streams say so that they waited too long.
+                new InterruptedIOException("thrown by a test: timeout"),
                 new StackOverflowError("thrown by a test"))) {
             Tracked.Stream body = new Tracked.Stream(new InputStream() {
                 private int given;
@@ -216,6 +222,31 @@ class RequestBodyTest {
                 assertSame(thrown, later.getCause().getCause());
                 // The client has come to no harm.
                 assertEquals(204, client.send(create().body(row("unharmed")).build()).status());
+            }
+        }
+    }
+
+    /** What is known of the write does not go because of it: languages without checked exceptions close so as well. */
+    @Test
+    void whatAStreamThrowsWhenItIsClosedChangesNothing() throws Exception {
+        try (FailoverClient client = twin.client().build()) {
+            for (Throwable thrown : List.of(
+                    new IOException("thrown by a test"),
+                    new IllegalStateException("thrown by a test"),
+                    new Exception("thrown by a test, and not declared"),
+                    new AssertionError("thrown by a test"))) {
+                BodySource source = () -> new ByteArrayInputStream(row("closed badly").getBytes(StandardCharsets.UTF_8)) {
+                    @Override
+                    public void close() {
+                        Throwing.<RuntimeException>sneakily(thrown);
+                    }
+                };
+                assertEquals(Effect.EXECUTED, client.send(create().body(source).build()).effect());
+                assertEquals(
+                        Effect.EXECUTED,
+                        client.sendAsync(create().body(source.open()).build())
+                                .get(20, TimeUnit.SECONDS)
+                                .effect());
             }
         }
     }
@@ -371,6 +402,33 @@ class RequestBodyTest {
             assertEquals(ErrorKind.CANCELLED, e.kind());
             assertInstanceOf(InterruptedException.class, e.getCause().getCause());
             assertEquals(0, body.closed.getCount());
+        }
+    }
+
+    /** A pipe of Java's clears the flag, and throws. */
+    @Test
+    void anInterruptEndsACallWhoseStreamClearsTheFlag() throws Exception {
+        PipedInputStream pipe = new PipedInputStream(new PipedOutputStream());
+        AtomicReference<Throwable> thrown = new AtomicReference<>();
+        AtomicReference<Boolean> flag = new AtomicReference<>();
+        try (FailoverClient client = twin.client().build()) {
+            Thread caller = new Thread(() -> {
+                try {
+                    client.send(create().body(pipe).build());
+                } catch (Throwable e) {
+                    flag.set(Thread.interrupted());
+                    thrown.set(e);
+                }
+            });
+            caller.start();
+            Await.that(() -> List.of(caller.getStackTrace()).stream()
+                    .anyMatch(frame -> frame.getClassName().equals(PipedInputStream.class.getName())));
+            caller.interrupt();
+            caller.join(20_000);
+            FailoverException e = assertInstanceOf(FailoverException.class, thrown.get());
+            assertEquals(ErrorKind.CANCELLED, e.kind(), e.toString());
+            assertInstanceOf(InterruptedIOException.class, e.getCause().getCause());
+            assertTrue(flag.get(), "the flag stays set");
         }
     }
 
