@@ -7,6 +7,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
@@ -202,6 +203,24 @@ def test_one_that_closes_the_client(org: Organization, open_subject: Subjects, k
         except (d365_failover.ClosedError, d365_failover.CallCancelledError):
             assert kind in ("call_retried", "endpoint_switched")
         assert seen.get(timeout=PATIENCE) == "closed"
+
+
+def test_the_writes_that_close_leaves_in_doubt_are_told(org: Organization, open_subject: Subjects) -> None:
+    seen: SimpleQueue[int] = SimpleQueue()
+
+    async def heard(event: Event, do: Do) -> None:
+        assert isinstance(event, d365_failover.WriteInDoubtEvent)
+        seen.put(event.ledger_id)
+
+    org.fault("primary", "accept_never_answer", method="POST")
+    with open_subject(org) as subject, ThreadPoolExecutor(1) as pool:
+        register(subject, "write_in_doubt", subject.handler(heard))
+        call = pool.submit(subject.call, "post", ACCOUNTS, json={"name": "a"})
+        org.wait("primary", in_flight_at_least=1)
+        subject.call("close", timeout=2)
+        with pytest.raises(d365_failover.WriteInDoubtError) as raised:
+            call.result(PATIENCE)
+        assert seen.get_nowait() == raised.value.ledger_id
 
 
 def test_one_that_closes_the_client_in_a_decision_is_refused(org: Organization, open_subject: Subjects) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
 from ._async_dispatch import AsyncDispatcher
-from ._base import CLOSE_TIMEOUT, BaseClient
+from ._base import CLOSE_TIMEOUT, LAST_EVENTS, BaseClient
 from ._body import AsyncSource
 from ._completion import Completion, GivenUp
 from ._dispatch import log
@@ -189,8 +189,9 @@ class AsyncCalls(BaseClient):
     async def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.
 
-        Afterwards no handler runs but the one that closes, or it raises `BusyError`: one is still running. Again, or in
-        the child of a fork, it does nothing.
+        Handlers hear first of what nobody may miss, such as which writes that left in doubt; where the time is over by
+        then, they have as long again, at most 5 s. Afterwards no handler runs but the one that closes, or it raises
+        `BusyError`: one is still running. Again, or in the child of a fork, it does nothing.
         """
         timeout_ms = milliseconds(timeout, "timeout", least=0)
         if self._closed or self._native.forked:
@@ -219,7 +220,8 @@ class AsyncCalls(BaseClient):
                 _lifecycle.closed(self)
         worker = self._dispatcher.worker
         if worker is not None and not self._dispatcher.is_handler():
-            await asyncio.wait({worker}, timeout=max(0.0, end - time.monotonic()))
+            left = max(end - time.monotonic(), min(timeout, LAST_EVENTS))
+            await asyncio.wait({worker}, timeout=left)
             if not worker.done():
                 self._dispatcher.silence()
                 raise of_kind("busy", "closed, but a handler is still running")

@@ -56,6 +56,8 @@ SettledHandler = TypeVar("SettledHandler", bound=Callable[[SettledEvent], object
 StoreFailedHandler = TypeVar("StoreFailedHandler", bound=Callable[[StoreFailedEvent], object])
 
 CLOSE_TIMEOUT = 5.0
+LAST_EVENTS = 5.0
+"""Seconds, and at most `timeout`, for the handlers of what happens when a close has no time left: writes in doubt."""
 
 
 class BaseClient:

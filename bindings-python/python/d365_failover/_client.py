@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _green, _lifecycle
-from ._base import CLOSE_TIMEOUT
+from ._base import CLOSE_TIMEOUT, LAST_EVENTS
 from ._blocking_ledger import BlockingLedger
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
@@ -420,8 +420,9 @@ class Client(BlockingLedger):
     def close(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
         """Refuses new calls, waits at most `timeout` seconds for those in flight, and cancels the rest.
 
-        Once it returned on another thread than the handlers' none of them runs, or it raises `BusyError`: one is still
-        running. Again, or in the child of a fork, it does nothing.
+        Handlers hear first of what nobody may miss, such as which writes that left in doubt; where the time is over by
+        then, they have as long again, at most 5 s. Once it returned on another thread than the handlers' none of them
+        runs, or it raises `BusyError`: one is still running. Again, or in the child of a fork, it does nothing.
         """
         timeout_ms = milliseconds(timeout, "timeout", least=0)
         if self._closed or self._native.forked:
@@ -436,9 +437,10 @@ class Client(BlockingLedger):
         self._native.close_queues()
         _lifecycle.closed(self)
         self._dispatcher.drain()
-        for thread in self._threads():
-            thread.join(max(0.0, end - time.monotonic()))
         events = self._dispatcher.thread
+        for thread in self._threads():
+            least = min(timeout, LAST_EVENTS) if thread is events else 0.0
+            thread.join(max(least, end - time.monotonic()))
         if events is not None and not events.is_current and self._dispatcher.silence():
             raise of_kind("busy", "closed, but a handler is still running")
 

@@ -23,6 +23,8 @@ final class ClientState {
     private static final int LEDGER_MINE = 2;
 
     private final FailoverClient client;
+    /** What was counted until the client was closed; null before. */
+    private volatile String counted;
 
     ClientState(FailoverClient client) {
         this.client = client;
@@ -37,7 +39,23 @@ final class ClientState {
     }
 
     String statistics() {
-        return text(STATISTICS);
+        byte[] packet = client.use(handle -> Native.clientText(handle, STATISTICS));
+        if (packet != null) {
+            return Outcome.unchecked(packet).text();
+        }
+        if (counted == null) {
+            throw Failure.closed(Effect.NONE).unchecked();
+        }
+        return counted;
+    }
+
+    /** The client is about to be given back: what it has counted is still to be told. */
+    void keep() {
+        try {
+            counted = statistics();
+        } catch (FailoverStateException e) {
+            // Its store has failed, or another thread was first.
+        }
     }
 
     Optional<URI> alternateUrl() {

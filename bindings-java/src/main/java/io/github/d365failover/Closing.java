@@ -14,6 +14,7 @@ final class Closing {
 
     private final String name;
     private final FailoverClient client;
+    private final ClientState state;
     private final ClientHandles handles;
     private final Cleaner.Cleanable cleanable;
     private final EventDispatcher events;
@@ -24,6 +25,7 @@ final class Closing {
     Closing(
             String name,
             FailoverClient client,
+            ClientState state,
             ClientHandles handles,
             Cleaner.Cleanable cleanable,
             EventDispatcher events,
@@ -32,6 +34,7 @@ final class Closing {
             ThreadCalls threads) {
         this.name = name;
         this.client = client;
+        this.state = state;
         this.handles = handles;
         this.cleanable = cleanable;
         this.events = events;
@@ -61,7 +64,6 @@ final class Closing {
         if (packet != null) {
             Outcome.unchecked(packet);
         }
-        events.close();
         try {
             // A call that has ended has its completion on the way: with the queue closed it would be lost.
             boolean canWait = !pump.isCurrent();
@@ -74,13 +76,21 @@ final class Closing {
             handles.closeQueue();
             if (canWait) {
                 pump.join(DRAIN_NANOS);
+                // What was cancelled left events, such as that a write is in doubt, when the time was over.
+                events.awaitTold(Math.max(deadline - System.nanoTime(), Math.min(timeout, DRAIN_NANOS)));
             }
+            events.close();
             return events.awaitIdle(deadline - System.nanoTime());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+            events.close();
             return events.isIdle();
         } finally {
-            cleanable.clean();
+            try {
+                state.keep();
+            } finally {
+                cleanable.clean();
+            }
         }
     }
 

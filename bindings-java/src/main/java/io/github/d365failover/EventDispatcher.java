@@ -55,6 +55,9 @@ final class EventDispatcher {
     /** Threads that write a log record, which is no listener. */
     private final Set<Thread> logging = new HashSet<>();
 
+    /** Events that nobody may miss, and that their listeners have not heard of yet. */
+    private int untold;
+
     private boolean closed;
 
     /** Without an executor of the application's, null. */
@@ -62,8 +65,8 @@ final class EventDispatcher {
         eventThread = new ThreadPoolExecutor(
                 1, 1, KEEP_THREAD_SECONDS, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), DaemonThreads.named(name));
         eventThread.allowCoreThreadTimeOut(true);
-        decisions = new SerialExecutor(eventThread);
-        notifications = executor == null ? decisions : new SerialExecutor(executor);
+        decisions = new SerialExecutor(eventThread, eventThread);
+        notifications = executor == null ? decisions : new SerialExecutor(executor, eventThread);
     }
 
     /** On the thread that reads the queue; the item's handle is now this one's to free. */
@@ -85,6 +88,8 @@ final class EventDispatcher {
             if (backlog != null) {
                 // Nobody waits for its listeners.
                 item.free();
+            } else {
+                guard.change(() -> untold++);
             }
         } catch (Throwable e) {
             Native.itemFree(handle);
@@ -121,6 +126,11 @@ final class EventDispatcher {
     /** Whether the caller is a listener that a switch waits for. */
     boolean isDeciding() {
         return deciding == Thread.currentThread();
+    }
+
+    /** Waits until the listeners have heard of all that nobody may miss, unless the caller is one of them. */
+    void awaitTold(long nanos) throws InterruptedException {
+        guard.await(nanos, () -> untold == 0 || running.contains(Thread.currentThread()));
     }
 
     /** From now on no listener starts. */
@@ -179,12 +189,20 @@ final class EventDispatcher {
         }
 
         @Override
+        public void refused(Throwable reason) {
+            if (!eventThread.isShutdown()) {
+                String message = "the executor refused an event: its listeners run on the client's event thread";
+                Complaint.log(Level.WARNING, message, reason);
+            }
+        }
+
+        /** Ours refuses after close, or where there is no memory for its thread. */
+        @Override
         public void discard(Throwable reason) {
             logLate();
             done();
-            // Ours refuses after close; one of the application's, when the application says so.
             if (!eventThread.isShutdown()) {
-                Complaint.log(Level.WARNING, "the executor refused an event, which is lost", reason);
+                Complaint.log(Level.WARNING, "no thread takes an event, which is lost", reason);
             }
         }
 
@@ -206,6 +224,7 @@ final class EventDispatcher {
         private void done() {
             if (backlog == null) {
                 item.free();
+                guard.change(() -> untold--);
             } else {
                 backlog.leave();
             }

@@ -72,7 +72,7 @@ public final class FailoverClient implements AutoCloseable {
         this.subscriptions = new Subscriptions(handles.client(), pump, events);
         this.sender = new Sender(this, preparer, executor, events, providing, pump, calls, threads, deadlineMillis);
         Cleaner.Cleanable cleanable = CLEANER.register(this, handles);
-        this.closing = new Closing(name, this, handles, cleanable, events, calls, pump, threads);
+        this.closing = new Closing(name, this, state, handles, cleanable, events, calls, pump, threads);
     }
 
     /**
@@ -849,9 +849,11 @@ public final class FailoverClient implements AutoCloseable {
 
     /**
      * Takes no new calls, waits for those under way and for the bodies of streaming responses that are neither read to
-     * the end nor closed, cancels what is left, and ends the listeners. The second time does nothing but wait.
+     * the end nor closed, cancels what is left, and ends the listeners, once they have heard of what nobody may miss, such
+     * as which writes that left in doubt. The second time does nothing but wait.
      *
-     * @param timeout how long to wait for calls and listeners; zero: not at all
+     * @param timeout how long to wait for calls and listeners; zero: not at all. Listeners of what happens when it is over
+     *     have as long again, at most 5 s
      * @return false if a listener is still running; no other one will start
      * @throws FailoverStateException with {@link ErrorKind#WOULD_DEADLOCK}: it would wait, and was called inside a
      *     listener that a switch waits for

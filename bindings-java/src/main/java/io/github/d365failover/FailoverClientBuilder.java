@@ -695,8 +695,8 @@ public final class FailoverClientBuilder {
      * a pool with {@code CallerRunsPolicy}, runs it on the thread that brings all completions and events of the client:
      * what waits there for another call of the client waits for ever.
      *
-     * <p>When {@code execute} throws, a future completes nevertheless, on that same thread; an event, and those that
-     * wait behind it, are lost, which is logged.
+     * <p>When {@code execute} throws, a future completes nevertheless, on that same thread, and the listeners of an event
+     * run on the client's event thread, which is logged. What it takes it must run: the next event waits until it has.
      *
      * @param executor stays the application's
      * @return this builder

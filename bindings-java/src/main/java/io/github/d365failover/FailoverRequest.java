@@ -122,7 +122,8 @@ public final class FailoverRequest {
 
     /** Sends a write on record again. */
     static FailoverRequest replaying(long id, boolean isWanted) {
-        Builder builder = builder("GET", "");
+        // A write, and that is how it is shown.
+        Builder builder = builder("replay of", "write " + id);
         builder.question = isWanted ? REPLAYS_AS_WANTED : REPLAYS;
         builder.verifies = id;
         return builder.build();

@@ -6,26 +6,34 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * One task at a time, in order, on an executor that may run many. Each is either run or discarded: once the executor
- * has failed to take one, all those that wait are discarded with it.
+ * One task at a time, in order, on an executor that may run many, and those that it does not take on another one. Each is
+ * either run or discarded: once the other one has failed to take one, all those that wait are discarded with it.
  */
 final class SerialExecutor {
     /** Neither of its methods throws. */
     interface Task {
         void run();
 
-        /** It will not be run, because the executor threw this. */
+        /** It will be run elsewhere, because the executor threw this. */
+        void refused(Throwable reason);
+
+        /** It will not be run, because this was thrown where it was to be. */
         void discard(Throwable reason);
     }
 
     private final Executor executor;
+    private final Executor other;
     /** Guarded by itself, as is {@code busy}. */
     private final Queue<Task> waiting = new ArrayDeque<>();
 
     private boolean busy;
 
-    SerialExecutor(Executor executor) {
+    /**
+     * @param other takes what the first does not; may be the same
+     */
+    SerialExecutor(Executor executor, Executor other) {
         this.executor = executor;
+        this.other = other;
     }
 
     void execute(Task task) {
@@ -40,15 +48,26 @@ final class SerialExecutor {
     }
 
     private void submit(Task task) {
+        Throwable reason = submit(task, executor);
+        if (reason != null && other != executor) {
+            task.refused(reason);
+            reason = submit(task, other);
+        }
+        if (reason != null) {
+            discard(task, reason);
+        }
+    }
+
+    /** Null if it was taken. */
+    private Throwable submit(Task task, Executor to) {
         Turn turn = null;
         try {
             turn = new Turn(task);
-            executor.execute(turn);
+            to.execute(turn);
+            return null;
         } catch (Throwable e) {
             // An executor can fail after it has taken the task, or even run it.
-            if (turn == null || turn.claim()) {
-                discard(task, e);
-            }
+            return turn == null || turn.claim() ? e : null;
         }
     }
 

@@ -2,10 +2,13 @@ package io.github.d365failover;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
 import java.time.Duration;
@@ -15,8 +18,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -27,9 +32,14 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.ThrowingSupplier;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CloseTest {
     private static final FailoverRequest WHO_AM_I = FailoverRequest.get("/api/data/v9.2/WhoAmI");
+    private static final FailoverRequest CREATE =
+            FailoverRequest.builder("POST", "/api/data/v9.2/accounts").body("{}").build();
     private static Twin twin;
 
     @BeforeAll
@@ -133,12 +143,75 @@ class CloseTest {
     }
 
     @Test
+    void whatWasCountedIsThereAfterClose() throws Exception {
+        FailoverClient client = twin.client().build();
+        assertEquals(200, client.send(WHO_AM_I).status());
+        client.close();
+        JsonObject calls =
+                JsonParser.parseString(client.statistics()).getAsJsonObject().getAsJsonObject("calls");
+        assertEquals(1, calls.get("answered").getAsInt());
+        assertEquals(0, calls.get("in_flight").getAsInt());
+    }
+
+    /** Of a write that was not begun it is known that it was not executed. */
+    @Test
+    void aWriteThatIsNotBegunIsNotExecuted() throws Exception {
+        FailoverClient client = twin.client().build();
+        assertUnsent(ErrorKind.NO_RESOURCES, () -> client.send(CREATE), 1 << 16);
+        client.close();
+        for (ThrowingSupplier<Object> write : List.<ThrowingSupplier<Object>>of(
+                () -> client.send(CREATE),
+                () -> client.sendAsync(CREATE).get(),
+                () -> client.replay(1),
+                () -> client.replayAsWanted(1),
+                () -> client.replayAsync(1).get())) {
+            assertUnsent(ErrorKind.CLOSED, write, 0);
+        }
+    }
+
+    private static void assertUnsent(ErrorKind kind, ThrowingSupplier<Object> write, long stackSize) throws Exception {
+        AtomicReference<Throwable> thrown = new AtomicReference<>();
+        Runnable body = () -> {
+            try {
+                write.get();
+            } catch (Throwable e) {
+                thrown.set(e instanceof ExecutionException ? e.getCause() : e);
+            }
+        };
+        Thread thread = new Thread(null, body, "one that sends", stackSize);
+        thread.start();
+        thread.join(Await.BOUND.toMillis());
+        FailoverException e = assertInstanceOf(FailoverException.class, thrown.get());
+        assertEquals(kind, e.kind(), e.toString());
+        assertEquals(Effect.NOT_EXECUTED, e.effect(), e.toString());
+    }
+
+    /** Who closes cancels what does not end in time, and its listeners are the ones who must hear of it. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void theWritesThatCloseLeavesInDoubtAreTold(boolean withExecutor) throws Exception {
+        twin.fault("primary", "accept_never_answer", ",\"path\":\"/api\"");
+        FailoverClientBuilder builder = twin.client();
+        if (withExecutor) {
+            builder.executor(ForkJoinPool.commonPool());
+        }
+        FailoverClient client = builder.build();
+        List<Long> told = new CopyOnWriteArrayList<>();
+        client.addWriteInDoubtListener(event -> told.add(event.ledgerId()));
+        long before = twin.received("primary");
+        FailoverFuture<FailoverResponse> call = client.sendAsync(CREATE);
+        twin.await("primary", "received_at_least=" + (before + 1));
+        assertTrue(client.close(Duration.ofSeconds(2)));
+        assertEquals(Effect.UNKNOWN, call.end().get(20, TimeUnit.SECONDS));
+        assertEquals(List.of(call.ledgerId().orElseThrow()), told);
+    }
+
+    @Test
     void aThreadThatWasInterruptedClosesAsWell() throws Exception {
         twin.fault("primary", "accept_never_answer", ",\"path\":\"/api\"");
         FailoverClient client = twin.client().build();
         long before = twin.received("primary");
-        CompletableFuture<FailoverResponse> call = client.sendAsync(FailoverRequest.builder(
-                        "POST", "/api/data/v9.2/accounts").body("{}").build());
+        CompletableFuture<FailoverResponse> call = client.sendAsync(CREATE);
         twin.await("primary", "received_at_least=" + (before + 1));
         Thread.currentThread().interrupt();
         assertTrue(client.close(Duration.ofMillis(50)));
