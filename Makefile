@@ -279,6 +279,7 @@ header: $(CBINDGEN) header-source
 
 header-check: $(CBINDGEN) header-source
 	$(CBINDGEN_RUN) --verify
+	! grep -nE '^(extern )?[a-z].*[ *][a-z_]+\(' include/d365_failover.h | grep -vE '[ *(]d365_[a-z0-9_]+\)?\('
 
 INSTALLED       := $(DESTDIR)$(PREFIX)
 INSTALL_PROFILE ?= dist

@@ -1482,8 +1482,6 @@ typedef struct d365_header_t {
  */
 #define D365_INTERNAL 200
 
-extern int pthread_setcancelstate(int state, int *before);
-
 /**
  * The name of a status: `"endpoint_not_found"`; `"unknown"` for a number that the library does not
  * have.
