@@ -12,7 +12,7 @@ final class Closing {
     /** What was interrupted ends at once, unless it does not listen. */
     private static final long INTERRUPTED_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-    private final String name;
+    private final DaemonThreads daemons;
     private final FailoverClient client;
     private final ClientState state;
     private final ClientHandles handles;
@@ -23,7 +23,7 @@ final class Closing {
     private final ThreadCalls threads;
 
     Closing(
-            String name,
+            DaemonThreads daemons,
             FailoverClient client,
             ClientState state,
             ClientHandles handles,
@@ -32,7 +32,7 @@ final class Closing {
             PendingCalls calls,
             QueuePump pump,
             ThreadCalls threads) {
-        this.name = name;
+        this.daemons = daemons;
         this.client = client;
         this.state = state;
         this.handles = handles;
@@ -60,7 +60,7 @@ final class Closing {
         long timeout = TimeUnit.MILLISECONDS.toNanos(millis);
         long deadline = System.nanoTime() + timeout;
         boolean parks = millis > 0 && VirtualThreads.isHere();
-        byte[] packet = parks ? VirtualThreads.away(name + "-close", () -> shutdown(millis)) : shutdown(millis);
+        byte[] packet = parks ? VirtualThreads.away(daemons.named("close"), () -> shutdown(millis)) : shutdown(millis);
         if (packet != null) {
             Outcome.unchecked(packet);
         }

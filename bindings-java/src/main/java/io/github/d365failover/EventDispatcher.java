@@ -61,9 +61,9 @@ final class EventDispatcher {
     private boolean closed;
 
     /** Without an executor of the application's, null. */
-    EventDispatcher(String name, Executor executor) {
+    EventDispatcher(DaemonThreads threads, Executor executor) {
         eventThread = new ThreadPoolExecutor(
-                1, 1, KEEP_THREAD_SECONDS, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), DaemonThreads.named(name));
+                1, 1, KEEP_THREAD_SECONDS, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), threads.named("events"));
         eventThread.allowCoreThreadTimeOut(true);
         decisions = new SerialExecutor(eventThread, eventThread);
         notifications = executor == null ? decisions : new SerialExecutor(executor, eventThread);

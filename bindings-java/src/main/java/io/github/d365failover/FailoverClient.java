@@ -4,6 +4,7 @@ import io.github.d365failover.impl.Answer;
 import io.github.d365failover.impl.ClientHandles;
 import io.github.d365failover.impl.Handle;
 import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.NativeLoader;
 import io.github.d365failover.impl.PacketReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -63,16 +64,20 @@ public final class FailoverClient implements AutoCloseable {
     private final Closing closing;
 
     private FailoverClient(
-            ClientHandles handles, String name, AttemptPreparer preparer, Executor executor, long deadlineMillis) {
+            ClientHandles handles,
+            DaemonThreads daemons,
+            AttemptPreparer preparer,
+            Executor executor,
+            long deadlineMillis) {
         this.handles = handles;
-        this.events = new EventDispatcher(name + "-events", executor);
+        this.events = new EventDispatcher(daemons, executor);
         this.calls = new PendingCalls(executor);
-        this.pump = new QueuePump(name + "-queue", handles.queue(), calls, events);
-        ThreadCalls threads = new ThreadCalls(name + "-calls");
+        this.pump = new QueuePump(daemons, handles.queue(), calls, events);
+        ThreadCalls threads = new ThreadCalls(daemons);
         this.subscriptions = new Subscriptions(handles.client(), pump, events);
         this.sender = new Sender(this, preparer, executor, events, providing, pump, calls, threads, deadlineMillis);
         Cleaner.Cleanable cleanable = CLEANER.register(this, handles);
-        this.closing = new Closing(name, this, state, handles, cleanable, events, calls, pump, threads);
+        this.closing = new Closing(daemons, this, state, handles, cleanable, events, calls, pump, threads);
     }
 
     /**
@@ -101,6 +106,7 @@ public final class FailoverClient implements AutoCloseable {
      * @return such as {@code 0.1.0}
      */
     public static String libraryVersion() {
+        NativeLoader.require();
         return Outcome.unchecked(Native.version()).text();
     }
 
@@ -110,13 +116,14 @@ public final class FailoverClient implements AutoCloseable {
             AttemptPreparer preparer,
             Executor executor,
             long deadlineMillis) {
+        NativeLoader.require();
         PacketReader in = Outcome.unchecked(Native.open(settings, provider != null, preparer != null));
         ClientHandles handles = new ClientHandles(in.int64(), in.int64());
-        String name = DaemonThreads.nextClientName();
-        FailoverClient client = new FailoverClient(handles, name, preparer, executor, deadlineMillis);
+        DaemonThreads daemons = new DaemonThreads();
+        FailoverClient client = new FailoverClient(handles, daemons, preparer, executor, deadlineMillis);
         long channel = in.int64();
         if (provider != null) {
-            TokenPump.start(name + "-tokens", channel, provider, client.providing);
+            TokenPump.start(daemons, channel, provider, client.providing);
         }
         client.startLog();
         return client;

@@ -1,6 +1,7 @@
 package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.NativeLoader;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 
@@ -20,7 +21,7 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it has none; the message says what to do
      */
     public static String alternate(String url) {
-        return Outcome.unchecked(Native.url(Arguments.utf8(url, "url"), ALTERNATE)).text();
+        return text(Arguments.utf8(url, "url"), ALTERNATE);
     }
 
     /**
@@ -31,7 +32,7 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it has none; the message says what to do
      */
     public static String primary(String url) {
-        return Outcome.unchecked(Native.url(Arguments.utf8(url, "url"), PRIMARY)).text();
+        return text(Arguments.utf8(url, "url"), PRIMARY);
     }
 
     /**
@@ -42,8 +43,7 @@ public final class OrganizationUrls {
      * @return what may be shown of it
      */
     public static String shown(String url) {
-        byte[] any = Objects.requireNonNull(url, "url").getBytes(StandardCharsets.UTF_8);
-        return Outcome.unchecked(Native.url(any, SHOWN)).text();
+        return text(Objects.requireNonNull(url, "url").getBytes(StandardCharsets.UTF_8), SHOWN);
     }
 
     /**
@@ -54,6 +54,13 @@ public final class OrganizationUrls {
      * @throws FailoverUsageException it is no URL of an organization
      */
     public static boolean isAlternate(String url) {
-        return Outcome.unchecked(Native.urlIsAlternate(Arguments.utf8(url, "url"))).flag();
+        byte[] utf8 = Arguments.utf8(url, "url");
+        NativeLoader.require();
+        return Outcome.unchecked(Native.urlIsAlternate(utf8)).flag();
+    }
+
+    private static String text(byte[] url, int which) {
+        NativeLoader.require();
+        return Outcome.unchecked(Native.url(url, which)).text();
     }
 }

@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 final class QueuePump implements Runnable {
     private static final long NONE = 0;
 
-    private final String name;
+    private final DaemonThreads threads;
     private final Handle queue;
     private final PendingCalls calls;
     private final EventDispatcher events;
@@ -23,8 +23,8 @@ final class QueuePump implements Runnable {
     private Thread thread;
     private boolean closed;
 
-    QueuePump(String name, Handle queue, PendingCalls calls, EventDispatcher events) {
-        this.name = name;
+    QueuePump(DaemonThreads threads, Handle queue, PendingCalls calls, EventDispatcher events) {
+        this.threads = threads;
         this.queue = queue;
         this.calls = calls;
         this.events = events;
@@ -33,7 +33,7 @@ final class QueuePump implements Runnable {
     /** The first time it starts the thread. */
     synchronized void start() {
         if (thread == null && !closed) {
-            Thread made = DaemonThreads.make(name, this);
+            Thread made = threads.make("queue", this);
             // One that could not be started is not the thread: the next call tries again.
             made.start();
             thread = made;

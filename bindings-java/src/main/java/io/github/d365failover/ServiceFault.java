@@ -1,6 +1,7 @@
 package io.github.d365failover;
 
 import io.github.d365failover.impl.Native;
+import io.github.d365failover.impl.NativeLoader;
 import io.github.d365failover.impl.PacketReader;
 import io.github.d365failover.impl.PacketWriter;
 import java.io.IOException;
@@ -45,6 +46,7 @@ public final class ServiceFault {
     public static Optional<ServiceFault> classify(int status, Map<String, List<String>> headers, byte[] body) {
         Objects.requireNonNull(headers, "headers");
         Objects.requireNonNull(body, "body");
+        NativeLoader.require();
         PacketReader in = Outcome.unchecked(Native.classify(status, packed(headers), body));
         int kind = in.int32();
         return kind == 0 ? Optional.empty() : Optional.of(new ServiceFault(FaultKind.ofNumber(kind), in));
@@ -95,6 +97,7 @@ public final class ServiceFault {
     public static String explain(FailoverRequest request, Preset preset, String cause, boolean sent) {
         PacketWriter name = new PacketWriter();
         byte[] bytes = Objects.requireNonNull(cause, "cause").getBytes(StandardCharsets.UTF_8);
+        NativeLoader.require();
         int number = Outcome.unchecked(Native.causeNumber(bytes)).int32();
         return explained(request, preset, 0, number, sent, name.int32(0).toBytes(), new byte[0]);
     }
@@ -116,6 +119,7 @@ public final class ServiceFault {
         }
         try {
             byte[] head = request.head();
+            NativeLoader.require();
             return Outcome.unchecked(Native.explain(head, request.body(), numbers.toBytes(), headers, body))
                     .text();
         } catch (IOException e) {

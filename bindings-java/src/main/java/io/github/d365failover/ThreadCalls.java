@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 final class ThreadCalls {
     private static final long KEEP_THREAD_SECONDS = 10;
     private static final int MOST = 64;
+    private static final String DUTY = "calls";
 
     /** One of them. */
     interface Threaded {
@@ -32,27 +33,27 @@ final class ThreadCalls {
         boolean isCurrent();
     }
 
-    private final String name;
+    private final DaemonThreads daemons;
     private final ThreadPoolExecutor threads;
     private final Guard guard = new Guard();
     private final Set<Threaded> calls = new HashSet<>();
 
-    ThreadCalls(String name) {
-        this.name = name;
+    ThreadCalls(DaemonThreads daemons) {
+        this.daemons = daemons;
         threads = new ThreadPoolExecutor(
                 MOST,
                 MOST,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
                 new LinkedBlockingQueue<>(),
-                DaemonThreads.named(name));
+                daemons.named(DUTY));
         threads.allowCoreThreadTimeOut(true);
     }
 
     /** Runs the call; throws what keeps a thread from being started, such as that the client is closed. */
     void start(Threaded call) {
         // What a call's own code sends is not held back: that call has a thread already, and may wait for it.
-        Executor where = isHere() ? task -> DaemonThreads.make(name, task).start() : threads;
+        Executor where = isHere() ? task -> daemons.make(DUTY, task).start() : threads;
         guard.change(() -> calls.add(call));
         try {
             where.execute(() -> {

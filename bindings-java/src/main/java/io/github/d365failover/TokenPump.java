@@ -19,6 +19,7 @@ final class TokenPump implements Runnable {
     private static final long KEEP_THREAD_SECONDS = 10;
     /** More questions than these the library never has open. */
     private static final int MOST_THREADS = 64;
+    private static final String DUTY = "tokens";
 
     private final long channel;
     private final TokenProvider provider;
@@ -33,15 +34,15 @@ final class TokenPump implements Runnable {
         this.providers = providers;
     }
 
-    static void start(String name, long channel, TokenProvider provider, Providing providing) {
+    static void start(DaemonThreads threads, long channel, TokenProvider provider, Providing providing) {
         ExecutorService providers = new ThreadPoolExecutor(
                 0,
                 MOST_THREADS,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
                 new SynchronousQueue<>(),
-                DaemonThreads.named(name));
-        DaemonThreads.make(name, new TokenPump(channel, provider, providing, providers)).start();
+                threads.named(DUTY));
+        threads.make(DUTY, new TokenPump(channel, provider, providing, providers)).start();
     }
 
     @Override

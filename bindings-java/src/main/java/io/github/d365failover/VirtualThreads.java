@@ -5,6 +5,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ThreadFactory;
 import java.util.function.Supplier;
 
 /** Whether a thread is a virtual one, which must not wait inside of the library: it would hold its carrier. */
@@ -41,9 +42,9 @@ final class VirtualThreads {
      *
      * @param wait throws nothing that is to be caught
      */
-    static <R> R away(String name, Supplier<R> wait) {
+    static <R> R away(ThreadFactory threads, Supplier<R> wait) {
         CompletableFuture<R> end = new CompletableFuture<>();
-        Thread thread = DaemonThreads.make(name, () -> {
+        Thread thread = threads.newThread(() -> {
             try {
                 end.complete(wait.get());
             } catch (Throwable e) {

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class EventDispatcherTest {
     private static final long LOG_ONLY = 1L << EventItem.LOG;
 
-    private final EventDispatcher events = new EventDispatcher("of a test", null);
+    private final EventDispatcher events = new EventDispatcher(new DaemonThreads(), null);
 
     @Test
     void onlyKindsThatSomebodyListensToAreAskedFor() {

@@ -72,6 +72,20 @@ class NativeFolderTest {
     }
 
     @Test
+    void whatKeepsItFromBeingLoadedIsSaidEachTimeAndMayBeMended() throws Exception {
+        Path later = temporary.resolve("later");
+        String said = new ChildJvm(Map.of())
+                .option("-Djava.io.tmpdir=" + later)
+                .run(Programs.LoadsLate.class, later.toString());
+        List<String> lines = said.lines().collect(Collectors.toList());
+        assertEquals(5, lines.size(), said);
+        for (String line : lines.subList(0, 4)) {
+            assertTrue(line.startsWith("not loaded: cannot put the native library of the jar into " + later), said);
+        }
+        assertEquals("loaded " + FailoverClient.libraryVersion(), lines.get(4));
+    }
+
+    @Test
     void aNamedFileIsMappedAndOneMoreForItsFurtherLoaders() throws Exception {
         Path named = temporary.resolve("a library.so");
         Files.write(named, library);

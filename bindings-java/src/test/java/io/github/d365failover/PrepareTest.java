@@ -8,21 +8,26 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.d365failover.support.Await;
 import io.github.d365failover.support.PlainServer;
 import io.github.d365failover.support.Throwing;
 import io.github.d365failover.support.Tracked;
 import io.github.d365failover.support.Twin;
 import java.io.IOException;
 import java.net.URI;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.net.http.HttpClient;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -223,6 +228,34 @@ class PrepareTest {
             assertTrue(thread.isDaemon());
             assertTrue(thread.getName().matches("d365-failover-\\d+-calls"), thread.getName());
             assertNull(threads.poll());
+        }
+    }
+
+    /** The application's code finds the same classes there, whoever made the client need a thread. */
+    @Test
+    void theClientsThreadsHaveTheContextClassLoaderOfWhoHasOpenedIt() throws Exception {
+        Thread here = Thread.currentThread();
+        ClassLoader before = here.getContextClassLoader();
+        Map<String, ClassLoader> seen = new ConcurrentHashMap<>();
+        try (URLClassLoader opener = new URLClassLoader(new URL[0], before);
+                URLClassLoader user = new URLClassLoader(new URL[0], before)) {
+            here.setContextClassLoader(opener);
+            FailoverClient client = twin.client()
+                    .prepare(attempt -> seen.put("prepare", Thread.currentThread().getContextClassLoader()))
+                    .tokenProvider(request -> {
+                        seen.put("token", Thread.currentThread().getContextClassLoader());
+                        return Token.of("t");
+                    })
+                    .build();
+            here.setContextClassLoader(user);
+            client.addEndpointSwitchedListener(
+                    event -> seen.put("event", Thread.currentThread().getContextClassLoader()));
+            assertEquals(200, client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS).status());
+            client.switchEndpoint();
+            assertTrue(client.close(Await.BOUND));
+            assertEquals(Map.of("prepare", opener, "token", opener, "event", opener), seen);
+        } finally {
+            here.setContextClassLoader(before);
         }
     }
 

@@ -26,6 +26,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** The programs of {@link ProcessTest}. */
 public final class Programs {
@@ -216,6 +217,28 @@ public final class Programs {
             } catch (UnsatisfiedLinkError e) {
                 System.out.println("not loaded: " + e.getMessage());
             }
+        }
+    }
+
+    /** Wants the library before the folder is there to which it is copied, and after. */
+    public static final class LoadsLate {
+        private LoadsLate() {}
+
+        public static void main(String[] args) throws Exception {
+            String url = "https://contoso.crm.dynamics.com";
+            for (Supplier<Object> first : List.<Supplier<Object>>of(
+                    FailoverClient::libraryVersion,
+                    () -> OrganizationUrls.alternate(url),
+                    () -> FailoverClient.builder(url).build(),
+                    () -> ServiceFault.classify(503, Map.of(), new byte[0]))) {
+                try {
+                    System.out.println("loaded: " + first.get());
+                } catch (LinkageError e) {
+                    System.out.println((e instanceof UnsatisfiedLinkError ? "not loaded: " : e + ": ") + e.getMessage());
+                }
+            }
+            Files.createDirectories(Path.of(args[0]));
+            LoadFails.main(args);
         }
     }
 

@@ -44,7 +44,7 @@ class TokenPumpTest {
                 new Providing(),
                 providers);
         LinkedBlockingQueue<String> ended = new LinkedBlockingQueue<>();
-        DaemonThreads.make("token pump of a test", () -> {
+        new DaemonThreads().make("tokens", () -> {
                     pump.run();
                     ended.add("ended");
                 })

@@ -9,7 +9,7 @@ public final class Native {
     private static final int ABI_VERSION = 1;
 
     static {
-        NativeLoader.load();
+        NativeLoader.require();
         int version = abiVersion();
         if (version != ABI_VERSION) {
             throw new UnsatisfiedLinkError(

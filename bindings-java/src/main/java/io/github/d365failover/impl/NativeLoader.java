@@ -8,14 +8,33 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** Finds and loads the native library, and does nothing else. */
-final class NativeLoader {
+public final class NativeLoader {
     static final String PROPERTY = "d365failover.library.path";
     private static final String PATH = "java.library.path";
     private static final String NAME = "d365_failover_jni";
 
+    private static volatile boolean isLoaded;
+
     private NativeLoader() {}
 
-    static void load() {
+    /**
+     * Loads it, unless that was done. For whoever comes to the native methods first: a class whose initialization has
+     * failed can be used no more, and what has kept the library from being loaded may be mended.
+     */
+    public static void require() {
+        if (!isLoaded) {
+            loadOnce();
+        }
+    }
+
+    private static synchronized void loadOnce() {
+        if (!isLoaded) {
+            load();
+            isLoaded = true;
+        }
+    }
+
+    private static void load() {
         String file = System.mapLibraryName(NAME);
         String named = System.getProperty(PROPERTY);
         if (named != null && !named.isEmpty()) {
