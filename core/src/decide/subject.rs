@@ -365,7 +365,6 @@ mod tests {
         const V2: &str = "/XRMServices/2011/OrganizationData.svc/AccountSet";
         let v2_row = format!("{V2}(guid'{ID}')");
         let update = update("");
-        let other = update.replace("Update", "Other");
         let table = [
             (
                 "PATCH",
@@ -427,13 +426,17 @@ mod tests {
             ("POST", "/api/data/v9.2/WinOpportunity", "{}", Err(UNNAMED)),
             ("POST", SOAP_URL, &update, Ok(Aim::Changed(soap_row, None))),
             ("POST", SOAP_URL, "<a/>", Err(NO_ROW)),
-            ("POST", SOAP_URL, &other, Err(NO_ROW)),
         ];
         for (method, url, body, expected) in table {
             let (proof, kept) = kept(method, url, &[], body);
             let got = Subject::of(&proof, Some(&kept), &keys).map(|subject| subject.aim);
             assert_eq!(got, expected, "{method} {url} {body}");
         }
+        // Its headers say that it is something else.
+        let action = [("soapaction", "\"x/IOrganizationService/Delete\"")];
+        let (proof, kept) = kept("POST", SOAP_URL, &action, &update);
+        let subject = Subject::of(&proof, Some(&kept), &keys);
+        assert_eq!((proof, subject.err()), (Proof::Nothing, Some(NO_ROW)));
     }
 
     #[test]
