@@ -167,6 +167,7 @@ CARGO_MUTANTS := $(T)/tools/bin/cargo-mutants
 $(CARGO_MUTANTS):
 	$(CARGO) install -q --debug cargo-mutants --version 27.1.0 --locked --root $(T)/tools
 
+# One test is left out: it holds the models' histories, and no machine, to something, and takes the most time.
 mutants: WITH_TEXTS := $(filter $(OF_TEXTS),$(MUTANTS))
 mutants: machine $(CARGO_MUTANTS)
 	rm -rf $(MUTATED)/src
@@ -178,9 +179,10 @@ mutants: machine $(CARGO_MUTANTS)
 	find $(MUTATED)/src -name '*.rs' -not -path '*/decide/*' \
 	    -exec sed -i -z 's/#\[cfg(test)\]\n\([^;{]*\)mod tests/#[cfg(any())]\n\1mod tests/g' {} +
 	$(if $(WITH_TEXTS),,sed -i -E '/mod ($(subst $() ,|,$(OF_TEXTS)));/d' $(MUTATED)/src/decide/mod.rs)
-	cd $(MUTATED) && PROPTEST_CASES=100 CARGO_INCREMENTAL=1 $(CARGO_MUTANTS) mutants --in-place --timeout 240 \
+	cd $(MUTATED) && PROPTEST_CASES=50 CARGO_INCREMENTAL=1 $(CARGO_MUTANTS) mutants --in-place --timeout 30 \
 	    --cargo-arg=--lib $(if $(WITH_TEXTS),--features texts) \
-	    $(foreach file,$(MUTANTS),-f src/decide/$(file).rs -f "src/decide/$(file)/*.rs") -- decide::
+	    $(foreach file,$(MUTANTS),-f src/decide/$(file).rs -f "src/decide/$(file)/*.rs") \
+	    -- decide:: -- --skip histories_go_everywhere
 
 # ---- what the machine must have --------------------------------------------------------------------
 
