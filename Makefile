@@ -179,7 +179,7 @@ mutants: machine $(CARGO_MUTANTS)
 	find $(MUTATED)/src -name '*.rs' -not -path '*/decide/*' \
 	    -exec sed -i -z 's/#\[cfg(test)\]\n\([^;{]*\)mod tests/#[cfg(any())]\n\1mod tests/g' {} +
 	$(if $(WITH_TEXTS),,sed -i -E '/mod ($(subst $() ,|,$(OF_TEXTS)));/d' $(MUTATED)/src/decide/mod.rs)
-	cd $(MUTATED) && PROPTEST_CASES=50 CARGO_INCREMENTAL=1 $(CARGO_MUTANTS) mutants --in-place --timeout 30 \
+	cd $(MUTATED) && PROPTEST_CASES=50 CARGO_INCREMENTAL=1 $(CARGO_MUTANTS) mutants --in-place --timeout 60 \
 	    --cargo-arg=--lib $(if $(WITH_TEXTS),--features texts) \
 	    $(foreach file,$(MUTANTS),-f src/decide/$(file).rs -f "src/decide/$(file)/*.rs") \
 	    -- decide:: -- --skip histories_go_everywhere
