@@ -5,12 +5,17 @@ import io.github.d365failover.impl.Upcalls;
 import java.lang.System.Logger.Level;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * What one call asks of the application, on the thread that sends. What the application throws must not come between
  * the library's frames: it is kept, and becomes the cause of the call's exception.
  */
 final class Asked implements Upcalls, AutoCloseable {
+    /** What the library says of a body that cannot be read: it knows no more. */
+    private static final Pattern FAILED_FUNCTION = Pattern.compile("the (read|rewind) function answered " + FAILED);
+
     private final BodyReader body;
     private final AttemptPreparer preparer;
     private Throwable failure;
@@ -77,7 +82,17 @@ final class Asked implements Upcalls, AutoCloseable {
         }
         // What an interrupt has broken off is a call that was cancelled.
         boolean cancelled = of.kind() == ErrorKind.LOCAL && Thread.currentThread().isInterrupted();
-        return of.with(cancelled ? ErrorKind.CANCELLED : of.kind(), failure);
+        String message = FAILED_FUNCTION.matcher(of.message()).replaceFirst(Matcher.quoteReplacement(shown(failure)));
+        return of.with(cancelled ? ErrorKind.CANCELLED : of.kind(), failure, message);
+    }
+
+    private static String shown(Throwable e) {
+        try {
+            return e.toString();
+        } catch (Throwable other) {
+            // It has a message of its own making, and what is known of the call must not be lost by it.
+            return e.getClass().getName();
+        }
     }
 
     /** Whatever the call has come to: its streams are closed. */

@@ -2,11 +2,11 @@ package io.github.d365failover;
 
 import java.util.concurrent.CompletableFuture;
 
-/** What depends on a call's future, directly or not. */
+/** What depends on a call's future, or a walk's, directly or not. */
 final class DependentFuture<T> extends CompletableFuture<T> {
-    private final FailoverFuture<?> call;
+    private final CompletableFuture<?> call;
 
-    DependentFuture(FailoverFuture<?> call) {
+    DependentFuture(CompletableFuture<?> call) {
         this.call = call;
     }
 

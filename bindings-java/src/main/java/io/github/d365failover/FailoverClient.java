@@ -571,7 +571,8 @@ public final class FailoverClient implements AutoCloseable {
      * As {@link #settle}, without waiting.
      *
      * @param policy what may be done
-     * @return the numbers, to come; cancelled, the looks that were begun go on to their end, and no other begins
+     * @return the numbers, to come; cancelled, also by {@code cancel(true)} of what depends on it, the looks that were
+     *     begun go on to their end, and no other begins
      * @throws FailoverUsageException a policy that does nothing
      */
     public CompletableFuture<Settled> settleAsync(SettlePolicy policy) {

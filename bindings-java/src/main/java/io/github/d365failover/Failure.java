@@ -104,7 +104,11 @@ final class Failure {
 
     /** The same with what the application has thrown. */
     Failure with(ErrorKind otherKind, Throwable thrown) {
-        return new Failure(otherKind, message, details, thrown);
+        return with(otherKind, thrown, message);
+    }
+
+    Failure with(ErrorKind otherKind, Throwable thrown, String otherMessage) {
+        return new Failure(otherKind, otherMessage, details, thrown);
     }
 
     ErrorKind kind() {

@@ -24,9 +24,24 @@ final class Walk {
 
     /** All steps, one after the other, until somebody completes what this gives. */
     CompletableFuture<Settled> toItsEnd(Sender sender) {
-        CompletableFuture<Settled> settled = onward(sender);
+        CompletableFuture<Settled> settled = new Whole();
+        onward(sender).whenComplete((numbers, failure) -> {
+            if (failure == null) {
+                settled.complete(numbers);
+            } else {
+                settled.completeExceptionally(failure);
+            }
+        });
         settled.whenComplete((numbers, failure) -> stop());
         return settled;
+    }
+
+    /** What depends on it cancels all of it, as with a call. */
+    private static final class Whole extends CompletableFuture<Settled> {
+        @Override
+        public <U> CompletableFuture<U> newIncompleteFuture() {
+            return new DependentFuture<>(this);
+        }
     }
 
     private CompletableFuture<Settled> onward(Sender sender) {
@@ -41,7 +56,6 @@ final class Walk {
                 done.isOver() ? CompletableFuture.completedFuture(done.settled()) : onward(sender));
     }
 
-    /** What depends on the first step cancels that one alone. */
     private void stop() {
         stopped = true;
         step.cancel(true);

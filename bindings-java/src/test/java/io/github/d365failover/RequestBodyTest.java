@@ -213,6 +213,7 @@ class RequestBodyTest {
                         assertThrows(FailoverException.class, () -> client.send(create().body(body).build()));
                 assertEquals(ErrorKind.LOCAL, e.kind(), e.getMessage());
                 assertSame(thrown, e.getCause().getCause());
+                assertTrue(e.getMessage().contains("the body's reader failed: " + thrown), e.getMessage());
                 assertFalse(e.switched());
                 assertEquals(1, body.closed());
                 FailoverRequest request = create().body(() -> Throwing.sneakilyGiven(thrown)).build();
