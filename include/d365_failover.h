@@ -2856,7 +2856,8 @@ d365_status_t d365_client_shutdown(struct d365_client_t *client,
 /**
  * Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
  * calls on other threads return D365_CANCELLED, or D365_WRITE_IN_DOUBT; submitted ones get their
- * completion. NULL is fine.
+ * completion, unless the queue is closed before it comes: d365_client_shutdown() waits for it. NULL is
+ * fine.
  */
 d365_status_t d365_client_free(struct d365_client_t *client);
 

@@ -561,7 +561,8 @@ pub unsafe extern "C" fn d365_client_shutdown(
 
 /// Frees a client and ends its views. What is in flight is cancelled, without waiting: blocking
 /// calls on other threads return D365_CANCELLED, or D365_WRITE_IN_DOUBT; submitted ones get their
-/// completion. NULL is fine.
+/// completion, unless the queue is closed before it comes: d365_client_shutdown() waits for it. NULL is
+/// fine.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub extern "C" fn d365_client_free(client: *mut d365_client_t) -> d365_status_t {
     guard(|| {
