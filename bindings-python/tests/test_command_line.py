@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from d365_failover.testing import FailoverPair
@@ -76,6 +79,7 @@ def test_the_pair_of_a_url() -> None:
         ["explain", "--cause", "reset", "--status", "503"],
         ["explain", "--status", "99"],
         ["explain"],
+        ["explain", "--data", "-"],
         ["explain", "no-such-file"],
     ],
 )
@@ -129,6 +133,43 @@ def test_tokens(environment: dict[str, str], verdict: str, code: int) -> None:
         found = json.loads(run("check", "--json", code=code, environment={**pair.environment, **environment}))
         assert found["primary"]["verdict"] == verdict
         run("check", code=code, environment={**pair.environment, **environment})
+
+
+class TokenServer(http.server.BaseHTTPRequestHandler):
+    """Gives the pair's tokens to who knows the secret."""
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        host = form["scope"][0].removeprefix("https://").removesuffix("/.default")
+        is_known = form["client_secret"] == [TOKEN]
+        said = {"access_token": f"token-for-{host}", "expires_in": 3600} if is_known else {"error": "invalid_client"}
+        body = json.dumps(said).encode()
+        self.send_response(200 if is_known else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("secret", "verdict", "code"), [(TOKEN, "serves", 0), ("another", "reachable", 1), ("", None, 3)]
+)
+def test_the_secret_comes_from_the_environment(secret: str, verdict: str | None, code: int) -> None:
+    with (
+        FailoverPair(tokens=True) as pair,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenServer) as server,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        threads.submit(server.serve_forever, 0.01)
+        authority = f"http://127.0.0.1:{server.server_port}"
+        settings = {"oauth_tenant": "tenant", "oauth_client_id": "application", "oauth_authority": authority}
+        given = [f"--set={name}={value}" for name, value in settings.items()]
+        environment = {**pair.environment, "D365_OAUTH_CLIENT_SECRET": secret}
+        said = run("check", "--json", *given, code=code, environment=environment)
+        server.shutdown()
+        assert verdict is None or json.loads(said)["primary"]["verdict"] == verdict
 
 
 def test_each_step_is_shown(pair: FailoverPair) -> None:
@@ -216,6 +257,38 @@ def test_what_cannot_be_written_is_said(form: list[str]) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (3, b"d365-failover: No space left on device\n")
+
+
+CONTOSO = "https://contoso.crm.dynamics.com"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (f"urls {CONTOSO} >&-", 3),
+        (f"urls {CONTOSO} --json >&-", 3),
+        (f"urls {CONTOSO} <&- >&-", 3),
+        (f"check {CONTOSO} --json --timeout 0.1 --connect-to {CONTOSO[8:]}:443:127.0.0.1:1 >&-", 3),
+        (f"watch {CONTOSO} --count 1 --timeout 0.1 --connect-to {CONTOSO[8:]}:443:127.0.0.1:1 >&-", 3),
+        ("--help >&-", 3),
+        ("explain <&-", 3),
+        (f"urls {CONTOSO} <&-", 0),
+        (f"urls {CONTOSO} 2>&-", 0),
+        ("urls nonsense 2>&-", 3),
+        (f"COLUMNS=0 urls {CONTOSO}", 0),
+    ],
+)
+def test_a_standard_stream_that_is_closed(asked: str, code: int) -> None:
+    environment, _, asked = asked.rpartition("=0 ")
+    environment = environment and f"{environment}=0"
+    told = subprocess.run(
+        ["sh", "-c", f"{environment} exec {sys.executable} -X dev -W error -m d365_failover {asked}"],
+        capture_output=True,
+    )
+    assert told.returncode == code, told
+    assert b"Traceback" not in told.stderr
+    assert (told.stdout != b"") is (code == 0)
+    assert (told.stderr != b"") is (code == 3 and "2>&-" not in asked)
 
 
 @pytest.mark.parametrize("form", [["--json"], []])

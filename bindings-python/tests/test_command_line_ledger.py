@@ -114,3 +114,8 @@ def test_an_override_is_set_and_taken_away(place: Place) -> None:
     assert "alternate, by the store" in place.run("override")
     assert place.run("override", place.pair.url, "none") == "none\n"
     place.run("override", place.pair.url, "none", "--minutes", "5", code=3)
+    # It is about the store, whatever this process was told.
+    for told in ("off", "nonsense"):
+        place.environment["D365_FAILOVER"] = told
+        assert "primary, by the store" in place.run("override", place.pair.url, "primary")
+        assert place.run("override", place.pair.url, "none") == "none\n"

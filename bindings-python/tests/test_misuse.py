@@ -173,6 +173,18 @@ REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.resolve(1, "found"), d365_failover.InvalidArgumentError),
     (lambda client: client.resolve(1, "lost"), d365_failover.LedgerEntryError),
     (lambda client: client.resolve("1", "lost"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.resolve(1, ["lost"]), d365_failover.InvalidArgumentError),  # type: ignore[arg-type]
+    (lambda client: client.verify(2**70), d365_failover.LedgerEntryError),
+    (lambda client: client.verify(-(10**5000)), d365_failover.LedgerEntryError),
+    (lambda client: client.verify("1"), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.verify_with(2**63, "/"), d365_failover.LedgerEntryError),
+    (lambda client: client.replay(2**70), d365_failover.LedgerEntryError),
+    (lambda client: client.replay(True), TypeError),
+    (lambda client: client.replay(None), TypeError),  # type: ignore[arg-type]
+    (lambda client: client.check(["primary"]), d365_failover.InvalidArgumentError),  # type: ignore[arg-type]
+    (lambda client: client.get("/", operation=["read"]), d365_failover.InvalidArgumentError),  # type: ignore[arg-type]
+    (lambda client: client.set_override(["off"]), d365_failover.InvalidArgumentError),  # type: ignore[arg-type]
+    (lambda client: d365_failover.explain("GET", "/", status=2**70), d365_failover.InvalidArgumentError),
     (lambda client: client.on_endpoint_switched(None), TypeError),  # type: ignore[type-var]
     (lambda client: client.close(timeout=-1), d365_failover.InvalidArgumentError),
 ]

@@ -41,8 +41,9 @@ def test_the_environment_keeps_calls_at_an_endpoint(
         with pytest.raises(d365_failover.FailoverError, match="no store") as refused:
             subject.do(lambda client: client.set_override("off"))
         assert refused.value.kind == "not_available"
-        with pytest.raises(d365_failover.InvalidArgumentError):
+        with pytest.raises(d365_failover.InvalidArgumentError) as refused:
             subject.do(lambda client: client.set_override("on"))
+        assert refused.value.kind == "invalid_argument"
     other = "alternate" if value == "primary" else "primary"
     assert org.counts(other)["received"] == 0
     assert any(f"D365_FAILOVER={value}" in record.getMessage() for record in caplog.records)

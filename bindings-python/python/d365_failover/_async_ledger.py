@@ -11,7 +11,7 @@ from ._async_calls import AsyncCalls
 from ._exceptions import FailoverError, of_entry
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, selection_of, since_ms
 from ._models import Response
-from ._request import HeaderTypes, verifying
+from ._request import HeaderTypes, number_of_write, verifying
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, walking
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class AsyncLedger(AsyncCalls):
         """Tells what was found out about a suspect. As `Client.resolve`; the loop goes on while a store is written. It
         is done also if the task is cancelled meanwhile."""
         number = resolution_of(resolution)
+        ledger_id = number_of_write(ledger_id)
         try:
             await self._errand("resolve", ledger_id, number)
         except FailoverError as error:

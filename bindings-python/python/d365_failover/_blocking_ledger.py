@@ -14,7 +14,7 @@ from ._exceptions import FailoverError, of_entry, of_failure, raising
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, selection_of, since_ms
 from ._models import Response
 from ._native import NativeFailure
-from ._request import HeaderTypes, verifying
+from ._request import HeaderTypes, number_of_write, verifying
 from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, walking
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class BlockingLedger(BaseClient):
         Raises `LedgerEntryError` where no such write is on record, or nothing is in question about it.
         """
         number = resolution_of(resolution)
+        ledger_id = number_of_write(ledger_id)
         try:
             self._do("resolve", ledger_id, number)
         except NativeFailure as failure:

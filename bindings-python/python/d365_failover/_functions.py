@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,12 +62,17 @@ def classify(
     status: int, headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), body: bytes = b""
 ) -> Fault | None:
     """The fault that a response is; `None` if it is none. For those who bring their own HTTP client."""
-    raw = _native.classify(status, header_pairs(headers), body)
+    raw = _native.classify(_status(status), header_pairs(headers), body)
     if raw is None:
         return None
     kind, code, retry_after_ms, message, starts_failover, cause = raw
     retry_after = None if retry_after_ms is None else retry_after_ms / 1000
     return Fault(kind, code, retry_after, message, starts_failover, cause)
+
+
+def _status(status: int) -> int:
+    """What is beyond the C ABI's numbers is no more a status than what is within."""
+    return max(-1, min(operator.index(status), 1000))
 
 
 _PRESETS = {"dotnet": 1, "safe": 2}
@@ -98,7 +104,7 @@ def explain(
     a write, `parts`; `next`: what is done where calls go elsewhere then (`switched`) or stay (`stayed`),
     `again_after_ms` or `None`; `ends_as` `"response"` or `"error"` where it is not sent again. More may come.
     """
-    if preset not in _PRESETS:
+    if not isinstance(preset, str) or preset not in _PRESETS:
         raise InvalidArgumentError(f"preset: {preset!r} is neither 'safe' nor 'dotnet'", kind="invalid_argument")
     if (status is None) is (cause is None):
         raise TypeError("explain wants a status, or a cause")
@@ -118,6 +124,6 @@ def explain(
         told = _native.explain_fault(request, _PRESETS[preset], cause, sent)
     else:
         assert status is not None
-        told = _native.explain_response(request, _PRESETS[preset], status, header_pairs(headers), body)
+        told = _native.explain_response(request, _PRESETS[preset], _status(status), header_pairs(headers), body)
     explained: dict[str, Any] = json.loads(told)
     return explained

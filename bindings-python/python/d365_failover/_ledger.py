@@ -154,7 +154,7 @@ def selection_of(*, suspects: bool, mine: bool) -> int:
 
 
 def resolution_of(name: str) -> int:
-    number = _RESOLUTIONS.get(name)
+    number = _RESOLUTIONS.get(name) if isinstance(name, str) else None
     if number is None:
         known = ", ".join(_RESOLUTIONS)
         raise InvalidArgumentError(f"resolution is one of {known}, not {name!r}", kind="invalid_argument")

@@ -37,8 +37,10 @@ class CurrentOverride:
 def number_of(value: str | None) -> int:
     if value is None:
         return 0
-    if value not in _VALUES:
-        raise InvalidArgumentError(f"an override is 'off', 'primary', 'alternate' or None, not {value!r}")
+    if not isinstance(value, str) or value not in _VALUES:
+        raise InvalidArgumentError(
+            f"an override is 'off', 'primary', 'alternate' or None, not {value!r}", kind="invalid_argument"
+        )
     return _VALUES[value]
 
 

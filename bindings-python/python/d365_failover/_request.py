@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from ._exceptions import InvalidArgumentError
+from ._exceptions import InvalidArgumentError, LedgerEntryError
+from ._ledger import LedgerEntry
 from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
-    from ._ledger import LedgerEntry
     from ._types import RawRequest
 
 HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -66,6 +66,16 @@ def build(
     return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt, read)
 
 
+def number_of_write(write: LedgerEntry | int) -> int:
+    """The number of a write, as the C ABI has it."""
+    number = write.id if isinstance(write, LedgerEntry) else write
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"a write is its LedgerEntry, or its number there, not {type(number).__name__}")
+    if not 0 <= number < 2**63:
+        raise LedgerEntryError(f"no write on record has the number {brief(number)}", kind="not_available")
+    return number
+
+
 def verifying(
     write: LedgerEntry | int,
     url: str | None,
@@ -77,7 +87,7 @@ def verifying(
     """The request that asks what became of a write; without a `url` that is the library's, as the method is."""
     if url == "":
         raise InvalidArgumentError("a URL to read is not empty", kind="invalid_argument")
-    ledger_id = write if isinstance(write, int) else write.id
+    ledger_id = number_of_write(write)
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     return ("GET", url or "", pairs, None, whole, 0, 0, None, ledger_id, connect, attempt, None)
@@ -98,7 +108,7 @@ def times(
 
 def checking(role: str, timeout: float | None) -> RawRequest:
     """Looks at one endpoint."""
-    if role not in CHECKS:
+    if not isinstance(role, str) or role not in CHECKS:
         message = f"role: {brief(role)} is neither 'primary' nor 'alternate'"
         raise InvalidArgumentError(message, kind="invalid_argument")
     limit = None if timeout is None else milliseconds(timeout, "timeout")
@@ -134,7 +144,7 @@ def operation_of(operation: str | None) -> int:
         return 0
     try:
         return _OPERATIONS[operation]
-    except KeyError:
+    except (KeyError, TypeError):
         known = ", ".join(_OPERATIONS)
         raise InvalidArgumentError(f"operation is one of {known}, not {operation!r}", kind="invalid_argument") from None
 

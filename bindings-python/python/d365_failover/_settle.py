@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._exceptions import InvalidArgumentError
 from ._native import Walk
-from ._request import header_pairs, times
+from ._request import header_pairs, number_of_write, times
 from ._types import REPLAYS, WANTED
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def replaying(
     attempt_timeout: float | None,
 ) -> RawRequest:
     """The request that sends a write again."""
-    ledger_id = write if isinstance(write, int) else write.id
+    ledger_id = number_of_write(write)
     pairs = [] if headers is None else header_pairs(headers)
     whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
     flags = REPLAYS | (WANTED if wanted else 0)

@@ -50,6 +50,7 @@ for command in (urls, check, watch, explain, ledger, override):
 
 
 def run(arguments: Sequence[str] | None) -> int:
+    _stand_in()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What it cannot hold is no reason to say nothing.
@@ -62,6 +63,8 @@ def run(arguments: Sequence[str] | None) -> int:
             complete_var=_COMPLETE,
             standalone_mode=False,
         )
+        # Here a failure can be told.
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return NO_ATTEMPT
@@ -82,6 +85,19 @@ def run(arguments: Sequence[str] | None) -> int:
         _unread()
         return NO_ATTEMPT
     return code if isinstance(code, int) else 0
+
+
+def _stand_in() -> None:
+    """Stands in for a standard stream that was closed before this began, lest a file of the library's come to be it.
+    Input has ended then, and output cannot be written, which is to be said."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            stream = open(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _unread() -> int:

@@ -55,7 +55,7 @@ def check(timeout: float, both: bool, as_json: bool, **options: Any) -> int:
     was tried; 4 only the alternate serves. Without a token an endpoint counts that answers as its service does.
     """
     reached = connection(**options)
-    with_token = "token_provider" in reached.settings
+    with_token = reached.has_token
     with reached.client(auto_switch="off") as client:
         found = look(client, timeout)
     code = code_of(found, with_token=with_token, both=both)

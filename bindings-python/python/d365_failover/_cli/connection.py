@@ -30,6 +30,11 @@ class Connection:
     url: str
     settings: dict[str, Any]
 
+    @property
+    def has_token(self) -> bool:
+        """Whether what is asked for is asked for with one."""
+        return "token_provider" in self.settings or any(name.startswith("oauth_") for name in self.settings)
+
     def client(self, **more: Any) -> Client:
         try:
             return Client(self.url, **{**self.settings, **more})
@@ -62,7 +67,8 @@ def organization(function: F) -> F:
                 "--token-command",
                 envvar="D365_TOKEN_COMMAND",
                 metavar="COMMAND",
-                help="Prints a token for the endpoint in $D365_ENDPOINT_URL. Without it $D365_TOKEN is the token.",
+                help="Prints a token for the endpoint in $D365_ENDPOINT_URL. Without it $D365_TOKEN is the token; with "
+                "--set oauth_client_id and oauth_tenant, $D365_OAUTH_CLIENT_SECRET is the secret.",
             ),
             click.option(
                 "--set",
@@ -104,6 +110,8 @@ def connection(
                 f"--set {name}: user and password in an argument can be read by all who see processes"
             )
         settings[name] = _value(value)
+    if "oauth_client_id" in settings:
+        settings["oauth_client_secret"] = os.environ.get("D365_OAUTH_CLIENT_SECRET") or None
     return Connection(url, {name: value for name, value in settings.items() if value is not None})
 
 

@@ -68,6 +68,8 @@ def explain(
 
     Exit code: 0, or 3 where there is nothing to explain.
     """
+    if data is file:
+        raise click.UsageError("the answer and --data cannot both come from standard input")
     request: dict[str, Any] = {
         "preset": preset,
         "request_headers": [_header(header) for header in headers],

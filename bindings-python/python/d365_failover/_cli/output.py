@@ -28,7 +28,11 @@ COLOURS = {"serves": "green", "ok": "green", "reachable": "yellow", "skipped": "
 
 def console(*, stderr: bool = False) -> Console:
     """rich looks at NO_COLOR, TERM and whether it writes to a terminal."""
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    made = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    if made.width < 1:
+        # As COLUMNS=0 says it where there is no terminal: in none nothing would be shown.
+        made.width = 80
+    return made
 
 
 class Seconds(click.FloatRange):

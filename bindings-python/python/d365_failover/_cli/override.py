@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -23,10 +24,12 @@ def override(value: str | None, store: str, minutes: float | None, as_json: bool
     """Shows the operator's override in a store, or sets it: for all processes that have this store.
 
     off: no fault moves calls; primary, alternate: calls are kept there; none takes it away. They hear of it within
-    about a second.
+    about a second, but for those whose environment has D365_FAILOVER; that of this command does not count.
     """
     if minutes is not None and value in (None, "none"):
         raise click.UsageError("--minutes goes with off, primary or alternate")
+    # It is of other processes: this one's environment is not the store's, and no reason to refuse to mend it.
+    os.environ.pop("D365_FAILOVER", None)
     reached = connection(**options)
     with Connection(reached.url, {**reached.settings, "store": store}).client() as client:
         if value is not None:

@@ -114,7 +114,7 @@ def watch(
     in which none served. Exit code: as of check, of the last look.
     """
     reached = connection(**options)
-    drill = Drill("token_provider" in reached.settings)
+    drill = Drill(reached.has_token)
     is_table = sys.stdout.isatty() and not as_json
     shown = console()
     with contextlib.ExitStack() as stack:
