@@ -882,7 +882,8 @@ extern "C" {
 /**
  * Kind of an item: a call has ended, and whether its write was executed is not known. The
  * application asks by d365_client_verify() with D365_ITEM_LEDGER_ID, and then calls
- * d365_client_resolve().
+ * d365_client_resolve(). Without that number (D365_NOT_AVAILABLE) it is not on record: the store has failed,
+ * and it was sent because the setting `store_failure` says `go_on`.
  * Never dropped, and not waited for; calls may be sent from its callback.
  */
 #define D365_EVENT_WRITE_IN_DOUBT 3
@@ -923,8 +924,8 @@ extern "C" {
 /**
  * Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
  * D365_ITEM_NEW_URL (if calls do not go there yet, D365_EVENT_ENDPOINT_SWITCH_REQUIRED was raised before,
- * and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); or `manual`, the application has
- * switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+ * and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); `manual`, the application has
+ * switched by hand; or `override`, the operator has. D365_ITEM_LASTED_MS says how long it was. Never
  * dropped, and not waited for. None comes for an outage in which the client is closed.
  */
 #define D365_EVENT_OUTAGE_ENDED 9
@@ -3264,7 +3265,8 @@ d365_status_t d365_request_new_check(int32_t role,
  * - `calls`: `in_flight`, `answered` (with a response, whatever its status), `failed` (with an error);
  * - `resends`: how often calls were sent again, by the cause (d365_cause_name());
  * - `retries_left`: what the setting `retry_budget` has left; null where it does not hold;
- * - `writes`: `in_doubt` (so many calls ended so), `suspects` (to be verified now), `evicted`;
+ * - `writes`: `in_doubt` (so many calls ended so), `suspects` (to be verified now; null when the store has
+ *   failed), `evicted`;
  * - `endpoints`: `primary` and `alternate`, each with `url`, `attempts`, `failed` (attempts with a
  *   fault), `bytes_sent` and `bytes_received` (over all its connections, with TLS), `probes` (`serves`,
  *   `reachable`, `failed`) and `latency_ms` of attempts: `counts[i]` took at most `bounds[i]`
@@ -3272,7 +3274,7 @@ d365_status_t d365_request_new_check(int32_t role,
  *
  * `text` is the caller's, freed by d365_text_free(). Works after d365_client_shutdown().
  *
- * Errors: D365_NO_RESOURCES when the store has failed; D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
  */
 d365_status_t d365_client_statistics(const struct d365_client_t *client,
                                      struct d365_text_t **text,

@@ -68,7 +68,8 @@ public final class Drill {
         try (FailoverClient client = builder.build()) {
             client.addEndpointSwitchRequiredListener(event -> report("EndpointSwitchRequired", event));
             client.addEndpointSwitchedListener(event -> report("EndpointSwitched", event));
-            client.addWriteInDoubtListener(event -> say("event WriteInDoubt " + event.ledgerId() + " " + event.method()
+            client.addWriteInDoubtListener(event -> say("event WriteInDoubt " + event.ledgerId().orElse(0) + " "
+                    + event.method()
                     + " " + event.url() + " " + event.reason()));
             client.addDataLossSuspectedListener(event ->
                     say("event DataLossSuspected " + event.inDoubt() + " " + event.acknowledged()));

@@ -25,7 +25,7 @@ public final class Ledger {
 
         try (FailoverClient client = builder.build()) {
             client.addWriteInDoubtListener(
-                    event -> System.out.println("in doubt: write " + event.ledgerId() + ", " + event));
+                    event -> System.out.println("in doubt: write " + event.ledgerId().orElse(0) + ", " + event));
 
             // The library chooses the row's id, so the service detects a repeat, and the create may be sent again.
             String account = "{\"name\":\"Contoso Ltd.\",\"accountnumber\":\"java-1\"}";

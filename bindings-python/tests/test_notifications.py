@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from queue import SimpleQueue
 
 import d365_failover
@@ -44,6 +45,31 @@ def test_a_write_in_doubt(org: Organization, open_subject: Subjects) -> None:
         assert is_of_now(event)
         with pytest.raises(dataclasses.FrozenInstanceError):
             event.ledger_id = 0  # type: ignore[misc]
+
+
+def test_a_write_that_is_on_no_record_is_in_doubt_all_the_same(
+    org: Organization, open_subject: Subjects, tmp_path: Path
+) -> None:
+    seen: Seen = SimpleQueue()
+    store = tmp_path / "store"
+    with open_subject(org, auto_switch=False, store=store, store_failure="go_on") as subject:
+        subject.do(lambda client: client.on_write_in_doubt(seen.put))
+        store.unlink()
+        # That the file is gone is found within a second.
+        while subject.call("post", ACCOUNTS, json={"name": "a"}).ledger_id is not None:
+            pass
+        org.fault("primary", "commit_then_close", method="POST", times=1)
+        with pytest.raises(d365_failover.WriteInDoubtError) as caught:
+            subject.do(lambda client: client.post(ACCOUNTS, json={"name": "b"}, tag="order 18"))
+        event = seen.get(timeout=PATIENCE)
+        assert isinstance(event, WriteInDoubtEvent)
+        assert (event.ledger_id, event.tag, event.reason) == (caught.value.ledger_id, "order 18", "connection_lost")
+        assert event.ledger_id is None
+        assert subject.do(lambda client: client.statistics())["writes"] == {
+            "in_doubt": 1,
+            "suspects": None,
+            "evicted": 0,
+        }
 
 
 def test_a_response_of_which_nothing_is_known_is_a_write_in_doubt(org: Organization, open_subject: Subjects) -> None:

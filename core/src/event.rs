@@ -140,8 +140,9 @@ pub struct Event {
     pub automatic: bool,
     /// The kind of the fault that caused it.
     pub fault_kind: Option<FaultKind>,
-    /// The name of the fault's kind, `failback` or `manual`. Of `DataLossSuspected`: `switched`, `repeated` or
-    /// `suspect_since`; of `OutageEnded`: `answered` or `manual`.
+    /// The name of the fault's kind, `failback`, `manual`, `override`, `other_process` or `stored_state`. Of
+    /// `DataLossSuspected`: `switched`, `repeated` or `suspect_since`; of `OutageEnded`: `answered`, `manual` or
+    /// `override`.
     pub reason: &'static str,
     /// One sentence for a person.
     pub message: String,
@@ -149,7 +150,8 @@ pub struct Event {
     pub level: Level,
     /// What a probe has found at `new_url`. `None`: it was not probed.
     pub probed: Option<Probed>,
-    /// The write in doubt, in the ledger.
+    /// The write in the ledger. `None` of a write in doubt: the store has failed, and it was sent all the
+    /// same.
     pub ledger_id: Option<u64>,
     /// Of `DataLossSuspected`: how many writes are in doubt.
     pub in_doubt: Option<u64>,

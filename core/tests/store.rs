@@ -9,7 +9,7 @@ use d365_failover_core::{
     Client, Effect, ErrorKind, FaultKind, ItemKind, LedgerEntry, LedgerSelection, Queue, Request,
     Resolution, Verified,
 };
-use support::serve::{Side, json, serve};
+use support::serve::{Do, Side, json, serve};
 use support::store::{
     Folder, client_of_process, entries, open, process, refused, settings, settings_at, write,
 };
@@ -160,13 +160,18 @@ fn what_cannot_be_put_on_record_is_not_sent() {
 #[test]
 fn what_cannot_be_put_on_record_is_sent_where_that_is_asked_for_and_told() {
     let folder = Folder::new("go-on");
-    let side = serve(|_, _| json("204 No Content", ""));
+    let side = serve(|line, _| match line.split_once(' ') {
+        Some(("PATCH", _)) => json("204 No Content", ""),
+        _ => Do::Close,
+    });
     let mut settings = settings_at(side.port, &folder.file("store"));
     settings.set("store_failure", "go_on").unwrap();
+    settings.set("outage_wait_ms", "0").unwrap();
     settings.set("service_mark", "any").unwrap();
     let queue = Queue::new(0).unwrap();
     let client = Client::open_with_queue(&settings, queue.clone(), 0).unwrap();
-    client.subscribe(ItemKind::StoreFailed.bit()).unwrap();
+    let told = ItemKind::StoreFailed.bit() | ItemKind::WriteInDoubt.bit();
+    client.subscribe(told).unwrap();
     fs::remove_file(folder.file("store")).unwrap();
     let mut request = Request::new("PATCH", "/api/data/v9.2/accounts(1)").unwrap();
     request.set_tag("order 17").unwrap();
@@ -187,6 +192,28 @@ fn what_cannot_be_put_on_record_is_sent_where_that_is_asked_for_and_told() {
     assert_eq!((event.kind, event.reason), (ItemKind::StoreFailed, "begin"));
     assert_eq!(event.tag.as_deref(), Some("order 17"));
     assert_eq!(side.count("PATCH"), sent);
+
+    // What is on no record is in doubt all the same, and told.
+    let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+    request.set_tag("order 18").unwrap();
+    let error = client.send(&request).unwrap_err();
+    assert_eq!((error.effect(), error.ledger_id()), (Effect::Unknown, None));
+    for (kind, reason) in [
+        (ItemKind::StoreFailed, "begin"),
+        (ItemKind::WriteInDoubt, "connection_lost"),
+    ] {
+        let item = next();
+        let event = item.event().unwrap();
+        assert_eq!((event.kind, event.reason), (kind, reason));
+        assert_eq!(event.tag.as_deref(), Some("order 18"));
+        assert_eq!(event.ledger_id, None);
+    }
+    let counted: serde_json::Value = serde_json::from_str(&client.statistics().unwrap()).unwrap();
+    let writes = &counted["writes"];
+    assert_eq!(
+        (&writes["in_doubt"], &writes["suspects"]),
+        (&1.into(), &().into())
+    );
 }
 
 #[test]
@@ -208,7 +235,7 @@ fn write_for_ever(client: &Client) {
 
 /// A side that never answers in time.
 fn silent() -> Side {
-    serve(|_, _| support::serve::Do::Answer("204 No Content", "", support::contoso::LONG * 10))
+    serve(|_, _| Do::Answer("204 No Content", "", support::contoso::LONG * 10))
 }
 
 #[test]

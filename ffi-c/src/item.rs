@@ -23,7 +23,8 @@ pub const D365_EVENT_ENDPOINT_SWITCH_REQUIRED: i32 = 1;
 pub const D365_EVENT_ENDPOINT_SWITCHED: i32 = 2;
 /// Kind of an item: a call has ended, and whether its write was executed is not known. The
 /// application asks by d365_client_verify() with D365_ITEM_LEDGER_ID, and then calls
-/// d365_client_resolve().
+/// d365_client_resolve(). Without that number (D365_NOT_AVAILABLE) it is not on record: the store has failed,
+/// and it was sent because the setting `store_failure` says `go_on`.
 /// Never dropped, and not waited for; calls may be sent from its callback.
 pub const D365_EVENT_WRITE_IN_DOUBT: i32 = 3;
 /// Kind of an item: writes are on record that the active endpoint may not have: D365_ITEM_IN_DOUBT and
@@ -46,8 +47,8 @@ pub const D365_EVENT_LOG: i32 = 7;
 pub const D365_EVENT_OUTAGE_STARTED: i32 = 8;
 /// Kind of an item: an outage is over. D365_ITEM_REASON says why: `answered`, by the endpoint
 /// D365_ITEM_NEW_URL (if calls do not go there yet, D365_EVENT_ENDPOINT_SWITCH_REQUIRED was raised before,
-/// and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); or `manual`, the application has
-/// switched by hand. D365_ITEM_LASTED_MS says how long it was. Never
+/// and D365_EVENT_ENDPOINT_SWITCHED follows unless that was vetoed); `manual`, the application has
+/// switched by hand; or `override`, the operator has. D365_ITEM_LASTED_MS says how long it was. Never
 /// dropped, and not waited for. None comes for an outage in which the client is closed.
 pub const D365_EVENT_OUTAGE_ENDED: i32 = 9;
 /// Kind of an item: a walk over the writes to verify is over, which may do more than look

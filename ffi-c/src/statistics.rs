@@ -18,7 +18,8 @@ use crate::text::{Text, d365_text_t};
 /// - `calls`: `in_flight`, `answered` (with a response, whatever its status), `failed` (with an error);
 /// - `resends`: how often calls were sent again, by the cause (d365_cause_name());
 /// - `retries_left`: what the setting `retry_budget` has left; null where it does not hold;
-/// - `writes`: `in_doubt` (so many calls ended so), `suspects` (to be verified now), `evicted`;
+/// - `writes`: `in_doubt` (so many calls ended so), `suspects` (to be verified now; null when the store has
+///   failed), `evicted`;
 /// - `endpoints`: `primary` and `alternate`, each with `url`, `attempts`, `failed` (attempts with a
 ///   fault), `bytes_sent` and `bytes_received` (over all its connections, with TLS), `probes` (`serves`,
 ///   `reachable`, `failed`) and `latency_ms` of attempts: `counts[i]` took at most `bounds[i]`
@@ -26,7 +27,7 @@ use crate::text::{Text, d365_text_t};
 ///
 /// `text` is the caller's, freed by d365_text_free(). Works after d365_client_shutdown().
 ///
-/// Errors: D365_NO_RESOURCES when the store has failed; D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_FORKED, D365_NULL_POINTER, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_statistics(
     client: *const d365_client_t,

@@ -246,7 +246,8 @@ class BaseClient:
         """What the client has counted since it was opened. Always on; works after `close`.
 
         `active`, `auto_switch`, `switches`, `outages`, `throttled`; `calls` (`in_flight`, `answered`, `failed`);
-        `resends` by cause; `retries_left` of `retry_budget`; `writes` (`in_doubt`, `suspects`, `evicted`); and in
+        `resends` by cause; `retries_left` of `retry_budget`; `writes` (`in_doubt`, `suspects`, which is `None` when the
+        store has failed, `evicted`); and in
         `endpoints`, for `primary` and `alternate`, `attempts`, `failed`, `bytes_sent`, `bytes_received`, `probes`
         (`serves`, `reachable`, `failed`) and `latency_ms`: `counts[i]` attempts took at most `bounds[i]` milliseconds
         and more than the bound before; the last count has no bound. More may come.

@@ -157,12 +157,13 @@ class WriteInDoubtEvent(_CallEvent):
 
     name = "WriteInDoubt"
 
-    ledger_id: int
-    """The write in the ledger."""
+    ledger_id: int | None
+    """The write in the ledger. `None`: it is not there, because the store has failed, and was sent all the same
+    (`store_failure="go_on"`)."""
 
     @classmethod
     def _fields(cls, item: Item) -> dict[str, Any]:
-        return {**super()._fields(item), "ledger_id": item.number(_LEDGER_ID) or 0}
+        return {**super()._fields(item), "ledger_id": item.number(_LEDGER_ID)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,16 +225,16 @@ class OutageStartedEvent(Event):
 class OutageEndedEvent(Event):
     """An outage is over. `reason`: `"answered"`: an endpoint answers; if calls do not go there yet,
     EndpointSwitchRequired was raised before, and EndpointSwitched follows unless that was vetoed. `"manual"`: the
-    application has switched. Never dropped."""
+    application has switched. `"override"`: the operator has. Never dropped."""
 
     name = "OutageEnded"
 
     new_url: str | None
-    """Base URL of the endpoint that answers. `None`: the application has switched."""
+    """Base URL of the endpoint that answers. `None`: a person has switched."""
     new_role: str | None
     """`"primary"` or `"alternate"`, likewise."""
     automatic: bool
-    """Whether an endpoint answers, and not the application has switched."""
+    """Whether an endpoint answers, and not a person has switched."""
     probed: str | None
     """What a probe has found at `new_url`: `"serves"` or `"reachable"`."""
     lasted: float

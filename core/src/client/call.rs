@@ -54,8 +54,8 @@ pub(super) struct Call<'a> {
     record: Record,
     /// The write on record.
     pub(super) ledger_id: Option<u64>,
-    /// The same, as long as its end is not on record.
-    pub(super) on_record: Option<Begun>,
+    /// The write, as long as its end is not on record, or was not told where it is on none.
+    pub(super) begun: Option<Begun>,
     _body: Option<Taken>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Call<'a> {
             flight,
             record,
             ledger_id: None,
-            on_record: None,
+            begun: None,
             class,
             _body: body,
         })
@@ -210,14 +210,21 @@ impl<'a> Call<'a> {
             Record::Again(id) => {
                 let claimed = client.ledger.claim(id, At::now());
                 let claimed = claimed.get_unless(self.desk, stop).await?;
-                claimed.map(|()| Some(Begun { id, proof: None }))
+                claimed.map(|()| {
+                    Some(Begun {
+                        id: Some(id),
+                        proof: None,
+                    })
+                })
             }
         };
         Ok(begun.map(|begun| {
             if let Some(begun) = begun {
-                self.ledger_id = Some(begun.id);
-                cancel.write.get_or_init(|| begun.id);
-                self.on_record = Some(begun);
+                self.ledger_id = begun.id;
+                if let Some(id) = begun.id {
+                    cancel.write.get_or_init(|| id);
+                }
+                self.begun = Some(begun);
             }
         }))
     }

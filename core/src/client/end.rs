@@ -24,19 +24,21 @@ impl Call<'_> {
     async fn settle(&mut self, answer: Option<&(Parts, Bytes)>) -> Effect {
         let (effect, ended) = self.effect(answer);
         if let Some((id, ended)) = ended {
-            let recorded = self.client.end_write(id, &ended).get(self.desk).await;
-            self.client.tell_recorded(id, recorded);
+            if let Some(id) = id {
+                let recorded = self.client.end_write(id, &ended).get(self.desk).await;
+                self.client.tell_recorded(id, recorded);
+            }
             self.client.tell_doubt(id, &ended);
-            self.on_record = None;
+            self.begun = None;
         }
         effect
     }
 
-    /// What is known of the write, and, as long as its end is not on record, how it has ended.
+    /// What is known of the write, and, as long as nobody was told, how it has ended.
     fn effect<'c>(
         &'c self,
         answer: Option<&'c (Parts, Bytes)>,
-    ) -> (Effect, Option<(u64, Ended<'c>)>) {
+    ) -> (Effect, Option<(Option<u64>, Ended<'c>)>) {
         let attempts = self.attempts.iter().enumerate();
         let mut writes = attempts
             .filter(|(index, _)| Some(*index) != self.read_back_at)
@@ -46,7 +48,7 @@ impl Call<'_> {
         } else {
             Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
         };
-        let ended = self.on_record.as_ref().map(|begun| {
+        let ended = self.begun.as_ref().map(|begun| {
             let leaves_one = leaves_one_behind(&self.class, writes.clone());
             let ended = Ended {
                 method: &self.request.method,
@@ -186,13 +188,14 @@ impl Call<'_> {
 /// same.
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if self.on_record.is_some() {
+        if self.begun.is_some() {
             let message = "the call was given up";
             self.ended(Err(Fault::new(Cause::Cancelled, message)));
             if let (_, Some((id, ended))) = self.effect(None) {
-                match self.client.end_write(id, &ended) {
-                    Soon::Now(recorded) => self.client.tell_recorded(id, recorded),
-                    later @ Soon::Later(_) => later.leave(),
+                match id.map(|id| (id, self.client.end_write(id, &ended))) {
+                    Some((id, Soon::Now(recorded))) => self.client.tell_recorded(id, recorded),
+                    Some((_, later @ Soon::Later(_))) => later.leave(),
+                    None => {}
                 }
                 self.client.tell_doubt(id, &ended);
             }

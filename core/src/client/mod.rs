@@ -149,7 +149,7 @@ impl Client {
     /// [`ErrorKind::Forked`].
     pub fn statistics(&self) -> Result<String, Error> {
         self.inner.check_is_own_process()?;
-        Ok(self.inner.snapshot()?.to_string())
+        Ok(self.inner.snapshot().to_string())
     }
 }
 

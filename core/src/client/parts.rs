@@ -82,7 +82,7 @@ impl Call<'_> {
             kept: Mutex::new(Some(Vec::new())),
             told: OnceLock::new(),
             recorded: Mutex::new(None),
-            on_record: self.on_record.take(),
+            begun: self.begun.take(),
             method: self.request.method.clone(),
             tag: self.request.tag.clone(),
             class: self.class.clone(),
@@ -103,8 +103,8 @@ pub(super) struct Streamed {
     kept: Mutex<Option<Vec<u8>>>,
     told: OnceLock<Told>,
     /// Its end on its way to the record, which is waited for before the application hears of it.
-    recorded: Mutex<Option<Soon<Option<Suspected>>>>,
-    on_record: Option<Begun>,
+    recorded: Mutex<Option<(u64, Soon<Option<Suspected>>)>>,
+    begun: Option<Begun>,
     method: Method,
     tag: Option<Arc<str>>,
     class: Class,
@@ -146,7 +146,7 @@ impl Streamed {
                 last.fault = broken.cloned().or(fault.clone()).or(last.fault.take());
             }
             let effect = Effect::of_call(self.class.operation, self.class.is_compound, &attempts);
-            if let Some(Begun { id, proof }) = &self.on_record {
+            if let Some(Begun { id, proof }) = &self.begun {
                 let id = *id;
                 let answer = (self.head.clone(), Bytes::new());
                 let ended = Ended {
@@ -161,9 +161,12 @@ impl Streamed {
                     answer: Some(&answer),
                     begun_as: proof.as_deref(),
                 };
-                match self.client.end_write(id, &ended) {
-                    Soon::Now(recorded) => self.client.tell_recorded(id, recorded),
-                    later @ Soon::Later(_) => *lock(&self.recorded) = Some(later),
+                match id.map(|id| (id, self.client.end_write(id, &ended))) {
+                    Some((id, Soon::Now(recorded))) => self.client.tell_recorded(id, recorded),
+                    Some((id, Soon::Later(later))) => {
+                        *lock(&self.recorded) = Some((id, Soon::Later(later)));
+                    }
+                    None => {}
                 }
                 self.client.tell_doubt(id, &ended);
             }
@@ -185,17 +188,17 @@ impl Streamed {
     /// Waits inside of the runtime until its end, if it has one, is on record.
     pub(super) async fn recorded(&self) {
         let recorded = lock(&self.recorded).take();
-        if let (Some(begun), Some(recorded)) = (&self.on_record, recorded) {
+        if let Some((id, recorded)) = recorded {
             let recorded = recorded.get(None).await;
-            self.client.tell_recorded(begun.id, recorded);
+            self.client.tell_recorded(id, recorded);
         }
     }
 
     /// The same on a thread of the application's.
     pub(super) fn recorded_here(&self) {
         let recorded = lock(&self.recorded).take();
-        if let (Some(begun), Some(recorded)) = (&self.on_record, recorded) {
-            self.client.tell_recorded(begun.id, recorded.wait());
+        if let Some((id, recorded)) = recorded {
+            self.client.tell_recorded(id, recorded.wait());
         }
     }
 
@@ -233,7 +236,7 @@ impl Drop for Streamed {
             let message = "the application did not read the answer to its end";
             self.end(Some(&Fault::new(Cause::Cancelled, message)));
             if let Some(recorded) = lock(&self.recorded).take() {
-                recorded.leave();
+                recorded.1.leave();
             }
         }
     }

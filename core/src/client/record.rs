@@ -54,9 +54,10 @@ pub(super) struct Ended<'a> {
     pub(super) begun_as: Option<&'a Proof>,
 }
 
-/// A write that was put on record and has no end there.
+/// A write that has begun, and has no end yet.
 pub(super) struct Begun {
-    pub(super) id: u64,
+    /// Where it is on record. `None`: the store has failed, and it goes on all the same.
+    pub(super) id: Option<u64>,
     /// What a store was told of it, and need not be asked for. `None`: it is sent again, or there is none.
     pub(super) proof: Option<Box<Proof>>,
 }
@@ -86,13 +87,19 @@ impl Inner {
         let known = self.ledger.is_on_disk().then(|| Box::new(proof.clone()));
         let begun = self.begun(request, class, is_foreign, proof);
         Ok(match begun.get_unless(desk, stop).await? {
-            Ok(id) => Ok(Some(Begun { id, proof: known })),
+            Ok(id) => Ok(Some(Begun {
+                id: Some(id),
+                proof: known,
+            })),
             Err(error) if self.settings.store_failure == StoreFailure::GoOn => {
                 self.tell_failure(BEGIN, None, Some(request), || {
                     let why = error.message();
                     format!("a write is sent that could not be put on record: {why}")
                 });
-                Ok(None)
+                Ok(Some(Begun {
+                    id: None,
+                    proof: None,
+                }))
             }
             Err(error) => Err(error),
         })
@@ -217,8 +224,8 @@ impl Inner {
         }
     }
 
-    /// Tells of a write that has ended when it is in doubt.
-    pub(super) fn tell_doubt(&self, id: u64, ended: &Ended<'_>) {
+    /// Tells of a write that has ended when it is in doubt, on record or not.
+    pub(super) fn tell_doubt(&self, id: Option<u64>, ended: &Ended<'_>) {
         if ended.effect != Effect::Unknown {
             return;
         }
@@ -229,14 +236,20 @@ impl Inner {
         let message = || {
             let url = last.map_or(String::new(), Attempt::shown_url);
             let tag = ended.tag.map_or(String::new(), |tag| format!(" ({tag})"));
-            format!(
-                "the write {id}{tag} to {url} is in doubt after: {reason}; look whether it was \
-                 executed, then resolve it"
-            )
+            match id {
+                Some(id) => format!(
+                    "the write {id}{tag} to {url} is in doubt after: {reason}; look whether it was \
+                     executed, then resolve it"
+                ),
+                None => format!(
+                    "a write{tag} to {url} is in doubt after: {reason}; look whether it was \
+                     executed: it is not on record, because the store has failed"
+                ),
+            }
         };
         self.log(Level::Warn, message);
         self.outlet.tell(ItemKind::WriteInDoubt, || Event {
-            ledger_id: Some(id),
+            ledger_id: id,
             tag: ended.tag.map(str::to_owned),
             method: Some(ended.method.to_string()),
             fault_kind: fault.map(|fault| fault.kind),

@@ -36,7 +36,7 @@ import java.util.stream.Stream;
  *         .tokenProvider(request -> Token.of(acquire(request.uri() + "/.default")))
  *         .build()) {
  *     client.addEndpointSwitchedListener(event -> log.warn("now on {}", event.newUrl()));
- *     client.addWriteInDoubtListener(event -> verifyLater(event.ledgerId()));
+ *     client.addWriteInDoubtListener(event -> event.ledgerId().ifPresent(this::verifyLater));
  *     FailoverResponse response = client.send(FailoverRequest.get("/api/data/v9.2/WhoAmI"));
  * }
  * }</pre>

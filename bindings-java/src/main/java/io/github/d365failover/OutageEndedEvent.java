@@ -7,7 +7,7 @@ import java.util.Optional;
 /**
  * An outage is over. The {@link #reason()} is {@code answered}: an endpoint answers. If calls do not go there yet, {@code
  * EndpointSwitchRequired} was raised before, and {@code EndpointSwitched} follows unless that was vetoed. Or it is {@code
- * manual}: the application has switched by hand.
+ * manual}: the application has switched by hand; or {@code override}: the operator has.
  */
 public final class OutageEndedEvent extends FailoverEvent {
     private final String newUrl;
@@ -46,7 +46,7 @@ public final class OutageEndedEvent extends FailoverEvent {
     /**
      * Whether an endpoint answers.
      *
-     * @return false if the application has switched, by {@link FailoverClient#switchEndpoint()}
+     * @return false if the application has switched, by {@link FailoverClient#switchEndpoint()}, or the operator
      */
     public boolean automatic() {
         return automatic;

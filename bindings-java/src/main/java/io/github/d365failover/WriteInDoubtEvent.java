@@ -1,5 +1,7 @@
 package io.github.d365failover;
 
+import java.util.OptionalLong;
+
 /** A write whose call has ended, and of which nobody knows whether it was executed. */
 public final class WriteInDoubtEvent extends CallEvent {
     private final long ledgerId;
@@ -12,9 +14,10 @@ public final class WriteInDoubtEvent extends CallEvent {
     /**
      * Its number in the ledger: that of its {@link LedgerEntry#id()}, and of its call's {@code ledgerId()}.
      *
-     * @return what {@link FailoverClient#resolve} takes, from 1
+     * @return what {@link FailoverClient#resolve} takes; empty where it is not on record, because the store has failed and
+     *         {@link FailoverClientBuilder#storeFailure} lets writes go on
      */
-    public long ledgerId() {
-        return ledgerId;
+    public OptionalLong ledgerId() {
+        return ledgerId == 0 ? OptionalLong.empty() : OptionalLong.of(ledgerId);
     }
 }

@@ -8,8 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.d365failover.support.Accounts;
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -19,6 +22,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The events beside those of a switch, each with what it says. */
 class WriteEventsTest {
@@ -57,7 +61,8 @@ class WriteEventsTest {
             client.addWriteInDoubtListener(events::add);
             FailoverException e = leaveInDoubt(client);
             WriteInDoubtEvent event = Await.next(events);
-            assertEquals(e.ledgerId().orElseThrow(), event.ledgerId());
+            assertEquals(e.ledgerId(), event.ledgerId());
+            assertTrue(event.ledgerId().isPresent());
             assertEquals("connection_lost", event.reason());
             assertEquals(0, event.epoch());
             assertTrue(event.time().toEpochMilli() > 0);
@@ -71,6 +76,24 @@ class WriteEventsTest {
             client.sendAsync(WHO_AM_I).get(20, TimeUnit.SECONDS);
         }
         assertEquals(List.of(), List.copyOf(events));
+    }
+
+    @Test
+    void aWriteThatIsOnNoRecordIsInDoubtAllTheSame(@TempDir Path folder) throws Exception {
+        BlockingQueue<WriteInDoubtEvent> events = new LinkedBlockingQueue<>();
+        Path store = folder.resolve("store");
+        try (FailoverClient client =
+                twin.client().store(store).storeFailure(StoreFailure.GO_ON).build()) {
+            client.addWriteInDoubtListener(events::add);
+            Files.delete(store);
+            // That the file is gone is found within a second.
+            while (client.send(Accounts.create("a").build()).ledgerId().isPresent()) {}
+            twin.fault("primary", "reset_after_request", ",\"method\":\"POST\"");
+            assertEquals(OptionalLong.empty(), leaveInDoubt(client).ledgerId());
+            WriteInDoubtEvent event = Await.next(events);
+            assertEquals(OptionalLong.empty(), event.ledgerId());
+            assertEquals("connection_lost", event.reason());
+        }
     }
 
     @Test

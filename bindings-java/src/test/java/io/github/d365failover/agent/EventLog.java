@@ -36,7 +36,7 @@ final class EventLog {
             json.addProperty("tag", of.tag().orElse(null));
         }
         if (event instanceof WriteInDoubtEvent) {
-            json.addProperty("ledger_id", ((WriteInDoubtEvent) event).ledgerId());
+            ((WriteInDoubtEvent) event).ledgerId().ifPresent(id -> json.addProperty("ledger_id", id));
         }
         if (event instanceof DataLossSuspectedEvent) {
             json.addProperty("in_doubt", ((DataLossSuspectedEvent) event).inDoubt());
