@@ -206,7 +206,7 @@ def test_one_that_closes_the_client(org: Organization, open_subject: Subjects, k
 
 
 def test_the_writes_that_close_leaves_in_doubt_are_told(org: Organization, open_subject: Subjects) -> None:
-    seen: SimpleQueue[int] = SimpleQueue()
+    seen: SimpleQueue[int | None] = SimpleQueue()
 
     async def heard(event: Event, do: Do) -> None:
         assert isinstance(event, d365_failover.WriteInDoubtEvent)

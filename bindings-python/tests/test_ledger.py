@@ -357,6 +357,34 @@ def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organiza
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
+@pytest.mark.usefixtures("loops")
+def test_a_loop_goes_on_while_a_client_is_opened_on_a_store_that_another_holds(
+    org: Organization, tmp_path: Path
+) -> None:
+    settings = {**org.settings, "store": tmp_path / "store"}
+
+    async def main() -> None:
+        async with await AsyncClient.open(org.primary_url, **settings) as client:
+            assert (await client.post(ACCOUNTS, json={"name": "a"})).ledger_id == 1
+        other = sqlite3.connect(settings["store"], isolation_level=None)
+        for is_wanted in (True, False):
+            other.execute("BEGIN IMMEDIATE")
+            opening = asyncio.ensure_future(AsyncClient.open(org.primary_url, **settings))
+            asyncio.get_running_loop().call_soon(other.execute, "COMMIT")
+            if is_wanted:
+                await (await opening).close()
+            else:
+                await asyncio.sleep(0)
+                opening.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await opening
+        other.close()
+        with pytest.raises(d365_failover.InvalidUrlError):
+            await AsyncClient.open("nonsense")
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
 def test_the_log_tells_of_doubt_and_of_what_is_left_when_nobody_listens(
     org: Organization, open_subject: Subjects, caplog: pytest.LogCaptureFixture
 ) -> None:

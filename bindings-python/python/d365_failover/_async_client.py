@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
+import functools
 import sys
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -30,6 +32,11 @@ elif TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
+def _close_what_was_opened(opening: asyncio.Future[Any]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()._abandon()
+
+
 @described
 class AsyncClient(AsyncLedger):
     """A client of one organization for the tasks of one event loop: the one that uses it first.
@@ -40,6 +47,21 @@ class AsyncClient(AsyncLedger):
 
     def __init__(self, url: str, **settings: Unpack[AsyncSettings]) -> None:
         super().__init__(url, dict(settings))
+
+    @classmethod
+    async def open(cls, url: str, **settings: Unpack[AsyncSettings]) -> Self:
+        """Opens a client on a thread, while the loop goes on: `async with await AsyncClient.open(url, …) as client`.
+
+        For a client with `store`: the file is read and written when it is opened, and waited for, up to 5 s, while
+        another process holds it. `AsyncClient(…)` does that where it stands.
+        """
+        opening = asyncio.get_running_loop().run_in_executor(None, functools.partial(cls, url, **settings))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A thread is not to be stopped: what it opens is nobody's.
+            opening.add_done_callback(_close_what_was_opened)
+            raise
 
     async def __aenter__(self) -> Self:
         needed_loop()
