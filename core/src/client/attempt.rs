@@ -149,9 +149,7 @@ impl Call<'_> {
         );
         let has_grace = |phase| {
             let goes_again = !is_last && body.is_none_or(|body| body.can_be_sent());
-            client
-                .rules
-                .has_grace(operation, is_compound, phase, goes_again)
+            client.rules.has_grace(operation, phase, goes_again)
         };
         // Whatever it has ended by, the exchange is over then.
         let ended = {

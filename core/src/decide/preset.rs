@@ -114,17 +114,8 @@ impl Rules {
     /// Whether an attempt is waited for although its endpoint was found dead: one of a write that may
     /// have been executed, and would be in doubt. What is sent again elsewhere gains nothing by waiting.
     /// `goes_again`: its call may be sent again if the matrix says so.
-    pub fn has_grace(
-        &self,
-        operation: Operation,
-        is_compound: bool,
-        phase: Phase,
-        goes_again: bool,
-    ) -> bool {
-        let left = Failed {
-            is_compound,
-            ..Failed::unanswered(operation, phase, Cause::EndpointLeft)
-        };
+    pub fn has_grace(&self, operation: Operation, phase: Phase, goes_again: bool) -> bool {
+        let left = Failed::unanswered(operation, phase, Cause::EndpointLeft);
         match phase {
             Phase::NotSent => false,
             // Its answer has begun: what it says is worth its time.
@@ -195,7 +186,7 @@ mod tests {
             (Idempotent, Phase::Sent, true, false),
             (Idempotent, Phase::Sent, false, true),
         ] {
-            let found = rules.has_grace(operation, false, phase, goes_again);
+            let found = rules.has_grace(operation, phase, goes_again);
             assert_eq!(found, has_grace, "{operation:?} {phase:?} {goes_again}");
         }
     }

@@ -141,7 +141,7 @@ impl Ours {
         let Some((under_way, operation, _)) = self.under_way(call, attempt) else {
             return;
         };
-        let has_grace = !under_way.is_back && rules.has_grace(operation, false, phase, goes_again);
+        let has_grace = !under_way.is_back && rules.has_grace(operation, phase, goes_again);
         let wait = hear(&mut under_way.watch, found_dead, has_grace, world.instant());
         self.waits(call, attempt, wait, world);
     }
