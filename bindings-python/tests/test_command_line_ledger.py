@@ -66,6 +66,8 @@ def test_what_is_on_record_is_listed(place: Place) -> None:
     assert [entry["tag"] for entry in lines(place.run("ledger", "list", "--suspects", "--json"))] == ["done", "undone"]
     said = place.run("ledger", "list")
     assert "undone" in said
+    for entry in entries:
+        assert entry["url"] in said  # nothing is left out where no terminal is
     assert "POST" in said or "PATCH" in said
     rows = list(csv.DictReader(io.StringIO(place.run("ledger", "export", "--format", "csv"))))
     assert [row["tag"] for row in rows] == ["well", "done", "undone"]
@@ -85,6 +87,13 @@ def test_what_is_in_doubt_is_verified_and_settled(place: Place) -> None:
     assert sorted(row.name or "" for row in place.pair.rows("account")) == ["done", "undone", "well"]
     assert place.pair.duplicates() == []
     place.run("ledger", "settle")
+
+
+def test_a_walk_that_is_broken_off_leaves_something(place: Place) -> None:
+    for side in (place.pair.primary, place.pair.alternate):
+        side.refuse()
+    for asked in ("verify", "settle"):
+        place.run("ledger", asked, "--set", "outage_wait=0", code=1)
 
 
 def test_a_write_is_sent_again_by_its_number(place: Place) -> None:

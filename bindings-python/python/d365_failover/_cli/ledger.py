@@ -70,7 +70,7 @@ def list_(store: str, suspects: bool, as_json: bool, **options: Any) -> int:
         return SERVES
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("id", "started", "write", "effect", "to verify", "found", "resolved", "tag"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for entry in entries:
         found = entry.verified or ""
         table.add_row(
@@ -116,13 +116,16 @@ def verify(store: str, as_json: bool, **options: Any) -> int:
     """Asks the active endpoint what became of each write that is to be verified. Reads only; what is found
     is on record.
 
-    Exit code: 0 all are there for good, 1 some are not.
+    Exit code: 0 all are there for good, 1 some are not, or it was broken off.
     """
     with _reached(store, options).client() as client:
         missing = 0
-        for step in client.verify_all():
-            missing += step.verified != "present" or not step.is_final
-            _step(step, as_json)
+        try:
+            for step in client.verify_all():
+                missing += step.verified != "present" or not step.is_final
+                _step(step, as_json)
+        except FailoverError as error:
+            return _broken_off(error)
     return LEFT if missing else SERVES
 
 
@@ -167,10 +170,13 @@ def _replay(client: Client, ledger_id: int, wanted: bool, as_json: bool) -> int:
 def settle(store: str, confirm: bool, replay: bool, as_json: bool, **options: Any) -> int:
     """Verifies all, confirms what is there, sends again what is missing and may be, and leaves the rest.
 
-    Exit code: 0 nothing is left, 1 something is.
+    Exit code: 0 nothing is left, 1 something is, also where it was broken off.
     """
     with _reached(store, options).client() as client:
-        settled: Settled = client.settle(confirm=confirm, replay=replay)
+        try:
+            settled: Settled = client.settle(confirm=confirm, replay=replay)
+        except FailoverError as error:
+            return _broken_off(error)
     if as_json:
         print_json(dataclasses.asdict(settled))
     else:
@@ -179,6 +185,12 @@ def settle(store: str, confirm: bool, replay: bool, as_json: bool, **options: An
             table.add_row(name, str(number))
         console().print(table)
     return LEFT if settled.left else SERVES
+
+
+def _broken_off(error: FailoverError) -> int:
+    """The endpoint, or the store, has failed on the way: what was done is done, and the rest is left."""
+    click.echo(f"d365-failover: {error}", err=True)
+    return LEFT
 
 
 def _step(step: SettleStep, as_json: bool) -> None:

@@ -23,15 +23,16 @@ ALTERNATE_ONLY: Final = 4
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C."""
 
+_WIDE: Final = 1 << 16
+
 COLOURS = {"serves": "green", "ok": "green", "reachable": "yellow", "skipped": "dim", "failed": "red"}
 
 
 def console(*, stderr: bool = False) -> Console:
     """rich looks at NO_COLOR, TERM and whether it writes to a terminal."""
     made = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
-    if made.width < 1:
-        # As COLUMNS=0 says it where there is no terminal: in none nothing would be shown.
-        made.width = 80
+    # A file has no edge at which something would be broken, or left out; and COLUMNS=0 shows nothing.
+    made.width = made.width or 80 if made.file.isatty() else _WIDE
     return made
 
 
