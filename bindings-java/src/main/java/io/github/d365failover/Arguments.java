@@ -48,7 +48,7 @@ final class Arguments {
         }
         try {
             long millis = duration.toMillis();
-            return duration.getNano() % 1_000_000 == 0 ? millis : millis + 1;
+            return duration.getNano() % 1_000_000 == 0 ? millis : Math.addExact(millis, 1);
         } catch (ArithmeticException e) {
             throw new FailoverUsageException(ErrorKind.INVALID_ARGUMENT, "a duration that is too long: " + duration);
         }

@@ -249,7 +249,9 @@ class MisuseTest {
         assertEquals(
                 ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(Duration.ofMillis(-1))));
         assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> FailoverClient.builder(URL).deadline(tooLong)));
-        for (Duration none : List.of(Duration.ZERO, Duration.ofMillis(-1), tooLong)) {
+        // Rounded up it is more than there are numbers.
+        Duration longest = Duration.ofMillis(Long.MAX_VALUE).plusNanos(1);
+        for (Duration none : List.of(Duration.ZERO, Duration.ofMillis(-1), tooLong, longest)) {
             FailoverRequest.Builder request = FailoverRequest.builder("GET", "/");
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.timeout(none)));
             assertEquals(ErrorKind.INVALID_ARGUMENT, usage(() -> request.connectTimeout(none)));
