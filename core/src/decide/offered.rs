@@ -10,10 +10,14 @@ const QUARTER: Duration = Duration::from_millis(250);
 /// …and for each four seconds, of the last minute.
 const FOUR_SECONDS: Duration = Duration::from_secs(4);
 const SLOTS: usize = 16;
+/// So many quarters say how many begin now.
+const LAST: u64 = 4;
 /// Fewer in four seconds say too little by themselves: then the minute counts.
 const ENOUGH: u64 = 16;
 /// A crowd that was held may be so many times as large as the mean.
 const MORE: f64 = 1.2;
+/// So many of those who had to wait for each who begins: what chance makes of many clients' waiting is above it.
+const BESIDE: f64 = 0.15;
 /// So many times the square root of a quarter's calls lie above the mean in hardly any quarter of an
 /// even load, of calls that come as they like: what is above is a crowd.
 const DEVIATIONS: f64 = 4.0;
@@ -24,6 +28,20 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// What an endpoint may get to which so much is offered.
 pub fn more(offered: f64) -> f64 {
     offered * MORE
+}
+
+/// What of those who had to wait an endpoint may get beside as many who begin.
+pub fn beside(waited: f64) -> f64 {
+    waited * BESIDE
+}
+
+/// So many calls a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Load {
+    /// What an endpoint may get that takes it over.
+    pub allowance: f64,
+    /// How many have begun in the last second or, where they are few, minute.
+    pub begin: f64,
 }
 
 /// Counts without a lock: every call comes by.
@@ -54,18 +72,25 @@ impl Offered {
     /// the mean of the last seconds; and as many as in the busiest quarter, if a crowd came in it and
     /// not just more than in others by chance.
     pub fn allowance(&self, now: Instant) -> f64 {
+        self.load(now).allowance
+    }
+
+    /// The same, and how many begin.
+    pub fn load(&self, now: Instant) -> Load {
         let since = now.saturating_duration_since(self.opened);
         let lately = self.quarters.sums(since);
-        let mean = if lately.total < ENOUGH {
-            self.minute.sums(since).mean_after_first()
+        let (mean, begin) = if lately.total < ENOUGH {
+            let mean = self.minute.sums(since).mean_after_first();
+            (mean, mean)
         } else {
-            lately.mean()
+            (lately.mean(), lately.mean_at_last())
         };
-        if lately.has_crowd() {
+        let allowance = if lately.has_crowd() {
             more(mean).max(lately.busiest as f64 / QUARTER.as_secs_f64())
         } else {
             more(mean)
-        }
+        };
+        Load { allowance, begin }
     }
 }
 
@@ -127,6 +152,9 @@ impl Ring {
                 sums.since_first = since - before;
             }
             sums.total += count;
+            if last - number < LAST {
+                sums.last += count;
+            }
             sums.busiest = sums.busiest.max(count);
         }
         sums
@@ -138,6 +166,8 @@ impl Ring {
 struct Sums {
     time: Duration,
     total: u64,
+    /// In the last four of its times.
+    last: u64,
     busiest: u64,
     /// From the beginning of the first time in which a call began.
     since_first: Duration,
@@ -146,6 +176,11 @@ struct Sums {
 impl Sums {
     fn mean(&self) -> f64 {
         self.total as f64 / self.since_first.max(self.time).as_secs_f64()
+    }
+
+    fn mean_at_last(&self) -> f64 {
+        let time = self.since_first.clamp(self.time, self.time * LAST as u32);
+        self.last as f64 / time.as_secs_f64()
     }
 
     /// The first one of few says only that their time has begun.

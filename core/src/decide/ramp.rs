@@ -1,15 +1,16 @@
 //! Which calls may leave for an endpoint after a switch, so that all who have waited do not arrive in
-//! one instant: one at first, and then not many more in a time than the application offers.
+//! one instant: one at first, and then some beside those who begin.
 //!
 //! Two bounds hold at once. So many may be *under way*: few at first, more with each answer and with
-//! time. And so many may *leave* in a time: what was offered and somewhat more. One leaves at once; the
-//! next one by chance up to an interval later than it may, because many clients begin in one instant
-//! and none knows of the others. That is of those who had to wait: who begins later, when nobody waits any
+//! time. And so many may *leave* in a time: for each who begins while others wait one, the first of them,
+//! and beside that a part of those who had to wait; or, where nobody begins, what was offered and a fifth
+//! more. One leaves at once; the next one by chance up to an interval later than it may, because many
+//! clients begin in one instant and none knows of the others. Who begins later, when nobody waits any
 //! more, is bounded by what is under way alone.
 
 use std::time::{Duration, Instant};
 
-use super::offered::more;
+use super::offered::{Load, beside, more};
 
 /// So many may be under way at first, whatever was offered.
 const FIRST: usize = 16;
@@ -20,6 +21,8 @@ pub const STEP: Duration = Duration::from_millis(100);
 const SAVED: Duration = STEP;
 /// …but not more than so many calls.
 const MOST_SAVED: f64 = FIRST as f64;
+/// So many times fewer than are offered begin no more by chance.
+const FAR_FEWER: f64 = 3.0;
 /// A crowd that nobody has had to wait in for so long is over.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -44,9 +47,13 @@ pub struct Ramp {
     /// How many may leave in a second, at least…
     least: f64,
     /// …and by what is offered now.
-    offered: f64,
+    offered: Load,
+    /// How many a second have come, of those who had to wait.
+    came: f64,
     /// How many may leave now.
     saved: f64,
+    /// How many more, because others have come.
+    brought: f64,
     /// Up to when that was saved up.
     saved_at: Instant,
     /// What the first one costs beside itself.
@@ -66,8 +73,10 @@ impl Ramp {
             most: FIRST,
             under_way: 0,
             least: allowance,
-            offered: 0.0,
+            offered: Load::default(),
+            came: 0.0,
             saved: 1.0,
+            brought: 0.0,
             saved_at: now,
             delay: chance,
             gathered: gathered.max(STEP),
@@ -76,20 +85,33 @@ impl Ramp {
     }
 
     /// More is offered by now, perhaps.
-    pub fn offer(&mut self, allowance: f64, now: Instant) {
+    pub fn offer(&mut self, offered: Load, now: Instant) {
         self.save(now);
-        self.offered = allowance;
+        self.offered = offered;
     }
 
-    /// So many wait. They have come in the time in which all had to, and that is an offer as well.
-    pub fn gather(&mut self, waiting: usize, now: Instant) {
+    /// So many wait, of whom the last has begun then. They have come in the time in which all had to, and that
+    /// is an offer as well. Who has come since brings a leave with him, which whoever waits longest takes:
+    /// so what is new goes as it comes, and no estimate of it is needed.
+    pub fn gather(&mut self, waiting: usize, begun: Option<Instant>, now: Instant) {
         self.save(now);
-        let gathered = waiting as f64 / self.gathered.as_secs_f64();
-        self.least = self.least.max(more(gathered));
+        if begun.is_some_and(|begun| begun > self.began) {
+            self.brought = (self.brought + 1.0).min(self.most_saved());
+        }
+        self.came = self.came.max(waiting as f64 / self.gathered.as_secs_f64());
     }
 
     fn allowance(&self) -> f64 {
-        self.least.max(self.offered)
+        let offered = self.least.max(self.offered.allowance);
+        offered.max(more(self.came))
+    }
+
+    /// How many may leave in a second beside those who begin, each of whom brings a leave: some of what had to
+    /// wait, counted and not estimated; and where far fewer begin than are offered, because who waits
+    /// begins nothing, as many more.
+    fn beside(&self) -> f64 {
+        let lacking = self.allowance() - FAR_FEWER * self.offered.begin;
+        beside(self.came).max(lacking)
     }
 
     fn save(&mut self, now: Instant) {
@@ -99,7 +121,7 @@ impl Ramp {
 
     fn saved_by(&self, now: Instant) -> f64 {
         let since = now.saturating_duration_since(self.saved_at).as_secs_f64();
-        (self.saved + since * self.allowance()).min(self.most_saved())
+        (self.saved + since * self.beside()).min(self.most_saved())
     }
 
     fn most_saved(&self) -> f64 {
@@ -118,10 +140,12 @@ impl Ramp {
             self.saved = (self.saved - 1.0).max(0.0);
             return true;
         }
-        let may_leave = has_room && self.saved >= 1.0;
+        let may_leave = has_room && self.saved + self.brought >= 1.0;
         if may_leave {
             self.under_way += 1;
-            self.saved -= 1.0 + std::mem::take(&mut self.delay);
+            let brought = self.brought.min(1.0);
+            self.brought -= brought;
+            self.saved -= 1.0 - brought + std::mem::take(&mut self.delay);
         } else {
             self.held = now;
         }
@@ -140,9 +164,9 @@ impl Ramp {
 
     /// How long somebody waits at least before whom so many wait, if nothing more is offered.
     pub fn wait(&self, before: usize) -> Duration {
-        let missing = (before as f64 + 1.0 - self.saved).max(0.0);
+        let missing = (before as f64 + 1.0 - self.saved - self.brought).max(0.0);
         // What is a little too early has to come again.
-        let wait = Duration::try_from_secs_f64(missing / self.allowance() + 1e-9);
+        let wait = Duration::try_from_secs_f64(missing / self.beside() + 1e-9);
         if missing > 0.0 {
             wait.unwrap_or(Duration::MAX)
         } else {
@@ -177,6 +201,10 @@ mod tests {
     /// So many a second as never bound.
     const PLENTY: f64 = 1e12;
     const MOMENT: Duration = Duration::from_micros(1);
+
+    fn load(allowance: f64, begin: f64) -> Load {
+        Load { allowance, begin }
+    }
 
     /// One that nobody has waited for, and where chance delays nobody.
     fn ramp(allowance: f64, now: Instant) -> Ramp {
@@ -321,9 +349,9 @@ mod tests {
         let now = Instant::now();
         let mut ramp = used_up(0.0, now);
         assert!(!ramp.enter(None, now + STEP * 10_000));
-        ramp.offer(1000.0, now);
+        ramp.offer(load(1000.0, 0.0), now);
         assert!(ramp.enter(None, now + STEP * 10_001));
-        ramp.offer(0.0, now + STEP * 10_001);
+        ramp.offer(Load::default(), now + STEP * 10_001);
         // Nothing may be saved up any more, beside one call.
         assert_eq!(entered(&mut ramp, now + STEP * 10_001), 1);
         assert!(!ramp.enter(None, now + STEP * 20_000));
@@ -335,10 +363,10 @@ mod tests {
             let now = Instant::now();
             let gathered = Duration::from_secs(seconds);
             let mut ramp = Ramp::new(0.0, gathered, 0.0, now);
-            ramp.gather(1, now);
-            ramp.gather(waiting, now);
+            ramp.gather(1, None, now);
+            ramp.gather(waiting, None, now);
             // Who waits when most have gone is no reason to be slower.
-            ramp.gather(1, now);
+            ramp.gather(1, None, now);
             let mut looks = (0..20_000).map(|look| now + gathered * look / 10_000);
             let mut left = 0;
             let done = looks.find(|now| {
@@ -354,6 +382,57 @@ mod tests {
                 (took - expected).abs() < 0.02,
                 "{waiting}: {took} {expected}"
             );
+        }
+    }
+
+    /// Ten have come in forty seconds, and as many go on to begin.
+    #[test]
+    fn who_begins_brings_a_leave_that_the_first_takes() {
+        let begin = Instant::now();
+        let seconds = |seconds: f64| begin + Duration::from_secs_f64(seconds);
+        let mut ramp = Ramp::new(more(0.25), Duration::from_secs(40), 0.5, begin);
+        let mut waiting = 10;
+        ramp.gather(waiting, None, begin);
+        assert!(ramp.enter(None, begin));
+        waiting -= 1;
+        // One every four seconds; what is looked at in between is time alone.
+        let (mut at_once, mut by_time) = (0, 0);
+        for look in 1..=1600 {
+            let now = seconds(f64::from(look) / 10.0);
+            let begins = look % 40 == 0;
+            if begins {
+                waiting += 1;
+                ramp.gather(waiting, Some(now), now);
+            }
+            ramp.offer(load(more(0.25), 0.25), now);
+            while waiting > 0 && ramp.enter(None, now) {
+                ramp.leave(Became::Answered);
+                waiting -= 1;
+                *(if begins { &mut at_once } else { &mut by_time }) += 1;
+            }
+        }
+        // The first one and its delay are paid for by those who come next.
+        assert!((38..=40).contains(&at_once), "{at_once}");
+        let expected = (160.0 * (0.25 + beside(0.25))) as i32 - 1;
+        let left = at_once + by_time;
+        assert!((left - expected).abs() <= 1, "{left} of {expected}");
+        // An estimate that is a third too large makes nobody go sooner.
+        ramp.offer(load(more(0.25) * 1.33, 0.25), seconds(160.0));
+        assert_eq!(ramp.beside(), beside(ramp.came));
+    }
+
+    /// Those who wait for an answer begin nothing meanwhile.
+    #[test]
+    fn where_far_fewer_begin_than_did_as_many_more_leave() {
+        let now = Instant::now();
+        for (begin, leave) in [(0.0, 100.0), (10.0, 70.0), (30.0, 10.0), (100.0, 0.0)] {
+            let mut ramp = ramp(100.0, now);
+            ramp.offer(load(0.0, begin), now);
+            assert_eq!(ramp.beside(), leave, "{begin}");
+            ramp.gather(1, None, now);
+            // One in a tenth of a second.
+            let came = beside(10.0);
+            assert_eq!(ramp.beside(), came.max(leave), "{begin}");
         }
     }
 
@@ -374,7 +453,7 @@ mod tests {
         assert_eq!(never.wait(1), Duration::MAX);
         // Those who have gathered in no time go in a tenth of a second.
         let mut crowd = Ramp::new(0.0, Duration::ZERO, 0.0, now);
-        crowd.gather(12, now);
+        crowd.gather(12, None, now);
         assert!(crowd.wait(11) > STEP / 2 && crowd.wait(11) < STEP);
     }
 

@@ -12,6 +12,9 @@ use crate::decide::offered::{Offered, Remembered};
 use crate::decide::ramp::{Became, Ramp, STEP};
 use crate::lock::lock;
 
+/// Whoever waits looks at least so often: what is offered may have changed.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Open at first, and mostly: then it costs one look.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Door>);
@@ -30,6 +33,8 @@ struct Crowd {
     ramps: u64,
     /// Who waits, in the order of their coming.
     waiting: VecDeque<oneshot::Sender<Leave>>,
+    /// How many wait no more who have.
+    gone: u64,
 }
 
 /// The leave to go, not taken yet.
@@ -51,8 +56,12 @@ struct Counted {
 
 impl Gate {
     pub(crate) fn new() -> Gate {
+        Gate::opened(Instant::now())
+    }
+
+    fn opened(at: Instant) -> Gate {
         Gate(Arc::new(Door {
-            offered: Offered::new(Instant::now()),
+            offered: Offered::new(at),
             is_ramped: AtomicBool::new(false),
             crowd: Mutex::default(),
         }))
@@ -93,9 +102,11 @@ impl Gate {
         let now = Instant::now();
         let mut guard = lock(&self.0.crowd);
         let crowd = &mut *guard;
-        let allowance = self.0.offered.allowance(now);
-        let allowance = allowance.max(crowd.remembered.at(now));
-        crowd.ramp = Some(Ramp::new(allowance, gathered, chance, now));
+        let load = self.0.offered.load(now);
+        let allowance = load.allowance.max(crowd.remembered.at(now));
+        let mut ramp = Ramp::new(allowance, gathered, chance, now);
+        ramp.offer(load, now);
+        crowd.ramp = Some(ramp);
         crowd.ramps += 1;
         self.0.is_ramped.store(true, Ordering::Release);
         // Who waits from an earlier ramp: those who went in it let nobody go in this one.
@@ -108,7 +119,7 @@ impl Gate {
         if !self.0.is_ramped.load(Ordering::Acquire) {
             return Leave(None);
         }
-        let (mut turn, mut pause) = {
+        let (mut turn, number, mut pause) = {
             let mut guard = lock(&self.0.crowd);
             let crowd = &mut *guard;
             self.0.let_go(crowd);
@@ -120,19 +131,34 @@ impl Gate {
             if before == 0 && ramp.enter(begun, now) {
                 return self.0.leave(crowd.ramps);
             }
-            ramp.gather(before + 1, now);
-            let pause = ramp.wait(before);
+            ramp.gather(before + 1, begun, now);
             let (sender, turn) = oneshot::channel();
             crowd.waiting.push_back(sender);
-            (turn, pause)
+            let number = crowd.gone + before as u64;
+            // Whoever has come has brought a leave with him.
+            self.0.let_go(crowd);
+            (turn, number, crowd.pause(number))
         };
         loop {
             if let Ok(turn) = timeout(pause, &mut turn).await {
                 return turn.unwrap_or(Leave(None));
             }
             // Time has gone by, which lets more go, also where nobody has answered.
-            self.0.let_go(&mut lock(&self.0.crowd));
-            pause = STEP;
+            let mut crowd = lock(&self.0.crowd);
+            self.0.let_go(&mut crowd);
+            pause = crowd.pause(number);
+        }
+    }
+}
+
+impl Crowd {
+    /// How long whoever has come as this one waits before it looks again.
+    fn pause(&self, number: u64) -> Duration {
+        let before = number.saturating_sub(self.gone) as usize;
+        match self.ramp.as_ref().map(|ramp| ramp.wait(before)) {
+            // It is room that is lacking, and not time.
+            None | Some(Duration::ZERO) => STEP,
+            Some(wait) => wait.min(LOOK),
         }
     }
 }
@@ -172,11 +198,12 @@ impl Door {
             return;
         }
         let now = Instant::now();
-        ramp.offer(self.offered.allowance(now), now);
+        ramp.offer(self.offered.load(now), now);
         while !crowd.waiting.is_empty() && ramp.enter(None, now) {
             let Some(next) = crowd.waiting.pop_front() else {
                 break;
             };
+            crowd.gone += 1;
             if let Err(unwanted) = next.send(self.leave(crowd.ramps)) {
                 // Its own drop would come here again.
                 unwanted.forget();
@@ -247,11 +274,11 @@ mod tests {
         }
     }
 
-    /// One whose application has offered so much that time is no bound.
+    /// One whose application has offered so much that time is no bound, and offers nothing now.
     fn busy() -> Gate {
-        let gate = Gate::new();
-        let now = Instant::now();
-        (0..1_000_000).for_each(|_| gate.begins(now));
+        let before = Instant::now() - LOOK * 3;
+        let gate = Gate::opened(before);
+        (0..1_000_000).for_each(|_| gate.begins(before + LOOK));
         gate
     }
 
@@ -286,6 +313,24 @@ mod tests {
         let crowd: Vec<_> = crowd.collect();
         assert!(crowd.iter().any(Poll::is_pending));
         assert!(alone(&gate).is_none(), "behind those who wait");
+    }
+
+    #[test]
+    fn who_comes_lets_the_first_go_who_waits() {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let gate = Gate::new();
+        // Who waits has gathered in days.
+        gate.ramp_after(Duration::from_secs(1_000_000), 0.0);
+        let _first = now(gate.enter(None)).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut first = pin!(gate.enter(None));
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        let mut next = pin!(gate.enter(Some(Instant::now())));
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        let gone = first.as_mut().poll(&mut context);
+        assert!(gone.is_ready());
+        assert!(next.as_mut().poll(&mut context).is_pending());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Gate {
             return Some(true);
         }
         self.waiting.push_back(call);
-        ramp.gather(self.waiting.len(), now);
+        ramp.gather(self.waiting.len(), begun, now);
         None
     }
 
@@ -91,7 +91,7 @@ impl Gate {
         let Some(ramp) = self.ramp.as_mut().filter(|_| !self.waiting.is_empty()) else {
             return gone;
         };
-        ramp.offer(self.offered.allowance(now), now);
+        ramp.offer(self.offered.load(now), now);
         while !self.waiting.is_empty() && ramp.enter(None, now) {
             gone.extend(self.waiting.pop_front());
         }
