@@ -15,7 +15,7 @@ use crate::error::d365_error_t;
 use crate::guard::{Done, Failure, catch, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
 use crate::item::{ItemObject, d365_item_t};
-use crate::status::{D365_BUSY, D365_CLOSED, d365_status_t};
+use crate::status::{D365_BUSY, D365_CLOSED, D365_EMPTY, D365_OK, d365_status_t};
 use crate::sys::Event;
 
 /// Where the events of clients and the completions of submitted calls come out. See
@@ -121,7 +121,10 @@ impl QueueObject {
             )
         })?;
         let told = Arc::clone(&made);
-        self.core.tell(move |is_ready| told.set(is_ready));
+        self.core.tell(move |is_ready| match is_ready {
+            true => told.set(),
+            false => told.clear(),
+        });
         *event = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -231,6 +234,7 @@ pub unsafe extern "C" fn d365_queue_next(
     item: *mut *mut d365_item_t,
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
+    let mut is_empty = false;
     let body = || {
         let queue = handle::get(queue)?;
         // SAFETY: NULL or the caller's variable.
@@ -238,13 +242,25 @@ pub unsafe extern "C" fn d365_queue_next(
         let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
         let item = {
             let _turn = queue.runner.enter()?;
+            // Who looks after each call and wants no error finds nothing nearly always: none is made.
+            if timeout_ms == 0
+                && error.is_null()
+                && queue.core.is_empty()
+                && !queue.core.is_closed()
+            {
+                is_empty = true;
+                return Ok(());
+            }
             queue.core.next(timeout)?
         };
         place.set(handle::insert(ItemObject::new(item))?);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.
-    unsafe { guard_with(error, body) }
+    match unsafe { guard_with(error, body) } {
+        D365_OK if is_empty => D365_EMPTY,
+        status => status,
+    }
 }
 
 /// A file descriptor that is readable while items wait, and for ever once the queue is closed: for

@@ -35,7 +35,7 @@ struct Waiting {
     /// system call, also where nobody waits.
     sleeping: usize,
     woken: usize,
-    told: Option<Box<Teller>>,
+    told: Option<Arc<Teller>>,
 }
 
 impl Queue {
@@ -98,12 +98,16 @@ impl Queue {
         }
     }
 
-    /// Has `told` called with whether items wait or the queue is closed: now, and when it changes.
-    /// It is called under the queue's lock. Whoever was told before is told no more.
+    /// Has `told` called with `true` when there is something to be had, an item or the queue's end, and with `false`
+    /// when there is nothing any more; now with what is so now, if there is. Each `true` may be on its way still when
+    /// the `false` that takes it back is called, which then is to wait for it: it does not come under the
+    /// queue's lock, for whom it wakes to find that free. Whoever was told before is told no more.
     pub fn tell(&self, told: impl Fn(bool) + Send + Sync + 'static) {
         let mut state = self.state();
-        told(!state.items.is_empty() || state.is_closed);
-        state.told = Some(Box::new(told));
+        if !state.items.is_empty() || state.is_closed {
+            told(true);
+        }
+        state.told = Some(Arc::new(told));
     }
 
     /// Takes no further items. What waits can still be taken out.
@@ -123,8 +127,9 @@ impl Queue {
         self.state().is_closed
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether no item waits. What has none may be closed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.state().items.is_empty()
     }
 
@@ -145,12 +150,16 @@ impl Queue {
         state.sequence += 1;
         item.number(state.sequence, std::mem::take(&mut state.dropped));
         state.items.push_back(item);
-        if state.items.len() == 1 {
-            state.signal(true);
-        }
+        let told = match state.items.len() {
+            1 => state.told.clone(),
+            _ => None,
+        };
         let wakes = state.sleeping > state.woken;
         state.woken += usize::from(wakes);
         drop(state);
+        if let Some(told) = told {
+            told(true);
+        }
         if wakes {
             self.filled.notify_one();
         }
@@ -196,7 +205,12 @@ mod tests {
     fn readiness(queue: &Queue) -> impl Fn() -> bool {
         let is_ready = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_ready);
-        queue.tell(move |now| told.store(now, Ordering::Relaxed));
+        queue.tell(move |now| {
+            while !now && !told.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            told.store(now, Ordering::Relaxed);
+        });
         move || is_ready.load(Ordering::Relaxed)
     }
 
@@ -244,6 +258,28 @@ mod tests {
         drop(queue.next(None).unwrap());
         assert!(!is_ready());
         queue.close();
+        assert!(is_ready());
+    }
+
+    /// Who puts tells when he has let go of the lock: who takes meanwhile neither finds it locked nor leaves a queue
+    /// that is empty and says that it is not.
+    #[test]
+    fn what_it_tells_is_true_also_where_the_item_was_taken_before_it_was_told() {
+        const ITEMS: usize = 5000;
+        let queue = Queue::new(0).unwrap();
+        let is_ready = readiness(&queue);
+        let taking = Arc::clone(&queue);
+        let taker = std::thread::spawn(move || {
+            for _ in 0..ITEMS {
+                drop(taking.next(None).unwrap());
+            }
+        });
+        for number in 0..ITEMS {
+            queue.put(completion(number));
+        }
+        taker.join().unwrap();
+        assert!(!is_ready());
+        queue.put(completion(0));
         assert!(is_ready());
     }
 

@@ -33,14 +33,23 @@ impl Event {
         None
     }
 
-    pub(crate) fn set(&self, is_set: bool) {
-        // Writing fails only when the counter is full, and then it is readable; reading when it is
-        // zero, and then it is not.
-        let _ = if is_set {
-            (&self.0).write(&1u64.to_ne_bytes())
-        } else {
-            (&self.0).read(&mut [0; 8])
+    /// Each is taken back by one `clear`.
+    pub(crate) fn set(&self) {
+        // It fails only when the counter is full, and then it is readable.
+        let _ = (&self.0).write(&1u64.to_ne_bytes());
+    }
+
+    /// Waits for a `set` that another thread is about to do.
+    pub(crate) fn clear(&self) {
+        let mut asked = libc::pollfd {
+            fd: self.0.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
         };
+        while (&self.0).read(&mut [0; 8]).is_err() {
+            // SAFETY: one entry, a local variable.
+            unsafe { libc::poll(&raw mut asked, 1, -1) };
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
 };
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, GetCurrentThreadStackLimits, ResetEvent, SetEvent,
+    CreateEventW, GetCurrentThreadStackLimits, INFINITE, ResetEvent, SetEvent, WaitForSingleObject,
 };
 
 /// What a host's own loop waits for: the handle of an event that is signaled while it is set.
@@ -39,15 +39,19 @@ impl Event {
         Some(self.0.as_raw_handle())
     }
 
-    pub(crate) fn set(&self, is_set: bool) {
+    /// Each is taken back by one `clear`.
+    pub(crate) fn set(&self) {
+        // SAFETY: the handle is open as long as `self`. It does not fail on an event.
+        let _ = unsafe { SetEvent(self.0.as_raw_handle()) };
+    }
+
+    /// Waits for a `set` that another thread is about to do.
+    pub(crate) fn clear(&self) {
         let handle = self.0.as_raw_handle();
         // SAFETY: the handle is open as long as `self`. Neither fails on an event.
         let _ = unsafe {
-            if is_set {
-                SetEvent(handle)
-            } else {
-                ResetEvent(handle)
-            }
+            WaitForSingleObject(handle, INFINITE);
+            ResetEvent(handle)
         };
     }
 }

@@ -32,11 +32,16 @@ pub(crate) fn whoever_waits_is_woken() {
 
 /// The end wakes all who wait, what was in before comes out, and who is told knows at last.
 pub(crate) fn the_end_wakes_everybody() {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use shuttle::sync::atomic::{AtomicBool, Ordering};
     let queue = Queue::new(0).unwrap();
     let is_ready = std::sync::Arc::new(AtomicBool::new(false));
     let told = std::sync::Arc::clone(&is_ready);
-    queue.tell(move |now| told.store(now, Ordering::Relaxed));
+    queue.tell(move |now| {
+        while !now && !told.load(Ordering::SeqCst) {
+            shuttle::thread::yield_now();
+        }
+        told.store(now, Ordering::SeqCst);
+    });
     let takers: Vec<_> = (0..3)
         .map(|_| {
             let queue = Arc::clone(&queue);
@@ -55,7 +60,7 @@ pub(crate) fn the_end_wakes_everybody() {
     let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
     closer.join().unwrap();
     assert_eq!(taken, 1);
-    assert!(is_ready.load(Ordering::Relaxed) && queue.is_closed());
+    assert!(is_ready.load(Ordering::SeqCst) && queue.is_closed());
 }
 
 /// No chatty item is lost without being counted, and no room for one is.
