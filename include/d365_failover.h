@@ -2651,6 +2651,10 @@ d365_status_t d365_client_send_cancellable(struct d365_client_t *client,
  * `user_data` comes through the client's queue, whatever becomes of the call; what is wrong before
  * that is this function's status, and no item comes.
  *
+ * It begins with the call on this thread, where that has 192 kB of its own stack left, and goes as far
+ * as nothing has to be waited for: over a connection that is open the request has left then. The item
+ * may have come before this function returns.
+ *
  * `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
  * d365_pending_cancel(). The request stays the caller's and may be freed at once.
  *

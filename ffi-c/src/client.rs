@@ -173,7 +173,11 @@ pub(crate) unsafe fn submit(
     user_data: *mut c_void,
     pending: *mut *mut d365_pending_t,
 ) -> Result<(), Failure> {
-    let submitted = client.core.submit(request, to_core(user_data))?;
+    let user_data = to_core(user_data);
+    let submitted = match stack::has_room() {
+        true => client.core.submit_begun(request, user_data)?,
+        false => client.core.submit(request, user_data)?,
+    };
     if !pending.is_null() {
         // Without a handle the call is under way all the same, and can just not be cancelled:
         // NULL then.
@@ -187,6 +191,10 @@ pub(crate) unsafe fn submit(
 /// Sends a request without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with
 /// `user_data` comes through the client's queue, whatever becomes of the call; what is wrong before
 /// that is this function's status, and no item comes.
+///
+/// It begins with the call on this thread, where that has 192 kB of its own stack left, and goes as far
+/// as nothing has to be waited for: over a connection that is open the request has left then. The item
+/// may have come before this function returns.
 ///
 /// `pending` may be NULL; else it is the caller's, freed by d365_pending_free(), for
 /// d365_pending_cancel(). The request stays the caller's and may be freed at once.

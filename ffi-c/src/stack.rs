@@ -20,6 +20,11 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
 }
 
+/// Whether a call's work can be begun here: of a stack that is not known it is not asked for.
+pub(crate) fn has_room() -> bool {
+    left().is_some_and(|left| left >= NEEDED)
+}
+
 /// `None`: not known. A stack that is not the thread's own, as coroutines have it, is known to its
 /// maker only.
 fn left() -> Option<usize> {

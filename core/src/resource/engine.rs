@@ -10,7 +10,6 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
+use super::begun::{self, Work as Boxed};
 use super::race::race;
 use super::thread;
 
@@ -32,6 +32,10 @@ const LONGEST_TICK: Duration = Duration::from_millis(16);
 const PATIENCE: u32 = 8;
 /// How many turns the runtime is given to carry out what a chore has begun.
 const TURNS: usize = 8;
+/// So long the driver thread stays in the runtime when its work is done, where nobody blocks: calls that are submitted
+/// one after the other find it there. And so often it looks up, which is before a call's first timer: one that is
+/// earlier than what a thread sleeps for has to wake it.
+const BEAT: Duration = Duration::from_millis(250);
 /// Of the thread that has nothing to do: as good as for ever, and no timer overflows.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -49,8 +53,9 @@ pub(crate) struct Engine {
 
 #[derive(Default)]
 struct Work {
-    /// Tasks that no caller waits for.
+    /// Tasks that no caller waits for: those that are alive, and all that ever were.
     tasks: usize,
+    begun: u32,
     /// Callers that block in the runtime.
     callers: usize,
     /// Blocking calls ever begun, and those of them that found the driver thread driving.
@@ -60,6 +65,8 @@ struct Work {
     is_asked_to_leave: bool,
     has_thread: bool,
     is_driving: bool,
+    /// The driver thread stays a while when there is no task left.
+    lingers: bool,
     is_closed: bool,
     /// When the chore is to be done.
     due: Option<Instant>,
@@ -124,8 +131,14 @@ impl Engine {
         let mut state = self.state();
         self.have_thread(&mut state)?;
         state.tasks += 1;
-        if state.tasks == 1 {
-            self.changed.notify_one();
+        state.begun = state.begun.wrapping_add(1);
+        if !state.is_driving {
+            if state.tasks == 1 {
+                self.changed.notify_one();
+            }
+        } else if !state.lingers && state.callers == 0 && !state.is_closed {
+            state.lingers = true;
+            self.leave.notify_one();
         }
         Ok(Task(Arc::downgrade(self)))
     }
@@ -178,9 +191,20 @@ impl Engine {
         state
     }
 
-    /// Runs a future as the task that was reserved. In a box, because a call's is large, and each move
-    /// on its way would take as much of the caller's stack.
-    pub(crate) fn run(&self, task: Task, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    /// Runs a future as the task that was reserved, and begins with it on this thread. It takes as much stack as
+    /// [`block_on`](Engine::block_on).
+    pub(crate) fn begin(self: &Arc<Self>, task: Task, future: Boxed) {
+        // Not kept alive by what waits in it.
+        let engine = Arc::downgrade(self);
+        let goes_on = move |task, future| match engine.upgrade() {
+            Some(engine) => engine.run(task, future),
+            None => drop((future, task)),
+        };
+        self.beside(|| begun::begin(task, future, goes_on));
+    }
+
+    /// Runs a future as the task that was reserved.
+    pub(crate) fn run(&self, task: Task, future: Boxed) {
         self.runtime().spawn(async move {
             let _task = task;
             future.await;
@@ -196,7 +220,11 @@ impl Engine {
 
     /// Lets the driver thread end when its work is done.
     pub(crate) fn close(&self) {
-        self.state().is_closed = true;
+        let mut state = self.state();
+        state.is_closed = true;
+        state.lingers = false;
+        drop(state);
+        self.leave.notify_one();
         self.changed.notify_all();
     }
 
@@ -225,6 +253,7 @@ impl Engine {
             }
             state.is_driving = true;
             state.is_asked_to_leave = false;
+            state.lingers = state.callers == 0 && !state.is_closed;
             drop(state);
             self.runtime().block_on(self.until_told_to_leave());
             state = self.state();
@@ -236,19 +265,30 @@ impl Engine {
     }
 
     async fn until_told_to_leave(&self) {
+        let mut beat: Option<(Instant, u32)> = None;
         loop {
             let leave = self.leave.notified();
-            let due = {
-                let state = self.state();
-                if state.tasks == 0 || state.is_asked_to_leave || state.is_due() {
+            let next = {
+                let mut state = self.state();
+                let now = Instant::now();
+                beat = match beat {
+                    _ if !state.lingers => None,
+                    Some((end, _)) if now < end => beat,
+                    Some((_, seen)) if seen == state.begun => None,
+                    _ => Some((now + BEAT, state.begun)),
+                };
+                state.lingers = beat.is_some();
+                let is_done = state.tasks == 0 && !state.lingers;
+                if is_done || state.is_asked_to_leave || state.is_due() {
                     return;
                 }
-                state.due
+                let end = beat.map(|(end, _)| end);
+                state.due.into_iter().chain(end).min()
             };
-            match due {
+            match next {
                 None => leave.await,
-                Some(due) => {
-                    race(leave, sleep_until(due.into())).await;
+                Some(next) => {
+                    race(leave, sleep_until(next.into())).await;
                 }
             }
         }
@@ -296,7 +336,8 @@ impl Caller<'_> {
         state.calls = state.calls.wrapping_add(1);
         if state.is_driving {
             state.calls_while_driven = state.calls_while_driven.wrapping_add(1);
-            if state.calls_while_driven.is_multiple_of(PATIENCE) {
+            state.lingers = false;
+            if state.tasks == 0 || state.calls_while_driven.is_multiple_of(PATIENCE) {
                 state.is_asked_to_leave = true;
                 engine.leave.notify_one();
             }
@@ -322,7 +363,7 @@ impl Drop for Task {
         };
         let mut state = engine.state();
         state.tasks -= 1;
-        if state.tasks == 0 {
+        if state.tasks == 0 && !state.lingers {
             engine.leave.notify_one();
             engine.changed.notify_all();
         }

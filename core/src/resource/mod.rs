@@ -1,5 +1,6 @@
 //! What holds sockets, threads and waiting hosts.
 
+pub(crate) mod begun;
 pub(crate) mod bell;
 pub(crate) mod cancel;
 pub(crate) mod chance;

@@ -95,8 +95,12 @@ impl Drop for Uncancelled {
     }
 }
 
-/// Where the calling thread's stack ends and begins. `None`: not known, because the main thread's
-/// grows.
+/// What is taken for the main thread's stack where its limit is higher, or none.
+const MOST_OF_MAIN: usize = 64 << 20;
+/// Arguments, environment, and what else is told to a new process, are at most above it.
+const TOP: usize = 8 << 20;
+
+/// Where the calling thread's stack ends and begins; the main thread's, which grows, where it may end. `None`: not known.
 pub(crate) fn stack() -> Option<(usize, usize)> {
     thread_local! {
         /// Asking the system costs more than a look at it.
@@ -110,10 +114,6 @@ pub(crate) fn stack() -> Option<(usize, usize)> {
 }
 
 fn ask_for_stack() -> Option<(usize, usize)> {
-    // SAFETY: no arguments; they tell who asks.
-    if unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) } {
-        return None;
-    }
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let (mut lowest, mut size) = (ptr::null_mut(), 0);
     // SAFETY: on success it initializes what it is given, for the thread that asks.
@@ -127,7 +127,28 @@ fn ask_for_stack() -> Option<(usize, usize)> {
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
         found
     };
-    (found == 0).then(|| (lowest.addr(), lowest.addr() + size))
+    if found != 0 {
+        return None;
+    }
+    let (lowest, highest) = (lowest.addr(), lowest.addr() + size);
+    // What the kernel has put on top of the main thread's. musl tells what of that is there already.
+    // SAFETY: it only tells a number.
+    let top = unsafe { libc::getauxval(libc::AT_RANDOM) } as usize;
+    if (lowest..highest + TOP).contains(&top) {
+        return Some((lowest.min(highest.checked_sub(most_of_main()?)?), highest));
+    }
+    Some((lowest, highest))
+}
+
+fn most_of_main() -> Option<usize> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: on success it initializes what it is given.
+    unsafe {
+        (libc::getrlimit(libc::RLIMIT_STACK, limit.as_mut_ptr()) == 0).then(|| {
+            let most = usize::try_from(limit.assume_init().rlim_cur).unwrap_or(MOST_OF_MAIN);
+            most.min(MOST_OF_MAIN)
+        })
+    }
 }
 
 /// A page that holds `value`, and that children get empty; NULL before Linux 4.14.
