@@ -1,6 +1,7 @@
 //! The body of a response that is read after its call has ended.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use d365_failover::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::abi::{Failure, Handle, OK, get, run};
+use crate::abi::{Failure, Handle, OK, get, octets, run};
 use crate::bell::Bell;
 use crate::chore::Brought;
 use crate::errand::Errand;
@@ -35,21 +36,24 @@ impl Begun {
             bytes: Vec::new(),
             has_ended: false,
         };
-        let mut buffer = [0; HERE];
+        let mut buffer = [MaybeUninit::<u8>::uninit(); HERE];
         loop {
             let (mut len, mut has_ended) = (0, 0);
+            let start = buffer.as_mut_ptr().cast::<u8>();
             // SAFETY: buffer and outputs are local variables.
             let status = unsafe {
                 d365_response_read_ready(
                     response.raw(),
-                    buffer.as_mut_ptr(),
+                    start,
                     buffer.len(),
                     &raw mut len,
                     &raw mut has_ended,
                     ptr::null_mut(),
                 )
             };
-            begun.bytes.extend_from_slice(&buffer[..len]);
+            // SAFETY: so many bytes of the buffer were written just now.
+            let piece = unsafe { octets(start, len) };
+            begun.bytes.extend_from_slice(piece);
             begun.has_ended = has_ended != 0;
             // What is wrong with the body is told to whoever reads on.
             if status != OK || len == 0 || begun.has_ended {

@@ -99,7 +99,42 @@ class AsyncClient(AsyncLedger):
         Cancelling the task cancels the call; the CancelledError then has a `FailoverError` as `__cause__` that tells
         what is known of the write.
         """
-        source = async_source_of(content, self._threads_of_bodies)
+        return await self._ask(
+            method,
+            url,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            guarded_create,
+            upsert,
+            tag,
+        )
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: HeaderTypes | None,
+        params: ParamTypes | None,
+        content: AsyncContent | None,
+        json: Any,
+        timeout: float | None,
+        connect_timeout: float | None,
+        attempt_timeout: float | None,
+        read_timeout: float | None,
+        operation: str | None,
+        guarded_create: bool,
+        upsert: bool,
+        tag: str | None,
+    ) -> Response:
+        """What all that sends comes to. By position, which costs half of what names do."""
+        source = None if content is None else async_source_of(content, self._threads_of_bodies)
         request = build(
             method,
             url,
@@ -110,12 +145,12 @@ class AsyncClient(AsyncLedger):
             timeout,
             operation,
             source,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            guarded_create=guarded_create,
-            upsert=upsert,
-            tag=tag,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            guarded_create,
+            upsert,
+            tag,
         )
         return Response(await self._send(request, source), request)
 
@@ -155,12 +190,12 @@ class AsyncClient(AsyncLedger):
             timeout,
             operation,
             source,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            guarded_create=guarded_create,
-            upsert=upsert,
-            tag=tag,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            guarded_create,
+            upsert,
+            tag,
             streaming=True,
         )
         response = AsyncStreamedResponse(await self._send(request, source), request, self._read)
@@ -184,17 +219,21 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return await self.request(
+        return await self._ask(
             "GET",
             url,
-            headers=headers,
-            params=params,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            operation=operation,
-            tag=tag,
+            headers,
+            params,
+            None,
+            None,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            False,
+            False,
+            tag,
         )
 
     @advised
@@ -215,20 +254,21 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """POST. See `request`."""
-        return await self.request(
+        return await self._ask(
             "POST",
             url,
-            headers=headers,
-            params=params,
-            content=content,
-            json=json,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            operation=operation,
-            guarded_create=guarded_create,
-            tag=tag,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            guarded_create,
+            False,
+            tag,
         )
 
     @advised
@@ -249,20 +289,21 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """PATCH. See `request`."""
-        return await self.request(
+        return await self._ask(
             "PATCH",
             url,
-            headers=headers,
-            params=params,
-            content=content,
-            json=json,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            operation=operation,
-            upsert=upsert,
-            tag=tag,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            False,
+            upsert,
+            tag,
         )
 
     @advised
@@ -282,19 +323,21 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """PUT. See `request`."""
-        return await self.request(
+        return await self._ask(
             "PUT",
             url,
-            headers=headers,
-            params=params,
-            content=content,
-            json=json,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            operation=operation,
-            tag=tag,
+            headers,
+            params,
+            content,
+            json,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            False,
+            False,
+            tag,
         )
 
     @advised
@@ -312,17 +355,21 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return await self.request(
+        return await self._ask(
             "DELETE",
             url,
-            headers=headers,
-            params=params,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            attempt_timeout=attempt_timeout,
-            read_timeout=read_timeout,
-            operation=operation,
-            tag=tag,
+            headers,
+            params,
+            None,
+            None,
+            timeout,
+            connect_timeout,
+            attempt_timeout,
+            read_timeout,
+            operation,
+            False,
+            False,
+            tag,
         )
 
     async def switch_endpoint(self) -> None:

@@ -34,7 +34,6 @@ def build(
     timeout: float | None,
     operation: str | None,
     source: Source | AsyncSource | None = None,
-    *,
     connect_timeout: float | None = None,
     attempt_timeout: float | None = None,
     read_timeout: float | None = None,
@@ -61,9 +60,13 @@ def build(
     if params is not None:
         url = with_params(url, params)
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
-    whole, connect, attempt = times(timeout, connect_timeout, attempt_timeout)
+    # Of what most calls do not give, nothing is asked that a comparison does not tell: this is in every call.
+    whole = None if timeout is None else milliseconds(timeout, "timeout")
+    connect = None if connect_timeout is None else milliseconds(connect_timeout, "connect_timeout")
+    attempt = None if attempt_timeout is None else milliseconds(attempt_timeout, "attempt_timeout")
     read = None if read_timeout is None else milliseconds(read_timeout, "read_timeout")
-    return (method, url, pairs, body, whole, operation_of(operation), flags, tag, None, connect, attempt, read)
+    known = 0 if operation is None else operation_of(operation)
+    return (method, url, pairs, body, whole, known, flags, tag, None, connect, attempt, read)
 
 
 def number_of_write(write: LedgerEntry | int) -> int:
@@ -96,13 +99,10 @@ def verifying(
 def times(
     timeout: float | None, connect_timeout: float | None, attempt_timeout: float | None
 ) -> tuple[int | None, int | None, int | None]:
-    def given(seconds: float | None, what: str) -> int | None:
-        return None if seconds is None else milliseconds(seconds, what)
-
     return (
-        given(timeout, "timeout"),
-        given(connect_timeout, "connect_timeout"),
-        given(attempt_timeout, "attempt_timeout"),
+        None if timeout is None else milliseconds(timeout, "timeout"),
+        None if connect_timeout is None else milliseconds(connect_timeout, "connect_timeout"),
+        None if attempt_timeout is None else milliseconds(attempt_timeout, "attempt_timeout"),
     )
 
 

@@ -181,16 +181,31 @@ class _Idle:
 _IDLE: Any = _Idle()
 
 
+def _version(known: Response) -> aiohttp.HttpVersion:
+    return _VERSION2 if known._raw.version == "HTTP/2" else HttpVersion11
+
+
 class FailoverClientResponse(aiohttp.ClientResponse):
     """aiohttp's response, and what the library knows of it."""
 
     failover: Response
     """The library's own response: `effect`, `attempts`, `switched`, `ledger_id`, and the `url` that has answered."""
 
+    # What few ask for is made when somebody does.
     @reify
     def raw_headers(self) -> RawHeaders:
         """As aiohttp's."""
         return self.failover._raw.octets
+
+    @reify
+    def version(self) -> aiohttp.HttpVersion:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As aiohttp's."""
+        return _version(self.failover)
+
+    @reify
+    def reason(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As aiohttp's."""
+        return self.failover._raw.reason
 
     def raise_for_status(self) -> None:
         """As aiohttp's; but where a write is in doubt (a 500 to a POST), it raises `WriteInDoubtError`."""
@@ -304,13 +319,13 @@ with warnings.catch_warnings():
             )
             raw = known._raw
             response.failover = known
-            response.version = _VERSION2 if raw.version == "HTTP/2" else HttpVersion11
             response.status = raw.status
-            response.reason = raw.reason
             headers = CIMultiDict(raw.headers)
             response._headers = CIMultiDictProxy(headers)
             if not issubclass(self._response_class, FailoverClientResponse):
                 response._raw_headers = raw.octets
+                response.version = _version(known)
+                response.reason = raw.reason
             if hdrs.SET_COOKIE in headers:
                 response._raw_cookie_headers = tuple(headers.getall(hdrs.SET_COOKIE))
             coding = None
