@@ -253,10 +253,15 @@ mod tests {
             ramp.leave(Became::Answered);
         }
         assert_eq!(entered(&mut ramp, now + MOMENT * 2), FIRST * 4);
-        for _ in 0..FIRST * 4 {
+        ramp.leave(Became::Failed);
+        for _ in 1..FIRST * 4 {
+            ramp.leave(Became::Untold);
+        }
+        assert_eq!(entered(&mut ramp, now + MOMENT * 3), FIRST * 2);
+        for _ in 0..FIRST * 2 {
             ramp.leave(Became::Failed);
         }
-        assert_eq!(entered(&mut ramp, now + MOMENT * 3), FIRST);
+        assert_eq!(entered(&mut ramp, now + MOMENT * 4), FIRST);
     }
 
     /// Those who wait, an endpoint that is done with each at once, and looks every so often.
@@ -316,6 +321,10 @@ mod tests {
         let mut ramp = Ramp::new(0.5, Duration::ZERO, 0.0, begin);
         let entered = (0..FIRST * 2).filter(|_| ramp.enter(Some(now), now));
         assert_eq!(entered.count(), FIRST);
+        // What it takes is no other's any more.
+        let mut ramp = Ramp::new(0.5, Duration::ZERO, 0.0, begin);
+        assert!(ramp.enter(Some(now), now));
+        assert!(!ramp.enter(None, now));
     }
 
     /// Many clients, of each of which ten calls wait, in one instant.
