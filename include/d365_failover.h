@@ -239,7 +239,7 @@ extern "C" {
 #define D365_EFFECT_EXECUTED 1
 
 /**
- * The write was not executed.
+ * The write was not executed: refused by the service, or never sent.
  */
 #define D365_EFFECT_NOT_EXECUTED 2
 
@@ -1472,14 +1472,14 @@ typedef struct d365_header_t {
 
 /**
  * A write may have been executed or not, whatever its call failed with (d365_error_kind(),
- * d365_error_cause()). Sending it again may do it twice: look first whether it is there
- * (d365_error_ledger_id()). A status of its own, so that a loop that repeats what was lost or late
- * does not catch it.
+ * d365_error_cause(); by a defect of the library: D365_FAULT_NONE). Sending it again may do it twice:
+ * look first whether it is there (d365_error_ledger_id()). A status of its own, so that a loop that
+ * repeats what was lost or late does not catch it.
  */
 #define D365_WRITE_IN_DOUBT 150
 
 /**
- * A defect of the library; the message says where.
+ * A defect of the library; the message says where. Of a write: D365_WRITE_IN_DOUBT.
  */
 #define D365_INTERNAL 200
 
@@ -1583,10 +1583,15 @@ d365_status_t d365_error_phase(const struct d365_error_t *error, int32_t *phase)
 /**
  * What is known of the call's effect over all its attempts (D365_EFFECT_...). D365_EFFECT_UNKNOWN:
  * the write is in doubt, the status is D365_WRITE_IN_DOUBT, and sending it again may do it twice.
+ * D365_EFFECT_NOT_EXECUTED also for a write that was refused before it was begun, by a status of usage
+ * or of state (D365_CLOSED, D365_NO_RESOURCES, D365_INVALID_URL, ...); to send one on record again
+ * (d365_client_replay()) is a write of its own. D365_EFFECT_NONE for a read, for what is no call, and
+ * in the child of a fork inside of the call, which is the parent's.
  *
  * Errors: D365_NULL_POINTER, and what can be wrong with a handle.
  */
-d365_status_t d365_error_effect(const struct d365_error_t *error, int32_t *effect);
+d365_status_t d365_error_effect(const struct d365_error_t *error,
+                                int32_t *effect);
 
 /**
  * 1 if the call met a switch of endpoints, else 0.
@@ -1658,8 +1663,8 @@ d365_status_t d365_error_provider_data(const struct d365_error_t *error, int64_t
 /**
  * The tag of the call's request (d365_request_set_tag()). The view is valid until the error is freed.
  *
- * Errors: D365_NOT_AVAILABLE for a request without one, and for a call that was not begun;
- * D365_NULL_POINTER, and what can be wrong with a handle.
+ * Errors: D365_NOT_AVAILABLE for a request without one, and for what is no call; D365_NULL_POINTER, and
+ * what can be wrong with a handle.
  */
 d365_status_t d365_error_tag(const struct d365_error_t *error,
                              struct d365_str_t *tag);

@@ -66,7 +66,10 @@ impl Failure {
             Some(error) if self.is(c::D365_WRITE_IN_DOUBT) => {
                 // SAFETY: the output is a local variable.
                 let fault = value(0, |out, _| unsafe { c::d365_error_kind(error.get(), out) });
-                c::D365_ENDPOINT_NOT_FOUND - c::D365_FAULT_ENDPOINT_NOT_FOUND + fault.unwrap_or(0)
+                match fault.unwrap_or(c::D365_FAULT_NONE) {
+                    c::D365_FAULT_NONE => c::D365_INTERNAL,
+                    fault => c::D365_ENDPOINT_NOT_FOUND - c::D365_FAULT_ENDPOINT_NOT_FOUND + fault,
+                }
             }
             _ => self.status,
         }

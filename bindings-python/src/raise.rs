@@ -7,12 +7,12 @@
 use std::ffi::CStr;
 
 use d365_failover::{
-    D365_CANCELLED, D365_WRITE_IN_DOUBT, d365_error_attempts, d365_error_cause, d365_error_effect,
-    d365_error_http_status, d365_error_kind, d365_error_ledger_id, d365_error_message,
-    d365_error_provider_data, d365_error_response, d365_error_retry_after_ms,
-    d365_error_service_code, d365_error_switched, d365_error_tag, d365_response_attempts,
-    d365_response_effect, d365_response_ledger_id, d365_response_status, d365_response_switched,
-    d365_response_t, d365_response_tag, d365_status_name, d365_status_t,
+    D365_CANCELLED, D365_FAULT_NONE, D365_INTERNAL, D365_WRITE_IN_DOUBT, d365_error_attempts,
+    d365_error_cause, d365_error_effect, d365_error_http_status, d365_error_kind,
+    d365_error_ledger_id, d365_error_message, d365_error_provider_data, d365_error_response,
+    d365_error_retry_after_ms, d365_error_service_code, d365_error_switched, d365_error_tag,
+    d365_response_attempts, d365_response_effect, d365_response_ledger_id, d365_response_status,
+    d365_response_switched, d365_response_t, d365_response_tag, d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -72,7 +72,10 @@ impl Failure {
             // Which class it is, the effect tells; what it is, the kind of the fault.
             let kind = match self.status {
                 D365_WRITE_IN_DOUBT => get::<i32>(|out| d365_error_kind(raw, out))
-                    .map_or(kind, |kind| names::fault(kind.into())),
+                    .filter(|fault| *fault != D365_FAULT_NONE)
+                    .map_or(status_name(D365_INTERNAL), |fault| {
+                        names::fault(fault.into())
+                    }),
                 _ => kind,
             };
             let cause = get::<i32>(|out| d365_error_cause(raw, out)).unwrap_or_default();

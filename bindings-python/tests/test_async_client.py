@@ -123,6 +123,8 @@ def test_a_call_from_switched_works_and_from_required_is_refused(org: Organizati
             @client.on_endpoint_switch_required
             async def required(event: EndpointSwitchRequiredEvent) -> None:
                 refused: list[Callable[[], Coroutine[Any, Any, object]]] = [
+                    lambda: client.post(ACCOUNTS, json={}),
+                    lambda: client.post(ACCOUNTS, content=iter([b"{}"])),
                     lambda: client.get(WHO_AM_I),
                     client.close,
                     client.switch_endpoint,
@@ -131,7 +133,7 @@ def test_a_call_from_switched_works_and_from_required_is_refused(org: Organizati
                 for call in refused:
                     with pytest.raises(d365_failover.WouldDeadlockError) as caught:
                         await call()
-                    seen.append(caught.value.kind)
+                    seen.append((caught.value.kind, caught.value.effect))
                 over = asyncio.Event()
                 asyncio.get_running_loop().call_later(0.05, over.set)
 
@@ -149,7 +151,8 @@ def test_a_call_from_switched_works_and_from_required_is_refused(org: Organizati
             assert (await left[0]).status_code == 200
 
     run(main())
-    assert seen == [*["would_deadlock"] * 4, 200]
+    effects = [*["not_executed"] * 2, *["none"] * 4]
+    assert seen == [*[("would_deadlock", effect) for effect in effects], 200]
 
 
 def test_other_tasks_call_while_a_decision_is_open(org: Organization) -> None:

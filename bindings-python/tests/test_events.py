@@ -10,7 +10,7 @@ from typing import Any
 import d365_failover
 import pytest
 from d365_failover import Client, EndpointSwitchEvent, EndpointSwitchRequiredEvent
-from twin import WHO_AM_I, Organization
+from twin import ACCOUNTS, WHO_AM_I, Organization
 
 
 def test_required_comes_before_switched(org: Organization) -> None:
@@ -155,17 +155,20 @@ def test_a_waiting_call_from_required_is_refused_at_once(org: Organization) -> N
             try:
                 what()
             except d365_failover.WouldDeadlockError as error:
-                return error.kind
+                return f"{error.kind} {error.effect}"
             return "done"
 
         @client.on_endpoint_switch_required
         def required(event: EndpointSwitchRequiredEvent) -> None:
             seen.append(outcome(lambda: client.get(WHO_AM_I)))
+            seen.append(outcome(lambda: client.post(ACCOUNTS, json={})))
+            seen.append(outcome(lambda: client.post(ACCOUNTS, content=iter([b"{}"]))))
             seen.append(outcome(client.close))
             seen.append(client.active_url)
 
         assert client.get(WHO_AM_I, timeout=30).switched
-    assert seen == ["would_deadlock", "would_deadlock", org.primary_url]
+    read, write = "would_deadlock none", "would_deadlock not_executed"
+    assert seen == [read, write, write, read, org.primary_url]
 
 
 def test_a_slow_handler_is_not_waited_for_longer_than_its_time(org: Organization) -> None:

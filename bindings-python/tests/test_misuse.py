@@ -10,6 +10,7 @@ from typing import Any
 import d365_failover
 import pytest
 from d365_failover import Client
+from subject import Subjects
 from twin import WHO_AM_I, Organization
 
 URL = "https://contoso.crm.dynamics.com"
@@ -217,6 +218,44 @@ def test_after_close(org: Organization) -> None:
         assert caught.value.kind == "closed"
     assert client.primary_url == org.primary_url
     assert not client.off(print)
+
+
+FOREIGN = "https://elsewhere.test/"
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_what_is_known_of_a_call_that_was_not_begun(org: Organization, open_subject: Subjects, is_closed: bool) -> None:
+    """A write that was refused was not executed; of a read there is nothing to know."""
+    refused: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
+        "a create": ("not_executed", "post", [FOREIGN], {"json": {}, "tag": "17"}),
+        "a delete": ("not_executed", "delete", [FOREIGN], {"tag": "17"}),
+        "a write by its operation": ("not_executed", "get", [FOREIGN], {"operation": "unsafe", "tag": "17"}),
+        "a read": ("none", "get", [FOREIGN], {"tag": "17"}),
+        "a read by its operation": ("none", "post", [FOREIGN], {"operation": "read", "tag": "17"}),
+        "a body": ("not_executed", "post", [FOREIGN], {"content": iter([b"{}"]), "tag": "17"}),
+        "a replay": ("not_executed", "replay", [17], {}),
+        "a question": ("none", "verify", [17], {}),
+    }
+    with open_subject(org) as subject:
+        if is_closed:
+            subject.call("close")
+        for what, (effect, method, given, keywords) in refused.items():
+            with pytest.raises(d365_failover.FailoverError) as caught:
+                subject.call(method, *given, **keywords)
+            error = caught.value
+            kind = "not_available" if given == [17] else "invalid_url"
+            assert (what, error.kind) == (what, "closed" if is_closed else kind)
+            assert (what, error.effect) == (what, effect)
+            assert (error.tag, error.ledger_id) == (keywords.get("tag"), None)
+            assert error.attempts == ()
+    assert org.counts("primary")["received"] == 0
+
+
+def test_a_replay_of_what_is_not_on_record_says_so(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org) as subject:
+        for method, said in (("replay", "sent again"), ("verify", "verified")):
+            with pytest.raises(d365_failover.LedgerEntryError, match=f"cannot be {said}: it is not on record"):
+                subject.call(method, 17)
 
 
 def test_close_while_open_in_a_with_block(org: Organization) -> None:

@@ -416,6 +416,13 @@ impl Request {
         class
     }
 
+    /// Whether it changes nothing, which may take a look into its body.
+    pub(crate) fn is_read(&self) -> bool {
+        let asks = self.verifies.is_some() || self.settles.is_some() || self.checks.is_some();
+        self.replays.is_none()
+            && (asks || self.discovers || self.class().operation == Operation::Read)
+    }
+
     /// Whether it may be a write: without a look into its body, which its class may take.
     pub(crate) fn may_write(&self) -> bool {
         match self.operation {

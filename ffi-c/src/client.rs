@@ -7,12 +7,12 @@ use d365_failover_core as core;
 
 use crate::argument::{duration, out, time, to_core};
 use crate::error::d365_error_t;
-use crate::guard::{Failure, guard, guard_with};
+use crate::guard::{Failure, guard, guard_with, of_call};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::{self, LedgerList, d365_ledger_t};
 use crate::pending::d365_pending_t;
 use crate::request::{Check, RequestObject, d365_request_t};
-use crate::response::{ResponseObject, d365_response_t};
+use crate::response::{d365_response_t, handed_out};
 use crate::settings::d365_settings_t;
 use crate::stack;
 use crate::status::{D365_NO_ALTERNATE, d365_status_t};
@@ -141,23 +141,25 @@ unsafe fn send(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let client = handle::get(client)?;
         let (request, check) = handle::get(request)?.snapshot();
-        let pending = pending.map(handle::get).transpose()?;
-        stack::check()?;
-        // SAFETY: NULL or the caller's variable.
-        let place = unsafe { out(response, "response") }?;
-        let mut cancels = || check.is_some_and(Check::cancels);
-        let response = match (pending, check) {
-            (Some(pending), check) => {
-                let check = check.map(|_| &mut cancels as &mut dyn FnMut() -> bool);
-                client.core.send_cancellable(&request, &pending, check)?
-            }
-            (None, Some(_)) => client.core.send_with_check(&request, &mut cancels)?,
-            (None, None) => client.core.send(&request)?,
-        };
-        place.set(handle::insert(ResponseObject::new(response))?);
-        Ok(())
+        of_call(&request, || {
+            let client = handle::get(client)?;
+            let pending = pending.map(handle::get).transpose()?;
+            stack::check()?;
+            // SAFETY: NULL or the caller's variable.
+            let place = unsafe { out(response, "response") }?;
+            let mut cancels = || check.is_some_and(Check::cancels);
+            let response = match (pending, check) {
+                (Some(pending), check) => {
+                    let check = check.map(|_| &mut cancels as &mut dyn FnMut() -> bool);
+                    client.core.send_cancellable(&request, &pending, check)?
+                }
+                (None, Some(_)) => client.core.send_with_check(&request, &mut cancels)?,
+                (None, None) => client.core.send(&request)?,
+            };
+            place.set(handed_out(response)?);
+            Ok(())
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
@@ -211,10 +213,12 @@ pub unsafe extern "C" fn d365_client_submit(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let client = handle::get(client)?;
         let (request, _) = handle::get(request)?.snapshot();
-        // SAFETY: NULL or the caller's variable.
-        unsafe { submit(&client, &request, user_data, pending) }
+        of_call(&request, || {
+            let client = handle::get(client)?;
+            // SAFETY: NULL or the caller's variable.
+            unsafe { submit(&client, &request, user_data, pending) }
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

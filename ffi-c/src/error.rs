@@ -141,6 +141,10 @@ pub unsafe extern "C" fn d365_error_phase(
 
 /// What is known of the call's effect over all its attempts (D365_EFFECT_...). D365_EFFECT_UNKNOWN:
 /// the write is in doubt, the status is D365_WRITE_IN_DOUBT, and sending it again may do it twice.
+/// D365_EFFECT_NOT_EXECUTED also for a write that was refused before it was begun, by a status of usage
+/// or of state (D365_CLOSED, D365_NO_RESOURCES, D365_INVALID_URL, ...); to send one on record again
+/// (d365_client_replay()) is a write of its own. D365_EFFECT_NONE for a read, for what is no call, and
+/// in the child of a fork inside of the call, which is the parent's.
 ///
 /// Errors: D365_NULL_POINTER, and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
@@ -317,8 +321,8 @@ pub unsafe extern "C" fn d365_error_provider_data(
 
 /// The tag of the call's request (d365_request_set_tag()). The view is valid until the error is freed.
 ///
-/// Errors: D365_NOT_AVAILABLE for a request without one, and for a call that was not begun;
-/// D365_NULL_POINTER, and what can be wrong with a handle.
+/// Errors: D365_NOT_AVAILABLE for a request without one, and for what is no call; D365_NULL_POINTER, and
+/// what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_error_tag(
     error: *const d365_error_t,

@@ -11,7 +11,7 @@ use crate::error::{ErrorObject, d365_error_t};
 use crate::handle;
 use crate::status::{
     D365_INTERNAL, D365_INVALID_ARGUMENT, D365_INVALID_UTF8, D365_NOT_AVAILABLE, D365_NULL_POINTER,
-    D365_OK, d365_status_t, status_of_error,
+    D365_OK, D365_WRITE_IN_DOUBT, d365_status_t, status_of_error,
 };
 use crate::sys::Uncancelled;
 
@@ -58,6 +58,21 @@ impl Failure {
 
     pub(crate) fn internal(message: impl Into<String>) -> Failure {
         Failure::new(D365_INTERNAL, message)
+    }
+
+    /// The same of a call that had this response, which could not be handed out.
+    pub(crate) fn after(self, response: &core::Response) -> Failure {
+        self.knowing(|error| error.after(response))
+    }
+
+    /// The same with what is known of the call. Its status is that of a write in doubt where it is one.
+    fn knowing(self, known: impl FnOnce(core::Error) -> core::Error) -> Failure {
+        let error = known(self.error);
+        let status = match error.effect() {
+            core::Effect::Unknown => D365_WRITE_IN_DOUBT,
+            _ => self.status,
+        };
+        Failure { status, error }
     }
 }
 
@@ -111,6 +126,14 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, F
             "a defect of the library: {text}"
         )))
     })
+}
+
+/// Runs what does a call with this request. How it fails says what is known of its write, also by a panic.
+pub(crate) fn of_call<T>(
+    request: &core::Request,
+    body: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    catch(body).map_err(|failure| failure.knowing(|error| error.of(request)))
 }
 
 /// For functions without an error object.
@@ -167,6 +190,31 @@ mod tests {
         });
         assert_eq!(outer.unwrap(), 5);
         assert_eq!(DEPTH.with(Cell::get), 0);
+    }
+
+    #[test]
+    fn what_a_call_fails_with_says_what_is_known_of_its_write() {
+        let defect = || -> Done { panic!("on its way") };
+        let refused = || -> Done { Err(Failure::null("client")) };
+        let (write, read) = ("POST", "GET");
+        // the method, how it fails, the status, the effect
+        let table: [(&str, &dyn Fn() -> Done, d365_status_t, core::Effect); 4] = [
+            (write, &defect, D365_WRITE_IN_DOUBT, core::Effect::Unknown),
+            (read, &defect, D365_INTERNAL, core::Effect::None),
+            (
+                write,
+                &refused,
+                D365_NULL_POINTER,
+                core::Effect::NotExecuted,
+            ),
+            (read, &refused, D365_NULL_POINTER, core::Effect::None),
+        ];
+        for (method, body, status, effect) in table {
+            let request = core::Request::new(method, "/").unwrap();
+            let failure = of_call(&request, body).unwrap_err();
+            let found = (failure.status, failure.error.effect());
+            assert_eq!(found, (status, effect), "{method}: {}", failure.error);
+        }
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl Noun for d365_response_t {
     const NAME: &'static str = "d365_response_t";
 }
 
+/// The handle of a call's response. Without one the call has done what it did all the same.
+pub(crate) fn handed_out(response: core::Response) -> Result<*mut d365_response_t, Failure> {
+    let kept = response.clone();
+    handle::insert(ResponseObject::new(response)).map_err(|failure| failure.after(&kept))
+}
+
 /// The HTTP status, 100 to 999. Any status is a response; the library makes an error only of what
 /// starts a failover.
 ///

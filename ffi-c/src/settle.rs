@@ -5,11 +5,11 @@ use d365_failover_core as core;
 use crate::argument::out;
 use crate::client::d365_client_t;
 use crate::error::d365_error_t;
-use crate::guard::{Failure, guard, guard_with};
+use crate::guard::{Failure, guard, guard_with, of_call};
 use crate::handle;
 use crate::ledger::{D365_RESOLUTION_NONE, clamp};
 use crate::request::{RequestObject, d365_request_t};
-use crate::response::{ResponseObject, d365_response_t};
+use crate::response::{ResponseObject, d365_response_t, handed_out};
 use crate::stack;
 use crate::status::d365_status_t;
 use crate::text::d365_str_t;
@@ -92,14 +92,16 @@ pub unsafe extern "C" fn d365_client_replay(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let client = handle::get(client)?;
         let (id, is_wanted) = (write_id(id)?, flag("is_wanted", is_wanted)?);
-        // SAFETY: NULL or the caller's variable.
-        let place = unsafe { out(response, "response") }?;
-        stack::check()?;
-        let answer = client.core.replay(id, is_wanted)?;
-        place.set(handle::insert(ResponseObject::new(answer))?);
-        Ok(())
+        let request = core::Request::replay(id, is_wanted);
+        of_call(&request, || {
+            let client = handle::get(client)?;
+            // SAFETY: NULL or the caller's variable.
+            let place = unsafe { out(response, "response") }?;
+            stack::check()?;
+            place.set(handed_out(client.core.send(&request)?)?);
+            Ok(())
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

@@ -79,11 +79,11 @@ pub const D365_PROTOCOL: d365_status_t = 109;
 /// The application cancelled the call.
 pub const D365_CANCELLED: d365_status_t = 110;
 /// A write may have been executed or not, whatever its call failed with (d365_error_kind(),
-/// d365_error_cause()). Sending it again may do it twice: look first whether it is there
-/// (d365_error_ledger_id()). A status of its own, so that a loop that repeats what was lost or late
-/// does not catch it.
+/// d365_error_cause(); by a defect of the library: D365_FAULT_NONE). Sending it again may do it twice:
+/// look first whether it is there (d365_error_ledger_id()). A status of its own, so that a loop that
+/// repeats what was lost or late does not catch it.
 pub const D365_WRITE_IN_DOUBT: d365_status_t = 150;
-/// A defect of the library; the message says where.
+/// A defect of the library; the message says where. Of a write: D365_WRITE_IN_DOUBT.
 pub const D365_INTERNAL: d365_status_t = 200;
 
 /// Fault kinds (int32): no fault.
@@ -145,7 +145,7 @@ pub const D365_PHASE_RESPONDED: i32 = 3;
 pub const D365_EFFECT_NONE: i32 = 0;
 /// The write was executed.
 pub const D365_EFFECT_EXECUTED: i32 = 1;
-/// The write was not executed.
+/// The write was not executed: refused by the service, or never sent.
 pub const D365_EFFECT_NOT_EXECUTED: i32 = 2;
 /// The write is in doubt.
 pub const D365_EFFECT_UNKNOWN: i32 = 3;

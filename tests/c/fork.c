@@ -200,6 +200,8 @@ static void inside_a_check(void)
     status = d365_client_send(client, request, &response, &error);
     if (forked_in_check == 0) {
         STATUS(D365_FORKED, status);
+        OK(d365_error_effect(error, &effect));
+        CHECK(effect == D365_EFFECT_NONE); /* which the parent is told */
         OK(d365_error_free(error));
         own_objects_work();
         exit(checks_failed != 0);

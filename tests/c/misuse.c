@@ -370,6 +370,127 @@ static void closed_and_queueless_clients(void)
     OK(d365_request_free(foreign));
 }
 
+/* How a call is refused before anything of it is sent, and what is known of its write. */
+struct refusal {
+    const char *method, *url, *header[2], *body;
+    d365_status_t status;
+    int32_t effect;
+};
+
+static void check_unbegun(d365_status_t status, d365_error_t **error, const struct refusal *wanted)
+{
+    d365_str_t view = {"", 0};
+    int32_t effect = -1;
+    int64_t id = -1;
+    printf("     %s %s: %s\n", wanted->method, wanted->url, d365_status_name(status));
+    CHECK(status == wanted->status);
+    MUST(*error != NULL);
+    OK(d365_error_effect(*error, &effect));
+    CHECK(effect == wanted->effect);
+    OK(d365_error_tag(*error, &view));
+    CHECK(strcmp(view.data, "order 17") == 0);
+    STATUS(D365_NOT_AVAILABLE, d365_error_ledger_id(*error, &id));
+    OK(d365_error_free(*error));
+    *error = NULL;
+}
+
+static void calls_that_are_not_begun(void)
+{
+    static const char reads[] =
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><RetrieveMultiple "
+        "xmlns=\"http://schemas.microsoft.com/xrm/2011/Contracts/Services\"/></s:Body></s:Envelope>";
+    static const struct refusal open[] = {
+        {"POST", "http://elsewhere.test/", {NULL, NULL}, "{}", D365_INVALID_URL, D365_EFFECT_NOT_EXECUTED},
+        {"GET", "http://elsewhere.test/", {NULL, NULL}, "", D365_INVALID_URL, D365_EFFECT_NONE},
+        {"POST", "/x", {"Content-Length", "3"}, "{}", D365_INVALID_ARGUMENT, D365_EFFECT_NOT_EXECUTED},
+        {"GET", "/x", {"Content-Length", "3"}, "{}", D365_INVALID_ARGUMENT, D365_EFFECT_NONE},
+    };
+    static const struct refusal closed[] = {
+        {"POST", "/api/data/v9.2/accounts", {NULL, NULL}, "{}", D365_CLOSED, D365_EFFECT_NOT_EXECUTED},
+        {"PATCH", "/api/data/v9.2/accounts(1)", {NULL, NULL}, "{}", D365_CLOSED, D365_EFFECT_NOT_EXECUTED},
+        {"DELETE", "/api/data/v9.2/accounts(1)", {NULL, NULL}, "", D365_CLOSED, D365_EFFECT_NOT_EXECUTED},
+        {"GET", "/api/data/v9.2/accounts", {NULL, NULL}, "", D365_CLOSED, D365_EFFECT_NONE},
+        {"POST", "/x", {"D365-Failover-Operation", "read"}, "{}", D365_CLOSED, D365_EFFECT_NONE},
+        {"GET", "/x", {"D365-Failover-Operation", "unsafe"}, "", D365_CLOSED, D365_EFFECT_NOT_EXECUTED},
+        {"POST", "/XRMServices/2011/Organization.svc/web", {"SOAPAction",
+         "\"http://schemas.microsoft.com/xrm/2011/Contracts/Services/IOrganizationService/RetrieveMultiple\""},
+         reads, D365_CLOSED, D365_EFFECT_NONE},
+    };
+    d365_queue_t *queue = NULL;
+    d365_client_t *client;
+    d365_response_t *response = NULL;
+    d365_pending_t *pending = NULL;
+    d365_error_t *error = NULL;
+    size_t i, is_closed;
+    OK(d365_queue_new(0, &queue, NULL));
+    client = local_client(local_port(0), queue, NULL);
+    for (is_closed = 0; is_closed < 2; is_closed++) {
+        size_t count = is_closed ? sizeof closed / sizeof *closed : sizeof open / sizeof *open;
+        if (is_closed)
+            OK(d365_client_shutdown(client, 1000, NULL));
+        for (i = 0; i < count; i++) {
+            const struct refusal *row = is_closed ? &closed[i] : &open[i];
+            struct refusal other = *row;
+            d365_request_t *request = local_request(row->method, row->url);
+            d365_status_t status;
+            OK(d365_request_set_tag(request, "order 17", D365_NTS, NULL));
+            OK(d365_request_set_body(request, (const uint8_t *)row->body, strlen(row->body), NULL));
+            if (row->header[0] != NULL)
+                OK(d365_request_add_header(request, row->header[0], D365_NTS, row->header[1], D365_NTS, NULL));
+            status = d365_client_send(client, request, &response, &error);
+            check_unbegun(status, &error, row);
+            if (is_closed || row->status == D365_INVALID_URL) {
+                status = d365_client_submit(client, request, NULL, &pending, &error);
+                check_unbegun(status, &error, row);
+            }
+            other.status = D365_NULL_POINTER;
+            status = d365_client_send(client, request, NULL, &error);
+            check_unbegun(status, &error, &other);
+            other.status = D365_WRONG_HANDLE;
+            status = d365_client_send((d365_client_t *)queue, request, &response, &error);
+            check_unbegun(status, &error, &other);
+            status = d365_client_submit((d365_client_t *)queue, request, NULL, &pending, &error);
+            check_unbegun(status, &error, &other);
+            status = d365_client_send_cancellable(client, request, (d365_pending_t *)queue, &response, &error);
+            check_unbegun(status, &error, &other);
+            OK(d365_request_free(request));
+        }
+    }
+    CHECK(response == NULL && pending == NULL);
+    OK(d365_client_free(client));
+    OK(d365_queue_free(queue));
+}
+
+/* Sending a write on record again is a write, and asking about it none. */
+static void replays_that_are_not_begun(void)
+{
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_response_t *response = NULL;
+    d365_error_t *error = NULL;
+    d365_str_t message = {"", 0};
+    int32_t effect = -1, verified = -1;
+    int is_closed;
+    for (is_closed = 0; is_closed < 2; is_closed++) {
+        d365_status_t wanted = is_closed ? D365_CLOSED : D365_NOT_AVAILABLE;
+        if (is_closed)
+            OK(d365_client_shutdown(client, 1000, NULL));
+        STATUS(wanted, d365_client_replay(client, 17, 0, &response, &error));
+        OK(d365_error_effect(error, &effect));
+        CHECK(effect == D365_EFFECT_NOT_EXECUTED);
+        OK(d365_error_message(error, &message));
+        CHECK(is_closed || strcmp(message.data, "the write 17 cannot be sent again: it is not on record") == 0);
+        OK(d365_error_free(error));
+        STATUS(wanted, d365_client_verify(client, 17, &verified, &error));
+        OK(d365_error_effect(error, &effect));
+        CHECK(effect == D365_EFFECT_NONE);
+        OK(d365_error_message(error, &message));
+        CHECK(is_closed || strcmp(message.data, "the write 17 cannot be verified: it is not on record") == 0);
+        OK(d365_error_free(error));
+    }
+    CHECK(response == NULL);
+    OK(d365_client_free(client));
+}
+
 int main(void)
 {
     null_pointers();
@@ -380,5 +501,7 @@ int main(void)
     settings();
     numbers();
     closed_and_queueless_clients();
+    calls_that_are_not_begun();
+    replays_that_are_not_begun();
     FINISH();
 }

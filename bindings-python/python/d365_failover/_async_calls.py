@@ -21,10 +21,10 @@ from ._exceptions import FailoverError, asked_with, completed, of_failure, of_ki
 from ._log import report
 from ._loops import needed_loop, running_loop
 from ._native import Bell, NativeFailure
-from ._request import is_read, milliseconds
+from ._request import milliseconds
 from ._threads import Threads
 from ._wakeup import Wakeup, wake
-from ._work import AsyncWork, Turns, is_working, unknown
+from ._work import AsyncWork, Turns, is_working, unknown, unsent
 
 if TYPE_CHECKING:
     from ._native import Answer, Item, Pending, Queue, Stream
@@ -43,13 +43,6 @@ _CALLS = 64
 
 _BATCH = 256
 """Items that are taken before other callbacks of the loop get their turn."""
-
-
-def _unsent(kind: str, message: str, request: RawRequest) -> FailoverError:
-    error = of_kind(kind, message)
-    error.effect = "none" if is_read(request) else "not_executed"
-    error.tag = request[7]
-    return error
 
 
 class AsyncCalls(BaseClient):
@@ -77,11 +70,15 @@ class AsyncCalls(BaseClient):
             wakeup.forget()
 
     async def _send(self, request: RawRequest, source: AsyncSource | None) -> Answer:
-        self._dispatcher.begin_waiting()
-        self._refuse_in_provider()
-        loop = needed_loop()
-        if loop is not self._loop:
-            self._attached()
+        try:
+            self._dispatcher.begin_waiting()
+            self._refuse_in_provider()
+            loop = needed_loop()
+            if loop is not self._loop:
+                self._attached()
+        except FailoverError as refused:
+            unsent(refused, request)
+            raise
         if source is None and self._hook is None:
             return await self._call(loop, request)
         # What a hook or a body sends is not held back: its call holds a lane already, and waits for it.
@@ -116,9 +113,10 @@ class AsyncCalls(BaseClient):
         try:
             await asyncio.wait_for(lanes.acquire(), whole)
         except asyncio.TimeoutError:
-            raise _unsent("timeout", "the call's time was over before a thread was free for it", request) from None
+            late = of_kind("timeout", "the call's time was over before a thread was free for it")
+            raise unsent(late, request) from None
         except asyncio.CancelledError as cancelled:
-            cancelled.__cause__ = _unsent("cancelled", "the call was cancelled before it was sent", request)
+            cancelled.__cause__ = unsent(of_kind("cancelled", "the call was cancelled before it was sent"), request)
             raise
         left = max(1, int((whole - (time.monotonic() - begin)) * 1000))
         return (*request[:4], left, *request[5:])

@@ -17,7 +17,7 @@ from ._blocking_ledger import BlockingLedger
 from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
-from ._exceptions import asked_with, completed, of_failure, of_kind, raising
+from ._exceptions import FailoverError, asked_with, completed, of_failure, of_kind, raising
 from ._keywords import advised
 from ._models import Response, report_of
 from ._native import NativeFailure
@@ -26,7 +26,7 @@ from ._request import HeaderTypes, ParamTypes, build, checking, discovering, mil
 from ._settings import Settings, described
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
-from ._work import Work
+from ._work import Work, unsent
 
 # For who asks for the types at run time. Python 3.10 has them only in a package that is not needed otherwise.
 if sys.version_info >= (3, 11):
@@ -215,14 +215,20 @@ class Client(BlockingLedger):
             response.close()
 
     def _send(self, request: RawRequest, source: Source | None) -> Answer:
-        if self._tokens is not None:
-            self._refuse_in_provider()
+        is_sent_here = source is None and self._hook is None and self._wait is None
+        try:
+            if self._tokens is not None:
+                self._refuse_in_provider()
+            if not is_sent_here:
+                self._dispatcher.refuse_while_deciding()
+        except FailoverError as refused:
+            unsent(refused, request)
+            raise
         check = threading.get_ident() == _lifecycle.main_thread
         try:
-            if source is None and self._hook is None and self._wait is None:
+            if is_sent_here:
                 raw = self._native.send(request, check)
             else:
-                self._dispatcher.refuse_while_deciding()
                 raw = Work(source, self._hook).finish(self._begin(request), check)
         except NativeFailure as failure:
             error = of_failure(failure)

@@ -78,7 +78,8 @@ class FailoverError(Exception):
     kind: str
     """What it is, in one word: `"timeout"`, `"endpoint_not_found"`, `"closed"`, `"invalid_url"`, …"""
     effect: str
-    """What is known of a write: `"executed"`, `"not_executed"`, `"unknown"`. `"none"` where nothing was written."""
+    """What is known of a write: `"executed"`, `"not_executed"`, also where it was refused before it was sent (a closed
+    client, a URL that is none of its), `"unknown"`. `"none"` for a read, and for what is no call."""
     switched: bool
     """Whether the endpoint changed during the call."""
     attempts: tuple[Attempt, ...]
@@ -177,8 +178,8 @@ class LateError(FailoverError, RuntimeError):
 
 
 class LedgerEntryError(FailoverError, LookupError):
-    """`resolve` or `verify` was given a number that no write on record has; or `resolve` that of one that nothing is in
-    question about, `verify` that of one in flight."""
+    """`resolve`, `verify` or `replay` was given a number that no write on record has; or `resolve` that of one that
+    nothing is in question about, `verify` that of one in flight, `replay` one that is not sent again."""
 
 
 class NoAlternateError(FailoverError, RuntimeError):
@@ -365,7 +366,9 @@ def error_of(exception: BaseException) -> FailoverError | None:
 
 def of_entry(error: FailoverError) -> FailoverError:
     """The exception of a method that is given a write on record."""
-    return LedgerEntryError(str(error), kind=error.kind) if error.kind == "not_available" else error
+    if error.kind != "not_available":
+        return error
+    return LedgerEntryError(str(error), kind=error.kind, effect=error.effect, tag=error.tag)
 
 
 def raising(function: Callable[P, T]) -> Callable[P, T]:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from ._exceptions import InvalidArgumentError, LedgerEntryError
 from ._ledger import LedgerEntry
-from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, STREAMING, UPSERT
+from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, REPLAYS, STREAMING, UPSERT
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source
@@ -133,6 +133,8 @@ def length_of(source: Source | AsyncSource, headers: list[tuple[str, str]]) -> i
 
 def is_read(request: RawRequest) -> bool:
     """Whether a call changes nothing, as far as can be told without its headers."""
+    if request[6] & REPLAYS:
+        return False
     operation = request[5]
     return operation == _OPERATIONS["read"] or (
         operation == _OPERATIONS["auto"] and request[0].upper() in ("GET", "HEAD")

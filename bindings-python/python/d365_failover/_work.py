@@ -313,6 +313,13 @@ class _Turn:
         return self._interruptions
 
 
+def unsent(refused: FailoverError, request: RawRequest) -> FailoverError:
+    """The same, of a call that this side has refused or given up before the library had it."""
+    refused.effect = "none" if is_read(request) else "not_executed"
+    refused.tag = request[7]
+    return refused
+
+
 def unknown(message: str, request: RawRequest, ledger_id: int | None = None) -> FailoverError:
     """A cancelled call of which nothing will be known."""
     error = of_kind("cancelled", message)

@@ -162,7 +162,7 @@ impl<'a> Call<'a> {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 if let Record::Again(_) = self.record {
-                    return Err(error);
+                    return Err(error.of_unbegun(&self.request));
                 }
                 let message = format!("the write could not be put on record: {}", error.message());
                 let fault = Fault::new(Cause::LocalFailure, message);

@@ -14,7 +14,7 @@ use crate::resource::cancel::Cancel;
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
 use crate::{
-    Cause, Effect, Error, ErrorKind, Fault, FaultKind, HttpVersion, Probed, Request, Response, Role,
+    Cause, Error, ErrorKind, Fault, FaultKind, HttpVersion, Probed, Request, Response, Role,
 };
 
 impl Inner {
@@ -46,14 +46,10 @@ impl Inner {
         };
         Err(Error::of_call(
             format!("the {} was not checked: {}", role.name(), fault.message),
+            fault,
             Ending {
-                fault,
-                effect: Effect::None,
-                switched: false,
-                ledger_id: None,
                 tag: request.tag.clone(),
-                attempts: Vec::new(),
-                response: None,
+                ..Ending::default()
             },
         ))
     }

@@ -168,7 +168,6 @@ impl Call<'_> {
             kept.flatten(),
         );
         let ending = Ending {
-            fault,
             effect,
             switched,
             ledger_id: self.ledger_id,
@@ -177,9 +176,9 @@ impl Call<'_> {
             response,
         };
         Err(if outcome.is_turned_away {
-            Error::turned_away(ErrorKind::Busy, message, ending)
+            Error::turned_away(message, fault, ending)
         } else {
-            Error::of_call(message, ending)
+            Error::of_call(message, fault, ending)
         })
     }
 }

@@ -36,7 +36,7 @@ impl Inner {
             Ok(()) => Ok(kept),
             Err(forked) => {
                 std::mem::forget((kept, desk.cloned()));
-                Err(forked)
+                Err(forked.of_another())
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
 use crate::resource::state::News;
 use crate::settings::LONGEST_WAIT;
-use crate::{Cause, Effect, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role};
+use crate::{Cause, Error, ErrorKind, Fault, Level, Organization, Request, Response, Role};
 
 /// A reading under way. However it ends, the next one can begin.
 struct Reading<'a>(&'a Inner);
@@ -64,14 +64,10 @@ impl Inner {
         };
         Err(Error::of_call(
             format!("the FailoverPolicy could not be read: {}", fault.message),
+            fault,
             Ending {
-                fault,
-                effect: Effect::None,
-                switched: false,
-                ledger_id: None,
                 tag: request.tag.clone(),
-                attempts: Vec::new(),
-                response: None,
+                ..Ending::default()
             },
         ))
     }

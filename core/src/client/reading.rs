@@ -421,8 +421,8 @@ impl Stream {
         );
         Error::of_call(
             message,
+            fault,
             Ending {
-                fault,
                 effect,
                 switched: self.switched,
                 ledger_id: self.ledger_id,

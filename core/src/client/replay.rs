@@ -12,7 +12,7 @@ use crate::decide::replay::{Again, Missing, again};
 use crate::decide::subject::{Subject, subjects};
 use crate::kept::Kept;
 use crate::operation::{Guard, classify};
-use crate::resource::ledger::Question;
+use crate::resource::ledger::{Question, SENT_AGAIN};
 use crate::rewrite::again::{as_it_is, create, matching};
 use crate::verify_keys::VerifyKeys;
 use crate::{Error, ErrorKind, Operation, Request, Response};
@@ -25,7 +25,8 @@ impl Inner {
         is_wanted: bool,
         asking: &Asking<'_>,
     ) -> Result<Response, Error> {
-        let question = self.ledger.question(id).get(asking.desk).await?;
+        let asked = self.ledger.question(id, SENT_AGAIN).get(asking.desk).await;
+        let question = asked.map_err(|error| error.of_unbegun(asking.request))?;
         let refused = |why: &str| {
             let message = format!("the write {id} is not sent again: {why}");
             Error::new(ErrorKind::NotAvailable, message)

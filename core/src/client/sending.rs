@@ -15,6 +15,7 @@ use crate::resource::begun::Work;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::engine::{Engine, Task};
+use crate::resource::ledger::{SENT_AGAIN, VERIFIED};
 use crate::resource::listener::Waiting;
 use crate::{Error, ErrorKind, Request, Response, Role};
 
@@ -62,10 +63,21 @@ impl Client {
         pending: &Pending,
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
-        self.send_until(request, pending.take()?, check)
+        let cancel = pending.take().map_err(|error| error.of(request))?;
+        self.send_until(request, cancel, check)
     }
 
     fn send_until(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        check: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Response, Error> {
+        self.run_until(request, cancel, check)
+            .map_err(|error| error.of_begun(request, cancel.write.get().copied()))
+    }
+
+    fn run_until(
         &self,
         request: &Request,
         cancel: &Cancel,
@@ -115,6 +127,16 @@ impl Client {
         user_data: usize,
         run: fn(&Arc<Engine>, Task, Work),
     ) -> Result<Pending, Error> {
+        self.begin(request, user_data, run)
+            .map_err(|error| error.of(request))
+    }
+
+    fn begin(
+        &self,
+        request: &Request,
+        user_data: usize,
+        run: fn(&Arc<Engine>, Task, Work),
+    ) -> Result<Pending, Error> {
         self.inner.check_is_usable()?;
         self.inner.check_may_call()?;
         self.inner.outlet.check_can_complete()?;
@@ -126,20 +148,24 @@ impl Client {
         let mut completion = Completion {
             flight: self.inner.flights.enter()?,
             inner: Arc::clone(&self.inner),
+            request: request.clone(),
+            cancel: Arc::clone(&cancel),
             user_data,
             is_due: true,
         };
-        let (request, cancelled) = (request.clone(), Arc::clone(&cancel));
         // The application's code may block: it has threads that it can block.
-        let desk = self.inner.needs_its_thread(&request).then(|| {
+        let desk = self.inner.needs_its_thread(request).then(|| {
             let (flights, cancel) = (Arc::clone(&self.inner.flights), Arc::clone(&cancel));
             let is_given_up = move || cancel.is_cancelled() || flights.are_cancelled();
             Desk::away(&self.inner.threads, is_given_up)
         });
         // Made where it stays: it is some 20 kB, and a box that is made after it is a copy of it.
         let call = Box::write(Box::new_uninit(), async move {
-            let (inner, flight) = (&completion.inner, &completion.flight);
-            let result = inner.run(&request, desk.as_ref(), flight, &cancelled).await;
+            let of = &completion;
+            let call = of
+                .inner
+                .run(&of.request, desk.as_ref(), &of.flight, &of.cancel);
+            let result = call.await;
             if let Some(desk) = &desk {
                 desk.close().await;
             }
@@ -231,11 +257,12 @@ impl Inner {
 
     /// What is wrong with a request can be said before it is sent.
     fn check_request(&self, request: &Request) -> Result<(), Error> {
-        let id = request.verifies.or(request.replays.map(|(id, _)| id));
-        match id {
+        let verifies = request.verifies.map(|id| (id, VERIFIED));
+        let replays = request.replays.map(|(id, _)| (id, SENT_AGAIN));
+        match verifies.or(replays) {
             // A file is not read by the thread that submits: the call finds out.
             Some(_) if self.ledger.is_on_disk() => Ok(()),
-            Some(id) => self.ledger.question(id).wait().map(drop),
+            Some((id, purpose)) => self.ledger.question(id, purpose).wait().map(drop),
             None if request.discovers || request.settles.is_some() || request.checks.is_some() => {
                 Ok(())
             }
@@ -277,6 +304,8 @@ struct Completion {
     /// From `submit` on, and until the completion is in the queue: `shutdown` waits for both.
     flight: Flight,
     inner: Arc<Inner>,
+    request: Request,
+    cancel: Arc<Cancel>,
     user_data: usize,
     is_due: bool,
 }
@@ -284,6 +313,8 @@ struct Completion {
 impl Completion {
     fn give(&mut self, result: Result<Response, Error>) {
         self.is_due = false;
+        let begun = self.cancel.write.get().copied();
+        let result = result.map_err(|error| error.of_begun(&self.request, begun));
         self.inner.outlet.complete(self.user_data, result);
     }
 }

@@ -8,7 +8,7 @@ use crate::decide::settle::{Act, act};
 use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
-use crate::resource::ledger::At;
+use crate::resource::ledger::{At, VERIFIED};
 use crate::resource::race::{First, race};
 use crate::walk::{Done, Next, Walk};
 use crate::{
@@ -106,7 +106,7 @@ impl Inner {
                 Err(error) => return done.because(&error),
             }
         }
-        let entry = match self.ledger.question(id).get(asking.desk).await {
+        let entry = match self.ledger.question(id, VERIFIED).get(asking.desk).await {
             Ok(question) => question.entry,
             Err(error) => return done.because(&error),
         };
@@ -201,16 +201,5 @@ fn given_up() -> Error {
     let message = "the application cancelled the call, or the client was closed; what was begun of it \
                    goes on to its end";
     let fault = Fault::new(Cause::Cancelled, message);
-    Error::of_call(
-        message.to_owned(),
-        Ending {
-            fault,
-            effect: Effect::None,
-            switched: false,
-            attempts: Vec::new(),
-            ledger_id: None,
-            tag: None,
-            response: None,
-        },
-    )
+    Error::of_call(message.to_owned(), fault, Ending::default())
 }

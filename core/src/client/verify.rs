@@ -19,10 +19,10 @@ use crate::ending::{Ending, ResponseData};
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
-use crate::resource::ledger::Question;
+use crate::resource::ledger::{Question, VERIFIED};
 use crate::rewrite::read_back::{Columns, retrieve_message};
 use crate::row_answer::{Seen, is_row, lacks_a_column, rows, seen};
-use crate::{Cause, Effect, Error, Fault, Operation, Request, Response, Verification};
+use crate::{Cause, Error, Fault, Operation, Request, Response, Verification};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 /// Where SOAP is spoken with a bearer token, and so without a signature.
@@ -67,7 +67,7 @@ impl Inner {
         id: u64,
         asking: &Asking<'_>,
     ) -> Result<Response, Error> {
-        let question = self.ledger.question(id).get(asking.desk).await?;
+        let question = self.ledger.question(id, VERIFIED).get(asking.desk).await?;
         let kept = question.kept.as_deref();
         let subject = match &asking.request.verifies_at {
             Some(url) => Ok(Subject::at(url, kept)),
@@ -350,14 +350,12 @@ fn undecided(id: u64, answer: Response) -> Error {
     );
     Error::of_call(
         message,
+        fault,
         Ending {
-            fault,
-            effect: Effect::None,
             switched: answer.switched(),
-            ledger_id: None,
-            tag: None,
             attempts: answer.attempts().to_vec(),
             response: Some(answer),
+            ..Ending::default()
         },
     )
 }

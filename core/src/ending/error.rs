@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Attempt, Effect, Fault, FaultKind, Response};
+use crate::{Attempt, Effect, Fault, FaultKind, Request, Response};
 
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,12 +58,13 @@ pub struct Error(Arc<ErrorData>);
 struct ErrorData {
     kind: ErrorKind,
     message: String,
+    fault: Option<Fault>,
     ending: Option<Ending>,
 }
 
 /// How a call ended that has no usable response.
+#[derive(Clone, Default)]
 pub(crate) struct Ending {
-    pub(crate) fault: Fault,
     pub(crate) effect: Effect,
     pub(crate) switched: bool,
     pub(crate) attempts: Vec<Attempt>,
@@ -77,28 +78,103 @@ impl Error {
     /// An error that is no call's end.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::made(kind, message.into(), None, None)
+    }
+
+    fn made(
+        kind: ErrorKind,
+        message: String,
+        fault: Option<Fault>,
+        ending: Option<Ending>,
+    ) -> Error {
         Error(Arc::new(ErrorData {
             kind,
-            message: message.into(),
-            ending: None,
+            message,
+            fault,
+            ending,
         }))
     }
 
-    pub(crate) fn of_call(message: String, ending: Ending) -> Error {
-        Error(Arc::new(ErrorData {
-            kind: ErrorKind::Call(ending.fault.kind),
+    pub(crate) fn of_call(message: String, fault: Fault, ending: Ending) -> Error {
+        Error::made(
+            ErrorKind::Call(fault.kind),
             message,
-            ending: Some(ending),
-        }))
+            Some(fault),
+            Some(ending),
+        )
     }
 
     /// The end of a call that was turned away before anything of it was sent.
-    pub(crate) fn turned_away(kind: ErrorKind, message: String, ending: Ending) -> Error {
-        Error(Arc::new(ErrorData {
-            kind,
-            message,
-            ending: Some(ending),
-        }))
+    pub(crate) fn turned_away(message: String, fault: Fault, ending: Ending) -> Error {
+        Error::made(ErrorKind::Busy, message, Some(fault), Some(ending))
+    }
+
+    /// The same with what is known of the call besides.
+    fn knowing(&self, ending: Ending) -> Error {
+        let data = &self.0;
+        Error::made(
+            data.kind,
+            data.message.clone(),
+            data.fault.clone(),
+            Some(ending),
+        )
+    }
+
+    /// The same of a call with this request. What is no call's end has kept it from being begun; but
+    /// for a defect of the library, of which nobody knows when it came.
+    #[must_use]
+    pub fn of(self, request: &Request) -> Error {
+        self.of_begun(request, None)
+    }
+
+    /// As [`of`](Error::of); and which write it was, if that was on record already.
+    pub(crate) fn of_begun(self, request: &Request, ledger_id: Option<u64>) -> Error {
+        if self.0.ending.is_some() {
+            return self;
+        }
+        let effect = match self.0.kind {
+            _ if request.is_read() => Effect::None,
+            ErrorKind::Internal => Effect::Unknown,
+            _ => Effect::NotExecuted,
+        };
+        self.knowing(Ending {
+            effect,
+            ledger_id: ledger_id.filter(|_| effect == Effect::Unknown),
+            tag: request.tag.clone(),
+            ..Ending::default()
+        })
+    }
+
+    /// The same of a call that is known not to have been begun, whatever the error is.
+    pub(crate) fn of_unbegun(self, request: &Request) -> Error {
+        let is_read = request.is_read();
+        self.knowing(Ending {
+            effect: if is_read {
+                Effect::None
+            } else {
+                Effect::NotExecuted
+            },
+            tag: request.tag.clone(),
+            ..Ending::default()
+        })
+    }
+
+    /// The same of a call that goes on in another process, which is told its end.
+    pub(crate) fn of_another(self) -> Error {
+        self.knowing(Ending::default())
+    }
+
+    /// The same where the call had this response, which could not be handed out.
+    #[must_use]
+    pub fn after(self, response: &Response) -> Error {
+        self.knowing(Ending {
+            effect: response.effect(),
+            switched: response.switched(),
+            attempts: response.attempts().to_vec(),
+            ledger_id: response.ledger_id(),
+            tag: response.tag().map(Arc::from),
+            response: Some(response.clone()),
+        })
     }
 
     /// The kind.
@@ -116,11 +192,12 @@ impl Error {
     /// The fault of the last attempt. `None` for errors that are no call's end.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
-        self.0.ending.as_ref().map(|ending| &ending.fault)
+        self.0.fault.as_ref()
     }
 
-    /// What is known of the write. [`Effect::None`] for a read and for errors that are no call's
-    /// end.
+    /// What is known of the write: [`Effect::NotExecuted`] also where its call was not begun,
+    /// [`Effect::Unknown`] also after a defect of the library. [`Effect::None`] for a read and for
+    /// errors of no call.
     #[must_use]
     pub fn effect(&self) -> Effect {
         self.0
@@ -143,7 +220,7 @@ impl Error {
         self.0.ending.as_ref()?.ledger_id
     }
 
-    /// The request's tag. `None`: it had none, or the error is no call's end.
+    /// The request's tag. `None`: it had none, or the error is of no call.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.0.ending.as_ref()?.tag.as_deref()
@@ -183,3 +260,73 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_write_whose_call_failed_before_its_end() {
+        use Effect as E;
+        use ErrorKind as K;
+        let request = |method: &str| {
+            let mut request = Request::new(method, "/api/data/v9.2/accounts").unwrap();
+            request.set_tag("order 17").unwrap();
+            request
+        };
+        // the kind, of a write, of a read
+        let table = [
+            (K::Closed, E::NotExecuted, E::None),
+            (K::Forked, E::NotExecuted, E::None),
+            (K::WouldDeadlock, E::NotExecuted, E::None),
+            (K::NoQueue, E::NotExecuted, E::None),
+            (K::NoResources, E::NotExecuted, E::None),
+            (K::Busy, E::NotExecuted, E::None),
+            (K::InvalidUrl, E::NotExecuted, E::None),
+            (K::InvalidArgument, E::NotExecuted, E::None),
+            (K::NotAvailable, E::NotExecuted, E::None),
+            (K::Internal, E::Unknown, E::None),
+        ];
+        for (kind, of_write, of_read) in table {
+            for (method, effect) in [("POST", of_write), ("GET", of_read)] {
+                let bare = Error::new(kind, "why");
+                assert_eq!((bare.effect(), bare.tag()), (E::None, None));
+                let error = bare.of_begun(&request(method), Some(7));
+                assert_eq!(error.effect(), effect, "{kind:?} {method}");
+                assert_eq!((error.kind(), error.message()), (kind, "why"));
+                assert_eq!(error.tag(), Some("order 17"));
+                assert_eq!(error.ledger_id(), (effect == E::Unknown).then_some(7));
+                assert!(error.fault().is_none() && error.attempts().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_already_stays() {
+        let request = Request::new("POST", "/").unwrap();
+        let forked = || Error::new(ErrorKind::Forked, "");
+        let defect = || Error::new(ErrorKind::Internal, "");
+        assert_eq!(forked().of_another().of(&request).effect(), Effect::None);
+        let unbegun = defect().of_unbegun(&request);
+        assert_eq!(unbegun.of(&request).effect(), Effect::NotExecuted);
+    }
+
+    #[test]
+    fn a_question_is_a_read_and_a_replay_a_write() {
+        let closed = || Error::new(ErrorKind::Closed, "");
+        for (request, effect) in [
+            (Request::verify(1), Effect::None),
+            (Request::verify_with(1, "/x"), Effect::None),
+            (Request::discover(), Effect::None),
+            (Request::check(crate::Role::Primary), Effect::None),
+            (
+                Request::settle(crate::SettlePolicy::default()),
+                Effect::None,
+            ),
+            (Request::replay(1, false), Effect::NotExecuted),
+            (Request::replay(1, true), Effect::NotExecuted),
+        ] {
+            assert_eq!(closed().of(&request).effect(), effect, "{request:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{At, Ledger, Question, Soon, Suspected, Suspects, WriteEnd, nothing};
+use super::{At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, WriteEnd, nothing};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::lock::lock;
@@ -217,7 +217,7 @@ impl Ledger for Memory {
         Soon::now(entries.filter(|record| record.entry.is_suspect).count())
     }
 
-    fn question(&self, id: u64) -> Soon<Question> {
+    fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
         let state = lock(&self.state);
         let why = match state.entries.get(&id) {
             None => "it is not on record",
@@ -234,7 +234,7 @@ impl Ledger for Memory {
                 None => "it is in flight",
             },
         };
-        Soon::Now(Err(nothing(id, "verified", why)))
+        Soon::Now(Err(nothing(id, purpose, why)))
     }
 
     fn claim(&self, id: u64, _: At) -> Soon<()> {
@@ -248,7 +248,7 @@ impl Ledger for Memory {
                 return Soon::now(());
             }
         };
-        Soon::Now(Err(nothing(id, "sent again", why)))
+        Soon::Now(Err(nothing(id, SENT_AGAIN, why)))
     }
 
     fn verified(&self, id: u64, found: Verification) -> Soon<()> {

@@ -58,8 +58,9 @@ pub(crate) trait Ledger: Send + Sync {
     /// How many are to be verified.
     fn count_suspects(&self, at: At) -> Soon<usize>;
 
-    /// What can be asked about a write that has ended.
-    fn question(&self, id: u64) -> Soon<Question>;
+    /// What can be asked about a write that has ended, and what it is asked for: [`VERIFIED`] or
+    /// [`SENT_AGAIN`].
+    fn question(&self, id: u64, purpose: &'static str) -> Soon<Question>;
 
     /// The write is about to be sent again, by this caller and nobody else, of whatever process, until
     /// [`end`](Ledger::end) is told how that ended: executed, it is replayed; in doubt, it is in doubt from
@@ -175,6 +176,10 @@ impl WriteEnd {
         }
     }
 }
+
+/// What a write cannot be, where there is none to ask about.
+pub(crate) const VERIFIED: &str = "verified";
+pub(crate) const SENT_AGAIN: &str = "sent again";
 
 fn nothing(id: u64, done: &str, why: &str) -> Error {
     Error::new(

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::ending::Ending;
 use super::keeping::{PORTION_EACH, dead, first_since, forget, mark, take_over};
 use super::row::{self, ENTRY, QUESTION, signed, window_start};
-use super::{At, Ledger, Question, Soon, Suspected, Suspects, WriteEnd, nothing};
+use super::{At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, WriteEnd, nothing};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::resource::store::{Store, micros, time};
@@ -240,7 +240,7 @@ impl Ledger for Sqlite {
         })
     }
 
-    fn question(&self, id: u64) -> Soon<Question> {
+    fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
         let at = At::now();
         let (organization, window) = (self.organization, window_start(at, self.window));
         self.read(at, move |connection| {
@@ -253,8 +253,8 @@ impl Ledger for Sqlite {
                 find.query_row([signed(id), organization], |row| row::question(row, window));
             Ok(match found.optional()? {
                 Some(Some(question)) => Ok(question),
-                Some(None) => Err(nothing(id, "verified", "it is in flight")),
-                None => Err(nothing(id, "verified", "it is not on record")),
+                Some(None) => Err(nothing(id, purpose, "it is in flight")),
+                None => Err(nothing(id, purpose, "it is not on record")),
             })
         })
     }
@@ -288,7 +288,7 @@ impl Ledger for Sqlite {
                 1 => Ok(()),
                 _ => Err(nothing(
                     id,
-                    "sent again",
+                    SENT_AGAIN,
                     lacks(is_claimed(connection, id, organization)?),
                 )),
             })

@@ -272,7 +272,7 @@ fn what_may_come_late_is_in_question_until_the_window_is_over() {
         );
         end_at(ledger, resolved, repeated(), now, 1);
         assert_eq!(ids(ledger, LedgerSelection::Suspects, now), [id, resolved]);
-        assert!(ledger.question(id).wait().unwrap().may_come_late);
+        assert!(ledger.question(id, VERIFIED).wait().unwrap().may_come_late);
         resolve(ledger, resolved, Resolution::Confirmed, now).unwrap();
         assert_eq!(ids(ledger, LedgerSelection::Suspects, now), [id]);
         // A switch that leaves another endpoint counts it all the same.
@@ -369,11 +369,15 @@ fn a_write_is_verified_when_it_has_ended() {
     each(|ledger, now| {
         let id = begin(ledger);
         for id in [id, 99] {
-            let error = ledger.question(id).wait().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::NotAvailable);
+            for purpose in [VERIFIED, SENT_AGAIN] {
+                let error = ledger.question(id, purpose).wait().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::NotAvailable);
+                let said = format!("the write {id} cannot be {purpose}: ");
+                assert!(error.message().starts_with(&said), "{error}");
+            }
         }
         end_at(ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
-        let question = ledger.question(id).wait().unwrap();
+        let question = ledger.question(id, VERIFIED).wait().unwrap();
         assert_eq!((question.proof, question.ended), (Proof::Nothing, at(1)));
         let found = Verification {
             why: "it is not there".to_owned(),
@@ -437,7 +441,13 @@ fn a_write_is_sent_again_by_one_at_a_time_and_its_end_says_what_became_of_it() {
         assert_eq!(list[0].resolution, Some(Resolution::Replayed));
         assert_eq!(told(&list[1]), (Some(Effect::Unknown), here, true, 2));
         assert_eq!(told(&list[2]), (Some(Effect::Unknown), there, true, 2));
-        assert!(ledger.question(all[2]).wait().unwrap().may_come_late);
+        assert!(
+            ledger
+                .question(all[2], VERIFIED)
+                .wait()
+                .unwrap()
+                .may_come_late
+        );
         // What was replayed can be lost by the next switch.
         assert_eq!(suspect(ledger, Role::Alternate, 1, now).acknowledged, 1);
         ledger.claim(all[0], by(now)).wait().unwrap();

@@ -65,7 +65,8 @@ public class FailoverException extends IOException {
     /**
      * What is known of a write.
      *
-     * @return {@link Effect#NONE} for a read, and for what is no call
+     * @return {@link Effect#NONE} for a read, and for what is no call; {@link Effect#NOT_EXECUTED} also for a write that
+     *     was refused before it was begun, as by a closed client
      */
     public Effect effect() {
         return effect;
@@ -84,8 +85,8 @@ public class FailoverException extends IOException {
     /**
      * The tag of its request.
      *
-     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what the library refused before
-     *     the call was begun, and after deserialization
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what is no call, and after
+     *     deserialization
      */
     public Optional<String> tag() {
         return details == null ? Optional.empty() : details.tag;

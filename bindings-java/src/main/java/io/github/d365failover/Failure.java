@@ -3,12 +3,10 @@ package io.github.d365failover;
 import io.github.d365failover.impl.Native;
 import io.github.d365failover.impl.PacketReader;
 import java.time.Duration;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.Set;
 
 /** A failure before it is known which exception it becomes: that depends on the method. */
 final class Failure {
@@ -30,9 +28,6 @@ final class Failure {
             this.effect = effect;
         }
     }
-
-    private static final Set<ErrorKind> BEFORE_A_CALL = EnumSet.of(
-            ErrorKind.CLOSED, ErrorKind.WOULD_DEADLOCK, ErrorKind.FORKED, ErrorKind.BUSY, ErrorKind.NO_RESOURCES);
 
     private final ErrorKind kind;
     private final String message;
@@ -94,12 +89,6 @@ final class Failure {
     Failure of(FailoverRequest request) {
         details.tag = request.tag();
         return this;
-    }
-
-    /** The same, of a call. What keeps one from being begun is to the library no call, and has no effect there. */
-    Failure unbegun(FailoverRequest request) {
-        boolean isBegun = details.effect != Effect.NONE || !BEFORE_A_CALL.contains(kind);
-        return isBegun ? this : new Failure(kind, message, request.effectUnsent()).of(request);
     }
 
     /** The same with what the application has thrown. */

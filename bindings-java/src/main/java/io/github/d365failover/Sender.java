@@ -99,7 +99,7 @@ final class Sender {
             PacketReader in = answer.packet();
             Failure failure = Outcome.failure(in);
             if (failure != null) {
-                failure = providing.explain(failure.unbegun(request));
+                failure = providing.explain(failure);
                 throw (asked == null ? failure : asked.explain(failure)).checked();
             }
             return kind.of(in, answer, client);
@@ -192,12 +192,7 @@ final class Sender {
         if (packet == null) {
             throw Failure.closed(request.effectUnsent()).of(request).checked();
         }
-        PacketReader in = new PacketReader(packet);
-        Failure failure = Outcome.failure(in);
-        if (failure != null) {
-            throw failure.unbegun(request).checked();
-        }
-        return in.int64();
+        return Outcome.checked(packet).int64();
     }
 
     private <T> FailoverFuture<T> sendOnThread(FailoverRequest request, ResponseKind<T> kind) {
