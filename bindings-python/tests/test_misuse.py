@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -9,7 +10,7 @@ from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import Client
+from d365_failover import AsyncClient, Client
 from subject import Subjects
 from twin import WHO_AM_I, Organization
 
@@ -277,3 +278,37 @@ def test_a_forgotten_client_warns_and_goes(org: Organization) -> None:
     assert thread is not None
     thread.join(30)
     assert not thread.is_alive()
+
+
+VERBS = ["get", "post", "patch", "put", "delete"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_subclass_s_request_is_what_all_its_verbs_send_by(verb: str) -> None:
+    class Mine(Client):
+        def request(self, method: str, url: str, **more: Any) -> Any:
+            return [method, url, more]
+
+    class Later(Mine):
+        pass
+
+    class Through(Client):
+        def request(self, *args: Any, **more: Any) -> Any:
+            return super().request(*args, **more, tag="t" * 1000)
+
+    class MineAsync(AsyncClient):
+        async def request(self, method: str, url: str, **more: Any) -> Any:
+            return [method, url, more]
+
+    expected: list[Any] = [verb.upper(), "/x", {"tag": "a", "timeout": 2}]
+    for client in (Mine(URL), Later(URL)):
+        with client:
+            assert getattr(client, verb)("/x", tag="a", timeout=2) == expected
+    with Through(URL) as through, pytest.raises(d365_failover.InvalidArgumentError, match="tag"):
+        getattr(through, verb)("/x")
+
+    async def sent() -> Any:
+        async with MineAsync(URL) as client:
+            return await getattr(client, verb)("/x", tag="a", timeout=2)
+
+    assert asyncio.run(sent()) == expected

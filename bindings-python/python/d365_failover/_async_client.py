@@ -99,7 +99,8 @@ class AsyncClient(AsyncLedger):
         Cancelling the task cancels the call; the CancelledError then has a `FailoverError` as `__cause__` that tells
         what is known of the write.
         """
-        return await self._ask(
+        return await AsyncClient._ask(
+            self,
             method,
             url,
             headers,

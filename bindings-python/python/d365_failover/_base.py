@@ -40,6 +40,7 @@ from ._ledger import since_ms
 from ._native import NativeFailure
 from ._operator import CurrentOverride
 from ._outgoing import check_prepare
+from ._request import by_request
 from ._settings import in_python, to_native
 from ._threads import LibraryThread
 from ._tokens import TokenSource
@@ -66,6 +67,13 @@ class BaseClient:
     _closed = True  # until the native client stands, for __del__
     _awaits = False
     """Whether the application's code may be a coroutine."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """What `get` and its like send goes through a subclass's own `request`, if it has one."""
+        super().__init_subclass__(**more)
+        request, ask = (next((c for c in cls.__mro__ if name in c.__dict__), None) for name in ("request", "_ask"))
+        if request is not ask:
+            cls._ask = by_request  # type: ignore[attr-defined]
 
     @raising
     def __init__(self, url: str, settings: dict[str, Any]) -> None:

@@ -108,7 +108,8 @@ class Client(BlockingLedger):
         is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
         known of the write that was ended.
         """
-        return self._ask(
+        return Client._ask(
+            self,
             method,
             url,
             headers,

@@ -69,6 +69,30 @@ def build(
     return (method, url, pairs, body, whole, known, flags, tag, None, connect, attempt, read)
 
 
+_WHAT_IS_SAID = (
+    "headers",
+    "params",
+    "content",
+    "json",
+    "timeout",
+    "connect_timeout",
+    "attempt_timeout",
+    "read_timeout",
+    "operation",
+    "guarded_create",
+    "upsert",
+    "tag",
+)
+"""In the order of a client's `_ask`."""
+
+
+def by_request(client: Any, method: str, url: str, *values: Any) -> Any:
+    """A call by the client's `request`, which is told what was said only."""
+    named = zip(_WHAT_IS_SAID, values, strict=True)
+    said = {name: value for name, value in named if value is not None and value is not False}
+    return client.request(method, url, **said)
+
+
 def number_of_write(write: LedgerEntry | int) -> int:
     """The number of a write, as the C ABI has it."""
     number = write.id if isinstance(write, LedgerEntry) else write
