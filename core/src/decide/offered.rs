@@ -274,6 +274,22 @@ mod tests {
     }
 
     #[test]
+    fn how_many_begin_is_of_the_last_second_or_minute() {
+        for (a_second, time, silence, expected) in [
+            // Of the quarter that has just begun there are none.
+            (100, SECOND * 9, Duration::ZERO, 75.0),
+            (100, SECOND * 9, QUARTER * 2, 25.0),
+            (100, SECOND * 9, SECOND, 0.0),
+            (100, QUARTER * 2, Duration::ZERO, 100.0),
+            (1, SECOND * 41, SECOND, 40.0 / 45.0),
+        ] {
+            let (offered, now) = offered(a_second, time);
+            let begin = offered.load(now + silence).begin;
+            assert!((begin - expected).abs() < 0.01, "{begin} of {expected}");
+        }
+    }
+
+    #[test]
     fn who_has_only_begun_is_taken_by_the_time_since() {
         let (offered, now) = offered(100, SECOND);
         let allowance = offered.allowance(now);

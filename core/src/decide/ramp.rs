@@ -464,6 +464,13 @@ mod tests {
         let mut crowd = Ramp::new(0.0, Duration::ZERO, 0.0, now);
         crowd.gather(12, None, now);
         assert!(crowd.wait(11) > STEP / 2 && crowd.wait(11) < STEP);
+        // Who has come since the ramp began is waited for no longer.
+        let mut crowd = used_up(0.0, now);
+        crowd.gather(1, Some(now), now);
+        assert!(crowd.wait(0) > Duration::ZERO);
+        crowd.gather(2, Some(now + MOMENT), now);
+        assert_eq!(crowd.wait(0), Duration::ZERO);
+        assert!(crowd.wait(1) > Duration::ZERO);
     }
 
     #[test]
