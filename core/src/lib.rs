@@ -67,6 +67,7 @@ mod shown;
 mod soap_answer;
 mod soap_request;
 mod token;
+mod unbegun;
 mod unknown_setting;
 mod url_text;
 mod values;
