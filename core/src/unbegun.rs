@@ -17,27 +17,26 @@ impl Error {
             return self;
         }
         let effect = match self.kind() {
-            _ if request.is_read() => Effect::None,
             ErrorKind::Internal => Effect::Unknown,
             _ => Effect::NotExecuted,
         };
-        self.knowing(Ending {
-            effect,
-            ledger_id: ledger_id.filter(|_| effect == Effect::Unknown),
-            tag: request.tag.clone(),
-            ..Ending::default()
-        })
+        self.of_write(request, effect, ledger_id)
     }
 
     /// The same of a call that is known not to have been begun, whatever the error is.
     pub(crate) fn of_unbegun(self, request: &Request) -> Error {
-        let is_read = request.is_read();
+        self.of_write(request, Effect::NotExecuted, None)
+    }
+
+    /// The same where a write has this effect. A read has none.
+    fn of_write(self, request: &Request, effect: Effect, ledger_id: Option<u64>) -> Error {
+        let effect = match request.is_read() {
+            true => Effect::None,
+            false => effect,
+        };
         self.knowing(Ending {
-            effect: if is_read {
-                Effect::None
-            } else {
-                Effect::NotExecuted
-            },
+            effect,
+            ledger_id: ledger_id.filter(|_| effect == Effect::Unknown),
             tag: request.tag.clone(),
             ..Ending::default()
         })

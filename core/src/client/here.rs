@@ -49,7 +49,7 @@ impl Inner {
         mut waiting: Option<Waiting<'_>>,
         check: &mut dyn FnMut() -> bool,
     ) -> Result<Response, Error> {
-        // On the heap, where the child of a fork can leave it; and made there: it is some 20 kB.
+        // On the heap, where the child of a fork can leave it; and made there: it is kilobytes.
         let place = Box::new_uninit();
         let mut call = Box::into_pin(Box::write(place, self.call(request, None, cancel)));
         loop {

@@ -159,7 +159,7 @@ impl Client {
             let is_given_up = move || cancel.is_cancelled() || flights.are_cancelled();
             Desk::away(&self.inner.threads, is_given_up)
         });
-        // Made where it stays: it is some 20 kB, and a box that is made after it is a copy of it.
+        // Made where it stays: it is kilobytes, and a box that is made after it is a copy of it.
         let call = Box::write(Box::new_uninit(), async move {
             let of = &completion;
             let call = of
