@@ -134,7 +134,7 @@ static void every_thread_blocks_every_signal(void)
     struct dirent *task;
     DIR *tasks;
     char name[32];
-    int threads = 0;
+    int threads = 0, looks, is_there;
     size_t i;
     begin(&busy);
     for (i = 0; i < sizeof open / sizeof *open; i++)
@@ -143,10 +143,14 @@ static void every_thread_blocks_every_signal(void)
     MUST(tasks != NULL);
     while ((task = readdir(tasks)) != NULL)
         if (word(task->d_name, "comm", "d365%31s", name)) {
-            MUST(word(task->d_name, "status", "SigBlk: %lx", &blocked));
-            printf("     d365%s blocks %lx\n", name, blocked);
-            CHECK(blocked == wanted);
-            threads++;
+            /* The C library blocks all in a thread that leaves, such as those of the client that is freed above. */
+            for (looks = 0; (is_there = word(task->d_name, "status", "SigBlk: %lx", &blocked)) && blocked != wanted
+                            && looks < LONGEST;
+                 looks++)
+                poll(NULL, 0, 1);
+            printf("     d365%s blocks %lx\n", name, is_there ? blocked : 0);
+            CHECK(!is_there || blocked == wanted);
+            threads += is_there;
         }
     closedir(tasks);
     CHECK(threads >= 6); /* queue, 2 or 3 runtimes, body, token, resolver */
