@@ -84,13 +84,6 @@ impl LedgerEntry {
     }
 }
 
-impl LedgerEntry {
-    /// Whether a switch can put it in question: what the application has settled it cannot.
-    pub(crate) fn may_be_lost(&self) -> bool {
-        matches!(self.resolution, None | Some(Resolution::Replayed))
-    }
-}
-
 impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LedgerEntry")

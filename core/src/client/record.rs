@@ -19,14 +19,14 @@ use crate::kept::Kept;
 use crate::odata_header::ENTITY_ID;
 use crate::operation::Class;
 use crate::resource::desk::Desk;
-use crate::resource::ledger::{At, Soon, Suspected, Suspects, WriteEnd};
+use crate::resource::ledger::{At, Soon, Suspected, Suspects, Write, WriteEnd};
 use crate::row_answer::version_in;
 use crate::shown::shown_url;
 use crate::soap_answer::created_id;
 use crate::url_text::parse_link;
 use crate::{
-    Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerBodies, LedgerEntry, Level,
-    Operation, Request, StoreFailure, SuspectedSince,
+    Attempt, Effect, Error, ErrorKind, Event, ItemKind, LedgerBodies, Level, Operation, Request,
+    StoreFailure, SuspectedSince,
 };
 
 /// Reasons of `DataLossSuspected`.
@@ -137,10 +137,9 @@ impl Inner {
         } else {
             Kept::of(request, settings.ledger_bodies, settings.ledger_body_size).map(Arc::new)
         };
-        let entry = LedgerEntry {
-            id: 0,
-            tag: request.tag.as_deref().map(str::to_owned),
-            method: request.method.to_string(),
+        self.ledger.begin(Write {
+            tag: request.tag.clone(),
+            method: request.method.clone(),
             // What other hosts take in their queries may be a credential.
             url: if is_foreign {
                 request.url.split('?').next().unwrap_or_default().to_owned()
@@ -151,18 +150,10 @@ impl Inner {
             body_length,
             body_digest,
             started: SystemTime::now(),
-            ended: None,
-            role: None,
             epoch: self.place().epoch,
-            attempts: 0,
-            effect: None,
-            is_suspect: false,
-            is_kept: kept.is_some(),
-            row_url: None,
-            verification: None,
-            resolution: None,
-        };
-        self.ledger.begin(entry, proof, kept)
+            proof,
+            kept,
+        })
     }
 
     /// A write has ended: its end goes on record.

@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, WriteEnd, nothing};
+use http::Method;
+
+use super::{
+    At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, Write, WriteEnd, nothing,
+};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::lock::lock;
+use crate::operation::Row;
 use crate::{
-    Effect, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince, Verification, Verified,
+    Effect, LedgerEntry, LedgerSelection, Operation, Resolution, Role, SuspectedSince,
+    Verification, Verified,
 };
 
 pub(crate) struct Memory {
@@ -43,13 +49,138 @@ struct Records {
     told: u64,
 }
 
+/// What a [`LedgerEntry`] and its question are made of. There are as many as the bound allows, and each is memory that no other
+/// call has touched yet: so what few have is apart, and no text stands here twice.
 struct Record {
-    entry: LedgerEntry,
-    proof: Proof,
+    tag: Option<Arc<str>>,
+    method: Method,
+    url: Box<str>,
+    row_url: Option<Box<str>>,
+    proof: Known,
     kept: Option<Arc<Kept>>,
+    verification: Option<Box<Verification>>,
+    started: SystemTime,
+    ended: Option<SystemTime>,
+    body_length: Option<u64>,
+    epoch: u64,
+    attempts: u32,
+    body_digest: Option<[u8; 32]>,
+    operation: Operation,
+    role: Option<Role>,
+    effect: Option<Effect>,
+    resolution: Option<Resolution>,
+    is_suspect: bool,
     may_come_late: bool,
     /// It is being sent again.
     is_claimed: bool,
+}
+
+/// A proof.
+enum Known {
+    Nothing,
+    Unnamed,
+    /// That the row of `row_url` was created.
+    RowUrl,
+    Other(Box<Proof>),
+}
+
+impl Known {
+    fn of(proof: Proof, row_url: Option<&str>) -> Known {
+        match proof {
+            Proof::Nothing => Known::Nothing,
+            Proof::Unnamed => Known::Unnamed,
+            Proof::Created(Row::Url(url)) if Some(&*url) == row_url => Known::RowUrl,
+            other => Known::Other(Box::new(other)),
+        }
+    }
+
+    fn proof(&self, row_url: Option<&str>) -> Proof {
+        match self {
+            Known::Nothing => Proof::Nothing,
+            Known::Unnamed => Proof::Unnamed,
+            Known::RowUrl => Proof::Created(Row::Url(row_url.unwrap_or_default().to_owned())),
+            Known::Other(proof) => (**proof).clone(),
+        }
+    }
+}
+
+impl Record {
+    fn new(write: Write) -> Record {
+        Record {
+            tag: write.tag,
+            method: write.method,
+            url: write.url.into(),
+            row_url: None,
+            proof: Known::of(write.proof, None),
+            kept: write.kept,
+            verification: None,
+            started: write.started,
+            ended: None,
+            body_length: write.body_length,
+            epoch: write.epoch,
+            attempts: 0,
+            body_digest: write.body_digest,
+            operation: write.operation,
+            role: None,
+            effect: None,
+            resolution: None,
+            is_suspect: false,
+            may_come_late: false,
+            is_claimed: false,
+        }
+    }
+
+    fn entry(&self, id: u64) -> LedgerEntry {
+        LedgerEntry {
+            id,
+            tag: self.tag.as_deref().map(str::to_owned),
+            method: self.method.to_string(),
+            url: self.url.to_string(),
+            operation: self.operation,
+            body_length: self.body_length,
+            body_digest: self.body_digest,
+            started: self.started,
+            ended: self.ended,
+            role: self.role,
+            epoch: self.epoch,
+            attempts: self.attempts,
+            effect: self.effect,
+            is_suspect: self.is_suspect,
+            is_kept: self.kept.is_some(),
+            row_url: self.row_url.as_deref().map(str::to_owned),
+            verification: self.verification.as_deref().cloned(),
+            resolution: self.resolution,
+        }
+    }
+
+    /// Whether a switch can put it in question: what the application has settled it cannot.
+    fn may_be_lost(&self) -> bool {
+        matches!(self.resolution, None | Some(Resolution::Replayed))
+    }
+
+    /// Its last attempt.
+    fn end(&mut self, outcome: &mut WriteEnd, at: At) {
+        self.ended = Some(at.time);
+        self.effect = Some(outcome.effect);
+        self.role = outcome.role;
+        self.epoch = outcome.epoch;
+        if let Some(url) = outcome.url.take() {
+            self.url = url.into();
+        }
+    }
+
+    /// What its answer has named.
+    fn prove(&mut self, outcome: &WriteEnd) {
+        let row = outcome.row_url.as_deref();
+        self.proof = match (std::mem::replace(&mut self.proof, Known::Nothing), row) {
+            (Known::Unnamed | Known::RowUrl, Some(_)) => Known::RowUrl,
+            (Known::Other(known), _) => {
+                let proof = known.when_executed(row, outcome.row_id, outcome.version.as_deref());
+                Known::of(proof, row)
+            }
+            (known, _) => known,
+        };
+    }
 }
 
 impl Memory {
@@ -83,15 +214,12 @@ impl Memory {
         }
     }
 
-    fn ended(&self, id: u64, outcome: WriteEnd, at: At) -> Option<Suspected> {
+    fn ended(&self, id: u64, mut outcome: WriteEnd, at: At) -> Option<Suspected> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
-        let is_again = state
-            .entries
-            .get_mut(&id)
-            .is_some_and(|record| std::mem::take(&mut record.is_claimed));
-        if is_again {
+        let record = state.entries.get_mut(&id)?;
+        if std::mem::take(&mut record.is_claimed) {
             return state.end_again(id, outcome, at);
         }
         if outcome.effect == Effect::NotExecuted {
@@ -102,31 +230,14 @@ impl Memory {
         let is_late =
             is_executed && (outcome.epoch < state.first_epoch || id <= state.lost_through);
         let is_repeated = is_executed && outcome.may_come_late && !self.window.is_zero();
-        let Record {
-            entry,
-            proof,
-            may_come_late,
-            ..
-        } = state.entries.get_mut(&id)?.as_mut();
-        *may_come_late = outcome.may_come_late;
+        record.may_come_late = outcome.may_come_late;
         if outcome.effect == Effect::Executed {
-            let known = std::mem::replace(proof, Proof::Nothing);
-            *proof = known.when_executed(
-                outcome.row_url.as_deref(),
-                outcome.row_id,
-                outcome.version.as_deref(),
-            );
+            record.prove(&outcome);
         }
-        entry.ended = Some(at.time);
-        entry.effect = Some(outcome.effect);
-        entry.role = outcome.role;
-        entry.epoch = outcome.epoch;
-        entry.attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
-        entry.row_url = outcome.row_url;
-        if let Some(url) = outcome.url {
-            entry.url = url;
-        }
-        entry.is_suspect = outcome.effect == Effect::Unknown || is_late || is_repeated;
+        record.end(&mut outcome, at);
+        record.attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
+        record.row_url = outcome.row_url.map(Into::into);
+        record.is_suspect = outcome.effect == Effect::Unknown || is_late || is_repeated;
         if is_late {
             state.suspected.insert(id);
             return Some(Suspected::Late);
@@ -151,18 +262,11 @@ impl Ledger for Memory {
         0
     }
 
-    fn begin(&self, mut entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
+    fn begin(&self, write: Write) -> Soon<u64> {
+        let record = Box::new(Record::new(write));
         let mut state = lock(&self.state);
         state.last_id += 1;
         let id = state.last_id;
-        entry.id = id;
-        let record = Box::new(Record {
-            entry,
-            proof,
-            kept,
-            may_come_late: false,
-            is_claimed: false,
-        });
         state.entries.insert(id, record);
         Soon::now(id)
     }
@@ -176,7 +280,7 @@ impl Ledger for Memory {
         let state = &mut *guard;
         self.evict(state, at.clock);
         state.first_epoch = state.first_epoch.max(epoch + 1);
-        let acknowledged = state.question(|entry| entry.role == Some(from));
+        let acknowledged = state.question(|record| record.role == Some(from));
         let suspects = Suspects {
             in_doubt: state.in_doubt(),
             acknowledged: acknowledged + state.repeated.len() as u64,
@@ -191,7 +295,7 @@ impl Ledger for Memory {
         self.evict(state, at.clock);
         state.lost_through = state.last_id;
         let acknowledged = state
-            .question(|entry| entry.role.is_some() && entry.ended.is_some_and(|at| at >= since));
+            .question(|record| record.role.is_some() && record.ended.is_some_and(|at| at >= since));
         let suspects = SuspectedSince {
             acknowledged,
             in_doubt: state.in_doubt(),
@@ -204,28 +308,29 @@ impl Ledger for Memory {
     fn list(&self, selection: LedgerSelection, at: At) -> Soon<Vec<LedgerEntry>> {
         let mut state = lock(&self.state);
         self.evict(&mut state, at.clock);
-        let entries = state.entries.values().map(|record| &record.entry);
-        let meant =
-            entries.filter(|entry| selection != LedgerSelection::Suspects || entry.is_suspect);
-        Soon::now(meant.cloned().collect())
+        let meant = state
+            .entries
+            .iter()
+            .filter(|(_, record)| selection != LedgerSelection::Suspects || record.is_suspect);
+        Soon::now(meant.map(|(id, record)| record.entry(*id)).collect())
     }
 
     fn count_suspects(&self, at: At) -> Soon<usize> {
         let mut state = lock(&self.state);
         self.evict(&mut state, at.clock);
         let entries = state.entries.values();
-        Soon::now(entries.filter(|record| record.entry.is_suspect).count())
+        Soon::now(entries.filter(|record| record.is_suspect).count())
     }
 
     fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
         let state = lock(&self.state);
         let why = match state.entries.get(&id) {
             None => "it is not on record",
-            Some(record) => match record.entry.ended {
+            Some(record) => match record.ended {
                 Some(ended) => {
                     return Soon::now(Question {
-                        entry: record.entry.clone(),
-                        proof: record.proof.clone(),
+                        entry: record.entry(id),
+                        proof: record.proof.proof(record.row_url.as_deref()),
                         kept: record.kept.clone(),
                         ended,
                         may_come_late: record.may_come_late,
@@ -242,7 +347,7 @@ impl Ledger for Memory {
         let why = match state.entries.get_mut(&id) {
             None => "it is not on record",
             Some(record) if record.is_claimed => "it is being sent again already",
-            Some(record) if !record.entry.is_suspect => "nothing is in question about it",
+            Some(record) if !record.is_suspect => "nothing is in question about it",
             Some(record) => {
                 record.is_claimed = true;
                 return Soon::now(());
@@ -253,7 +358,7 @@ impl Ledger for Memory {
 
     fn verified(&self, id: u64, found: Verification) -> Soon<()> {
         if let Some(record) = lock(&self.state).entries.get_mut(&id) {
-            record.entry.verification = Some(found);
+            record.verification = Some(Box::new(found));
         }
         Soon::now(())
     }
@@ -265,14 +370,10 @@ impl Ledger for Memory {
         let why = match state.entries.get_mut(&id).map(Box::as_mut) {
             None => "it is not on record",
             Some(record) if record.is_claimed => "it is being sent again",
-            Some(Record {
-                entry,
-                may_come_late,
-                ..
-            }) if entry.is_suspect => {
-                entry.is_suspect = false;
-                entry.resolution = Some(found);
-                if !state.suspected.remove(&id) && *may_come_late {
+            Some(record) if record.is_suspect => {
+                record.is_suspect = false;
+                record.resolution = Some(found);
+                if !state.suspected.remove(&id) && record.may_come_late {
                     state.repeated.retain(|(_, other)| *other != id);
                 }
                 state.settled.push_back((at.clock, id));
@@ -299,15 +400,15 @@ impl Ledger for Memory {
 
 impl Records {
     /// Puts in question what was acknowledged, is not resolved, and is meant. Tells how much.
-    fn question(&mut self, is_meant: impl Fn(&LedgerEntry) -> bool) -> u64 {
+    fn question(&mut self, is_meant: impl Fn(&Record) -> bool) -> u64 {
         let (entries, suspected) = (&mut self.entries, &mut self.suspected);
         let mut count = 0;
         let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id).map(Box::as_mut) {
-            Some(Record { entry, .. }) if entry.may_be_lost() && is_meant(entry) => {
-                entry.is_suspect = true;
-                entry.resolution = None;
+            Some(record) if record.may_be_lost() && is_meant(record) => {
+                record.is_suspect = true;
+                record.resolution = None;
                 // The look was at what was there before.
-                if let Some(found) = &mut entry.verification {
+                if let Some(found) = &mut record.verification {
                     found.is_final = false;
                 }
                 suspected.insert(*id);
@@ -324,71 +425,68 @@ impl Records {
 
     /// A write that was sent again has ended. Of what became of the first sending that tells nothing,
     /// unless it was executed.
-    fn end_again(&mut self, id: u64, outcome: WriteEnd, at: At) -> Option<Suspected> {
+    fn end_again(&mut self, id: u64, mut outcome: WriteEnd, at: At) -> Option<Suspected> {
         let is_late =
             outcome.role.is_some() && (outcome.epoch < self.first_epoch || id <= self.lost_through);
-        let Record {
-            entry,
-            proof,
-            may_come_late,
-            ..
-        } = self.entries.get_mut(&id)?.as_mut();
+        let record = self.entries.get_mut(&id)?;
         // It was looked at before.
-        let found = entry.verification.take();
+        let found = record.verification.take();
         let attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
-        entry.attempts = entry.attempts.saturating_add(attempts);
+        record.attempts = record.attempts.saturating_add(attempts);
         if outcome.effect == Effect::NotExecuted {
             return None;
         }
-        entry.ended = Some(at.time);
-        entry.effect = Some(outcome.effect);
-        entry.role = outcome.role;
-        entry.epoch = outcome.epoch;
-        if let Some(url) = outcome.url {
-            entry.url = url;
-        }
-        if !self.suspected.remove(&id) && *may_come_late {
+        record.end(&mut outcome, at);
+        if !self.suspected.remove(&id) && record.may_come_late {
             self.repeated.retain(|(_, other)| *other != id);
         }
         if outcome.effect == Effect::Unknown {
-            *may_come_late = true;
+            record.may_come_late = true;
             return None;
         }
-        let known = std::mem::replace(proof, Proof::Nothing);
-        *proof = known.when_executed(
-            outcome.row_url.as_deref(),
-            outcome.row_id,
-            outcome.version.as_deref(),
-        );
-        *may_come_late = outcome.may_come_late;
-        entry.row_url = outcome.row_url.or(entry.row_url.take());
-        entry.is_suspect = is_late;
+        record.prove(&outcome);
+        record.may_come_late = outcome.may_come_late;
+        if let Some(row_url) = outcome.row_url {
+            record.row_url = Some(row_url.into());
+        }
+        record.is_suspect = is_late;
         if is_late {
             self.suspected.insert(id);
             return Some(Suspected::Late);
         }
-        entry.verification = found;
-        entry.resolution = Some(Resolution::Replayed);
+        record.verification = found;
+        record.resolution = Some(Resolution::Replayed);
         self.settled.push_back((at.clock, id));
         None
     }
 
     fn in_doubt(&self) -> u64 {
-        let entries = self.entries.values().map(|record| &record.entry);
-        let in_doubt =
-            |entry: &&LedgerEntry| entry.is_suspect && entry.effect == Some(Effect::Unknown);
-        entries.filter(in_doubt).count() as u64
+        let suspects = self.entries.values().filter(|record| record.is_suspect);
+        let effects = suspects.map(|record| record.effect);
+        effects
+            .filter(|effect| *effect == Some(Effect::Unknown))
+            .count() as u64
     }
 
     fn forget(&mut self, id: u64, is_too_early: bool) {
         let Some(record) = self.entries.remove(&id) else {
             return;
         };
-        let entry = &record.entry;
-        let found = entry.verification.as_ref().map(|found| found.verdict);
-        if is_too_early && entry.resolution.is_none() && found != Some(Verified::Present) {
+        let found = record.verification.as_ref().map(|found| found.verdict);
+        if is_too_early && record.resolution.is_none() && found != Some(Verified::Present) {
             self.evicted += 1;
         }
-        self.forgotten = self.forgotten.max(entry.ended);
+        self.forgotten = self.forgotten.max(record.ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hundred thousand are kept, and the texts are the rest of what one takes.
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 208, "{}", size_of::<Record>());
     }
 }

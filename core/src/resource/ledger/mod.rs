@@ -15,6 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::Method;
 use uuid::Uuid;
 
 pub(crate) use self::memory::Memory;
@@ -24,8 +25,8 @@ use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::operation::classify;
 use crate::{
-    Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Resolution, Role, SuspectedSince,
-    Verification,
+    Effect, Error, ErrorKind, LedgerEntry, LedgerSelection, Operation, Resolution, Role,
+    SuspectedSince, Verification,
 };
 
 /// Where writes are on record: in memory, or in a store that outlives the process. What a store is
@@ -37,8 +38,8 @@ pub(crate) trait Ledger: Send + Sync {
     /// How many writes it held, when it was opened, of processes that have died before these had ended.
     fn taken_over(&self) -> u64;
 
-    /// Puts a write on record that may be sent as soon as this is given. `entry.id` is given here.
-    fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64>;
+    /// Puts a write on record that may be sent as soon as its number is given.
+    fn begin(&self, write: Write) -> Soon<u64>;
 
     /// The write has ended. Tells why it is in question, if it is although it was executed.
     fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>>;
@@ -119,6 +120,20 @@ impl Question {
             class.is_some_and(|class| class.is_compound)
         })
     }
+}
+
+/// A write before it is sent. See [`LedgerEntry`].
+pub(crate) struct Write {
+    pub(crate) tag: Option<Arc<str>>,
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) operation: Operation,
+    pub(crate) body_length: Option<u64>,
+    pub(crate) body_digest: Option<[u8; 32]>,
+    pub(crate) started: SystemTime,
+    pub(crate) epoch: u64,
+    pub(crate) proof: Proof,
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 /// How a write ended.

@@ -7,7 +7,7 @@ use rusqlite::types::Type;
 use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 
-use super::{At, Question};
+use super::{At, Question, Write};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
 use crate::resource::store::{micros, time};
@@ -32,9 +32,7 @@ pub(super) fn insert(
     connection: &rusqlite::Connection,
     organization: i64,
     process: i64,
-    entry: &LedgerEntry,
-    proof: &Proof,
-    kept: Option<&Kept>,
+    write: &Write,
 ) -> rusqlite::Result<u64> {
     macro_rules! insert {
         ($columns:literal, $values:literal) => {
@@ -48,6 +46,7 @@ pub(super) fn insert(
             )
         };
     }
+    let kept = write.kept.as_deref();
     let insert = match kept {
         None => insert!("", ""),
         Some(_) => insert!(
@@ -55,18 +54,19 @@ pub(super) fn insert(
             ", ?12, ?13, ?14, ?15, ?16"
         ),
     };
-    let operation = entry.operation.name();
-    let (length, started) = (entry.body_length.map(signed), micros(entry.started));
-    let (epoch, proof) = (signed(entry.epoch), written(proof));
+    let (tag, method) = (write.tag.as_deref(), write.method.as_str());
+    let operation = write.operation.name();
+    let (length, started) = (write.body_length.map(signed), micros(write.started));
+    let (epoch, proof) = (signed(write.epoch), written(&write.proof));
     let known: [&dyn ToSql; 11] = [
         &organization,
         &process,
-        &entry.tag,
-        &entry.method,
-        &entry.url,
+        &tag,
+        &method,
+        &write.url,
         &operation,
         &length,
-        &entry.body_digest,
+        &write.body_digest,
         &started,
         &epoch,
         &proof,

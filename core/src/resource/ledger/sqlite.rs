@@ -12,9 +12,9 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::ending::Ending;
 use super::keeping::{PORTION_EACH, dead, first_since, forget, mark, take_over};
 use super::row::{self, ENTRY, QUESTION, signed, window_start};
-use super::{At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, WriteEnd, nothing};
-use crate::decide::verify::Proof;
-use crate::kept::Kept;
+use super::{
+    At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, Write, WriteEnd, nothing,
+};
 use crate::resource::store::{Store, micros, time};
 use crate::{
     Error, LedgerEntry, LedgerSelection, Organization, Resolution, Role, SuspectedSince,
@@ -117,12 +117,11 @@ impl Ledger for Sqlite {
         self.taken_over
     }
 
-    fn begin(&self, entry: LedgerEntry, proof: Proof, kept: Option<Arc<Kept>>) -> Soon<u64> {
+    fn begin(&self, write: Write) -> Soon<u64> {
         let (organization, process) = (self.organization, self.store.process());
-        let bytes = kept.as_ref().map_or(0, |kept| kept.body.len());
+        let bytes = write.kept.as_ref().map_or(0, |kept| kept.body.len());
         let insert = move |connection: &Connection| {
-            let kept = kept.as_deref();
-            row::insert(connection, organization, process, &entry, &proof, kept).map(Ok)
+            row::insert(connection, organization, process, &write).map(Ok)
         };
         let store = Arc::downgrade(&self.store);
         let undo = move |id| take_back(&store, organization, id);

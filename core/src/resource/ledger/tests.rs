@@ -3,31 +3,24 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::operation::Row;
 use crate::resource::store::Store;
 use crate::{Difference, Operation, Organization, StoreDurability, Verified};
 
 const WINDOW: Duration = Duration::from_secs(300);
 
-fn entry() -> LedgerEntry {
-    LedgerEntry {
-        id: 0,
+fn write() -> Write {
+    Write {
         tag: None,
-        method: "POST".to_owned(),
+        method: Method::POST,
         url: "/x".to_owned(),
         operation: Operation::Unsafe,
         body_length: Some(0),
         body_digest: None,
         started: SystemTime::UNIX_EPOCH,
-        ended: None,
-        role: None,
         epoch: 0,
-        attempts: 0,
-        effect: None,
-        is_suspect: false,
-        is_kept: false,
-        row_url: None,
-        verification: None,
-        resolution: None,
+        proof: Proof::Nothing,
+        kept: None,
     }
 }
 
@@ -65,7 +58,7 @@ fn on_disk(folder: &Path, window: Duration) -> Sqlite {
 }
 
 fn begin(ledger: &dyn Ledger) -> u64 {
-    ledger.begin(entry(), Proof::Nothing, None).wait().unwrap()
+    ledger.begin(write()).wait().unwrap()
 }
 
 fn end(ledger: &dyn Ledger, id: u64, outcome: WriteEnd, now: Instant) {
@@ -362,6 +355,68 @@ fn what_the_bound_takes_unverified_is_counted_and_told_now_and_then() {
     let later = now + WINDOW * 2;
     list(&ledger, LedgerSelection::All, later);
     assert_eq!(ledger.evicted(), 111);
+}
+
+/// What is asked about a write is what it said and what its answers named, however they are kept.
+#[test]
+fn a_write_is_asked_about_by_what_its_answers_have_named() {
+    let (first, second) = ("/accounts(1)", "/accounts(2)");
+    let soap = Row::Soap {
+        logical_name: "account".to_owned(),
+        id: Uuid::from_u128(7),
+    };
+    let said = [
+        Proof::Nothing,
+        Proof::Unnamed,
+        Proof::UnnamedIn("account".to_owned()),
+        Proof::Created(Row::Url(first.to_owned())),
+        Proof::Created(soap.clone()),
+        Proof::Deleted(soap),
+        Proof::Changed(first.to_owned()),
+    ];
+    let rows = [None, Some(first), Some(second)];
+    let told = |row: Option<&str>, id, version: Option<&str>| WriteEnd {
+        row_url: row.map(str::to_owned),
+        row_id: id,
+        version: version.map(str::to_owned),
+        may_come_late: true,
+        ..outcome(Effect::Executed, Role::Primary)
+    };
+    let answers: Vec<_> = rows
+        .into_iter()
+        .flat_map(|row| {
+            [
+                (row, None, None),
+                (row, Some(Uuid::from_u128(8)), Some("W/\"1\"")),
+            ]
+        })
+        .collect();
+    each(|ledger, now| {
+        for (said, first, then) in said.iter().flat_map(|said| {
+            let pairs = answers
+                .iter()
+                .flat_map(|first| answers.iter().map(move |then| (first, then)));
+            pairs.map(move |(first, then)| (said, first, then))
+        }) {
+            let write = Write {
+                proof: said.clone(),
+                ..write()
+            };
+            let id = ledger.begin(write).wait().unwrap();
+            let mut proof = said.clone();
+            let mut row_url = None;
+            for (row, row_id, version) in [first, then] {
+                end(ledger, id, told(*row, *row_id, *version), now);
+                proof = proof.when_executed(*row, *row_id, *version);
+                row_url = row.or(row_url);
+                let question = ledger.question(id, VERIFIED).wait().unwrap();
+                assert_eq!(question.proof, proof, "{said:?} {first:?} {then:?}");
+                assert_eq!(question.entry.row_url.as_deref(), row_url);
+                // Of one that is to be verified no more nothing is claimed.
+                let _ = ledger.claim(id, by(now)).wait();
+            }
+        }
+    });
 }
 
 #[test]
