@@ -106,6 +106,39 @@ fn change_set(requests: &[&str]) -> String {
 }
 
 #[test]
+fn what_a_path_leads_to() {
+    use Service::{OData2, Soap, WebApi};
+    let table = [
+        ("", WebApi, false),
+        ("/api/data/v9.2/accounts", WebApi, false),
+        ("/api/data/v9.2/$batch", WebApi, true),
+        ("/api/data/v9.2/%24Batch//", WebApi, true),
+        ("$BATCH", WebApi, true),
+        ("/api/data/v9.2/x$batch", WebApi, false),
+        ("/api/data/v9.2/batch", WebApi, false),
+        ("/XRMServices/2011/Organization.svc/web", Soap, false),
+        ("/XRMServices/2011/Organization.SVC", Soap, false),
+        (".svc", Soap, false),
+        ("/a.svc.svc/b", Soap, false),
+        ("/a.svcs/.sv", WebApi, false),
+        ("/a.s", WebApi, false),
+        ("/XRMServices/2011/organizationdata.svc/A", OData2, false),
+        ("OrganizationData.svc", OData2, false),
+        (
+            "/XRMServices/2011/OrganizationData.svc/$batch",
+            OData2,
+            true,
+        ),
+        ("/a.svc/OrganizationData.svc", Soap, false),
+        ("/MyOrganizationData.svc/A", Soap, false),
+    ];
+    for (path, service, is_batch) in table {
+        assert_eq!(web_api::service(path), service, "{path}");
+        assert_eq!(web_api::is_batch(path), is_batch, "{path}");
+    }
+}
+
+#[test]
 fn batches() {
     const PATCH: &str = "PATCH /api/data/v9.2/accounts(1) HTTP/1.1\r\n\r\n{}";
     const DELETE: &str =

@@ -101,12 +101,13 @@ pub(crate) fn effective_method<'a>(
     path: &str,
     mut overrides: impl Iterator<Item = &'a [u8]>,
 ) -> Option<&'a [u8]> {
-    let Some(first) = overrides.next().filter(|_| method == b"POST") else {
-        return Some(method);
-    };
-    if !is_row(path) && service(path) != Service::OData2 {
+    // The path first: to look for a header costs more.
+    if method != b"POST" || (!is_row(path) && service(path) != Service::OData2) {
         return Some(method);
     }
+    let Some(first) = overrides.next() else {
+        return Some(method);
+    };
     // A read by POST would be news to these services.
     (overrides.all(|other| other == first) && !matches!(first, b"GET" | b"HEAD" | b"OPTIONS"))
         .then_some(first)
@@ -115,6 +116,9 @@ pub(crate) fn effective_method<'a>(
 /// The path of a URL, absolute or relative.
 pub(crate) fn path(url: &str) -> &str {
     let whole = without_query(url);
+    if whole.starts_with('/') {
+        return whole;
+    }
     let authority = whole.split_once(':').and_then(|(scheme, rest)| {
         let rest = rest.strip_prefix("//")?;
         (!scheme.contains('/')).then_some(rest)
@@ -132,9 +136,10 @@ pub(crate) fn without_query(url: &str) -> &str {
 }
 
 pub(crate) fn is_batch(path: &str) -> bool {
-    let last = path.trim_end_matches('/').rsplit('/').next();
-    last.is_some_and(|segment| {
-        segment.eq_ignore_ascii_case("$batch") || segment.eq_ignore_ascii_case("%24batch")
+    let path = path.trim_end_matches('/').as_bytes();
+    [&b"$batch"[..], b"%24batch"].into_iter().any(|batch| {
+        let before = path.len().checked_sub(batch.len() + 1);
+        ends_with(path, batch) && before.is_none_or(|before| path[before] == b'/')
     })
 }
 
@@ -148,11 +153,23 @@ pub(crate) enum Service {
 }
 
 pub(crate) fn service(path: &str) -> Service {
-    let mut segments = path.as_bytes().split(|byte| *byte == b'/');
-    match segments.find(|segment| ends_with(segment, b".svc")) {
+    let path = path.as_bytes();
+    let ends_a_segment = |dot: &usize| {
+        let end = path.get(*dot..dot + 4);
+        end.is_some_and(|end| end.eq_ignore_ascii_case(b".svc"))
+            && path.get(dot + 4).is_none_or(|byte| *byte == b'/')
+    };
+    // Short, and asked of every write: a search that sets itself up costs more.
+    match (0..path.len()).find(|at| path[*at] == b'.' && ends_a_segment(at)) {
         None => Service::WebApi,
-        Some(segment) if segment.eq_ignore_ascii_case(b"OrganizationData.svc") => Service::OData2,
-        Some(_) => Service::Soap,
+        Some(dot) => {
+            let start = path[..dot].iter().rposition(|byte| *byte == b'/');
+            let start = start.map_or(0, |slash| slash + 1);
+            match path[start..dot].eq_ignore_ascii_case(b"OrganizationData") {
+                true => Service::OData2,
+                false => Service::Soap,
+            }
+        }
     }
 }
 
