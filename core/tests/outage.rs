@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use d365_failover_core::{Cause, Client, Decision, ItemKind, Queue, Settings};
-use d365_twin::{FaultKind as Twin_, OrgHandle, Twin};
+use d365_failover_core::{Cause, Client, Decision, ItemKind, Level, Queue, Settings};
+use d365_twin::{Condition, Fault, FaultKind as Twin_, OrgHandle, Twin};
 use support::contoso::{ACCOUNTS, LONG, WHO, get, settings, twin};
 
 const REFUSE: Twin_ = Twin_::Refuse {
@@ -51,6 +51,21 @@ fn outage_wait_is_waited_for_and_an_announced_window_counts_for_who_waits_alread
     assert!(began.elapsed() >= Duration::from_secs(1), "{error}");
     assert!(error.message().contains("outage_wait"), "{error}");
 
+    // In a window it is the window that was waited for, and only in it.
+    settings.set("outage_wait_ms", "0").unwrap();
+    let client = Client::open(&settings).unwrap();
+    let now = std::time::SystemTime::now();
+    let window = Duration::from_secs(2);
+    client.maintenance(now, now + window).unwrap();
+    let error = client.send(&get(ACCOUNTS)).unwrap_err();
+    let (message, end) = (error.message(), std::time::SystemTime::now());
+    assert!(end >= now + window, "{message}");
+    assert!(
+        message.contains("to the end of the interruption that is planned"),
+        "{message}"
+    );
+    assert!(!message.contains("outage_wait"), "{message}");
+
     settings.set("outage_wait_ms", "3000").unwrap();
     let queue = Queue::new(0).unwrap();
     let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
@@ -69,6 +84,81 @@ fn outage_wait_is_waited_for_and_an_announced_window_counts_for_who_waits_alread
     assert!(!waiting.is_finished());
     org.primary.clear().unwrap();
     assert_eq!(waiting.join().unwrap().unwrap().status(), 200);
+}
+
+#[test]
+fn an_answer_to_a_call_that_was_sent_before_has_the_next_look_begin() {
+    let (twin, org) = twin();
+    let mut settings = settings(&twin);
+    settings.set("preset", "safe").unwrap();
+    settings.set("probe_after_ms", "0").unwrap();
+    let client = Client::open(&settings).unwrap();
+    let sends = |url: &'static str| {
+        let client = client.clone();
+        thread::spawn(move || client.send(&get(url)))
+    };
+    let stalled = Fault::from(Twin_::Stall { ms: None }).path_contains("WhoAmI");
+    let stalled = org.primary.fault(stalled.times(1)).unwrap();
+    let before = sends(WHO);
+    org.primary.wait_for(Condition::in_flight(1), LONG).unwrap();
+    // New connections are refused, and the one that there is goes on.
+    let refuse = Twin_::Refuse {
+        keep_existing: true,
+    };
+    let refuse = org.primary.fault(refuse).unwrap();
+    org.alternate.fault(REFUSE).unwrap();
+    let waits = sends(ACCOUNTS);
+    let looks = || {
+        let told: serde_json::Value = serde_json::from_str(&client.statistics().unwrap()).unwrap();
+        told["endpoints"]["primary"]["probes"]["failed"].as_u64()
+    };
+    // Two of the first look, and one of each later one: the next one is four seconds away.
+    support::until("four looks", || looks() >= Some(5));
+    let began = Instant::now();
+    org.primary.clear_fault(refuse).unwrap();
+    org.primary.clear_fault(stalled).unwrap();
+    assert_eq!(before.join().unwrap().unwrap().status(), 200);
+    assert_eq!(waits.join().unwrap().unwrap().status(), 200);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn a_failback_that_is_vetoed_is_told() {
+    let (twin, org) = twin();
+    let mut settings = settings(&twin);
+    for (key, value) in [
+        ("preset", "safe"),
+        ("failback", "probe"),
+        ("failback_interval_ms", "50"),
+        ("failback_after_ms", "0"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    let queue = Queue::new(0).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    let refuse = org.primary.fault(REFUSE).unwrap();
+    client.send(&get(ACCOUNTS)).unwrap();
+    let mask = ItemKind::EndpointSwitchRequired.bit() | ItemKind::Log.bit();
+    client.subscribe(mask).unwrap();
+    org.primary.clear_fault(refuse).unwrap();
+    let mut asked = 0;
+    loop {
+        let item = queue.next(Some(LONG)).unwrap();
+        if item.is_decision() {
+            asked += 1;
+            assert!(asked < 3, "nobody tells");
+            item.reply(Decision::Veto).unwrap();
+        } else if let Some(event) = item.event()
+            && event.level == Level::Warn
+        {
+            let expected = "the alternate stays active although the primary answers again: a \
+                            handler vetoed the switch";
+            assert_eq!(event.message, expected);
+            break;
+        }
+    }
+    assert!(!client.is_primary());
 }
 
 #[test]

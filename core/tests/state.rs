@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use d365_failover_core::{
     Client, ErrorKind, ItemKind, LedgerSelection, Override, OverrideSource, Queue, Request, Role,
@@ -382,6 +382,30 @@ fn an_override_in_the_store_is_heard_by_all_who_run_until_it_ends() {
     client.set_override(None, None).unwrap();
     assert!(client.endpoint_auto_switch_enabled());
     until("the others", || other.ask("override") == "None");
+}
+
+#[test]
+fn an_override_that_is_lifted_in_an_outage_lets_calls_go_at_once() {
+    let place = Place::new();
+    let alternate = living();
+    let settings = settings_of(closed(), alternate.port, &place.store());
+    let client = Client::open(&settings).unwrap();
+    client.set_override(Some(Override::Primary), None).unwrap();
+    let waits = std::thread::spawn({
+        let client = client.clone();
+        move || client.send(&get(WHO))
+    });
+    let looks = || {
+        let told: serde_json::Value = serde_json::from_str(&client.statistics().unwrap()).unwrap();
+        told["endpoints"]["primary"]["probes"]["failed"].as_u64()
+    };
+    // Two of the first look, and one of each later one: the next one is four seconds away.
+    until("four looks", || looks() >= Some(5));
+    let began = Instant::now();
+    client.set_override(None, None).unwrap();
+    assert_eq!(waits.join().unwrap().unwrap().status(), 200);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]

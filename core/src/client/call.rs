@@ -78,6 +78,17 @@ async fn stopped(client: &Inner, cancel: &Cancel) -> Fault {
     Fault::new(Cause::Cancelled, message)
 }
 
+/// What is read from a URL's path is read from all of it.
+pub(super) fn located<'r>(request: &'r Request, target: &Target) -> Cow<'r, Request> {
+    match target.rest() {
+        Some(rest) if is_relative(&request.url) => Cow::Owned(Request {
+            url: rest.to_owned(),
+            ..request.clone()
+        }),
+        _ => Cow::Borrowed(request),
+    }
+}
+
 impl<'a> Call<'a> {
     /// # Errors
     /// When the request cannot be made a guarded create, or says a wrong length. When another call reads
@@ -92,14 +103,7 @@ impl<'a> Call<'a> {
         record: Record,
     ) -> Result<Call<'a>, Error> {
         request.length()?;
-        // What is read from a URL's path is read from all of it.
-        let request = match target.rest() {
-            Some(rest) if is_relative(&request.url) => Cow::Owned(Request {
-                url: rest.to_owned(),
-                ..request.clone()
-            }),
-            _ => Cow::Borrowed(request),
-        };
+        let request = located(request, &target);
         let (request, class, is_id_ours, target) = if request.is_guarded_create {
             let (request, class, is_id_ours) = guarded(&request)?;
             let target = client.organization.locate(&request.url)?;
@@ -267,6 +271,8 @@ impl<'a> Call<'a> {
             }
             if in_vain.is_some() {
                 client.was_tried(place, self.is_answered(&outcome));
+            } else if self.target.foreign().is_none() && self.is_answered(&outcome) {
+                client.hints();
             }
             let (Some(fault), Some(last)) = (&outcome.fault, self.attempts.last()) else {
                 if self.target.foreign().is_none() {

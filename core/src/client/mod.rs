@@ -102,8 +102,10 @@ struct Inner {
     has_answered: AtomicBool,
     /// Told when calls go elsewhere.
     moved: Notify,
-    /// Told when a call was answered in an outage.
-    answered: Notify,
+    /// Told when there is a reason in an outage not to wait for the next look.
+    hastened: Notify,
+    /// There is an outage.
+    is_out: AtomicBool,
     flights: Arc<Flights>,
     ledger: Box<dyn Ledger>,
     statistics: Statistics,

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Clock};
 
 use tokio::time::{Instant, timeout_at};
@@ -42,7 +43,7 @@ impl Inner {
         moved.as_mut().enable();
         let (mut until, end) = {
             let mut board = self.board();
-            match board.switch.wait_out(Clock::now()) {
+            match board.switch.wait_out(began.into_std()) {
                 WaitOut::Over => return Ok(()),
                 WaitOut::Full => {
                     drop(board);
@@ -70,19 +71,23 @@ impl Inner {
                 return Ok(());
             }
             let switch = &board.switch;
-            until = Instant::from_std(switch.waits_until(began.into_std(), now.into_std()));
-            if deadline <= now || until <= now {
-                break;
+            let next = switch.waits_until(began.into_std(), now.into_std());
+            let is_over = deadline <= now;
+            if is_over || Instant::from_std(next) <= now {
+                let what = switch.has_waited_for(began.into_std(), until.into_std());
+                drop(board);
+                let waited = (now - began).as_millis();
+                return Err(if is_over {
+                    let why =
+                        format!("the call's deadline was over after it had waited {waited} ms");
+                    self.unanswered(Cause::Deadline, false, &why)
+                } else {
+                    let why = format!("the call has waited {waited} ms: {what}");
+                    self.unanswered(Cause::Outage, false, &why)
+                });
             }
+            until = Instant::from_std(next);
         }
-        let waited = began.elapsed().as_millis();
-        Err(if deadline <= Instant::now() {
-            let why = format!("the call's deadline was over after it had waited {waited} ms");
-            self.unanswered(Cause::Deadline, false, &why)
-        } else {
-            let why = format!("the call has waited {waited} ms: outage_wait");
-            self.unanswered(Cause::Outage, false, &why)
-        })
     }
 
     /// Whether a call of which nothing was sent goes although no endpoint answers.
@@ -94,7 +99,15 @@ impl Inner {
     pub(super) fn was_tried(&self, place: Place, is_answered: bool) {
         if is_answered {
             self.board().switch.is_answered(place, Clock::now());
-            self.answered.notify_one();
+            self.hastened.notify_one();
+        }
+    }
+
+    /// A call was answered. In an outage that is a reason to look.
+    pub(super) fn hints(&self) {
+        if self.is_out.load(Ordering::Relaxed) {
+            self.board().switch.hints(Clock::now());
+            self.hastened.notify_one();
         }
     }
 

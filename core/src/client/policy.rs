@@ -1,9 +1,10 @@
 //! The FailoverPolicy of the WSDL: read once for all who need it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Inner;
 use super::flights::Flight;
@@ -14,6 +15,7 @@ use crate::decide::place::Place;
 use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
 use crate::resource::discovery;
+use crate::resource::late::in_time;
 use crate::resource::race::{First, race};
 use crate::resource::settled::{Awaited, pair, settled};
 use crate::resource::state::News;
@@ -51,10 +53,10 @@ impl Inner {
     ) -> Result<Response, Error> {
         let end = flight.began + request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
-        let fault = match race(stop, timeout_at(end, self.read_policy())).await {
-            First::Right(Ok(Ok(()))) => return Ok(Response::new(ResponseData::default())),
-            First::Right(Ok(Err(fault))) => fault,
-            First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
+        let fault = match race(stop, in_time(end, pin!(self.read_policy()))).await {
+            First::Right(Some(Ok(()))) => return Ok(Response::new(ResponseData::default())),
+            First::Right(Some(Err(fault))) => fault,
+            First::Right(None) => Fault::new(Cause::Deadline, "the call's deadline was over"),
             First::Left(First::Left(())) => {
                 Fault::new(Cause::Cancelled, "the application cancelled the call")
             }
@@ -145,6 +147,7 @@ impl Inner {
             state.tell(News::Policy(policy));
         }
         let disabled = self.board().switch.set_policy(policy, Clock::now());
+        self.hastened.notify_one();
         if let Some(place) = disabled {
             self.leave_disabled(place).await;
         }

@@ -52,6 +52,7 @@ impl Inner {
             }
             let actions = board.switch.obey(order, Clock::now());
             self.tell(&board, &actions, from, Reason::Override);
+            self.hastened.notify_one();
             (board.switch.place() != from).then_some(from)
         };
         self.log(Level::Warn, || match order {

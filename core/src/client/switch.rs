@@ -1,6 +1,7 @@
 //! Drives the switch: reports faults to it, and carries out what it asks for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant as Clock;
 
 use tokio::time::{Instant, timeout_at};
@@ -297,6 +298,7 @@ impl Inner {
                         self.unless_closed(reply.take().filter(|_| !is_busy)).await;
                     }
                     Action::Recalled(holds) => self.recalled(holds),
+                    Action::StaysAway(stay) => self.log_stay(from, stay, reason),
                     Action::End(outcome) => {
                         if let Err(stay @ (Stay::Vetoed | Stay::Off | Stay::Ordered(_))) = outcome {
                             self.log_stay(from, stay, reason);
@@ -306,7 +308,7 @@ impl Inner {
                 }
             }
             if actions.is_empty() {
-                let (heard, finding) = match race(probing.next(), self.answered.notified()).await {
+                let (heard, finding) = match race(probing.next(), self.hastened.notified()).await {
                     First::Left(heard) => heard,
                     First::Right(()) => (Heard::Woken, None),
                 };
@@ -396,6 +398,11 @@ impl Inner {
         }
         let mut reply = None;
         for action in actions {
+            match action {
+                Action::OutageStarted => self.is_out.store(true, Ordering::Relaxed),
+                Action::OutageEnded(_) => self.is_out.store(false, Ordering::Relaxed),
+                _ => {}
+            }
             let event = match action {
                 Action::Switched(done, probed) => {
                     self.went(done.to.role, reason);
@@ -443,12 +450,18 @@ impl Inner {
 
     fn log_stay(&self, from: Place, stay: Stay, reason: Reason<'_>) {
         self.log_unless_planned(|| {
-            format!(
-                "the {} stays active after a fault ({}): {}",
-                from.role.name(),
-                reason.name(),
-                stay.why()
-            )
+            let (role, why) = (from.role.name(), stay.why());
+            let reason = match reason {
+                Reason::Fault(fault) => &*format!("after a fault ({})", fault.kind.name()),
+                Reason::Failback => "although the primary answers again",
+                Reason::OtherProcess => {
+                    "although another process has left it and it answers no probe"
+                }
+                Reason::StoredState | Reason::Hand | Reason::Override => {
+                    "although it answers no probe"
+                }
+            };
+            format!("the {role} stays active {reason}: {why}")
         });
     }
 }

@@ -36,13 +36,15 @@ pub struct Outage {
     looks: u32,
     /// After how many of these a call was tried last.
     tried: u32,
+    /// There is a reason to look again soon after the look that is under way.
+    hastens: bool,
     step: Step,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// The next look begins then.
-    Pausing(Instant),
+    /// The last look was over then, and the next one begins then.
+    Pausing { since: Instant, next: Instant },
     /// A look has begun then.
     Looking(Instant),
     /// An endpoint has answered, then.
@@ -77,7 +79,8 @@ impl Outage {
             lost: None,
             looks: 1,
             tried: 0,
-            step: Step::Pausing(next),
+            hastens: false,
+            step: Step::Pausing { since: now, next },
         };
         (outage, next)
     }
@@ -116,8 +119,23 @@ impl Outage {
         }
     }
 
-    /// There is another endpoint after all. It is asked from the next look on.
-    pub fn gains_other(&mut self) {
+    /// A call that was sent before is answered: a reason to look, and no proof. Who drains a connection
+    /// answers on it and takes no other.
+    pub fn hints(&mut self, now: Instant) {
+        match &mut self.step {
+            Step::Pausing { since, next } => *next = (*since + FIRST_PAUSE).max(now).min(*next),
+            Step::Looking(_) => self.hastens = true,
+            Step::Over(..) => {}
+        }
+    }
+
+    /// There is another endpoint after all. It is asked at once, or by a look soon after this one.
+    pub fn gains_other(&mut self, now: Instant) {
+        match &mut self.step {
+            Step::Pausing { next, .. } => *next = now.min(*next),
+            Step::Looking(_) => self.hastens = true,
+            Step::Over(..) => {}
+        }
         let known = self.lost.take();
         let known = known.unwrap_or_else(|| Side::new(self.this.role.other()));
         self.other.get_or_insert(Side {
@@ -148,16 +166,17 @@ impl Outage {
         let mut asks = Vec::new();
         match self.step {
             Step::Over(..) => {}
-            Step::Pausing(next) if heard == Heard::Woken && now >= next => {
+            Step::Pausing { next, .. } if heard == Heard::Woken && now >= next => {
                 self.step = Step::Looking(now);
                 self.looks += 1;
+                self.hastens = false;
                 let sides = [Some(&mut self.this), self.other.as_mut()];
                 for side in sides.into_iter().flatten() {
                     *side = Side::new(side.role);
                     asks.push(Asks::Authorize(side.role));
                 }
             }
-            Step::Pausing(next) => asks.push(Asks::Wake(next)),
+            Step::Pausing { next, .. } => asks.push(Asks::Wake(next)),
             Step::Looking(begun) => {
                 let took = now.saturating_duration_since(begun);
                 let is_this = heard.role() == Some(self.this.role);
@@ -190,8 +209,9 @@ impl Outage {
                 self.step = Step::Over(self.this.role.other(), probed, now);
             }
             (Said::Silent, Said::Silent) => {
-                let next = now + pause(self.looks, chance);
-                self.step = Step::Pausing(next);
+                let looks = if self.hastens { 1 } else { self.looks };
+                let next = now + pause(looks, chance);
+                self.step = Step::Pausing { since: now, next };
                 return Some(next);
             }
             _ => {}
@@ -409,6 +429,46 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_a_call_that_was_sent_before_has_the_next_look_begin() {
+        let mut world = World::first_look(true);
+        let pausing = |world: &mut World| {
+            world.hear(Heard::Probed(HERE, Answer::Silent));
+            match world.hear(Heard::Probed(THERE, Answer::Silent))[..] {
+                [Asks::Wake(next)] => next,
+                ref asks => panic!("{asks:?}"),
+            }
+        };
+        for _ in 0..4 {
+            let next = pausing(&mut world);
+            world.look(next);
+        }
+        let begun = world.now;
+        let next = pausing(&mut world);
+        assert_eq!(next, begun + LONGEST_PAUSE);
+        // Many answers are one reason, and no look follows another one at once.
+        for at in [begun, begun + MILLI] {
+            world.now = at;
+            world.outage.hints(at);
+            let wake = [Asks::Wake(begun + FIRST_PAUSE)];
+            assert_eq!(world.hear(Heard::Woken), wake);
+        }
+        world.now = begun + FIRST_PAUSE * 3;
+        world.outage.hints(world.now);
+        world.look(world.now);
+        // One that comes while it is looked is a reason to look again; the pause after that is a long one.
+        world.outage.hints(world.now);
+        let next = pausing(&mut world);
+        assert_eq!(next, world.now + FIRST_PAUSE);
+        world.look(next);
+        assert_eq!(pausing(&mut world), world.now + LONGEST_PAUSE);
+        // It puts none off, and ends nothing by itself.
+        world.now += LONGEST_PAUSE - MILLI;
+        world.outage.hints(world.now);
+        world.look(world.now);
+        assert_eq!(world.outage.answered(), None);
+    }
+
+    #[test]
     fn its_time_ends_with_the_answer() {
         let mut world = World::first_look(true);
         world.hear(came(HERE, Probed::Serves));
@@ -420,11 +480,19 @@ mod tests {
     }
 
     #[test]
-    fn an_alternate_that_becomes_known_is_asked_from_the_next_look_on() {
+    fn an_alternate_that_becomes_known_is_asked_at_once() {
+        let mut world = World::new(false);
+        world.now += MILLI;
+        world.outage.gains_other(world.now);
+        world.look(world.now);
+        world.hear(Heard::Probed(HERE, Answer::Silent));
+        world.hear(came(THERE, Probed::Serves));
+        assert_eq!(world.outage.answered(), Some((THERE, Probed::Serves)));
+        // A look that is under way goes on without it, and the next one is no later than the second.
         let mut world = World::first_look(false);
-        world.outage.gains_other();
+        world.outage.gains_other(world.now);
         let silent = Heard::Probed(HERE, Answer::Silent);
-        let next = world.now + Duration::from_secs(1);
+        let next = world.now + FIRST_PAUSE;
         assert_eq!(world.hear(silent), [Asks::Wake(next)]);
         world.look(next);
         world.hear(silent);

@@ -49,7 +49,11 @@ fn a_veto_of_a_failback_says_nothing_against_a_switch() {
     let mut world = away(Failback::Probe);
     let (number, _) = look_home(&mut world, 3).unwrap();
     let superseded = Err(Stay::Superseded);
-    assert_eq!(world.reply_to(number, true), [Action::End(superseded)]);
+    let stays = Action::StaysAway(Stay::Vetoed);
+    assert_eq!(
+        world.reply_to(number, true),
+        [stays, Action::End(superseded)]
+    );
     world.began(Evidence::Strong);
     world.switch.give_up(world.switch.inquiries);
     // The looks begin anew.

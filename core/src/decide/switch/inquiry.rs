@@ -139,13 +139,14 @@ impl Switch {
                 let over = over.map(Action::OutageEnded).into_iter();
                 // Auto-switch is read only now, so a handler may have set it.
                 if is_vetoed || !self.auto_switch() {
+                    let off = self.order.map_or(Stay::Off, Stay::Ordered);
+                    let stay = if is_vetoed { Stay::Vetoed } else { off };
                     if is_failback {
                         self.home.stays_away();
                         // No answer to whoever has met a fault meanwhile.
-                        return self.end(Err(Stay::Superseded));
+                        let end = self.end(Err(Stay::Superseded));
+                        return [Action::StaysAway(stay)].into_iter().chain(end).collect();
                     }
-                    let off = self.order.map_or(Stay::Off, Stay::Ordered);
-                    let stay = if is_vetoed { Stay::Vetoed } else { off };
                     self.refused = Some((from, now, stay));
                     return over.chain(self.end(Err(stay))).collect();
                 }

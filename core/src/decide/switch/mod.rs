@@ -257,7 +257,7 @@ impl Switch {
     pub fn set_policy(&mut self, policy: Policy, now: Instant) -> Option<Place> {
         let is_news = self.alternate.set_policy(policy.says, now);
         if is_news && self.kept().is_none() {
-            self.outage_gains_other();
+            self.outage_gains_other(now);
         }
         let is_disabled = !policy.says.endpoint_enabled && self.place.role == policy.read_from;
         if !is_news || !is_disabled || self.pin().is_some() {

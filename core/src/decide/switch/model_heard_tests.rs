@@ -71,7 +71,10 @@ impl World {
         assert_eq!(switches, is_current && !is_vetoed && self.is_on);
         if is_current && !switches && self.one(number).is_failback {
             // No answer to whoever has met a fault meanwhile.
-            assert_eq!(actions, [Action::End(Err(Stay::Superseded))]);
+            let [Action::StaysAway(stay), Action::End(Err(Stay::Superseded))] = actions else {
+                panic!("{actions:?}");
+            };
+            assert_eq!(*stay == Stay::Vetoed, is_vetoed);
             self.good_since = None;
         } else if is_current && !switches {
             let off = self.order.map_or(Stay::Off, Stay::Ordered);
@@ -134,6 +137,7 @@ impl World {
                     assert_eq!(one.answers[side], Some(Answer::Came(probed)));
                     one.awaits.clear();
                 }
+                Action::StaysAway(_) => assert!(self.one(number).is_failback),
                 Action::Recalled(holds) => {
                     assert_eq!(index + 2, actions.len());
                     let is_at_record = self.first == Some(First::AtRecord);

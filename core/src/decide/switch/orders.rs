@@ -60,16 +60,16 @@ impl Switch {
             Some((_, role)) if role != self.place.role => return self.goes(now),
             Some(_) => {
                 self.first = None;
-                self.inquires_anew(false);
+                self.inquires_anew(false, now);
             }
-            None => self.inquires_anew(self.has_other()),
+            None => self.inquires_anew(self.has_other(), now),
         }
         Vec::new()
     }
 
     /// There is another endpoint to go to now, or none any more. An outage goes on with that; whoever
     /// waits for the end of another question asks anew.
-    fn inquires_anew(&mut self, has_other: bool) {
+    fn inquires_anew(&mut self, has_other: bool, now: Instant) {
         let place = self.place;
         let is_other =
             |inquiry: &&mut Inquiry| inquiry.from == place && inquiry.has_other != has_other;
@@ -78,7 +78,7 @@ impl Switch {
                 Some(outage) => {
                     inquiry.has_other = has_other;
                     if has_other {
-                        outage.gains_other();
+                        outage.gains_other(now);
                     } else {
                         outage.loses_other();
                     }

@@ -117,9 +117,13 @@ fn the_outage_of_an_endpoint_that_calls_are_kept_at_is_its_own() {
     assert_eq!(world.hear(Heard::Woken), asks);
     world.hear(authorized(HERE));
     world.silent(HERE);
-    // Once it is over the other one is asked as well.
+    // Once it is over the other one is asked as well, at once.
+    world.now += Duration::from_millis(1);
     world.switch.obey(None, world.now);
-    world.look();
+    let both = [HERE, THERE].map(|role| Action::Ask(Asks::Authorize(role)));
+    assert_eq!(world.hear(Heard::Woken), both);
+    world.hear(authorized(HERE));
+    world.hear(authorized(THERE));
     world.silent(HERE);
     assert_eq!(world.answers(THERE), [Action::Raise(Some(Probed::Serves))]);
 }

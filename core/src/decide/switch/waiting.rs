@@ -49,6 +49,22 @@ impl Switch {
         }
     }
 
+    /// A call was answered that was sent before the outage that there is, if there is one.
+    pub fn hints(&mut self, now: Instant) {
+        if let Some(outage) = self.outage_mut() {
+            outage.hints(now);
+        }
+    }
+
+    /// Completes the sentence of a call's error that has waited from `began` to `until`.
+    pub fn has_waited_for(&self, began: Instant, until: Instant) -> &'static str {
+        if until > began + self.limits.outage_wait {
+            "to the end of the interruption that is planned"
+        } else {
+            "outage_wait"
+        }
+    }
+
     fn outage_mut(&mut self) -> Option<&mut Outage> {
         let place = self.place;
         let inquiry = self.inquiry.as_mut();
@@ -75,12 +91,12 @@ impl Switch {
     }
 
     /// An outage of one endpoint is one of two now.
-    pub(super) fn outage_gains_other(&mut self) {
+    pub(super) fn outage_gains_other(&mut self, now: Instant) {
         if let Some(inquiry) = &mut self.inquiry
             && let Some(outage) = &mut inquiry.outage
         {
             inquiry.has_other = true;
-            outage.gains_other();
+            outage.gains_other(now);
         }
     }
 

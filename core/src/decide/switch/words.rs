@@ -99,6 +99,8 @@ pub enum Action {
     OutageEnded(Over),
     /// Where calls go by the record of others was looked at: the record holds, or it does not.
     Recalled(bool),
+    /// Calls are not led back: say why.
+    StaysAway(Stay),
     /// Let those go who wait. An error: why they stay.
     End(Result<(), Stay>),
 }

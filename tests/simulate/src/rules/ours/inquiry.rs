@@ -221,6 +221,8 @@ impl Ours {
                 Action::AwaitHandlers => {}
                 // There is no store.
                 Action::Recalled(_) => {}
+                // Nobody refuses.
+                Action::StaysAway(_) => {}
                 Action::End(outcome) => self.is_decided(outcome, world),
             }
         }
