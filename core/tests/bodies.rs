@@ -364,6 +364,19 @@ fn a_streamed_body_that_breaks_off_says_so_each_time() {
     request.set_streaming(true);
     let response = client.send(&request).unwrap();
     assert_eq!(response.status(), 201);
+    // What keeps a read from being begun knows of the write as well.
+    for (kind, error) in [
+        (ErrorKind::InvalidArgument, response.read(&mut []).err()),
+        (
+            ErrorKind::InvalidArgument,
+            response.read_ready(&mut []).err(),
+        ),
+        (ErrorKind::NoQueue, response.submit_read(1, 0).err()),
+    ] {
+        let error = error.unwrap();
+        assert_eq!((error.kind(), error.effect()), (kind, Effect::Executed));
+        assert_eq!(error.attempts().len(), 1);
+    }
     let error = loop {
         match response.read(&mut [0; 16]) {
             Ok(0) => panic!("the body was whole"),

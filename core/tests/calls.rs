@@ -5,7 +5,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, Item, ItemKind, Phase, Queue};
+use d365_failover_core::{
+    Client, Effect, ErrorKind, FaultKind, Item, ItemKind, Phase, Queue, Request, Settings,
+};
 use d365_twin::{Condition, FaultKind as Twin_};
 use support::contoso::{LONG, WHO, create, get, settings, twin};
 
@@ -218,6 +220,27 @@ fn shutdown_cancels_what_does_not_end() {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Closed);
     }
     client.shutdown(LONG).unwrap();
+}
+
+#[test]
+fn what_kept_a_soap_read_from_being_begun_is_told_of_a_read_however_its_url_is_written() {
+    let service = "http://contoso.crm.script.test/XRMServices/2011/Organization.svc";
+    let settings = Settings::new(service).unwrap();
+    let client = Client::open(&settings).unwrap();
+    client.shutdown(LONG).unwrap();
+    for (message, effect) in [("Retrieve", Effect::None), ("Update", Effect::NotExecuted)] {
+        for url in ["/XRMServices/2011/Organization.svc/web", "web"] {
+            let mut request = Request::new("POST", url).unwrap();
+            request.add_header("Content-Type", "text/xml").unwrap();
+            request.set_body(format!(
+                "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><{message} \
+                 xmlns='http://schemas.microsoft.com/xrm/2011/Contracts/Services'/></s:Body></s:Envelope>"
+            ));
+            let error = client.send(&request).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert_eq!(error.effect(), effect, "{message} {url}");
+        }
+    }
 }
 
 #[test]

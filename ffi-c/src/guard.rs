@@ -136,6 +136,14 @@ pub(crate) fn of_call<T>(
     catch(body).map_err(|failure| failure.knowing(|error| error.of(request)))
 }
 
+/// Reads this response's body. How it fails says what is known of its write, also by a panic.
+pub(crate) fn of_read<T>(
+    response: &core::Response,
+    body: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    catch(body).map_err(|failure| failure.knowing(|error| error.of_read(response)))
+}
+
 /// For functions without an error object.
 pub(crate) fn guard(body: impl FnOnce() -> Done) -> d365_status_t {
     match catch(body) {

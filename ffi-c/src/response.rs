@@ -8,7 +8,7 @@ use d365_failover_core as core;
 use crate::argument::{out, room, text, to_core};
 use crate::attempts::{AttemptList, d365_attempts_t};
 use crate::error::d365_error_t;
-use crate::guard::{Failure, guard, guard_with};
+use crate::guard::{Failure, guard, guard_with, of_read};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::clamp;
 use crate::parts::{PartList, d365_parts_t};
@@ -273,14 +273,16 @@ pub unsafe extern "C" fn d365_response_read(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let response = handle::get(response)?;
-        // SAFETY: memory of the caller's that nobody else uses during the call.
-        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
-        // SAFETY: NULL or the caller's variable.
-        let len = unsafe { out(len, "len") }?;
-        stack::check()?;
-        len.set(response.response.read(buffer)?);
-        Ok(())
+        let response = &handle::get(response)?.response;
+        of_read(response, || {
+            // SAFETY: memory of the caller's that nobody else uses during the call.
+            let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+            // SAFETY: NULL or the caller's variable.
+            let len = unsafe { out(len, "len") }?;
+            stack::check()?;
+            len.set(response.read(buffer)?);
+            Ok(())
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
@@ -304,17 +306,19 @@ pub unsafe extern "C" fn d365_response_read_checked(
 ) -> d365_status_t {
     let body = || {
         let response = &handle::get(response)?.response;
-        // SAFETY: memory of the caller's that nobody else uses during the call.
-        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
-        // SAFETY: NULL or the caller's variable.
-        let len = unsafe { out(len, "len") }?;
-        stack::check()?;
-        let count = match Check::new(check, user_data) {
-            Some(check) => response.read_with_check(buffer, &mut || check.cancels())?,
-            None => response.read(buffer)?,
-        };
-        len.set(count);
-        Ok(())
+        of_read(response, || {
+            // SAFETY: memory of the caller's that nobody else uses during the call.
+            let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+            // SAFETY: NULL or the caller's variable.
+            let len = unsafe { out(len, "len") }?;
+            stack::check()?;
+            let count = match Check::new(check, user_data) {
+                Some(check) => response.read_with_check(buffer, &mut || check.cancels())?,
+                None => response.read(buffer)?,
+            };
+            len.set(count);
+            Ok(())
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
@@ -337,15 +341,17 @@ pub unsafe extern "C" fn d365_response_read_ready(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let response = handle::get(response)?;
-        // SAFETY: memory of the caller's that nobody else uses during the call.
-        let buffer = unsafe { room(buffer, capacity, "buffer") }?;
-        // SAFETY: NULL or the caller's variables.
-        let (len, has_ended) = unsafe { (out(len, "len")?, out(has_ended, "has_ended")?) };
-        let (count, is_end) = response.response.read_ready(buffer)?;
-        len.set(count);
-        has_ended.set(is_end.into());
-        Ok(())
+        let response = &handle::get(response)?.response;
+        of_read(response, || {
+            // SAFETY: memory of the caller's that nobody else uses during the call.
+            let buffer = unsafe { room(buffer, capacity, "buffer") }?;
+            // SAFETY: NULL or the caller's variables.
+            let (len, has_ended) = unsafe { (out(len, "len")?, out(has_ended, "has_ended")?) };
+            let (count, is_end) = response.read_ready(buffer)?;
+            len.set(count);
+            has_ended.set(is_end.into());
+            Ok(())
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
@@ -368,11 +374,11 @@ pub unsafe extern "C" fn d365_response_submit_read(
     error: *mut *mut d365_error_t,
 ) -> d365_status_t {
     let body = || {
-        let response = handle::get(response)?;
-        response
-            .response
-            .submit_read(most, to_core(user_data))
-            .map_err(Failure::from)
+        let response = &handle::get(response)?.response;
+        of_read(response, || {
+            let read = response.submit_read(most, to_core(user_data));
+            read.map_err(Failure::from)
+        })
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }

@@ -177,13 +177,11 @@ impl ReadBody for Reading {
         let open = shared.take()?;
         let mut item = Item {
             shared: Arc::clone(&shared),
+            rest,
             user_data,
             is_due: true,
         };
         let reading = async move {
-            // The response is what closes the connection when it is dropped: it is not, while it
-            // is read.
-            let _rest = rest;
             let result = match open {
                 Some(open) => shared.next(open, most).await,
                 None => Ok(Bytes::new()),
@@ -472,6 +470,8 @@ impl Drop for Stream {
 /// Gives a submitted read's item exactly once, also when its task is dropped.
 struct Item {
     shared: Arc<Stream>,
+    /// The response is what closes the connection when it is dropped: it is not, while it is read.
+    rest: Response,
     user_data: usize,
     is_due: bool,
 }
@@ -487,10 +487,11 @@ impl Item {
 impl Drop for Item {
     fn drop(&mut self) {
         if self.is_due {
-            self.give(Err(Error::new(
+            let error = Error::new(
                 ErrorKind::Internal,
                 "the read's task ended without a result: a defect of this library",
-            )));
+            );
+            self.give(Err(error.of_read(&self.rest)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::call::{Call, Record};
+use super::call::{Call, Record, located};
 use super::flights::Flight;
 use super::pending::Pending;
 use super::verify::Asking;
@@ -63,7 +63,9 @@ impl Client {
         pending: &Pending,
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
-        let cancel = pending.take().map_err(|error| error.of(request))?;
+        let cancel = pending
+            .take()
+            .map_err(|error| self.inner.knowing(error, request, None))?;
         self.send_until(request, cancel, check)
     }
 
@@ -74,7 +76,7 @@ impl Client {
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<Response, Error> {
         self.run_until(request, cancel, check)
-            .map_err(|error| error.of_begun(request, cancel.write.get().copied()))
+            .map_err(|error| self.inner.knowing(error, request, Some(cancel)))
     }
 
     fn run_until(
@@ -128,7 +130,7 @@ impl Client {
         run: fn(&Arc<Engine>, Task, Work),
     ) -> Result<Pending, Error> {
         self.begin(request, user_data, run)
-            .map_err(|error| error.of(request))
+            .map_err(|error| self.inner.knowing(error, request, None))
     }
 
     fn begin(
@@ -286,6 +288,15 @@ impl Inner {
         });
     }
 
+    /// An error with what is known of the call, whatever it is.
+    fn knowing(&self, error: Error, request: &Request, cancel: Option<&Cancel>) -> Error {
+        let begun = cancel.and_then(|cancel| cancel.write.get().copied());
+        match self.organization.locate(&request.url) {
+            Ok(target) => error.of_begun(&located(request, &target), begun),
+            Err(_) => error.of_begun(request, begun),
+        }
+    }
+
     fn begin_waiting(&self) -> Result<Option<Waiting<'_>>, Error> {
         self.check_is_usable()?;
         self.check_may_call()?;
@@ -313,8 +324,8 @@ struct Completion {
 impl Completion {
     fn give(&mut self, result: Result<Response, Error>) {
         self.is_due = false;
-        let begun = self.cancel.write.get().copied();
-        let result = result.map_err(|error| error.of_begun(&self.request, begun));
+        let told = |error| self.inner.knowing(error, &self.request, Some(&self.cancel));
+        let result = result.map_err(told);
         self.inner.outlet.complete(self.user_data, result);
     }
 }

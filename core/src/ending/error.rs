@@ -74,6 +74,20 @@ pub(crate) struct Ending {
     pub(crate) response: Option<Response>,
 }
 
+impl Ending {
+    /// Of a call that had this response.
+    fn of(response: &Response) -> Ending {
+        Ending {
+            effect: response.effect(),
+            switched: response.switched(),
+            attempts: response.attempts().to_vec(),
+            ledger_id: response.ledger_id(),
+            tag: response.tag().map(Arc::from),
+            response: Some(response.clone()),
+        }
+    }
+}
+
 impl Error {
     /// An error that is no call's end.
     #[must_use]
@@ -133,13 +147,20 @@ impl Error {
     /// The same where the call had this response, which could not be handed out.
     #[must_use]
     pub fn after(self, response: &Response) -> Error {
+        self.knowing(Ending::of(response))
+    }
+
+    /// The same where reading this response's body has failed so. What keeps a read from being begun says
+    /// nothing of a write whose answer was not read to its end: the next read may.
+    #[must_use]
+    pub fn of_read(self, response: &Response) -> Error {
+        let is_told = response.effect() != Effect::Unknown || self.kind() == ErrorKind::Internal;
+        if self.is_of_a_call() || !is_told {
+            return self;
+        }
         self.knowing(Ending {
-            effect: response.effect(),
-            switched: response.switched(),
-            attempts: response.attempts().to_vec(),
-            ledger_id: response.ledger_id(),
-            tag: response.tag().map(Arc::from),
-            response: Some(response.clone()),
+            response: None,
+            ..Ending::of(response)
         })
     }
 

@@ -229,11 +229,11 @@ impl Response {
         buffer: &mut [u8],
         check: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<usize, Error> {
-        check_room(buffer)?;
-        match &self.0.inner.rest {
+        let read = check_room(buffer).and_then(|()| match &self.0.inner.rest {
             Some(rest) => rest.read(buffer, check),
             None => Ok(self.read_collected(buffer).0),
-        }
+        });
+        read.map_err(|error| error.of_read(self))
     }
 
     /// Reads what is here already of the body, without waiting: how many bytes, and whether the
@@ -243,11 +243,11 @@ impl Response {
     /// # Errors
     /// As [`read`](Response::read), without [`ErrorKind::WouldDeadlock`].
     pub fn read_ready(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error> {
-        check_room(buffer)?;
-        match &self.0.inner.rest {
+        let read = check_room(buffer).and_then(|()| match &self.0.inner.rest {
             Some(rest) => rest.read_ready(buffer),
             None => Ok(self.read_collected(buffer)),
-        }
+        });
+        read.map_err(|error| error.of_read(self))
     }
 
     /// Reads at most `most` bytes without waiting: they come in the client's queue, as exactly one
@@ -258,6 +258,11 @@ impl Response {
     /// [`ErrorKind::Closed`], [`ErrorKind::Busy`] while another read is under way,
     /// [`ErrorKind::InvalidArgument`] for 0: then no item comes.
     pub fn submit_read(&self, most: usize, user_data: usize) -> Result<(), Error> {
+        self.begin_read(most, user_data)
+            .map_err(|error| error.of_read(self))
+    }
+
+    fn begin_read(&self, most: usize, user_data: usize) -> Result<(), Error> {
         if most == 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
