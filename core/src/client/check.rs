@@ -1,16 +1,18 @@
 //! Looks at one endpoint, step by step: for a person who wants to know what is wrong there.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Inner;
 use super::flights::Flight;
 use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
+use crate::resource::late::in_time;
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
 use crate::{
@@ -29,14 +31,14 @@ impl Inner {
         let end = flight.began + request.timeout.unwrap_or(self.settings.deadline);
         let stop = race(cancel.cancelled(), self.flights.cancelled());
         let own = request.attempt_timeout;
-        let fault = match race(stop, timeout_at(end, self.examine(role, own))).await {
-            First::Right(Ok(report)) => {
+        let fault = match race(stop, in_time(end, pin!(self.examine(role, own)))).await {
+            First::Right(Some(report)) => {
                 return Ok(Response::new(ResponseData {
                     body: Bytes::from(report.to_string()),
                     ..ResponseData::default()
                 }));
             }
-            First::Right(Err(_)) => Fault::new(Cause::Deadline, "the call's deadline was over"),
+            First::Right(None) => Fault::new(Cause::Deadline, "the call's deadline was over"),
             First::Left(First::Left(())) => {
                 Fault::new(Cause::Cancelled, "the application cancelled the call")
             }

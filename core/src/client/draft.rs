@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use tokio::time::timeout_at;
 
 use super::Inner;
 use super::attempt::Running;
@@ -16,6 +15,7 @@ use crate::allowed_host::keep_for_allowed_host;
 use crate::body::{Body, BodyReader};
 use crate::operation::web_api;
 use crate::resource::desk::Desk;
+use crate::resource::late::in_time;
 use crate::resource::transport::{Latch, SendBody, ask_for_codings, still_asks_for_codings};
 use crate::rewrite::update_guard::{guard_parts, wants_update_guard};
 use crate::{Cause, Fault, Outgoing, Request, Role, TokenPrecedence};
@@ -236,8 +236,8 @@ async fn at_desk<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let desk = desk.ok_or_else(no_desk)?;
-    let done = timeout_at(time.deadline, desk.run(job)).await;
-    let done = done.map_err(|_| local("the application's code took all of the call's time"))?;
+    let done = in_time(time.deadline, pin!(desk.run(job))).await;
+    let done = done.ok_or_else(|| local("the application's code took all of the call's time"))?;
     done.ok_or_else(|| {
         lacked(desk).unwrap_or_else(|| local("the application's code for the attempt has panicked"))
     })

@@ -7,11 +7,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant as Clock};
 
 use http::HeaderValue;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use crate::classify::Protocol;
 use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Look, Stay};
+use crate::resource::late::in_time;
 use crate::resource::probe::probe;
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
@@ -229,8 +230,9 @@ impl Inner {
         let limit = settings
             .attempt_timeout
             .min(settings.probe_timeout.saturating_mul(TIMES_FOR_A_TOKEN));
-        let header = timeout(limit, tokens.header(role, self.organization.url(role))).await;
-        let header = header.unwrap_or_else(|_| {
+        let header = pin!(tokens.header(role, self.organization.url(role)));
+        let header = in_time(Instant::now() + limit, header).await;
+        let header = header.unwrap_or_else(|| {
             let message = "the token provider gave no token for a probe in time";
             Err(Fault::new(Cause::NoToken, message))
         });

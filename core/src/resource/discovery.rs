@@ -1,12 +1,14 @@
 //! Reading the FailoverPolicy from a service's WSDL.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
-use tokio::time::timeout;
+use tokio::time::Instant;
 use url::Url;
 
+use super::late::in_time;
 use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{PolicyDocument, read_policy_document, text};
 use crate::shown::shown_url;
@@ -50,7 +52,8 @@ pub(crate) async fn read_policy(
             endpoint_enabled: true,
         })
     };
-    timeout(limit, reading).await.unwrap_or_else(|_| {
+    let end = Instant::now() + limit;
+    in_time(end, pin!(reading)).await.unwrap_or_else(|| {
         Err(Fault::new(
             Cause::AttemptTimeout,
             format!(

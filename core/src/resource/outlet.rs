@@ -1,14 +1,16 @@
 //! A client's door to its queue: which events go out, and who is waited for.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::item::Item;
+use super::late::in_time;
 use super::listener::{Listener, Waiting};
 use super::queue::Queue;
 use super::race::{First, race};
@@ -127,11 +129,13 @@ impl Outlet {
         let Some(Reply { answer, is_taken }) = reply else {
             return Decision::Proceed;
         };
-        let answer = timeout(self.handler_timeout, answer);
+        let end = Instant::now() + self.handler_timeout;
+        let mut answer = pin!(answer);
+        let answer = in_time(end, answer.as_mut());
         match race(answer, self.listener.any_waiting_before(&is_taken)).await {
-            First::Left(Ok(Ok(decision))) => decision,
+            First::Left(Some(Ok(decision))) => decision,
             // No reply in time; dropped without a reply; nobody to reply.
-            First::Left(Err(_) | Ok(Err(_))) | First::Right(()) => Decision::Proceed,
+            First::Left(None | Some(Err(_))) | First::Right(()) => Decision::Proceed,
         }
     }
 }
@@ -183,6 +187,29 @@ mod tests {
             assert_eq!(asked.join().unwrap(), decision);
             assert_eq!(item.reply(decision).unwrap_err().kind(), ErrorKind::Late);
         }
+    }
+
+    #[test]
+    fn a_reply_that_came_while_the_process_stood_still_is_in_time() {
+        let queue = Queue::new(0).unwrap();
+        let timeout = Duration::from_secs(1);
+        let outlet = Outlet::new(Some((Arc::clone(&queue), 0)), timeout);
+        outlet.subscribe(event().kind.bit()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let decision = runtime.block_on(async {
+            let reply = outlet.put(event(), true);
+            tokio::spawn(async move {
+                std::thread::sleep(timeout * 2);
+                // The handler's thread has stood still as well.
+                tokio::task::yield_now().await;
+                queue.next(None).unwrap().reply(Decision::Veto).unwrap();
+            });
+            outlet.answer(reply).await
+        });
+        assert_eq!(decision, Decision::Veto);
     }
 
     #[test]

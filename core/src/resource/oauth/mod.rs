@@ -3,19 +3,21 @@
 mod answer;
 mod assertion;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use url::{Url, form_urlencoded};
 
 use self::answer::{Answer, Next};
 use self::assertion::Signer;
 use super::chance::Chance;
 use super::engine::Engine;
+use super::late::in_time;
 use super::transport::{Address, Exchange, Progress, SendBody, Transport};
 use crate::client_credentials::{ClientCredentials, Proof};
 use crate::lock::lock;
@@ -174,10 +176,11 @@ impl Server {
             body: &body,
             ..Exchange::get(&self.address, &headers, LARGEST, &progress)
         };
-        match timeout(ATTEMPT, self.transport.exchange_apart(&exchange)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => return Answer::NotNow(fault.message, None),
-            Err(_) => {
+        let answer = pin!(self.transport.exchange_apart(&exchange));
+        match in_time((Instant::now() + ATTEMPT).into(), answer).await {
+            Some(Ok(())) => {}
+            Some(Err(fault)) => return Answer::NotNow(fault.message, None),
+            None => {
                 let why = format!("no answer within {} s", ATTEMPT.as_secs());
                 return Answer::NotNow(why, None);
             }
