@@ -14,6 +14,25 @@ use crate::soap_request::{SoapRequest, text};
 use crate::values::{Sent, Value, odata, soap};
 use crate::verify_keys::VerifyKeys;
 
+/// What an activity's row is named by, of whichever table: `activityid`.
+const ACTIVITY: &str = "activity";
+/// The sets of activities; and all with a prefix that have the column, because a column of another's own
+/// would have one as well.
+const ACTIVITIES: [&str; 13] = [
+    "activitypointers",
+    "appointments",
+    "bulkoperations",
+    "campaignactivities",
+    "campaignresponses",
+    "emails",
+    "faxes",
+    "letters",
+    "phonecalls",
+    "recurringappointmentmasters",
+    "serviceappointments",
+    "socialactivities",
+    "tasks",
+];
 /// A longer list of columns makes a URL that some front ends refuse: the whole row is read.
 const LONGEST_SELECT: usize = 1500;
 /// When a row was written last, in most tables.
@@ -231,6 +250,9 @@ fn own_row(url: &str, sent: Option<&Sent>) -> Option<Row> {
 /// Whether a set has the name that Dataverse gives to that of a table's rows. To one that was named otherwise,
 /// or looks alike, no id leads: a row that is not the one would be missing, and the write be done again.
 fn holds(set: &str, table: &str) -> bool {
+    if table == ACTIVITY {
+        return ACTIVITIES.contains(&set) || set.contains('_');
+    }
     let ending = set.strip_prefix(table);
     let is_y = |table: &str| set.strip_suffix("ies") == Some(table);
     matches!(ending, Some("s" | "es")) || table.strip_suffix('y').is_some_and(is_y)
@@ -395,6 +417,14 @@ mod tests {
                 r#"{"contactid":"11111111-2222-3333-4444-555555555555","name":"x"}"#,
                 Err(UNNAMED),
             ),
+            (
+                "POST",
+                "/api/data/v9.2/phonecalls",
+                r#"{"activityid":"11111111-2222-3333-4444-555555555555","subject":"x"}"#,
+                Ok(Aim::Created(Row::Url(format!(
+                    "/api/data/v9.2/phonecalls({ID})"
+                )))),
+            ),
             // Of another table, or a column of its own.
             (
                 "POST",
@@ -449,6 +479,11 @@ mod tests {
             ("accounts", "acc", false),
             ("accounts", "accounts", false),
             ("accounts", "contact", false),
+            ("tasks", "activity", true),
+            ("emails", "activity", true),
+            ("new_visits", "activity", true),
+            ("activities", "activity", false),
+            ("accounts", "activity", false),
             ("accounts", "y", false),
             ("accounts", "", false),
         ];
