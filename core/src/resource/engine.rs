@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
-use super::begun::{self, Work as Boxed};
+use super::begun::{self, Work};
 use super::race::race;
 use super::thread;
 
@@ -44,7 +44,7 @@ type Chore = dyn Fn(Instant) -> Option<Instant> + Send + Sync;
 
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
-    state: Mutex<Work>,
+    state: Mutex<State>,
     changed: Condvar,
     /// Tells the driver thread inside of the runtime that it may leave.
     leave: Notify,
@@ -52,7 +52,7 @@ pub(crate) struct Engine {
 }
 
 #[derive(Default)]
-struct Work {
+struct State {
     /// Tasks that no caller waits for: those that are alive, and all that ever were.
     tasks: usize,
     begun: u32,
@@ -72,7 +72,7 @@ struct Work {
     due: Option<Instant>,
 }
 
-impl Work {
+impl State {
     fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= Instant::now())
     }
@@ -99,7 +99,7 @@ impl Engine {
             .expect("the runtime is only taken in drop")
     }
 
-    fn state(&self) -> MutexGuard<'_, Work> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +143,7 @@ impl Engine {
         Ok(Task(Arc::downgrade(self)))
     }
 
-    fn have_thread(self: &Arc<Self>, state: &mut Work) -> io::Result<()> {
+    fn have_thread(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
         if !state.has_thread {
             let engine = Arc::clone(self);
             thread::spawn("d365-failover", move || engine.drive())?;
@@ -173,7 +173,7 @@ impl Engine {
         self.changed.notify_all();
     }
 
-    fn do_chore<'a>(&'a self, mut state: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
+    fn do_chore<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.due = None;
         drop(state);
         let next = self.chore.get().and_then(|chore| chore(Instant::now()));
@@ -193,7 +193,7 @@ impl Engine {
 
     /// Runs a future as the task that was reserved, and begins with it on this thread. It takes as much stack as
     /// [`block_on`](Engine::block_on).
-    pub(crate) fn begin(self: &Arc<Self>, task: Task, future: Boxed) {
+    pub(crate) fn begin(self: &Arc<Self>, task: Task, future: Work) {
         // Not kept alive by what waits in it.
         let engine = Arc::downgrade(self);
         let goes_on = move |task, future| match engine.upgrade() {
@@ -204,7 +204,7 @@ impl Engine {
     }
 
     /// Runs a future as the task that was reserved.
-    pub(crate) fn run(&self, task: Task, future: Boxed) {
+    pub(crate) fn run(&self, task: Task, future: Work) {
         self.runtime().spawn(async move {
             let _task = task;
             future.await;
@@ -296,7 +296,7 @@ impl Engine {
 
     /// Waits until no blocking call was there for a tick. While one and the same call goes on
     /// the looks become rare: it drives.
-    fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
+    fn stand_aside<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let mut tick = TICK;
         loop {
             let seen = state.calls;

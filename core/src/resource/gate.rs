@@ -122,20 +122,19 @@ impl Gate {
         let (mut turn, number, mut pause) = {
             let mut guard = lock(&self.0.crowd);
             let crowd = &mut *guard;
-            self.0.let_go(crowd);
-            let before = crowd.waiting.len();
             let Some(ramp) = &mut crowd.ramp else {
                 return Leave(None);
             };
             let now = Instant::now();
+            let before = crowd.waiting.len();
             if before == 0 && ramp.enter(begun, now) {
                 return self.0.leave(crowd.ramps);
             }
-            ramp.gather(before + 1, begun, now);
             let (sender, turn) = oneshot::channel();
             crowd.waiting.push_back(sender);
+            ramp.gather(before + 1, begun, now);
             let number = crowd.gone + before as u64;
-            // Whoever has come has brought a leave with him.
+            // Time has gone by, and whoever has come has brought a leave with him.
             self.0.let_go(crowd);
             (turn, number, crowd.pause(number))
         };
