@@ -251,10 +251,10 @@ SONAME  := libd365_failover.so.0
 SYSTEM  := linux
 C_LIB   := $(T)/c-library
 C_BUILD  = $(CROSS) rustc -q -p d365-failover-c --lib
-C_LINK_linux := -- -C link-arg=-Wl,-soname,$(SONAME)
+C_LINK_linux := -C link-arg=-Wl,-soname,$(SONAME)
 
 c:
-	$(C_BUILD) --release $(C_LINK_linux)
+	$(C_BUILD) --release -- $(C_LINK_linux)
 	mkdir -p $(C_LIB)
 	cp -p $(RELEASE)/libd365_failover.so $(C_LIB)/$(SONAME)
 
@@ -299,13 +299,16 @@ FILL_IN              := sed -e 's|@PREFIX@|$(PC_PREFIX)|' -e 's|@VERSION@|$(VERS
                             -e 's|@SHARED@|$(SHARED_$(SYSTEM))|' -e 's|@KNOWN_BY@|$(KNOWN_BY_$(SYSTEM))|'
 BUILT_LIB             = $(RESULTS)/$(INSTALL_PROFILE)
 
+# The library without a binding is the smallest, and has room for the level at which all of it is optimized at the end.
+C_LEVEL_dist := -C opt-level=2
+
 # One after the other: a library that is built together with others is not optimized as a whole, and on Windows what is in the
 # static library only would be in the DLL as well.
 install:
 	@tests/tools/need.sh cargo: gcc:gcc $(PYTHON):python3
 	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
-	$(C_BUILD) --crate-type staticlib --profile $(INSTALL_PROFILE) $(TARGET_ARGS)
-	$(C_BUILD) --crate-type cdylib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) $(C_LINK_$(SYSTEM))
+	$(C_BUILD) --crate-type staticlib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(C_LEVEL_$(INSTALL_PROFILE))
+	$(C_BUILD) --crate-type cdylib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(C_LEVEL_$(INSTALL_PROFILE)) $(C_LINK_$(SYSTEM))
 ifeq ($(SYSTEM),windows)
 	install -D -m 755 $(BUILT_LIB)/d365_failover.dll $(INSTALLED)/$(SHARED_windows)
 	install -m 644 $(BUILT_LIB)/libd365_failover.dll.a $(INSTALLED)/lib/

@@ -19,6 +19,7 @@ mod alternate;
 mod attempt;
 mod batch;
 mod body;
+mod byte_set;
 mod classify;
 mod client;
 mod client_credentials;

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::alternate::{UrlForm, form_of, is_alternate, is_service_root, other_url};
+use crate::byte_set::ByteSet;
 use crate::classify::Protocol;
 use crate::operation::web_api::{Service, service, without_query};
 use crate::registrable::owner;
@@ -538,24 +539,20 @@ impl Base {
 /// Whether it is a path, perhaps with a query, that the parser of URLs leaves as it is: what nearly
 /// every request has, and is spared the parser.
 fn is_plain(url: &str) -> bool {
+    static PATH: ByteSet = ByteSet::alphanumeric_and(b"/-_.()=,$");
+    static QUERY: ByteSet = ByteSet::alphanumeric_and(b"/-_.~()=,$&:@;!*+%?");
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let is = |text: &str, others: &[u8]| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
-    };
     path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains("/.")
-        && is(path, b"/-_.()=,$")
-        && is(query, b"/-_.~()=,$&:@;!*+%?")
+        && PATH.has_all(path)
+        && QUERY.has_all(query)
         && query
             .bytes()
             .enumerate()
             .all(|(at, byte)| byte != b'%' || is_encoding(&query.as_bytes()[at..]))
 }
 
-/// Whether a path holds a service root; the organization's name may stand before it. What is under
-/// `WebResources` is named by the application.
 /// What is spoken at a path, as [`Target`] tells it of its own. `None`: a page or a file is read there.
 pub(crate) fn protocol_at(path: &str, is_write: bool) -> Option<Protocol> {
     (is_write || leads_to_a_service(path)).then(|| spoken_at(path))
@@ -568,6 +565,8 @@ fn spoken_at(rest: &str) -> Protocol {
     }
 }
 
+/// Whether a path holds a service root; the organization's name may stand before it. What is under
+/// `WebResources` is named by the application.
 fn leads_to_a_service(rest: &str) -> bool {
     without_query(rest)
         .split('/')

@@ -18,6 +18,7 @@ use crate::classify::{Asked, is_told_in_spite_of_its_end};
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
 use crate::decide::ramp::Became;
+use crate::head_text::HeadText;
 use crate::parts::Tally;
 use crate::resource::gate::Pass;
 use crate::resource::transport::{Address, Decoded, Progress};
@@ -65,9 +66,12 @@ impl Running {
 }
 
 /// How an attempt ended.
+#[derive(Default)]
 pub(super) struct Outcome {
     /// Status and headers, if any came, and the body as far as it was read.
     pub(super) answer: Option<(Parts, Bytes)>,
+    /// The answer's head as it came, if there is more of it.
+    pub(super) head_text: HeadText,
     /// The body that was not read.
     pub(super) rest: Option<Decoded>,
     pub(super) fault: Option<Fault>,
@@ -84,13 +88,8 @@ pub(super) struct Outcome {
 impl Outcome {
     pub(super) fn of_fault(fault: Fault) -> Outcome {
         Outcome {
-            answer: None,
-            rest: None,
             fault: Some(fault),
-            tally: None,
-            sent: None,
-            stayed: None,
-            is_turned_away: false,
+            ..Outcome::default()
         }
     }
 
@@ -169,16 +168,13 @@ impl Call<'_> {
         };
         let Some(mut running) = self.running.take() else {
             return Outcome {
-                answer: None,
                 rest,
                 fault: broken,
-                tally: None,
-                sent: None,
-                stayed: None,
-                is_turned_away: false,
+                ..Outcome::default()
             };
         };
         let answer = running.progress.take_answer();
+        let head_text = running.progress.take_head_text();
         let judged = answer
             .as_ref()
             .and_then(|(head, body)| self.client.judge(&running, head, body));
@@ -228,12 +224,12 @@ impl Call<'_> {
         self.record(running, is_acknowledged, fault.clone(), parts_effect);
         Outcome {
             answer,
+            head_text,
             rest,
             fault,
             tally,
             sent,
-            stayed: None,
-            is_turned_away: false,
+            ..Outcome::default()
         }
     }
 

@@ -13,7 +13,7 @@ use super::reading::Reading;
 use super::record::{Ended, leaves_one_behind};
 use crate::decide::evidence::Evidence;
 use crate::ending::{Ending, ResponseData};
-use crate::head_text::{HeadText, readable};
+use crate::head_text::readable;
 use crate::parts::Tally;
 use crate::resource::ledger::Soon;
 use crate::shown::sentence;
@@ -82,11 +82,7 @@ impl Call<'_> {
                 .is_some_and(|tally| is_of_parts(fault, tally))
         });
         let is_read_later = outcome.rest.is_some() && fault.is_none();
-        let head_text = outcome
-            .answer
-            .as_ref()
-            .and_then(|(head, _)| head.extensions.get::<HeadText>().cloned())
-            .unwrap_or_default();
+        let head_text = outcome.head_text;
         let standard = outcome
             .answer
             .as_ref()

@@ -100,12 +100,7 @@ impl Call<'_> {
         self.was_found = true;
         Some(Outcome {
             answer: Some(answer.into_parts()),
-            rest: None,
-            fault: None,
-            tally: None,
-            sent: None,
-            stayed: None,
-            is_turned_away: false,
+            ..Outcome::default()
         })
     }
 }

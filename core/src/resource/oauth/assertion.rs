@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::PrivateKeyDer;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::resource::transport::identity;
+use crate::resource::transport::{identity, in_pkcs8};
 use crate::{Error, ErrorKind};
 
 /// How long one is good for. It is used at once.
@@ -39,13 +39,12 @@ impl Signer {
     /// [`ErrorKind::InvalidSetting`] for a file that has not both, or another key than of RSA.
     pub(super) fn read(path: &Path) -> Result<Signer, Error> {
         let (chain, key) = identity("oauth_certificate", path)?;
-        let key = match key {
-            PrivateKeyDer::Pkcs1(key) => Some(EncodingKey::from_rsa_der(key.secret_pkcs1_der())),
-            PrivateKeyDer::Pkcs8(key) => {
-                EncodingKey::from_rsa_pem(&pem(key.secret_pkcs8_der())).ok()
-            }
+        let key = match &key {
+            PrivateKeyDer::Pkcs1(key) => Some(key.secret_pkcs1_der()),
+            PrivateKeyDer::Pkcs8(key) => in_pkcs8(key.secret_pkcs8_der()),
             _ => None,
         };
+        let key = key.map(EncodingKey::from_rsa_der);
         let signer = key.zip(chain.first()).map(|(key, certificate)| Signer {
             key,
             thumbprint: BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, certificate)),
@@ -81,15 +80,4 @@ impl Signer {
         };
         encode(&header, &claims, &self.key).ok()
     }
-}
-
-/// As the crate takes such a key.
-fn pem(der: &[u8]) -> Vec<u8> {
-    let mut text = b"-----BEGIN PRIVATE KEY-----\n".to_vec();
-    for line in BASE64_STANDARD.encode(der).as_bytes().chunks(64) {
-        text.extend_from_slice(line);
-        text.push(b'\n');
-    }
-    text.extend_from_slice(b"-----END PRIVATE KEY-----\n");
-    text
 }

@@ -18,7 +18,7 @@ use super::pool::{Permit, Pool};
 
 /// What carries an answer.
 pub(super) enum Carrier {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Lease),
 }
 

@@ -55,7 +55,7 @@ impl Origin {
 
 /// A connection that was just opened.
 pub(super) enum Opened {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Http2),
 }
 

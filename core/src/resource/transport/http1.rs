@@ -21,6 +21,7 @@ use crate::head_text::HeadText;
 
 type Driver = http1::Connection<TokioIo<HeadReader>, SendBody>;
 
+/// In a box, because it goes from the pool to its call and back with each exchange.
 pub(super) struct Http1 {
     sender: http1::SendRequest<SendBody>,
     /// `None` once it has ended. It is dropped at that moment: an ended driver that is kept
@@ -51,7 +52,7 @@ impl Http1 {
         peer: Option<IpAddr>,
         proxy: Option<Forward>,
         max_headers: usize,
-    ) -> Result<Http1, hyper::Error> {
+    ) -> Result<Box<Http1>, hyper::Error> {
         let heads = Arc::new(Heads::default());
         let reader = HeadReader::new(stream, Arc::clone(&heads), max_headers);
         let (sender, driver) = http1::Builder::new()
@@ -60,7 +61,7 @@ impl Http1 {
             .handshake(TokioIo::new(reader))
             .await?;
         let now = Instant::now();
-        Ok(Http1 {
+        Ok(Box::new(Http1 {
             sender,
             driver: Some(Box::pin(driver)),
             wire,
@@ -70,7 +71,7 @@ impl Http1 {
             opened: now,
             expires: None,
             last_used: now,
-        })
+        }))
     }
 
     /// Whether another request may go out on it.
@@ -96,10 +97,11 @@ impl Http1 {
         let seen = self.heads.take();
         match answer {
             Ok(answer) => {
-                let (head, body) = answer.into_parts();
-                let mut head = seen.read.unwrap_or(head);
-                head.extensions.insert(HeadText(seen.text));
-                Ok(Response::from_parts(head, body))
+                progress.read(HeadText(seen.text));
+                let Some(head) = seen.read else {
+                    return Ok(answer);
+                };
+                Ok(Response::from_parts(head, answer.into_body()))
             }
             Err(mut error) => {
                 // Its status is known, although it was refused.

@@ -51,7 +51,7 @@ pub(crate) use self::progress::Progress;
 use self::request::request;
 pub(crate) use self::send_body::{Latch, SendBody};
 use self::tls::Tls;
-pub(crate) use self::tls::identity;
+pub(crate) use self::tls::{identity, in_pkcs8};
 use super::engine::Engine;
 use super::late::in_time;
 use super::race::{First, race};
@@ -223,16 +223,17 @@ impl Transport {
 
     /// A connection that is there already.
     async fn kept(&self, origin: &Origin, exchange: &Exchange<'_>) -> Option<Carrier> {
-        let max_idle = exchange.max_idle;
-        while let Some(lease) = self.pool.lease(origin, max_idle, Instant::now()) {
+        let (max_idle, mut now) = (exchange.max_idle, Instant::now());
+        while let Some(lease) = self.pool.lease(origin, max_idle, now) {
             if lease.is_usable().await {
                 return Some(Carrier::Http2(lease));
             }
+            now = Instant::now();
         }
         if exchange.is_read_while_sent {
             return None;
         }
-        let kept = self.pool.take(origin, max_idle, Instant::now());
+        let kept = self.pool.take(origin, max_idle, now);
         kept.map(Carrier::Http1)
     }
 

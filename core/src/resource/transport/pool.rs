@@ -38,7 +38,8 @@ struct Shelves {
 struct Shelf {
     permits: Arc<Semaphore>,
     /// The last one used is at the end, and is the next one used.
-    idle: Vec<Http1>,
+    #[expect(clippy::vec_box, reason = "each is moved with every exchange")]
+    idle: Vec<Box<Http1>>,
     /// HTTP/2 connections, each carrying many requests.
     shared: Vec<(Arc<Http2>, Instant)>,
     /// The peer has chosen HTTP/2 the last time.
@@ -52,7 +53,8 @@ struct Shelf {
 }
 
 /// Connections that were taken off their shelf, to be closed without the lock.
-type Closing = (Vec<Http1>, Vec<(Arc<Http2>, Instant)>);
+#[expect(clippy::vec_box, reason = "as they stood on the shelf")]
+type Closing = (Vec<Box<Http1>>, Vec<(Arc<Http2>, Instant)>);
 
 /// Who opens one more HTTP/2 connection.
 pub(super) enum Opening {
@@ -108,7 +110,12 @@ impl Pool {
     }
 
     /// An idle connection that is open, silent, and neither too old nor too long idle.
-    pub(super) fn take(&self, origin: &Origin, max_idle: Duration, now: Instant) -> Option<Http1> {
+    pub(super) fn take(
+        &self,
+        origin: &Origin,
+        max_idle: Duration,
+        now: Instant,
+    ) -> Option<Box<Http1>> {
         loop {
             let connection = self.at(origin, |shelf| {
                 let idle = &mut shelf.idle;
@@ -137,7 +144,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request, if it can serve one.
-    pub(super) fn put(&self, origin: &Origin, mut connection: Http1) {
+    pub(super) fn put(&self, origin: &Origin, mut connection: Box<Http1>) {
         if !connection.is_reusable() {
             return;
         }

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 
 use super::socket::Wire;
+use crate::head_text::HeadText;
 use crate::{HttpVersion, Phase};
 
 #[derive(Default)]
@@ -42,6 +43,8 @@ struct Seen {
     is_queued: bool,
     version: Option<HttpVersion>,
     head: Option<Parts>,
+    /// As it came.
+    head_text: HeadText,
     /// Most answers come in one piece, which is then not copied.
     first: Bytes,
     rest: BytesMut,
@@ -109,6 +112,16 @@ impl Progress {
     /// The version of HTTP that the request was sent in, if it had a connection.
     pub(crate) fn version(&self) -> Option<HttpVersion> {
         self.state().version
+    }
+
+    /// The head of the answer was read.
+    pub(super) fn read(&self, text: HeadText) {
+        self.state().head_text = text;
+    }
+
+    /// What the head of the answer was read from, once.
+    pub(crate) fn take_head_text(&self) -> HeadText {
+        std::mem::take(&mut self.state().head_text)
     }
 
     /// The head of the answer has come.

@@ -1,4 +1,4 @@
-//! As much of DER (X.690) as a certificate is looked into with: what webpki takes a certificate apart
+//! As much of DER (X.690) as a certificate and a key are looked into with: what webpki takes a certificate apart
 //! for, it does not show.
 
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -77,6 +77,13 @@ fn elements<'a>(bytes: &'a [u8]) -> impl Iterator<Item = Element<'a>> + Clone {
         bytes = rest;
         Some(element)
     })
+}
+
+/// The key that PKCS #8 wraps, in the form of its kind (RFC 5958, 2): after version and algorithm.
+pub(crate) fn in_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    let (whole, _) = Element::first(der)?;
+    let key = whole.parts().nth(2)?;
+    (key.tag == OCTET_STRING).then_some(key.content)
 }
 
 /// A certificate, as far as it is looked into here.

@@ -18,6 +18,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
+pub(crate) use self::der::in_pkcs8;
 pub(super) use self::told::told;
 use self::trust::Trust;
 use self::verifier::Verifier;
