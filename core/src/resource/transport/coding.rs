@@ -98,10 +98,6 @@ impl Coding {
 /// A body without its coding.
 pub(crate) struct Decoded(Unwrapping);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the plain one is the usual one, and is spared an allocation"
-)]
 enum Unwrapping {
     Plain(Answer),
     /// Coded, and nothing was read yet: an empty body is empty, whatever its coding.

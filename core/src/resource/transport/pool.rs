@@ -53,7 +53,6 @@ struct Shelf {
 }
 
 /// Connections that were taken off their shelf, to be closed without the lock.
-#[expect(clippy::vec_box, reason = "as they stood on the shelf")]
 type Closing = (Vec<Box<Http1>>, Vec<(Arc<Http2>, Instant)>);
 
 /// Who opens one more HTTP/2 connection.
