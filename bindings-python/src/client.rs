@@ -17,6 +17,7 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyList;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
@@ -140,8 +141,15 @@ impl Client {
             .map(|channel| TokenQueue::new(Arc::clone(channel)))
     }
 
-    /// Sends and waits. With `check`, signals are handled meanwhile: only the main thread has a use for that.
-    fn send<'py>(&self, py: Python<'py>, request: Request<'py>, check: bool) -> PyResult<Answer> {
+    /// Sends and waits, and then takes what is in `queue`. With `check`, signals are handled meanwhile: only the main thread
+    /// has a use for that.
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        request: Request<'py>,
+        check: bool,
+        queue: PyRef<'py, Queue>,
+    ) -> PyResult<(Answer, Option<Bound<'py, PyList>>)> {
         self.raw(py)?;
         let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
         let mut interrupt = Interrupt::default();
@@ -163,7 +171,7 @@ impl Client {
             interrupt.error = py.check_signals().err();
         }
         match (outcome, interrupt.error) {
-            (Ok(response), None) => Answer::of(py, response),
+            (Ok(response), None) => Ok((Answer::of(py, response)?, queue.take(py)?)),
             (Err(failure), None) => Err(failure.into_exception(py)),
             (outcome, Some(interrupted)) => {
                 // What became of a write is not lost over a Ctrl-C.

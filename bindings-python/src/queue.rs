@@ -79,7 +79,7 @@ impl Queue {
     }
 
     /// The events and log records that are there, unless they are left to a thread; without waiting. `None` for none.
-    fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+    pub(crate) fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         if !self.queue.is_of_this_process() {
             return Ok(None);
         }

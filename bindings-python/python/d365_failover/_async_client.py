@@ -135,7 +135,9 @@ class AsyncClient(AsyncLedger):
         tag: str | None,
     ) -> Response:
         """What all that sends comes to. By position, which costs half of what names do."""
-        source = None if content is None else async_source_of(content, self._threads_of_bodies)
+        source = (
+            None if content is None or type(content) is bytes else async_source_of(content, self._threads_of_bodies)
+        )
         request = build(
             method,
             url,

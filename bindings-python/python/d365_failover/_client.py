@@ -35,7 +35,7 @@ elif TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 if TYPE_CHECKING:
-    from ._native import Answer, Call
+    from ._native import Answer, Call, Item
     from ._types import RawRequest
 
 __all__ = ["Client"]
@@ -144,7 +144,7 @@ class Client(BlockingLedger):
         tag: str | None,
     ) -> Response:
         """What all that sends comes to. By position, which costs half of what names do."""
-        source = None if content is None else source_of(content)
+        source = None if content is None or type(content) is bytes else source_of(content)
         request = build(
             method,
             url,
@@ -226,9 +226,10 @@ class Client(BlockingLedger):
             unsent(refused, request)
             raise
         check = threading.get_ident() == _lifecycle.main_thread
+        taken = None
         try:
             if is_sent_here:
-                raw = self._native.send(request, check)
+                raw, taken = self._native.send(request, check, self._queue)
             else:
                 raw = Work(source, self._hook).finish(self._begin(request), check)
         except NativeFailure as failure:
@@ -242,7 +243,9 @@ class Client(BlockingLedger):
             asked_with(interruption, request)
             self._drain_after(interruption.__cause__, request)
             raise
-        self._drain_after(raw, request)
+        # Mostly there is nothing, and nobody has to be asked for it.
+        if taken is not None or self._dispatcher.left or not is_sent_here:
+            self._drain_after(raw, request, taken)
         return raw
 
     def _begin(self, request: RawRequest) -> Call | _green.GreenCall:
@@ -250,10 +253,12 @@ class Client(BlockingLedger):
             return self._native.begin(request)
         return _green.GreenCall(self._native, request, self._wait)
 
-    def _drain_after(self, outcome: Answer | BaseException | None, request: RawRequest) -> None:
+    def _drain_after(
+        self, outcome: Answer | BaseException | None, request: RawRequest, taken: list[Item] | None = None
+    ) -> None:
         """Hands out a call's log records. An interruption meanwhile tells what is known of the call."""
         try:
-            self._dispatcher.drain()
+            self._dispatcher.drain(taken)
         except BaseException as interruption:
             if interruption.__cause__ is None and outcome is not None:
                 interruption.__cause__ = outcome if isinstance(outcome, BaseException) else completed(outcome)

@@ -96,7 +96,8 @@ class Dispatcher:
         self._patience = patience
         self._draining = threading.Lock()
         """Held while log records are handed out. One of them may lead to a call, and that back to here."""
-        self._taken: deque[Item] = deque()
+        self.left: deque[Item] = deque()
+        """What an interruption leaves is for the next call."""
         self._entrance = threading.Lock()
         self._silent = False
         self._running = False
@@ -114,17 +115,18 @@ class Dispatcher:
             thread.start()
             self.thread = thread
 
-    def drain(self) -> None:
-        """Hands out what is there, unless the event thread does that."""
+    def drain(self, taken: list[Item] | None = None) -> None:
+        """Hands out what is there, after what was taken from there, unless the event thread does that."""
+        if taken is not None:
+            self.left.extend(taken)
         items = self._queue.take()
         if items is not None:
-            self._taken.extend(items)
-        # What an interruption leaves is for the next call.
-        while self._taken and self._draining.acquire(blocking=False):
+            self.left.extend(items)
+        while self.left and self._draining.acquire(blocking=False):
             try:
-                while self._taken:
+                while self.left:
                     try:
-                        self.dispatch(self._taken.popleft())
+                        self.dispatch(self.left.popleft())
                     except Exception:
                         report("an event was not handed out")
             finally:

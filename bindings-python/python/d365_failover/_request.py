@@ -43,7 +43,8 @@ def build(
     streaming: bool = False,
 ) -> RawRequest:
     """`source` is what `content` is read from, where it is read while it is sent."""
-    pairs = [] if headers is None else header_pairs(headers)
+    # Of what most calls do not give, nothing is asked that a comparison does not tell: this is in every call.
+    pairs = [] if headers is None else list(headers.items()) if type(headers) is dict else header_pairs(headers)
     body: bytes | tuple[int, bool] | None
     if json is not None:
         if content is not None:
@@ -60,7 +61,6 @@ def build(
     if params is not None:
         url = with_params(url, params)
     flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
-    # Of what most calls do not give, nothing is asked that a comparison does not tell: this is in every call.
     whole = None if timeout is None else milliseconds(timeout, "timeout")
     connect = None if connect_timeout is None else milliseconds(connect_timeout, "connect_timeout")
     attempt = None if attempt_timeout is None else milliseconds(attempt_timeout, "attempt_timeout")
