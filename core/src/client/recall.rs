@@ -132,9 +132,13 @@ impl Hears for Inner {
         let mut board = self.board();
         let from = board.switch.place();
         let heed = board.switch.hears_of(record, max_age, wall, now);
-        if let Heed::Look(number, actions) = heed {
-            let reason = Reason::OtherProcess;
-            self.begin_inquiry(&mut board, number, from, actions, reason);
+        match heed {
+            Heed::Look(number, actions) => {
+                let reason = Reason::OtherProcess;
+                self.begin_inquiry(&mut board, number, from, actions, reason);
+            }
+            Heed::Sooner => self.hastened.notify_one(),
+            Heed::Nothing | Heed::Later => {}
         }
         drop(board);
         let is_ours = record.role == from.role && record.is_due(max_age, wall);

@@ -119,8 +119,8 @@ impl Outage {
         }
     }
 
-    /// A call that was sent before is answered: a reason to look, and no proof. Who drains a connection
-    /// answers on it and takes no other.
+    /// A call that was sent before is answered, or another process has gone elsewhere: a reason to look,
+    /// and no proof. Who drains a connection answers on it and takes no other.
     pub fn hints(&mut self, now: Instant) {
         match &mut self.step {
             Step::Pausing { since, next } => *next = (*since + FIRST_PAUSE).max(now).min(*next),

@@ -21,6 +21,7 @@ impl World {
                 };
                 assert!(is_busy || is_recent(self.found) || is_recent(self.refused));
             }
+            Heed::Sooner => assert!(self.is_out()),
             Heed::Look(number, actions) => {
                 assert!(role != self.place.role && !is_busy);
                 assert!(self.order.is_none() && !self.is_kept());

@@ -19,6 +19,8 @@ pub enum Heed {
     Nothing,
     /// Ask again a moment later: what is being found out may have begun before.
     Later,
+    /// The next look of the outage that there is begins sooner.
+    Sooner,
     /// A look: the number of the inquiry, and what is to be done for it.
     Look(u64, Vec<Action>),
 }
@@ -94,6 +96,11 @@ impl Switch {
 
     /// Another process's calls go to `role` now.
     fn other_moved(&mut self, role: Role, now: Instant) -> Heed {
+        // Somebody has found one that serves, whichever it is.
+        if self.outage().is_some() {
+            self.hints(now);
+            return Heed::Sooner;
+        }
         let would_move = self.order.is_none() && self.alternate.would_switch();
         if role == self.place.role || !would_move || !self.has_other() {
             return Heed::Nothing;

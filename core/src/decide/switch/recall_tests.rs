@@ -292,6 +292,27 @@ fn another_process_s_switch_is_a_reason_to_look_at_both() {
 }
 
 #[test]
+fn another_process_s_switch_has_an_outage_looked_at_sooner() {
+    for role in [HERE, THERE] {
+        let mut world = patient(Preset::Safe, Alternate::exists(true));
+        world.outage_begins();
+        for _ in 0..5 {
+            world.look();
+            world.silent(HERE);
+            world.silent(THERE);
+        }
+        world.now += Duration::from_millis(500);
+        assert!(matches!(
+            world.hear(Heard::Woken)[..],
+            [Action::Ask(Asks::Wake(_))]
+        ));
+        assert_eq!(hears(&mut world, role), Heed::Sooner);
+        let both = [HERE, THERE].map(|role| Action::Ask(Asks::Authorize(role)));
+        assert_eq!(world.hear(Heard::Woken), both);
+    }
+}
+
+#[test]
 fn where_its_own_look_finds_otherwise_it_stays() {
     let mut world = safe();
     hears(&mut world, THERE);

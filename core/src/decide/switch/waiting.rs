@@ -49,7 +49,7 @@ impl Switch {
         }
     }
 
-    /// A call was answered that was sent before the outage that there is, if there is one.
+    /// There is a reason to look again in the outage that there is, if there is one.
     pub fn hints(&mut self, now: Instant) {
         if let Some(outage) = self.outage_mut() {
             outage.hints(now);
