@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,6 +108,22 @@ def test_a_token_is_tried(org: Organization, prefix: str, verdict: str, token: s
     assert report["verdict"] == verdict
     assert steps(report)["token"] == token
     assert prefix + org.primary_url.partition("://")[2] not in json.dumps(report)
+
+
+def test_a_token_that_does_not_come_is_waited_for_no_longer_than_the_probe(org: Organization) -> None:
+    is_over = threading.Event()
+
+    def never(url: str) -> str:
+        is_over.wait(60)
+        return "late"
+
+    with org.client(token_provider=never, probe_timeout=60, deadline=5) as client:
+        try:
+            report = client.check("primary", timeout=0.5)
+        finally:
+            is_over.set()
+    assert report["verdict"] == "serves"
+    assert steps(report) == {**WELL, "token": "failed"}
 
 
 def test_explanations() -> None:

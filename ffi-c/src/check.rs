@@ -13,7 +13,8 @@ use crate::status::{D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_status_t};
 /// d365_client_send(), d365_client_send_cancellable() and d365_client_submit(): a token, a probe
 /// (`GET` of the setting `probe_path`) on a connection of its own, and the WSDL's failover policy. It
 /// changes nothing: no switch, no event. d365_request_set_timeout_ms() limits the whole,
-/// d365_request_set_attempt_timeout_ms() the probe (else the setting `probe_timeout_ms`).
+/// d365_request_set_attempt_timeout_ms() the token and the probe, each (else the setting
+/// `probe_timeout_ms`, and five times that for a token).
 ///
 /// The response has the status 0 and no attempts. Its body is a JSON object, also where the endpoint
 /// fails; more members may come in later versions:

@@ -468,11 +468,11 @@ class Client(BlockingLedger):
     def check(self, role: str, *, timeout: float | None = None) -> dict[str, Any]:
         """Looks at one endpoint, `"primary"` or `"alternate"`, whichever is active; changes nothing.
 
-        A token, a probe on a connection of its own, and the WSDL's failover policy. `timeout` limits the probe in
-        seconds (else the setting `probe_timeout`). Tells what it has found, also where the endpoint fails: `verdict`
-        (`"serves"`; `"reachable"`: it answers, and wants a token or another one; `"failed"`), `steps` with `step`,
-        `outcome`, `took_ms`, `detail`; `fault`, `policy`, `http_status`, `http_version`, `url`, `role`. More may
-        come.
+        A token, a probe on a connection of its own, and the WSDL's failover policy. `timeout` limits the token
+        and the probe, each, in seconds (else the setting `probe_timeout`, and five times that for a token). Tells what
+        it has found, also where the endpoint fails: `verdict` (`"serves"`; `"reachable"`: it answers, and wants a token
+        or another one; `"failed"`), `steps` with `step`, `outcome`, `took_ms`, `detail`; `fault`, `policy`,
+        `http_status`, `http_version`, `url`, `role`. More may come.
         """
         return report_of(self._send(checking(role, timeout), None))
 

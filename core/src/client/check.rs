@@ -59,7 +59,10 @@ impl Inner {
     async fn examine(self: &Arc<Self>, role: Role, own: Option<Duration>) -> Value {
         let mut steps = Vec::new();
         let begin = Instant::now();
-        let credentials = self.credentials(role).await;
+        let credentials = match own {
+            Some(limit) => self.credentials_within(role, limit).await,
+            None => self.credentials(role).await,
+        };
         let took = begin.elapsed();
         let token = match &credentials {
             Ok(None) => step("token", "skipped", Duration::ZERO, "no token was given"),

@@ -223,13 +223,21 @@ impl Inner {
         self: &Arc<Self>,
         role: Role,
     ) -> Result<Option<HeaderValue>, Fault> {
-        let Some(tokens) = &self.tokens else {
-            return Ok(self.last_authorization(role));
-        };
         let settings = &self.settings;
         let limit = settings
             .attempt_timeout
             .min(settings.probe_timeout.saturating_mul(TIMES_FOR_A_TOKEN));
+        self.credentials_within(role, limit).await
+    }
+
+    pub(super) async fn credentials_within(
+        self: &Arc<Self>,
+        role: Role,
+        limit: Duration,
+    ) -> Result<Option<HeaderValue>, Fault> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(self.last_authorization(role));
+        };
         let header = pin!(tokens.header(role, self.organization.url(role)));
         let header = in_time(Instant::now() + limit, header).await;
         let header = header.unwrap_or_else(|| {

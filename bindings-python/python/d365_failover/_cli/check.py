@@ -45,7 +45,9 @@ def code_of(found: dict[str, dict[str, Any]], *, with_token: bool, both: bool = 
 
 @click.command()
 @organization
-@click.option("--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for an endpoint.")
+@click.option(
+    "--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for a token, and for an answer."
+)
 @click.option("--both", is_flag=True, help="The alternate must serve too, or the exit code is 1.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def check(timeout: float, both: bool, as_json: bool, **options: Any) -> int:

@@ -94,7 +94,9 @@ class Drill:
 @click.command()
 @organization
 @click.option("--interval", type=Seconds(0.05), default=1.0, show_default=True, help="Seconds between looks.")
-@click.option("--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for an endpoint.")
+@click.option(
+    "--timeout", type=Seconds(0.001), default=5.0, show_default=True, help="Seconds for a token, and for an answer."
+)
 @click.option("--for", "duration", type=Seconds(0), help="Ends after so many seconds; else by Ctrl-C.")
 @click.option("--count", type=click.IntRange(1), help="Ends after so many looks.")
 @click.option("--record", type=click.File("w", lazy=False), help="Writes the JSON lines to a file as well.")
