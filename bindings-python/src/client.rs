@@ -11,7 +11,7 @@ use d365_failover::{
     d365_client_primary_url, d365_client_send, d365_client_set_endpoint_auto_switch_enabled,
     d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_t, d365_error_t,
     d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new,
-    d365_queue_t, d365_request_set_check, d365_settings_new, d365_settings_set,
+    d365_queue_t, d365_request_set_check, d365_response_t, d365_settings_new, d365_settings_set,
     d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t,
     d365_text_view,
 };
@@ -45,6 +45,20 @@ impl Client {
         } else {
             Err(Failure::of(D365_FORKED).into_exception(py))
         }
+    }
+
+    /// As `raw`, for what is sent: the library says what is known of a write that it refuses.
+    fn raw_for(&self, py: Python<'_>, request: &Request<'_>) -> PyResult<*mut d365_client_t> {
+        let client = self.client.raw();
+        if self.client.is_of_this_process() {
+            return Ok(client);
+        }
+        let refused = request::build(request).and_then(|built| {
+            // SAFETY: handles may be of another process, and the outputs are `make`'s own.
+            make(|out, error| unsafe { d365_client_send(client, built.raw(), out, error) })
+        });
+        let _: Handle<d365_response_t> = refused.map_err(|failure| failure.into_exception(py))?;
+        Err(Failure::of(D365_FORKED).into_exception(py))
     }
 
     fn url(
@@ -150,7 +164,7 @@ impl Client {
         check: bool,
         queue: PyRef<'py, Queue>,
     ) -> PyResult<(Answer, Option<Bound<'py, PyList>>)> {
-        self.raw(py)?;
+        self.raw_for(py, &request)?;
         let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
         let mut interrupt = Interrupt::default();
         if check {
@@ -187,7 +201,7 @@ impl Client {
 
     /// Sends without waiting: one completion with `key` comes in the queue.
     fn submit(&self, py: Python<'_>, request: Request<'_>, key: usize) -> PyResult<Pending> {
-        let raw = self.raw(py)?;
+        let raw = self.raw_for(py, &request)?;
         let data = ptr::without_provenance_mut(key);
         let submitted = request::build(&request).and_then(|built| {
             // SAFETY: client and request live through the call; `data` is a number that only comes back.
@@ -208,7 +222,7 @@ impl Client {
         bell: Option<PyRef<'_, Bell>>,
         key: usize,
     ) -> PyResult<Call> {
-        self.raw(py)?;
+        self.raw_for(py, &request)?;
         let bell = bell.map(|bell| (bell.clone(), key));
         request::build(&request)
             .and_then(|built| Call::start(Arc::clone(&self.client), built, bell))

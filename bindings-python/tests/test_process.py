@@ -294,7 +294,7 @@ def attempt(what):
     try:
         return what().status_code
     except d365_failover.FailoverError as error:
-        return type(error).__name__, error.kind
+        return type(error).__name__, error.kind, error.effect, error.tag
 client = new()
 events = []
 client.on_endpoint_switched(events.append)
@@ -302,6 +302,9 @@ assert client.get(WHO_AM_I).status_code == 200
 child = os.fork()
 if child == 0:
     print(attempt(lambda: client.get(WHO_AM_I)))
+    print(attempt(lambda: client.post(ACCOUNTS, json={}, tag="one")))
+    print(attempt(lambda: client.post(ACCOUNTS, content=iter([b"{}"]), tag="two")))
+    print(attempt(lambda: client.stream("POST", ACCOUNTS, json={}, tag="three").__enter__()))
     print(attempt(client.switch_endpoint), attempt(lambda: client.on_endpoint_switched(print)))
     client.close()
     del client
@@ -321,8 +324,9 @@ def test_the_child_of_a_fork_opens_a_client_of_its_own(org: Organization) -> Non
     assert err == ""
     assert code == 0
     assert out.splitlines() == [
-        "('ForkedError', 'forked')",
-        "('ForkedError', 'forked') ('ForkedError', 'forked')",
+        "('ForkedError', 'forked', 'none', None)",
+        *(f"('ForkedError', 'forked', 'not_executed', '{tag}')" for tag in ("one", "two", "three")),
+        "('ForkedError', 'forked', 'none', None) ('ForkedError', 'forked', 'none', None)",
         "200",
         "0 200",
     ]
