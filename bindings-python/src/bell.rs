@@ -50,7 +50,10 @@ impl Bell {
             return;
         };
         rung.push(key);
-        if rung.len() == 1 {
+        let is_first = rung.len() == 1;
+        // Who is woken by it finds the lock free.
+        drop(rung);
+        if is_first {
             self.0.signal.set();
         }
     }

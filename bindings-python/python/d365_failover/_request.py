@@ -69,26 +69,9 @@ def build(
     return (method, url, pairs, body, whole, known, flags, tag, None, connect, attempt, read)
 
 
-_WHAT_IS_SAID = (
-    "headers",
-    "params",
-    "content",
-    "json",
-    "timeout",
-    "connect_timeout",
-    "attempt_timeout",
-    "read_timeout",
-    "operation",
-    "guarded_create",
-    "upsert",
-    "tag",
-)
-"""In the order of a client's `_ask`."""
-
-
 def by_request(client: Any, method: str, url: str, *values: Any) -> Any:
     """A call by the client's `request`, which is told what was said only."""
-    named = zip(_WHAT_IS_SAID, values, strict=True)
+    named = zip(client._said, values, strict=True)
     said = {name: value for name, value in named if value is not None and value is not False}
     return client.request(method, url, **said)
 

@@ -28,10 +28,10 @@ impl Signal {
         let _ = (&self.writer).write(&[1]);
     }
 
-    /// While it is set.
+    /// Waits for a `set` that another thread is about to do.
     pub(crate) fn clear(&self) {
-        // There is the one byte.
-        let _ = (&self.reader).read(&mut [0]);
+        // A signal's handler may interrupt it, and a byte that is left would be news for nothing.
+        let _ = (&self.reader).read_exact(&mut [0]);
     }
 
     pub(crate) fn waitable(&self) -> Waitable {

@@ -8,7 +8,7 @@ use std::ptr;
 use d365_failover::{d365_queue_t, d365_queue_wait_handle, spawn};
 use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
 use windows_sys::Win32::System::Threading::{
-    CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForMultipleObjects,
+    CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForMultipleObjects, WaitForSingleObject,
 };
 
 use crate::abi::{Failure, run};
@@ -35,9 +35,14 @@ impl Signal {
         unsafe { SetEvent(self.0.as_raw_handle()) };
     }
 
+    /// Waits for a `set` that another thread is about to do.
     pub(crate) fn clear(&self) {
+        let handle = self.0.as_raw_handle();
         // SAFETY: as above.
-        unsafe { ResetEvent(self.0.as_raw_handle()) };
+        unsafe {
+            WaitForSingleObject(handle, INFINITE);
+            ResetEvent(handle)
+        };
     }
 
     pub(crate) fn waitable(&self) -> Waitable {
