@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,6 +259,29 @@ def test_what_cannot_be_written_is_said(form: list[str]) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (3, b"d365-failover: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminal to be had")
+@pytest.mark.parametrize("asked", ["check", "watch"])
+@pytest.mark.parametrize(("no_color", "is_plain"), [("1", True), ("", False)])
+def test_a_terminal_without_colours(pair: FailoverPair, asked: str, no_color: str, is_plain: bool) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, **pair.environment, "NO_COLOR": no_color, "TERM": "xterm-256color"}
+    environment.pop("FORCE_COLOR", None)
+    count = ["--count", "1"] if asked == "watch" else []
+    command = [sys.executable, "-m", "d365_failover", asked, *count]
+    with open(ours, "rb", buffering=0) as terminal, subprocess.Popen(command, stdout=theirs, env=environment) as asking:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # so a terminal ends
+            while piece := terminal.read(4096):
+                shown += piece
+        assert asking.wait(60) == 0
+    assert b"serves" in shown
+    # A table is moved in, in whatever colour.
+    assert (re.search(rb"\x1b\[[0-9;]*m", shown) is None) == is_plain
 
 
 CONTOSO = "https://contoso.crm.dynamics.com"

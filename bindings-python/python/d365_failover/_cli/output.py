@@ -31,6 +31,9 @@ COLOURS = {"serves": "green", "ok": "green", "reachable": "yellow", "skipped": "
 def console(*, stderr: bool = False) -> Console:
     """rich looks at NO_COLOR, TERM and whether it writes to a terminal."""
     made = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    if made.no_color:
+        # By itself that takes the colours, and leaves what is dim or bold.
+        made = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True, color_system=None)
     # A file has no edge at which something would be broken, or left out; and COLUMNS=0 shows nothing.
     made.width = made.width or 80 if made.file.isatty() else _WIDE
     return made
