@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import dataclasses
 import logging
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -294,3 +297,21 @@ def test_a_log_handler_that_exits_does_not_end_the_event_thread(
         assert client.get(WHO_AM_I).switched
         client.switch_endpoint()
     assert seen == ["alternate", "primary"]
+
+
+def test_a_copy_of_an_event_tells_and_decides_nothing(org: Organization) -> None:
+    org.fault("primary", "refuse")
+    copies: list[EndpointSwitchRequiredEvent] = []
+    with org.client() as client:
+
+        @client.on_endpoint_switch_required
+        def required(event: EndpointSwitchRequiredEvent) -> None:
+            copies.extend((copy.copy(event), copy.deepcopy(event), pickle.loads(pickle.dumps(event))))
+            assert copies == [event] * 3
+            assert {**dataclasses.asdict(event), "epoch": 7} == dataclasses.asdict(dataclasses.replace(event, epoch=7))
+            for one in copies:
+                with pytest.raises(d365_failover.LateError, match="copy"):
+                    one.veto()
+
+        assert client.get(WHO_AM_I).switched
+    assert len(copies) == 3

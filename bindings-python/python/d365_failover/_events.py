@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._exceptions import raising
+from ._exceptions import of_kind, raising
 from ._native import Item
 
 if TYPE_CHECKING:
@@ -117,19 +116,27 @@ class EndpointSwitchRequiredEvent(EndpointSwitchEvent):
 
     name = "EndpointSwitchRequired"
 
-    _item: Item = dataclasses.field(compare=False)
+    # No field: it is of this process, and what is told of the event is not.
+    _item: ClassVar[Item | None] = None
 
     @classmethod
-    def _fields(cls, item: Item) -> dict[str, Any]:
-        return {**super()._fields(item), "_item": item}
+    def _of(cls, item: Item) -> Self:
+        event = super()._of(item)
+        event.__dict__["_item"] = item
+        return event
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_item"}
 
     @raising
     def veto(self) -> None:
         """Forbids this switch: the calls end with their fault. One veto is enough. With the preset `safe` it holds for
         `hold_down`, in which the event is not raised again.
 
-        Raises `FailoverError` when the time for it is over.
+        Raises `LateError` when the time for it is over, and in a copy.
         """
+        if self._item is None:
+            raise of_kind("late", "this is a copy of the event: the decision is taken in its handler")
         self._item.reply(_VETO)
 
 
