@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from scripted import end_accepting
+
 HOST = "contoso.crm.parity.test"
 BODY = b"".join(b"line %d of the body\n" % number for number in range(2000))
 TEXT = "Größe: 5 €\nzweite\r\ndritte"
@@ -169,14 +171,7 @@ class Peer:
 
     def stop(self) -> None:
         self._is_over.set()
-        # Closed under who still accepts, its number would be the next peer's, and this one would accept there.
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:  # Windows has nothing to shut down of one that listens
-            self._listener.close()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        self._listener.close()
+        end_accepting(self._listener, self._thread)
         with self._lock:
             for connection in self._open:
                 connection.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import pytest
+from scripted import end_accepting
 
 HOST = "contoso.crm.script.test"
 URL = f"http://{HOST}"
@@ -46,6 +47,7 @@ class Peer:
         self.over = threading.Event()
         """Set when the clients are done: what a script waits for that is never to answer."""
         self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._accept)
 
@@ -55,34 +57,27 @@ class Peer:
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self._listener.close()
+        end_accepting(self._listener, self._thread)
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        self._listener.close()
+        for thread in self._threads:
+            thread.join(60)
 
     def _accept(self) -> None:
-        threads = []
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 break
-            threads.append(threading.Thread(target=self._serve, args=(connection,)))
-            threads[-1].start()
-        for thread in threads:
-            thread.join(60)
+            with self._lock:
+                self._open.add(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream, contextlib.suppress(OSError, ValueError):
-            with self._lock:
-                self._open.add(connection)
             try:
                 while (asked := _read(stream)) is not None:
                     with self._lock:

@@ -11,6 +11,18 @@ import d365_failover
 HOST = "contoso.crm.script.test"
 
 
+def end_accepting(listener: socket.socket, thread: threading.Thread) -> None:
+    """Has the thread that accepts come to its end."""
+    # Closed under who still accepts, its number would be the next one's, and this one would accept there.
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:  # Windows has nothing to shut down of one that listens
+        listener.close()
+    thread.join(60)
+    assert not thread.is_alive()
+    listener.close()
+
+
 class Scripted:
     """Opened as an organization of both clients. Each answer is sent at once."""
 
@@ -25,13 +37,7 @@ class Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:  # Windows has nothing to shut down of one that listens
-            self._listener.close()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        self._listener.close()
+        end_accepting(self._listener, self._thread)
 
     def _serve(self) -> None:
         playing = []
