@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, LedgerSelection, Queue, Request};
 use rusqlite::Connection;
@@ -195,6 +195,30 @@ fn while_another_process_holds_the_store_it_is_read_and_a_write_is_refused_after
     let after = client.send(&Request::new("POST", "/api/data/v9.2/accounts").unwrap());
     assert_eq!(after.unwrap().effect(), Effect::Executed);
     assert_eq!(entries(&client).len(), 2);
+}
+
+/// What frees a client may be a collector of garbage, with a lock that the whole program waits for.
+#[test]
+fn who_lets_the_last_client_go_waits_for_no_other_process() {
+    let folder = Folder::new("let-go");
+    let [held, mine] = ["held", "mine"].map(|name| folder.file(name));
+    let clients = [open(&held), open(&mine), open(&folder.file("other"))];
+    let mut holds = process("process_that_holds_the_store", 9, &held, &[]);
+    until("the hold", || held.with_extension("held").exists());
+    let [in_held, in_mine, in_other] = clients;
+    let begin = Instant::now();
+    drop(in_held);
+    // It waits for that process, and whoever frees others meanwhile does not.
+    let opening = std::thread::spawn({
+        let held = held.clone();
+        move || Client::open(&settings(&held)).map(drop)
+    });
+    drop((in_mine, in_other));
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    holds.kill().unwrap();
+    holds.wait().unwrap();
+    opening.join().unwrap().unwrap();
+    drop(open(&mine));
 }
 
 #[test]

@@ -26,8 +26,11 @@ struct Open {
     connection: Mutex<Option<Connection>>,
 }
 
-/// A connection, which is closed with this.
-pub(crate) struct Held(Arc<Open>);
+/// A connection, which is closed with this; unless it was given on, to another that closes it.
+pub(crate) struct Held {
+    open: Arc<Open>,
+    is_given_on: bool,
+}
 
 impl Held {
     /// `open` is told whether this process has no other to the file. Then alone it may read the file by
@@ -50,13 +53,24 @@ impl Held {
             connection: Mutex::new(Some(open(is_first)?)),
         });
         all.push(Arc::clone(&held));
-        Ok(Held(held))
+        Ok(Held {
+            open: held,
+            is_given_on: false,
+        })
+    }
+
+    pub(super) fn give_on(&mut self) -> Held {
+        let is_given_on = std::mem::replace(&mut self.is_given_on, true);
+        Held {
+            open: Arc::clone(&self.open),
+            is_given_on,
+        }
     }
 
     /// # Errors
     /// Those of `use_it`, and when it is closed.
     pub(crate) fn with<T>(&self, use_it: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
-        match &mut *lock(&self.0.connection) {
+        match &mut *lock(&self.open.connection) {
             Some(connection) => use_it(connection),
             None => Err(rusqlite::Error::SqliteFailure(
                 ffi::Error::new(ffi::SQLITE_MISUSE),
@@ -66,22 +80,26 @@ impl Held {
     }
 
     pub(crate) fn close(&self) {
-        if self.0.era == fork::era() {
-            drop(lock(&self.0.connection).take());
-            lock(&OPEN).retain(|open| !Arc::ptr_eq(open, &self.0));
+        if self.open.era == fork::era() {
+            drop(lock(&self.open.connection).take());
+            lock(&OPEN).retain(|open| !Arc::ptr_eq(open, &self.open));
             return;
         }
         // Whoever holds a lock here is a thread of the parent: then it is left as it is.
-        if let (Ok(mut connection), Ok(mut all)) = (self.0.connection.try_lock(), OPEN.try_lock()) {
+        if let (Ok(mut connection), Ok(mut all)) =
+            (self.open.connection.try_lock(), OPEN.try_lock())
+        {
             drop(connection.take());
-            all.retain(|open| !Arc::ptr_eq(open, &self.0));
+            all.retain(|open| !Arc::ptr_eq(open, &self.open));
         }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.close();
+        if !self.is_given_on {
+            self.close();
+        }
     }
 }
 

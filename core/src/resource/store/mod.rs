@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -24,8 +24,8 @@ pub(crate) use self::group::together;
 use self::group::{Asked, Gathering, Job};
 use self::opening::{BRIEF, LONGEST_LOCK, waiting_at_most};
 use super::soon::{Later, Soon, Work};
-use super::sys;
 use super::threads::Threads;
+use super::{sys, thread};
 use crate::lock::lock;
 use crate::{Error, ErrorKind, StoreDurability, fork};
 
@@ -41,6 +41,9 @@ const LOOK_EACH: Duration = Duration::from_secs(1);
 /// Of the registry, in the child of a fork that came while a thread of the parent was in there.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How long letting go of a store may take whoever does it.
+const LONGEST_FREE: Duration = Duration::from_millis(250);
+
 pub(crate) struct Store {
     path: PathBuf,
     fork_era: u32,
@@ -50,7 +53,8 @@ pub(crate) struct Store {
     survives_power: AtomicBool,
     /// The number of this process in the store, held as long as it lives.
     process: i64,
-    lifelines: sys::Lifelines,
+    /// `None`: given on to what closes it.
+    lifelines: Option<sys::Lifelines>,
     queue: Mutex<Queue>,
     /// Those of an even and of an odd group: while one is committed the next gathers, and nobody is woken
     /// for the other's sake.
@@ -163,7 +167,7 @@ impl Store {
             path: path.to_owned(),
             survives_power: AtomicBool::new(durability == StoreDurability::Power),
             process,
-            lifelines,
+            lifelines: Some(lifelines),
             queue: Mutex::default(),
             done: [Condvar::new(), Condvar::new()],
             connection,
@@ -227,7 +231,8 @@ impl Store {
 
     /// Whether the process of that number has died.
     pub(crate) fn has_died(&self, process: i64) -> bool {
-        process != self.process && !self.lifelines.is_held(process)
+        let lifelines = self.lifelines.as_ref();
+        process != self.process && lifelines.is_some_and(|lifelines| !lifelines.is_held(process))
     }
 
     /// Has something done in the next transaction. `bytes`: about how much it writes.
@@ -543,23 +548,62 @@ impl Drop for Store {
         }
         self.thread.close();
         self.readers.close();
-        drop(lock(&self.reader).take());
         let queue = self.queue.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (_, mut left) = queue.left.take().unwrap_or_default();
         left.append(&mut queue.waiting);
-        // Where it fails the next that opens the store does it.
-        let _ = self.connection.with(|connection| {
-            group::commit(connection, left, false, &|why| {
-                Error::new(ErrorKind::NoResources, why)
-            });
-            unregister(connection, self.process)
+        let closing = Closing {
+            key: (self.fork_era, self.path.clone()),
+            process: self.process,
+            reader: lock(&self.reader).take(),
+            connection: self.connection.give_on(),
+            lifelines: self.lifelines.take(),
+            left,
+        };
+        // Who lets the last client go may be an event loop, or collect garbage: other processes are waited for, and
+        // whoever opens another store, on a thread.
+        let shared = Arc::new(Mutex::new(Some(closing)));
+        let theirs = Arc::clone(&shared);
+        let (over, is_over) = mpsc::channel::<()>();
+        let begun = thread::spawn("d365-closing", move || {
+            close(&theirs);
+            drop(over);
         });
-        self.connection.close();
-        self.lifelines.release(self.process);
-        let mut stores = lock(&STORES);
-        stores.remove(&(self.fork_era, self.path.clone()));
-        CLOSED.notify_all();
+        match begun {
+            Ok(_) => drop(is_over.recv_timeout(LONGEST_FREE)),
+            Err(_) => close(&shared),
+        }
     }
+}
+
+/// What is left to be done of a store that nobody uses any more.
+struct Closing {
+    key: (u32, PathBuf),
+    process: i64,
+    reader: Option<Held>,
+    connection: Held,
+    lifelines: Option<sys::Lifelines>,
+    left: Vec<Box<dyn Job>>,
+}
+
+fn close(closing: &Mutex<Option<Closing>>) {
+    let closing = lock(closing).take();
+    let Some(mut closing) = closing else {
+        return;
+    };
+    drop(closing.reader);
+    // Where it fails the next that opens the store does it.
+    let _ = closing.connection.with(|connection| {
+        group::commit(connection, closing.left, false, &|why| {
+            Error::new(ErrorKind::NoResources, why)
+        });
+        unregister(connection, closing.process)
+    });
+    closing.connection.close();
+    if let Some(lifelines) = &mut closing.lifelines {
+        lifelines.release(closing.process);
+    }
+    lock(&STORES).remove(&closing.key);
+    CLOSED.notify_all();
 }
 
 /// Of the parent's stores nothing is left that could touch this one.
@@ -611,7 +655,7 @@ fn register(connection: &Connection, lifelines: &mut sys::Lifelines) -> Result<i
     match run() {
         Ok(Some(process)) => Ok(process),
         Ok(None) => Err("no lock can be had beside it: does its file system lock?".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(opening::why(&error)),
     }
 }
 

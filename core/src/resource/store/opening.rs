@@ -300,7 +300,7 @@ pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn why(error: &rusqlite::Error) -> String {
+pub(super) fn why(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!(
             "it is damaged ({error}); move it away to look into it, with what stands beside it, and \
