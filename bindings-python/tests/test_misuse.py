@@ -12,7 +12,7 @@ import d365_failover
 import pytest
 from d365_failover import AsyncClient, Client
 from subject import Subjects
-from twin import WHO_AM_I, Organization
+from twin import ACCOUNTS, WHO_AM_I, Organization
 
 URL = "https://contoso.crm.dynamics.com"
 
@@ -201,6 +201,26 @@ def test_a_request_that_cannot_be(
             misuse(client)
         assert org.counts("primary")["received"] == 0
         assert client.get(WHO_AM_I).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "keywords", "said"),
+    [
+        ("POST", ACCOUNTS, {"headers": {"Prefer": None}}, "the value of the header 'Prefer' is text, not NoneType"),
+        ("POST", ACCOUNTS, {"headers": {b"Prefer": "a"}}, "the name of a header is text, not bytes"),
+        ("POST", ACCOUNTS, {"headers": ["Prefer"]}, "headers are pairs of a name and a value, not 'Prefer'"),
+        ("POST", ACCOUNTS, {"tag": 17}, "tag is text, not int"),
+        ("POST", b"/", {}, "the URL is text, not bytes"),
+        (None, ACCOUNTS, {}, "the method is text, not NoneType"),
+    ],
+)
+def test_what_is_no_text_is_named(
+    org: Organization, open_subject: Subjects, method: Any, url: Any, keywords: dict[str, Any], said: str
+) -> None:
+    with open_subject(org) as subject:
+        for content in (b"{}", iter([b"{}"])):
+            with pytest.raises(TypeError, match=said):
+                subject.call("request", method, url, content=content, **keywords)
 
 
 def test_after_close(org: Organization) -> None:

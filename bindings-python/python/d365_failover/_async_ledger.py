@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ._exceptions import FailoverError, of_entry
 from ._ledger import LedgerEntry, SuspectedSince, resolution_of, selection_of, since_ms
 from ._models import Response
 from ._request import HeaderTypes, number_of_write, verifying
-from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, walking
+from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, url_of, walking
 
 if TYPE_CHECKING:
     from ._types import RawRequest
@@ -128,7 +129,7 @@ class AsyncLedger(AsyncCalls):
     async def verify_all(
         self,
         *,
-        verify_with: Callable[[LedgerEntry], str | None] | None = None,
+        verify_with: Callable[[LedgerEntry], str | Awaitable[str | None] | None] | None = None,
         headers: HeaderTypes | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,
@@ -137,13 +138,15 @@ class AsyncLedger(AsyncCalls):
         """Looks at all writes that are to be verified, and tells of each as it is done; `step.settled` says how far.
 
         Up to four are looked at at a time, also between the steps; with a `prepare` hook one, within them. Of a write
-        that is not verifiable `verify_with` is asked for the URL to read, as that of `verify_with()`, or `None`.
+        that is not verifiable `verify_with` is asked for the URL to read, as that of `verify_with()`, or `None`; it may
+        be a coroutine.
         `headers` and times are those of each look. A look without an answer raises, and ends it.
         """
         entries = {entry.id: entry for entry in await self.ledger(suspects=True)}
         walk = walking(VERIFY, headers, timeout, connect_timeout, attempt_timeout)
         async for step in self._walk(walk):
-            url = None if verify_with is None else asked_of(step, entries, verify_with)
+            answer = None if verify_with is None else asked_of(step, entries, verify_with)
+            url = url_of(await answer if inspect.isawaitable(answer) else answer)
             if url is None:
                 yield step
                 continue
@@ -183,7 +186,7 @@ class AsyncLedger(AsyncCalls):
         verify: bool = True,
         confirm: bool = True,
         replay: bool = True,
-        verify_with: Callable[[LedgerEntry], str | None] | None = None,
+        verify_with: Callable[[LedgerEntry], str | Awaitable[str | None] | None] | None = None,
         headers: HeaderTypes | None = None,
         timeout: float | None = None,
         connect_timeout: float | None = None,

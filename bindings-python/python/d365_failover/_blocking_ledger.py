@@ -15,7 +15,7 @@ from ._ledger import LedgerEntry, SuspectedSince, resolution_of, selection_of, s
 from ._models import Response
 from ._native import NativeFailure
 from ._request import HeaderTypes, number_of_write, verifying
-from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, walking
+from ._settle import CONFIRM, REPLAY, VERIFY, Settled, SettleStep, asked_of, looked, replaying, step_of, url_of, walking
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -181,7 +181,7 @@ class BlockingLedger(BaseClient):
         entries = {entry.id: entry for entry in self.ledger(suspects=True)}
         walk = walking(VERIFY, headers, timeout, connect_timeout, attempt_timeout)
         for step in self._walk(walk):
-            url = None if verify_with is None else asked_of(step, entries, verify_with)
+            url = None if verify_with is None else url_of(asked_of(step, entries, verify_with))
             if url is None:
                 yield step
                 continue

@@ -22,7 +22,7 @@ from ._keywords import advised
 from ._models import Response, report_of
 from ._native import NativeFailure
 from ._operator import number_of, until_of
-from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds
+from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, wrongly_typed
 from ._settings import Settings, described
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
@@ -238,6 +238,8 @@ class Client(BlockingLedger):
             self._drain_after(error, request)
             raise error from error.__cause__
         except BaseException as interruption:
+            if isinstance(interruption, TypeError) and (wrong := wrongly_typed(request)) is not None:
+                raise wrong from None
             if isinstance(interruption.__cause__, NativeFailure):
                 interruption.__cause__ = of_failure(interruption.__cause__)
             asked_with(interruption, request)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ._exceptions import InvalidArgumentError
 from ._native import Walk
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ._native import Answer
     from ._request import HeaderTypes
     from ._types import RawRequest
+
+T = TypeVar("T")
 
 __all__ = ["SettleStep", "Settled"]
 
@@ -128,7 +131,17 @@ def looked(steps: list[SettleStep]) -> Settled:
     )
 
 
-def asked_of(step: SettleStep, entries: dict[int, LedgerEntry], ask: Callable[[LedgerEntry], str | None]) -> str | None:
-    """The URL by which the application wants a write to be verified that is not verifiable otherwise."""
+def asked_of(step: SettleStep, entries: dict[int, LedgerEntry], ask: Callable[[LedgerEntry], T]) -> T | None:
+    """What the application answers of a write that is not verifiable otherwise."""
     entry = entries.get(step.id)
     return ask(entry) if step.verified == "unverifiable" and entry is not None else None
+
+
+def url_of(answer: object) -> str | None:
+    """The URL by which the application wants a write to be verified."""
+    if answer is None or isinstance(answer, str):
+        return answer
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError("verify_with is to be awaited, which needs an AsyncClient")
+    raise TypeError(f"verify_with gives a URL or None, not {type(answer).__name__}")
