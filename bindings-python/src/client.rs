@@ -12,8 +12,8 @@ use d365_failover::{
     d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_t, d365_error_t,
     d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new,
     d365_queue_t, d365_request_set_check, d365_response_t, d365_settings_new, d365_settings_set,
-    d365_settings_set_prepare, d365_settings_set_queue, d365_status_t, d365_str_t, d365_text_t,
-    d365_text_view,
+    d365_settings_set_prepare, d365_settings_set_queue, d365_settings_t, d365_status_t, d365_str_t,
+    d365_text_t, d365_text_view,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -29,6 +29,37 @@ use crate::queue::Queue;
 use crate::request::{self, Request};
 use crate::tokens::{Channel, TokenQueue};
 use crate::{chore, gate, raise};
+
+type Settings = Vec<(PyBackedStr, PyBackedStr)>;
+
+fn settings_of(url: &str, settings: &Settings) -> Result<Handle<d365_settings_t>, Failure> {
+    // SAFETY: every pointer below is of a value that lives through its call.
+    unsafe {
+        let made = make(|out, error| d365_settings_new(chars(url), url.len(), out, error))?;
+        for (key, value) in settings {
+            run(|error| {
+                d365_settings_set(
+                    made.raw(),
+                    chars(key),
+                    key.len(),
+                    chars(value),
+                    value.len(),
+                    error,
+                )
+            })?;
+        }
+        Ok(made)
+    }
+}
+
+/// Refuses what can be refused before a client is opened, without I/O.
+#[pyfunction]
+pub(crate) fn check_settings(py: Python<'_>, url: &str, settings: Settings) -> PyResult<()> {
+    match settings_of(url, &settings) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.into_exception(py)),
+    }
+}
 
 /// A client with the queue of its events and completions.
 #[pyclass(frozen, module = "d365_failover._native")]
@@ -84,26 +115,14 @@ impl Client {
     fn new(
         py: Python<'_>,
         url: &str,
-        settings: Vec<(PyBackedStr, PyBackedStr)>,
+        settings: Settings,
         tokens: bool,
         prepare: bool,
     ) -> PyResult<Self> {
         let opened = gate::wait(py, || -> Result<Self, Failure> {
+            let made = settings_of(url, &settings)?;
             // SAFETY: every pointer below is of a value that lives through its call; handles are freed after their last use.
             unsafe {
-                let made = make(|out, error| d365_settings_new(chars(url), url.len(), out, error))?;
-                for (key, value) in &settings {
-                    run(|error| {
-                        d365_settings_set(
-                            made.raw(),
-                            chars(key),
-                            key.len(),
-                            chars(value),
-                            value.len(),
-                            error,
-                        )
-                    })?;
-                }
                 let queue: Handle<d365_queue_t> = make(|out, error| d365_queue_new(0, out, error))?;
                 run(|error| {
                     d365_settings_set_queue(made.raw(), queue.raw(), ptr::null_mut(), error)

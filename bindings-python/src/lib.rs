@@ -63,6 +63,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::classify, module)?)?;
     module.add_function(wrap_pyfunction!(functions::explain_response, module)?)?;
     module.add_function(wrap_pyfunction!(functions::explain_fault, module)?)?;
+    module.add_function(wrap_pyfunction!(client::check_settings, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
     module.add_function(wrap_pyfunction!(answer::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(threads::start_thread, module)?)?;

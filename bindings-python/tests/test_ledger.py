@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import gc
 import hashlib
-import sqlite3
+import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Coroutine
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -286,6 +291,18 @@ def test_a_walk_that_only_looks_counts_what_the_application_finds(org: Organizat
         for url, verified in ((f"{ACCOUNTS}?$filter=name eq 'nobody'", "missing"), (None, "unverifiable")):
             settled = subject.call("settle", confirm=False, replay=False, verify_with=lambda _, url=url: url)
             assert (settled.total, settled.done, settled.left, getattr(settled, verified)) == (1, 1, 1, 1)
+
+        async def ask(_: LedgerEntry) -> str:
+            return f"{ACCOUNTS}?$filter=name eq 'nobody'"
+
+        wrong: dict[str, Callable[[LedgerEntry], object]] = {"bytes": lambda _: b"/", "int": lambda _: 1}
+        if isinstance(subject.client, AsyncClient):
+            assert subject.call("settle", confirm=False, replay=False, verify_with=ask).missing == 1
+        else:
+            wrong["awaited"] = ask
+        for said, verify_with in wrong.items():
+            with pytest.raises(TypeError, match=said):
+                subject.call("settle", verify_with=verify_with)
         assert [entry.resolution for entry in ledger(subject)] == [None]
 
 
@@ -327,6 +344,37 @@ def test_a_loss_of_data_puts_in_question_what_was_acknowledged_since(org: Organi
         assert subject.do(lambda client: client.ledger_evicted) == 0
 
 
+HOLDS = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+other.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+other.execute("COMMIT")
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that no client of this process has open."""
+    made = tmp_path_factory.mktemp("made") / "store"
+    program = f"import d365_failover as d; d.Client('https://contoso.crm.dynamics.com', store={str(made)!r}).close()"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    return made
+
+
+@contextlib.contextmanager
+def held(store: Path | str) -> Iterator[Callable[[], None]]:
+    """Another process holds a store, until it is let go. Of this process SQLite's locks would hold nothing: they are of
+    processes."""
+    command = [sys.executable, "-c", HOLDS, str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        yield other.stdin.close
+
+
 @pytest.mark.usefixtures("loops")
 def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organization, tmp_path: Path) -> None:
     store = tmp_path / "store"
@@ -336,53 +384,125 @@ def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organiza
     ]
 
     async def main() -> None:
-        other = sqlite3.connect(store, isolation_level=None)
         for act in acts:
             async with org.async_client(store=store, auto_switch=False) as client:
                 org.fault("primary", "commit_then_close", method="POST", times=1)
                 with pytest.raises(d365_failover.WriteInDoubtError) as caught:
                     await client.post(ACCOUNTS, json={"name": "in doubt"})
                 assert caught.value.ledger_id is not None
-                other.execute("BEGIN IMMEDIATE")
-                waits = asyncio.ensure_future(act(client, caught.value.ledger_id))
-                # Let go only if the loop has its turn: else the store is given up, for whom it is held too long.
-                asyncio.get_running_loop().call_soon(other.execute, "COMMIT")
-                await waits
+                with held(store) as let_go:
+                    waits = asyncio.ensure_future(act(client, caught.value.ledger_id))
+                    # Let go only if the loop has its turn: else the store is given up, for whom it is held too long.
+                    asyncio.get_running_loop().call_soon(let_go)
+                    await waits
                 listed = await client.ledger()
                 assert [entry.id for entry in listed if entry.is_suspect] == [
                     entry.id for entry in await client.ledger(suspects=True)
                 ]
-        other.close()
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 @pytest.mark.usefixtures("loops")
 def test_a_loop_goes_on_while_a_client_is_opened_on_a_store_that_another_holds(
-    org: Organization, tmp_path: Path
+    org: Organization, tmp_path: Path, store: Path
 ) -> None:
-    settings = {**org.settings, "store": tmp_path / "store"}
-
     async def main() -> None:
-        async with await AsyncClient.open(org.primary_url, **settings) as client:
-            assert (await client.post(ACCOUNTS, json={"name": "a"})).ledger_id == 1
-        other = sqlite3.connect(settings["store"], isolation_level=None)
         for is_wanted in (True, False):
-            other.execute("BEGIN IMMEDIATE")
-            opening = asyncio.ensure_future(AsyncClient.open(org.primary_url, **settings))
-            asyncio.get_running_loop().call_soon(other.execute, "COMMIT")
-            if is_wanted:
-                await (await opening).close()
-            else:
-                await asyncio.sleep(0)
-                opening.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await opening
-        other.close()
+            mine = shutil.copy(store, tmp_path / f"wanted {is_wanted}")
+            with held(mine) as let_go:
+                opening = asyncio.ensure_future(AsyncClient.open(org.primary_url, **{**org.settings, "store": mine}))
+                asyncio.get_running_loop().call_soon(let_go)
+                if is_wanted:
+                    async with await opening as client:
+                        assert (await client.post(ACCOUNTS, json={"name": "a"})).ledger_id == 1
+                else:
+                    await asyncio.sleep(0)
+                    opening.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await opening
         with pytest.raises(d365_failover.InvalidUrlError):
             await AsyncClient.open("nonsense")
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+async def _enter(client: AsyncClient) -> None:
+    async with client:
+        assert client.is_primary
+
+
+async def _send(client: AsyncClient) -> None:
+    assert (await client.post(ACCOUNTS, json={"name": "a"}, timeout=PATIENCE)).ledger_id is not None
+
+
+async def _listen(client: AsyncClient) -> None:
+    heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    client.on_call_retried(print)
+    assert client.off(print)
+    client.on_endpoint_switched(heard.set_result)
+    await asyncio.to_thread(lambda: client.active_url)
+    # Another's switch: this one has sent nothing that would wait for it.
+    await asyncio.to_thread(client._native.do, "switch_endpoint", ())
+    await heard
+
+
+@pytest.mark.usefixtures("loops")
+@pytest.mark.parametrize(
+    "use",
+    [
+        _enter,
+        _send,
+        _listen,
+        lambda client: client.ledger(),
+        lambda client: client.set_override(None),
+        lambda client: client.verify_all().__anext__(),
+    ],
+    ids=["entered", "a call", "a handler", "the ledger", "an override", "a walk"],
+)
+def test_what_is_awaited_first_waits_for_a_store_that_another_holds(
+    org: Organization, tmp_path: Path, store: Path, use: Callable[[AsyncClient], Coroutine[Any, Any, object]]
+) -> None:
+    async def main() -> None:
+        for is_wanted in (True, False):
+            mine = shutil.copy(store, tmp_path / f"wanted {is_wanted}")
+            with held(mine) as let_go:
+                client = AsyncClient(org.primary_url, **{**org.settings, "store": mine})
+                assert repr(client) == "<AsyncClient opening>"
+                using = asyncio.ensure_future(use(client))
+                await asyncio.sleep(0)
+                if not is_wanted:
+                    using.cancel()
+                let_go()
+                with contextlib.suppress(StopAsyncIteration, asyncio.CancelledError):
+                    await using
+            await client.close()
+            assert repr(client) == "<AsyncClient closed>"
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_a_store_that_cannot_be_opened_beside_a_loop(org: Organization, tmp_path: Path) -> None:
+    async def main() -> None:
+        client = AsyncClient(org.primary_url, **{**org.settings, "store": tmp_path / "none" / "store"})
+        for tag in ("one", "two"):
+            with pytest.raises(d365_failover.InvalidSettingError, match="its folder does not exist") as caught:
+                await client.post(ACCOUNTS, json={}, tag=tag)
+            assert (caught.value.effect, caught.value.tag) == ("not_executed", tag)
+        for use in (client.ledger, client.__aenter__, client.switch_endpoint):
+            with pytest.raises(d365_failover.InvalidSettingError):
+                await use()
+        with pytest.raises(d365_failover.InvalidSettingError):
+            assert client.is_primary
+        await client.close()
+        assert repr(client) == "<AsyncClient closed>"
+        with pytest.raises(d365_failover.UnknownSettingError):
+            AsyncClient(org.primary_url, store=tmp_path / "store", nonsense=1)  # type: ignore[call-arg]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
+        gc.collect()
 
 
 def test_the_log_tells_of_doubt_and_of_what_is_left_when_nobody_listens(

@@ -8,6 +8,7 @@ import functools
 import itertools
 import time
 import weakref
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
@@ -18,10 +19,12 @@ from ._completion import Completion, GivenUp
 from ._dispatch import log
 from ._events import LOG, Handler
 from ._exceptions import FailoverError, asked_with, completed, of_failure, of_kind, raising
+from ._green import waiting
 from ._log import report
 from ._loops import needed_loop, running_loop
 from ._native import Bell, NativeFailure
-from ._request import milliseconds
+from ._opening import Opening
+from ._request import milliseconds, wrongly_typed
 from ._threads import Threads
 from ._wakeup import Wakeup, wake
 from ._work import AsyncWork, Turns, is_working, unknown, unsent
@@ -75,6 +78,9 @@ class AsyncCalls(BaseClient):
             self._refuse_in_provider()
             loop = needed_loop()
             if loop is not self._loop:
+                if self._opening is not None:
+                    late = "the call's time was over before the client was open"
+                    request = await self._within(self._opened(), request, late)
                 self._attached()
         except FailoverError as refused:
             unsent(refused, request)
@@ -98,23 +104,56 @@ class AsyncCalls(BaseClient):
                 raise
             return await AsyncWork(source, self._hook, request).finish(call, self._turns, key)
         except BaseException as error:
+            if isinstance(error, TypeError) and (wrong := wrongly_typed(request)) is not None:
+                raise wrong from None
             asked_with(error, request)
             raise
         finally:
             lanes.release()
+
+    def _is_opened_beside(self, settings: dict[str, Any]) -> bool:
+        """A store is a file, which another process may hold: an event loop goes on meanwhile."""
+        return settings.get("store") is not None and running_loop() is not None and waiting() is None
+
+    async def _opened(self) -> None:
+        """Until it is open."""
+        opening = self._opening
+        if opening is not None:
+            await opening.over()
+            self._opening = None
+
+    async def _opened_or_nobodys(self) -> None:
+        """The same, where nobody has it yet who could close it."""
+        opening = self._opening
+        try:
+            await self._opened()
+        except asyncio.CancelledError:
+            if opening is not None:
+                # A thread is not to be stopped.
+                opening.then(self._abandon_what_is_open)
+            raise
+
+    def _abandon_what_is_open(self) -> None:
+        if not self._closed:
+            self._abandon()
 
     async def _lane(self, lanes: asyncio.Semaphore, request: RawRequest) -> RawRequest:
         """Waits for its turn, within the call's time. The request, with what is left of that."""
         if not lanes.locked():
             await lanes.acquire()
             return request
+        return await self._within(lanes.acquire(), request, "the call's time was over before a thread was free for it")
+
+    async def _within(self, waiting: Awaitable[object], request: RawRequest, why: str) -> RawRequest:
+        """Waits within the call's time. The request, with what is left of that."""
         begin = time.monotonic()
         whole = self._deadline if request[4] is None else request[4] / 1000
         try:
-            await asyncio.wait_for(lanes.acquire(), whole)
+            await asyncio.wait_for(waiting, whole)
+        except FailoverError:
+            raise
         except asyncio.TimeoutError:
-            late = of_kind("timeout", "the call's time was over before a thread was free for it")
-            raise unsent(late, request) from None
+            raise unsent(of_kind("timeout", why), request) from None
         except asyncio.CancelledError as cancelled:
             cancelled.__cause__ = unsent(of_kind("cancelled", "the call was cancelled before it was sent"), request)
             raise
@@ -162,6 +201,8 @@ class AsyncCalls(BaseClient):
                 raise
             return _result(completion, request, pending)
         except BaseException as error:
+            if isinstance(error, TypeError) and (wrong := wrongly_typed(request)) is not None:
+                raise wrong from None
             asked_with(error, request)
             raise
         finally:
@@ -196,6 +237,10 @@ class AsyncCalls(BaseClient):
             return
         if timeout_ms:
             self._dispatcher.begin_waiting()
+        try:
+            await self._opened()
+        except Exception:
+            return  # who could not be opened is closed
         end = time.monotonic() + timeout
         try:
             self._attached()
@@ -226,8 +271,12 @@ class AsyncCalls(BaseClient):
 
     def _prepare(self, handler: Handler) -> None:
         # A handler may come from another loop than the client's: then it runs there.
-        if running_loop() is not None and (self._loop is None or self._loop.is_closed()):
-            self._attached()
+        loop = running_loop()
+        if loop is not None and (self._loop is None or self._loop.is_closed()):
+            if isinstance(self._native, Opening):
+                self._native.then(functools.partial(_attach, weakref.ref(self), loop))
+            else:
+                self._attached()
 
     def _abandon(self) -> None:
         super()._abandon()
@@ -274,6 +323,7 @@ class AsyncCalls(BaseClient):
         An executor would not take it any more once the main thread has ended.
         """
         loop = needed_loop()
+        await self._opened()
         bell = Bell()
         errand = raising(self._native.errand)(what, numbers, bell)
         rung: asyncio.Future[None] = loop.create_future()
@@ -320,6 +370,18 @@ class AsyncCalls(BaseClient):
             completion.complete(outcome)
         except Exception:  # the loop of its task is over
             report("a completion was not handed out")
+
+
+def _attach(reference: weakref.ref[AsyncCalls], loop: asyncio.AbstractEventLoop) -> None:
+    """Has a client that is open now wake the loop that its handlers are to run on."""
+
+    def attach() -> None:
+        client = reference()
+        if client is not None and client._loop is None and not client._closed:
+            client._attached()
+
+    with contextlib.suppress(RuntimeError):  # it is closed
+        loop.call_soon_threadsafe(attach)
 
 
 def _ring(bell: Bell, rung: asyncio.Future[None]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime
-import functools
 import sys
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -32,11 +30,6 @@ elif TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
-def _close_what_was_opened(opening: asyncio.Future[Any]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()._abandon()
-
-
 @described
 class AsyncClient(AsyncLedger):
     """A client of one organization for the tasks of one event loop: the one that uses it first.
@@ -50,21 +43,19 @@ class AsyncClient(AsyncLedger):
 
     @classmethod
     async def open(cls, url: str, **settings: Unpack[AsyncSettings]) -> Self:
-        """Opens a client on a thread, while the loop goes on: `async with await AsyncClient.open(url, …) as client`.
+        """A client that is open: `async with await AsyncClient.open(url, …) as client`.
 
-        For a client with `store`: the file is read and written when it is opened, and waited for, up to 5 s, while
-        another process holds it. `AsyncClient(…)` does that where it stands.
+        With `store` a file is read and written, and waited for, up to 5 s, while another process holds it. The loop
+        goes on meanwhile. After `AsyncClient(…)` what is awaited first waits for that, and raises what is wrong with
+        the file; a property waits where it stands.
         """
-        opening = asyncio.get_running_loop().run_in_executor(None, functools.partial(cls, url, **settings))
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # A thread is not to be stopped: what it opens is nobody's.
-            opening.add_done_callback(_close_what_was_opened)
-            raise
+        client = cls(url, **settings)
+        await client._opened_or_nobodys()
+        return client
 
     async def __aenter__(self) -> Self:
         needed_loop()
+        await self._opened_or_nobodys()
         return self
 
     async def __aexit__(
@@ -378,6 +369,7 @@ class AsyncClient(AsyncLedger):
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""
         self._dispatcher.begin_waiting()
+        await self._opened()
         self._attached()
         await self._errand("switch_endpoint")
 
@@ -385,6 +377,7 @@ class AsyncClient(AsyncLedger):
         """Puts the operator's override for this organization into the store. As `Client.set_override`."""
         number, until_ms = raising(number_of)(value), raising(until_of)(until)
         self._dispatcher.begin_waiting()
+        await self._opened()
         self._attached()
         await self._errand("set_override", number, until_ms)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 from . import _lifecycle, _native
 from ._dispatch import Handlers, check_handler
@@ -38,12 +39,13 @@ from ._exceptions import of_failure, of_kind, raising
 from ._green import check_waiting
 from ._ledger import since_ms
 from ._native import NativeFailure
+from ._opening import Opening
 from ._operator import CurrentOverride
 from ._outgoing import check_prepare
 from ._request import by_request
 from ._settings import in_python, to_native
 from ._threads import LibraryThread
-from ._tokens import TokenSource
+from ._tokens import TokenProvider, TokenSource
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
 SwitchedHandler = TypeVar("SwitchedHandler", bound=Callable[[EndpointSwitchEvent], object])
@@ -65,6 +67,8 @@ class BaseClient:
     """Endpoints and handlers. All of it may be used from any thread, and from any handler."""
 
     _closed = True  # until the native client stands, for __del__
+    _opening: Opening | None = None
+    """As long as nobody has seen its end, and for ever where that was none."""
     _awaits = False
     """Whether the application's code may be a coroutine."""
 
@@ -87,29 +91,63 @@ class BaseClient:
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)
         check_prepare(self._hook, awaits=self._awaits)
-        try:
-            self._native = _native.Client(url, to_native(settings), provider is not None, self._hook is not None)
-        except NativeFailure as failure:
-            raise in_python(of_failure(failure), settings) from None
-        self._queue = self._native.queue
-        check_waiting(self._queue)
         self._handlers = Handlers()
         patience = settings.get("handler_timeout")
         self._patience: float = 5.0 if patience is None else patience
         self._tokens: TokenSource | None = None
+        told = to_native(settings)
+        open = functools.partial(self._open, url, told, settings, provider)
+        if not self._is_opened_beside(settings):
+            open()
+            return
+        try:
+            _native.check_settings(url, told)
+        except NativeFailure as failure:
+            raise in_python(of_failure(failure), settings) from None
+        self._opening = Opening()
+        self._native = cast("_native.Client", self._opening)
         self._closed = False
         try:
-            tokens = self._native.tokens
-            if tokens is not None:
-                self._tokens = TokenSource(provider, tokens)
-            self._native.subscribe(self._handlers.mask())
+            self._opening.begin(open)
+        except BaseException:
+            self._closed = True
+            raise
+
+    def _is_opened_beside(self, settings: dict[str, Any]) -> bool:
+        """Whether a thread opens it, while who makes it goes on."""
+        return False
+
+    def _open(
+        self, url: str, told: list[tuple[str, str]], settings: dict[str, Any], provider: TokenProvider | None
+    ) -> _native.Client:
+        try:
+            native = _native.Client(url, told, provider is not None, self._hook is not None)
+            self._queue = native.queue
+            check_waiting(self._queue)
+        except NativeFailure as failure:
+            self._closed = True
+            raise in_python(of_failure(failure), settings) from None
+        except BaseException:
+            self._closed = True
+            raise
+        self._native = native
+        self._closed = False
+        try:
+            if provider is not None and native.tokens is not None:
+                self._tokens = TokenSource(provider, native.tokens)
+            with self._handlers.lock:
+                native.subscribe(self._handlers.mask())
         except BaseException:
             self._abandon()
             raise
         _lifecycle.opened(self)
+        return native
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "forked" if self._native.forked else self._native.active_url
+        if self._closed or self._native.forked:
+            state = "closed" if self._closed else "forked"
+        else:
+            state = "opening" if isinstance(self._native, Opening) else self._native.active_url
         return f"<{type(self).__name__} {state}>"
 
     def __reduce__(self) -> NoReturn:
