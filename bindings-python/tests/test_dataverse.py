@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def cross(org: Organization) -> None:
     org._twin.ask("POST", "/replicate", {"org": org.name})
 
 
-def knowing(client: DataverseClient) -> DataverseClient:
+def knowing(client: Any) -> Any:
     """Without metadata, which the twin has none of."""
     odata: Any = client._get_odata()
     odata._logical_to_entityset_cache["account"] = "accounts"
@@ -152,6 +153,50 @@ def test_an_upsert_goes_to_the_alternate(replicated: Organization, ours: Dataver
     ours.records.upsert("account", items)
     ours.records.upsert("account", items)
     assert [(row["primary"], row["alternate"]) for row in replicated.rows()] == [(False, True)]
+
+
+class AsyncCredential:
+    async def get_token(self, *scopes: str, **more: Any) -> AccessToken:
+        return Credential().get_token(*scopes, **more)
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> AsyncCredential:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+def test_the_asynchronous_client_goes_on_at_the_alternate(replicated: Organization) -> None:
+    async def none(*_: object, **__: object) -> None: ...
+
+    async def same(_: object, record: object) -> object:
+        return record
+
+    async def main() -> None:
+        settings: Any = {**replicated.settings, "preset": "safe"}
+        async with d365_failover.dataverse.async_client(
+            replicated.primary_url, AsyncCredential(), **settings
+        ) as client:
+            odata: Any = knowing(client)._get_odata()
+            odata._get_entity_by_table_schema_name, odata._convert_labels_to_ints = none, same
+            row = await client.records.create("account", {"name": "a", "numberofemployees": 7})
+            cross(replicated)
+            fail(replicated)
+            await client.records.update("account", row, {"numberofemployees": 8})
+            found = await client.records.retrieve("account", row)
+            assert found is not None
+            assert (found["name"], found["numberofemployees"]) == ("a", 8)
+            await client.records.delete("account", row)
+            item = UpsertItem(alternate_key={"accountnumber": "17"}, record={"name": "a"})
+            for _ in range(2):
+                await client.records.upsert("account", [item])
+            batch = client.batch.new()
+            batch.records.create("account", {"name": "b"})
+            assert [part.is_success for part in (await batch.execute()).responses] == [True]
+
+    asyncio.run(main())
+    assert [row["primary"] for row in replicated.rows() if row["alternate"]] == [False, False]
 
 
 def test_an_upload_in_chunks_says_why_it_does_not_cross(

@@ -45,9 +45,13 @@ def async_client(
     config = dataclasses.replace(DataverseConfig.from_env() if config is None else config, http_retries=1)
     client = AsyncDataverseClient(url, credential, config)
     given: Any = {"token_provider": credential, "token_precedence": "provider", **settings}
-    client._session = FailoverSession(
-        url, session={"raise_for_status": _raise_doubt, "response_class": _SpelledResponse}, **given
-    )
+    session = {
+        "raise_for_status": _raise_doubt,
+        "response_class": _SpelledResponse,
+        # Of its PATCHes without a condition each may create its row.
+        "headers": {"D365-Failover-Upsert": "on"},
+    }
+    client._session = FailoverSession(url, session=session, **given)
     return client
 
 
