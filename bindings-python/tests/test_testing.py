@@ -47,6 +47,35 @@ DAYS: dict[str, tuple[Callable[[Side], object], bool, int, str]] = {
 }
 
 
+WRONG: list[Callable[[FailoverPair], object]] = [
+    lambda pair: pair.primary.status(42),
+    lambda pair: pair.primary.status("503"),  # type: ignore[arg-type]
+    lambda pair: pair.primary.status(503, body=5),  # type: ignore[arg-type]
+    lambda pair: pair.primary.status(503, headers={"a b": "c"}),
+    lambda pair: pair.primary.status(503, headers={"a": "b\r\nc: d"}),
+    lambda pair: pair.primary.html_page(method=5),  # type: ignore[arg-type]
+    lambda pair: pair.primary.slow(-1),
+    lambda pair: pair.primary.slow(float("nan")),
+    lambda pair: pair.primary.slow("soon"),  # type: ignore[arg-type]
+    lambda pair: pair.primary.throttle("soon"),  # type: ignore[arg-type]
+    lambda pair: pair.primary.cut_after_commit(times=0),
+    lambda pair: pair.primary.cut_after_commit(path_contains=b"/"),  # type: ignore[arg-type]
+    lambda pair: pair.replication(-1),
+    lambda pair: pair.serve_at("nowhere"),  # type: ignore[arg-type]
+    lambda pair: FailoverPair("con toso"),
+    lambda pair: FailoverPair("contoso--s"),
+    lambda pair: FailoverPair(lag=-1),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_go_wrong_is_refused_at_once(pair: FailoverPair, wrong: Callable[[FailoverPair], object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        wrong(pair)
+    with pair.client() as client:
+        assert client.get(WHO_AM_I).status_code == 200
+
+
 @pytest.mark.parametrize("day", DAYS)
 def test_what_a_client_meets(pair: FailoverPair, day: str) -> None:
     go_wrong, moves, rows, effect = DAYS[day]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import tempfile
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _certificate
+from ._fault import check_seconds
 from ._http import Answer, Request
 from ._side import Side
 from ._store import SIDES, Row, Store
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["primary", "alternate"]
 _WHO_SERVES = {"primary": ("primary",), "alternate": ("alternate",), "both": SIDES, "neither": ()}
+
+_ORGANIZATION = re.compile(r"(?!.*--s$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
 
 
 class FailoverPair:
@@ -48,6 +52,10 @@ class FailoverPair:
         tokens: bool = False,
         policy: bool = True,
     ) -> None:
+        if not isinstance(organization, str) or not _ORGANIZATION.fullmatch(organization):
+            raise ValueError(f"organization: letters and digits, as in contoso, not {organization!r}")
+        if lag is not None:
+            check_seconds(lag)
         names = (f"{organization}.crm.failover.test", f"{organization}--s.crm.failover.test")
         made = _certificate.make(*names)
         self._directory = Path(tempfile.mkdtemp(prefix="d365-failover-"))
@@ -149,6 +157,8 @@ class FailoverPair:
 
     def replication(self, lag: float | None, *, partitioned: bool = False) -> None:
         """Seconds until a commit is at the other side; `None`: when `replicate()` says so. Partitioned: not at all."""
+        if lag is not None:
+            check_seconds(lag)
         with self._store.lock:
             self._store.lag, self._store.partitioned = lag, partitioned
 

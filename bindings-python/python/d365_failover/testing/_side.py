@@ -243,6 +243,10 @@ class Side:
             channel.close()
         except (Gone, OSError):
             channel.reset()
+        except BaseException:
+            # Who waits for an answer hears that there is none.
+            channel.reset()
+            raise
         finally:
             with self._changed:
                 self._open.discard(channel)
