@@ -19,7 +19,7 @@ URL = "https://contoso.crm.dynamics.com"
 
 @pytest.mark.parametrize("url", [None, 3, b"https://contoso.crm.dynamics.com"])
 def test_a_url_of_a_wrong_type(url: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="the URL is text"):
         Client(url, tls_verify=False)
 
 

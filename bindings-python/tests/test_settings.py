@@ -208,6 +208,8 @@ def test_a_time_that_python_does_not_write() -> None:
         ({"max_attempts": 1.5}, "max_attempts is a whole number, not float"),
         ({"tls_verify": None.__class__}, "tls_verify is True or False, not type"),
         ({"ca_bundle": b"x"}, "ca_bundle is a path, not bytes"),
+        ({"store": True}, "store is a path, not bool"),
+        ({"store": 5}, "store is a path, not int"),
         ({"allowed_hosts": [1]}, "allowed_hosts is a sequence of texts, not list"),
         ({"preset": 1.5}, "preset is text, not float"),
     ],
@@ -216,6 +218,14 @@ def test_a_value_of_a_wrong_type_is_told_the_right_one(settings: dict[str, Any],
     with pytest.raises(TypeError) as caught:
         Client(URL, **settings)
     assert str(caught.value) == message
+
+
+def test_auto_switch_is_set_to_what_it_can_be() -> None:
+    with (
+        Client(URL, tls_verify=False) as client,
+        pytest.raises(TypeError, match="endpoint_auto_switch_enabled is True"),
+    ):
+        client.endpoint_auto_switch_enabled = "no"  # type: ignore[assignment]
 
 
 def test_help_shows_each_setting() -> None:

@@ -88,6 +88,8 @@ class BaseClient:
     @raising
     def __init__(self, url: str, settings: dict[str, Any]) -> None:
         _lifecycle.check_may_open()
+        if not isinstance(url, str):
+            raise TypeError(f"the URL is text, not {type(url).__name__}")
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)
         check_prepare(self._hook, awaits=self._awaits)
@@ -197,6 +199,8 @@ class BaseClient:
     @endpoint_auto_switch_enabled.setter
     @raising
     def endpoint_auto_switch_enabled(self, enabled: bool) -> None:
+        if not isinstance(enabled, bool):
+            raise TypeError(f"endpoint_auto_switch_enabled is True or False, not {type(enabled).__name__}")
         self._native.endpoint_auto_switch_enabled = enabled
 
     def on_endpoint_switch_required(self, handler: RequiredHandler) -> RequiredHandler:

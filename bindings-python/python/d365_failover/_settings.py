@@ -297,6 +297,8 @@ def _whole(number: int) -> str:
 
 
 def _text(name: str, value: Any) -> str:
+    if _TAKES.get(name) == "a path" and not isinstance(value, (str, os.PathLike)):
+        raise _wrong(name, value)  # else `store=True` would be a file named "on"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, str):
