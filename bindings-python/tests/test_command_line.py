@@ -7,7 +7,9 @@ import http.server
 import json
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -241,6 +243,22 @@ def test_a_drill_with_a_disaster_ends_by_ctrl_c(pair: FailoverPair) -> None:
 def program(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-X", "dev", "-m", "d365_failover", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_a_token_command_that_goes_on_ends_with_the_check(pair: FailoverPair) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        # Whoever listens is told of its end, however that comes.
+        lasts = f"import socket; socket.create_connection(('127.0.0.1', {held.getsockname()[1]})).recv(1)"
+        command = shlex.join([sys.executable, "-c", lasts])
+        held.settimeout(60)
+        asked = ["check", "--timeout", "10", "--token-command", command]
+        with program(*asked, env={**os.environ, **pair.environment}) as asking:
+            connections = [held.accept()[0] for _ in range(2)]
+            asking.communicate(timeout=60)
+        for connection in connections:
+            with connection:
+                connection.settimeout(60)
+                assert connection.recv(1) == b""
 
 
 @pytest.mark.parametrize("asked", [["check"], ["check", "--json"], ["--help"], ["watch", "--count", "2"]])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,12 +36,20 @@ class Connection:
         """Whether what is asked for is asked for with one."""
         return "token_provider" in self.settings or any(name.startswith("oauth_") for name in self.settings)
 
-    def client(self, **more: Any) -> Client:
+    @contextlib.contextmanager
+    def client(self, **more: Any) -> Iterator[Client]:
         try:
-            return Client(self.url, **{**self.settings, **more})
+            client = Client(self.url, **{**self.settings, **more})
         except TypeError as error:
             # A value of `--set` that is of another kind.
             raise click.UsageError(str(error)) from None
+        with client:
+            try:
+                yield client
+            finally:
+                provider = self.settings.get("token_provider")
+                if isinstance(provider, _TokenCommand):
+                    provider.end()
 
 
 def organization(function: F) -> F:
@@ -123,30 +132,48 @@ def _value(text: str) -> Any:
 
 
 def _provider(command: str | None) -> Callable[[str], str] | None:
-    if command is None:
-        token = os.environ.get("D365_TOKEN")
-        return None if not token else lambda url: token
+    if command is not None:
+        return _TokenCommand(command)
+    token = os.environ.get("D365_TOKEN")
+    return None if not token else lambda url: token
 
-    def ask(url: str) -> str:
-        environment = {**os.environ, "D365_ENDPOINT_URL": url}
+
+class _TokenCommand:
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_over = False
+
+    def __call__(self, url: str) -> str:
         try:
-            done = subprocess.run(
-                shlex.split(command),
-                env=environment,
+            asked = subprocess.Popen(
+                shlex.split(self._command),
+                env={**os.environ, "D365_ENDPOINT_URL": url},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 # What it says is its own; it may be more than should be seen.
                 stderr=subprocess.DEVNULL,
-                timeout=_TOKEN_TIME,
                 text=True,
-                check=True,
             )
-        except subprocess.CalledProcessError as error:
-            raise RuntimeError(f"the token command ended with {error.returncode}") from None
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"the token command gave nothing in {_TOKEN_TIME} s") from None
         except OSError as error:
             raise RuntimeError(f"the token command cannot be run: {error.strerror}") from None
-        return done.stdout.strip()
+        with asked:
+            self._running.add(asked)
+            try:
+                if self._is_over:
+                    asked.kill()
+                token, _ = asked.communicate(timeout=_TOKEN_TIME)
+            except subprocess.TimeoutExpired:
+                asked.kill()
+                raise RuntimeError(f"the token command gave nothing in {_TOKEN_TIME} s") from None
+            finally:
+                self._running.discard(asked)
+        if asked.returncode != 0:
+            raise RuntimeError(f"the token command ended with {asked.returncode}")
+        return token.strip()
 
-    return ask
+    def end(self) -> None:
+        """Nobody waits for a token any more."""
+        self._is_over = True
+        for asked in self._running.copy():
+            asked.kill()
