@@ -7,12 +7,13 @@
 use std::ffi::CStr;
 
 use d365_failover::{
-    D365_CANCELLED, D365_FAULT_NONE, D365_INTERNAL, D365_WRITE_IN_DOUBT, d365_error_attempts,
-    d365_error_cause, d365_error_effect, d365_error_http_status, d365_error_kind,
-    d365_error_ledger_id, d365_error_message, d365_error_provider_data, d365_error_response,
-    d365_error_retry_after_ms, d365_error_service_code, d365_error_switched, d365_error_tag,
-    d365_response_attempts, d365_response_effect, d365_response_ledger_id, d365_response_status,
-    d365_response_switched, d365_response_t, d365_response_tag, d365_status_name, d365_status_t,
+    D365_CANCELLED, D365_FAULT_NONE, D365_FORKED, D365_INTERNAL, D365_WRITE_IN_DOUBT,
+    d365_error_attempts, d365_error_cause, d365_error_effect, d365_error_http_status,
+    d365_error_kind, d365_error_ledger_id, d365_error_message, d365_error_provider_data,
+    d365_error_response, d365_error_retry_after_ms, d365_error_service_code, d365_error_switched,
+    d365_error_tag, d365_response_attempts, d365_response_effect, d365_response_ledger_id,
+    d365_response_status, d365_response_switched, d365_response_t, d365_response_tag,
+    d365_status_name, d365_status_t,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -78,10 +79,15 @@ impl Failure {
                     }),
                 _ => kind,
             };
+            // Who uses Python has no handles, of which that would speak.
+            let message = match self.status {
+                D365_FORKED => None,
+                _ => get_text(|out| d365_error_message(raw, out)),
+            };
             let cause = get::<i32>(|out| d365_error_cause(raw, out)).unwrap_or_default();
             let failure = NativeFailure::new_err((
                 kind,
-                get_text(|out| d365_error_message(raw, out)).unwrap_or_default(),
+                message.unwrap_or_default(),
                 names::effect(get(|out| d365_error_effect(raw, out)).unwrap_or_default()),
                 get::<i32>(|out| d365_error_switched(raw, out)).unwrap_or_default() != 0,
                 get::<i32>(|out| d365_error_http_status(raw, out)),

@@ -305,8 +305,6 @@ def of_failure(failure: NativeFailure) -> FailoverError:
     kind, message, effect, switched, status, code, retry_after_ms, attempts, response, ledger_id, tag, cause = (
         failure.args
     )
-    if kind == "forked":
-        message = ""  # which speaks of handles, in whatever call it is said
     error = _BY_NAME.get(kind, FailoverError)(
         message or _message(kind),
         kind=kind,
