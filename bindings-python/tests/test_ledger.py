@@ -482,6 +482,22 @@ def test_what_is_awaited_first_waits_for_a_store_that_another_holds(
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
+def test_a_close_waits_for_an_opening_no_longer_than_its_time(org: Organization, tmp_path: Path, store: Path) -> None:
+    async def main() -> None:
+        with held(store) as let_go:
+            for timeout in (0, 0.1):
+                client = AsyncClient(org.primary_url, **{**org.settings, "store": store})
+                begin = time.monotonic()
+                await client.close(timeout=timeout)
+                # Another process holds it for longer, and it is waited for 5 s.
+                assert time.monotonic() - begin < 4
+            let_go()
+        with pytest.raises(d365_failover.ClosedError):
+            await client.get(WHO_AM_I)
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
 def test_a_store_that_cannot_be_opened_beside_a_loop(org: Organization, tmp_path: Path) -> None:
     async def main() -> None:
         client = AsyncClient(org.primary_url, **{**org.settings, "store": tmp_path / "none" / "store"})

@@ -237,11 +237,16 @@ class AsyncCalls(BaseClient):
             return
         if timeout_ms:
             self._dispatcher.begin_waiting()
-        try:
-            await self._opened()
-        except Exception:
-            return  # who could not be opened is closed
         end = time.monotonic() + timeout
+        opening = self._opening
+        if opening is not None:
+            try:
+                await asyncio.wait_for(self._opened(), timeout)
+            except asyncio.TimeoutError:
+                opening.then(self._abandon_what_is_open)
+                return
+            except Exception:
+                return  # who could not be opened is closed
         try:
             self._attached()
             await self._errand("shutdown", timeout_ms)
