@@ -198,7 +198,11 @@ impl Switch {
     fn holds_still(&self, must_confirm: bool, now: Instant) -> Option<Stay> {
         self.refuses(now).or_else(|| {
             let (at, since, stay) = self.looked?;
-            let holds = at == self.place && is_within(since, self.look_holds, now);
+            // In an interruption that is planned it would not have come to that.
+            let is_waited = |at| !self.outage_wait(at).is_zero();
+            let is_planned = is_waited(now) && !is_waited(since);
+            let is_recent = is_within(since, self.look_holds, now);
+            let holds = at == self.place && is_recent && !is_planned;
             (holds && (stay.is_of_other() || must_confirm)).then_some(stay)
         })
     }

@@ -103,6 +103,8 @@ impl Switch {
     /// An interruption is planned from `start` to `end`.
     pub fn announce(&mut self, start: Instant, end: Instant, now: Instant) {
         self.windows.announce(start, end, now);
+        // Nor would it have where it is planned from before what was found.
+        self.looked.take_if(|(_, _, stay)| stay.is_of_other());
     }
 
     /// Whether an interruption is planned for now.

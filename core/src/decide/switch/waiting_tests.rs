@@ -222,6 +222,31 @@ fn a_planned_interruption_is_waited_out_to_its_end() {
 }
 
 #[test]
+fn what_was_found_a_moment_before_an_interruption_does_not_hold_in_it() {
+    for is_known in [true, false] {
+        let mut world = safe();
+        world.switch.limits.outage_wait = Duration::ZERO;
+        let moment = LOOK_HOLDS / 2;
+        let (start, end) = (world.now + moment, world.now + INTERVAL);
+        if is_known {
+            world.switch.announce(start, end, world.now);
+        }
+        world.began(Evidence::Strong);
+        world.hear(authorized(THERE));
+        let silent = Err(Stay::OtherSilent);
+        assert_eq!(world.silent(THERE), [Action::End(silent)]);
+        let stays = Report::Stays(Stay::OtherSilent);
+        assert_eq!(world.report(Evidence::Strong), stays);
+        world.now = start;
+        if !is_known {
+            // From before it, as whoever announces it for now.
+            world.switch.announce(start - moment * 2, end, world.now);
+        }
+        world.outage_begins();
+    }
+}
+
+#[test]
 fn an_alternate_that_is_announced_in_an_outage_is_asked() {
     let mut world = patient(Preset::Safe, Alternate::undecided());
     let says = |available| Policy {
