@@ -15,7 +15,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::table::Table;
-use super::store::Store;
+use super::store::{Store, why};
 use super::thread;
 use crate::decide::alternate::Policy;
 use crate::lock::lock;
@@ -282,6 +282,20 @@ impl Work {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
-    let message = format!("the store's state: {error}");
+    let why = why(error);
+    let message = format!("the store's state could not be read or written: {why}");
     Error::new(ErrorKind::Call(FaultKind::Local), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_the_store_is_said_in_words_of_the_field() {
+        let held = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let error = failed(&rusqlite::Error::SqliteFailure(held, None));
+        let why = "could not be read or written: another process holds it for too long";
+        assert!(error.message().ends_with(why), "{error}");
+    }
 }

@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub(crate) use self::connection::Held;
-pub(crate) use self::group::together;
 use self::group::{Asked, Gathering, Job};
+pub(crate) use self::group::{together, why};
 use self::opening::{BRIEF, LONGEST_LOCK, waiting_at_most};
 use super::soon::{Later, Soon, Work};
 use super::threads::Threads;
