@@ -389,7 +389,9 @@ fn an_override_that_is_lifted_in_an_outage_lets_calls_go_at_once() {
     let place = Place::new();
     let alternate = living();
     let settings = settings_of(closed(), alternate.port, &place.store());
-    let client = Client::open(&settings).unwrap();
+    let queue = Queue::new(0).unwrap();
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    client.subscribe(ItemKind::OutageStarted.bit()).unwrap();
     client.set_override(Some(Override::Primary), None).unwrap();
     let waits = std::thread::spawn({
         let client = client.clone();
@@ -399,6 +401,13 @@ fn an_override_that_is_lifted_in_an_outage_lets_calls_go_at_once() {
         let told: serde_json::Value = serde_json::from_str(&client.statistics().unwrap()).unwrap();
         told["endpoints"]["primary"]["probes"]["failed"].as_u64()
     };
+    // Nobody has asked the other one.
+    let item = queue.next(Some(LONG)).unwrap();
+    let message = &item.event().unwrap().message;
+    assert!(
+        message.starts_with("the primary does not answer; "),
+        "{message}"
+    );
     // Two of the first look, and one of each later one: the next one is four seconds away.
     until("four looks", || looks() >= Some(5));
     let began = Instant::now();

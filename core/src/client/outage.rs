@@ -124,7 +124,8 @@ impl Inner {
                     (outage.lasted(Clock::now()), outage.looks())
                 });
                 let millis = lasted.as_millis();
-                format!("no endpoint answers a probe, for {millis} ms and in {looks} looks")
+                let who = board.who_is_silent();
+                format!("{who} a probe, for {millis} ms and in {looks} looks")
             }
         };
         let message = format!("{state}; {why}; {}", board.findings());

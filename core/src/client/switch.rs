@@ -62,6 +62,14 @@ impl Board {
         }
     }
 
+    /// Who does not answer in an outage: where calls are kept at one, nobody asks the other.
+    pub(super) fn who_is_silent(&self) -> String {
+        match self.switch.kept() {
+            Some(_) => format!("the {} does not answer", self.switch.place().role.name()),
+            None => "no endpoint answers".to_owned(),
+        }
+    }
+
     fn finds(&mut self, finding: Finding) {
         if let Some((role, why)) = finding {
             let found = match role {
@@ -283,8 +291,9 @@ impl Inner {
                         probing.stop();
                         outcome.send_replace(Some(Err(Stay::Outage)));
                         self.log_unless_planned(|| {
-                            let found = self.board().findings();
-                            format!("an outage: no endpoint answers; {found}")
+                            let board = self.board();
+                            let (who, found) = (board.who_is_silent(), board.findings());
+                            format!("an outage: {who}; {found}")
                         });
                     }
                     Action::OutageEnded(over) => {
@@ -408,7 +417,7 @@ impl Inner {
                     self.went(done.to.role, reason);
                     self.switched(*done, reason, *probed)
                 }
-                Action::OutageStarted => self.outage_started(from, reason, &board.findings()),
+                Action::OutageStarted => self.outage_started(from, reason, board),
                 Action::OutageEnded(over) => self.outage_ended(from, *over, reason),
                 _ => continue,
             };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant as Clock};
 
 use super::Inner;
+use super::switch::Board;
 use crate::decide::outage::Over;
 use crate::decide::place::{Move, Place};
 use crate::{Attempt, Event, Fault, FaultKind, ItemKind, Level, Probed, Request, Role};
@@ -75,9 +76,9 @@ impl Inner {
         }
     }
 
-    pub(super) fn outage_started(&self, place: Place, reason: Reason<'_>, found: &str) -> Event {
+    pub(super) fn outage_started(&self, place: Place, reason: Reason<'_>, board: &Board) -> Event {
         self.statistics.outages.one();
-        let message = format!("no endpoint answers; {found}");
+        let message = format!("{}; {}", board.who_is_silent(), board.findings());
         Event {
             fault_kind: reason.fault_kind(),
             reason: reason.name(),
