@@ -243,6 +243,10 @@ test-targets: machine machine-test twin $(DIST_VENV)/.ready
 
 # ---- the C library ---------------------------------------------------------------------------------
 
+# The level of the crate that is linked last is that of the whole at the end, where loops are vectorized; its own code, which
+# is built for size with the others, would be linked at that. What is small enough was inlined before.
+LAST_dist := -C opt-level=2 -C llvm-args=-inline-threshold=60
+
 # The soname is given here and not by build.rs, whose arguments would also reach the bindings'
 # libraries. The number is the ABI's. The result is copied at once: builds of the bindings put
 # one without the name in its place.
@@ -299,16 +303,13 @@ FILL_IN              := sed -e 's|@PREFIX@|$(PC_PREFIX)|' -e 's|@VERSION@|$(VERS
                             -e 's|@SHARED@|$(SHARED_$(SYSTEM))|' -e 's|@KNOWN_BY@|$(KNOWN_BY_$(SYSTEM))|'
 BUILT_LIB             = $(RESULTS)/$(INSTALL_PROFILE)
 
-# The library without a binding is the smallest, and has room for the level at which all of it is optimized at the end.
-C_LEVEL_dist := -C opt-level=2
-
 # One after the other: a library that is built together with others is not optimized as a whole, and on Windows what is in the
 # static library only would be in the DLL as well.
 install:
 	@tests/tools/need.sh cargo: gcc:gcc $(PYTHON):python3
 	install -d $(INSTALLED)/lib/pkgconfig $(INSTALLED)/lib/cmake/d365_failover $(INSTALLED)/include
-	$(C_BUILD) --crate-type staticlib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(C_LEVEL_$(INSTALL_PROFILE))
-	$(C_BUILD) --crate-type cdylib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(C_LEVEL_$(INSTALL_PROFILE)) $(C_LINK_$(SYSTEM))
+	$(C_BUILD) --crate-type staticlib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(LAST_$(INSTALL_PROFILE))
+	$(C_BUILD) --crate-type cdylib --profile $(INSTALL_PROFILE) $(TARGET_ARGS) -- $(LAST_$(INSTALL_PROFILE)) $(C_LINK_$(SYSTEM))
 ifeq ($(SYSTEM),windows)
 	install -D -m 755 $(BUILT_LIB)/d365_failover.dll $(INSTALLED)/$(SHARED_windows)
 	install -m 644 $(BUILT_LIB)/libd365_failover.dll.a $(INSTALLED)/lib/
@@ -364,7 +365,7 @@ java-licences:
 	$(LICENCES) d365-failover-jni $(T)/licences/java $(LICENCES_FOR)
 
 jni:
-	$(CROSS) rustc -q --profile dist -p d365-failover-jni $(TARGET_ARGS)
+	$(CROSS) rustc -q --profile dist -p d365-failover-jni $(TARGET_ARGS) -- $(LAST_dist)
 
 jar: machine jni
 	install -D $(RESULTS)/dist/$(JNI) $(NATIVES)/$(PLATFORM)/$(JNI)
@@ -393,7 +394,7 @@ python-licences:
 WHEEL_ARGS ?= --interpreter $(VENV)/bin/python
 WHEELS     ?= $(ROOT)/dist
 wheel: machine venv python-licences
-	cd $(PY) && $(MATURIN) build --profile dist $(WHEEL_ARGS) --out $(WHEELS)
+	cd $(PY) && $(MATURIN) build --profile dist $(WHEEL_ARGS) --out $(WHEELS) -- $(LAST_dist)
 
 # The examples of the pages where nothing is installed but the wheel and one extra.
 EXTRAS ?=

@@ -27,11 +27,9 @@ if [ $PROFILE = release ]; then
 else
     make -s install PREFIX=/usr DESTDIR="$OUT/stage"
     LIB=$OUT/stage/usr/lib/libd365_failover.so.0
-    cargo build -q --profile $PROFILE -p d365-failover-jni
-    make -s python-licences
+    make -s jni
     rm -rf "$WHEELS"
-    (cd bindings-python && "$T/venv/bin/maturin" build -q --profile $PROFILE --interpreter "$T/venv/bin/python" \
-        --out "$WHEELS")
+    make -s wheel WHEELS="$WHEELS"
 fi
 if [ ! -e "$VENV/.ready" ] || [ tests/bench/requirements.txt -nt "$VENV/.ready" ]; then
     python3 -m venv "$VENV"
