@@ -245,7 +245,7 @@ test-targets: machine machine-test twin $(DIST_VENV)/.ready
 
 # The level of the crate that is linked last is that of the whole at the end, where loops are vectorized; its own code, which
 # is built for size with the others, would be linked at that. What is small enough was inlined before.
-LAST_dist := -C opt-level=2 -C llvm-args=-inline-threshold=60
+LAST_dist := -C opt-level=2 -C llvm-args=-inline-threshold=30
 
 # The soname is given here and not by build.rs, whose arguments would also reach the bindings'
 # libraries. The number is the ABI's. The result is copied at once: builds of the bindings put
