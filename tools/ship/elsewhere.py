@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from toolchain import has_std, own_std, run
+from toolchain import has_std, need, own_std, run
 
 KINDS = ("x86_64-pc-windows-gnu", "aarch64-unknown-linux-musl")
 """Each system, libc and processor that this machine is not."""
@@ -21,6 +21,9 @@ def main() -> None:
     arguments = parser.parse_args()
     for triple in KINDS:
         name = triple.replace("-", "_")
+        if "windows" in triple:
+            # std names the system's libraries by it.
+            need("x86_64-w64-mingw32-dlltool:binutils-mingw-w64-x86-64")
         environment = {
             f"CARGO_TARGET_{name.upper()}_RUSTFLAGS": "-D warnings",
             "CARGO_TARGET_DIR": str(arguments.work),

@@ -79,7 +79,8 @@ def own_std() -> dict[str, str]:
     return {
         "CARGO": "/usr/bin/cargo",
         "CARGO_UNSTABLE_BUILD_STD": "std,panic_unwind",
-        # Not what names the frames of a backtrace: a stripped library has no names. Sorting is small, and slower where there is much.
+        # Not what names the frames of a backtrace: a stripped library has no names. Sorting takes little code, and more
+        # time where there is much.
         "CARGO_UNSTABLE_BUILD_STD_FEATURES": "panic-unwind,optimize_for_size",
         "PATH": f"/usr/bin:{os.environ['PATH']}",
         "RUSTC": "/usr/bin/rustc",

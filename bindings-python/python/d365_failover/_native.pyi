@@ -22,6 +22,7 @@ __all__ = [
     "VERSION",
     "Walk",
     "before_fork",
+    "check_settings",
     "classify",
     "explain_fault",
     "explain_response",
