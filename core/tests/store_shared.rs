@@ -10,7 +10,9 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use d365_failover_core::{Client, Effect, ErrorKind, FaultKind, LedgerSelection, Queue, Request};
+use d365_failover_core::{
+    Client, Effect, Error, ErrorKind, FaultKind, LedgerSelection, Queue, Request,
+};
 use rusqlite::Connection;
 use support::serve::{Do, json, serve};
 use support::store::{
@@ -219,6 +221,41 @@ fn who_lets_the_last_client_go_waits_for_no_other_process() {
     holds.wait().unwrap();
     opening.join().unwrap().unwrap();
     drop(open(&mine));
+}
+
+/// Before it opens the store it waits until the last client of before has let go, which waits as well.
+#[test]
+fn an_opening_waits_for_another_process_once_and_who_opens_another_store_not_at_all() {
+    let folder = Folder::new("opening");
+    let [held, other] = ["held", "other"].map(|name| folder.file(name));
+    let client = open(&held);
+    let mut holds = process("process_that_holds_the_store", 9, &held, &[]);
+    until("the hold", || held.with_extension("held").exists());
+    drop(client);
+    let timed = |store: &Path| {
+        let begin = Instant::now();
+        (Client::open(&settings(store)).map(drop), begin.elapsed())
+    };
+    let is_refused = |(opened, took): (Result<(), Error>, Duration)| {
+        let error = opened.unwrap_err();
+        assert!(error.message().contains("another process h"), "{error}");
+        assert!(took < Duration::from_secs(8), "{took:?}");
+    };
+    std::thread::scope(|scope| {
+        let openings = [(); 2].map(|()| scope.spawn(|| timed(&held)));
+        for opening in openings {
+            is_refused(opening.join().unwrap());
+        }
+        let opening = scope.spawn(|| timed(&held));
+        while !opening.is_finished() {
+            let (opened, took) = timed(&other);
+            opened.unwrap();
+            assert!(took < Duration::from_secs(3), "{took:?}");
+        }
+        is_refused(opening.join().unwrap());
+    });
+    holds.kill().unwrap();
+    holds.wait().unwrap();
 }
 
 #[test]

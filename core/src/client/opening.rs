@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::HeaderValue;
 use tokio::sync::Notify;
@@ -23,7 +23,7 @@ use crate::resource::oauth::OAuth;
 use crate::resource::outlet::Outlet;
 use crate::resource::state::{Hears, OnRecord, State};
 use crate::resource::statistics::Statistics;
-use crate::resource::store::Store;
+use crate::resource::store::{LONGEST_LOCK, Store};
 use crate::resource::threads::Threads;
 use crate::resource::token::Tokens;
 use crate::resource::transport::{Address, Transport};
@@ -87,13 +87,14 @@ impl Client {
         let tokens = provider(settings, &transport, &engine, &user_agent)?.map(Tokens::new);
         let rules = Rules::of(settings.preset, settings.rules_off);
         let store = settings.store.as_ref();
-        let store = store.map(|path| Store::open(path, settings.store_durability));
+        let until = Instant::now() + LONGEST_LOCK;
+        let store = store.map(|path| Store::open(path, settings.store_durability, until));
         let store = store.transpose()?;
-        let ledger = ledger(settings, &organization, store.as_ref())?;
+        let ledger = ledger(settings, &organization, store.as_ref(), until)?;
         let environment = Order::of_environment(std::env::var_os(VARIABLE).as_deref())?;
         let (state, told) = match &store {
             Some(store) => {
-                let (state, told) = State::open(store, &organization.pair())?;
+                let (state, told) = State::open(store, &organization.pair(), until)?;
                 (Some(state), told)
             }
             None => (None, OnRecord::default()),
@@ -191,19 +192,20 @@ fn ledger(
     settings: &Settings,
     organization: &Organization,
     store: Option<&Arc<Store>>,
+    until: Instant,
 ) -> Result<Box<dyn Ledger>, Error> {
     let window = settings.replication_window;
     let Some(store) = store else {
         return Ok(Box::new(Memory::new(window, settings.ledger_entries)));
     };
     let retention = settings.ledger_retention.max(window);
-    let ledger = Sqlite::open(Arc::clone(store), organization, window, retention)?;
+    let ledger = Sqlite::open(Arc::clone(store), organization, window, retention, until)?;
     Ok(Box::new(ledger))
 }
 
 /// Takes what is on record for the organization. Tells where calls begin because of it.
 fn recall(switch: &mut Switch, told: &OnRecord, max_age: Duration) -> Option<String> {
-    let (wall, now) = (SystemTime::now(), std::time::Instant::now());
+    let (wall, now) = (SystemTime::now(), Instant::now());
     let from = switch.place().role;
     if let Some((policy, read)) = told.policy {
         switch.recall_policy(policy, read, max_age, wall, now);

@@ -2,12 +2,16 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::desk::Desk;
 use super::race::{First, race};
 use crate::{Error, ErrorKind};
+
+/// How often a thread looks whether another has done it.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// What a ledger gives, or why its store has failed.
 #[must_use = "what is queued is done by who waits for it, or is left to the store's thread"]
@@ -76,6 +80,22 @@ impl<T> Soon<T> {
         }
     }
 
+    /// As [`wait`](Soon::wait), and gives up then. It is done all the same.
+    pub(crate) fn wait_until(self, until: Instant) -> Result<T, Error> {
+        let Soon::Later(mut later) = self else {
+            return self.wait();
+        };
+        Arc::clone(&later.work).work_briefly(later.ticket);
+        loop {
+            match later.result.try_recv() {
+                Ok(result) => return result,
+                Err(TryRecvError::Closed) => return Err(lost()),
+                Err(TryRecvError::Empty) if Instant::now() < until => std::thread::sleep(MOMENT),
+                Err(TryRecvError::Empty) => return Err(held()),
+            }
+        }
+    }
+
     /// Waits inside of the runtime: `desk` says whether the thread that sends does the work, outside
     /// of the runtime, or the store's own.
     pub(crate) async fn get(self, desk: Option<&Desk>) -> Result<T, Error> {
@@ -118,6 +138,13 @@ impl<T> Soon<T> {
             later.work.wake();
         }
     }
+}
+
+fn held() -> Error {
+    Error::new(
+        ErrorKind::NoResources,
+        "the store has failed: another process holds it for too long",
+    )
 }
 
 fn lost() -> Error {

@@ -58,6 +58,9 @@ pub(crate) enum News {
 /// What it may be in the middle of waits for other processes at most so long.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
+/// How long a reading may take on a busy machine that holds nothing.
+const READING: Duration = Duration::from_secs(1);
+
 /// Who is told, once a second, whether anything has changed or not.
 pub(crate) trait Hears: Send + Sync {
     fn hears(self: Arc<Self>, told: &OnRecord);
@@ -92,17 +95,30 @@ enum Job {
 static WATCHES: Mutex<Vec<(PathBuf, Weak<Watch>)>> = Mutex::new(Vec::new());
 
 impl State {
-    /// Opens what a store has on record of an organization: its state, and what is there now.
+    /// Opens what a store has on record of an organization: its state, and what is there now. Waits for others
+    /// until then.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn open(store: &Store, organization: &str) -> Result<(State, OnRecord), Error> {
+    pub(crate) fn open(
+        store: &Store,
+        organization: &str,
+        until: Instant,
+    ) -> Result<(State, OnRecord), Error> {
         let state = State {
             organization: organization.into(),
             watch: Watch::of(store)?,
         };
-        let told = state.ask(|reply| Job::Read(Arc::clone(&state.organization), reply))?;
-        Ok((state, told))
+        let (reply, answer) = channel();
+        state.post(Job::Read(Arc::clone(&state.organization), reply));
+        // Its thread may be in the middle of what it waits for others with.
+        let rest = until.saturating_duration_since(Instant::now());
+        let told = match answer.recv_timeout(rest.max(READING)) {
+            Err(RecvTimeoutError::Timeout) => Err(failed(&held())),
+            Err(RecvTimeoutError::Disconnected) => Err(lost()),
+            Ok(told) => told,
+        };
+        Ok((state, told?))
     }
 
     /// Who hears of what changes.
@@ -142,7 +158,6 @@ impl State {
     fn ask<T>(&self, job: impl FnOnce(Sender<Result<T, Error>>) -> Job) -> Result<T, Error> {
         let (reply, answer) = channel();
         self.post(job(reply));
-        let lost = || Error::new(ErrorKind::Internal, "the store's thread has ended");
         answer.recv().unwrap_or_else(|_| Err(lost()))
     }
 }
@@ -281,6 +296,14 @@ impl Work {
     }
 }
 
+fn lost() -> Error {
+    Error::new(ErrorKind::Internal, "the store's thread has ended")
+}
+
+fn held() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)
+}
+
 fn failed(error: &rusqlite::Error) -> Error {
     let why = why(error);
     let message = format!("the store's state could not be read or written: {why}");
@@ -293,8 +316,7 @@ mod tests {
 
     #[test]
     fn who_holds_the_store_is_said_in_words_of_the_field() {
-        let held = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        let error = failed(&rusqlite::Error::SqliteFailure(held, None));
+        let error = failed(&held());
         let why = "could not be read or written: another process holds it for too long";
         assert!(error.message().ends_with(why), "{error}");
     }

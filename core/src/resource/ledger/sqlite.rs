@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -47,6 +47,7 @@ impl Sqlite {
         organization: &Organization,
         window: Duration,
         retention: Duration,
+        until: Instant,
     ) -> Result<Sqlite, Error> {
         let pair = organization.pair();
         let (asking, now) = (Arc::clone(&store), SystemTime::now());
@@ -60,7 +61,7 @@ impl Sqlite {
             let taken_over = take_over(connection, &asking, now)?;
             Ok(Ok((organization, taken_over)))
         });
-        let (organization, taken_over) = opened.wait()?;
+        let (organization, taken_over) = opened.wait_until(until)?;
         Ok(Sqlite {
             store,
             organization,

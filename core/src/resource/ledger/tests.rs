@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
 use crate::operation::Row;
-use crate::resource::store::Store;
+use crate::resource::store::{LONGEST_LOCK, Store};
 use crate::{Difference, Operation, Organization, StoreDurability, Verified};
 
 const WINDOW: Duration = Duration::from_secs(300);
@@ -52,9 +52,10 @@ fn with_folder(test: impl FnOnce(&Path)) {
 }
 
 fn on_disk(folder: &Path, window: Duration) -> Sqlite {
-    let store = Store::open(&folder.join("store"), StoreDurability::Process).unwrap();
+    let until = Instant::now() + LONGEST_LOCK;
+    let store = Store::open(&folder.join("store"), StoreDurability::Process, until).unwrap();
     let organization = Organization::new("https://contoso.crm.dynamics.com", None, None).unwrap();
-    Sqlite::open(store, &organization, window, window * 100).unwrap()
+    Sqlite::open(store, &organization, window, window * 100, until).unwrap()
 }
 
 fn begin(ledger: &dyn Ledger) -> u64 {

@@ -1,8 +1,11 @@
 //! What is written is read, by who has written it and by who has not.
 
+use std::time::Instant;
+
 use super::*;
 use crate::StoreDurability;
 use crate::resource::state::OnRecord;
+use crate::resource::store::LONGEST_LOCK;
 
 const PAIR: &str = "https://a.test https://b.test";
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,7 +21,8 @@ impl File {
     }
 
     fn open(&self) -> Table {
-        let store = Store::open(&self.0, StoreDurability::Process).unwrap();
+        let until = Instant::now() + LONGEST_LOCK;
+        let store = Store::open(&self.0, StoreDurability::Process, until).unwrap();
         Table::open(&store).unwrap()
     }
 }

@@ -22,7 +22,8 @@ use uuid::Uuid;
 pub(crate) use self::connection::Held;
 use self::group::{Asked, Gathering, Job};
 pub(crate) use self::group::{together, why};
-use self::opening::{BRIEF, LONGEST_LOCK, waiting_at_most};
+pub(crate) use self::opening::LONGEST_LOCK;
+use self::opening::{BRIEF, waiting_until};
 use super::soon::{Later, Soon, Work};
 use super::threads::Threads;
 use super::{sys, thread};
@@ -38,8 +39,6 @@ const PAGE: u64 = 4096;
 const ROW: u64 = 512;
 /// How often is looked whether the path still means the file that is open.
 const LOOK_EACH: Duration = Duration::from_secs(1);
-/// Of the registry, in the child of a fork that came while a thread of the parent was in there.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long letting go of a store may take whoever does it.
 const LONGEST_FREE: Duration = Duration::from_millis(250);
@@ -92,31 +91,34 @@ struct Queue {
 pub(crate) const LOWEST_OPEN: &str = "SELECT coalesce(max(
     (SELECT max(id_from) FROM moments WHERE organization = organizations.id)), 0) FROM organizations";
 
-/// One for each path, in each process.
+/// One for each path, in each process. One that is being opened or closed is there as one that is dead.
 static STORES: Mutex<BTreeMap<(u32, PathBuf), Weak<Store>>> = Mutex::new(BTreeMap::new());
 static CLOSED: Condvar = Condvar::new();
 
 impl Store {
-    /// Opens a store, or gives the one that a client of this process has open.
+    /// Opens a store, or gives the one that a client of this process has open. Waits for others until then.
     ///
     /// # Errors
     /// When there is something at the path that is no store, or that cannot be used.
-    pub(crate) fn open(path: &Path, durability: StoreDurability) -> Result<Arc<Store>, Error> {
-        let path = opening::locate(path)?;
+    pub(crate) fn open(
+        path: &Path,
+        durability: StoreDurability,
+        until: Instant,
+    ) -> Result<Arc<Store>, Error> {
+        let path = waiting_until(until, || opening::locate(path))?;
         let key = (fork::era(), path);
-        let since = Instant::now();
         let mut stores = loop {
             match STORES.try_lock() {
                 Ok(stores) => break stores,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if since.elapsed() < LONGEST_WAIT => {
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(Error::new(
                         ErrorKind::NoResources,
-                        "another thread has been opening a store for too long, perhaps one of the \
-                         parent of this process",
+                        "the list of open stores is held for too long, perhaps by a thread of the parent of \
+                         this process",
                     ));
                 }
             }
@@ -128,21 +130,29 @@ impl Store {
                 store.is_to_survive(durability)?;
                 return Ok(store);
             }
-            if since.elapsed() >= LONGEST_WAIT {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
                 let message = format!(
-                    "store = {}: a client of this process has been closing it for too long",
+                    "store = {}: another client of this process has been opening or closing it for too long, perhaps \
+                     because another process holds it",
                     key.1.display()
                 );
                 return Err(Error::new(ErrorKind::NoResources, message));
             }
             stores = CLOSED
-                .wait_timeout(stores, LONGEST_WAIT)
+                .wait_timeout(stores, rest)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         leave_inherited(&mut stores, &key)?;
-        let store = Arc::new(Store::open_anew(&key.1, durability)?);
-        stores.insert(key, Arc::downgrade(&store));
+        stores.insert(key.clone(), Weak::new());
+        drop(stores);
+        // Whoever opens another one does not wait.
+        let opening = Opening(&key);
+        let opened = waiting_until(until, || Store::open_anew(&key.1, durability));
+        let store = Arc::new(opened?);
+        lock(&STORES).insert(key.clone(), Arc::downgrade(&store));
+        drop(opening);
         Ok(store)
     }
 
@@ -305,7 +315,7 @@ impl Store {
             if queue.is_busy {
                 let longest = match is_brief {
                     true => BRIEF.saturating_sub(since.get_or_insert_with(Instant::now).elapsed()),
-                    false => LONGEST_WAIT,
+                    false => LONGEST_LOCK,
                 };
                 if longest.is_zero() {
                     return;
@@ -365,7 +375,7 @@ impl Store {
                     false => self.failed(GONE),
                 };
                 let longest = if is_brief { BRIEF } else { LONGEST_LOCK };
-                Ok(waiting_at_most(longest, || {
+                Ok(waiting_until(Instant::now() + longest, || {
                     group::commit(connection, jobs, is_brief, &failed)
                 }))
             });
@@ -572,6 +582,21 @@ impl Drop for Store {
             Ok(_) => drop(is_over.recv_timeout(LONGEST_FREE)),
             Err(_) => close(&shared),
         }
+    }
+}
+
+struct Opening<'a>(&'a (u32, PathBuf));
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut stores = lock(&STORES);
+        if stores
+            .get(self.0)
+            .is_some_and(|store| store.strong_count() == 0)
+        {
+            stores.remove(self.0);
+        }
+        CLOSED.notify_all();
     }
 }
 

@@ -27,8 +27,8 @@ const APPLICATION_AT: usize = 68;
 const DRAFT: &str = ".d365-";
 /// A larger file is not read through when it is opened.
 const MOST_CHECKED: u64 = 4 << 20;
-/// How long another process may hold the store before it counts as failed.
-pub(super) const LONGEST_LOCK: Duration = Duration::from_secs(5);
+/// How long another process may hold the store before it counts as failed; an opening waits so long altogether.
+pub(crate) const LONGEST_LOCK: Duration = Duration::from_secs(5);
 /// How long whoever has a call to look after waits for that.
 pub(super) const BRIEF: Duration = Duration::from_millis(20);
 /// How many statements stay prepared.
@@ -223,7 +223,7 @@ fn use_log(connection: &Connection) -> rusqlite::Result<()> {
         match connection.pragma_update(None, "journal_mode", "WAL") {
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && since.elapsed() < LONGEST_LOCK =>
+                    && may_wait(since.elapsed()) =>
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -315,15 +315,22 @@ pub(super) fn why(error: &rusqlite::Error) -> String {
 }
 
 thread_local! {
-    static LONGEST: Cell<Duration> = const { Cell::new(LONGEST_LOCK) };
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Does something on this thread that waits for other processes at most so long.
-pub(super) fn waiting_at_most<T>(longest: Duration, function: impl FnOnce() -> T) -> T {
-    let before = LONGEST.replace(longest);
+/// Does something on this thread that waits for other processes until then, however often it has to.
+pub(super) fn waiting_until<T>(until: Instant, function: impl FnOnce() -> T) -> T {
+    let before = UNTIL.replace(Some(until));
     let done = function();
-    LONGEST.set(before);
+    UNTIL.set(before);
     done
+}
+
+fn may_wait(waited: Duration) -> bool {
+    match UNTIL.get() {
+        Some(until) => Instant::now() < until,
+        None => waited < LONGEST_LOCK,
+    }
 }
 
 /// Another process commits for some microseconds, or takes what is in its log over for some
@@ -336,7 +343,7 @@ fn wait_for_others(times: i32) -> bool {
     let longest = SHORTEST * (1 << DOUBLED);
     let waited = before + longest * u32::try_from((times - DOUBLED).max(0)).unwrap_or(0);
     std::thread::sleep(pause);
-    waited < LONGEST.get()
+    may_wait(waited)
 }
 
 fn refused(path: &Path, why: &str) -> Error {
