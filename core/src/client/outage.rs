@@ -125,7 +125,7 @@ impl Inner {
                 });
                 let millis = lasted.as_millis();
                 let who = board.who_is_silent();
-                format!("{who} a probe, for {millis} ms and in {looks} looks")
+                format!("{who} a probe, for {millis} ms and in {}", in_words(looks))
             }
         };
         let message = format!("{state}; {why}; {}", board.findings());
@@ -134,6 +134,27 @@ impl Inner {
             is_full,
             is_over: cause == Cause::Outage && !is_full,
             message,
+        }
+    }
+}
+
+fn in_words(looks: u32) -> String {
+    match looks {
+        0 => "no look".to_owned(),
+        1 => "one look".to_owned(),
+        _ => format!("{looks} looks"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_counted_in_words() {
+        let table = [(0, "no look"), (1, "one look"), (2, "2 looks")];
+        for (looks, words) in table {
+            assert_eq!(in_words(looks), words);
         }
     }
 }
