@@ -8,7 +8,7 @@ import functools
 import itertools
 import time
 import weakref
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import _lifecycle
@@ -72,21 +72,36 @@ class AsyncCalls(BaseClient):
         if wakeup is not None and not self._closed:
             wakeup.forget()
 
-    async def _send(self, request: RawRequest, source: AsyncSource | None) -> Answer:
+    def _send(self, request: RawRequest, source: AsyncSource | None) -> Coroutine[Any, Any, Answer]:
+        """Is awaited at once."""
+        # Each coroutine within another costs a call twice: when it begins to wait, and when it goes on.
         try:
             self._dispatcher.begin_waiting()
-            self._refuse_in_provider()
+            if self._tokens is not None:
+                self._refuse_in_provider()
             loop = needed_loop()
             if loop is not self._loop:
                 if self._opening is not None:
-                    late = "the call's time was over before the client was open"
-                    request = await self._within(self._opened(), request, late)
+                    return self._send_when_open(request, source)
                 self._attached()
         except FailoverError as refused:
             unsent(refused, request)
             raise
         if source is None and self._hook is None:
-            return await self._call(loop, request)
+            return self._call(loop, request)
+        return self._work(loop, request, source)
+
+    async def _send_when_open(self, request: RawRequest, source: AsyncSource | None) -> Answer:
+        late = "the call's time was over before the client was open"
+        try:
+            request = await self._within(self._opened(), request, late)
+        except FailoverError as refused:
+            unsent(refused, request)
+            raise
+        return await self._send(request, source)
+
+    async def _work(self, loop: asyncio.AbstractEventLoop, request: RawRequest, source: AsyncSource | None) -> Answer:
+        """A call that needs the application's code."""
         # What a hook or a body sends is not held back: its call holds a lane already, and waits for it.
         lanes = asyncio.Semaphore() if is_working.get() else self._lanes
         try:
@@ -352,7 +367,8 @@ class AsyncCalls(BaseClient):
             items, closed = queue.drain(_BATCH)
             for item in items:
                 if isinstance(item, tuple):
-                    self._complete(*item)
+                    key, outcome = item
+                    self._complete(key, outcome)
                 elif item.kind == LOG:
                     records.append(item)
                 else:

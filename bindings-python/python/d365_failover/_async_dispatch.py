@@ -63,8 +63,7 @@ class AsyncDispatcher:
     def begin_waiting(self) -> None:
         """For what waits for the library. A handler of EndpointSwitchRequired is refused; while another one waits,
         decisions take their default, because no handler of theirs can be asked before."""
-        handled = self._handled()
-        if handled is None:
+        if _handled.get() is None or (handled := self._handled()) is None:
             return
         if handled.kind == REQUIRED:
             raise of_kind("would_deadlock", WOULD_DEADLOCK)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from ._exceptions import of_failure
-from ._native import NativeFailure
-
-if TYPE_CHECKING:
-    from ._native import Answer
+from ._native import Answer, NativeFailure
 
 __all__: list[str] = []
 
@@ -29,7 +25,7 @@ class Completion:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._outcome: Answer | bytes | NativeFailure | GivenUp | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
 
     @property
     def is_done(self) -> bool:
@@ -43,14 +39,19 @@ class Completion:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def wait(self) -> None:
+    def wait(self) -> asyncio.Future[None]:
+        """What is over when it is. Another one for each who waits, and each time."""
+        waiter = self._loop.create_future()
         if self._outcome is None:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            await waiter
+            self._waiters += (waiter,)
+        else:
+            waiter.set_result(None)
+        return waiter
 
     def result(self) -> Answer | bytes:
         outcome = self._outcome
+        if type(outcome) is Answer:  # nearly always
+            return outcome
         if isinstance(outcome, NativeFailure):
             raise of_failure(outcome)
         if isinstance(outcome, GivenUp):

@@ -23,9 +23,10 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 def needed_loop() -> asyncio.AbstractEventLoop:
     """The running loop. Raises a RuntimeError that says what to do where there is none of asyncio's."""
-    loop = running_loop()
-    if loop is not None:
-        return loop
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
     for name, module, asked, threaded in _OTHERS:
         is_running = getattr(sys.modules.get(module), asked, None)
         if is_running is not None and is_running():

@@ -27,7 +27,7 @@ class _Streamed(Response):
     __slots__ = ("_content", "_is_begun", "_stream", "_told")
 
     def __init__(self, raw: Answer, request: RawRequest) -> None:
-        super().__init__(raw, request)
+        Response.__init__(self, raw, request)
         self._content = raw.content
         self._is_begun = False
         self._stream = raw.take_stream()
@@ -55,7 +55,8 @@ class _Streamed(Response):
         if stream is None or self._is_begun or (whole := stream.whole()) is None:
             return None
         self._is_begun = True
-        self._end()
+        # All was known with the head, and the connection is let go.
+        self._stream = None
         return whole
 
     def _begin(self) -> Stream:
@@ -182,7 +183,7 @@ class AsyncStreamedResponse(_Streamed):
     def __init__(
         self, raw: Answer, request: RawRequest, read: Callable[[Stream, int], Awaitable[bytes | None]]
     ) -> None:
-        super().__init__(raw, request)
+        _Streamed.__init__(self, raw, request)
         self._read = read
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:

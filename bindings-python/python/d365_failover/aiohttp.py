@@ -10,7 +10,6 @@ Needs aiohttp, which `pip install d365-failover[aiohttp]` brings.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 import functools
 import math
@@ -85,9 +84,6 @@ def _given(seconds: float | None) -> float | None:
     return None if seconds is None or seconds <= 0 or seconds == math.inf else seconds
 
 
-_times: contextvars.ContextVar[_Times] = contextvars.ContextVar("d365_failover_aiohttp_times")
-
-
 class _Lease:
     """What aiohttp takes for a response's connection."""
 
@@ -108,11 +104,16 @@ class _Reader(aiohttp.StreamReader):
     __slots__ = ("_decoder", "_has_more", "_is_waiting", "_known", "_times", "_whole")
 
     def __init__(
-        self, known: AsyncStreamedResponse, loop: asyncio.AbstractEventLoop, limit: int, coding: str | None
+        self,
+        known: AsyncStreamedResponse,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
+        coding: str | None,
+        times: _Times,
     ) -> None:
         super().__init__(_IDLE, limit, loop=loop)
         self._known = known
-        self._times = _times.get()
+        self._times = times
         self._decoder = None if coding is None else DeflateBuffer(self, coding)
         self._has_more = False
         self._is_waiting = False
@@ -273,25 +274,25 @@ with warnings.catch_warnings():
             given = keywords.pop("middlewares", None)
             given = self._middlewares if given is None else given
 
-            async def send(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
-                return await self._send(request, limit, decodes)
+            send = functools.partial(self._send, limit, decodes, _Times(timeout))
+            return await super()._request(
+                method,
+                str_or_url,
+                timeout=_NONE,
+                middlewares=(*given, send),
+                **keywords,
+            )
 
-            entered = _times.set(_Times(timeout))
-            try:
-                return await super()._request(
-                    method,
-                    str_or_url,
-                    timeout=_NONE,
-                    middlewares=(*given, send),
-                    **keywords,
-                )
-            finally:
-                _times.reset(entered)
-
-        async def _send(self, request: aiohttp.ClientRequest, limit: int, decodes: bool) -> aiohttp.ClientResponse:
+        async def _send(
+            self, limit: int, decodes: bool, times: _Times, request: aiohttp.ClientRequest, handler: Any
+        ) -> aiohttp.ClientResponse:
+            """The last middleware."""
             client = self._opened.get()
             try:
-                raw, source = await _asked(request, client)
+                body: Any = request.body
+                # `b""` is none.
+                whole = bytes(await body.as_bytes()) if body and isinstance(body, BytesPayload) else None
+                raw, source = _asked(request, body, whole, times, client)
                 answer = await client._send(raw, source)
                 known: AsyncStreamedResponse = AsyncStreamedResponse(answer, raw, client._read)
             except FailoverError as error:
@@ -300,10 +301,10 @@ with warnings.catch_warnings():
                     failed = _error(error, request)
                     raise failed from failed.__cause__
                 known = AsyncStreamedResponse(found._raw, cast("RawRequest", found._asked), client._read)
-            return self._response(request, known, limit, decodes)
+            return self._response(request, known, limit, decodes, times)
 
         def _response(
-            self, request: aiohttp.ClientRequest, known: AsyncStreamedResponse, limit: int, decodes: bool
+            self, request: aiohttp.ClientRequest, known: AsyncStreamedResponse, limit: int, decodes: bool, times: _Times
         ) -> aiohttp.ClientResponse:
             response: Any = self._response_class(
                 request.method,
@@ -333,16 +334,18 @@ with warnings.catch_warnings():
                 coding = headers.getall(hdrs.CONTENT_ENCODING)[-1].lower()
                 coding = coding if coding in _DECODED else None
             try:
-                response.content = _Reader(known, request.loop, limit, coding)
+                response.content = _Reader(known, request.loop, limit, coding, times)
             except ContentEncodingError as error:
                 known._close()
                 raise aiohttp.ClientResponseError(
                     request.request_info, (), status=400, message=error.message, headers=response._headers
                 ) from error
             response._closed = False
-            response._connection = _Lease(known)
+            if not known.is_closed:
+                response._connection = _Lease(known)
             response.content.on_eof(response._response_eof)
-            return cast("aiohttp.ClientResponse", response)
+            made: aiohttp.ClientResponse = response
+            return made
 
 
 def _over() -> FailoverError:
@@ -356,34 +359,38 @@ class _Written:
 _WRITTEN: Any = _Written()
 
 
-async def _asked(request: aiohttp.ClientRequest, client: AsyncClient) -> tuple[RawRequest, AsyncSource | None]:
-    body = request.body
+def _asked(
+    request: aiohttp.ClientRequest, body: Any, whole: bytes | None, times: _Times, client: AsyncClient
+) -> tuple[RawRequest, AsyncSource | None]:
+    """`whole`: the body, where it is bytes."""
     url, given = request.url, request.headers
     headers: list[tuple[str, str]] = [pair for pair in given.items() if pair[0].lower() not in _OURS]
-    if hdrs.HOST in given and not is_host(given[hdrs.HOST], url.host_port_subcomponent or ""):
+    host, authority = given.get(hdrs.HOST), url.host_port_subcomponent or ""
+    if host is not None and host != authority and not is_host(host, authority):
         raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
     if request.method in request.POST_METHODS and not (
         hdrs.CONTENT_TYPE in given or hdrs.CONTENT_TYPE in request.skip_auto_headers
     ):
         headers.append(("Content-Type", "application/octet-stream"))  # as aiohttp does when it sends
-    content: Any = None
-    if isinstance(body, BytesPayload):
-        content = bytes(await body.as_bytes())
-    elif isinstance(body, IOBasePayload) and seekable(body._value):
-        content = lambda: _pieces(body)  # noqa: E731 # a file, which can be sent again
-    elif body:
-        content = _pieces(body)
-    source = None if isinstance(content, bytes) else async_source_of(content, client._threads_of_bodies)
-    times = _times.get()
+    source: AsyncSource | None = None
+    if whole is None and body:
+        # A file can be sent again.
+        is_file = isinstance(body, IOBasePayload) and seekable(body._value)
+        content: Any = (lambda: _pieces(body)) if is_file else _pieces(body)
+        source = async_source_of(content, client._threads_of_bodies)
     left = times.left()
-    if left is not None and left <= 0:
+    if left is None or 0 < left < 86_400:
+        limit = None if left is None else math.ceil(left * 1000)
+    elif left <= 0:
         raise _over()
+    else:
+        limit = milliseconds(min(left, 86_400), "total")
     raw: RawRequest = (
         request.method,
         str(url),
         headers,
-        content if source is None else (length_of(source, headers), source.rewindable),
-        None if left is None else milliseconds(min(left, 86_400), "total"),
+        whole if source is None else (length_of(source, headers), source.rewindable),
+        limit,
         0,
         STREAMING,
         None,
