@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -16,6 +18,7 @@ from pathlib import Path
 import d365_failover
 import pytest
 from d365_failover.testing import FailoverPair, Side
+from d365_failover.testing._channel import Channel
 
 WHO_AM_I = "/api/data/v9.2/WhoAmI"
 ACCOUNTS = "/api/data/v9.2/accounts"
@@ -100,6 +103,18 @@ def test_who_leaves_before_the_handshake_does_no_harm(pair: FailoverPair) -> Non
             gone.send(b"x" * (number % 2))
     with pair.client(outage_wait=0, auto_switch=False) as client:
         assert client.get(WHO_AM_I).status_code == 200
+
+
+def test_a_connection_whose_peer_has_gone_is_closed_at_once(pair: FailoverPair) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener, socket.create_connection(listener.getsockname(), 30) as gone:
+        accepted, _ = listener.accept()
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert select.select([accepted], [], [], 30)[0]
+    with pytest.raises(OSError, match=r"descriptor|connected|socket"):
+        Channel(accepted, pair.primary._context)
+    # What is left open the collector tells.
+    gc.collect()
 
 
 def test_a_side_recovers(pair: FailoverPair) -> None:

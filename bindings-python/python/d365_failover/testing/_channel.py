@@ -9,7 +9,7 @@ import ssl
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ._http import Gone
 
@@ -18,6 +18,17 @@ _AT_ONCE = struct.pack("hh" if hasattr(socket, "SIO_RCVALL") else "ii", 1, 0)
 _HANDSHAKE_TIME = 30.0
 
 T = TypeVar("T")
+
+
+class Secured(ssl.SSLSocket):
+    """One that is closed where its peer has gone before it was made. `ssl` leaves it to the collector."""
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise
 
 
 class Channel:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _certificate
+from ._channel import Secured
 from ._fault import check_seconds
 from ._http import Answer, Request
 from ._side import Side
@@ -62,6 +63,7 @@ class FailoverPair:
         self._ca = self._directory / "ca.pem"
         self._ca.write_text(made.ca)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslsocket_class = Secured
         context.set_alpn_protocols(["http/1.1"])
         secret = self._directory / "server.pem"
         secret.touch(0o600)

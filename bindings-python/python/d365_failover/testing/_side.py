@@ -212,7 +212,6 @@ class Side:
             except OSError:
                 return
             try:
-                accepted.getpeername()
                 channel = Channel(accepted, self._context)
             except OSError:
                 accepted.close()  # whoever came has gone already
