@@ -27,6 +27,12 @@ impl ByteSet {
     }
 }
 
+/// Whether it can be the name of a column, of a key or of an entity set.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    const IDENTIFIER: ByteSet = ByteSet::alphanumeric_and(b"_");
+    !name.is_empty() && IDENTIFIER.has_all(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +44,12 @@ mod tests {
             let is_named = byte.is_ascii_alphanumeric() || b"-.\x7f".contains(&byte);
             assert_eq!(SET.has(byte), is_named, "{byte}");
         }
+        assert!(is_identifier("new_Key1"));
+        assert!(
+            ["", "a-b", "a b", "ä"]
+                .iter()
+                .all(|text| !is_identifier(text))
+        );
         assert!(SET.has_all("a-9.Z") && !SET.has_all("a b") && SET.has_all(""));
     }
 }

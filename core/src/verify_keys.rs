@@ -1,5 +1,6 @@
 //! By which columns a row is looked for whose id nobody knows: the setting `verify_keys`.
 
+use crate::byte_set::is_identifier;
 use crate::{Error, ErrorKind};
 
 /// Columns that name a row, for each entity set.
@@ -20,7 +21,7 @@ impl VerifyKeys {
             let (set, columns) = entry.split_once('=').ok_or_else(|| refused(entry))?;
             let columns: Vec<&str> = columns.split('+').map(str::trim).collect();
             let names = || columns.iter().copied().chain([set.trim()]);
-            if !names().all(is_name) {
+            if !names().all(is_identifier) {
                 return Err(refused(entry));
             }
             let columns = columns.into_iter().map(str::to_owned).collect();
@@ -41,13 +42,6 @@ impl VerifyKeys {
         let entry = entries.iter().find(|(name, _)| name == set)?;
         Some(&entry.1)
     }
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::update_guard::is_conditional;
 use super::{Rewritten, Splice, spliced};
+use crate::byte_set::is_identifier;
 use crate::operation::web_api::{self, Service};
 use crate::operation::{Guard, Row};
 use crate::soap_request::{SoapRequest, text};
@@ -117,13 +118,10 @@ fn check_entity_set(path: &str) -> Result<(), &'static str> {
         return Err(NO_SET);
     };
     let last = path.trim_end_matches('/').rsplit('/').next();
-    let is_identifier = set
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match rest {
         _ if last.is_some_and(|last| last.contains("Microsoft.Dynamics.CRM.")) => Err(ACTION),
         Some(_) => Err(NAVIGATION),
-        None if is_identifier && !set.is_empty() => Ok(()),
+        None if is_identifier(set) => Ok(()),
         None if web_api::is_row(path) => Err(ROW),
         None => Err(NO_SET),
     }

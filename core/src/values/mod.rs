@@ -65,11 +65,3 @@ impl Sent {
         columns.collect()
     }
 }
-
-/// Whether a name can stand in a list of columns.
-fn is_column(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Columns, RowValues, Sent, SentValue, Value, is_column};
+use super::{Columns, RowValues, Sent, SentValue, Value};
+use crate::byte_set::is_identifier;
 
 const BIND: &str = "@odata.bind";
 
@@ -41,11 +42,11 @@ pub(crate) fn sent(body: &[u8]) -> Option<Sent> {
             (Some(property), Some(value)) => bound(property, &value),
             // Says nothing of the row.
             (None, _) if name.starts_with('@') || name.starts_with("odata.") => continue,
-            (None, Some(value)) if is_column(&name) => Some((name.clone(), value)),
+            (None, Some(value)) if is_identifier(&name) => Some((name.clone(), value)),
             _ => None,
         };
         match compared {
-            Some((column, value)) if is_column(&column) => sent.values.push(SentValue {
+            Some((column, value)) if is_identifier(&column) => sent.values.push(SentValue {
                 name,
                 column,
                 value,
@@ -92,7 +93,7 @@ fn row_of(members: BTreeMap<String, &RawValue>) -> Option<RowValues> {
         Some(Value::Text(version)) => Some(version),
         _ => None,
     });
-    let columns = members.into_iter().filter(|(name, _)| is_column(name));
+    let columns = members.into_iter().filter(|(name, _)| is_identifier(name));
     let columns: Columns = columns
         .filter_map(|(name, raw)| Some((name, value(raw)?)))
         .collect();

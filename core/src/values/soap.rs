@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{RowValues, Sent, SentValue, Value, is_column};
+use super::{RowValues, Sent, SentValue, Value};
+use crate::byte_set::is_identifier;
 use crate::classify::CONTRACTS;
 use crate::classify::xml::{Visit, walk};
 use crate::soap_request::{GENERIC, INSTANCE};
@@ -110,7 +111,7 @@ impl Entity {
     pub(crate) fn sent(self) -> Sent {
         let mut sent = Sent::default();
         for (name, value) in self.attributes {
-            match value.filter(|_| is_column(&name)) {
+            match value.filter(|_| is_identifier(&name)) {
                 Some(value) => sent.values.push(SentValue {
                     column: name.clone(),
                     name,

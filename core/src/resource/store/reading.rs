@@ -44,21 +44,6 @@ impl Store {
             .with(|connection| function(connection))
             .map_err(failed)?
     }
-
-    /// Waits until what was asked for up to now is done.
-    fn flush(&self) {
-        let group = {
-            let queue = lock(&self.queue);
-            match queue.waiting.is_empty() {
-                false => Some(queue.group),
-                true if queue.is_busy => queue.group.checked_sub(1),
-                true => None,
-            }
-        };
-        if let Some(group) = group {
-            self.work_until(group, false);
-        }
-    }
 }
 
 /// What is to be read, and who waits for it.
