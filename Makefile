@@ -16,7 +16,7 @@
 #   make simulate   ten thousand clients in virtual time in sixteen disasters, by the rules of this library and
 #                   of others; SIMULATE_SEED repeats one, SIMULATE_CLIENTS; into target/simulate/
 #   make fuzz       each parser for FUZZ_SECONDS=30 with libFuzzer; FUZZ="soap url" for some
-#   make schedules  the queue, the gate and the table of handles under SCHEDULES=20000 schedules of their
+#   make schedules  the queues, the gate and the table of handles under SCHEDULES=20000 schedules of their
 #                   threads each
 #   make mutants    what of the decisions no test of theirs holds: MUTANTS="switch call" for some files
 #   make dist       what ships, for every system, into dist/; TARGET=aarch64-unknown-linux-gnu for one

@@ -126,6 +126,7 @@ libraries() {
 shipped() {
     step bench tests/bench/run.sh --quick
     step bench-types env --chdir=tests/bench "$VENV/bin/mypy" --python-executable "$T/bench/venv/bin/python" driver python
+    step schedules make -s schedules SCHEDULES=2000
     step exports tests/tools/exports.sh
     step licences make -s licences
     step docs "$VENV/bin/python" tests/tools/docs.py

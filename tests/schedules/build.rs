@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::{env, fs};
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("core/src/resource/queue.rs", "queue"),
     ("core/src/resource/gate.rs", "gate"),
+    ("core/src/resource/store/queue.rs", "store_queue"),
     ("core/src/decide/offered.rs", "offered"),
     ("core/src/decide/ramp.rs", "ramp"),
     ("ffi-c/src/handle.rs", "handle"),
@@ -14,15 +15,21 @@ const FILES: [(&str, &str); 5] = [
 
 /// What is replaced: the locks, the time, and what is so large that few threads would never meet.
 /// The last one: how many files have it.
-const REPLACED: [(&str, &str, usize); 6] = [
+const REPLACED: [(&str, &str, usize); 8] = [
     ("use std::sync::{Arc", "use shuttle::sync::{Arc", 3),
+    ("use std::sync::{Condvar", "use shuttle::sync::{Condvar", 1),
+    (
+        "std::thread::yield_now()",
+        "shuttle::thread::yield_now()",
+        1,
+    ),
     (
         "use std::sync::atomic::{AtomicBool",
         "use shuttle::sync::atomic::{AtomicBool",
         1,
     ),
     ("use tokio::time::timeout;", "use crate::time::timeout;", 1),
-    ("Instant::now()", "crate::time::now()", 2),
+    ("Instant::now()", "crate::time::now()", 3),
     ("const FIRST: usize = 16;", "const FIRST: usize = 2;", 1),
     (
         "const SHARD_BITS: u32 = 4;",
@@ -32,7 +39,7 @@ const REPLACED: [(&str, &str, usize); 6] = [
 ];
 
 /// In which file, under which name, what is planted, and in the place of what.
-const PLANTED: [(&str, &str, &str, &str); 4] = [
+const PLANTED: [(&str, &str, &str, &str); 6] = [
     // A wake-up that is lost: whoever waits does not hear that something has come.
     ("queue", "queue_put", "self.filled.notify_one();", ""),
     // The same of the end.
@@ -43,6 +50,20 @@ const PLANTED: [(&str, &str, &str, &str); 4] = [
         "gate_leave",
         "self.let_go(crowd);\n        let is_over",
         "let is_over",
+    ),
+    // Who asked while a group was committed is not woken for the next.
+    (
+        "store_queue",
+        "store_queue_next",
+        "self.queue.done[next].notify_one();",
+        "",
+    ),
+    // Nobody hears that a group was left.
+    (
+        "store_queue",
+        "store_queue_left",
+        "done.notify_all();",
+        "let _ = done;",
     ),
     // A stale handle means a younger object.
     ("handle", "handle_reuse", "slot.generation += 1;", ""),

@@ -5,10 +5,11 @@ use std::task::Poll;
 use shuttle::future::block_on;
 use shuttle::thread::{spawn, yield_now};
 
+/// Of an application that has offered so much that time is no bound.
 fn ramped() -> Gate {
-    let gate = Gate::new();
-    let now = crate::time::now();
-    (0..100).for_each(|_| gate.begins(now));
+    let before = crate::time::now() - LOOK * 3;
+    let gate = Gate::opened(before);
+    (0..1000).for_each(|_| gate.begins(before + LOOK));
     gate.ramp(0.0);
     gate
 }

@@ -1,4 +1,4 @@
-//! The queue, the gate and the table of handles under schedules of their threads that shuttle makes
+//! The queue, the gate, the store's queue and the table of handles under schedules of their threads that shuttle makes
 //! up: each lock taken, each wake-up, each atomic of theirs is a place where another thread may go
 //! on. What waits for ever is a deadlock, which shuttle reports with the schedule that repeats it.
 //!
@@ -78,6 +78,34 @@ mod status {
     pub(crate) const D365_FORKED: i32 = 32;
 }
 
+/// Of the store, what its queue knows of it.
+mod group {
+    use std::time::Duration;
+
+    pub(crate) trait Job: Send {
+        fn done(self: Box<Self>);
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Gathering {
+        pub(crate) size: usize,
+    }
+
+    impl Gathering {
+        pub(crate) fn is_due(&self) -> bool {
+            self.size > 1
+        }
+        pub(crate) fn was_away(&self, _: Duration) {}
+    }
+}
+
+mod opening {
+    use std::time::Duration;
+
+    pub(crate) const BRIEF: Duration = Duration::MAX;
+    pub(crate) const LONGEST_LOCK: Duration = Duration::MAX;
+}
+
 mod guard {
     #[derive(Debug)]
     pub(crate) struct Failure;
@@ -147,6 +175,9 @@ product! {
     queue_close: "queue.rs";
     gate: "gate.rs";
     gate_leave: "gate.rs";
+    store_queue: "store_queue.rs";
+    store_queue_next: "store_queue.rs";
+    store_queue_left: "store_queue.rs";
     handle: "handle.rs";
     handle_reuse: "handle.rs";
 }
@@ -193,6 +224,18 @@ mod tests {
     #[test]
     fn queue_counts() {
         holds(queue::what_is_dropped_is_counted);
+    }
+
+    #[test]
+    fn store_queue_commits() {
+        holds(store_queue::each_group_is_committed);
+        fails(store_queue_next::each_group_is_committed);
+    }
+
+    #[test]
+    fn store_queue_leaves() {
+        holds(store_queue::what_is_left_is_committed);
+        fails(store_queue_left::what_is_left_is_committed);
     }
 
     #[test]
