@@ -1,10 +1,13 @@
 package io.github.d365failover;
 
+import java.lang.System.Logger.Level;
+import java.util.ArrayDeque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.Executor;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
@@ -37,23 +40,25 @@ final class ThreadCalls {
     private final ThreadPoolExecutor threads;
     private final Guard guard = new Guard();
     private final Set<Threaded> calls = new HashSet<>();
+    private final Queue<Runnable> waiting = new ArrayDeque<>();
+    private int busy;
 
     ThreadCalls(DaemonThreads daemons) {
         this.daemons = daemons;
+        // One with a queue of its own starts a thread for each call until it has all, although others are idle.
         threads = new ThreadPoolExecutor(
-                MOST,
-                MOST,
+                0,
+                Integer.MAX_VALUE,
                 KEEP_THREAD_SECONDS,
                 TimeUnit.SECONDS,
-                new LinkedBlockingQueue<>(),
+                new SynchronousQueue<>(),
                 daemons.named(DUTY));
-        threads.allowCoreThreadTimeOut(true);
     }
 
     /** Runs the call; throws what keeps a thread from being started, such as that the client is closed. */
     void start(Threaded call) {
         // What a call's own code sends is not held back: that call has a thread already, and may wait for it.
-        Executor where = isHere() ? task -> daemons.make(DUTY, task).start() : threads;
+        Executor where = isHere() ? task -> daemons.make(DUTY, task).start() : this::queue;
         guard.change(() -> calls.add(call));
         try {
             where.execute(() -> {
@@ -66,6 +71,45 @@ final class ThreadCalls {
             remove(call);
             throw e;
         }
+    }
+
+    private void queue(Runnable call) {
+        if (!guard.get(() -> takesThread(call))) {
+            return;
+        }
+        try {
+            threads.execute(() -> work(call));
+        } catch (Throwable e) {
+            guard.change(() -> busy--);
+            throw e;
+        }
+    }
+
+    private boolean takesThread(Runnable call) {
+        if (busy == MOST && !threads.isShutdown()) {
+            waiting.add(call);
+            return false;
+        }
+        busy++;
+        return true;
+    }
+
+    private void work(Runnable first) {
+        for (Runnable call = first; call != null; call = guard.get(this::next)) {
+            try {
+                call.run();
+            } catch (Throwable e) {
+                Complaint.log(Level.ERROR, "a call's thread has failed", e);
+            }
+        }
+    }
+
+    private Runnable next() {
+        Runnable call = waiting.poll();
+        if (call == null) {
+            busy--;
+        }
+        return call;
     }
 
     /** Whether this thread is one of a call's. */

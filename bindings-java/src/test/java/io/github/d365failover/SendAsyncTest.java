@@ -25,6 +25,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -102,9 +103,7 @@ class SendAsyncTest {
             while (asked.get() < 64) {
                 Thread.onSpinWait();
             }
-            long threads = Thread.getAllStackTraces().keySet().stream()
-                    .filter(thread -> thread.getName().endsWith("-calls"))
-                    .count();
+            long threads = callThreads().count();
             assertTrue(threads <= 64, threads + " threads");
             // All threads are taken: what waits for one can end all the same.
             CompletableFuture<FailoverResponse> cancelled = client.sendAsync(upload.build());
@@ -121,6 +120,30 @@ class SendAsyncTest {
             }
             assertEquals(500, asked.get());
         }
+    }
+
+    @Test
+    void uploadsOneAfterTheOtherTakeOneThread() throws Exception {
+        try (FailoverClient client = twin.client().build()) {
+            for (int i = 0; i < 5; i++) {
+                byte[] row = ("{\"name\":\"in-turn-" + i + "\"}").getBytes(StandardCharsets.UTF_8);
+                FailoverRequest upload = FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                        .header("Content-Type", "application/json")
+                        .body(() -> new ByteArrayInputStream(row))
+                        .build();
+                assertEquals(204, client.sendAsync(upload).get(60, TimeUnit.SECONDS).status());
+                // The thread is done with the call a little after who waits for it.
+                while (callThreads().anyMatch(thread -> thread.getState() != Thread.State.TIMED_WAITING)) {
+                    Thread.onSpinWait();
+                }
+                assertEquals(1, callThreads().count());
+            }
+        }
+    }
+
+    private static Stream<Thread> callThreads() {
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().endsWith("-calls"));
     }
 
     @Test
