@@ -315,6 +315,9 @@ def test_a_proxy(org: Organization) -> None:
     assert through(org, "proxy", False, proxy=proxy.url, verify=verify) == 200
     assert through(org, "proxy", True, proxy=proxy.url, connect_to=None) == 200
     assert len(proxy.journal()) == 2
+    proxy.fault("refuse", status=502)
+    assert through(org, "proxy", False, proxy=proxy.url, verify=verify) == "ProxyError"
+    assert through(org, "proxy", True, proxy=proxy.url, connect_to=None) == "ProxyError"
     with socket.create_server(("127.0.0.1", 0)) as gone:
         nobody = f"http://127.0.0.1:{gone.getsockname()[1]}"
     assert through(org, "proxy", False, proxy=nobody, verify=verify) == "ConnectError"

@@ -81,6 +81,9 @@ class Proxy:
         self.name = name
         self.url: str = described["url"]
 
+    def fault(self, kind: str, **how: Any) -> None:
+        self._twin.ask("POST", "/proxy_faults", {"proxy": self.name, "kind": kind, **how})
+
     def journal(self) -> list[dict[str, Any]]:
         journal = self._twin.ask("GET", f"/proxy_journal?proxy={self.name}")
         assert isinstance(journal, list)

@@ -292,7 +292,7 @@ fn calls_go_through_a_proxy() {
 #[test]
 fn every_way_in_which_a_proxy_fails_is_local() {
     for kind in [
-        r#"{"kind":"refuse","status":503}"#,
+        r#"{"kind":"refuse","status":403}"#,
         r#"{"kind":"refuse","status":404}"#,
         r#"{"kind":"cut_answer"}"#,
         r#"{"kind":"never_answer"}"#,

@@ -61,6 +61,9 @@ _KINDS = {
     "no_resources": "local",
 }
 
+_GATEWAYS = ("bad_gateway", "unavailable", "gateway_timeout")
+"""What a gateway answers, or, where nothing has left, a proxy that does not get to the endpoint."""
+
 
 def category(error: FailoverError) -> str:
     """What other libraries tell apart: `"connect"`, `"connect_timeout"`, `"timeout"`, `"reset"`, `"closed"`,
@@ -71,6 +74,8 @@ def category(error: FailoverError) -> str:
     if cause in ("outage", "deadline") and last is not None and last.cause not in (None, cause):
         # The call has waited for an endpoint: why there was none is what its last attempt met.
         cause = last.cause
+    if cause in _GATEWAYS and last is not None and last.phase == "not_sent":
+        return "proxy"
     found = _CATEGORIES.get(cause or "") or _KINDS.get(error.kind, "other")
     if found == "timeout" and last is not None and last.phase == "not_sent":
         return "connect_timeout"

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::route::{Via, authority};
 use super::socket::{Socket, Wire};
-use crate::Fault;
+use crate::{Cause, Fault};
 
 /// Asks the proxy at the other end of `tcp` for a way to `host`. What comes out is the same socket.
 pub(super) async fn open(
@@ -61,7 +61,13 @@ pub(super) async fn open(
                 &"it wants to know who asks (407); give proxy a user and password",
             ));
         }
-        status => return Err(failed(&format_args!("it answered {}", status.as_u16()))),
+        status => {
+            let fault = failed(&format_args!("it answered {}", status.as_u16()));
+            return Err(match beyond(status) {
+                Some(cause) => Fault::new(cause, fault.message),
+                None => fault,
+            });
+        }
     }
     let parts = connection.into_parts();
     if !parts.read_buf.is_empty() {
@@ -71,4 +77,15 @@ pub(super) async fn open(
     Arc::into_inner(wire)
         .map(Wire::into_tcp)
         .ok_or_else(|| failed(&"its socket is in use: a defect of this library"))
+}
+
+/// What a proxy says that is there, and does not get to the server: the same as a gateway's word of it. Where
+/// it is the proxy that fails after all, it gets to the other endpoint as little.
+fn beyond(status: StatusCode) -> Option<Cause> {
+    match status {
+        StatusCode::GATEWAY_TIMEOUT => Some(Cause::GatewayTimeout),
+        StatusCode::SERVICE_UNAVAILABLE => Some(Cause::Unavailable),
+        status if status.is_server_error() => Some(Cause::BadGateway),
+        _ => None,
+    }
 }
