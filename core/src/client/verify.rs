@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderValue};
 use http::{HeaderMap, HeaderName, Method};
@@ -78,10 +78,7 @@ impl Inner {
             None => Subject::of(&question.proof, kept, &self.settings.verify_keys),
         };
         let looked = match subject {
-            Ok(subject) => {
-                self.look_at(id, &subject, question.entry.started, asking)
-                    .await?
-            }
+            Ok(subject) => self.look_at(id, &subject, &question, asking).await?,
             Err(why) => Looked::nothing(Finding::unverifiable(why)),
         };
         self.verified(id, &question, looked, asking).await
@@ -118,8 +115,7 @@ impl Inner {
         let mut found = Vec::new();
         for part in &parts {
             if let Ok(subject) = &part.subject {
-                let started = question.entry.started;
-                looked = self.look_at(id, subject, started, asking).await?;
+                looked = self.look_at(id, subject, question, asking).await?;
                 found.push((part.index, looked.finding.clone()));
             }
         }
@@ -133,7 +129,7 @@ impl Inner {
         self: &Arc<Self>,
         id: u64,
         subject: &Subject,
-        started: SystemTime,
+        question: &Question,
         asking: &Asking<'_>,
     ) -> Result<Looked, Error> {
         let mut wanted = subject.wanted();
@@ -141,7 +137,8 @@ impl Inner {
             let asked = self.asking(subject, &wanted, asking.request);
             let answer = self.read(&asked, asking).await?;
             let told = self.told(&answer, subject);
-            let sending = Sending::of(started, date(&answer), SystemTime::now());
+            let begun_ago = question.begun_ago.map(|ago| ago + question.asked.elapsed());
+            let sending = Sending::of(begun_ago, date(&answer));
             let looked = match told {
                 Some(Learnt::Seen(seen)) => Looked {
                     finding: find(subject, &seen, sending),
@@ -227,17 +224,15 @@ impl Inner {
         looked: Looked,
         desk: Option<&Desk>,
     ) -> Result<Verification, Error> {
-        let time = SystemTime::now();
-        let ended_ago = time.duration_since(question.ended);
         let finding = looked.finding;
         let found = Verification {
             verdict: finding.verdict,
             is_final: finding.is_final(
                 question.may_come_late,
-                ended_ago.unwrap_or(Duration::ZERO),
+                question.ended_ago,
                 self.settings.replication_window,
             ),
-            time,
+            time: SystemTime::now(),
             why: finding.why.to_owned(),
             differences: finding.differences,
             left_out: finding.left_out,

@@ -83,13 +83,15 @@ impl Finding {
 pub(crate) struct Sending(Option<i64>);
 
 impl Sending {
-    /// `told`: what the service's clock said when this one's said `now`.
-    pub(crate) fn of(started: SystemTime, told: Option<SystemTime>, now: SystemTime) -> Sending {
-        let seconds = |time: SystemTime| match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_secs()).ok(),
-            Err(_) => None,
-        };
-        Sending(told.and_then(|told| Some(seconds(started)? + seconds(told)? - seconds(now)?)))
+    /// `ago`: how long ago, at most, when the service's clock said `told`.
+    pub(crate) fn of(ago: Option<Duration>, told: Option<SystemTime>) -> Sending {
+        let since = |told: SystemTime| told.duration_since(SystemTime::UNIX_EPOCH).ok();
+        let told = told.and_then(since).map(|since| since.as_secs());
+        let seconds = |seconds: u64| i64::try_from(seconds).ok();
+        Sending(
+            ago.zip(told)
+                .and_then(|(ago, told)| Some(seconds(told)? - seconds(ago.as_secs())?)),
+        )
     }
 
     /// By how many seconds a row was written after it.
@@ -512,16 +514,16 @@ mod tests {
     fn a_clock_that_goes_wrong_is_known_by_the_services() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let there = odata::row(br#"{"modifiedon":"1970-01-01T00:16:40Z"}"#).unwrap();
-        // started and now by this clock, now by the service's
+        // how long ago, and now by the service's clock
         let table = [
-            (1000, 1100, Some(1100), Some(0)),
-            (5000, 5100, Some(1100), Some(0)),
-            (1010, 1100, Some(1100), Some(-10)),
-            (1000, 1100, None, None),
+            (Some(100), Some(1100), Some(0)),
+            (Some(90), Some(1100), Some(-10)),
+            (Some(100), None, None),
+            (None, Some(1100), None),
         ];
-        for (started, now, told, expected) in table {
-            let sending = Sending::of(at(started), told.map(at), at(now));
-            assert_eq!(sending.until(&there), expected, "{started} {now} {told:?}");
+        for (ago, told, expected) in table {
+            let sending = Sending::of(ago.map(Duration::from_secs), told.map(at));
+            assert_eq!(sending.until(&there), expected, "{ago:?} {told:?}");
         }
         assert_eq!(Sending(Some(0)).until(&RowValues::default()), None);
     }

@@ -19,8 +19,9 @@ pub(super) fn first_since(
     organization: i64,
     time: i64,
 ) -> rusqlite::Result<i64> {
-    const FIRST: &str = "SELECT coalesce(max(id_from), 0) FROM moments
-        WHERE organization = ?1 AND time < ?2";
+    // A moment tells by the clock of its time, which may have been set since, of what has ended by another.
+    const FIRST: &str = "SELECT coalesce(max(id_from), 0) FROM moments WHERE organization = ?1 AND id_from <
+        coalesce((SELECT min(id_from) FROM moments WHERE organization = ?1 AND time >= ?2), 1 << 62)";
     connection
         .prepare_cached(FIRST)?
         .query_row([organization, time], |row| row.get(0))

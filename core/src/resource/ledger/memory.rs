@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 
+use super::steps::Steps;
 use super::{
     At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, Write, WriteEnd, nothing,
 };
@@ -24,6 +25,8 @@ pub(crate) struct Memory {
     /// How many acknowledged writes are kept; the oldest go first.
     most_acknowledged: usize,
     pub(super) opened: SystemTime,
+    /// How the machine's clock was set meanwhile.
+    steps: Steps,
     state: Mutex<Records>,
 }
 
@@ -185,10 +188,12 @@ impl Record {
 
 impl Memory {
     pub(crate) fn new(window: Duration, most_acknowledged: usize) -> Memory {
+        let at = At::now();
         Memory {
             window,
             most_acknowledged,
-            opened: SystemTime::now(),
+            opened: at.time,
+            steps: Steps::new(at),
             state: Mutex::default(),
         }
     }
@@ -215,6 +220,7 @@ impl Memory {
     }
 
     fn ended(&self, id: u64, mut outcome: WriteEnd, at: At) -> Option<Suspected> {
+        self.steps.note(at);
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
@@ -323,16 +329,21 @@ impl Ledger for Memory {
     }
 
     fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
+        let at = At::now();
         let state = lock(&self.state);
         let why = match state.entries.get(&id) {
             None => "it is not on record",
             Some(record) => match record.ended {
                 Some(ended) => {
+                    let begun_ago = self.steps.ago(record.started, at);
+                    let ended_ago = self.steps.ago(ended, at);
                     return Soon::now(Question {
                         entry: record.entry(id),
                         proof: record.proof.proof(record.row_url.as_deref()),
                         kept: record.kept.clone(),
-                        ended,
+                        begun_ago: begun_ago.map(|(_, most)| most),
+                        ended_ago: ended_ago.map_or(Duration::ZERO, |(least, _)| least),
+                        asked: at.clock,
                         may_come_late: record.may_come_late,
                     });
                 }

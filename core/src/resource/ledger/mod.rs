@@ -9,11 +9,12 @@ mod keeping;
 mod memory;
 mod row;
 mod sqlite;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 use uuid::Uuid;
@@ -105,7 +106,12 @@ pub(crate) struct Question {
     pub(crate) entry: LedgerEntry,
     pub(crate) proof: Proof,
     pub(crate) kept: Option<Arc<Kept>>,
-    pub(crate) ended: SystemTime,
+    /// How long ago it began, at most. `None`: not known.
+    pub(crate) begun_ago: Option<Duration>,
+    /// How long ago it has ended, at least.
+    pub(crate) ended_ago: Duration,
+    /// When that was.
+    pub(crate) asked: Instant,
     /// One of its attempts may still be executed.
     pub(crate) may_come_late: bool,
 }

@@ -1,12 +1,14 @@
 //! A write on record as a row of the store, and back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Row, ToSql};
 use serde::{Deserialize, Serialize};
 
+use super::steps::Steps;
 use super::{At, Question, Write};
 use crate::decide::verify::Proof;
 use crate::kept::Kept;
@@ -136,7 +138,12 @@ pub(super) fn entry(row: &Row<'_>, over: i64) -> rusqlite::Result<LedgerEntry> {
 }
 
 /// `None`: it is in flight.
-pub(super) fn question(row: &Row<'_>, over: i64) -> rusqlite::Result<Option<Question>> {
+pub(super) fn question(
+    row: &Row<'_>,
+    over: i64,
+    steps: &Steps,
+    at: At,
+) -> rusqlite::Result<Option<Question>> {
     let entry = entry(row, over)?;
     let Some(ended) = entry.ended else {
         return Ok(None);
@@ -157,11 +164,16 @@ pub(super) fn question(row: &Row<'_>, over: i64) -> rusqlite::Result<Option<Ques
             }))
         }
     };
+    let started = entry.started;
     Ok(Some(Question {
         entry,
         proof: read(&row.get::<_, String>(QUESTION_AT)?),
         kept,
-        ended,
+        begun_ago: steps.ago(started, at).map(|(_, most)| most),
+        ended_ago: steps
+            .ago(ended, at)
+            .map_or(Duration::ZERO, |(least, _)| least),
+        asked: at.clock,
         may_come_late: row.get(QUESTION_AT + 1)?,
     }))
 }
@@ -217,12 +229,6 @@ pub(super) fn read(proof: &str) -> Proof {
 
 pub(super) fn written(proof: &Proof) -> String {
     serde_json::to_string(proof).unwrap_or_default()
-}
-
-/// From when on what has ended is within the window.
-pub(super) fn window_start(at: At, window: std::time::Duration) -> i64 {
-    let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-    micros(at.time).saturating_sub(window)
 }
 
 pub(super) fn signed(number: u64) -> i64 {

@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::ending::Ending;
 use super::keeping::{PORTION_EACH, dead, first_since, forget, mark, take_over};
-use super::row::{self, ENTRY, QUESTION, signed, window_start};
+use super::row::{self, ENTRY, QUESTION, signed};
+use super::steps::Steps;
 use super::{
     At, Ledger, Question, SENT_AGAIN, Soon, Suspected, Suspects, Write, WriteEnd, nothing,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Sqlite {
     ended: AtomicU64,
     /// Up to which number was looked through for what is over.
     looked_through: Arc<AtomicI64>,
+    /// How the machine's clock was set meanwhile.
+    steps: Arc<Steps>,
     /// How many entries of dead processes were taken over when it was opened.
     taken_over: u64,
 }
@@ -50,15 +53,15 @@ impl Sqlite {
         until: Instant,
     ) -> Result<Sqlite, Error> {
         let pair = organization.pair();
-        let (asking, now) = (Arc::clone(&store), SystemTime::now());
+        let (asking, at) = (Arc::clone(&store), At::now());
         let opened = store.ask(0, move |connection| {
             connection.execute(
                 "INSERT OR IGNORE INTO organizations (pair, on_record_since) VALUES (?1, ?2)",
-                params![pair, micros(now)],
+                params![pair, micros(at.time)],
             )?;
             let find = "SELECT id FROM organizations WHERE pair = ?1";
             let organization = connection.query_row(find, [pair], |row| row.get(0))?;
-            let taken_over = take_over(connection, &asking, now)?;
+            let taken_over = take_over(connection, &asking, at.time)?;
             Ok(Ok((organization, taken_over)))
         });
         let (organization, taken_over) = opened.wait_until(until)?;
@@ -70,6 +73,7 @@ impl Sqlite {
             first_epoch: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             looked_through: Arc::default(),
+            steps: Arc::new(Steps::new(at)),
             taken_over,
         })
     }
@@ -130,9 +134,10 @@ impl Ledger for Sqlite {
     }
 
     fn end(&self, id: u64, outcome: WriteEnd, at: At) -> Soon<Option<Suspected>> {
+        self.steps.note(at);
         let number = self.ended.fetch_add(1, Ordering::Relaxed);
-        let over = window_start(at, self.retention);
-        let over = number.is_multiple_of(PORTION_EACH).then_some(over);
+        let over = number.is_multiple_of(PORTION_EACH);
+        let over = over.then(|| self.steps.window_start(at, self.retention));
         let looked_through = Arc::clone(&self.looked_through);
         let ending = Ending {
             id,
@@ -159,7 +164,7 @@ impl Ledger for Sqlite {
 
     fn suspect(&self, from: Role, epoch: u64, at: At) -> Soon<Suspects> {
         self.first_epoch.fetch_max(epoch + 1, Ordering::AcqRel);
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         self.look(at, move |connection| {
             let left = match from {
                 Role::Primary => "UPDATE organizations SET primary_left = ?2 WHERE id = ?1",
@@ -205,7 +210,7 @@ impl Ledger for Sqlite {
     }
 
     fn list(&self, selection: LedgerSelection, at: At) -> Soon<Vec<LedgerEntry>> {
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         let process = self.store.process();
         self.read(at, move |connection| {
             let meant = match selection {
@@ -231,7 +236,7 @@ impl Ledger for Sqlite {
     }
 
     fn count_suspects(&self, at: At) -> Soon<usize> {
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         self.read(at, move |connection| {
             let count = format!("SELECT count(*) FROM writes WHERE {SUSPECTS}");
             let of = named_params! { ":organization": organization, ":window": window };
@@ -242,15 +247,17 @@ impl Ledger for Sqlite {
 
     fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
         let at = At::now();
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
+        let steps = Arc::clone(&self.steps);
         self.read(at, move |connection| {
             let find = format!(
                 "SELECT {ENTRY}, {QUESTION} FROM writes WHERE id = ?1 AND organization = ?2
                      AND effect IS NOT 'not_executed'"
             );
             let mut find = connection.prepare_cached(&find)?;
-            let found =
-                find.query_row([signed(id), organization], |row| row::question(row, window));
+            let found = find.query_row([signed(id), organization], |row| {
+                row::question(row, window, &steps, at)
+            });
             Ok(match found.optional()? {
                 Some(Some(question)) => Ok(question),
                 Some(None) => Err(nothing(id, purpose, "it is in flight")),
@@ -260,7 +267,7 @@ impl Ledger for Sqlite {
     }
 
     fn claim(&self, id: u64, at: At) -> Soon<()> {
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         let (store, process) = (Arc::clone(&self.store), self.store.process());
         let weak = Arc::downgrade(&self.store);
         let undo = move |()| take_back(&weak, organization, id);
@@ -318,7 +325,7 @@ impl Ledger for Sqlite {
     }
 
     fn resolve(&self, id: u64, found: Resolution, at: At) -> Soon<()> {
-        let (organization, window) = (self.organization, window_start(at, self.window));
+        let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         let store = Arc::clone(&self.store);
         self.store.ask(0, move |connection| {
             take_over(connection, &store, at.time)?;

@@ -434,7 +434,10 @@ fn a_write_is_verified_when_it_has_ended() {
         }
         end_at(ledger, id, outcome(Effect::Unknown, Role::Primary), now, 1);
         let question = ledger.question(id, VERIFIED).wait().unwrap();
-        assert_eq!((question.proof, question.ended), (Proof::Nothing, at(1)));
+        assert_eq!(
+            (question.proof, question.entry.ended),
+            (Proof::Nothing, Some(at(1)))
+        );
         let found = Verification {
             why: "it is not there".to_owned(),
             differences: vec![Difference {
@@ -543,31 +546,92 @@ fn what_ended_long_after_it_began_or_anew_is_found() {
     });
 }
 
-/// A clock that was set back makes nothing younger or older that was in question, and loses nothing.
+/// A clock that is set makes nothing younger or older that was in question, and loses nothing.
 #[test]
-fn a_clock_that_is_set_back_loses_nothing() {
-    each(|ledger, now| {
-        let id = begin(ledger);
-        end_at(
-            ledger,
-            id,
-            outcome(Effect::Executed, Role::Primary),
-            now,
-            10_000,
-        );
-        let back = At {
-            clock: now,
-            time: at(5_000),
-        };
-        assert_eq!(
-            ledger
-                .suspect(Role::Primary, 0, back)
-                .wait()
-                .unwrap()
-                .acknowledged,
-            1
-        );
-        let suspects = ledger.list(LedgerSelection::Suspects, back).wait().unwrap();
-        assert_eq!(suspects.len(), 1);
+fn a_clock_that_is_set_loses_nothing() {
+    const HOURS: i64 = 7200;
+    const LATER: u64 = WINDOW.as_secs() + 10;
+    // By how much it is wrong at the ends of two writes, and at a switch; when that is, and how many are in question.
+    for (wrong, switched, expected) in [
+        ([0, 0, HOURS], 2, 2),
+        ([0, HOURS, HOURS], 2, 2),
+        ([0, 0, -HOURS], 2, 2),
+        ([0, -HOURS, -HOURS], 2, 2),
+        ([0, HOURS, 0], 2, 2),
+        ([0, -HOURS, 0], 2, 2),
+        ([0, 0, 0], LATER, 0),
+        ([0, HOURS, HOURS], LATER, 0),
+    ] {
+        each(|ledger, now| {
+            let wrong_at = |after: u64, which: usize| At {
+                clock: now + Duration::from_secs(after),
+                time: at(100_000u64.saturating_add_signed(wrong[which]) + after),
+            };
+            for which in 0..2 {
+                let (id, executed) = (begin(ledger), outcome(Effect::Executed, Role::Primary));
+                let at = wrong_at(which as u64, which);
+                ledger.end(id, executed, at).wait().unwrap();
+            }
+            let switched = wrong_at(switched, 2);
+            let suspects = ledger.suspect(Role::Primary, 0, switched).wait().unwrap();
+            assert_eq!(suspects.acknowledged, expected, "{wrong:?}");
+            let suspects = ledger.list(LedgerSelection::Suspects, switched).wait();
+            assert_eq!(suspects.unwrap().len() as u64, expected, "{wrong:?}");
+        });
+    }
+}
+
+/// Moments that were kept by a clock that was set back for a while hide nothing.
+#[test]
+fn a_moment_by_another_clock_hides_nothing() {
+    with_folder(|folder| {
+        let ledger = on_disk(folder, WINDOW);
+        let count = 2 * keeping::PORTION_EACH;
+        for _ in 0..count {
+            let (id, executed) = (begin(&ledger), outcome(Effect::Executed, Role::Primary));
+            ledger.end(id, executed, At::now()).wait().unwrap();
+        }
+        let store = rusqlite::Connection::open(folder.join("store")).unwrap();
+        let set = "UPDATE moments SET time = time - 7200000000 WHERE id_from = (SELECT max(id_from) FROM moments)";
+        assert_eq!(store.execute(set, []).unwrap(), 1);
+        let suspects = ledger.suspect(Role::Primary, 0, At::now()).wait().unwrap();
+        assert_eq!(suspects.acknowledged, count);
     });
+}
+
+#[test]
+fn how_long_ago_a_write_was_is_not_told_by_a_clock_that_was_set() {
+    const SOON: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+    // By how many hours the clock is ahead when the write begins and when it ends; and how long ago it began, at most.
+    let by = |time: SystemTime, hours: i32| match hours.is_negative() {
+        true => time - HOUR * hours.unsigned_abs(),
+        false => time + HOUR * hours.unsigned_abs(),
+    };
+    for (started, ended, at_most) in [
+        (0, 0, Some(SOON)),
+        (-2, -2, Some(HOUR * 2 + SOON)),
+        (-2, 0, Some(HOUR * 2 + SOON)),
+        (2, 2, Some(SOON)),
+        (2, 0, None),
+    ] {
+        each(|ledger, _| {
+            let At { clock, time } = At::now();
+            let begun = Write {
+                started: by(time, started),
+                ..write()
+            };
+            let id = ledger.begin(begun).wait().unwrap();
+            let at = At {
+                clock,
+                time: by(time, ended),
+            };
+            let unknown = outcome(Effect::Unknown, Role::Primary);
+            ledger.end(id, unknown, at).wait().unwrap();
+            let question = ledger.question(id, VERIFIED).wait().unwrap();
+            assert!(question.ended_ago < SOON, "{:?}", question.ended_ago);
+            assert_eq!(question.begun_ago.is_some(), at_most.is_some());
+            assert!(question.begun_ago <= at_most, "{:?}", question.begun_ago);
+        });
+    }
 }
