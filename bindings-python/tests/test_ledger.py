@@ -18,8 +18,8 @@ from typing import Any
 
 import d365_failover
 import pytest
-from d365_failover import AsyncClient, LedgerEntry, LedgerEntryError, WriteInDoubtEvent
-from subject import PATIENCE, Subject, Subjects
+from d365_failover import AsyncClient, Client, LedgerEntry, LedgerEntryError, WriteInDoubtEvent
+from subject import PATIENCE, Blocking, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
 
 
@@ -304,6 +304,19 @@ def test_a_walk_that_only_looks_counts_what_the_application_finds(org: Organizat
             with pytest.raises(TypeError, match=said):
                 subject.call("settle", verify_with=verify_with)
         assert [entry.resolution for entry in ledger(subject)] == [None]
+
+
+def test_what_is_resolved_beside_a_walk_is_not_left(org: Organization) -> None:
+    with Blocking(org, auto_switch=False) as subject:
+        client = subject.client
+        assert isinstance(client, Client)
+        numbers = [post_in_doubt(org, subject) for _ in range(6)]
+        walk = client.settling(replay=False)
+        # Of those that are not told yet four at most have begun.
+        next(walk)
+        client.resolve(numbers[-1], "lost")
+        *_, last = walk
+        assert (last.settled.total, last.settled.done, last.settled.left) == (6, 6, 5)
 
 
 @pytest.mark.parametrize(("status", "effect"), [(400, "not_executed"), (500, "unknown")])

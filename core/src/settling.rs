@@ -44,14 +44,9 @@ pub struct Settled {
     pub confirmed: u64,
     /// How many were sent again and executed.
     pub replayed: u64,
-}
-
-impl Settled {
-    /// How many of those that it is done with are left to the application.
-    #[must_use]
-    pub fn left(&self) -> u64 {
-        self.done - self.confirmed - self.replayed
-    }
+    /// How many are left to the application: those that are still in question. What others have resolved
+    /// meanwhile is not.
+    pub left: u64,
 }
 
 /// One step of a walk: what became of one write, or, without one, that it is over.

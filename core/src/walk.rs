@@ -13,6 +13,8 @@ pub(crate) struct Done {
     pub(crate) id: u64,
     pub(crate) found: Option<Verification>,
     pub(crate) resolution: Option<Resolution>,
+    /// Whether it is in question still.
+    pub(crate) is_left: bool,
     pub(crate) why: String,
     pub(crate) answer: Response,
 }
@@ -122,6 +124,7 @@ impl Walk {
 
 fn count(settled: &mut Settled, done: &Done) {
     settled.done += 1;
+    settled.left += u64::from(done.is_left);
     match done.found.as_ref().map(|found| found.verdict) {
         Some(Verified::Present) => settled.present += 1,
         Some(Verified::Missing) => settled.missing += 1,
@@ -149,6 +152,7 @@ mod tests {
             id,
             found: verdict.map(|verdict| Verification::new(verdict, true, SystemTime::UNIX_EPOCH)),
             resolution,
+            is_left: resolution.is_none(),
             why: String::new(),
             answer: Response::new(ResponseData::default()),
         }
@@ -200,9 +204,10 @@ mod tests {
             present: 1,
             missing: 1,
             confirmed: 1,
+            left: 2,
             ..Settled::default()
         };
-        assert_eq!((settled, settled.left()), (expected, 2));
+        assert_eq!(settled, expected);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn a_walk_stops_where_nobody_answers_and_goes_on_with_the_same() {
         let over = client.send(&walk).unwrap();
         assert_eq!(over.ledger_id(), None);
         let settled = over.settle_step().unwrap().settled;
-        assert_eq!((settled.total, settled.done, settled.left()), (1, 1, 1));
+        assert_eq!((settled.total, settled.done, settled.left), (1, 1, 1));
     }
 }
 
@@ -176,9 +176,41 @@ fn an_answer_that_is_no_row_is_the_end_of_its_step_alone() {
         doubted(&client, "PATCH", &url, Some("If-None-Match"));
     }
     let settled = client.settle(SettlePolicy::default()).unwrap();
-    assert_eq!((settled.done, settled.confirmed, settled.left()), (2, 1, 1));
+    assert_eq!((settled.done, settled.confirmed, settled.left), (2, 1, 1));
     let left = client.ledger(LedgerSelection::Suspects).unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].verification, None);
     assert_eq!(left[0].resolution, None::<Resolution>);
+}
+
+#[test]
+fn what_others_have_resolved_meanwhile_is_not_left() {
+    let primary = serve(|line, _| match line {
+        line if is_write(line) => Do::Close,
+        _ => json("404 Not Found", NO_ROW),
+    });
+    let alternate = serve(|_, _| Do::Close);
+    let client = open(&primary, &alternate);
+    let ids: Vec<u64> = (0..6)
+        .map(|n| {
+            let url = format!("/api/data/v9.2/accounts(11111111-2222-3333-4444-00000000000{n})");
+            doubted(&client, "PATCH", &url, Some("If-None-Match"))
+        })
+        .collect();
+    let policy = SettlePolicy {
+        replay: false,
+        ..SettlePolicy::default()
+    };
+    let walk = Request::settle(policy);
+    client.send(&walk).unwrap();
+    // At most five have begun: four at a time, and one of them was told.
+    client.resolve(ids[5], Resolution::Lost).unwrap();
+    let settled = loop {
+        let step = client.send(&walk).unwrap();
+        if step.ledger_id().is_none() {
+            break step.settle_step().unwrap().settled;
+        }
+    };
+    assert_eq!((settled.total, settled.done, settled.left), (6, 6, 5));
+    assert_eq!(client.ledger(LedgerSelection::Suspects).unwrap().len(), 5);
 }

@@ -260,7 +260,7 @@ impl EventObject {
             D365_ITEM_SETTLED_TOTAL => clamp(event.settled?.total),
             D365_ITEM_SETTLED_CONFIRMED => clamp(event.settled?.confirmed),
             D365_ITEM_SETTLED_REPLAYED => clamp(event.settled?.replayed),
-            D365_ITEM_SETTLED_LEFT => clamp(event.settled?.left()),
+            D365_ITEM_SETTLED_LEFT => clamp(event.settled?.left),
             _ => return None,
         })
     }

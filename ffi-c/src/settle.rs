@@ -279,7 +279,7 @@ fn number(response: &core::Response, field: i32) -> Option<i64> {
         D365_SETTLED_UNVERIFIABLE => clamp(settled.unverifiable),
         D365_SETTLED_CONFIRMED => clamp(settled.confirmed),
         D365_SETTLED_REPLAYED => clamp(settled.replayed),
-        D365_SETTLED_LEFT => clamp(settled.left()),
+        D365_SETTLED_LEFT => clamp(settled.left),
         _ => return None,
     })
 }

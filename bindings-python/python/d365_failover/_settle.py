@@ -51,7 +51,7 @@ class Settled:
     replayed: int
     """How many were sent again and executed."""
     left: int
-    """How many of those that are done are left to the application."""
+    """How many of those that are done are left to the application: what others have resolved meanwhile is not."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def looked(steps: list[SettleStep]) -> Settled:
         unverifiable=found["unverifiable"],
         confirmed=0,
         replayed=0,
-        left=len(steps),
+        left=steps[-1].settled.left if steps else 0,
     )
 
 

@@ -12,8 +12,8 @@ use crate::resource::ledger::{At, VERIFIED};
 use crate::resource::race::{First, race};
 use crate::walk::{Done, Next, Walk};
 use crate::{
-    Cause, Effect, Error, Event, Fault, ItemKind, LedgerSelection, Request, Resolution, Response,
-    SettlePolicy, SettleStep, Settled,
+    Cause, Effect, Error, ErrorKind, Event, Fault, ItemKind, LedgerSelection, Request, Resolution,
+    Response, SettlePolicy, SettleStep, Settled,
 };
 
 /// So many reads at a time.
@@ -35,7 +35,7 @@ impl Inner {
             }
             match walk.next(most) {
                 Next::Begin(id) if runs_here => {
-                    let done = self.settle_one(id, walk.policy, asking).await;
+                    let done = self.settled_one(id, walk.policy, asking).await;
                     walk.ended(id, done);
                 }
                 Next::Begin(id) => self.settle_beside(id, walk, asking.request),
@@ -77,7 +77,7 @@ impl Inner {
                         flight: &flight,
                         cancel: &Cancel::default(),
                     };
-                    inner.settle_one(id, walk_.policy, &asking).await
+                    inner.settled_one(id, walk_.policy, &asking).await
                 }
             };
             walk_.ended(id, done);
@@ -85,6 +85,24 @@ impl Inner {
         if let Err(error) = self.engine.spawn(looking) {
             walk.ended(id, Err(super::lacking("no thread to verify with", &error)));
         }
+    }
+
+    async fn settled_one(
+        self: &Arc<Self>,
+        id: u64,
+        policy: SettlePolicy,
+        asking: &Asking<'_>,
+    ) -> Result<Done, Error> {
+        let mut done = self.settle_one(id, policy, asking).await?;
+        if done.resolution.is_none() {
+            // Others may have resolved it meanwhile, by hand or by a walk of their own.
+            let question = self.ledger.question(id, VERIFIED).get(asking.desk).await;
+            done.is_left = match question {
+                Ok(question) => question.entry.is_suspect,
+                Err(error) => error.kind() != ErrorKind::NotAvailable,
+            };
+        }
+        Ok(done)
     }
 
     async fn settle_one(
@@ -97,6 +115,7 @@ impl Inner {
             id,
             found: None,
             resolution: None,
+            is_left: false,
             why: String::new(),
             answer: Response::new(ResponseData::default()),
         };
@@ -153,10 +172,7 @@ impl Inner {
         let message = || {
             format!(
                 "settled: of {} writes to verify {} are confirmed and {} were sent again; {} are left",
-                settled.total,
-                settled.confirmed,
-                settled.replayed,
-                settled.left()
+                settled.total, settled.confirmed, settled.replayed, settled.left
             )
         };
         self.outlet.tell(ItemKind::Settled, || Event {

@@ -84,7 +84,7 @@ pub(super) fn settled(done: Result<Settled, Error>) -> Answer {
                 unverifiable: settled.unverifiable,
                 confirmed: settled.confirmed,
                 replayed: settled.replayed,
-                left: settled.left(),
+                left: settled.left,
             }),
             ..Answer::done()
         },

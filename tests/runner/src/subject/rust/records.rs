@@ -132,7 +132,7 @@ pub(super) fn event_record(event: &Event, inner: Option<Value>) -> EventRecord {
         total: event.settled.map(|settled| settled.total),
         confirmed: event.settled.map(|settled| settled.confirmed),
         replayed: event.settled.map(|settled| settled.replayed),
-        left: event.settled.map(|settled| settled.left()),
+        left: event.settled.map(|settled| settled.left),
         tag: event.tag.clone(),
         method: event.method.clone(),
         url: event.url.clone(),
