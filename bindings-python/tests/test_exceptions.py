@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from typing import Any
 
@@ -81,6 +82,10 @@ def test_errors_survive_pickling(kind: str, effect: str) -> None:
     started = 1_700_000_000_000
     attempt = ("primary", 0, "sent", "timeout", None, None, started, 2_000_000, url, "late", version, "attempt_timeout")
     error = told(kind, "late", effect, attempt)
-    copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)
-    assert copy.attempts[0].took == 2.0
+    for made in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (type(made), str(made), made.__dict__) == (type(error), str(error), error.__dict__)
+        assert made.attempts[0].took == 2.0
+        # What it would be, were it no write.
+        assert (type(made.__cause__), str(made.__cause__)) == (type(error.__cause__), str(error.__cause__))
+    error.__cause__ = OSError(pickle)
+    assert pickle.loads(pickle.dumps(error)).__cause__ is None

@@ -14,6 +14,7 @@ import pickle
 import pkgutil
 import threading
 import uuid
+import weakref
 from typing import Any
 
 import d365_failover
@@ -118,6 +119,8 @@ def test_they_are_copied_and_pickled(org: Organization, is_asked: bool) -> None:
         for made in copies:
             assert type(made) is Response
             assert all_of(made) == (told or all_of(response))
+            assert weakref.ref(made)() is made
+            assert weakref.ref(made.headers)() is made.headers
 
 
 def test_many_threads_ask_at_once(org: Organization) -> None:
@@ -183,10 +186,11 @@ def test_the_parts_of_a_batch(org: Organization) -> None:
         assert client.get(WHO_AM_I).parts == ()
 
 
-def test_a_streamed_one_is_not_pickled_before_it_is_read(org: Organization) -> None:
+def test_a_streamed_one_is_not_copied_before_it_is_read(org: Organization) -> None:
     with org.client() as client, client.stream("GET", WHO_AM_I) as response:
-        with pytest.raises(TypeError, match="pickle"):
-            pickle.dumps(response)
+        for work in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="once it was read"):
+                work(response)
         assert response.read()
 
 

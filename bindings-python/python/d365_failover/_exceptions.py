@@ -6,7 +6,7 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from ._models import Attempt, Response
 from ._native import NativeFailure
@@ -128,6 +128,11 @@ class FailoverError(Exception):
         self.ledger_id = ledger_id
         self.tag = tag
         self.cause = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Of its own Python copies no cause. Another library's may hold what cannot be copied.
+        cause = self.__cause__ if isinstance(self.__cause__, FailoverError) else None
+        return type(self), self.args, {**self.__dict__, "__cause__": cause}
 
 
 class WriteInDoubtError(FailoverError):

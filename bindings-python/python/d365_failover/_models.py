@@ -46,7 +46,7 @@ class Headers(Mapping[str, str]):
     them, over HTTP/2 in lower case. Two are equal if they have the same values, however their names are spelled.
     """
 
-    __slots__ = ("_names", "_pairs", "_values")
+    __slots__ = ("__weakref__", "_names", "_pairs", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._pairs = tuple(pairs)
@@ -187,7 +187,7 @@ class Response:
     streamed one, once it was read.
     """
 
-    __slots__ = ("_asked", "_attempts", "_headers", "_raw", "_request")
+    __slots__ = ("__weakref__", "_asked", "_attempts", "_headers", "_raw", "_request")
 
     def __init__(self, raw: Answer, request: RawRequest | None = None) -> None:
         self._raw = raw
@@ -199,7 +199,7 @@ class Response:
         self._attempts: tuple[Attempt, ...] | None = None
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        slots = [name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())]
+        slots = [name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ()) if name[:2] != "__"]
         state = {name: getattr(self, name) for name in slots}
         if self._asked:
             state["_request"] = self.request

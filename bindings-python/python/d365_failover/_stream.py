@@ -33,6 +33,13 @@ class _Streamed(Response):
         self._stream = raw.take_stream()
         self._told: tuple[str, list[tuple[int, int | None, int | None]]] | None = None
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        if self._stream is not None:
+            raise TypeError(
+                f"{type(self).__name__} can be copied and pickled once it was read: before, it is a connection"
+            )
+        return super().__getstate__()
+
     @property
     def effect(self) -> str:
         return self._raw.effect if self._told is None else self._told[0]
