@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import d365_failover.azure
+import d365_failover.httpx
+import d365_failover.requests
 import pytest
 from d365_failover import (
     AsyncClient,
@@ -104,10 +108,31 @@ def test_wrong_types(name: str, value: Any) -> None:
         to_native({name: value})
 
 
-@pytest.fixture(params=[Client, AsyncClient])
+async def _beside_a_loop(url: str, **settings: Any) -> None:
+    AsyncClient(url, **settings, store="/no/folder")
+
+
+@pytest.fixture(
+    params=[
+        Client,
+        AsyncClient,
+        lambda url, **settings: asyncio.run(_beside_a_loop(url, **settings)),
+        d365_failover.requests.FailoverAdapter,
+        d365_failover.requests.Session,
+        d365_failover.azure.FailoverTransport,
+        d365_failover.httpx.FailoverTransport,
+    ],
+    ids=["Client", "AsyncClient", "beside a loop", "adapter", "session", "azure", "httpx"],
+)
 def opened(request: pytest.FixtureRequest) -> Any:
-    """What opens a client."""
+    """What opens a client, or is going to."""
     return request.param
+
+
+@pytest.mark.parametrize("name", ["token_provider", "prepare"])
+def test_what_is_not_callable_is_refused_at_once(opened: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is callable.*int"):
+        opened(URL, **{name: 5})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import asyncio
 import http.server
 import json
 import logging.handlers
+import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +49,9 @@ PROVIDERS: list[Callable[[str], Any]] = [
     by_host,
     lambda url: (by_host(url), 3600.0),
     lambda url: AccessToken(by_host(url), int(time.time()) + 3600),
+    # One that does not end.
+    lambda url: (by_host(url), math.inf),
+    lambda url: AccessToken(by_host(url), sys.maxsize),
 ]
 
 

@@ -7,7 +7,7 @@ import datetime
 import functools
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 from . import _lifecycle, _native
@@ -45,7 +45,7 @@ from ._outgoing import check_prepare
 from ._request import by_request
 from ._settings import in_python, to_native
 from ._threads import LibraryThread
-from ._tokens import TokenProvider, TokenSource
+from ._tokens import TokenProvider, TokenSource, check_provider
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
 SwitchedHandler = TypeVar("SwitchedHandler", bound=Callable[[EndpointSwitchEvent], object])
@@ -61,6 +61,21 @@ StoreFailedHandler = TypeVar("StoreFailedHandler", bound=Callable[[StoreFailedEv
 CLOSE_TIMEOUT = 5.0
 LAST_EVENTS = 5.0
 """Seconds, and at most `timeout`, for the handlers of what happens when a close has no time left: writes in doubt."""
+
+
+def told_natively(settings: Mapping[str, Any], *, awaits: bool) -> list[tuple[str, str]]:
+    """A client's settings as the library takes them. What is no text is refused here if it is none of its kind."""
+    check_prepare(settings.get("prepare"), awaits=awaits)
+    check_provider(settings.get("token_provider"))
+    return to_native({name: value for name, value in settings.items() if name not in ("prepare", "token_provider")})
+
+
+def refuse_wrong(url: str, told: list[tuple[str, str]], settings: Mapping[str, Any]) -> None:
+    """Refuses what can be refused before a client is opened, without I/O."""
+    try:
+        _native.check_settings(url, told)
+    except NativeFailure as failure:
+        raise in_python(of_failure(failure), settings) from None
 
 
 class BaseClient:
@@ -90,22 +105,18 @@ class BaseClient:
         _lifecycle.check_may_open()
         if not isinstance(url, str):
             raise TypeError(f"the URL is text, not {type(url).__name__}")
+        told = told_natively(settings, awaits=self._awaits)
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)
-        check_prepare(self._hook, awaits=self._awaits)
         self._handlers = Handlers()
         patience = settings.get("handler_timeout")
         self._patience: float = 5.0 if patience is None else patience
         self._tokens: TokenSource | None = None
-        told = to_native(settings)
         open = functools.partial(self._open, url, told, settings, provider)
         if not self._is_opened_beside(settings):
             open()
             return
-        try:
-            _native.check_settings(url, told)
-        except NativeFailure as failure:
-            raise in_python(of_failure(failure), settings) from None
+        refuse_wrong(url, told, settings)
         self._opening = Opening()
         self._native = cast("_native.Client", self._opening)
         self._closed = False

@@ -58,6 +58,9 @@ another one."""
 _SPARE = 2
 """Threads that wait for questions when there are none."""
 
+_LONG = 315_360_000
+"""Seconds: ten years. Some say `sys.maxsize` or infinity of a token that does not end."""
+
 _FAILURES = 64
 """Failures that are kept for the errors of the calls that have waited: they come at once, or not at all."""
 
@@ -78,6 +81,11 @@ class _Question:
 _question: ContextVar[_Question | None] = ContextVar("d365_failover_question", default=None)
 
 
+def check_provider(provider: object) -> None:
+    if provider is not None and not callable(provider) and not callable(getattr(provider, "get_token", None)):
+        raise TypeError(f"token_provider is callable or has get_token: {type(provider).__name__} is neither")
+
+
 class TokenSource:
     """Asks the provider, on threads that are kept for a next question.
 
@@ -87,12 +95,9 @@ class TokenSource:
 
     def __init__(self, provider: TokenProvider, queue: TokenQueue) -> None:
         get_token = getattr(provider, "get_token", None)
+        self._ask: Callable[[str], Any] = provider  # type: ignore[assignment]
         if callable(get_token):
-            self._ask: Callable[[str], Any] = lambda url: get_token(f"{url}/.default")
-        elif callable(provider):
-            self._ask = provider
-        else:
-            raise TypeError(f"token_provider is callable or has get_token: {type(provider).__name__} is neither")
+            self._ask = lambda url: get_token(f"{url}/.default")
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where a coroutine of the provider runs: an `AsyncClient`'s event loop."""
         self._queue = queue
@@ -215,7 +220,7 @@ def _grant(given: Any) -> _Grant:
 
 def _life(seconds: float) -> int:
     """In milliseconds. What is over already is not 0, which says that nobody knows."""
-    return int(seconds * 1000) or -1
+    return int(min(seconds, _LONG) * 1000) or -1
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource], wait: Wait | None) -> None:

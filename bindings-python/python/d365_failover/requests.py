@@ -30,6 +30,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths, get_enc
 from urllib3 import Timeout
 
 from . import _dropin
+from ._base import refuse_wrong, told_natively
 from ._body import Source, seekable, source_of
 from ._client import Client
 from ._dropin import LONGEST, answered, bases, clamped, doubt_of, is_host
@@ -42,13 +43,13 @@ from ._stream import StreamedResponse
 from ._types import STREAMING
 from ._urllib3 import Raw
 
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 if TYPE_CHECKING:
     from ._types import RawRequest
-
-    if sys.version_info >= (3, 11):
-        from typing import Unpack
-    else:
-        from typing_extensions import Unpack
 
 __all__ = ["FailoverAdapter", "Response", "Session", "mount"]
 
@@ -122,6 +123,8 @@ class FailoverAdapter(BaseAdapter):
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
         super().__init__()
+        # Clients are opened by requests, which is late for who has misspelled one.
+        refuse_wrong(url, told_natively(settings, awaits=False), settings)
         self._begin(url, dict(settings))
 
     def _begin(self, url: str, settings: dict[str, Any]) -> None:
