@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import d365_failover
@@ -55,6 +56,22 @@ def test_the_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
+def _resolve(function: object) -> None:
+    # Python 3.10 has neither Self nor Unpack, and the package no dependency that has them.
+    written = " ".join(map(str, inspect.get_annotations(function).values())) if callable(function) else ""
+    if sys.version_info >= (3, 11) or not re.search(r"\b(Self|Unpack)\b", written):
+        typing.get_type_hints(function)
+
+
+def _members(public: type) -> Iterator[object]:
+    for member, value in inspect.getmembers(public):
+        function = value.fget if isinstance(value, property) else inspect.unwrap(getattr(value, "__func__", value))
+        # What others' classes bring is theirs.
+        is_ours = inspect.isfunction(function) and function.__module__.startswith("d365_failover")
+        if is_ours and (not member.startswith("_") or member.endswith("__")):
+            yield function
+
+
 @pytest.mark.parametrize("name", sorted(exported()))
 def test_types_are_resolved_at_run_time(name: str) -> None:
     """For what makes forms, command lines and mocks of a signature."""
@@ -62,19 +79,18 @@ def test_types_are_resolved_at_run_time(name: str) -> None:
     hints = typing.get_type_hints(public)
     if name in ("Settings", "AsyncSettings"):
         assert {"token_provider", "prepare", "deadline"} <= set(hints)
-    if not inspect.isclass(public):
-        return
-    for member, value in inspect.getmembers(public):
-        functions = (
-            (value.fget,) if isinstance(value, property) else (inspect.unwrap(getattr(value, "__func__", value)),)
-        )
-        for function in filter(inspect.isfunction, functions):
-            if member.startswith("_") and not member.endswith("__"):
-                continue
-            # Python 3.10 has neither Self nor Unpack, and the package no dependency that has them.
-            written = " ".join(map(str, function.__annotations__.values()))
-            if sys.version_info >= (3, 11) or not re.search(r"\b(Self|Unpack)\b", written):
-                typing.get_type_hints(function)
+    if inspect.isclass(public):
+        for function in _members(public):
+            _resolve(function)
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "azure", "dataverse", "httpx", "opentelemetry", "requests", "testing"])
+def test_types_of_the_modules_are_as_well(name: str) -> None:
+    module = importlib.import_module(f"d365_failover.{name}")
+    names = getattr(module, "__all__", None) or ["FailoverPair", "Fault", "Row", "Seen", "Side"]
+    for public in (getattr(module, name) for name in names):
+        for function in _members(public) if inspect.isclass(public) else [public]:
+            _resolve(function)
 
 
 def test_only_the_init_function_is_exported() -> None:

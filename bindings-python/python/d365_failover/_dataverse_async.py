@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.helpers import reify
+from azure.core.credentials_async import AsyncTokenCredential
 from multidict import CIMultiDict, CIMultiDictProxy
+from PowerPlatform.Dataverse.aio import AsyncDataverseClient
+from PowerPlatform.Dataverse.core.config import DataverseConfig
 
 from ._dropin import doubt_of
+from ._settings import AsyncSettings
 from .aiohttp import FailoverClientResponse, FailoverSession
 
 if sys.version_info >= (3, 11):
     from typing import Unpack
 elif TYPE_CHECKING:
     from typing_extensions import Unpack
-
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-    from PowerPlatform.Dataverse.aio import AsyncDataverseClient
-    from PowerPlatform.Dataverse.core.config import DataverseConfig
-
-    from ._settings import AsyncSettings
 
 __all__: list[str] = []
 
@@ -39,9 +36,6 @@ def async_client(
     The token is the credential's for whichever endpoint a request goes to. The client's own retries are off: it would
     send a create again that may have been executed, which has five rows for one. Needs a running event loop.
     """
-    from PowerPlatform.Dataverse.aio import AsyncDataverseClient
-    from PowerPlatform.Dataverse.core.config import DataverseConfig
-
     config = dataclasses.replace(DataverseConfig.from_env() if config is None else config, http_retries=1)
     client = AsyncDataverseClient(url, credential, config)
     given: Any = {"token_provider": credential, "token_precedence": "provider", **settings}

@@ -18,10 +18,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import requests
+from azure.core.credentials import TokenCredential
 from PowerPlatform.Dataverse.client import DataverseClient
 from PowerPlatform.Dataverse.core.config import DataverseConfig
 
 from ._client import Client
+from ._settings import Settings
 from .requests import Response, Session
 
 if sys.version_info >= (3, 11):
@@ -30,10 +32,7 @@ elif TYPE_CHECKING:
     from typing_extensions import Unpack
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-
     from ._dataverse_async import async_client as async_client
-    from ._settings import Settings
 
 __all__ = ["async_client", "client", "client_of"]
 

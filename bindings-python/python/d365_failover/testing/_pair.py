@@ -11,8 +11,9 @@ import uuid
 from collections import defaultdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from .. import AsyncClient, Client
 from . import _certificate
 from ._channel import Secured
 from ._fault import check_seconds
@@ -21,9 +22,6 @@ from ._side import Side
 from ._store import SIDES, Row, Store
 from ._web_api import DATACENTER_NOT_AVAILABLE, ServiceError, WebApi, resource_of
 from ._wsdl import is_wsdl, wsdl
-
-if TYPE_CHECKING:
-    from .. import AsyncClient, Client
 
 Role: TypeAlias = Literal["primary", "alternate"]
 _WHO_SERVES = {"primary": ("primary",), "alternate": ("alternate",), "both": SIDES, "neither": ()}
@@ -138,14 +136,10 @@ class FailoverPair:
 
     def client(self, **settings: Any) -> Client:
         """A client of this organization, with more settings."""
-        from .. import Client
-
         return Client(self.url, **{**self.settings, **settings})
 
     def async_client(self, **settings: Any) -> AsyncClient:
         """The same for asyncio."""
-        from .. import AsyncClient
-
         return AsyncClient(self.url, **{**self.settings, **settings})
 
     # ---- the organization --------------------------------------------------------------------------------------------
