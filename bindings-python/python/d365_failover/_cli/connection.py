@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ _SECRET = ("secret", "token", "password")
 _NO_SECRETS = frozenset(("token_precedence",))
 _USER = re.compile(r"://[^/]*@")
 _TOKEN_TIME = 60
+_LOOK = 0.1
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,7 +143,6 @@ def _provider(command: str | None) -> Callable[[str], str] | None:
 class _TokenCommand:
     def __init__(self, command: str) -> None:
         self._command = command
-        self._running: set[subprocess.Popen[str]] = set()
         self._is_over = False
 
     def __call__(self, url: str) -> str:
@@ -158,22 +159,23 @@ class _TokenCommand:
         except OSError as error:
             raise RuntimeError(f"the token command cannot be run: {error.strerror}") from None
         with asked:
-            self._running.add(asked)
             try:
-                if self._is_over:
-                    asked.kill()
-                token, _ = asked.communicate(timeout=_TOKEN_TIME)
-            except subprocess.TimeoutExpired:
-                asked.kill()
-                raise RuntimeError(f"the token command gave nothing in {_TOKEN_TIME} s") from None
+                token = self._said(asked)
             finally:
-                self._running.discard(asked)
+                asked.kill()
         if asked.returncode != 0:
             raise RuntimeError(f"the token command ended with {asked.returncode}")
         return token.strip()
 
+    def _said(self, asked: subprocess.Popen[str]) -> str:
+        # A program that it has started may hold its output open when it is gone itself.
+        end = time.monotonic() + _TOKEN_TIME
+        while not self._is_over and time.monotonic() < end:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return asked.communicate(timeout=_LOOK)[0]
+        why = "nobody waits for it any more" if self._is_over else f"it gave nothing in {_TOKEN_TIME} s"
+        raise RuntimeError(f"the token command was ended: {why}")
+
     def end(self) -> None:
         """Nobody waits for a token any more."""
         self._is_over = True
-        for asked in self._running.copy():
-            asked.kill()
