@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import d365_failover
 import pytest
 from d365_failover.testing import FailoverPair
-from test_command_line import lines, run
+from test_command_line import as_at_a_terminal, lines, program, run
 
 ACCOUNTS = "/api/data/v9.2/accounts"
 ROW = f"{ACCOUNTS}(00000000-0000-0000-0000-000000000007)"
@@ -96,8 +98,20 @@ def test_a_walk_that_is_broken_off_leaves_something(place: Place) -> None:
         place.run("ledger", asked, "--set", "outage_wait=0", code=1)
 
 
+def test_ctrl_c_waits_for_no_look(place: Place) -> None:
+    for side in (place.pair.primary, place.pair.alternate):
+        side.slow(600)
+    seen = len(place.pair.primary.requests)
+    environment = {**os.environ, **place.environment}
+    with program("ledger", "verify", env=environment, preexec_fn=as_at_a_terminal) as asking:
+        place.pair.primary.wait_for(seen + 1)
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(4) == 130
+
+
 def test_a_write_is_sent_again_by_its_number(place: Place) -> None:
-    place.run("ledger", "replay", place.pair.url, "3", "--json", code=1)
+    # The URL is the environment's.
+    place.run("ledger", "replay", "3", "--json", code=1)
     for _ in range(20):
         found = {step["id"]: step for step in lines(place.run("ledger", "verify", "--json", code=1))}
         if found[3]["is_final"]:
@@ -105,6 +119,8 @@ def test_a_write_is_sent_again_by_its_number(place: Place) -> None:
     told = json.loads(place.run("ledger", "replay", place.pair.url, "3", "--json"))
     assert (told["id"], told["effect"]) == (3, "executed")
     place.run("ledger", "replay", place.pair.url, "99", code=1)
+    for wrong in ([], ["0"], [place.pair.url], ["3", "x"]):
+        place.run("ledger", "replay", *wrong, code=3)
 
 
 def test_no_store_is_no_ledger(pair: FailoverPair, tmp_path: Path) -> None:
@@ -123,6 +139,9 @@ def test_an_override_is_set_and_taken_away(place: Place) -> None:
     assert "alternate, by the store" in place.run("override")
     assert place.run("override", place.pair.url, "none") == "none\n"
     place.run("override", place.pair.url, "none", "--minutes", "5", code=3)
+    # The URL is the environment's.
+    assert "off, by the store" in place.run("override", "off")
+    assert place.run("override", "none") == "none\n"
     # It is about the store, whatever this process was told.
     for told in ("off", "nonsense"):
         place.environment["D365_FAILOVER"] = told

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use super::budget::Budget;
@@ -45,7 +46,8 @@ pub fn explain_response(
     let tally = inside
         .as_ref()
         .and_then(|inside| inside.tally(status, headers, body, None));
-    let fault = classify(status, headers, body, asked, None);
+    let sent = request.headers.get(AUTHORIZATION);
+    let fault = classify(status, headers, body, asked, sent);
     let is_refusal = fault.as_ref().is_some_and(|fault| {
         matches!(
             fault.cause,
@@ -278,6 +280,20 @@ mod tests {
                 "{method} {status} {body}"
             );
         }
+    }
+
+    #[test]
+    fn the_token_that_an_answer_says_is_not_told() {
+        let mut request = Request::new("GET", ACCOUNTS).unwrap();
+        request
+            .add_header("Authorization", "Bearer opaque-7f3a")
+            .unwrap();
+        let said = r#"{"error":{"code":"0x80040220","message":"who is opaque-7f3a?"}}"#;
+        let told = explained_response(&request, Preset::Safe, 401, &[], said);
+        assert!(
+            told.contains("who is ") && !told.contains("opaque-7f3a"),
+            "{told}"
+        );
     }
 
     #[test]

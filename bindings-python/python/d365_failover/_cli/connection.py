@@ -94,6 +94,14 @@ def organization(function: F) -> F:
     return function
 
 
+def url_of_environment() -> str:
+    """Where the one word that was given is what follows the URL."""
+    url = os.environ.get("D365_URL")
+    if not url:
+        raise click.UsageError("Missing argument 'URL': there is no D365_URL either.")
+    return url
+
+
 def connection(
     url: str,
     alternate_url: str | None,

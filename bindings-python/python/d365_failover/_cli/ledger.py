@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from .. import Client, FailoverError, LedgerEntry, Settled, SettleStep, WriteInDoubtError
-from .connection import Connection, connection, organization
+from .connection import Connection, connection, organization, url_of_environment
 from .output import COLOURS, SERVES, console, print_json
 
 LEFT = 1
@@ -28,6 +28,7 @@ _STORE = click.option(
     help="The setting of that name.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+_ID = click.IntRange(1, 2**63 - 1)
 
 
 @click.group()
@@ -126,13 +127,16 @@ def verify(store: str, as_json: bool, **options: Any) -> int:
                 _step(step, as_json)
         except FailoverError as error:
             return _broken_off(error)
+        except KeyboardInterrupt:
+            client.close(timeout=0)  # nobody waits for the other looks either
+            raise
     return LEFT if missing else SERVES
 
 
 @ledger.command()
 @organization
 @_STORE
-@click.argument("ids", type=click.IntRange(1, 2**63 - 1), nargs=-1, required=True)
+@click.argument("ids", type=_ID, nargs=-1, metavar="IDS...")
 @click.option("--wanted", is_flag=True, help="Whatever was found of it, also what a repeat would do twice.")
 @_JSON
 def replay(store: str, ids: tuple[int, ...], wanted: bool, as_json: bool, **options: Any) -> int:
@@ -140,6 +144,11 @@ def replay(store: str, ids: tuple[int, ...], wanted: bool, as_json: bool, **opti
 
     Exit code: 0 all were executed, 1 one was not.
     """
+    if options["url"].isdecimal():
+        first = _ID.convert(options["url"], None, click.get_current_context())
+        ids, options["url"] = (first, *ids), url_of_environment()
+    if not ids:
+        raise click.UsageError("Missing argument 'IDS...'.")
     code = SERVES
     with _reached(store, options).client() as client:
         for ledger_id in ids:

@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
-from .connection import Connection, connection, organization
+from .connection import Connection, connection, organization, url_of_environment
 from .output import SERVES, Seconds, console, print_json
 
 _MINUTE = 60.0
+_VALUES = ("off", "primary", "alternate", "none")
 
 
 @click.command()
 @organization
-@click.argument("value", type=click.Choice(["off", "primary", "alternate", "none"]), required=False)
+@click.argument("value", type=click.Choice(_VALUES), required=False)
 @click.option("--store", envvar="D365_STORE", required=True, metavar="FILE", help="The setting of that name.")
 @click.option("--minutes", type=Seconds(0, min_open=True), help="It ends by itself then; else by none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -26,6 +27,8 @@ def override(value: str | None, store: str, minutes: float | None, as_json: bool
     off: no fault moves calls; primary, alternate: calls are kept there; none takes it away. They hear of it within
     about a second, but for those whose environment has D365_FAILOVER; that of this command does not count.
     """
+    if value is None and options["url"] in _VALUES:
+        value, options["url"] = options["url"], url_of_environment()
     if minutes is not None and value in (None, "none"):
         raise click.UsageError("--minutes goes with off, primary or alternate")
     # It is of other processes: this one's environment is not the store's, and no reason to refuse to mend it.
