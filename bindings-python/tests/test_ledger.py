@@ -17,8 +17,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import d365_failover
+import httpx
 import pytest
 from d365_failover import AsyncClient, Client, LedgerEntry, LedgerEntryError, WriteInDoubtEvent
+from d365_failover.httpx import async_mounts
 from subject import PATIENCE, Blocking, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
 
@@ -412,6 +414,19 @@ def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organiza
                 assert [entry.id for entry in listed if entry.is_suspect] == [
                     entry.id for entry in await client.ledger(suspects=True)
                 ]
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_mounts_wait_for_no_store(org: Organization, tmp_path: Path, store: Path) -> None:
+    mine = shutil.copy(store, tmp_path / "mine")
+
+    async def main() -> None:
+        with held(mine) as let_go:
+            mounted = async_mounts(org.primary_url, **{**org.settings, "store": mine})
+            asyncio.get_running_loop().call_soon(let_go)
+            async with httpx.AsyncClient(mounts=mounted, trust_env=False) as client:
+                assert (await client.get(f"{org.primary_url}{WHO_AM_I}")).status_code == 200
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._base import BaseClient
+from ._client import Client
 from ._exceptions import FailoverError, WriteInDoubtError, of_kind
 from ._request import milliseconds, operation_of
 from ._types import GUARDED_CREATE, UPSERT
@@ -195,8 +196,14 @@ class Opened(Generic[C]):
         return self._client
 
 
-def bases(client: BaseClient) -> list[str]:
-    """The base URLs of both endpoints, by each name that their hosts have."""
+def bases(client: BaseClient | str, settings: Mapping[str, Any]) -> list[str]:
+    """The base URLs of both endpoints, by each name that their hosts have; of a client, or of one that is opened with
+    these settings."""
+    if isinstance(client, str):
+        # Nothing of TLS is read for it, and no store is waited for.
+        alternate_url, url_form = settings.get("alternate_url"), settings.get("url_form")
+        with Client(client, alternate_url=alternate_url, url_form=url_form, tls_verify=False) as named:
+            return bases(named, settings)
     given = [url.rstrip("/") for url in (client.primary_url, client.alternate_url) if url is not None]
     # Of an endpoint that was named nobody knows what else it is called.
     if given[1:] not in ([], [given[0].replace(".", "--s.", 1)]):

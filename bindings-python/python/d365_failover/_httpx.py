@@ -300,9 +300,9 @@ class _AsyncBody:
             await self._response.aclose()
 
 
-def origins(client: BaseClient) -> list[str]:
+def origins(client: BaseClient | str, settings: Mapping[str, Any]) -> list[str]:
     """What httpx' mounts call the two endpoints."""
-    return [f"{part.scheme}://{part.netloc}" for part in map(urlsplit, bases(client))]
+    return [f"{part.scheme}://{part.netloc}" for part in map(urlsplit, bases(client, settings))]
 
 
 class Transport:

@@ -75,7 +75,7 @@ class AsyncFailoverTransport(_httpx.AsyncTransport, httpx.AsyncBaseTransport):
 def mounts(client: Client | str, **settings: Unpack[Settings]) -> dict[str, httpx.BaseTransport | None]:
     """For `httpx.Client(mounts=…)`: one `FailoverTransport` for both endpoints. Other hosts stay httpx' own."""
     transport = FailoverTransport(client, **settings)
-    return dict.fromkeys(_httpx.origins(transport.client), transport)
+    return dict.fromkeys(_httpx.origins(client, dict(settings)), transport)
 
 
 def async_mounts(
@@ -83,4 +83,4 @@ def async_mounts(
 ) -> dict[str, httpx.AsyncBaseTransport | None]:
     """As `mounts`, for `httpx.AsyncClient(mounts=…)`."""
     transport = AsyncFailoverTransport(client, **settings)
-    return dict.fromkeys(_httpx.origins(transport.client), transport)
+    return dict.fromkeys(_httpx.origins(client, dict(settings)), transport)

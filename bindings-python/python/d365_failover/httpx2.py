@@ -54,7 +54,7 @@ class AsyncFailoverTransport(_httpx.AsyncTransport, httpx2.AsyncBaseTransport):
 def mounts(client: Client | str, **settings: Unpack[Settings]) -> dict[str, httpx2.BaseTransport | None]:
     """As `d365_failover.httpx.mounts`."""
     transport = FailoverTransport(client, **settings)
-    return dict.fromkeys(_httpx.origins(transport.client), transport)
+    return dict.fromkeys(_httpx.origins(client, dict(settings)), transport)
 
 
 def async_mounts(
@@ -62,4 +62,4 @@ def async_mounts(
 ) -> dict[str, httpx2.AsyncBaseTransport | None]:
     """As `d365_failover.httpx.async_mounts`."""
     transport = AsyncFailoverTransport(client, **settings)
-    return dict.fromkeys(_httpx.origins(transport.client), transport)
+    return dict.fromkeys(_httpx.origins(client, dict(settings)), transport)

@@ -283,12 +283,8 @@ def mount(session: requests.Session, url: str, **settings: Unpack[Settings]) -> 
 
 def _prefixes(url: str, settings: Settings) -> list[str]:
     """How URLs of the organization begin: of both endpoints, with and without the port of their scheme."""
-    alternate_url, url_form = settings.get("alternate_url"), settings.get("url_form")
-    # Nothing of TLS is read for it.
-    with Client(url, alternate_url=alternate_url, url_form=url_form, tls_verify=False) as client:
-        named = bases(client)
     prefixes = []
-    for base in named:
+    for base in bases(url, settings):
         scheme, _, rest = base.partition("://")
         authority, slash, path = rest.partition("/")
         port = {"https": ":443", "http": ":80"}[scheme]
