@@ -136,6 +136,15 @@ def test_a_guarded_create_is_sent_again(org: Organization) -> None:
     assert len(org.rows()) == 1
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there is no httpx2")
+def test_a_request_of_another_library_is_not_sent(org: Organization) -> None:
+    other: Any = import_module("httpx2")
+    transport: Any = FailoverTransport(org.primary_url, **org.settings)
+    with other.Client(transport=transport) as client, pytest.raises(TypeError, match=r"for httpx\.Client.*\(httpx2\)"):
+        client.post(org.primary_url + ACCOUNTS, json={"name": "a"})
+    assert org.rows() == []
+
+
 def test_mounts_leave_other_hosts_to_httpx(peer: Peer) -> None:
     with httpx.Client(mounts=mounts(peer.url, **peer.settings), trust_env=False) as client:
         here = client.get(f"{peer.url}/json")

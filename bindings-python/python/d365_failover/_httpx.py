@@ -65,6 +65,8 @@ class Kinds:
 
     def __init__(self, library: ModuleType, response: Any) -> None:
         self.response = response
+        self.name = library.__name__
+        self.streams: dict[bool, type] = {False: library.SyncByteStream, True: library.AsyncByteStream}
         self.unread: type[Exception] = library.RequestNotRead
         self.errors: dict[str, type[Exception]] = {kind: getattr(library, name) for kind, name in _ERRORS.items()}
         self.body = type("Body", (_Body, library.SyncByteStream), {})
@@ -173,6 +175,10 @@ def sent(
 ) -> tuple[RawRequest, S | None]:
     """A request as the library takes it, and its body where that is no bytes. `source_of`: how such a one is read."""
     url, extensions = request.url, request.extensions
+    if not isinstance(request.stream, kinds.streams[awaits]):
+        # Its client would take no response of this one, and say so when the request is done.
+        theirs, wanted = type(request).__module__.partition(".")[0], "AsyncClient" if awaits else "Client"
+        raise TypeError(f"this transport is for {kinds.name}.{wanted}, and the request is another's ({theirs})")
     text = str(url)
     if "@" in text or "#" in text:
         text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
