@@ -25,6 +25,9 @@ def built(**given: Any) -> Any:
         ("/a?", [("x", "1")], "/a?x=1"),
         ("/a", {"$filter": "name eq 'Ü & co'"}, "/a?$filter=name%20eq%20'%C3%9C%20%26%20co'"),
         ("/a", {"x": [1, 2], "y": None}, "/a?x=1&x=2&y="),
+        ("/a", "$top=3", "/a?$top=3"),
+        ("/a?$top=3", "?$count=true", "/a?$top=3&$count=true"),
+        ("/a", "", "/a"),
     ],
 )
 def test_params(url: str, params: Any, whole: str) -> None:

@@ -85,11 +85,12 @@ class Client(BlockingLedger):
 
         `url` goes on from the organization's base URL (`/api/data/v9.2/accounts`) or, without a slash at its beginning,
         from the URL that the client was opened with; or it is absolute, on either endpoint. It is sent as it is given;
-        a `#` is refused (`%23`). `params` are appended to its query. A standard method is sent in upper case.
-        `content` is the body: bytes, text, a binary file, an iterable of bytes, or a function that gives one; `json` is
-        encoded as one. A file that can seek and a function's body are sent again after a switch; an iterable is read
-        once, and a call that has begun to read it is not sent again. Both are read on this thread. `operation` says
-        what a repeat does, where the request does not tell: `"read"`, `"idempotent"`, `"guarded"`, `"unsafe"`.
+        a `#` is refused (`%23`). `params` are appended to its query, a text as it is. A standard method is sent in
+        upper case. `content` is the body: bytes, text, a binary file, an iterable of bytes, or a function that gives
+        one; `json` is encoded as one. A file that can seek and a function's body are sent again after a switch; an
+        iterable is read once, and a call that has begun to read it is not sent again. Both are read on this thread.
+        `operation` says what a repeat does, where the request does not tell: `"read"`, `"idempotent"`, `"guarded"`,
+        `"unsafe"`.
 
         Times are seconds, up to 24 h. `timeout` is for the whole call with all attempts, `deadline` by default.
         `attempt_timeout` is for one attempt, the client's by default; each further read of a streamed answer waits that

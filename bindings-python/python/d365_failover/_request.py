@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._types import RawRequest
 
 HeaderTypes: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
-ParamTypes: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+ParamTypes: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]] | str
 
 _OPERATIONS = {"auto": 0, "read": 1, "idempotent": 2, "guarded": 3, "unsafe": 4}
 _MAX_MS = 2**62
@@ -164,22 +164,34 @@ def header_pairs(headers: HeaderTypes) -> list[tuple[str, str]]:
     multi = getattr(headers, "multi_items", None)
     if multi is not None:
         return list(multi())
-    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
-    return list(pairs)
+    return _pairs("headers", headers)
+
+
+def _pairs(what: str, given: Any) -> list[Any]:
+    pairs = given.items() if isinstance(given, Mapping) else given
+    if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
+        raise TypeError(f"{what} are a mapping, or pairs of a name and a value, not {brief(given)}")
+    made = list(pairs)
+    for pair in made:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise TypeError(f"{what} are pairs of a name and a value, not {brief(pair)}")
+    return made
 
 
 def with_params(url: str, params: ParamTypes) -> str:
     """Appends to the query. `$`, commas and quotes stay readable, as OData's own URLs have them."""
-    pairs: Any = params.items() if isinstance(params, Mapping) else params
-    flat = [
-        (key, _param(item))
-        for key, value in pairs
-        for item in (value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,))
-    ]
-    if not flat:
+    if isinstance(params, str):
+        query = params.removeprefix("?")
+    else:
+        flat = [
+            (key, _param(item))
+            for key, value in _pairs("params", params)
+            for item in (value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,))
+        ]
+        query = urlencode(flat, safe="$,()'/:@", quote_via=quote)
+    if not query:
         return url
     joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
-    query = urlencode(flat, safe="$,()'/:@", quote_via=quote)
     return f"{url}{joint}{query}"
 
 
