@@ -114,7 +114,8 @@ class Request:
     """As it was asked for, with the `params`: absolute, or a path. `Response.url` says where the answer came from."""
     headers: Headers
     """Those that the call was given, and the `Content-Type` of its `json`. What the library adds is not among them: the
-    provider's token, what the `prepare` hook sets. Copies by `copy` and `pickle` are without credentials."""
+    provider's token, what the `prepare` hook sets. Copies of the request by `copy` and `pickle` are
+    without credentials."""
 
     @classmethod
     def _of(cls, raw: _Asked) -> Request:
