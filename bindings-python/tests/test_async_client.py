@@ -333,6 +333,22 @@ def test_a_timeout_of_asyncio_is_a_cancellation(org: Organization) -> None:
     run(main())
 
 
+def test_what_is_closed_by_aclose_closes_its_own_way(org: Organization) -> None:
+    closed: list[float] = []
+
+    class Own(d365_failover.AsyncClient):
+        async def close(self, *, timeout: float = 5.0) -> None:
+            closed.append(timeout)
+            await super().close(timeout=timeout)
+
+    async def main() -> None:
+        async with contextlib.aclosing(Own(org.primary_url, **org.settings)):
+            pass
+
+    run(main())
+    assert closed == [5.0]
+
+
 def test_close_waits_for_calls_in_flight(org: Organization) -> None:
     org.fault("primary", "stall", ms=200)
 

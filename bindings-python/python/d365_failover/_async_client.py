@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._async_calls import AsyncCalls
 from ._async_ledger import AsyncLedger
+from ._base import CLOSE_TIMEOUT
 from ._body import AsyncContent, async_source_of
 from ._exceptions import raising
 from ._keywords import advised
@@ -390,4 +390,6 @@ class AsyncClient(AsyncLedger):
         """Looks at one endpoint. As `Client.check`."""
         return report_of(await self._send(checking(role, timeout), None))
 
-    aclose = AsyncCalls.close
+    async def aclose(self, *, timeout: float = CLOSE_TIMEOUT) -> None:
+        """As `close`, for `contextlib.aclosing`."""
+        await self.close(timeout=timeout)

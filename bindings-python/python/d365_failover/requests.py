@@ -72,7 +72,7 @@ _Key = tuple[Any, Any, "str | None"]
 class Response(requests.Response):
     """A response of requests', with what is known of its call."""
 
-    __attrs__ = [*requests.Response.__attrs__, "failover"]  # noqa: RUF012
+    __attrs__: list[str] = [*requests.Response.__attrs__, "failover"]  # noqa: RUF012
 
     failover: Known
     """The call: `effect`, `switched`, `attempts`, `ledger_id`, `tag`, `parts`, and as `url` the endpoint that answered.
@@ -238,7 +238,7 @@ class Session(requests.Session):
     `url` and settings are those of `d365_failover.Client`. Requests elsewhere go as ever.
     """
 
-    __attrs__ = [*requests.Session.__attrs__, "_adapter"]  # noqa: RUF012
+    __attrs__: list[str] = [*requests.Session.__attrs__, "_adapter"]  # noqa: RUF012
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
         super().__init__()

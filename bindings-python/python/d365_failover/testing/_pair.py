@@ -74,9 +74,9 @@ class FailoverPair:
         self._store = Store(lag)
         identity = (str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()))
         self._identity = identity
-        self.primary = Side("primary", names[0], context, self._serve)
+        self.primary: Side = Side("primary", names[0], context, self._serve)
         """Where calls go in ordinary times."""
-        self.alternate = Side("alternate", names[1], context, self._serve)
+        self.alternate: Side = Side("alternate", names[1], context, self._serve)
         """Where they go when the primary fails."""
 
     def __enter__(self) -> FailoverPair:

@@ -41,7 +41,7 @@ class Side:
         self.host = host
         self.requests: list[Seen] = []
         """What has come, the oldest first."""
-        self.connections = 0
+        self.connections: int = 0
         """How many connections were accepted."""
         self._context = context
         self._serve = serve
