@@ -30,10 +30,25 @@ mod tokens;
 use std::ffi::CStr;
 
 use d365_failover::{d365_abi_version, d365_version};
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi::{PyInterpreterState_Get, PyInterpreterState_GetID};
 use pyo3::prelude::*;
+
+/// What is static here, and in pyo3, is of one interpreter; and threads that are not Python's enter the main one.
+fn refuse_subinterpreter() -> PyResult<()> {
+    // SAFETY: this thread holds an interpreter.
+    if unsafe { PyInterpreterState_GetID(PyInterpreterState_Get()) } == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "d365_failover works in the main interpreter of a process, and this is another one: \
+         under mod_wsgi set WSGIApplicationGroup %{GLOBAL}",
+    ))
+}
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    refuse_subinterpreter()?;
     // SAFETY: static text, ended by a NUL.
     let version = unsafe { CStr::from_ptr(d365_version()) };
     module.add("VERSION", version.to_str().unwrap_or_default())?;

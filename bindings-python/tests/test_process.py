@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -548,6 +549,33 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     with child(org, program) as process:
         assert ended(process) == (0, "7\n", "")
+
+
+def test_another_interpreter_of_the_process_is_refused(org: Organization) -> None:
+    program = """
+try:
+    import _interpreters as interpreters
+except ModuleNotFoundError:
+    import _xxsubinterpreters as interpreters
+other = interpreters.create()
+interpreters.run_string(other, '''
+try:
+    import d365_failover
+except ImportError as error:
+    print(error, flush=True)
+''')
+interpreters.destroy(other)
+def work():
+    with new() as client:
+        print(client.get(WHO_AM_I).status_code)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    with child(org, program) as process:
+        status, out, err = ended(process)
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"d365_failover works in the main interpreter .*\n200\n", out)
 
 
 def test_importing_starts_no_thread() -> None:
