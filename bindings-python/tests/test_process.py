@@ -575,7 +575,8 @@ thread.join()
     with child(org, program) as process:
         status, out, err = ended(process)
     assert (status, err) == (0, "")
-    assert re.fullmatch(r"d365_failover works in the main interpreter .*\n200\n", out)
+    # Of one with a lock of its own CPython says it by itself.
+    assert re.fullmatch(r"(d365_failover works in the main interpreter .*|.* does not support loading .*)\n200\n", out)
 
 
 def test_importing_starts_no_thread() -> None:
