@@ -171,14 +171,18 @@ def test_a_pipeline_goes_on_at_the_alternate(
             status = pipeline.run(request).http_response.status_code
             pipeline.run(create)
             transport: Any = pipeline._transport
-            return status, transport.client.is_primary
+            is_primary = transport.client.is_primary
+        assert len(transport.client.ledger()) == 1
+        return status, is_primary
 
     async def async_work() -> tuple[int, bool]:
         transport = AsyncFailoverTransport(org.primary_url, **org.settings)
         async with AsyncPipeline[Any, Any](transport) as pipeline:
             status = (await pipeline.run(request)).http_response.status_code
             await pipeline.run(create)
-            return status, transport.client.is_primary
+            is_primary = transport.client.is_primary
+        assert len(await transport.client.ledger()) == 1
+        return status, is_primary
 
     assert (asyncio.run(async_work()) if awaits else work()) == (200, False)
     assert len(org.rows()) == 1

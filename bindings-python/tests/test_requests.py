@@ -74,6 +74,19 @@ def test_a_write_in_doubt_is_none_of_requests_errors(org: Organization) -> None:
     assert len(org.rows()) == 1
 
 
+def test_what_is_in_question_is_told_after_close(org: Organization) -> None:
+    ours = session(org)
+    org.fault("primary", "commit_then_close", method="POST", times=1)
+    with ours, pytest.raises(d365_failover.WriteInDoubtError) as caught:
+        ours.post(org.primary_url + ACCOUNTS, json={"name": "a"})
+    closed = ours.client
+    assert [write.id for write in closed.ledger(suspects=True)] == [caught.value.ledger_id]
+    # As of requests' own, a session may be used again.
+    assert ours.get(org.primary_url + WHO_AM_I).status_code == 200
+    assert ours.client is not closed
+    ours.close()
+
+
 def test_a_guarded_create_is_said_by_a_header(org: Organization) -> None:
     org.fault("primary", "commit_then_close", method="PATCH", times=1)
     with session(org) as ours:

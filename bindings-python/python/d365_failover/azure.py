@@ -49,14 +49,14 @@ class FailoverTransport(RequestsTransport):  # type: ignore[misc]
     """
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
-        super().__init__(session=requests.Session(url, **settings))
+        # azure-core lets go of its own when it is closed.
+        self._session = requests.Session(url, **settings)
+        super().__init__(session=self._session)
 
     @property
     def client(self) -> Client:
         """The client that sends: for its events, endpoints and ledger."""
-        session = self.session
-        assert isinstance(session, requests.Session)
-        return session.client
+        return self._session.client
 
     def send(self, request: Any, **keywords: Any) -> Any:
         try:

@@ -131,6 +131,7 @@ class FailoverAdapter(BaseAdapter):
         self._url = url
         self._settings = settings
         self._clients: dict[_Key, Client] = {}
+        self._closed: dict[_Key, Client] = {}
         # What a session that nobody closed leaves behind.
         weakref.finalize(self, _abandon, self._clients).atexit = False
 
@@ -149,10 +150,13 @@ class FailoverAdapter(BaseAdapter):
         """The client that the session's requests go by, which is opened here if it was not yet.
 
         For events, the ledger, `verify`, `switch_endpoint`. Of requests that bring `verify`, `cert` or `proxies`
-        themselves it is another one: see `clients`.
+        themselves it is another one: see `clients`. After `close` it is the one that is closed, which still tells what
+        is in question, until a request opens another.
         """
         told = session.merge_environment_settings(self._url, {}, None, None, None)
-        return self._client(self._url, told["verify"], told["cert"], told["proxies"])
+        key = _key(self._url, told["verify"], told["cert"], told["proxies"])
+        closed = self._closed.get(key)
+        return self._client(key) if closed is None or closed._native.forked else closed
 
     def send(
         self,
@@ -172,7 +176,7 @@ class FailoverAdapter(BaseAdapter):
         known: Known
         try:
             raw_request, source = _native(request, timeout)
-            client = self._client(cast(str, request.url), verify, cert, proxies)
+            client = self._client(_key(cast(str, request.url), verify, cert, proxies))
             known = StreamedResponse(client._send(raw_request, source), raw_request)
         except FailoverError as error:
             # Also what no service has answered is an answer here.
@@ -211,9 +215,7 @@ class FailoverAdapter(BaseAdapter):
         response.connection = self  # type: ignore[assignment]
         return response
 
-    def _client(self, url: str, verify: Any, cert: Any, proxies: dict[str, str] | None) -> Client:
-        proxy = select_proxy(url, proxies) if proxies else None
-        key = (verify, cert, proxy)
+    def _client(self, key: _Key) -> Client:
         client = self._clients.get(key)
         # One that was opened before a fork is the parent's.
         if client is None or client._native.forked:
@@ -221,12 +223,14 @@ class FailoverAdapter(BaseAdapter):
                 client = self._clients.get(key)
                 if client is None or client._native.forked:
                     client = self._clients[key] = Client(self._url, **_settings(self._settings, key))
+                    self._closed.pop(key, None)
         return client
 
     def close(self) -> None:
         """Closes the clients, and cancels what they are about to do. A later request opens new ones."""
         with _dropin._lock:
             clients = list(self._clients.values())
+            self._closed.update(self._clients)
             self._clients.clear()
         for client in clients:
             client.close()
@@ -293,6 +297,10 @@ def _prefixes(url: str, settings: Settings) -> list[str]:
         if ":" not in host.rpartition("]")[2]:
             prefixes.append(f"{scheme}://{host}{port}{slash}{path}/")
     return prefixes
+
+
+def _key(url: str, verify: Any, cert: Any, proxies: dict[str, str] | None) -> _Key:
+    return (verify, cert, select_proxy(url, proxies) if proxies else None)
 
 
 def _settings(settings: dict[str, Any], key: _Key) -> Settings:
