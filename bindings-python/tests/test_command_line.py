@@ -75,6 +75,8 @@ def test_the_pair_of_a_url() -> None:
         ["check", "https://contoso.crm.dynamics.com", "--set", "connect_timeout=soon"],
         ["check", "https://contoso.crm.dynamics.com", "--set", "url=1"],
         ["check", "https://contoso.crm.dynamics.com", "--timeout", "inf"],
+        ["urls", "https://contoso.crm.dynamics.com", "--token-command", "sh -c 'exit"],
+        ["urls", "https://contoso.crm.dynamics.com", "--token-command", " "],
         ["watch", "https://contoso.crm.dynamics.com", "--for", "nan"],
         ["watch", "https://contoso.crm.dynamics.com", "--interval", "nan"],
         ["ledger", "settle", "https://contoso.crm.dynamics.com", "--store", "no-such-file"],

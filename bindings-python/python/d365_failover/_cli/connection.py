@@ -143,20 +143,26 @@ def _value(text: str) -> Any:
 
 def _provider(command: str | None) -> Callable[[str], str] | None:
     if command is not None:
-        return _TokenCommand(command)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise click.UsageError(f"--token-command: {error}") from None
+        if not words:
+            raise click.UsageError("--token-command: it is empty")
+        return _TokenCommand(words)
     token = os.environ.get("D365_TOKEN")
     return None if not token else lambda url: token
 
 
 class _TokenCommand:
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
         self._is_over = False
 
     def __call__(self, url: str) -> str:
         try:
             asked = subprocess.Popen(
-                shlex.split(self._command),
+                self._words,
                 env={**os.environ, "D365_ENDPOINT_URL": url},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
