@@ -74,6 +74,24 @@ def test_a_write_in_doubt_is_none_of_requests_errors(org: Organization) -> None:
     assert len(org.rows()) == 1
 
 
+def test_what_is_said_to_the_library_is_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[set[str]] = []
+
+    def send(_: object, request: requests.PreparedRequest, **__: object) -> requests.Response:
+        sent.append({name.lower() for name in request.headers})
+        response = requests.Response()
+        response.status_code = 200
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    with d365_failover.requests.Session("https://contoso.crm.dynamics.com") as ours:
+        ours.headers.update({"D365-Failover-Tag": "order 17", "X-Mine": "1"})
+        for scheme in ("https", "http"):
+            ours.get(f"{scheme}://elsewhere.example/")
+    assert ["x-mine" in names for names in sent] == [True, True]
+    assert not any("d365-failover-tag" in names for names in sent)
+
+
 def test_what_is_in_question_is_told_after_close(org: Organization) -> None:
     ours = session(org)
     org.fault("primary", "commit_then_close", method="POST", times=1)

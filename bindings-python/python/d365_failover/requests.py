@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
 from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
@@ -236,6 +236,15 @@ class FailoverAdapter(BaseAdapter):
             client.close()
 
 
+class _Elsewhere(HTTPAdapter):
+    """For other hosts, to which nothing is sent that is said to this library alone."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **keywords: Any) -> requests.Response:
+        for name in [name for name in request.headers if name.lower().startswith("d365-failover-")]:
+            del request.headers[name]
+        return super().send(request, *args, **keywords)
+
+
 class Session(requests.Session):
     """A `requests.Session` whose requests to either endpoint of an organization fail over.
 
@@ -246,6 +255,8 @@ class Session(requests.Session):
 
     def __init__(self, url: str, **settings: Unpack[Settings]) -> None:
         super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Elsewhere())
         self._adapter = mount(self, url, **settings)
 
     @property
