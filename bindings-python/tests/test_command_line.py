@@ -130,6 +130,8 @@ def test_exit_codes(pair: FailoverPair, what: str) -> None:
         ({}, "reachable", 0),
         ({"D365_TOKEN_COMMAND": PRINTS}, "serves", 0),
         ({"D365_TOKEN": TOKEN}, "reachable", 1),
+        # As a file has it.
+        ({"D365_TOKEN": "token-for-contoso.crm.failover.test\n"}, "serves", 0),
         ({"D365_TOKEN_COMMAND": "false"}, "reachable", 1),
         ({"D365_TOKEN_COMMAND": "no-such-program"}, "reachable", 1),
     ],

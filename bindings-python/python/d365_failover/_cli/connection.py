@@ -150,7 +150,7 @@ def _provider(command: str | None) -> Callable[[str], str] | None:
         if not words:
             raise click.UsageError("--token-command: it is empty")
         return _TokenCommand(words)
-    token = os.environ.get("D365_TOKEN")
+    token = os.environ.get("D365_TOKEN", "").strip()
     return None if not token else lambda url: token
 
 
