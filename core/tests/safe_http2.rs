@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use d365_failover_core::{Client, Queue};
 use d365_twin::{FaultKind, OrganizationConfig, Twin, TwinConfig};
-use support::contoso::{WHO, get, settings};
+use support::contoso::{WHO, create, get, settings};
 
 fn found(http2: bool) -> Option<Duration> {
     let mut organization = OrganizationConfig::new("contoso");
@@ -57,4 +57,26 @@ fn one_read_over_http2_finds_it() {
     org.primary.fault(FaultKind::AcceptNeverAnswer).unwrap();
     assert_eq!(client.send(&get(WHO)).unwrap().status(), 200);
     assert!(!client.is_primary());
+}
+
+/// Whoever had to wait for the probe does not wait for a connection as well.
+#[test]
+fn after_a_switch_a_call_goes_on_the_connection_of_the_probe() {
+    for http2 in [false, true] {
+        let mut organization = OrganizationConfig::new("contoso");
+        organization.http2 = http2;
+        let twin = Twin::start(TwinConfig::new([organization])).unwrap();
+        let org = twin.org("contoso").unwrap();
+        let mut settings = settings(&twin);
+        settings.set("preset", "safe").unwrap();
+        let client = Client::open(&settings).unwrap();
+        client.send(&get(WHO)).unwrap();
+        let refuse = FaultKind::Refuse {
+            keep_existing: false,
+        };
+        org.primary.fault(refuse).unwrap();
+        assert_eq!(client.send(&create("row")).unwrap().status(), 204);
+        assert!(!client.is_primary());
+        assert_eq!(org.alternate.counts().connections, 1, "HTTP/2: {http2}");
+    }
 }

@@ -449,11 +449,16 @@ impl<'a> World<'a> {
         let Attempt {
             client, call, role, ..
         } = *attempt;
+        let is_answer = outcome.phase() == Phase::Responded;
+        let idle = &mut self.idle[client as usize][index(role)];
         let Some(call) = call else {
+            // A probe's connection is kept for calls.
+            if is_answer {
+                *idle = Some(self.now);
+            }
             return Some(Notice::Probed(client, number, outcome));
         };
-        let is_answer = outcome.phase() == Phase::Responded;
-        self.idle[client as usize][index(role)] = is_answer.then_some(self.now);
+        *idle = is_answer.then_some(self.now);
         Some(Notice::Ended {
             client,
             call,

@@ -172,22 +172,31 @@ impl Transport {
         }
     }
 
-    /// Sends one request on a connection that is opened for it. Whoever does so doubts the others.
+    /// Sends one request on a connection that is opened for it, and kept for calls once it has carried an
+    /// answer. Whoever does so doubts the others.
     pub(crate) async fn exchange_apart(&self, exchange: &Exchange<'_>) -> Result<(), Fault> {
         let origin = exchange.address.origin();
         let mut version_changes = 0;
         loop {
-            let carrier = match self
+            let (carrier, shared) = match self
                 .connect(origin, true, Some(exchange.progress), None)
                 .await?
             {
-                Opened::Http1(connection) => Carrier::Http1(connection),
+                Opened::Http1(connection) => (Carrier::Http1(connection), None),
                 Opened::Http2(connection) => {
-                    Carrier::Http2(only_lease(&Arc::new(connection), origin).await?)
+                    let connection = Arc::new(connection);
+                    let lease = only_lease(&connection, origin).await?;
+                    (Carrier::Http2(lease), Some(connection))
                 }
             };
             match self.send(carrier, origin, exchange, &mut None).await {
-                Ok(answer) => return self.read(answer, exchange).await.map(drop),
+                Ok(answer) => {
+                    self.read(answer, exchange).await?;
+                    if let Some(connection) = shared {
+                        self.pool.share_first(origin, connection);
+                    }
+                    return Ok(());
+                }
                 Err(fault)
                     if fault.cause == Cause::Unprocessed
                         && exchange.progress.phase() == Phase::NotSent

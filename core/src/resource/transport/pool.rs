@@ -226,6 +226,17 @@ impl Pool {
         self.is_kept(opened);
     }
 
+    /// The same of one that was opened for something else, where there is none: one is enough for all.
+    pub(super) fn share_first(&self, origin: &Origin, connection: Arc<Http2>) {
+        let is_first = self.at(origin, |shelf| {
+            let mut shared = shelf.shared.iter();
+            !shared.any(|(connection, _)| connection.is_open())
+        });
+        if is_first && connection.is_open() {
+            self.share(origin, connection);
+        }
+    }
+
     /// A shared connection that is young and may yet carry more than it does now.
     pub(super) fn held_back(&self, origin: &Origin) -> Option<Arc<Http2>> {
         self.at(origin, |shelf| {
