@@ -9,7 +9,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use d365_failover_core::{
-    Client, Effect, ErrorKind, FaultKind, Queue, Role, TokenProvider, TokenRequest,
+    Client, Effect, ErrorKind, FaultKind, Queue, Request, Role, TokenProvider, TokenRequest,
 };
 use d365_twin::{FaultKind as Twin_, OrgHandle, Tokens, Twin};
 use support::contoso::{LONG, WHO, create, get, settings, twin};
@@ -133,6 +133,40 @@ fn without_a_token_nothing_is_sent_and_nothing_switches() {
         assert_eq!(org.primary.counts().received, 0);
         assert!(client.is_primary());
     }
+}
+
+/// Whom the endpoint has let in and asked for less needs no better token.
+#[test]
+fn a_probe_that_is_throttled_renews_no_token() {
+    let (twin, org) = twin();
+    org.set_tokens(Tokens::Check);
+    let provider = Arc::new(Provider {
+        asked: AtomicUsize::new(0),
+        expires_in: Some(Duration::from_secs(3600)),
+        threads: Mutex::default(),
+    });
+    let mut settings = settings(&twin);
+    settings.set("preset", "safe").unwrap();
+    settings.set("outage_wait_ms", "0").unwrap();
+    settings.set_token_provider(Arc::clone(&provider) as Arc<dyn TokenProvider>);
+    let client = Client::open(&settings).unwrap();
+    let throttled = Twin_::Throttled {
+        retry_after: 1,
+        code: d365_twin::ErrorCode(0x8007_2322),
+        soap_duration: None,
+    };
+    org.alternate.fault(throttled).unwrap();
+    let refuse = Twin_::Refuse {
+        keep_existing: false,
+    };
+    org.primary.fault(refuse).unwrap();
+    client.send(&get(WHO)).unwrap_err();
+    assert_eq!(provider.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(org.alternate.counts().received, 1);
+    let checked = client.send(&Request::check(Role::Alternate)).unwrap();
+    let checked = String::from_utf8_lossy(checked.body());
+    assert!(checked.contains("reachable"), "{checked}");
+    assert!(!checked.contains("did not take it"), "{checked}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::flights::Flight;
 use crate::ending::{Ending, ResponseData};
 use crate::resource::cancel::Cancel;
 use crate::resource::late::in_time;
+use crate::resource::probe::Reply;
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
 use crate::{
@@ -92,14 +93,14 @@ impl Inner {
         }
         let took = took.saturating_sub(before);
         match &found {
-            Ok(probed) => steps.push(step("http", "ok", took, probed.name())),
+            Ok(reply) => steps.push(step("http", "ok", took, reply.probed().name())),
             Err(fault) => {
                 let reached = marks.last().map(|mark| mark.name);
                 let name = failed_at(reached, fault, self.base(role).is_https());
                 steps.push(step(name, "failed", took, &fault.message));
             }
         }
-        if has_token && found == Ok(Probed::Reachable) {
+        if has_token && found == Ok(Reply::Came(Probed::Reachable)) {
             let told = "the endpoint did not take it";
             steps.push(step("token", "failed", Duration::ZERO, told));
         }
@@ -121,7 +122,7 @@ impl Inner {
             "role": role.name(),
             "url": self.organization.url(role),
             "verdict": match &found {
-                Ok(probed) => probed.name(),
+                Ok(reply) => reply.probed().name(),
                 Err(_) => "failed",
             },
             "steps": steps,

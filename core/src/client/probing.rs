@@ -13,10 +13,10 @@ use super::Inner;
 use crate::classify::Protocol;
 use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Look, Stay};
 use crate::resource::late::in_time;
-use crate::resource::probe::probe;
+use crate::resource::probe::{Reply, probe};
 use crate::resource::race::{First, race};
 use crate::resource::transport::Progress;
-use crate::{Cause, Fault, FaultKind, Level, Probed, Role};
+use crate::{Cause, Fault, FaultKind, Level, Role};
 
 /// A look waits for a token so many times as long as for a probe's answer. Calls that have met a
 /// fault wait for the look; a provider may ask a server that is far away, or hang.
@@ -27,7 +27,7 @@ type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 enum Ended {
     Authorized(Role, Result<Option<HeaderValue>, Fault>),
-    Probed(Role, Result<Probed, Fault>),
+    Probed(Role, Result<Reply, Fault>),
 }
 
 /// Why an endpoint did not answer, or that it did.
@@ -147,9 +147,12 @@ impl Probing {
             Ended::Authorized(role, Err(fault)) => {
                 (Heard::NoToken(role), Some((role, Some(fault.message))))
             }
-            Ended::Probed(role, Ok(probed)) => {
-                let heard = Heard::Probed(role, Answer::Came(probed));
-                (heard, Some((role, None)))
+            Ended::Probed(role, Ok(reply)) => {
+                let answer = match reply {
+                    Reply::Came(probed) => Answer::Came(probed),
+                    Reply::Busy(told) => Answer::Busy(told),
+                };
+                (Heard::Probed(role, answer), Some((role, None)))
             }
             Ended::Probed(role, Err(fault)) => {
                 let answer = match fault.kind {
@@ -255,7 +258,7 @@ impl Inner {
         authorization: Option<HeaderValue>,
         progress: &Progress,
         limit: Duration,
-    ) -> Result<Probed, Fault> {
+    ) -> Result<Reply, Fault> {
         let target = self
             .organization
             .locate(&self.settings.probe_path)
@@ -270,9 +273,12 @@ impl Inner {
             progress,
         )
         .await;
-        self.statistics.side(role).probed(&found);
+        self.statistics
+            .side(role)
+            .probed(found.as_ref().map(|reply| reply.probed()).ok());
         self.log(Level::Debug, || match &found {
-            Ok(probed) => format!("a probe: the {} {}", role.name(), probed.name()),
+            Ok(Reply::Came(probed)) => format!("a probe: the {} {}", role.name(), probed.name()),
+            Ok(Reply::Busy(_)) => format!("a probe: the {} asks for less", role.name()),
             Err(fault) => format!("a probe of the {} failed: {}", role.name(), fault.message),
         });
         found

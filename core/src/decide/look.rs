@@ -155,6 +155,8 @@ impl Heard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Came(Probed),
+    /// The service asks for less: it is there, and says no more; perhaps when to come again.
+    Busy(Option<Duration>),
     /// Who cannot ask has learnt nothing.
     NotAsked,
     /// The service itself has answered, with a fault: it does not serve what was asked.
@@ -351,6 +353,9 @@ impl Other {
                 self.is_asked = false;
                 None
             }
+            // Nor is one gone to that turns away whom it knows: what is asked then is no better token.
+            Answer::Busy(_) if self.from_provider => Some(Err(Stay::OtherSilent)),
+            Answer::Busy(_) => Some(Ok(Probed::Reachable)),
             Answer::Came(probed) => Some(Ok(probed)),
             Answer::NotAsked | Answer::Odd | Answer::Silent => Some(Err(Stay::OtherSilent)),
         }
@@ -423,6 +428,27 @@ mod tests {
                 assert_eq!(asks, []);
             }
             assert_eq!(look.found(), Some(expected), "{from_provider}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_less_is_there_and_needs_no_better_token() {
+        let now = Instant::now();
+        for (role, from_provider, expected) in [
+            (HERE, true, Found::Stay(Stay::Alive)),
+            (HERE.other(), true, Found::Stay(Stay::OtherSilent)),
+            (HERE.other(), false, Found::Go(Some(Probed::Reachable))),
+        ] {
+            let mut look = Look::new(HERE, role == HERE, role != HERE, SECOND);
+            let mut hear = |heard| look.hear(heard, Glance::default(), now);
+            hear(Heard::Authorized {
+                role,
+                from_provider,
+            });
+            let busy = Heard::Probed(role, Answer::Busy(Some(SECOND)));
+            let asks_more = |asks: &Asks| !matches!(asks, Asks::Wake(_));
+            assert!(!hear(busy).iter().any(asks_more), "{role:?}");
+            assert_eq!(look.found(), Some(expected), "{role:?} {from_provider}");
         }
     }
 

@@ -63,7 +63,8 @@ struct Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Asked,
-    Silent,
+    /// Nothing that would be enough; perhaps when to come again.
+    Silent(Option<Duration>),
     /// What it has answered, and how long it took.
     Answered(Probed, Duration),
 }
@@ -139,7 +140,7 @@ impl Outage {
         let known = self.lost.take();
         let known = known.unwrap_or_else(|| Side::new(self.this.role.other()));
         self.other.get_or_insert(Side {
-            state: Said::Silent,
+            state: Said::Silent(None),
             ..known
         });
     }
@@ -197,7 +198,7 @@ impl Outage {
 
     /// What the look comes to. Tells when to come again, if that is not what is waited for anyway.
     fn decide(&mut self, begun: Instant, now: Instant, chance: f64) -> Option<Instant> {
-        let other = self.other.map_or(Said::Silent, |other| other.state);
+        let other = self.other.map_or(Said::Silent(None), |other| other.state);
         match (self.this.state, other) {
             (Said::Answered(probed, _), _) => {
                 self.step = Step::Over(self.this.role, probed, now);
@@ -208,9 +209,12 @@ impl Outage {
             (_, Said::Answered(probed, _)) => {
                 self.step = Step::Over(self.this.role.other(), probed, now);
             }
-            (Said::Silent, Said::Silent) => {
+            (Said::Silent(_), Said::Silent(told)) => {
                 let looks = if self.hastens { 1 } else { self.looks };
-                let next = now + pause(looks, chance);
+                // It tells all the same time, as it does those whose calls it turns away.
+                let told = told.map(|time| time.mul_f64(1.0 + chance).max(FIRST_PAUSE));
+                let pause = pause(looks, chance);
+                let next = now + told.map_or(pause, |told| told.min(pause));
                 self.step = Step::Pausing { since: now, next };
                 return Some(next);
             }
@@ -244,7 +248,14 @@ impl Side {
                     self.has_renewed = true;
                     return Some(Asks::Renew(self.role));
                 }
-                self.state = Said::Silent;
+                self.state = Said::Silent(None);
+            }
+            // Nor is one gone to that turns them away, and what it lacks is no better token.
+            Heard::Probed(_, Answer::Busy(told)) if must_serve && self.from_provider => {
+                self.state = Said::Silent(told);
+            }
+            Heard::Probed(_, Answer::Busy(_)) => {
+                self.state = Said::Answered(Probed::Reachable, took);
             }
             Heard::Probed(_, Answer::Came(probed)) => self.state = Said::Answered(probed, took),
             // Where calls go anyway they may be served all the same.
@@ -252,7 +263,7 @@ impl Side {
                 self.state = Said::Answered(Probed::Reachable, took);
             }
             // Who could not ask has learnt nothing, and asks again.
-            Heard::Probed(..) | Heard::NoToken(_) => self.state = Said::Silent,
+            Heard::Probed(..) | Heard::NoToken(_) => self.state = Said::Silent(None),
             Heard::Woken => {}
         }
         None
@@ -466,6 +477,53 @@ mod tests {
         world.outage.hints(world.now);
         world.look(world.now);
         assert_eq!(world.outage.answered(), None);
+    }
+
+    #[test]
+    fn who_asks_for_less_is_asked_again_when_he_has_said_and_for_no_other_token() {
+        let seconds = Duration::from_secs;
+        // What he asks for, and how long it is until the next look, after one look and after many.
+        for (told, first, later) in [
+            (None, seconds(1), LONGEST_PAUSE),
+            (Some(Duration::ZERO), FIRST_PAUSE, FIRST_PAUSE),
+            (Some(seconds(2)), seconds(1), seconds(2)),
+            (Some(seconds(60)), seconds(1), LONGEST_PAUSE),
+        ] {
+            let mut world = World::first_look(true);
+            let busy = Heard::Probed(THERE, Answer::Busy(told));
+            for expected in [first, later] {
+                assert_eq!(world.hear(Heard::Probed(HERE, Answer::Silent)), []);
+                let next = world.now + expected;
+                assert_eq!(world.hear(busy), [Asks::Wake(next)], "{told:?}");
+                for _ in 0..5 {
+                    world.look(world.now + LONGEST_PAUSE);
+                    world.hear(Heard::Probed(HERE, Answer::Silent));
+                    world.hear(Heard::Probed(THERE, Answer::Silent));
+                }
+                world.look(world.now + LONGEST_PAUSE);
+            }
+            // Many are told the same.
+            world.outage.hear(busy, world.now, 1.0);
+            let silent = Heard::Probed(HERE, Answer::Silent);
+            let wake = world.outage.hear(silent, world.now, 1.0);
+            let spread = told.map_or(LONGEST_PAUSE * 2, |told| (told * 2).max(FIRST_PAUSE));
+            let spread = spread.min(LONGEST_PAUSE * 5 / 4);
+            assert_eq!(wake, [Asks::Wake(world.now + spread)], "{told:?}");
+            // Where calls go anyway, and without a token, he is there.
+            for (role, from_provider) in [(HERE, true), (THERE, false)] {
+                let mut world = World::new(true);
+                world.now += FIRST_PAUSE;
+                world.hear(Heard::Woken);
+                world.hear(Heard::Authorized {
+                    role,
+                    from_provider,
+                });
+                world.hear(Heard::Probed(role.other(), Answer::Silent));
+                world.hear(Heard::Probed(role, Answer::Busy(told)));
+                let answered = Some((role, Probed::Reachable));
+                assert_eq!(world.outage.answered(), answered, "{told:?}");
+            }
+        }
     }
 
     #[test]

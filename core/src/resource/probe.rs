@@ -14,6 +14,24 @@ use super::transport::{Address, Exchange, Progress, Transport};
 use crate::classify::{Asked, Protocol, classify, is_marked_by_service};
 use crate::{Cause, Fault, Probed};
 
+/// How a living front end has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Came(Probed),
+    /// It asks for less, and says perhaps when to come again.
+    Busy(Option<Duration>),
+}
+
+impl Reply {
+    /// Who asks for less is there, and more is not known.
+    pub(crate) fn probed(self) -> Probed {
+        match self {
+            Reply::Came(probed) => probed,
+            Reply::Busy(_) => Probed::Reachable,
+        }
+    }
+}
+
 /// A service's answer to a probe is a few hundred bytes.
 const LARGEST: usize = 64 << 10;
 
@@ -30,7 +48,7 @@ pub(crate) async fn probe(
     protocol: Protocol,
     limit: Duration,
     progress: &Progress,
-) -> Result<Probed, Fault> {
+) -> Result<Reply, Fault> {
     let mut headers = HeaderMap::new();
     headers.insert(HOST, address.host().clone());
     headers.insert(USER_AGENT, user_agent.clone());
@@ -67,7 +85,7 @@ fn judge(
     body: &[u8],
     protocol: Protocol,
     sent: Option<&HeaderValue>,
-) -> Result<Probed, Fault> {
+) -> Result<Reply, Fault> {
     let status = head.status.as_u16();
     // An error, or a page, under a status of success is judged as it is of a write.
     let asked = Asked {
@@ -77,26 +95,23 @@ fn judge(
     };
     let fault = classify(status, &head.headers, body, asked, sent);
     match status {
-        200 if fault.is_none() && is_data(&head.headers) => return Ok(Probed::Serves),
+        200 if fault.is_none() && is_data(&head.headers) => return Ok(Reply::Came(Probed::Serves)),
         401 | 403 if is_marked_by_service(&head.headers, body) || names_its_authority(head) => {
-            return Ok(Probed::Reachable);
+            return Ok(Reply::Came(Probed::Reachable));
         }
         _ => {}
     }
-    // Who asks for less is there.
-    if fault
-        .as_ref()
-        .is_some_and(|fault| fault.cause == Cause::Throttled)
-    {
-        return Ok(Probed::Reachable);
+    match fault {
+        Some(fault) if fault.cause == Cause::Throttled => Ok(Reply::Busy(fault.retry_after)),
+        Some(fault) => Err(fault),
+        None => Err(Fault {
+            http_status: Some(status),
+            ..Fault::new(
+                Cause::ServiceFault,
+                format!("HTTP {status} is no answer to a probe"),
+            )
+        }),
     }
-    Err(fault.unwrap_or_else(|| Fault {
-        http_status: Some(status),
-        ..Fault::new(
-            Cause::ServiceFault,
-            format!("HTTP {status} is no answer to a probe"),
-        )
-    }))
 }
 
 fn is_data(headers: &HeaderMap) -> bool {
@@ -124,7 +139,10 @@ fn names_its_authority(head: &Parts) -> bool {
 mod tests {
     use super::*;
 
-    fn judged(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Probed, Cause> {
+    const SERVES: Reply = Reply::Came(Probed::Serves);
+    const REACHABLE: Reply = Reply::Came(Probed::Reachable);
+
+    fn judged(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Reply, Cause> {
         let mut answer = http::Response::builder().status(status);
         for (name, value) in headers {
             answer = answer.header(*name, *value);
@@ -146,8 +164,8 @@ mod tests {
         let basic = ("www-authenticate", "Basic realm=\"proxy\"");
         let error = r#"{"error":{"code":"0x80040220","message":"no"}}"#;
         let elsewhere = r#"{"error":{"code":"0x8004B065","message":"elsewhere"}}"#;
-        assert_eq!(judged(200, &[json], "{}"), Ok(Probed::Serves));
-        assert_eq!(judged(200, &[soap], "<a/>"), Ok(Probed::Serves));
+        assert_eq!(judged(200, &[json], "{}"), Ok(SERVES));
+        assert_eq!(judged(200, &[soap], "<a/>"), Ok(SERVES));
         assert_eq!(judged(200, &[html], "<p>"), Err(Cause::HtmlPage));
         let xhtml = ("content-type", "application/xhtml+xml");
         assert_eq!(judged(200, &[xhtml], "<p/>"), Err(Cause::HtmlPage));
@@ -158,11 +176,13 @@ mod tests {
         assert_eq!(not_here, Err(Cause::DatacenterNotAvailable));
         assert!(judged(204, &[], "").is_err());
         assert!(judged(302, &[], "").is_err());
-        assert_eq!(judged(401, &[bearer], ""), Ok(Probed::Reachable));
+        assert_eq!(judged(401, &[bearer], ""), Ok(REACHABLE));
         assert_eq!(judged(401, &[basic], ""), Err(Cause::Unauthorized));
-        assert_eq!(judged(403, &[odata, json], error), Ok(Probed::Reachable));
+        assert_eq!(judged(403, &[odata, json], error), Ok(REACHABLE));
         assert_eq!(judged(403, &[html], "<p>"), Err(Cause::Forbidden));
-        assert_eq!(judged(429, &[], ""), Ok(Probed::Reachable));
+        assert_eq!(judged(429, &[], ""), Ok(Reply::Busy(None)));
+        let told = Ok(Reply::Busy(Some(Duration::from_secs(7))));
+        assert_eq!(judged(429, &[("retry-after", "7")], ""), told);
         assert_eq!(judged(503, &[], ""), Err(Cause::Unavailable));
         let not_here = judged(500, &[json, odata], elsewhere);
         assert_eq!(not_here, Err(Cause::DatacenterNotAvailable));

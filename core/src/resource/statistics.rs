@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Cause, Fault, Probed, Role};
+use crate::{Cause, Probed, Role};
 
 /// What a class of a histogram holds at most, in milliseconds; after the last there is one for the rest.
 pub(crate) const BOUNDS_MS: [u64; 16] = [
@@ -68,11 +68,11 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    pub(crate) fn probed(&self, found: &Result<Probed, Fault>) {
+    pub(crate) fn probed(&self, found: Option<Probed>) {
         match found {
-            Ok(Probed::Serves) => self.serves.one(),
-            Ok(Probed::Reachable) => self.reachable.one(),
-            Err(_) => self.silent.one(),
+            Some(Probed::Serves) => self.serves.one(),
+            Some(Probed::Reachable) => self.reachable.one(),
+            None => self.silent.one(),
         }
     }
 }

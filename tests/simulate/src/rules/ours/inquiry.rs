@@ -119,7 +119,7 @@ impl Probing {
         let (_, role) = self.probes.swap_remove(at);
         let answer = match outcome {
             Outcome::Answered => Answer::Came(Probed::Serves),
-            Outcome::Throttled(_) => Answer::Came(Probed::Reachable),
+            Outcome::Throttled(time) => Answer::Busy(Some(time)),
             _ => Answer::Silent,
         };
         Some(Heard::Probed(role, answer))
