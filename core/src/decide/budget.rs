@@ -1,21 +1,32 @@
 //! How much may be sent again in one place, as a share of what is sent: retries must not be what
 //! keeps an endpoint down.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// What one more costs. Counted in thousandths, so that shares add up.
-const ONE: u64 = 1000;
+/// What one more costs. Counted in millionths, so that shares and moments add up.
+const ONE: u64 = 1_000_000;
 /// At least so many a second, so that a quiet client may retry at all.
 const FLOOR: u64 = 10 * ONE;
-/// What was saved up: at most the floor of ten seconds.
-const MOST: u64 = 10 * FLOOR;
-/// After so long nothing more is saved up.
-const MOST_SAVED_IN: Duration = Duration::from_secs(10);
+/// So many may be saved up.
+const MOST: u64 = 100 * ONE;
+/// Of those who are told when to come again so many come then: at first as many as may be saved up, then a
+/// share of the calls, and so many a second.
+const TOLD_SHARE: u64 = ONE / 5;
+const TOLD_FLOOR: u64 = ONE / 2;
 
+/// What a client may spend.
 #[derive(Debug)]
 pub struct Budget {
+    again: Purse,
+    told: Purse,
+}
+
+#[derive(Debug)]
+struct Purse {
     /// What a call brings in.
     share: u64,
+    /// What a second does.
+    floor: u64,
     saved: u64,
     /// When the floor was last paid.
     paid: Option<Instant>,
@@ -24,20 +35,51 @@ pub struct Budget {
 impl Budget {
     /// `share` of the calls, from 0 to 1. 0: nothing at all.
     pub fn new(share: f64) -> Budget {
+        let share = (share * ONE as f64).round() as u64;
         Budget {
-            share: (share * ONE as f64).round() as u64,
-            saved: FLOOR,
-            paid: None,
+            again: Purse::new(share, FLOOR, FLOOR),
+            told: Purse::new(TOLD_SHARE, TOLD_FLOOR, MOST),
         }
     }
 
     /// A call has begun.
     pub fn deposit(&mut self) {
-        self.saved = (self.saved + self.share).min(MOST);
+        self.again.deposit();
+        self.told.deposit();
     }
 
     /// How many may be sent again now.
     pub fn left(&self, now: Instant) -> u64 {
+        self.again.left(now)
+    }
+
+    /// Whether one more may be sent again now; it is counted.
+    pub fn withdraw(&mut self, now: Instant) -> bool {
+        self.again.withdraw(now)
+    }
+
+    /// Whether one more that was told when to come again may come then; it is counted. The others come
+    /// later: an endpoint that turns many of a client's calls away is told the same by all of them.
+    pub fn withdraw_told(&mut self, now: Instant) -> bool {
+        self.told.withdraw(now)
+    }
+}
+
+impl Purse {
+    fn new(share: u64, floor: u64, saved: u64) -> Purse {
+        Purse {
+            share,
+            floor,
+            saved,
+            paid: None,
+        }
+    }
+
+    fn deposit(&mut self) {
+        self.saved = (self.saved + self.share).min(MOST);
+    }
+
+    fn left(&self, now: Instant) -> u64 {
         if self.share == 0 {
             return 0;
         }
@@ -46,12 +88,12 @@ impl Budget {
 
     fn earned(&self, now: Instant) -> u64 {
         let since = self.paid.unwrap_or(now);
-        let waited = now.saturating_duration_since(since).min(MOST_SAVED_IN);
-        u64::try_from(waited.as_micros()).unwrap_or(0) * FLOOR / 1_000_000
+        let waited = now.saturating_duration_since(since).as_micros();
+        let earned = waited.saturating_mul(self.floor.into()) / 1_000_000;
+        u64::try_from(earned).unwrap_or(MOST).min(MOST)
     }
 
-    /// Whether one more may be sent again now; it is counted.
-    pub fn withdraw(&mut self, now: Instant) -> bool {
+    fn withdraw(&mut self, now: Instant) -> bool {
         if self.share == 0 {
             return false;
         }
@@ -67,6 +109,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn withdrawn(budget: &mut Budget, now: Instant) -> usize {
@@ -107,5 +151,28 @@ mod tests {
     fn no_share_is_no_retry() {
         assert_eq!(Budget::new(0.0).left(Instant::now()), 0);
         assert!(!Budget::new(0.0).withdraw(Instant::now()));
+    }
+
+    #[test]
+    fn of_many_who_were_told_a_time_a_few_come_then() {
+        // Whatever the setting is.
+        for share in [0.0, 0.2, 1.0] {
+            let (mut budget, now) = (Budget::new(share), Instant::now());
+            let left = budget.left(now);
+            let told = |budget: &mut Budget, millis, expected| {
+                let now = now + Duration::from_millis(millis);
+                let told = (0..1000).take_while(|_| budget.withdraw_told(now));
+                assert_eq!(told.count(), expected, "{share}, {millis}");
+            };
+            told(&mut budget, 0, 100);
+            // One in two seconds, also where it is asked for often.
+            (1..2000).for_each(|millis| told(&mut budget, millis, 0));
+            told(&mut budget, 2000, 1);
+            (0..10).for_each(|_| budget.deposit());
+            told(&mut budget, 2000, 2);
+            told(&mut budget, 1_000_000, 100);
+            let brought = (share * 10.0) as u64;
+            assert_eq!(budget.left(now), left + brought, "it is not theirs");
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::{Cause, Fault, Phase};
 
 /// An attempt of which nothing has left costs the endpoint nothing, but not without end.
 const MOST_UNSENT: u32 = 2;
+/// Where many of a client's calls are turned away, most of them come again as those do that were turned away so
+/// many times before.
+const MANY_LATER: u32 = 2;
 
 /// Where a call with a fault goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +232,14 @@ impl Resending {
         if retry_after.is_none() && !moment.budget.withdraw(moment.now) {
             return Next::End(Some("retry_budget is used up"));
         }
-        let pause = throttled(retry_after, self.in_place, moment.chance);
+        let pause = |resends| throttled(retry_after, resends, moment.chance);
+        let later = pause(self.in_place + MANY_LATER);
+        let is_one_of_many = retry_after.is_some() && !moment.budget.withdraw_told(moment.now);
+        let pause = if is_one_of_many && later < moment.left {
+            later
+        } else {
+            pause(self.in_place)
+        };
         self.in_place += 1;
         wait(pause, true, moment.left)
     }

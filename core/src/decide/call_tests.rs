@@ -322,6 +322,54 @@ fn each_pause_of_a_call_is_longer() {
 }
 
 #[test]
+fn where_many_are_turned_away_most_come_again_later() {
+    let mut many = world(Preset::Safe);
+    let seconds = Duration::from_secs;
+    let mut budget = Budget::new(0.0);
+    for (times, retry_after, left, expected) in [
+        // Who is told no time is none of them.
+        (1, None, 300, Err(Some("retry_budget is used up"))),
+        (100, Some(2), 300, Ok(2)),
+        (1, Some(2), 300, Ok(8)),
+        (1, Some(2), 9, Ok(8)),
+        // Rather soon than not at all.
+        (1, Some(2), 8, Ok(2)),
+        (
+            1,
+            Some(2),
+            2,
+            Err(Some("its deadline is over before it may be")),
+        ),
+        // The second time.
+        (0, Some(2), 300, Ok(16)),
+        // Who is told a long time comes then.
+        (1, Some(300), 600, Ok(300)),
+    ] {
+        for _ in 0..times.max(1) {
+            let attempts = many.attempts;
+            if times > 0 {
+                many = world(Preset::Safe);
+            }
+            many.left = seconds(left);
+            many.budget = std::mem::replace(&mut budget, Budget::new(0.0));
+            let next = stays(&mut many, Phase::Responded, Cause::Throttled, retry_after);
+            let expected = match expected {
+                Ok(pause) => Next::Wait {
+                    pause: seconds(pause),
+                    is_throttled: true,
+                },
+                Err(why) => Next::End(why),
+            };
+            assert_eq!(
+                next, expected,
+                "{retry_after:?} of {left}, after {attempts}"
+            );
+            budget = std::mem::replace(&mut many.budget, Budget::new(0.0));
+        }
+    }
+}
+
+#[test]
 fn where_the_endpoint_stays_it_waits_within_budget_and_deadline() {
     let here = Course::Here(Stay::Alive);
     let mut safe = world(Preset::Safe);
