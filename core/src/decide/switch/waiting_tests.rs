@@ -222,6 +222,22 @@ fn a_planned_interruption_is_waited_out_to_its_end() {
 }
 
 #[test]
+fn what_a_call_has_waited_for_is_told() {
+    let world = patient(Preset::Safe, Alternate::exists(true));
+    let (began, wait) = (world.now, world.switch.limits.outage_wait);
+    let moment = Duration::from_nanos(1);
+    let planned = "to the end of the interruption that is planned";
+    for (waited, expected) in [
+        (wait - moment, "outage_wait"),
+        (wait, "outage_wait"),
+        (wait + moment, planned),
+    ] {
+        let found = world.switch.has_waited_for(began, began + waited);
+        assert_eq!(found, expected, "{waited:?}");
+    }
+}
+
+#[test]
 fn what_was_found_a_moment_before_an_interruption_does_not_hold_in_it() {
     for is_known in [true, false] {
         let mut world = safe();
