@@ -1,8 +1,14 @@
-//! How often the lock is taken that all calls of a client share.
+//! How often the lock is taken that all calls of a client share, and how often a call is looked at.
 
-use std::sync::atomic::Ordering;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use tokio::task::yield_now;
 
 use super::gate_tests::{closed_port, get, serve};
+use crate::resource::cancel::Cancel;
 use crate::{Client, ItemKind, Queue, Settings};
 
 /// A client whose endpoints are at these ports, and who hears of these events.
@@ -45,5 +51,44 @@ fn a_fault_is_reported_and_what_comes_of_it_is_heard_under_one_lock_each() {
         let client = opened(primary, alternate, mask, preset);
         let found = [taken(&client), taken(&client)];
         assert_eq!(found, expected, "{preset}: {name}");
+    }
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How often one call has woken itself when it begins to wait.
+fn wakes_itself(client: &Client, wakes: &Arc<Wakes>) -> usize {
+    let (inner, request, cancel) = (&client.inner, get("/x"), Cancel::default());
+    let waker = Waker::from(Arc::clone(wakes));
+    let mut call = pin!(inner.call(&request, None, &cancel));
+    let mut look = || {
+        let mut context = Context::from_waker(&waker);
+        let looked = inner.engine.beside(|| call.as_mut().poll(&mut context));
+        looked.is_ready()
+    };
+    let before = wakes.0.load(Ordering::Relaxed);
+    assert!(!look());
+    let after = wakes.0.load(Ordering::Relaxed);
+    while !look() {
+        inner.engine.block_on(yield_now());
+    }
+    after - before
+}
+
+#[test]
+fn a_call_over_an_open_connection_waits_for_its_answer_alone() {
+    let (port, _) = serve();
+    for preset in ["dotnet", "safe"] {
+        let client = opened(port, port, 0, preset);
+        let wakes = Arc::default();
+        wakes_itself(&client, &wakes);
+        assert_eq!(wakes_itself(&client, &wakes), 0, "{preset}");
     }
 }

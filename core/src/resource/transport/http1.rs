@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use http::{HeaderValue, Method, Request, Response};
@@ -92,6 +92,9 @@ impl Http1 {
     ) -> Result<Response<Incoming>, hyper::Error> {
         progress.watch(&self.wire);
         self.heads.expect(request.method() == Method::HEAD);
+        // hyper wakes a connection that it gives a request. The waker is of whoever drove it last, and most often the one
+        // that drives it next: the runtime would ask for news at once, and look at the whole call twice.
+        self.poll_driver(&mut Context::from_waker(Waker::noop()));
         let answer = self.sender.try_send_request(request);
         let answer = drive(&mut self.driver, answer).await;
         let seen = self.heads.take();
