@@ -17,7 +17,7 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyList;
+use pyo3::types::PyTuple;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
@@ -26,7 +26,7 @@ use crate::call::{self, Call};
 use crate::errand::Errand;
 use crate::gate::Interrupt;
 use crate::queue::Queue;
-use crate::request::{self, Request};
+use crate::request;
 use crate::tokens::{Channel, TokenQueue};
 use crate::{chore, gate, raise};
 
@@ -79,17 +79,20 @@ impl Client {
     }
 
     /// As `raw`, for what is sent: the library says what is known of a write that it refuses.
-    fn raw_for(&self, py: Python<'_>, request: &Request<'_>) -> PyResult<*mut d365_client_t> {
+    fn raw_for(&self, request: &Bound<'_, PyTuple>) -> PyResult<*mut d365_client_t> {
         let client = self.client.raw();
         if self.client.is_of_this_process() {
             return Ok(client);
         }
-        let refused = request::build(request).and_then(|built| {
-            // SAFETY: handles may be of another process, and the outputs are `make`'s own.
-            make(|out, error| unsafe { d365_client_send(client, built.raw(), out, error) })
-        });
-        let _: Handle<d365_response_t> = refused.map_err(|failure| failure.into_exception(py))?;
-        Err(Failure::of(D365_FORKED).into_exception(py))
+        let built = request::build(request)?;
+        // SAFETY: handles may be of another process, and the outputs are `make`'s own.
+        let refused =
+            make(|out, error| unsafe { d365_client_send(client, built.raw(), out, error) });
+        let failure = refused.map_or_else(
+            |failure| failure,
+            |_: Handle<d365_response_t>| Failure::of(D365_FORKED),
+        );
+        Err(failure.into_exception(request.py()))
     }
 
     fn url(
@@ -174,18 +177,17 @@ impl Client {
             .map(|channel| TokenQueue::new(Arc::clone(channel)))
     }
 
-    /// Sends and waits, and then takes what is in `queue`. With `check`, signals are handled meanwhile: only the main thread
-    /// has a use for that.
+    /// Sends and waits, and then takes what is in `queue`: the answer, or with what was there. Signals are handled meanwhile.
     fn send<'py>(
         &self,
-        py: Python<'py>,
-        request: Request<'py>,
-        check: bool,
+        request: &Bound<'py, PyTuple>,
         queue: PyRef<'py, Queue>,
-    ) -> PyResult<(Answer, Option<Bound<'py, PyList>>)> {
-        self.raw_for(py, &request)?;
-        let built = request::build(&request).map_err(|failure| failure.into_exception(py))?;
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        self.raw_for(request)?;
+        let built = request::build(request)?;
         let mut interrupt = Interrupt::default();
+        let check = gate::handles_signals();
         if check {
             let data = (&raw mut interrupt).cast::<c_void>();
             // SAFETY: asked only during the send below, which `interrupt` outlives.
@@ -204,7 +206,13 @@ impl Client {
             interrupt.error = py.check_signals().err();
         }
         match (outcome, interrupt.error) {
-            (Ok(response), None) => Ok((Answer::of(py, response)?, queue.take(py)?)),
+            (Ok(response), None) => {
+                let answer = Bound::new(py, Answer::of(py, response)?)?;
+                match queue.take(py)? {
+                    None => Ok(answer.into_any()),
+                    Some(items) => Ok((answer, items).into_pyobject(py)?.into_any()),
+                }
+            }
             (Err(failure), None) => Err(failure.into_exception(py)),
             (outcome, Some(interrupted)) => {
                 // What became of a write is not lost over a Ctrl-C.
@@ -219,16 +227,14 @@ impl Client {
     }
 
     /// Sends without waiting: one completion with `key` comes in the queue.
-    fn submit(&self, py: Python<'_>, request: Request<'_>, key: usize) -> PyResult<Pending> {
-        let raw = self.raw_for(py, &request)?;
+    fn submit(&self, request: &Bound<'_, PyTuple>, key: usize) -> PyResult<Pending> {
+        let raw = self.raw_for(request)?;
         let data = ptr::without_provenance_mut(key);
-        let submitted = request::build(&request).and_then(|built| {
-            // SAFETY: client and request live through the call; `data` is a number that only comes back.
-            make(|out, error| unsafe { d365_client_submit(raw, built.raw(), data, out, error) })
-        });
-        submitted
+        let built = request::build(request)?;
+        // SAFETY: client and request live through the call; `data` is a number that only comes back.
+        make(|out, error| unsafe { d365_client_submit(raw, built.raw(), data, out, error) })
             .map(|pending| Pending { pending })
-            .map_err(|failure| failure.into_exception(py))
+            .map_err(|failure| failure.into_exception(request.py()))
     }
 
     /// Sends what needs the application's code: a body that is read, a prepare hook. With a bell, rung with `key`, for an
@@ -236,16 +242,14 @@ impl Client {
     #[pyo3(signature = (request, bell=None, key=0))]
     fn begin(
         &self,
-        py: Python<'_>,
-        request: Request<'_>,
+        request: &Bound<'_, PyTuple>,
         bell: Option<PyRef<'_, Bell>>,
         key: usize,
     ) -> PyResult<Call> {
-        self.raw_for(py, &request)?;
+        self.raw_for(request)?;
         let bell = bell.map(|bell| (bell.clone(), key));
-        request::build(&request)
-            .and_then(|built| Call::start(Arc::clone(&self.client), built, bell))
-            .map_err(|failure| failure.into_exception(py))
+        Call::start(Arc::clone(&self.client), request::build(request)?, bell)
+            .map_err(|failure| failure.into_exception(request.py()))
     }
 
     fn subscribe(&self, py: Python<'_>, mask: u64) -> PyResult<()> {

@@ -11,10 +11,11 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyTuple;
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, read};
 use crate::names;
-use crate::request::{self, Request};
+use crate::request;
 
 type Rewrite = unsafe extern "C" fn(
     *const c_char,
@@ -131,28 +132,27 @@ fn classified(
 #[pyfunction]
 pub(crate) fn explain_response(
     py: Python<'_>,
-    request: Request<'_>,
+    request: &Bound<'_, PyTuple>,
     preset: i32,
     status: i32,
     headers: Vec<(PyBackedStr, PyBackedStr)>,
     body: &[u8],
 ) -> PyResult<String> {
     let headers = of_headers(&headers);
-    let told = request::build(&request).and_then(|built| {
-        // SAFETY: request, headers and body live through the call.
-        make(|out, error| unsafe {
-            d365_explain_response(
-                built.raw(),
-                preset,
-                status,
-                headers.as_ptr(),
-                headers.len(),
-                body.as_ptr(),
-                body.len(),
-                out,
-                error,
-            )
-        })
+    let built = request::build(request)?;
+    // SAFETY: request, headers and body live through the call.
+    let told = make(|out, error| unsafe {
+        d365_explain_response(
+            built.raw(),
+            preset,
+            status,
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            out,
+            error,
+        )
     });
     explained(py, told)
 }
@@ -161,7 +161,7 @@ pub(crate) fn explain_response(
 #[pyfunction]
 pub(crate) fn explain_fault(
     py: Python<'_>,
-    request: Request<'_>,
+    request: &Bound<'_, PyTuple>,
     preset: i32,
     cause: &str,
     was_sent: bool,
@@ -183,11 +183,10 @@ pub(crate) fn explain_fault(
         ));
     };
     let number = i32::try_from(number + 1).unwrap_or(i32::MAX);
-    let told = request::build(&request).and_then(|built| {
-        // SAFETY: the request lives through the call.
-        make(|out, error| unsafe {
-            d365_explain_fault(built.raw(), preset, number, phase, out, error)
-        })
+    let built = request::build(request)?;
+    // SAFETY: the request lives through the call.
+    let told = make(|out, error| unsafe {
+        d365_explain_fault(built.raw(), preset, number, phase, out, error)
     });
     explained(py, told)
 }

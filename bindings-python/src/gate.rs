@@ -5,7 +5,7 @@
 //! ones time to come back, and one that comes later never returns.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -140,6 +140,22 @@ pub(crate) fn settle(py: Python<'_>, timeout_ms: u64) -> bool {
     });
     EXITING.store(true, Ordering::SeqCst);
     settled
+}
+
+/// The one thread on which Python handles signals, as it numbers threads.
+static MAIN_THREAD: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells which it is: another one in the child of a fork.
+#[pyfunction]
+pub(crate) fn set_main_thread(number: usize) {
+    MAIN_THREAD.store(number, Ordering::Relaxed);
+}
+
+/// Whether signals are handled on this thread.
+pub(crate) fn handles_signals() -> bool {
+    // SAFETY: it only tells a number.
+    let here = unsafe { pyo3::ffi::PyThread_get_thread_ident() };
+    MAIN_THREAD.load(Ordering::Relaxed) == here as usize
 }
 
 /// What a signal's handler has raised while the library was waiting.

@@ -80,6 +80,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::explain_fault, module)?)?;
     module.add_function(wrap_pyfunction!(client::check_settings, module)?)?;
     module.add_function(wrap_pyfunction!(gate::settle, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::set_main_thread, module)?)?;
     module.add_function(wrap_pyfunction!(answer::before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(threads::start_thread, module)?)?;
     Ok(())

@@ -3,28 +3,20 @@
 use std::ptr;
 
 use d365_failover::{
-    D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_request_add_header, d365_request_new,
-    d365_request_new_check, d365_request_new_discover, d365_request_new_replay,
+    D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_error_t, d365_request_add_header,
+    d365_request_new, d365_request_new_check, d365_request_new_discover, d365_request_new_replay,
     d365_request_new_settle, d365_request_new_settle_on, d365_request_new_verify,
     d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
     d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
     d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_read_timeout_ms,
     d365_request_set_streaming, d365_request_set_tag, d365_request_set_timeout_ms,
-    d365_request_set_upsert, d365_request_t,
+    d365_request_set_upsert, d365_request_t, d365_status_t,
 };
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::abi::{Failure, Handle, chars, make, run};
 use crate::call;
-
-/// What is sent: bytes, or `(length, rewindable)` of what the call asks for by and by.
-#[derive(FromPyObject)]
-pub(crate) enum Body<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    Reader((i64, bool)),
-}
 
 const STREAMING: u32 = 1;
 const GUARDED_CREATE: u32 = 2;
@@ -57,31 +49,23 @@ impl Walk {
     }
 }
 
-/// `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms, attempt_timeout_ms,
-/// read_timeout_ms)`;
-/// one that is about writes on record, discovers, or checks, has only headers and times besides, and the URL that the application
+/// Makes one of `(method, url, headers, body, timeout_ms, operation, flags, tag, ledger_id, connect_timeout_ms,
+/// attempt_timeout_ms, read_timeout_ms)`; the body is bytes, or `(length, rewindable)` of what the call asks for by and by.
+///
+/// One that is about writes on record, discovers, or checks, has only headers and times besides, and the URL that the application
 /// names.
-pub(crate) type Request<'py> = (
-    PyBackedStr,
-    PyBackedStr,
-    Vec<(PyBackedStr, PyBackedStr)>,
-    Option<Body<'py>>,
-    Option<i64>,
-    i32,
-    u32,
-    Option<PyBackedStr>,
-    Option<About>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-);
-
-pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Failure> {
-    let (method, url, headers, body, timeout, operation, flags, tag, about, connect, attempt, read) =
-        request;
+pub(crate) fn build(request: &Bound<'_, PyTuple>) -> PyResult<Handle<d365_request_t>> {
+    let failed = |failure: Failure| failure.into_exception(request.py());
+    // Each where it stands: in every call, and of most there is nothing.
+    let field = |index| request.get_borrowed_item(index);
+    let number = |index| field(index)?.extract::<Option<i64>>();
+    let (method, url) = (field(0)?.cast::<PyString>()?, field(1)?.cast::<PyString>()?);
+    let (method, url) = (method.to_str()?, url.to_str()?);
+    let flags: u32 = field(6)?.extract()?;
+    let about = field(8)?.extract()?;
     // SAFETY: every pointer below is of a value that lives through its call, and is copied by it.
     unsafe {
-        let request = make(|out, error| match about {
+        let request = make(|out, error| match &about {
             _ if flags & DISCOVERS != 0 => d365_request_new_discover(out, error),
             _ if flags & CHECKS_PRIMARY != 0 => {
                 d365_request_new_check(D365_ROLE_PRIMARY, out, error)
@@ -106,68 +90,61 @@ pub(crate) fn build(request: &Request<'_>) -> Result<Handle<d365_request_t>, Fai
                 out,
                 error,
             ),
-        })?;
+        })
+        .map_err(failed)?;
         let raw = request.raw();
-        for (name, value) in headers {
-            run(|error| {
-                d365_request_add_header(
-                    raw,
-                    chars(name),
-                    name.len(),
-                    chars(value),
-                    value.len(),
-                    error,
-                )
+        let set = |set: &dyn Fn(*mut *mut d365_error_t) -> d365_status_t| run(set).map_err(failed);
+        for pair in field(2)?.cast::<PyList>()?.iter() {
+            let pair = pair.cast::<PyTuple>()?;
+            let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+            let (name, value) = (name.cast::<PyString>()?, value.cast::<PyString>()?);
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            let (name, name_len) = (chars(name), name.len());
+            let (value, value_len) = (chars(value), value.len());
+            set(&|error| d365_request_add_header(raw, name, name_len, value, value_len, error))?;
+        }
+        let body = field(3)?;
+        if let Ok(body) = body.cast::<PyBytes>() {
+            let body = body.as_bytes();
+            set(&|error| d365_request_set_body(raw, body.as_ptr(), body.len(), error))?;
+        } else if let Some((length, rewindable)) = body.extract::<Option<(i64, bool)>>()? {
+            let rewind = rewindable.then_some(call::rewind as _);
+            let read = Some(call::read as _);
+            let nothing = ptr::null_mut();
+            set(&|error| {
+                d365_request_set_body_reader(raw, read, rewind, length, nothing, None, error)
             })?;
         }
-        match body {
-            Some(Body::Bytes(body)) => {
-                let body = body.as_bytes();
-                run(|error| d365_request_set_body(raw, body.as_ptr(), body.len(), error))?;
-            }
-            Some(Body::Reader((length, rewindable))) => {
-                let rewind = rewindable.then_some(call::rewind as _);
-                let read = Some(call::read as _);
-                run(|error| {
-                    d365_request_set_body_reader(
-                        raw,
-                        read,
-                        rewind,
-                        *length,
-                        ptr::null_mut(),
-                        None,
-                        error,
-                    )
-                })?;
-            }
-            None => {}
-        }
         if flags & STREAMING != 0 {
-            run(|error| d365_request_set_streaming(raw, 1, error))?;
+            set(&|error| d365_request_set_streaming(raw, 1, error))?;
         }
         if flags & GUARDED_CREATE != 0 {
-            run(|error| d365_request_set_guarded_create(raw, 1, error))?;
+            set(&|error| d365_request_set_guarded_create(raw, 1, error))?;
         }
         if flags & UPSERT != 0 {
-            run(|error| d365_request_set_upsert(raw, 1, error))?;
+            set(&|error| d365_request_set_upsert(raw, 1, error))?;
         }
-        if let Some(ms) = *timeout {
-            run(|error| d365_request_set_timeout_ms(raw, ms, error))?;
+        if let Some(ms) = number(4)? {
+            set(&|error| d365_request_set_timeout_ms(raw, ms, error))?;
         }
-        if let Some(ms) = *connect {
-            run(|error| d365_request_set_connect_timeout_ms(raw, ms, error))?;
+        if let Some(ms) = number(9)? {
+            set(&|error| d365_request_set_connect_timeout_ms(raw, ms, error))?;
         }
-        if let Some(ms) = *attempt {
-            run(|error| d365_request_set_attempt_timeout_ms(raw, ms, error))?;
+        if let Some(ms) = number(10)? {
+            set(&|error| d365_request_set_attempt_timeout_ms(raw, ms, error))?;
         }
-        if let Some(ms) = *read {
-            run(|error| d365_request_set_read_timeout_ms(raw, ms, error))?;
+        if let Some(ms) = number(11)? {
+            set(&|error| d365_request_set_read_timeout_ms(raw, ms, error))?;
         }
-        if let Some(tag) = tag {
-            run(|error| d365_request_set_tag(raw, chars(tag), tag.len(), error))?;
+        let tag = field(7)?;
+        if !tag.is_none() {
+            let tag = tag.cast::<PyString>()?;
+            let tag = tag.to_str()?;
+            set(&|error| d365_request_set_tag(raw, chars(tag), tag.len(), error))?;
         }
-        if *operation != 0 {
-            run(|error| d365_request_set_operation(raw, *operation, error))?;
+        let operation: i32 = field(5)?.extract()?;
+        if operation != 0 {
+            set(&|error| d365_request_set_operation(raw, operation, error))?;
         }
         Ok(request)
     }

@@ -142,14 +142,9 @@ impl Stream {
         Ok(Some(PyBytes::new(py, &whole)))
     }
 
-    /// Waits for the next bytes, at most `most`; none at the end. With `check`, signals are handled meanwhile; what comes
-    /// after one of them has raised is the next read's.
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        most: usize,
-        check: bool,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    /// Waits for the next bytes, at most `most`; none at the end. Signals are handled meanwhile; what comes after one
+    /// of them has raised is the next read's.
+    fn read<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Bound<'py, PyBytes>> {
         if let Some(piece) = self.ready(py, most)? {
             return Ok(piece);
         }
@@ -159,7 +154,7 @@ impl Stream {
         let turn = Turn::take(&self.is_being_read);
         let _turn = turn.map_err(|failure| failure.into_exception(py))?;
         let mut interrupt = Interrupt::default();
-        let asked = check.then_some(&mut interrupt);
+        let asked = gate::handles_signals().then_some(&mut interrupt);
         let got = gate::wait_on(py, || read(response, most, asked));
         match (got, interrupt.error) {
             (Ok(piece), None) => Ok(PyBytes::new(py, &piece)),

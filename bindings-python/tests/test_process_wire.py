@@ -48,12 +48,12 @@ with new() as client:
                 if got >= {SIZE // 2 - 1} and not told:
                     told = True
                     print("half", flush=True)  # the next read waits
-                piece = response._stream.read(65536, True)
+                piece = response._stream.read(65536)
             except Interruption:
                 print("interrupted", flush=True)
                 continue
             got += len(piece)
-        print(got, response._stream.read(1, True))
+        print(got, response._stream.read(1))
 """
     with child(org, program) as process:
         assert process.stdout is not None

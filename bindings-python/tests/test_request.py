@@ -140,10 +140,11 @@ def test_an_unknown_keyword_says_what_was_meant(method: str, unknown: str, said:
 
 def test_a_body_by_its_place_is_told_its_name() -> None:
     with Client("https://contoso.crm.dynamics.com", tls_verify=False) as client:
-        with pytest.raises(
-            TypeError, match=r"positional arguments.*: what follows the URL is given by name, headers, "
-        ):
-            client.post("/x", {"name": "a"})  # type: ignore[call-arg]
+        for by_place in ({"name": "a"}, None):
+            with pytest.raises(
+                TypeError, match=r"positional arguments.*: what follows the URL is given by name, headers, "
+            ):
+                client.post("/x", by_place)  # type: ignore[call-arg]
         # Other mistakes have nothing to do with it.
         with pytest.raises(TypeError, match=r"missing 1 required positional argument: 'url'$"):
             client.post()  # type: ignore[call-arg]

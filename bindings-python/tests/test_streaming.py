@@ -288,7 +288,7 @@ def test_two_threads_cannot_read_at_once(org: Organization) -> None:
 
         def drain() -> None:
             try:
-                while response._stream is not None and response._stream.read(65536, False):
+                while response._stream is not None and response._stream.read(65536):
                     pass
             except NativeFailure as failure:
                 if failure.args[0] == "busy":

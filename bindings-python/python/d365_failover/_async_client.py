@@ -13,7 +13,7 @@ from ._async_ledger import AsyncLedger
 from ._base import CLOSE_TIMEOUT
 from ._body import AsyncContent, async_source_of
 from ._exceptions import raising
-from ._keywords import advised
+from ._keywords import advised, sends
 from ._loops import needed_loop
 from ._models import Response, report_of
 from ._operator import number_of, until_of
@@ -63,7 +63,7 @@ class AsyncClient(AsyncLedger):
     ) -> None:
         await self.close()
 
-    @advised
+    @sends
     async def request(
         self,
         method: str,
@@ -90,23 +90,7 @@ class AsyncClient(AsyncLedger):
         Cancelling the task cancels the call; the CancelledError then has a `FailoverError` as `__cause__` that tells
         what is known of the write.
         """
-        return await AsyncClient._ask(
-            self,
-            method,
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            guarded_create,
-            upsert,
-            tag,
-        )
+        raise NotImplementedError
 
     async def _ask(
         self,
@@ -125,7 +109,7 @@ class AsyncClient(AsyncLedger):
         upsert: bool,
         tag: str | None,
     ) -> Response:
-        """What all that sends comes to. By position, which costs half of what names do."""
+        """What all that sends comes to."""
         source = (
             None if content is None or type(content) is bytes else async_source_of(content, self._threads_of_bodies)
         )
@@ -198,7 +182,7 @@ class AsyncClient(AsyncLedger):
         finally:
             await response.aclose()
 
-    @advised
+    @sends
     async def get(
         self,
         url: str,
@@ -213,24 +197,9 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return await self._ask(
-            "GET",
-            url,
-            headers,
-            params,
-            None,
-            None,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     async def post(
         self,
         url: str,
@@ -248,24 +217,9 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """POST. See `request`."""
-        return await self._ask(
-            "POST",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            guarded_create,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     async def patch(
         self,
         url: str,
@@ -283,24 +237,9 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """PATCH. See `request`."""
-        return await self._ask(
-            "PATCH",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            upsert,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     async def put(
         self,
         url: str,
@@ -317,24 +256,9 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """PUT. See `request`."""
-        return await self._ask(
-            "PUT",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     async def delete(
         self,
         url: str,
@@ -349,22 +273,7 @@ class AsyncClient(AsyncLedger):
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return await self._ask(
-            "DELETE",
-            url,
-            headers,
-            params,
-            None,
-            None,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
     async def switch_endpoint(self) -> None:
         """Switches by hand. Raises `NoAlternateError` where there is nothing to switch to."""

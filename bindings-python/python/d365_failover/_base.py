@@ -8,7 +8,7 @@ import functools
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from . import _lifecycle, _native
 from ._dispatch import Handlers, check_handler
@@ -87,15 +87,9 @@ class BaseClient:
     _awaits = False
     """Whether the application's code may be a coroutine."""
 
-    _said: ClassVar[tuple[str, ...]]
-    """What `_ask` takes after the method and the URL, in its order."""
-
     def __init_subclass__(cls, **more: Any) -> None:
         """What `get` and its like send goes through a subclass's own `request`, if it has one."""
         super().__init_subclass__(**more)
-        own = cls.__dict__.get("_ask")
-        if own is not None:
-            cls._said = own.__code__.co_varnames[3 : own.__code__.co_argcount]
         request, ask = (next((c for c in cls.__mro__ if name in c.__dict__), None) for name in ("request", "_ask"))
         if request is not ask:
             cls._ask = by_request  # type: ignore[attr-defined]

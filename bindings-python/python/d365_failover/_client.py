@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
@@ -18,7 +17,7 @@ from ._body import Content, Source, source_of
 from ._dispatch import Dispatcher, check_loop
 from ._events import Handler
 from ._exceptions import FailoverError, asked_with, completed, of_failure, of_kind, raising
-from ._keywords import advised
+from ._keywords import advised, sends
 from ._models import Response, report_of
 from ._native import NativeFailure
 from ._operator import number_of, until_of
@@ -62,7 +61,7 @@ class Client(BlockingLedger):
     ) -> None:
         self.close()
 
-    @advised
+    @sends
     def request(
         self,
         method: str,
@@ -109,23 +108,7 @@ class Client(BlockingLedger):
         is raised as it is. That, and a KeyboardInterrupt, has a `FailoverError` as `__cause__`, which tells what is
         known of the write that was ended.
         """
-        return Client._ask(
-            self,
-            method,
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            guarded_create,
-            upsert,
-            tag,
-        )
+        raise NotImplementedError
 
     def _ask(
         self,
@@ -144,7 +127,7 @@ class Client(BlockingLedger):
         upsert: bool,
         tag: str | None,
     ) -> Response:
-        """What all that sends comes to. By position, which costs half of what names do."""
+        """What all that sends comes to."""
         source = None if content is None or type(content) is bytes else source_of(content)
         request = build(
             method,
@@ -226,13 +209,14 @@ class Client(BlockingLedger):
         except FailoverError as refused:
             unsent(refused, request)
             raise
-        check = threading.get_ident() == _lifecycle.main_thread
         taken = None
         try:
             if is_sent_here:
-                raw, taken = self._native.send(request, check, self._queue)
+                raw = self._native.send(request, self._queue)
+                if isinstance(raw, tuple):
+                    raw, taken = raw
             else:
-                raw = Work(source, self._hook).finish(self._begin(request), check)
+                raw = Work(source, self._hook).finish(self._begin(request))
         except NativeFailure as failure:
             error = of_failure(failure)
             asked_with(error, request)
@@ -268,7 +252,7 @@ class Client(BlockingLedger):
                 asked_with(interruption, request)
             raise
 
-    @advised
+    @sends
     def get(
         self,
         url: str,
@@ -283,24 +267,9 @@ class Client(BlockingLedger):
         tag: str | None = None,
     ) -> Response:
         """GET. See `request`."""
-        return self._ask(
-            "GET",
-            url,
-            headers,
-            params,
-            None,
-            None,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     def post(
         self,
         url: str,
@@ -318,24 +287,9 @@ class Client(BlockingLedger):
         tag: str | None = None,
     ) -> Response:
         """POST. See `request`."""
-        return self._ask(
-            "POST",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            guarded_create,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     def patch(
         self,
         url: str,
@@ -353,24 +307,9 @@ class Client(BlockingLedger):
         tag: str | None = None,
     ) -> Response:
         """PATCH. See `request`."""
-        return self._ask(
-            "PATCH",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            upsert,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     def put(
         self,
         url: str,
@@ -387,24 +326,9 @@ class Client(BlockingLedger):
         tag: str | None = None,
     ) -> Response:
         """PUT. See `request`."""
-        return self._ask(
-            "PUT",
-            url,
-            headers,
-            params,
-            content,
-            json,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
-    @advised
+    @sends
     def delete(
         self,
         url: str,
@@ -419,22 +343,7 @@ class Client(BlockingLedger):
         tag: str | None = None,
     ) -> Response:
         """DELETE. See `request`."""
-        return self._ask(
-            "DELETE",
-            url,
-            headers,
-            params,
-            None,
-            None,
-            timeout,
-            connect_timeout,
-            attempt_timeout,
-            read_timeout,
-            operation,
-            False,
-            False,
-            tag,
-        )
+        raise NotImplementedError
 
     @raising
     def switch_endpoint(self) -> None:

@@ -45,24 +45,62 @@ _ELSEWHERE = {
 _NO_BODY = ("content", "json")
 
 
+ARGUMENTS = (
+    "headers",
+    "params",
+    "content",
+    "json",
+    "timeout",
+    "connect_timeout",
+    "attempt_timeout",
+    "read_timeout",
+    "operation",
+    "guarded_create",
+    "upsert",
+    "tag",
+)
+"""What a client's `_ask` takes after the method and the URL, in its order."""
+
+_SENDS = """
+def make(refused):
+    absent = object()
+    {begin}def {name}({placed}, _by_place=absent, {named}, **unknown):
+        if unknown or _by_place is not absent:
+            refused({placed}, *([] if _by_place is absent else [_by_place]), **unknown)
+        return {end}{ask}, url, {values})
+    return {name}
+"""
+
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def sends(method: Method) -> Method:
+    """Makes the method that is declared here: it hands what it is given on to `_ask`.
+
+    By place, which costs half of what names do; and it takes whatever it is given, because one that looks after
+    another costs as much again. The default of what is given by name only is looked up in a dictionary, in each call:
+    so nothing is, and `_by_place` finds out. `request` is what a subclass's own may call: it goes through no other.
+    """
+    name, parameters = method.__name__, inspect.signature(method).parameters.values()
+    named = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    is_late = inspect.iscoroutinefunction(method)
+    own = f"{method.__qualname__.rpartition('.')[0]}._ask(self, method"
+    source = _SENDS.format(
+        name=name,
+        placed=", ".join(parameter.name for parameter in parameters if parameter.name not in named),
+        named=", ".join(f"{parameter.name}={parameter.default}" for parameter in parameters if parameter.name in named),
+        values=", ".join(argument if argument in named else "None" for argument in ARGUMENTS),
+        ask=own if name == "request" else f'self._ask("{name.upper()}"',
+        begin="async " if is_late else "",
+        end="await " if is_late else "",
+    )
+    made: dict[str, Any] = {}
+    exec(compile(source, f"<{method.__qualname__}>", "exec"), method.__globals__, made)
+    return cast(Method, functools.wraps(method)(made["make"](advised(method))))
 
 
 def advised(method: Method) -> Method:
     """Has a call that Python refuses, because of its arguments, say what was perhaps meant."""
-    if inspect.iscoroutinefunction(method):
-
-        async def later(*args: Any, **keywords: Any) -> Any:
-            try:
-                coroutine = method(*args, **keywords)
-            except TypeError as error:
-                explained = _explained(method, error, args, keywords)
-                if explained is None:
-                    raise
-                raise explained from None
-            return await coroutine
-
-        return cast(Method, functools.wraps(method)(later))
 
     def call(*args: Any, **keywords: Any) -> Any:
         try:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0
 """Seconds that an exit waits for threads of clients that nobody closed."""
 
-main_thread = threading.main_thread().ident
-"""The one on which Python handles signals."""
-
 _open: weakref.WeakSet[BaseClient] = weakref.WeakSet()
 
 
@@ -54,12 +51,17 @@ def _at_exit() -> None:
     _native.settle(max(0, int((end - time.monotonic()) * 1000)))
 
 
+def _tell_main_thread() -> None:
+    _native.set_main_thread(threading.main_thread().ident or 0)
+
+
 def _after_fork() -> None:
-    global _open, main_thread
-    main_thread = threading.main_thread().ident
+    global _open
     _open = weakref.WeakSet()
+    _tell_main_thread()
 
 
+_tell_main_thread()
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_native.before_fork, after_in_child=_after_fork)

@@ -266,7 +266,9 @@ class Response:
 
         Raises `ResponseNotReadError` for a streamed response that was not read.
         """
-        content = self._known_content()
+        content = self._raw.content
+        if content is None:
+            content = self._known_content()
         if content is None:
             from ._exceptions import ResponseNotReadError
 

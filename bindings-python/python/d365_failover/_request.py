@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from ._exceptions import InvalidArgumentError, LedgerEntryError
+from ._keywords import ARGUMENTS
 from ._ledger import LedgerEntry
 from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, REPLAYS, STREAMING, UPSERT
 
@@ -60,7 +61,11 @@ def build(
         body = content.encode() if isinstance(content, str) else bytes(memoryview(content))
     if params is not None:
         url = with_params(url, params)
-    flags = (STREAMING if streaming else 0) | (GUARDED_CREATE if guarded_create else 0) | (UPSERT if upsert else 0)
+    flags = STREAMING if streaming else 0
+    if guarded_create:
+        flags |= GUARDED_CREATE
+    if upsert:
+        flags |= UPSERT
     whole = None if timeout is None else milliseconds(timeout, "timeout")
     connect = None if connect_timeout is None else milliseconds(connect_timeout, "connect_timeout")
     attempt = None if attempt_timeout is None else milliseconds(attempt_timeout, "attempt_timeout")
@@ -71,7 +76,7 @@ def build(
 
 def by_request(client: Any, method: str, url: str, *values: Any) -> Any:
     """A call by the client's `request`, which is told what was said only."""
-    named = zip(client._said, values, strict=True)
+    named = zip(ARGUMENTS, values, strict=True)
     said = {name: value for name, value in named if value is not None and value is not False}
     return client.request(method, url, **said)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from . import _green, _lifecycle
+from . import _green
 from ._charset import decoder
 from ._exceptions import CallCancelledError, FailoverError, StreamClosedError, StreamConsumedError, in_doubt, of_failure
 from ._models import BatchPart, Response
@@ -145,16 +144,15 @@ class StreamedResponse(_Streamed):
     def _pieces(self) -> Iterator[bytes]:
         """The body, as it comes."""
         stream = self._begin()
-        check = threading.get_ident() == _lifecycle.main_thread
-        while piece := _ready(stream) or self._next(check):
+        while piece := _ready(stream) or self._next():
             yield piece
             stream = self._going_on()
         self._end()
 
-    def _next(self, check: bool) -> bytes:
+    def _next(self) -> bytes:
         try:
             stream, wait = self._going_on(), _green.waiting()
-            return stream.read(_PIECE, check) if wait is None else _green.read(stream, _PIECE, wait)
+            return stream.read(_PIECE) if wait is None else _green.read(stream, _PIECE, wait)
         except NativeFailure as failure:
             error = self._failed(of_failure(failure))
             raise error from error.__cause__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator
 from http.client import HTTPException
 from typing import Any, cast
@@ -11,7 +10,6 @@ from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import ResponseNotChunked
 from urllib3.response import HTTPResponse
 
-from . import _lifecycle
 from ._dropin import not_theirs
 from ._exceptions import FailoverError
 from ._models import Response
@@ -156,7 +154,7 @@ class _Body:
             return b""
         known = cast(StreamedResponse, self._known)
         try:
-            piece = known._next(threading.get_ident() == _lifecycle.main_thread)
+            piece = known._next()
         except FailoverError as error:
             kept = not_theirs(error)
             if kept is not None:

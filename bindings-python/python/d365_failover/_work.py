@@ -34,14 +34,14 @@ class Work:
         self._source = source
         self._prepare = prepare
 
-    def finish(self, call: Call | GreenCall, check: bool) -> Answer:
-        """Does what the call needs until it ends. With `check`, signals are handled meanwhile.
+    def finish(self, call: Call | GreenCall) -> Answer:
+        """Does what the call needs until it ends. Signals are handled meanwhile.
 
         What the application's code raises, or a signal, ends the call and is raised; a `FailoverError` that tells what
         is known of the call is its `__cause__`, unless it has another.
         """
         try:
-            answer = self._finish(call, check)
+            answer = self._finish(call)
         except BaseException as error:
             self._close(error)
             raise
@@ -53,13 +53,13 @@ class Work:
             with _telling(outcome):
                 self._source.close()
 
-    def _finish(self, call: Call | GreenCall, check: bool) -> Answer:
+    def _finish(self, call: Call | GreenCall) -> Answer:
         raised: BaseException | None = None
         outcome: Answer | NativeFailure
         try:
             while True:
                 try:
-                    turn = call.next(check and raised is None)
+                    turn = call.next(raised is None)
                 except NativeFailure as failure:
                     outcome = failure
                     break
