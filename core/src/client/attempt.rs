@@ -38,7 +38,7 @@ pub(super) struct Running {
     pub(super) begun: Option<std::time::Instant>,
     pub(super) address: Address,
     started: SystemTime,
-    since: Instant,
+    pub(super) since: Instant,
     pub(super) progress: Progress,
     /// Gives its body.
     reader: Option<Arc<BodyReader>>,

@@ -39,7 +39,7 @@ impl Inner {
             write_grace: self.rules.has_write_grace.then_some(settings.write_grace),
         };
         let has_grace = || has_grace(running.progress.phase());
-        let mut watch = Watch::new(bounds, deadline.into_std(), Clock::now());
+        let mut watch = Watch::new(bounds, deadline.into_std(), running.since.into_std());
         let mut next = watch.begin();
         loop {
             next = match next {
