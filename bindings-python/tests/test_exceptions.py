@@ -88,4 +88,5 @@ def test_errors_survive_pickling(kind: str, effect: str) -> None:
         # What it would be, were it no write.
         assert (type(made.__cause__), str(made.__cause__)) == (type(error.__cause__), str(error.__cause__))
     error.__cause__ = OSError(pickle)
-    assert pickle.loads(pickle.dumps(error)).__cause__ is None
+    made = pickle.loads(pickle.dumps(error))
+    assert (made.__cause__, made.__suppress_context__) == (None, False)

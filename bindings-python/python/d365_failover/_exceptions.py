@@ -131,8 +131,8 @@ class FailoverError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Of its own Python copies no cause. Another library's may hold what cannot be copied.
-        cause = self.__cause__ if isinstance(self.__cause__, FailoverError) else None
-        return type(self), self.args, {**self.__dict__, "__cause__": cause}
+        cause = {"__cause__": self.__cause__} if isinstance(self.__cause__, FailoverError) else {}
+        return type(self), self.args, {**self.__dict__, **cause}
 
 
 class WriteInDoubtError(FailoverError):
