@@ -70,7 +70,7 @@ impl Inner {
                 }
                 Wait::Report => {
                     let silence = silent(&watch);
-                    let look = self.consider(running.place, Evidence::Weak, &silence, deadline);
+                    let look = self.consider(running.place, Evidence::Silence, &silence, deadline);
                     let goes_elsewhere = match race(exchange.as_mut(), look).await {
                         First::Left(ended) => return ended,
                         First::Right(course) => course == Course::Elsewhere,

@@ -9,6 +9,8 @@ use crate::rule::{Rule, RulesOff};
 pub enum Evidence {
     /// Nothing: the cause is elsewhere.
     Never,
+    /// Nothing yet, but silence: a slow endpoint's too. To be confirmed by probes.
+    Silence,
     /// Perhaps: to be confirmed by probes.
     Weak,
     /// The endpoint does not serve.
@@ -137,7 +139,7 @@ pub fn weighed(cause: Cause, off: RulesOff) -> Evidence {
         Some(row) if !off.has(row.rule) => row.evidence,
         Some(row) => match row.evidence {
             Evidence::Strong => Evidence::Never,
-            Evidence::Weak | Evidence::Never => Evidence::Strong,
+            Evidence::Never | Evidence::Silence | Evidence::Weak => Evidence::Strong,
         },
     }
 }

@@ -140,12 +140,12 @@ fn told(
         })),
         "evidence": match evidence {
             Evidence::Never => "never",
-            Evidence::Weak => "weak",
+            Evidence::Silence | Evidence::Weak => "weak",
             Evidence::Strong => "strong",
         },
         "switch": match evidence {
             Evidence::Never => "no",
-            Evidence::Weak if rules.confirms_doubts => "if_only_the_other_answers",
+            Evidence::Silence | Evidence::Weak if rules.confirms_doubts => "if_only_the_other_answers",
             _ if rules.asks_other => "if_the_other_answers",
             _ => "at_once",
         },

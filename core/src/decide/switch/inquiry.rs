@@ -9,7 +9,7 @@ use crate::decide::place::Place;
 use crate::{Probed, Role};
 
 /// An endpoint that is looked at again and again and lives is only slow: each time what was found holds
-/// twice as long, up to this.
+/// twice as long for silence, up to this.
 pub(super) const LOOK_HOLDS_LONGEST: Duration = Duration::from_secs(8);
 
 /// Whether a place is left, while that is not decided.

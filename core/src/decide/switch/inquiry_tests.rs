@@ -205,7 +205,7 @@ fn a_token_that_does_not_come_leaves_the_other_unasked() {
 }
 
 #[test]
-fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time() {
+fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time_for_silence_alone() {
     let mut world = safe();
     let mut alive = |pause: Duration| {
         world.now += pause;
@@ -214,12 +214,19 @@ fn what_was_found_alive_again_and_again_holds_twice_as_long_each_time() {
         let answered = Heard::Probed(HERE, Answer::Came(Probed::Serves));
         assert_eq!(world.hear(answered), [Action::End(Err(Stay::Alive))]);
         let mut times = (0..=8).map(|times| LOOK_HOLDS * times);
-        let held = |held: &Duration| world.switch.holds_still(true, world.now + *held).is_some();
+        let still = |must_confirm, evidence, held: Duration| {
+            let switch = &world.switch;
+            switch.holds_still(must_confirm, evidence, world.now + held)
+        };
         let held = times
-            .find(|time| !held(time))
+            .find(|held| still(true, Evidence::Silence, *held).is_none())
             .expect("no longer than the longest");
+        // What fails is looked at anew a second later, however often it was found alive.
+        let a_moment = LOOK_HOLDS - Duration::from_millis(1);
+        assert!(still(true, Evidence::Weak, a_moment).is_some());
+        assert_eq!(still(true, Evidence::Weak, LOOK_HOLDS), None);
         // No answer to what is certain.
-        assert_eq!(world.switch.holds_still(false, world.now), None);
+        assert_eq!(still(false, Evidence::Strong, Duration::ZERO), None);
         held
     };
     let seconds = Duration::from_secs;

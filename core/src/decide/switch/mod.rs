@@ -172,7 +172,7 @@ impl Switch {
         if self.inquiry.as_ref().is_some_and(is_under_way) {
             return Report::Joined;
         }
-        if let Some(stay) = self.holds_still(must_confirm, now) {
+        if let Some(stay) = self.holds_still(must_confirm, evidence, now) {
             return Report::Stays(stay);
         }
         let actions = self.inquire(must_confirm, has_other, is_armed());
@@ -195,13 +195,18 @@ impl Switch {
     }
 
     /// Why the place is not even looked at.
-    fn holds_still(&self, must_confirm: bool, now: Instant) -> Option<Stay> {
+    fn holds_still(&self, must_confirm: bool, evidence: Evidence, now: Instant) -> Option<Stay> {
         self.refuses(now).or_else(|| {
             let (at, since, stay) = self.looked?;
             // In an interruption that is planned it would not have come to that.
             let is_waited = |at| !self.outage_wait(at).is_zero();
             let is_planned = is_waited(now) && !is_waited(since);
-            let is_recent = is_within(since, self.look_holds, now);
+            // Who lives and is slow is not what fails now.
+            let held = match evidence {
+                Evidence::Silence => self.look_holds,
+                _ => LOOK_HOLDS,
+            };
+            let is_recent = is_within(since, held, now);
             let holds = at == self.place && is_recent && !is_planned;
             (holds && (stay.is_of_other() || must_confirm)).then_some(stay)
         })

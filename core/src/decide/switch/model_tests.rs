@@ -84,7 +84,7 @@ const WELL: Comes = Comes {
 };
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    use Evidence::{Never, Strong, Weak};
+    use Evidence::{Never, Silence, Strong, Weak};
     let answer = prop_oneof![
         6 => Just(Some(Answer::Silent)),
         3 => Just(Some(Answer::Came(Probed::Serves))),
@@ -99,7 +99,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
             is_vetoed,
         },
     );
-    let evidence = prop::sample::select(vec![Strong, Strong, Weak, Weak, Never]);
+    let evidence = prop::sample::select(vec![Strong, Strong, Weak, Silence, Never]);
     let rarely = || prop::bool::weighted(0.1);
     let report = (evidence, rarely(), rarely(), prop::bool::weighted(0.9)).prop_map(
         |(evidence, is_late, is_policy_unread, is_armed)| Op::Report {

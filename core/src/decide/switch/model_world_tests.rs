@@ -390,8 +390,8 @@ impl World {
                 assert!(self.is_recent(self.refused, stay, HOLD_DOWN));
             }
             Report::Stays(stay) => {
-                let holds = match stay {
-                    Stay::Alive => LOOK_HOLDS_LONGEST,
+                let holds = match (stay, evidence) {
+                    (Stay::Alive, Evidence::Silence) => LOOK_HOLDS_LONGEST,
                     _ => LOOK_HOLDS,
                 };
                 assert!(self.is_recent(self.found, stay, holds));
@@ -406,7 +406,7 @@ impl World {
                 }
                 assert!(self.live.is_none_or(|live| live < number));
                 let doubts =
-                    evidence == Evidence::Weak || is_none || held_down && self.rules.holds_down;
+                    evidence < Evidence::Strong || is_none || held_down && self.rules.holds_down;
                 self.runs(number, doubts, false, &actions);
             }
         }

@@ -83,7 +83,13 @@ impl Ours {
             }
             Wait::Report => {
                 world.wake(id, end, timer);
-                self.consider(call, place, Evidence::Weak, Asker::Silence(attempt), world);
+                self.consider(
+                    call,
+                    place,
+                    Evidence::Silence,
+                    Asker::Silence(attempt),
+                    world,
+                );
             }
             Wait::LookBack => self.looks_back(call, attempt, place.role, world),
             Wait::Leave => self.gives_up(call, Outcome::Left(world.phase(attempt)), world),
