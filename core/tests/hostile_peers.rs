@@ -424,33 +424,68 @@ fn unread_streams_do_not_starve_other_calls() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+/// Answers on its first connection once, and then swallows what comes, as after a firewall has lost its state; or goes on
+/// with HTTP/2 itself. New connections are answered.
+fn falls_silent(has_frames: bool) -> u16 {
+    serve(move |n, tcp, acceptor| async move {
+        let tls = acceptor.accept(tcp).await.unwrap();
+        let mut conn = h2::server::handshake(tls).await.unwrap();
+        let mut silenced = Vec::new();
+        while let Some(Ok((request, to))) = conn.accept().await {
+            if n > 1 || request.uri().path() == "/first" {
+                respond(to, 200, small("{}"));
+                continue;
+            }
+            silenced.push((request, to));
+            if !has_frames {
+                std::future::pending::<()>().await;
+            }
+            let window = (1 << 16) + u32::try_from(silenced.len()).unwrap();
+            let _ = conn.set_initial_window_size(window);
+        }
+    })
+}
+
 /// A shared connection that has gone dead is used on, call after call.
 #[test]
 fn a_dead_http2_connection_is_left() {
-    let port = serve(|n, tcp, acceptor| async move {
-        let tls = acceptor.accept(tcp).await.unwrap();
-        let mut conn = h2::server::handshake(tls).await.unwrap();
-        while let Some(Ok((_, to))) = conn.accept().await {
-            respond(to, 200, small("{}"));
-            if n == 1 {
-                // The next request is the last that is heard of it: a firewall lost its state.
-                let _silenced = conn.accept().await;
-                std::future::pending::<()>().await;
-            }
-        }
-    });
-    let settings = settings(port, &[("attempt_timeout_ms", "1000")]);
-    let client = Client::open(&settings).unwrap();
-    client.send(&get("/x")).unwrap();
-    let results: Vec<_> = (0..4)
-        .map(|_| {
-            client
-                .send(&get("/x"))
-                .map(|r| r.status())
-                .map_err(|e| e.to_string())
-        })
-        .collect();
-    assert!(results.iter().skip(1).any(Result::is_ok), "{results:#?}");
+    for has_frames in [false, true] {
+        let settings = settings(falls_silent(has_frames), &[("attempt_timeout_ms", "1000")]);
+        let client = Client::open(&settings).unwrap();
+        client.send(&get("/first")).unwrap();
+        let results: Vec<_> = (0..4)
+            .map(|_| {
+                client
+                    .send(&get("/x"))
+                    .map(|r| r.status())
+                    .map_err(|e| e.to_string())
+            })
+            .collect();
+        let is_left = results.iter().skip(1).any(Result::is_ok);
+        assert!(is_left, "{has_frames}: {results:#?}");
+    }
+}
+
+/// While a call waits on a connection that has gone dead, those that begin go out on another one, as soon as the
+/// endpoint has answered there.
+#[test]
+fn calls_that_begin_go_round_a_dead_http2_connection() {
+    let queue = Queue::new(0).unwrap();
+    let port = falls_silent(false);
+    let settings = settings(port, &[("preset", "safe"), ("auto_switch", "on")]);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    client.subscribe(0).unwrap();
+    client.send(&get("/first")).unwrap();
+    let begin = Instant::now();
+    let mut answered = None;
+    while answered.is_none() && begin.elapsed() < Duration::from_secs(20) {
+        // Fewer in all than a connection carries.
+        client.submit(&get("/x"), 1).unwrap();
+        answered = queue.next(Some(Duration::from_millis(250))).ok();
+    }
+    let mut answered = answered.expect("all calls wait on the dead connection");
+    assert_eq!(answered.take_result().unwrap().unwrap().status(), 200);
+    client.shutdown(Duration::ZERO).unwrap();
 }
 
 struct Endless;

@@ -12,6 +12,7 @@ use super::Inner;
 use super::attempt::Running;
 use crate::decide::call::Course;
 use crate::decide::evidence::Evidence;
+use crate::decide::look::Stay;
 use crate::decide::watch::{Bounds, Wait, Watch};
 use crate::lock::lock;
 use crate::resource::late;
@@ -73,7 +74,15 @@ impl Inner {
                     let look = self.consider(running.place, Evidence::Silence, &silence, deadline);
                     let goes_elsewhere = match race(exchange.as_mut(), look).await {
                         First::Left(ended) => return ended,
-                        First::Right(course) => course == Course::Elsewhere,
+                        First::Right(course) => {
+                            // Whoever begins now need not wait where this one waits.
+                            if let Course::Here(Stay::Alive | Stay::Alone | Stay::AloneUnasked) =
+                                course
+                            {
+                                running.progress.doubt();
+                            }
+                            course == Course::Elsewhere
+                        }
                     };
                     let was_found_dead = self.board().switch.was_found_dead(running.place);
                     watch.heard(goes_elsewhere, was_found_dead, has_grace(), Clock::now())

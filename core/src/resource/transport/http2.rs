@@ -98,8 +98,8 @@ impl Talk {
 /// The right to one stream of a connection.
 pub(super) struct Lease {
     connection: Arc<Http2>,
-    /// What had come on the connection when the stream began.
-    received: u64,
+    /// How many streams of the connection had been answered when this one began.
+    answers: u64,
     /// The stream has ended, well or badly, and was not only given up.
     is_done: bool,
     body: Option<HangUp>,
@@ -145,7 +145,9 @@ impl Http2 {
 
     /// Whether further streams may begin on it.
     pub(super) fn is_open(&self) -> bool {
-        !self.sender.is_closed() && !self.is_leaving.load(Ordering::Acquire)
+        !self.sender.is_closed()
+            && !self.is_leaving.load(Ordering::Acquire)
+            && !self.wire.is_doubted()
     }
 
     /// How long it has had no stream. Zero while it has some.
@@ -211,7 +213,7 @@ impl Http2 {
             .ok()
             .map(|_| Lease {
                 connection: Arc::clone(self),
-                received: self.wire.received(),
+                answers: self.wire.answers(),
                 is_done: false,
                 body: None,
                 wants_http1: false,
@@ -241,13 +243,16 @@ impl Lease {
     ) -> Result<Response<Incoming>, hyper::Error> {
         let connection = Arc::clone(&self.connection);
         let written = connection.wire.written();
-        self.received = connection.wire.received();
+        self.answers = connection.wire.answers();
         progress.queued(&connection.wire);
         self.body = request.body().hang_up();
         connection.begun.fetch_add(1, Ordering::AcqRel);
         let answer = connection.sender.clone().try_send_request(request).await;
         let mut error = match answer {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                connection.wire.answered();
+                return Ok(answer);
+            }
             Err(error) => error,
         };
         self.is_done = true;
@@ -299,9 +304,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Given up, and nothing at all has come meanwhile: the connection may be dead without
-        // having been told. A new one tells.
-        if !self.is_done && self.connection.wire.received() == self.received {
+        // Given up, and nobody was answered meanwhile: the connection may be dead without having been
+        // told. A new one tells.
+        if !self.is_done && self.connection.wire.answers() == self.answers {
             self.retire();
         }
         drop(self.body.take());

@@ -38,8 +38,10 @@ struct Seen {
     wire: Option<(Arc<Wire>, u64)>,
     /// What the request goes out on, whether it is shared or not.
     line: Option<Arc<Wire>>,
-    /// What had come on it before.
+    /// What had come on it before…
     heard: u64,
+    /// …and how many answers that were.
+    answers: u64,
     is_queued: bool,
     version: Option<HttpVersion>,
     head: Option<Parts>,
@@ -71,6 +73,7 @@ impl Progress {
         let mut state = self.state();
         state.line = Some(Arc::clone(wire));
         state.heard = wire.received();
+        state.answers = wire.answers();
         state.is_queued = true;
         state.version = Some(HttpVersion::Http2);
     }
@@ -107,6 +110,17 @@ impl Progress {
         let state = self.state();
         let line = state.line.as_ref();
         line.is_some_and(|wire| wire.received() == state.heard)
+    }
+
+    /// The endpoint answers on another connection: where nobody was answered on this one since, no further
+    /// request goes out on it. What it carries waits on.
+    pub(crate) fn doubt(&self) {
+        let state = self.state();
+        if let Some(wire) = state.line.as_ref().filter(|_| state.is_queued)
+            && wire.answers() == state.answers
+        {
+            wire.doubt();
+        }
     }
 
     /// The version of HTTP that the request was sent in, if it had a connection.

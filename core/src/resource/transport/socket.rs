@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,10 @@ pub(super) struct Wire {
     before: AtomicU64,
     /// The error that says that nothing more leaves; 0: none.
     deaf: AtomicI32,
+    /// How many requests were answered on it, where several share it.
+    answers: AtomicU64,
+    /// Nobody knows whether it leads anywhere yet.
+    is_doubted: AtomicBool,
     arrived: Notify,
     /// What all connections to its endpoint count together.
     traffic: Arc<Traffic>,
@@ -48,6 +52,8 @@ impl Wire {
             moved_in: AtomicU64::new(0),
             before: AtomicU64::new(0),
             deaf: AtomicI32::new(0),
+            answers: AtomicU64::new(0),
+            is_doubted: AtomicBool::new(false),
             arrived: Notify::new(),
             traffic,
         })
@@ -107,6 +113,26 @@ impl Wire {
     /// How many bytes have come.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// A request was answered on it.
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many were. What else comes on a shared connection is the peer's HTTP/2, which may go on
+    /// where nobody answers requests.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Acquire)
+    }
+
+    /// No further request is to go out on it.
+    pub(super) fn doubt(&self) {
+        self.is_doubted.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_doubted(&self) -> bool {
+        self.is_doubted.load(Ordering::Acquire)
     }
 
     /// When a byte went out or came in last; or only when one came.
