@@ -66,7 +66,10 @@ impl Time {
             Some(output) if is_in_time(end) => Ok(output),
             _ => {
                 let waited = now.elapsed();
-                let limit = format!("within {what} ({} ms)", waited.as_millis());
+                let limit = format!(
+                    "within {what} ({} ms)",
+                    end.saturating_duration_since(now).as_millis()
+                );
                 Err(fault(cause, waited, &limit))
             }
         }
