@@ -1,4 +1,5 @@
-"""What somebody meant who gives a request a keyword that it does not have."""
+"""How a client's methods hand on what they are given, and what somebody meant who gives one a keyword that it does not
+have."""
 
 from __future__ import annotations
 

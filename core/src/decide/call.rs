@@ -233,13 +233,10 @@ impl Resending {
             return Next::End(Some("retry_budget is used up"));
         }
         let pause = |resends| throttled(retry_after, resends, moment.chance);
-        let later = pause(self.in_place + MANY_LATER);
         let is_one_of_many = retry_after.is_some() && !moment.budget.withdraw_told(moment.now);
-        let pause = if is_one_of_many && later < moment.left {
-            later
-        } else {
-            pause(self.in_place)
-        };
+        let later = is_one_of_many.then(|| pause(self.in_place + MANY_LATER));
+        let in_time = later.filter(|later| *later < moment.left);
+        let pause = in_time.unwrap_or_else(|| pause(self.in_place));
         self.in_place += 1;
         wait(pause, true, moment.left)
     }

@@ -53,7 +53,7 @@ pub(crate) fn what_is_left_is_committed() {
                     true => Some(jobs),
                     false => commit(jobs),
                 });
-                let own = (!queue.is_done(group) && queue.wakes_thread()).then(|| {
+                let own = (queue.leaves_work(group) && queue.wakes_thread()).then(|| {
                     spawn(move || {
                         while !queue.lets_thread_sleep() {
                             if let Some(group) = queue.last() {

@@ -326,14 +326,14 @@ fn once<T>(
 impl Work for Store {
     fn work(self: Arc<Self>, ticket: u64) {
         self.work_until(ticket, false);
-        if self.queue.has_long_log() {
+        if self.queue.leaves_work(ticket) {
             self.have_thread();
         }
     }
 
     fn work_briefly(self: Arc<Self>, ticket: u64) {
         self.work_until(ticket, true);
-        if !self.queue.is_done(ticket) || self.queue.has_long_log() {
+        if self.queue.leaves_work(ticket) {
             self.have_thread();
         }
     }

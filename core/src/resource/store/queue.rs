@@ -120,8 +120,10 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_done(&self, group: u64) -> bool {
-        lock(&self.state).done > group
+    /// Whether there is something for the store's own thread after a work on this group.
+    pub(super) fn leaves_work(&self, group: u64) -> bool {
+        let state = lock(&self.state);
+        state.done <= group || state.pages >= CHECKPOINT_AFTER
     }
 
     /// The last group with anything in it that is not done.
