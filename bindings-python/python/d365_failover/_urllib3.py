@@ -109,6 +109,7 @@ class _Body:
         content = known._known_content()
         self._rest = content or b""
         self._has_more = content is None
+        self._is_broken = False
         self.closed = False
 
     def whole(self) -> bytes | None:
@@ -128,7 +129,8 @@ class _Body:
 
     def read(self, amt: int | None = None) -> bytes:
         """So many bytes, unless the body ends before."""
-        if amt == 0:
+        # What broke off requests drains once more before it follows a redirect.
+        if amt == 0 or (amt is None and self._is_broken):
             return b""
         pieces = [self._rest]
         size = len(self._rest)
@@ -156,6 +158,7 @@ class _Body:
         try:
             piece = known._next()
         except FailoverError as error:
+            self._is_broken = True
             kept = not_theirs(error)
             if kept is not None:
                 raise kept from kept.__cause__
