@@ -237,6 +237,9 @@ class Peer:
         if path == "/cut":
             connection.sendall(_HEAD + b"x" * 1000)
             return False
+        if path == "/cut-error":
+            connection.sendall(_HEAD.replace(b"200 OK", b"404 Not Found") + b"x" * 1000)
+            return False
         if path == "/cut-chunk":
             connection.sendall(answer(_CHUNKED, b"ffff\r\nabc"))
             return False

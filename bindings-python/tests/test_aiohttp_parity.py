@@ -282,6 +282,7 @@ POINTS = [
     Point("close before the answer", failing("/close")),
     Point("close in the head", failing("/half-head")),
     Point("close in the body", failing("/cut")),
+    Point("close in the body of nobody's error", failing("/cut-error")),
     Point("close in a chunk", failing("/cut-chunk")),
     Point("reset before the answer", failing("/reset")),
     Point("reset in the body", failing("/reset-in-body")),
@@ -320,6 +321,8 @@ BESIDES = [
     "A write in doubt raises `WriteInDoubtError`, also where the `total` of a `ClientTimeout` is over.",
     "An executed write whose answer broke off raises `FailoverError`.",
     "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
+    "Of an answer that is no service's the body is read as far as `error_prefix` (1 MB), of a 2xx to a "
+    "write as far as it came with the head. To a read `ClientPayloadError` says that there was more.",
     "Web sockets raise `ValueError`.",
 ]
 

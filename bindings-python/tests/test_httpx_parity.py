@@ -370,6 +370,7 @@ POINTS = [
     Point("close before the answer", lambda side: error(lambda: side.get("/close"))),
     Point("close in the head", lambda side: error(lambda: side.get("/half-head"))),
     Point("close in the body", lambda side: error(lambda: side.get("/cut"))),
+    Point("close in the body of nobody's error", lambda side: error(lambda: side.get("/cut-error"))),
     Point("close in a chunk", lambda side: error(lambda: side.get("/cut-chunk"))),
     Point("reset before the answer", lambda side: error(lambda: side.get("/reset"))),
     Point("reset in the body", lambda side: error(lambda: side.get("/reset-in-body"))),
@@ -399,7 +400,8 @@ BESIDES = [
     "A response has no extension `network_stream`.",
     "`write` and `pool` of a timeout have no meaning: for what stands still there is `read`, of the request as well.",
     "What waits for an endpoint (`outage_wait`, 30 s) may take longer than the timeouts, up to `deadline`.",
-    "Of an answer that says that the endpoint cannot serve, the body is cut after `error_prefix` (1 MB).",
+    "Of an answer that is no service's the body is read as far as `error_prefix` (1 MB), of a 2xx to a "
+    "write as far as it came with the head. To a read `RemoteProtocolError` says that there was more.",
     "A write in doubt raises `WriteInDoubtError`, and an executed one whose answer broke off `FailoverError`.",
     "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
     "A header value that is not UTF-8 cannot be sent: `LocalProtocolError`.",

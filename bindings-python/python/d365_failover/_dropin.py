@@ -112,6 +112,17 @@ def answered(error: FailoverError) -> Response | None:
     return error.response if cause in _ANSWERS else None
 
 
+def lacking(known: Response) -> str | None:
+    """What is said of a body that has not come whole: an answer is read as far as it tells what it means. For a write
+    nothing is: that is no reason to send it again."""
+    told = known.headers.get("content-length", "")
+    method = known._asked[0] if known._asked else "HEAD"
+    if known.effect != "none" or method == "HEAD" or not told.isdecimal():
+        return None
+    here = len(known.content)
+    return f"the body broke off: {here} of its {told} bytes are here" if here < int(told) else None
+
+
 def not_theirs(error: FailoverError) -> FailoverError | None:
     """What is raised instead of another library's exception, where a loop that catches those would do a write twice: it
     is in doubt, or was executed and only its answer has broken off. Neither is an `OSError`."""

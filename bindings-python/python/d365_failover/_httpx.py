@@ -25,6 +25,7 @@ from ._dropin import (
     clamped,
     doubt_of,
     is_host,
+    lacking,
     not_theirs,
 )
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
@@ -87,6 +88,12 @@ class Kinds:
         known = kind(str(error))
         known.__cause__ = error
         return known
+
+    def check(self, response: Response) -> None:
+        """Raises for a body that has not come whole."""
+        said = lacking(response)
+        if said is not None:
+            raise self.errors["closed"](said)
 
     def response_of(self, response: Response, body: Any) -> Any:
         raw = response._raw
@@ -261,6 +268,7 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         if not isinstance(self._response, StreamedResponse):
             yield self._response.content
+            self._kinds.check(self._response)
             return
         whole = self._response._whole()
         if whole is not None:
@@ -288,6 +296,7 @@ class _AsyncBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if not isinstance(self._response, AsyncStreamedResponse):
             yield self._response.content
+            self._kinds.check(self._response)
             return
         whole = self._response._whole()
         if whole is not None:

@@ -31,7 +31,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
 from ._body import AsyncSource, async_source_of, seekable
-from ._dropin import Opened, answered, category, clamped, doubt_of, is_host, not_theirs
+from ._dropin import Opened, answered, category, clamped, doubt_of, is_host, lacking, not_theirs
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -301,6 +301,10 @@ with warnings.catch_warnings():
                     failed = _error(error, request)
                     raise failed from failed.__cause__
                 known = AsyncStreamedResponse(found._raw, cast("RawRequest", found._asked), client._read)
+                response, said = self._response(request, known, limit, decodes, times), lacking(found)
+                if said is not None:
+                    response.content.set_exception(aiohttp.ClientPayloadError(said))
+                return response
             return self._response(request, known, limit, decodes, times)
 
         def _response(
