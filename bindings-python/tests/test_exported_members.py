@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -15,6 +16,7 @@ import d365_failover
 import pytest
 
 PACKAGE = Path(d365_failover.__file__).parent
+TESTS = Path(__file__).parent
 
 
 def exported() -> set[str]:
@@ -142,3 +144,21 @@ print(ctypes.CDLL({str(tmp_path / "own.so")!r}).asked())
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "2"
+
+
+def imported(module: Path) -> Iterator[str]:
+    """What it cannot be imported without."""
+    for statement in ast.parse(module.read_text()).body:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def test_other_systems_can_import_the_tests_that_are_run_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(TESTS.parents[1] / "tools" / "ship")
+    own = {f"d365_failover.{name}" for name in ("aiohttp", "azure", "dataverse", "httpx", "httpx2", "requests")}
+    lacking = own | {"aiohttp", "azure", "celery", "gevent", "eventlet", "httpx", "httpx2", "requests", "zeep"}
+    wanting = {path.stem for path in TESTS.glob("test_*.py") if lacking & set(imported(path))}
+    assert wanting <= importlib.import_module("guests").WITH_SSL

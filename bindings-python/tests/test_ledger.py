@@ -17,10 +17,8 @@ from queue import SimpleQueue
 from typing import Any
 
 import d365_failover
-import httpx
 import pytest
 from d365_failover import AsyncClient, Client, LedgerEntry, LedgerEntryError, WriteInDoubtEvent
-from d365_failover.httpx import async_mounts
 from subject import PATIENCE, Blocking, Subject, Subjects
 from twin import ACCOUNTS, WHO_AM_I, Organization
 
@@ -419,6 +417,9 @@ def test_a_loop_goes_on_while_its_clients_store_is_held_by_another(org: Organiza
 
 
 def test_mounts_wait_for_no_store(org: Organization, tmp_path: Path, store: Path) -> None:
+    httpx = pytest.importorskip("httpx")
+    from d365_failover.httpx import async_mounts
+
     mine = shutil.copy(store, tmp_path / "mine")
 
     async def main() -> None:
