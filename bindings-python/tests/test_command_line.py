@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from d365_failover._cli.connection import _arguments
 from d365_failover.testing import FailoverPair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -271,6 +272,36 @@ def test_a_token_command_that_goes_on_ends_with_the_check(pair: FailoverPair) ->
             # What it has started is not ended with it, holds its output, and is waited for by nobody.
             for connection in ask(shlex.join(["sh", "-c", f"{command}; true"]), 4):
                 connection.close()
+
+
+WINDOWS = r'"C:\Program Files\az.cmd" account --tenant it\'s'
+
+
+@pytest.mark.parametrize(
+    ("command", "platform", "arguments"),
+    [
+        (r"sh -c 'echo \"a b\"' c\ d", "linux", ["sh", "-c", r"echo \"a b\"", "c d"]),
+        (f" {WINDOWS} ", "win32", WINDOWS),
+    ],
+)
+def test_a_token_command_is_split_as_its_system_does(command: str, platform: str, arguments: str | list[str]) -> None:
+    assert _arguments(command, platform) == arguments
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("import os\nwhile True: os.write(1, b'secret' * 10000)", "was ended: it gave more than 262144 bytes"),
+        ("print('secret', end=''); raise SystemExit(7)", "ended with 7"),
+        ("import os; os.write(1, b'\\xffsecret')", "it holds characters that no token has"),
+    ],
+)
+def test_a_token_command_that_gives_no_token(pair: FailoverPair, program: str, says: str) -> None:
+    joined = subprocess.list2cmdline if sys.platform == "win32" else shlex.join
+    command = joined([sys.executable, "-c", program])
+    told = run("check", "--token-command", command, environment=pair.environment)
+    assert says in told
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize("asked", [["check"], ["check", "--json"], ["--help"], ["watch", "--count", "2"]])

@@ -8,10 +8,12 @@ import os
 import re
 import shlex
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
@@ -21,6 +23,8 @@ _SECRET = ("secret", "token", "password")
 _NO_SECRETS = frozenset(("token_precedence",))
 _USER = re.compile(r"://[^/]*@")
 _TOKEN_TIME = 60
+_LARGEST_TOKEN = 256 << 10
+"""Bytes: what the library takes."""
 _LOOK = 0.1
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -143,32 +147,36 @@ def _value(text: str) -> Any:
 
 def _provider(command: str | None) -> Callable[[str], str] | None:
     if command is not None:
-        try:
-            words = shlex.split(command)
-        except ValueError as error:
-            raise click.UsageError(f"--token-command: {error}") from None
-        if not words:
-            raise click.UsageError("--token-command: it is empty")
-        return _TokenCommand(words)
+        return _TokenCommand(_arguments(command, sys.platform))
     token = os.environ.get("D365_TOKEN", "").strip()
     return None if not token else lambda url: token
 
 
+def _arguments(command: str, platform: str) -> str | list[str]:
+    """What `subprocess` is given. On Windows a program splits its own command line: a backslash is one."""
+    try:
+        words = command.strip() if platform == "win32" else shlex.split(command)
+    except ValueError as error:
+        raise click.UsageError(f"--token-command: {error}") from None
+    if not words:
+        raise click.UsageError("--token-command: it is empty")
+    return words
+
+
 class _TokenCommand:
-    def __init__(self, words: list[str]) -> None:
-        self._words = words
+    def __init__(self, arguments: str | list[str]) -> None:
+        self._arguments = arguments
         self._is_over = False
 
     def __call__(self, url: str) -> str:
         try:
             asked = subprocess.Popen(
-                self._words,
+                self._arguments,
                 env={**os.environ, "D365_ENDPOINT_URL": url},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 # What it says is its own; it may be more than should be seen.
                 stderr=subprocess.DEVNULL,
-                text=True,
             )
         except OSError as error:
             raise RuntimeError(f"the token command cannot be run: {error.strerror}") from None
@@ -179,17 +187,33 @@ class _TokenCommand:
                 asked.kill()
         if asked.returncode != 0:
             raise RuntimeError(f"the token command ended with {asked.returncode}")
-        return token.strip()
+        return token.decode(errors="replace").strip()
 
-    def _said(self, asked: subprocess.Popen[str]) -> str:
-        # A program that it has started may hold its output open when it is gone itself.
+    def _said(self, asked: subprocess.Popen[bytes]) -> bytes:
+        # A program that it has started may hold its output open when it is gone itself: who reads is left behind then,
+        # with what is read from.
+        output, asked.stdout = asked.stdout, None
+        assert output is not None
+        said: list[bytes] = []
+        reader = threading.Thread(target=_read, args=(output, said), daemon=True)
+        reader.start()
         end = time.monotonic() + _TOKEN_TIME
         while not self._is_over and time.monotonic() < end:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return asked.communicate(timeout=_LOOK)[0]
+            reader.join(_LOOK)
+            if said and len(said[0]) > _LARGEST_TOKEN:
+                raise RuntimeError(f"the token command was ended: it gave more than {_LARGEST_TOKEN} bytes")
+            if said:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    asked.wait(_LOOK)
+                    return said[0]
         why = "nobody waits for it any more" if self._is_over else f"it gave nothing in {_TOKEN_TIME} s"
         raise RuntimeError(f"the token command was ended: {why}")
 
     def end(self) -> None:
         """Nobody waits for a token any more."""
         self._is_over = True
+
+
+def _read(output: IO[bytes], said: list[bytes]) -> None:
+    with output:
+        said.append(output.read(_LARGEST_TOKEN + 1))
