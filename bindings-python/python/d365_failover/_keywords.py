@@ -128,7 +128,9 @@ def _explained(method: Callable[..., Any], error: TypeError, placed: Sized, give
             return TypeError(f"{error}: {_meant(method.__name__, name, known)}")
     if len(placed) <= len(named) - len(known):
         return None
-    return TypeError(f"{error}: what follows the URL is given by name, {', '.join(known)}")
+    # Not how many were given: what follows the first one too many was taken for others.
+    name = method.__qualname__
+    return TypeError(f"{name}() takes what follows the URL by name: {', '.join(known)}")
 
 
 def _meant(verb: str, name: str, known: list[str]) -> str:
