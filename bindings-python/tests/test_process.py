@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
 import os
 import pickle
 import re
@@ -9,13 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import d365_failover
 import pytest
-from twin import Organization
+from twin import ACCOUNTS, Organization
 
 OPEN = """
 import os, signal, sys, threading, time
@@ -476,6 +478,37 @@ def test_a_process_of_multiprocessing(org: Organization) -> None:
 def test_a_client_goes_to_no_other_process(org: Organization) -> None:
     with org.client() as client, pytest.raises(TypeError, match="open one in each process"):
         pickle.dumps(client)
+
+
+def fails(error: d365_failover.FailoverError) -> None:
+    raise error
+
+
+def by_executor(error: d365_failover.FailoverError) -> None:
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        executor.submit(fails, error).result(ABOUT)
+
+
+def by_pool(error: d365_failover.FailoverError) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply_async(fails, (error,)).get(ABOUT)
+
+
+@pytest.mark.parametrize("run", [by_executor, by_pool])
+def test_what_is_known_of_a_write_goes_to_another_process(
+    org: Organization, run: Callable[[d365_failover.FailoverError], None]
+) -> None:
+    org.fault("primary", "commit_then_close", method="POST", times=1)
+    with org.client() as client, pytest.raises(d365_failover.WriteInDoubtError) as told:
+        client.post(ACCOUNTS, json={"name": "in doubt"}, tag="a tag")
+    error = told.value
+    with pytest.raises(d365_failover.WriteInDoubtError) as caught:
+        run(error)
+    assert (str(caught.value), caught.value.__dict__) == (str(error), error.__dict__)
+    assert (error.effect, error.ledger_id, error.tag) == ("unknown", 1, "a tag")
+    # Python has put the other process's trace there.
+    assert type(caught.value.__cause__).__name__.endswith("RemoteTraceback")
+    assert d365_failover.error_of(caught.value) is caught.value
 
 
 def test_children_of_a_fork_under_load(org: Organization) -> None:

@@ -350,7 +350,9 @@ def error_of(exception: BaseException) -> FailoverError | None:
     """The `FailoverError` that an exception is or comes from, with all that is known of the call; else `None`.
 
     For code that is left by another exception than the library's: a task that `asyncio.wait_for` or `asyncio.timeout`
-    has ended, a `KeyboardInterrupt`, an exception of the request's body.
+    has ended, a `KeyboardInterrupt`, an exception of the request's body. Ask in the process that made the call: what
+    `ProcessPoolExecutor` or `multiprocessing` hands on has lost where it comes from. The library's own exceptions keep
+    all that is known there.
 
     >>> try:
     ...     await asyncio.wait_for(client.post("/api/data/v9.2/accounts", json={"name": "a"}), 1)
