@@ -32,14 +32,26 @@ public class FailoverException extends IOException {
     /** Whether the endpoint was switched during the call. */
     private final boolean switched;
 
+    private final Long ledgerId;
+    private final String tag;
+    private final String cause;
+    private final Integer status;
+    private final Integer code;
+    private final Duration retryAfter;
     private final transient Failure.Details details;
 
     FailoverException(Failure failure) {
         super(failure.message(), failure.cause());
         this.kind = failure.kind();
-        this.effect = failure.details().effect;
-        this.switched = failure.details().switched;
         this.details = failure.details();
+        this.effect = details.effect;
+        this.switched = details.switched;
+        this.ledgerId = details.ledgerId.isPresent() ? details.ledgerId.getAsLong() : null;
+        this.tag = details.tag.orElse(null);
+        this.cause = details.cause.orElse(null);
+        this.status = boxed(details.status);
+        this.code = boxed(details.code);
+        this.retryAfter = details.retryAfter.orElse(null);
     }
 
     /**
@@ -56,10 +68,10 @@ public class FailoverException extends IOException {
      * connect_timeout}, {@code reset}, … The names are those of the C constants {@code D365_CAUSE_…}, in lower case.
      * ({@link #getCause()} is Java's: the exception that this one comes from.)
      *
-     * @return the name; empty where no call failed, and after deserialization
+     * @return the name; empty where no call failed
      */
     public Optional<String> cause() {
-        return details == null ? Optional.empty() : details.cause;
+        return Optional.ofNullable(cause);
     }
 
     /**
@@ -75,21 +87,19 @@ public class FailoverException extends IOException {
     /**
      * Its number in the ledger.
      *
-     * @return the {@link LedgerEntry#id()} of a write; empty for a read, for what was refused before
-     *     it was sent, and after deserialization
+     * @return the {@link LedgerEntry#id()} of a write; empty for a read, and for what was refused before it was sent
      */
     public OptionalLong ledgerId() {
-        return details == null ? OptionalLong.empty() : details.ledgerId;
+        return ledgerId == null ? OptionalLong.empty() : OptionalLong.of(ledgerId);
     }
 
     /**
      * The tag of its request.
      *
-     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, for what is no call, and after
-     *     deserialization
+     * @return what {@link FailoverRequest.Builder#tag} was given; empty without one, and for what is no call
      */
     public Optional<String> tag() {
-        return details == null ? Optional.empty() : details.tag;
+        return Optional.ofNullable(tag);
     }
 
     /**
@@ -116,7 +126,7 @@ public class FailoverException extends IOException {
      * @return the status; empty without an answer
      */
     public OptionalInt status() {
-        return details == null ? OptionalInt.empty() : details.status;
+        return unboxed(status);
     }
 
     /**
@@ -125,7 +135,7 @@ public class FailoverException extends IOException {
      * @return the code, such as -2147176347 for 0x8004B065; empty without one
      */
     public OptionalInt code() {
-        return details == null ? OptionalInt.empty() : details.code;
+        return unboxed(code);
     }
 
     /**
@@ -134,15 +144,23 @@ public class FailoverException extends IOException {
      * @return the time; empty if it did not ask
      */
     public Optional<Duration> retryAfter() {
-        return details == null ? Optional.empty() : details.retryAfter;
+        return Optional.ofNullable(retryAfter);
     }
 
     /**
      * The answer that was not usable.
      *
-     * @return what came of it; empty without an answer
+     * @return what came of it; empty without an answer, or after deserialization
      */
     public Optional<FailoverResponse> response() {
         return details == null ? Optional.empty() : details.response;
+    }
+
+    private static Integer boxed(OptionalInt number) {
+        return number.isPresent() ? number.getAsInt() : null;
+    }
+
+    private static OptionalInt unboxed(Integer number) {
+        return number == null ? OptionalInt.empty() : OptionalInt.of(number);
     }
 }

@@ -9,7 +9,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.d365failover.support.Accounts;
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutionException;
@@ -91,6 +96,36 @@ class SafeTest {
             assertEquals(Operation.GUARDED, entry.operation());
             assertTrue(twin.hasRow("primary", "guarded"));
             assertEquals(0, twin.duplicates());
+        }
+    }
+
+    @Test
+    void whatIsKnownOfAWriteInDoubtOutlivesItsProcess() throws Exception {
+        twin.fault("primary", "commit_then_close", ",\"path_contains\":\"accounts\",\"times\":1");
+        try (FailoverClient client = twin.safeClient().build()) {
+            WriteInDoubtException told = assertThrows(
+                    WriteInDoubtException.class,
+                    () -> client.send(Accounts.create("elsewhere").tag("a tag").build()));
+            assertEquals(client.suspects().get(0).id(), told.ledgerId().orElseThrow());
+            WriteInDoubtException read = (WriteInDoubtException) copied(told);
+            for (FailoverException e : List.of(read, (FailoverException) read.getCause())) {
+                assertEquals(told.getMessage(), e.getMessage());
+                assertEquals(
+                        List.of(told.kind(), told.effect(), told.ledgerId(), told.tag(), told.cause(), told.status()),
+                        List.of(e.kind(), e.effect(), e.ledgerId(), e.tag(), e.cause(), e.status()));
+                assertEquals(List.of(told.code(), told.retryAfter()), List.of(e.code(), e.retryAfter()));
+                assertEquals(List.of(List.of(), Optional.empty()), List.of(e.attempts(), e.response()));
+            }
+        }
+    }
+
+    private static Object copied(Object told) throws Exception {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
+            out.writeObject(told);
+        }
+        try (ObjectInputStream in = new ObjectInputStream(new ByteArrayInputStream(bytes.toByteArray()))) {
+            return in.readObject();
         }
     }
 
