@@ -203,7 +203,7 @@ public final class FailoverRequest {
 
     @Override
     public String toString() {
-        return method + " " + OrganizationUrls.shown(url);
+        return url.isEmpty() ? method : method + " " + OrganizationUrls.shown(url);
     }
 
     /** Makes a {@link FailoverRequest}. Not for use by several threads at a time. */
@@ -269,7 +269,7 @@ public final class FailoverRequest {
          * Sets the body to a file, which is read anew for each attempt. Its length is asked for when the request is
          * sent.
          *
-         * @param file a file; one that cannot be read fails the call with {@link ErrorKind#LOCAL}
+         * @param file a file, and no folder or pipe; one that cannot be read fails the call with {@link ErrorKind#LOCAL}
          * @return this builder
          */
         public Builder body(Path file) {

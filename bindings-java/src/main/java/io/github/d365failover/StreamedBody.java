@@ -2,8 +2,11 @@ package io.github.d365failover;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -52,7 +55,15 @@ abstract class StreamedBody {
 
             @Override
             long length() throws IOException {
-                return Files.size(file);
+                BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+                // A pipe gives something else the second time; and once the head has left, a write is in doubt.
+                if (!attributes.isRegularFile()) {
+                    throw new FileSystemException(file.toString(), null, "it is no file: give what it has as a stream");
+                }
+                if (!Files.isReadable(file)) {
+                    throw new AccessDeniedException(file.toString());
+                }
+                return attributes.size();
             }
         };
     }

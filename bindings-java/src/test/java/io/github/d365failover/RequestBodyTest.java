@@ -18,12 +18,14 @@ import java.io.InterruptedIOException;
 import java.io.PipedInputStream;
 import java.io.PipedOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -302,17 +304,23 @@ class RequestBodyTest {
     }
 
     @Test
-    void aFileThatIsNotThere() throws Exception {
-        FailoverRequest request = create().body(temporary.resolve("nothing")).build();
-        try (FailoverClient client = twin.client().build()) {
-            FailoverException e = assertThrows(FailoverException.class, () -> client.send(request));
-            assertEquals(ErrorKind.LOCAL, e.kind());
-            assertEquals(Effect.NOT_EXECUTED, e.effect());
-            assertInstanceOf(NoSuchFileException.class, e.getCause());
-            Throwable later = assertThrows(
-                            ExecutionException.class, () -> client.sendAsync(request).get(20, TimeUnit.SECONDS))
-                    .getCause();
-            assertInstanceOf(NoSuchFileException.class, later.getCause());
+    void whatIsNoFileIsNotSent() throws Exception {
+        Map<Path, Class<?>> causes = Map.of(
+                temporary.resolve("nothing"), NoSuchFileException.class,
+                temporary, FileSystemException.class,
+                Path.of("/dev/null"), FileSystemException.class);
+        for (Path file : causes.keySet()) {
+            FailoverRequest request = create().body(file).build();
+            try (FailoverClient client = twin.client().build()) {
+                FailoverException e = assertThrows(FailoverException.class, () -> client.send(request));
+                assertEquals(ErrorKind.LOCAL, e.kind());
+                assertEquals(Effect.NOT_EXECUTED, e.effect());
+                assertEquals(causes.get(file), e.getCause().getClass());
+                Throwable later = assertThrows(
+                                ExecutionException.class, () -> client.sendAsync(request).get(20, TimeUnit.SECONDS))
+                        .getCause();
+                assertEquals(causes.get(file), later.getCause().getClass());
+            }
         }
     }
 

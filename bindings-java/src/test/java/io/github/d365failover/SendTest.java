@@ -17,11 +17,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class SendTest {
     private static final FailoverRequest WHO_AM_I = FailoverRequest.get("/api/data/v9.2/WhoAmI");
@@ -257,10 +259,16 @@ class SendTest {
     void anInterruptedThreadDoesNotSend() throws Exception {
         try (FailoverClient client = twin.client().build()) {
             long before = twin.received("primary");
-            Thread.currentThread().interrupt();
-            FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
-            assertTrue(Thread.interrupted(), "the flag stays set");
-            assertEquals(ErrorKind.CANCELLED, e.kind());
+            Map<String, Executable> deeds = Map.of(
+                    "GET /api/data/v9.2/WhoAmI", () -> client.send(WHO_AM_I),
+                    "GET", client::discover);
+            deeds.forEach((request, deed) -> {
+                Thread.currentThread().interrupt();
+                FailoverException e = assertThrows(FailoverException.class, deed);
+                assertTrue(Thread.interrupted(), "the flag stays set");
+                assertEquals(ErrorKind.CANCELLED, e.kind());
+                assertEquals("the thread was interrupted before " + request + " was sent", e.getMessage());
+            });
             assertEquals(before, twin.received("primary"));
         }
     }
