@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
@@ -209,7 +210,10 @@ class Side:
         while True:
             try:
                 accepted, _ = listener.accept()
-            except OSError:
+            except OSError as error:
+                # Windows tells here that whoever came has gone already.
+                if isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN:
+                    continue
                 return
             try:
                 channel = Channel(accepted, self._context)
