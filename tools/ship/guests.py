@@ -88,7 +88,9 @@ class Guest:
         if not self.foreign:
             return name
         triple = f"{self.target.processor}-linux-gnu"
-        need(f"{triple}-{name}:{name}-{triple.replace('_', '-')}")
+        # The compiler of C comes without headers.
+        library = f"libc6-dev-{DEBIAN[self.target.processor]}-cross"
+        need(f"{triple}-{name}:{name}-{triple.replace('_', '-')}", f"/usr/{triple}/include/stdio.h:{library}")
         return f"{triple}-{name}"
 
     @property
