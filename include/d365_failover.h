@@ -1942,9 +1942,9 @@ d365_status_t d365_token_request_role(const struct d365_token_request_t *request
  * is forgotten.
  *
  * Errors: D365_LATE when the request was answered before; D365_INVALID_ARGUMENT for a token that is
- * empty, begins with the word Bearer, or holds white space or other characters that no token has:
- * the request stays open; D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a
- * handle.
+ * empty or longer than 256 KiB, begins with the word Bearer, or holds white space or other
+ * characters that no token has: the request stays open; D365_NULL_POINTER, D365_INVALID_UTF8, and
+ * what can be wrong with a handle.
  */
 d365_status_t d365_token_request_reply(struct d365_token_request_t *request,
                                        const char *token,

@@ -161,10 +161,13 @@ def test_a_provider_that_gives_no_token(org: Organization, provider: Callable[[s
     assert org.counts("primary")["received"] == 0
 
 
-@pytest.mark.parametrize("token", ["Bearer secret", "bearer secret", "secret\n", " secret", "sec ret"])
+@pytest.mark.parametrize(
+    "token",
+    ["Bearer secret", "bearer secret", "secret\n", " secret", "sec ret", pytest.param("secret" * 50_000, id="endless")],
+)
 def test_what_cannot_be_a_token_is_refused(org: Organization, token: str) -> None:
     with org.client(token_provider=lambda url: token) as client:
-        with pytest.raises(d365_failover.AuthenticationError, match=r"Bearer|white space") as caught:
+        with pytest.raises(d365_failover.AuthenticationError, match=r"Bearer|white space|longer") as caught:
             client.get(WHO_AM_I)
         assert isinstance(caught.value.__cause__, d365_failover.InvalidArgumentError)
         assert "secret" not in str(caught.value)

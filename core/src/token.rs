@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::Role;
 
+/// Bytes that nobody gives for a token. One has a few kilobytes.
+pub(crate) const TOO_LARGE: usize = 256 << 10;
+
 /// Gives bearer tokens. The audience of a token is the endpoint's host, so each endpoint has its
 /// own.
 pub trait TokenProvider: Send + Sync {
@@ -62,7 +65,9 @@ impl TokenRequest {
     #[must_use]
     pub fn defect(token: &str) -> Option<&'static str> {
         let word = token.split(char::is_whitespace).next().unwrap_or_default();
-        if token.trim().is_empty() {
+        if token.len() > TOO_LARGE {
+            Some("it is longer than 256 KiB")
+        } else if token.trim().is_empty() {
             Some("it is empty")
         } else if word.eq_ignore_ascii_case("bearer") {
             Some("it begins with Bearer; give what follows that word")

@@ -220,7 +220,7 @@ def _grant(given: Any) -> _Grant:
 
 def _life(seconds: float) -> int:
     """In milliseconds. What is over already is not 0, which says that nobody knows."""
-    return int(min(seconds, _LONG) * 1000) or -1
+    return int(max(min(seconds, _LONG), -1) * 1000) or -1
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource], wait: Wait | None) -> None:

@@ -5,6 +5,9 @@ import java.util.Objects;
 
 /** A bearer token. Immutable; its text is in no message and no {@link #toString()}. */
 public final class Token {
+    /** Some say the longest of a token that does not end. */
+    private static final Duration LONGEST = Duration.ofDays(3650);
+
     private final String value;
     private final long validMillis;
 
@@ -27,13 +30,15 @@ public final class Token {
      * A token that is kept until its time is over.
      *
      * @param value what follows {@code Bearer} in the header
-     * @param validFor how long it is valid from now, in milliseconds; zero: for the calls that wait now
+     * @param validFor how long it is valid from now, in milliseconds, ten years at most; zero or less: for the calls
+     *     that wait now
      * @return the token
      */
     public static Token of(String value, Duration validFor) {
-        long millis = Arguments.millis(validFor, "validFor");
+        Duration life = Objects.requireNonNull(validFor, "validFor").compareTo(LONGEST) > 0 ? LONGEST : validFor;
         // Zero, to the library, says that nobody knows.
-        return new Token(value, millis == 0 ? -1 : millis);
+        boolean isOver = life.isZero() || life.isNegative();
+        return new Token(value, isOver ? -1 : Arguments.millis(life, "validFor"));
     }
 
     String value() {

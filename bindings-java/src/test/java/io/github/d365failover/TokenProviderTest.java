@@ -10,6 +10,7 @@ import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
 import java.net.URI;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -111,32 +112,41 @@ class TokenProviderTest {
     }
 
     @Test
-    void aBareTokenIsKeptForAFewSecondsAndOneForOnceIsNot() throws Exception {
-        for (boolean isBare : new boolean[] {true, false}) {
+    void aTokenIsKeptAsLongAsIsSaidAndAFewSecondsWhereNobodySays() throws Exception {
+        Duration[] lives = {
+            null,
+            Duration.ofHours(1),
+            ChronoUnit.FOREVER.getDuration(),
+            Duration.ZERO,
+            Duration.ofSeconds(-1),
+            Duration.ofSeconds(Long.MIN_VALUE)
+        };
+        for (Duration life : lives) {
             BlockingQueue<URI> asked = new LinkedBlockingQueue<>();
             try (FailoverClient client = twin.client()
                     .tokenProvider(request -> {
                         asked.add(request.uri());
                         String value = "twin-token-for-" + request.uri().getHost();
-                        return isBare ? Token.of(value) : Token.of(value, Duration.ZERO);
+                        return life == null ? Token.of(value) : Token.of(value, life);
                     })
                     .build()) {
                 for (int i = 0; i < 20; i++) {
                     assertEquals(200, client.send(WHO_AM_I).status());
                 }
             }
-            assertTrue(isBare ? asked.size() < 10 : asked.size() == 20, asked.size() + " times");
+            boolean isKept = life == null || life.compareTo(Duration.ZERO) > 0;
+            assertTrue(isKept ? asked.size() < 10 : asked.size() == 20, asked.size() + " times for " + life);
         }
     }
 
     @Test
     void whatCannotBeATokenIsRefused() throws Exception {
-        for (String value : List.of("Bearer secret", "bearer secret", "secret\n", " secret")) {
+        for (String value : List.of("Bearer secret", "bearer secret", "secret\n", " secret", "secret".repeat(100_000))) {
             try (FailoverClient client =
                     twin.client().tokenProvider(request -> Token.of(value)).build()) {
                 FailoverException e = assertThrows(FailoverException.class, () -> client.send(WHO_AM_I));
                 assertEquals(ErrorKind.AUTHENTICATION, e.kind());
-                assertTrue(e.getMessage().matches("(?s).*(Bearer|white space).*"), e.getMessage());
+                assertTrue(e.getMessage().matches("(?s).*(Bearer|white space|longer).*"), e.getMessage());
                 assertFalse(e.getMessage().contains("secret"), e.getMessage());
                 assertTrue(e.getCause() instanceof FailoverUsageException, String.valueOf(e.getCause()));
             }
