@@ -3,10 +3,10 @@
 use url::Url;
 
 use crate::alternate::{UrlForm, form_of, is_alternate, is_service_root, other_url};
+use crate::base::{Base, path_of, under};
 use crate::byte_set::ByteSet;
-use crate::classify::Protocol;
-use crate::operation::web_api::{Service, service, without_query};
 use crate::registrable::owner;
+use crate::target::{Target, Toward};
 use crate::url_text::{
     Written, has_dot_segment, invalid, is_encoding, parse, parse_any, parse_link, parse_request,
     refuse_user_info, shown,
@@ -26,76 +26,12 @@ pub struct Organization {
     allowed_hosts: Vec<AllowedHost>,
 }
 
-/// One endpoint: an origin and the path that all its services are under.
-#[derive(Clone, Debug)]
-struct Base {
-    origin: Url,
-    /// Without a trailing slash; empty for the root.
-    path: String,
-    /// Whether the path is compared in any case: the name of an organization, which is how the
-    /// server compares it. Of other paths that is not known.
-    in_any_case: bool,
-    text: String,
-}
-
-/// A request's URL without the endpoint that it was written for; or a URL outside of the pair, on
-/// one of [`Organization::with_allowed_hosts`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(Toward);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Toward {
-    Endpoint {
-        /// `contoso.` or `contoso.api.`: the other sibling than the base URL's.
-        sibling: bool,
-        /// What follows the base path: empty, or from the slash on, with the query.
-        rest: String,
-    },
-    Foreign(Url),
-}
-
 /// How a URL that names the pair becomes the same one at an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rebase {
     /// So many bytes of the URL's text are replaced; what follows them stays.
     pub(crate) replaced: usize,
     pub(crate) by: String,
-}
-
-impl Target {
-    /// The whole URL if it is on an allowed host and not the organization's: it has no role, gets
-    /// no Authorization and no Cookie, and no failover.
-    #[must_use]
-    pub fn foreign(&self) -> Option<&Url> {
-        match &self.0 {
-            Toward::Endpoint { .. } => None,
-            Toward::Foreign(url) => Some(url),
-        }
-    }
-
-    /// Whether it is on the sibling of the base URL's host: another host of the same endpoint.
-    pub(crate) fn is_at_sibling(&self) -> bool {
-        matches!(&self.0, Toward::Endpoint { sibling: true, .. })
-    }
-
-    /// Path and query after the base, from the slash on. `None`: it is on an allowed host.
-    pub(crate) fn rest(&self) -> Option<&str> {
-        match &self.0 {
-            Toward::Endpoint { rest, .. } => Some(rest),
-            Toward::Foreign(_) => None,
-        }
-    }
-
-    /// What is spoken there, if it is a service's of the organization, and not a page's or file's.
-    pub(crate) fn protocol(&self) -> Option<Protocol> {
-        self.protocol_of_write()
-            .filter(|_| self.rest().is_some_and(leads_to_a_service))
-    }
-
-    /// What is spoken there, if a service of the organization's is asked.
-    pub(crate) fn protocol_of_write(&self) -> Option<Protocol> {
-        Some(spoken_at(self.rest()?))
-    }
 }
 
 impl Organization {
@@ -497,45 +433,6 @@ impl Organization {
     }
 }
 
-impl Base {
-    fn of(url: &Url) -> Base {
-        let segments: Vec<&str> = url
-            .path_segments()
-            .map(|segments| segments.filter(|segment| !segment.is_empty()).collect())
-            .unwrap_or_default();
-        let end = segments
-            .iter()
-            .position(|segment| is_service_root(segment))
-            .unwrap_or(segments.len());
-        let path: String = segments[..end]
-            .iter()
-            .flat_map(|segment| ["/", segment])
-            .collect();
-        let mut origin = url.clone();
-        origin.set_path("/");
-        origin.set_query(None);
-        let text = format!("{}{path}", origin.as_str().trim_end_matches('/'));
-        Base {
-            origin,
-            path,
-            in_any_case: false,
-            text,
-        }
-    }
-
-    fn under<'a>(&self, path: &'a str) -> Option<&'a str> {
-        under(&self.path, path, self.in_any_case)
-    }
-
-    fn rest_of(&self, url: &Url) -> Option<String> {
-        let path = self.under(url.path())?;
-        Some(match url.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        })
-    }
-}
-
 /// Whether it is a path, perhaps with a query, that the parser of URLs leaves as it is: what nearly
 /// every request has, and is spared the parser.
 fn is_plain(url: &str) -> bool {
@@ -553,27 +450,6 @@ fn is_plain(url: &str) -> bool {
             .all(|(at, byte)| byte != b'%' || is_encoding(&query.as_bytes()[at..]))
 }
 
-/// What is spoken at a path, as [`Target`] tells it of its own. `None`: a page or a file is read there.
-pub(crate) fn protocol_at(path: &str, is_write: bool) -> Option<Protocol> {
-    (is_write || leads_to_a_service(path)).then(|| spoken_at(path))
-}
-
-fn spoken_at(rest: &str) -> Protocol {
-    match service(without_query(rest)) {
-        Service::Soap => Protocol::Soap,
-        Service::WebApi | Service::OData2 => Protocol::OData,
-    }
-}
-
-/// Whether a path holds a service root; the organization's name may stand before it. What is under
-/// `WebResources` is named by the application.
-fn leads_to_a_service(rest: &str) -> bool {
-    without_query(rest)
-        .split('/')
-        .take_while(|segment| !segment.eq_ignore_ascii_case("WebResources"))
-        .any(is_service_root)
-}
-
 /// What follows the base in the path of an organization's URL.
 fn service_of(url: &Url) -> String {
     let path = url.path().trim_end_matches('/');
@@ -586,17 +462,6 @@ fn service_of(url: &Url) -> String {
     roots
         .next()
         .map_or(String::new(), |(at, _)| path[at - 1..].to_owned())
-}
-
-/// What follows the base path in a path that is the base path or under it.
-fn under<'a>(base: &str, path: &'a str, in_any_case: bool) -> Option<&'a str> {
-    let (start, rest) = path.split_at_checked(base.len())?;
-    let is_base = start == base || (in_any_case && start.eq_ignore_ascii_case(base));
-    (is_base && (rest.is_empty() || rest.starts_with(['/', '?', '#']))).then_some(rest)
-}
-
-fn path_of(relative: &str) -> &str {
-    relative.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// `contoso.crm…` for `contoso.api.crm…`, and the other way round. Only beneath one registrable domain:

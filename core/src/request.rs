@@ -9,6 +9,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method};
 
 use crate::body::{Body, BodyReader};
+use crate::errand::Errand;
 use crate::header::{TO_LIBRARY, parse_header, to_library};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
@@ -51,18 +52,8 @@ pub struct Request {
     pub(crate) is_guarded_create: bool,
     pub(crate) is_upsert: bool,
     pub(crate) tag: Option<Arc<str>>,
-    /// It asks about this write on record; method, URL and body are the library's.
-    pub(crate) verifies: Option<u64>,
-    /// By a read of this URL, which the application has named.
-    pub(crate) verifies_at: Option<String>,
-    /// It sends this write on record again; whether whatever was found of it.
-    pub(crate) replays: Option<(u64, bool)>,
-    /// It goes on with a walk over the writes to verify.
-    pub(crate) settles: Option<Arc<Walk>>,
-    /// It asks what the organization's WSDL says about failover.
-    pub(crate) discovers: bool,
-    /// It looks at this endpoint.
-    pub(crate) checks: Option<Role>,
+    /// It is not sent as it is: method, URL and body are the library's.
+    pub(crate) errand: Option<Errand>,
 }
 
 impl Request {
@@ -109,12 +100,14 @@ impl Request {
             is_guarded_create: false,
             is_upsert: false,
             tag: None,
-            verifies: None,
-            verifies_at: None,
-            replays: None,
-            settles: None,
-            discovers: false,
-            checks: None,
+            errand: None,
+        }
+    }
+
+    fn to(errand: Errand) -> Request {
+        Request {
+            errand: Some(errand),
+            ..Request::plain(Method::GET, "")
         }
     }
 
@@ -122,10 +115,7 @@ impl Request {
     /// ([`Client::verify`](crate::Client::verify)). Headers and timeout can be set as with any.
     #[must_use]
     pub fn verify(id: u64) -> Request {
-        Request {
-            verifies: Some(id),
-            ..Request::plain(Method::GET, "")
-        }
+        Request::to(Errand::Verify(id, None))
     }
 
     /// As [`verify`](Request::verify), by a read of the URL that the application names: the row that the
@@ -135,10 +125,7 @@ impl Request {
     /// be compared (`ledger_bodies` is not `full`): `unverifiable`.
     #[must_use]
     pub fn verify_with(id: u64, url: &str) -> Request {
-        Request {
-            verifies_at: Some(url.to_owned()),
-            ..Request::verify(id)
-        }
+        Request::to(Errand::Verify(id, Some(url.to_owned())))
     }
 
     /// The request that sends a write on record again ([`Client::replay`](crate::Client::replay)).
@@ -146,10 +133,7 @@ impl Request {
     /// headers, which go in the place of those that are kept.
     #[must_use]
     pub fn replay(id: u64, is_wanted: bool) -> Request {
-        Request {
-            replays: Some((id, is_wanted)),
-            ..Request::plain(Method::GET, "")
-        }
+        Request::to(Errand::Replay(id, is_wanted))
     }
 
     /// The request for a walk over the writes that are to be verified, which are those when it is first
@@ -160,20 +144,16 @@ impl Request {
     /// it goes on. Headers and times are those of each look and each write that is sent again.
     #[must_use]
     pub fn settle(policy: SettlePolicy) -> Request {
-        Request {
-            settles: Some(Arc::new(Walk::new(policy))),
-            ..Request::plain(Method::GET, "")
-        }
+        Request::to(Errand::Settle(Arc::new(Walk::new(policy))))
     }
 
     /// Another request for the same walk, without headers and times of its own. `None`: it is none.
     #[must_use]
     pub fn settle_on(&self) -> Option<Request> {
-        let walk = self.settles.clone()?;
-        Some(Request {
-            settles: Some(walk),
-            ..Request::plain(Method::GET, "")
-        })
+        match &self.errand {
+            Some(errand @ Errand::Settle(_)) => Some(Request::to(errand.clone())),
+            _ => None,
+        }
     }
 
     /// The request that reads the organization's failover policy
@@ -181,10 +161,7 @@ impl Request {
     /// timeout can be set. It joins a reading under way, which goes on when the call is cancelled.
     #[must_use]
     pub fn discover() -> Request {
-        Request {
-            discovers: true,
-            ..Request::plain(Method::GET, "")
-        }
+        Request::to(Errand::Discover)
     }
 
     /// The request that looks at one endpoint ([`Client::check`](crate::Client::check)); its response has
@@ -192,10 +169,7 @@ impl Request {
     /// as that of an attempt.
     #[must_use]
     pub fn check(role: Role) -> Request {
-        Request {
-            checks: Some(role),
-            ..Request::plain(Method::GET, "")
-        }
+        Request::to(Errand::Check(role))
     }
 
     /// Adds a header; one of the same name stays beside it. `Content-Length` is the library's: one
@@ -398,11 +372,6 @@ impl Request {
         Ok(())
     }
 
-    /// Whether it asks about writes on record, or sends one again.
-    pub(crate) fn is_about_the_ledger(&self) -> bool {
-        self.verifies.is_some() || self.replays.is_some() || self.settles.is_some()
-    }
-
     /// How long an attempt may take.
     pub(crate) fn attempt_time(&self, settings: &Settings) -> Duration {
         self.attempt_timeout.unwrap_or(settings.attempt_timeout)
@@ -418,9 +387,10 @@ impl Request {
 
     /// Whether it changes nothing, which may take a look into its body.
     pub(crate) fn is_read(&self) -> bool {
-        let asks = self.verifies.is_some() || self.settles.is_some() || self.checks.is_some();
-        self.replays.is_none()
-            && (asks || self.discovers || self.class().operation == Operation::Read)
+        match &self.errand {
+            Some(errand) => !matches!(errand, Errand::Replay(..)),
+            None => self.class().operation == Operation::Read,
+        }
     }
 
     /// Whether it may be a write: without a look into its body, which its class may take.

@@ -22,8 +22,8 @@ macro_rules! texts {
     ($($module:ident)*) => { $(#[cfg(feature = "texts")] mod $module;)* };
 }
 texts! {
-    allowed_host alternate batch body classify content_type execute_multiple header inner json_batch kept ledger_entry lock
-    odata_header operation organization parts registrable row_answer settling soap_answer soap_request texts url_text values
+    allowed_host alternate base batch body byte_set classify content_type execute_multiple header inner json_batch kept ledger_entry lock
+    odata_header operation organization parts registrable row_answer settling soap_answer soap_request target texts url_text values
     verification verify_keys
 }
 

@@ -12,9 +12,10 @@ pub use crate::alternate::UrlForm;
 pub use crate::body::BodySource;
 pub use crate::ledger_entry::{LedgerEntry, LedgerSelection, Resolution, SuspectedSince};
 pub use crate::operation::Operation;
-pub use crate::organization::{Organization, Target};
+pub use crate::organization::Organization;
 pub use crate::parts::BatchPart;
 pub use crate::settling::{SettlePolicy, SettleStep, Settled};
+pub use crate::target::Target;
 pub use crate::verification::{Difference, Verification, Verified};
 
 #[derive(Clone, Copy, PartialEq, Eq)]

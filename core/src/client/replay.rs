@@ -97,10 +97,7 @@ impl Inner {
             operation: is_declared_unsafe.then_some(Operation::Unsafe),
             is_upsert: kept.is_upsert,
             tag: question.entry.tag.as_deref().map(Into::into),
-            verifies: None,
-            verifies_at: None,
-            replays: None,
-            settles: None,
+            errand: None,
             ..request.clone()
         })
     }

@@ -11,6 +11,7 @@ use super::flights::Flight;
 use super::pending::Pending;
 use super::verify::Asking;
 use super::{Client, Inner, lacking};
+use crate::errand::Errand;
 use crate::resource::begun::Work;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
@@ -221,7 +222,7 @@ impl Inner {
         flight: &Flight,
         cancel: &Cancel,
     ) -> Result<Response, Error> {
-        if request.is_about_the_ledger() {
+        if let Some(errand) = &request.errand {
             let asking = Asking {
                 request,
                 desk,
@@ -229,13 +230,7 @@ impl Inner {
                 cancel,
             };
             // Apart, so that it does not make other calls larger.
-            return Box::pin(self.ask(&asking)).await;
-        }
-        if let Some(role) = request.checks {
-            return Box::pin(self.check(role, request, flight, cancel)).await;
-        }
-        if request.discovers {
-            return Box::pin(self.discover(request, flight, cancel)).await;
+            return Box::pin(self.run_errand(errand, &asking)).await;
         }
         let target = self.organization.locate(&request.url)?;
         let (began, record) = (flight.began, Record::Begin);
@@ -243,33 +238,34 @@ impl Inner {
         call.run(cancel).await
     }
 
-    /// What a request asks that is about the ledger.
-    async fn ask(self: &Arc<Self>, asking: &Asking<'_>) -> Result<Response, Error> {
-        let request = asking.request;
-        match (request.verifies, request.replays, &request.settles) {
-            (Some(id), _, _) => self.verify(id, asking).await,
-            (_, Some((id, is_wanted)), _) => self.replay(id, is_wanted, asking).await,
-            (_, _, Some(walk)) => self.settle(walk, asking).await,
-            (None, None, None) => Err(Error::new(
-                ErrorKind::Internal,
-                "a request about nothing: a defect of this library",
-            )),
+    async fn run_errand(
+        self: &Arc<Self>,
+        errand: &Errand,
+        asking: &Asking<'_>,
+    ) -> Result<Response, Error> {
+        let (request, flight, cancel) = (asking.request, asking.flight, asking.cancel);
+        match errand {
+            Errand::Verify(id, _) => self.verify(*id, asking).await,
+            Errand::Replay(id, is_wanted) => self.replay(*id, *is_wanted, asking).await,
+            Errand::Settle(walk) => self.settle(walk, asking).await,
+            Errand::Discover => self.discover(request, flight, cancel).await,
+            Errand::Check(role) => self.check(*role, request, flight, cancel).await,
         }
     }
 
     /// What is wrong with a request can be said before it is sent.
     fn check_request(&self, request: &Request) -> Result<(), Error> {
-        let verifies = request.verifies.map(|id| (id, VERIFIED));
-        let replays = request.replays.map(|(id, _)| (id, SENT_AGAIN));
-        match verifies.or(replays) {
+        let (id, purpose) = match request.errand {
+            Some(Errand::Verify(id, _)) => (id, VERIFIED),
+            Some(Errand::Replay(id, _)) => (id, SENT_AGAIN),
+            Some(_) => return Ok(()),
+            None => return self.organization.locate(&request.url).map(drop),
+        };
+        if self.ledger.is_on_disk() {
             // A file is not read by the thread that submits: the call finds out.
-            Some(_) if self.ledger.is_on_disk() => Ok(()),
-            Some((id, purpose)) => self.ledger.question(id, purpose).wait().map(drop),
-            None if request.discovers || request.settles.is_some() || request.checks.is_some() => {
-                Ok(())
-            }
-            None => self.organization.locate(&request.url).map(drop),
+            return Ok(());
         }
+        self.ledger.question(id, purpose).wait().map(drop)
     }
 
     /// Whether a call may have to run the application's code on the thread that sends it.

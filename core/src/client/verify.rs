@@ -16,6 +16,7 @@ use crate::classify::{decoded, has_service_header, is_marked_by_service};
 use crate::decide::finding::{Finding, Sending, find, several, together};
 use crate::decide::subject::{Subject, Wanted, subjects};
 use crate::ending::{Ending, ResponseData};
+use crate::errand::Errand;
 use crate::operation::Row;
 use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
@@ -69,13 +70,13 @@ impl Inner {
     ) -> Result<Response, Error> {
         let question = self.ledger.question(id, VERIFIED).get(asking.desk).await?;
         let kept = question.kept.as_deref();
-        let subject = match &asking.request.verifies_at {
-            Some(url) => Ok(Subject::at(url, kept)),
-            None if question.is_compound() => {
+        let subject = match &asking.request.errand {
+            Some(Errand::Verify(_, Some(url))) => Ok(Subject::at(url, kept)),
+            _ if question.is_compound() => {
                 let looked = self.look_inside(id, &question, asking).await?;
                 return self.verified(id, &question, looked, asking).await;
             }
-            None => Subject::of(&question.proof, kept, &self.settings.verify_keys),
+            _ => Subject::of(&question.proof, kept, &self.settings.verify_keys),
         };
         let looked = match subject {
             Ok(subject) => self.look_at(id, &subject, &question, asking).await?,
@@ -307,10 +308,7 @@ impl Inner {
             content_length: None,
             is_streaming: false,
             operation: Some(Operation::Read),
-            verifies: None,
-            verifies_at: None,
-            replays: None,
-            settles: None,
+            errand: None,
             ..request.clone()
         }
     }

@@ -14,9 +14,9 @@ use super::preset::Rules;
 use super::resend::Failed;
 use crate::classify::{Asked, classify};
 use crate::operation::{Class, web_api};
-use crate::organization::protocol_at;
 use crate::parts::{self, Tally};
 use crate::rule::RulesOff;
+use crate::target::protocol_at;
 use crate::{Attempt, Cause, Effect, Fault, Operation, Phase, Preset, Request};
 
 /// What is told of an attempt, and of what comes of it: operation, fault, evidence, effect, what is
