@@ -498,18 +498,19 @@ fn ask<T: rusqlite::types::FromSql>(store: &Path, what: &str) -> T {
     connection.query_row(what, [], |row| row.get(0)).unwrap()
 }
 
-/// Versions 1 and 2 of the schema, as they were made.
+/// Versions 1 to 3 of the schema, as they were made.
 #[test]
 fn a_store_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_it() {
     let folder = Folder::new("old");
     let scripts = [
         include_str!("../src/resource/store/schema_1.sql"),
         include_str!("../src/resource/store/schema_2.sql"),
+        include_str!("../src/resource/store/schema_3.sql"),
     ];
     let model = folder.file("model");
     drop(open(&model));
     let pair: String = ask(&model, "SELECT pair FROM organizations");
-    for version in 1..=2 {
+    for version in 1..=3 {
         let store = folder.file(&format!("version-{version}"));
         let old = Connection::open(&store).unwrap();
         old.pragma_update(None, "application_id", i32::from_be_bytes(*b"D365"))
@@ -537,6 +538,6 @@ fn a_store_of_an_earlier_version_is_brought_up_to_date_with_what_is_in_it() {
         let effects: Vec<_> = entries(&client).iter().map(|entry| entry.effect).collect();
         assert_eq!(effects, [Some(Effect::Executed), Some(Effect::Unknown)]);
         write(&client);
-        assert_eq!(ask::<u32>(&store, "PRAGMA user_version"), 3);
+        assert_eq!(ask::<u32>(&store, "PRAGMA user_version"), 4);
     }
 }

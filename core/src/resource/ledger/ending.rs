@@ -16,6 +16,8 @@ pub(super) struct Ending {
     /// It was sent in an earlier epoch of its client.
     pub(super) is_early: bool,
     pub(super) has_window: bool,
+    /// When its last attempt was sent, in microseconds; before all that can be where the clock was set since.
+    pub(super) sent: i64,
     pub(super) at: At,
 }
 
@@ -23,8 +25,8 @@ pub(super) struct Ending {
 #[derive(Default)]
 struct Left {
     lost_through: i64,
-    /// When the primary and the alternate were left last.
-    times: [Option<i64>; 2],
+    /// When the primary and the alternate were left last, and up to which number writes were begun before.
+    times: [(Option<i64>, i64); 2],
 }
 
 impl Ending {
@@ -32,7 +34,7 @@ impl Ending {
     pub(super) fn record(&self, connection: &Connection) -> rusqlite::Result<Option<Suspected>> {
         if let Some(proof) = &self.outcome.begun_as {
             // Its client knows what is there: a look would cost as much as the record.
-            let (suspect, suspected) = self.suspect(&Left::default(), false);
+            let (suspect, suspected) = self.suspect(&Left::default(), 0, false);
             let is_recorded = match self.outcome.effect {
                 Effect::NotExecuted => self.delete(connection)?,
                 _ => self.record_first(connection, self.proof(proof), suspect)?,
@@ -56,30 +58,37 @@ impl Ending {
     }
 
     fn left(&self, connection: &Connection) -> rusqlite::Result<Left> {
-        const LEFT: &str =
-            "SELECT lost_through, primary_left, alternate_left FROM organizations WHERE id = ?1";
+        const LEFT: &str = "SELECT lost_through, primary_left, primary_left_through, alternate_left, alternate_left_through \
+             FROM organizations WHERE id = ?1";
         connection
             .prepare_cached(LEFT)?
             .query_row([self.organization], |row| {
                 Ok(Left {
                     lost_through: row.get(0)?,
-                    times: [row.get(1)?, row.get(2)?],
+                    times: [(row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?)],
                 })
             })
     }
 
     /// Why it is to be verified from now on.
-    fn suspect(&self, left: &Left, is_claimed: bool) -> (Option<&'static str>, Option<Suspected>) {
+    fn suspect(
+        &self,
+        left: &Left,
+        started: i64,
+        is_claimed: bool,
+    ) -> (Option<&'static str>, Option<Suspected>) {
         let outcome = &self.outcome;
-        let left_at = match outcome.role {
+        let (left_at, through) = match outcome.role {
             Some(Role::Primary) => left.times[0],
             Some(Role::Alternate) => left.times[1],
-            None => None,
+            None => (None, 0),
         };
-        // Another process has left it since.
-        let was_left = left_at
-            .zip(outcome.sent)
-            .is_some_and(|(left, sent)| micros(sent) <= left);
+        // Another process has left it since. What was begun before that may have been sent after it, which only a
+        // clock says that has gone on as it went; what is sent again was begun at any time.
+        let was_left = left_at.is_some_and(|left| match is_claimed {
+            true => self.sent <= left,
+            false => signed(self.id) <= through && !(started <= left && left < self.sent),
+        });
         let is_executed = outcome.effect == Effect::Executed && outcome.role.is_some();
         let is_lost = signed(self.id) <= left.lost_through;
         let is_late = is_executed && (self.is_early || was_left || is_lost);
@@ -105,27 +114,31 @@ impl Ending {
         let is_plain = suspect.is_none() && !outcome.may_come_late;
         // Of a column that is NULL nothing is greater. Without a word on `suspect` no index is looked at.
         macro_rules! end {
-            ($left:literal, $doubt:literal) => {
+            ($role:literal, $doubt:literal) => {
                 concat!(
                     "UPDATE writes SET ended = ?2, effect = ?3, role = ?4, epoch = ?5, attempts = ?6, \
                      row_url = ?7, url = coalesce(?8, url), proof = coalesce(?9, proof)",
                     $doubt,
                     " WHERE id = ?1 AND ended IS NULL AND NOT EXISTS ( \
                      SELECT 1 FROM organizations WHERE id = ?12 AND (lost_through >= ?1 OR ",
-                    $left,
-                    " >= ?13))"
+                    $role,
+                    "_left_through >= ?1 AND NOT (started <= ",
+                    $role,
+                    "_left AND ",
+                    $role,
+                    "_left < ?13)))"
                 )
             };
-            ($left:literal) => {
+            ($role:literal) => {
                 match is_plain {
-                    true => end!($left, ""),
-                    false => end!($left, ", suspect = ?10, may_come_late = ?11"),
+                    true => end!($role, ""),
+                    false => end!($role, ", suspect = ?10, may_come_late = ?11"),
                 }
             };
         }
         let end = match outcome.role {
-            Some(Role::Alternate) => end!("alternate_left"),
-            _ => end!("primary_left"),
+            Some(Role::Alternate) => end!("alternate"),
+            _ => end!("primary"),
         };
         let is_acknowledged = outcome.effect == Effect::Executed && outcome.role.is_some();
         let ended = connection.prepare_cached(end)?.execute(params![
@@ -141,7 +154,7 @@ impl Ending {
             suspect,
             outcome.may_come_late,
             is_acknowledged.then_some(self.organization),
-            outcome.sent.map(micros),
+            self.sent,
         ])?;
         Ok(ended == 1)
     }
@@ -159,13 +172,15 @@ impl Ending {
 
     /// The end of what may have had one before, or of what was not executed.
     fn record_again(&self, connection: &Connection) -> rusqlite::Result<Option<Suspected>> {
-        const FIND: &str = "SELECT proof, replayed_by IS NOT NULL FROM writes WHERE id = ?1";
+        const FIND: &str =
+            "SELECT proof, started, replayed_by IS NOT NULL FROM writes WHERE id = ?1";
         let (id, outcome) = (signed(self.id), &self.outcome);
         let attempts = signed(outcome.attempts as u64);
         let found = connection
             .prepare_cached(FIND)?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)));
-        let Some((proof, is_claimed)): Option<(String, bool)> = found.optional()? else {
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let Some((proof, started, is_claimed)): Option<(String, i64, bool)> = found.optional()?
+        else {
             return Ok(None);
         };
         if outcome.effect == Effect::NotExecuted && is_claimed {
@@ -188,7 +203,7 @@ impl Ending {
             }
             return Ok(None);
         }
-        let (suspect, suspected) = self.suspect(&self.left(connection)?, is_claimed);
+        let (suspect, suspected) = self.suspect(&self.left(connection)?, started, is_claimed);
         let proof = self.proof(&row::read(&proof));
         let may_come_late = match outcome.effect {
             Effect::Unknown if is_claimed => true,

@@ -144,6 +144,7 @@ impl Ledger for Sqlite {
             organization: self.organization,
             is_early: outcome.epoch < self.first_epoch.load(Ordering::Acquire),
             has_window: !self.window.is_zero(),
+            sent: self.steps.sent(outcome.sent, at),
             outcome,
             at,
         };
@@ -167,8 +168,14 @@ impl Ledger for Sqlite {
         let (organization, window) = (self.organization, self.steps.window_start(at, self.window));
         self.look(at, move |connection| {
             let left = match from {
-                Role::Primary => "UPDATE organizations SET primary_left = ?2 WHERE id = ?1",
-                Role::Alternate => "UPDATE organizations SET alternate_left = ?2 WHERE id = ?1",
+                Role::Primary => {
+                    "UPDATE organizations SET primary_left = ?2, primary_left_through =
+                         (SELECT coalesce(max(id), 0) FROM writes) WHERE id = ?1"
+                }
+                Role::Alternate => {
+                    "UPDATE organizations SET alternate_left = ?2, alternate_left_through =
+                         (SELECT coalesce(max(id), 0) FROM writes) WHERE id = ?1"
+                }
             };
             connection.execute(left, params![organization, micros(at.time)])?;
             question(connection, organization, window, Some(from))?;
@@ -374,6 +381,7 @@ fn take_back(store: &Weak<Store>, organization: i64, id: u64) {
         organization,
         is_early: false,
         has_window: false,
+        sent: i64::MAX,
         outcome: WriteEnd::unsent(),
         at: At::now(),
     };

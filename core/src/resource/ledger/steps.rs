@@ -77,6 +77,22 @@ impl Steps {
         (self.process(at.clock) + ahead).saturating_sub(window)
     }
 
+    /// When an attempt was sent, by a clock that says since then what it said. Where it does not, the attempt may
+    /// have been sent before whatever is compared with it.
+    pub(super) fn sent(&self, sent: Option<SystemTime>, at: At) -> i64 {
+        let Some(sent) = sent.map(micros) else {
+            return i64::MAX;
+        };
+        let steps = lock(&self.state);
+        let was_set = steps.back().is_some_and(|last| {
+            let was = sent.saturating_sub(last.ahead);
+            let is_after = was > self.process(at.clock).saturating_add(LEAST);
+            let is_before = was < self.process(last.first).saturating_sub(LEAST);
+            is_after || is_before && steps.len() > 1
+        });
+        if was_set { i64::MIN } else { sent }
+    }
+
     /// How long ago a time on record was, at least and at most. `None`: by no clock that was seen.
     pub(super) fn ago(&self, then: SystemTime, at: At) -> Option<(Duration, Duration)> {
         self.note(at);

@@ -581,6 +581,61 @@ fn a_clock_that_is_set_loses_nothing() {
     }
 }
 
+/// What another process has left while a write was under way there has acknowledged it late, whatever the clock
+/// says: by the seconds of their order, and by how many hours the clock is wrong where the write is begun and sent, where
+/// the endpoint is left, and where the write ends.
+#[test]
+fn what_another_process_has_left_is_late_by_any_clock() {
+    const BEGUN: u64 = 10;
+    for (sent, left, wrong, is_late) in [
+        (11, 20, [0, 0, 0], true),
+        (11, 5, [0, 0, 0], false),
+        // Sent again, where another process had left it before.
+        (25, 20, [0, 0, 0], false),
+        (11, 20, [0, -1, -1], true),
+        (11, 20, [0, -1, 0], true),
+        (11, 20, [0, 1, 1], true),
+        (11, 20, [0, 1, 0], true),
+        (11, 5, [-1, 0, -1], false),
+        (11, 5, [1, 0, 1], false),
+    ] {
+        for begun_as in [Some(Proof::Nothing), None] {
+            with_folder(|folder| {
+                let (one, other) = (on_disk(folder, WINDOW), on_disk(folder, WINDOW));
+                let now = At::now();
+                let by = |seconds: u64, hours: i64| At {
+                    clock: now.clock + Duration::from_secs(seconds),
+                    time: now.time - Duration::from_secs(7200)
+                        + Duration::from_secs((7200 + 3600 * hours) as u64 + seconds),
+                };
+                let leave = || {
+                    let at = by(left, wrong[1]);
+                    one.suspect(Role::Primary, 0, at).wait().unwrap();
+                };
+                if left < BEGUN {
+                    leave();
+                }
+                let begun = Write {
+                    started: by(BEGUN, wrong[0]).time,
+                    ..write()
+                };
+                let id = other.begin(begun).wait().unwrap();
+                if left > BEGUN {
+                    leave();
+                }
+                let executed = WriteEnd {
+                    sent: Some(by(sent, wrong[0]).time),
+                    begun_as: begun_as.clone(),
+                    ..outcome(Effect::Executed, Role::Primary)
+                };
+                let ended = other.end(id, executed, by(30, wrong[2])).wait().unwrap();
+                let case = format!("{sent} {left} {wrong:?} {begun_as:?}");
+                assert_eq!(ended, is_late.then_some(Suspected::Late), "{case}");
+            });
+        }
+    }
+}
+
 /// Moments that were kept by a clock that was set back for a while hide nothing.
 #[test]
 fn a_moment_by_another_clock_hides_nothing() {

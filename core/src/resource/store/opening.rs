@@ -15,10 +15,11 @@ use crate::{Error, ErrorKind, StoreDurability};
 /// "D365", as SQLite's `application_id`: what has another one belongs to another program.
 const APPLICATION: i32 = i32::from_be_bytes(*b"D365");
 /// Each makes the next version of the schema of the one before; the version is SQLite's `user_version`.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
 ];
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Where `application_id` stands in the file's head.
