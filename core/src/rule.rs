@@ -17,6 +17,8 @@ pub enum Rule {
     ServerUnavailable,
     /// Evidence: reset, closed.
     ConnectionLost,
+    /// Evidence: nobody could say where the name leads.
+    NameServer,
     /// Evidence: what failed is on this machine.
     Local,
     /// Evidence: TLS, credentials, protocol, the application's cancel.

@@ -156,6 +156,8 @@ impl Probing {
             }
             Ended::Probed(role, Err(fault)) => {
                 let answer = match fault.kind {
+                    // Where its name leads nobody can say: to nowhere, for the client.
+                    _ if fault.cause == Cause::NameTryAgain => Answer::Silent,
                     FaultKind::Local => Answer::NotAsked,
                     FaultKind::Service => Answer::Odd,
                     _ => Answer::Silent,

@@ -147,8 +147,7 @@ fn is_executed(failed: &Failed) -> bool {
 fn is_nobody_s_fault(failed: &Failed) -> bool {
     match failed.cause {
         Cause::DatabaseMoving => false,
-        Cause::NameTryAgain | Cause::TlsAlert => failed.phase != Phase::NotSent,
-        Cause::Proxy => failed.phase != Phase::NotSent,
+        Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert => failed.phase != Phase::NotSent,
         Cause::Malformed | Cause::EndpointLeft | Cause::Throttled => false,
         Cause::Outage => true,
         cause => matches!(
@@ -277,7 +276,8 @@ impl Told {
         let is_repeatable = failed.operation == Operation::Read || !may_be_executed(failed);
         // What became of a call by its deadline is over.
         let is_over = failed.cause == Cause::Deadline && failed.phase != Phase::NotSent;
-        is_safe && self.sent < MAX_ATTEMPTS && is_repeatable && !is_over
+        let is_met_again = is_nobody_s_fault(failed);
+        is_safe && self.sent < MAX_ATTEMPTS && is_repeatable && !is_over && !is_met_again
     }
 
     fn goes_on(

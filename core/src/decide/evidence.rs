@@ -34,7 +34,7 @@ struct Line {
     causes: &'static [Cause],
 }
 
-const TABLE: [Line; 10] = [
+const TABLE: [Line; 11] = [
     Line {
         rule: Rule::EndpointNotFound,
         evidence: Evidence::Strong,
@@ -92,15 +92,16 @@ const TABLE: [Line; 10] = [
             Cause::Unprocessed,
         ],
     },
+    // The machine's own resolver, or the name's: where it is the machine's, the other name leads nowhere either.
+    Line {
+        rule: Rule::NameServer,
+        evidence: Evidence::Weak,
+        causes: &[Cause::NameTryAgain],
+    },
     Line {
         rule: Rule::Local,
         evidence: Evidence::Never,
-        causes: &[
-            Cause::LocalFailure,
-            Cause::NoResources,
-            Cause::NameTryAgain,
-            Cause::Proxy,
-        ],
+        causes: &[Cause::LocalFailure, Cause::NoResources, Cause::Proxy],
     },
     // `EndpointLeft` and `Outage` say what was decided already.
     Line {
@@ -245,7 +246,8 @@ mod tests {
                         | FaultKind::Timeout
                         | FaultKind::ServerUnavailable
                         | FaultKind::ConnectionLost
-                ) && !matches!(cause, Cause::EndpointLeft | Cause::Outage);
+                ) && !matches!(cause, Cause::EndpointLeft | Cause::Outage)
+                    || *cause == Cause::NameTryAgain;
                 assert_eq!(row.evidence != Evidence::Never, is_evidence, "{cause:?}");
                 assert_eq!(weighed(*cause, RulesOff::default()), row.evidence);
             }

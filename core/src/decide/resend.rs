@@ -145,7 +145,7 @@ impl Failed {
     pub fn may_pass(&self) -> bool {
         match self.cause {
             Cause::Malformed | Cause::DatabaseMoving => true,
-            Cause::NameTryAgain | Cause::Proxy | Cause::TlsAlert => self.phase == Phase::NotSent,
+            Cause::Proxy | Cause::TlsAlert => self.phase == Phase::NotSent,
             _ => false,
         }
     }
@@ -297,7 +297,6 @@ mod tests {
         for (cause, phase, expected) in [
             (Cause::Malformed, sent, true),
             (Cause::DatabaseMoving, sent, true),
-            (Cause::NameTryAgain, not_sent, true),
             (Cause::Proxy, not_sent, true),
             (Cause::Proxy, sent, false),
             (Cause::TlsAlert, not_sent, true),

@@ -137,6 +137,7 @@ pub(crate) enum OtherReason {
     OtherProcess,
     StoredState,
     Override,
+    Closed,
 }
 
 /// What is wanted of something that may be absent. Null is something to want: that it is absent;

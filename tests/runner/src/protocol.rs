@@ -295,6 +295,8 @@ pub enum ResolveFailure {
     NoSuchName,
     /// Nobody could say now.
     TryAgain,
+    /// The same the first time, and then it is this machine.
+    TryAgainOnce,
     /// This machine could not ask.
     Failed,
 }

@@ -32,6 +32,11 @@ const SHOWN: &[(Rule, &str, &str)] = &[
         "safe/evidence_weak_alive",
         "a reset connection",
     ),
+    (
+        Rule::NameServer,
+        "safe/evidence_weak_alive",
+        "a name server that says: try again",
+    ),
     (Rule::Local, "safe/evidence_never", "a resolver that fails"),
     (Rule::NotTheEndpoint, "safe/evidence_never", "401"),
     (

@@ -57,6 +57,7 @@ const WEAK: &Rows = &[
         "reset, EOF, GOAWAY after sending",
         &["reset", "closed", "closed_unsent", "unprocessed"],
     ),
+    ("nobody can say where its name leads", &["name_try_again"]),
 ];
 
 /// Weak as well; but it can be told of a write alone.
@@ -67,7 +68,7 @@ const WEAK_AT_THE_END: &Rows = &[("the call's deadline", &["deadline"])];
 
 /// What is no evidence under `safe`, by its cause.
 const NEVER: &Rows = &[
-    ("local", &["local_failure", "name_try_again"]),
+    ("local", &["local_failure"]),
     (
         "tls, authentication, protocol, cancelled",
         &[

@@ -31,6 +31,8 @@ cases! {
         a_name_server_that_refuses
         a_name_server_that_is_silent
         a_resolver_that_outlasts_the_attempt
+        safe_goes_where_a_name_leads_anywhere
+        safe_stays_where_no_name_leads_anywhere
         a_name_server_that_is_silent_over_ipv6
         a_name_that_comes_back
         each_call_asks_for_the_name_anew

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use d365_failover_core::{AutoSwitch, Cause, Client, FaultKind, Role};
+use d365_failover_core::{AutoSwitch, Cause, Client, ErrorKind, FaultKind, Phase, Role};
 
 use crate::dns::Answer;
 use crate::failure::{Failure, Switches};
@@ -54,6 +54,39 @@ pub(super) fn a_resolver_that_outlasts_the_attempt(stage: &Stage) {
     let failure = Failure::unsent(FaultKind::Timeout, Cause::AttemptTimeout, Switches::Yes)
         .with(|_, settings| set(settings, "attempt_timeout_ms", "1000"));
     is_shown_by(&Answer::Silence, &failure, stage);
+}
+
+/// `safe` leaves a name that nobody can say anything of where the other one leads to an answer.
+pub(super) fn safe_goes_where_a_name_leads_anywhere(stage: &Stage) {
+    for answer in [Answer::ServerFailure, Answer::Refused, Answer::Silence] {
+        let scene = stage.scene();
+        let mut settings = scene.settings(AutoSwitch::On);
+        set(&mut settings, "preset", "safe");
+        let client = Client::open(&settings).unwrap();
+        scene.name(Role::Primary, answer.clone());
+        let response = client.send(&create()).unwrap();
+        let attempts = response.attempts();
+        assert_eq!(response.status(), 204, "{answer:?} {attempts:?}");
+        assert_eq!(attempts[0].phase, Phase::NotSent, "{answer:?}");
+        assert!(!client.is_primary(), "{answer:?}");
+        assert_eq!(scene.org.rows().len(), 1, "{answer:?}");
+    }
+}
+
+/// The resolver of this machine fails: there is nothing to go to.
+pub(super) fn safe_stays_where_no_name_leads_anywhere(stage: &Stage) {
+    let scene = stage.scene();
+    let mut settings = scene.settings(AutoSwitch::On);
+    set(&mut settings, "preset", "safe");
+    set(&mut settings, "outage_wait_ms", "1000");
+    let client = Client::open(&settings).unwrap();
+    for role in [Role::Primary, Role::Alternate] {
+        scene.name(role, Answer::ServerFailure);
+    }
+    let error = client.send(&create()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Call(FaultKind::Local), "{error}");
+    assert!(error.message().contains("resolve"), "{error}");
+    assert!(!error.switched() && client.is_primary(), "{error}");
 }
 
 pub(super) fn a_name_that_comes_back(stage: &Stage) {

@@ -208,7 +208,7 @@ impl Rust {
             settings.set_token_provider(Arc::new(Provider(token)));
         }
         if let Some(names) = &open.resolver {
-            settings.set_resolver(Arc::new(Names(names.clone())));
+            settings.set_resolver(Arc::new(Names::new(names.clone())));
         }
         let hook = open
             .prepare
