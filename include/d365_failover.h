@@ -971,7 +971,7 @@ extern "C" {
  * Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
  * D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
  * D365_EVENT_STORE_FAILED `begin` or `end`; of
- * D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
+ * D365_EVENT_OUTAGE_ENDED `answered`, `manual`, `override` or `closed`.
  */
 #define D365_ITEM_REASON 3
 

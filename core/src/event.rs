@@ -141,8 +141,8 @@ pub struct Event {
     /// The kind of the fault that caused it.
     pub fault_kind: Option<FaultKind>,
     /// The name of the fault's kind, `failback`, `manual`, `override`, `other_process` or `stored_state`. Of
-    /// `DataLossSuspected`: `switched`, `repeated` or `suspect_since`; of `OutageEnded`: `answered`, `manual` or
-    /// `override`.
+    /// `DataLossSuspected`: `switched`, `repeated` or `suspect_since`; of `OutageEnded`: `answered`, `manual`,
+    /// `override` or `closed`.
     pub reason: &'static str,
     /// One sentence for a person.
     pub message: String,

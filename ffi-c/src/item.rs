@@ -74,7 +74,7 @@ pub const D365_ITEM_NEW_URL: i32 = 2;
 /// Text field of an item: why, the name of a fault kind, `failback` or `manual`; of
 /// D365_EVENT_DATA_LOSS_SUSPECTED `switched`, `repeated` or `suspect_since`; of
 /// D365_EVENT_STORE_FAILED `begin` or `end`; of
-/// D365_EVENT_OUTAGE_ENDED `answered` or `manual`.
+/// D365_EVENT_OUTAGE_ENDED `answered`, `manual`, `override` or `closed`.
 pub const D365_ITEM_REASON: i32 = 3;
 /// Text field of an item: a sentence for a person.
 pub const D365_ITEM_MESSAGE: i32 = 4;

@@ -232,16 +232,16 @@ class OutageStartedEvent(Event):
 class OutageEndedEvent(Event):
     """An outage is over. `reason`: `"answered"`: an endpoint answers; if calls do not go there yet,
     EndpointSwitchRequired was raised before, and EndpointSwitched follows unless that was vetoed. `"manual"`: the
-    application has switched. `"override"`: the operator has. Never dropped."""
+    application has switched. `"override"`: the operator has. `"closed"`: the client is closed. Never dropped."""
 
     name = "OutageEnded"
 
     new_url: str | None
-    """Base URL of the endpoint that answers. `None`: a person has switched."""
+    """Base URL of the endpoint that answers. `None`: none does."""
     new_role: str | None
     """`"primary"` or `"alternate"`, likewise."""
     automatic: bool
-    """Whether an endpoint answers, and not a person has switched."""
+    """Whether an endpoint answers; else a person has switched, or the client is closed."""
     probed: str | None
     """What a probe has found at `new_url`: `"serves"` or `"reachable"`."""
     lasted: float

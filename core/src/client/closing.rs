@@ -66,6 +66,9 @@ impl Client {
 impl Inner {
     fn cancel(&self) {
         self.flights.close();
+        if self.check_is_own_process().is_ok() {
+            self.ends_outage();
+        }
         self.flights.cancel_all();
     }
 

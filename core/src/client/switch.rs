@@ -110,6 +110,9 @@ struct Inquiry<'a> {
 impl Drop for Inquiry<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
+            if self.inner.flights.are_cancelled() {
+                self.inner.ends_outage();
+            }
             self.inner.board().switch.give_up(self.number);
         }
         self.inner.gate.fault_ends();
@@ -342,7 +345,7 @@ impl Inner {
                 "another process has switched, and the {} answers no probe",
                 from.role.name()
             ),
-            Reason::Failback | Reason::Hand | Reason::Override => {
+            Reason::Failback | Reason::Hand | Reason::Override | Reason::Closed => {
                 "the primary answers again, for failback_after".to_owned()
             }
         };
@@ -427,6 +430,14 @@ impl Inner {
         reply
     }
 
+    /// The client is closed: whoever has heard of an outage hears of its end.
+    pub(super) fn ends_outage(&self) {
+        let mut board = self.board();
+        let from = board.switch.place();
+        let actions = board.switch.ends_outage(Clock::now());
+        self.tell(&board, &actions, from, Reason::Closed);
+    }
+
     /// All who have waited go now, where calls go.
     fn crowd_goes(&self) {
         if self.rules.ramps {
@@ -466,7 +477,7 @@ impl Inner {
                 Reason::OtherProcess => {
                     "although another process has left it and it answers no probe"
                 }
-                Reason::StoredState | Reason::Hand | Reason::Override => {
+                Reason::StoredState | Reason::Hand | Reason::Override | Reason::Closed => {
                     "although it answers no probe"
                 }
             };

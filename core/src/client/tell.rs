@@ -22,6 +22,8 @@ pub(super) enum Reason<'a> {
     StoredState,
     /// Another process has switched, and a look has found it right.
     OtherProcess,
+    /// The client is closed.
+    Closed,
 }
 
 impl Reason<'_> {
@@ -33,6 +35,7 @@ impl Reason<'_> {
             Reason::Override => "override",
             Reason::StoredState => "stored_state",
             Reason::OtherProcess => "other_process",
+            Reason::Closed => "closed",
         }
     }
 
@@ -94,6 +97,7 @@ impl Inner {
             None => {
                 let who = match reason {
                     Reason::Override => "the operator has calls go elsewhere",
+                    Reason::Closed => "the client is closed, and no endpoint has answered",
                     _ => "the application has switched by hand",
                 };
                 format!("{who}, after {millis} ms")
@@ -105,7 +109,7 @@ impl Inner {
             automatic: answered.is_some(),
             reason: match (answered, reason) {
                 (Some(_), _) => "answered",
-                (None, Reason::Override) => Reason::Override.name(),
+                (None, Reason::Override | Reason::Closed) => reason.name(),
                 (None, _) => Reason::Hand.name(),
             },
             probed: over.answered.map(|(_, probed)| probed),

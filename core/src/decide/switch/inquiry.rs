@@ -252,6 +252,15 @@ impl Switch {
         vec![Action::End(outcome)]
     }
 
+    /// Nobody waits for an endpoint any more.
+    pub fn ends_outage(&mut self, now: Instant) -> Vec<Action> {
+        let over = self.outage().map(|outage| outage.over(now));
+        if over.is_some() {
+            self.inquiry = None;
+        }
+        over.map(Action::OutageEnded).into_iter().collect()
+    }
+
     /// Whoever carried out an inquiry has ended, without an outcome perhaps.
     pub fn give_up(&mut self, number: u64) {
         self.inquiry.take_if(|inquiry| inquiry.number == number);

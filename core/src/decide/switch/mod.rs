@@ -242,11 +242,7 @@ impl Switch {
 
     /// Switches because a person says so. Whether the other endpoint answers is theirs to know.
     fn goes(&mut self, now: Instant) -> Vec<Action> {
-        let over = self.outage().map(|outage| outage.over(now));
-        if over.is_some() {
-            self.inquiry = None;
-        }
-        let mut actions: Vec<Action> = over.map(Action::OutageEnded).into_iter().collect();
+        let mut actions = self.ends_outage(now);
         self.home.moves(false, now);
         actions.push(Action::Switched(self.move_on(now), None));
         actions

@@ -7,7 +7,7 @@ import java.util.Optional;
 /**
  * An outage is over. The {@link #reason()} is {@code answered}: an endpoint answers. If calls do not go there yet, {@code
  * EndpointSwitchRequired} was raised before, and {@code EndpointSwitched} follows unless that was vetoed. Or it is {@code
- * manual}: the application has switched by hand; or {@code override}: the operator has.
+ * manual}: the application has switched by hand; or {@code override}: the operator has; or {@code closed}: the client is.
  */
 public final class OutageEndedEvent extends FailoverEvent {
     private final String newUrl;
@@ -28,7 +28,7 @@ public final class OutageEndedEvent extends FailoverEvent {
     /**
      * The endpoint that answers.
      *
-     * @return its base URL, without a slash at its end; empty after a switch by hand
+     * @return its base URL, without a slash at its end; empty where none does
      */
     public Optional<URI> newUrl() {
         return automatic ? Optional.of(URI.create(newUrl)) : Optional.empty();
@@ -37,7 +37,7 @@ public final class OutageEndedEvent extends FailoverEvent {
     /**
      * The role of the endpoint that answers.
      *
-     * @return the role; empty after a switch by hand
+     * @return the role; empty where none does
      */
     public Optional<Role> newRole() {
         return automatic ? Optional.of(newRole) : Optional.empty();
@@ -46,7 +46,8 @@ public final class OutageEndedEvent extends FailoverEvent {
     /**
      * Whether an endpoint answers.
      *
-     * @return false if the application has switched, by {@link FailoverClient#switchEndpoint()}, or the operator
+     * @return false if the application has switched, by {@link FailoverClient#switchEndpoint()}, or the operator, or the
+     *     client is closed
      */
     public boolean automatic() {
         return automatic;
@@ -55,7 +56,7 @@ public final class OutageEndedEvent extends FailoverEvent {
     /**
      * What a probe has found at {@link #newUrl()}.
      *
-     * @return {@link Probed#SERVES} with credentials, {@link Probed#REACHABLE} without; empty after a switch by hand
+     * @return {@link Probed#SERVES} with credentials, {@link Probed#REACHABLE} without; empty where none does
      */
     public Optional<Probed> probed() {
         return Optional.ofNullable(probed);
