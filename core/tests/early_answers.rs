@@ -5,7 +5,8 @@ mod support;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use d365_failover_core::{BodySource, Client, Effect, ErrorKind, FaultKind, Request, Settings};
@@ -329,4 +330,164 @@ fn the_next_call_goes_out_after_an_early_answer() {
             assert_eq!((next.status(), next.attempts().len()), (200, 1));
         }
     }
+}
+
+/// When a server gives an answer that nobody has asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Unasked {
+    /// With its part of the handshake.
+    First,
+    /// With the first answer.
+    Along,
+    /// Later, on an idle connection.
+    Later,
+}
+
+const DONE: &[u8] = b"HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n\r\n";
+
+/// Counts the requests that it has read, and tells when what nobody has asked for is at the client's.
+fn talkative(way: Way, when: Unasked) -> (Settings, Arc<AtomicUsize>, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut config = (**certified(&[b"http/1.1"]).config()).clone();
+    config.send_half_rtt_data = when == Unasked::First;
+    let (config, read) = (Arc::new(config), Arc::<AtomicUsize>::default());
+    let (told, there) = mpsc::channel();
+    let count = Arc::clone(&read);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            stream.set_nodelay(true).unwrap();
+            let (config, count, told) = (Arc::clone(&config), Arc::clone(&count), told.clone());
+            let socket = stream.try_clone().unwrap();
+            std::thread::spawn(move || match way {
+                Way::Tcp => chat(stream, &socket, when, &count, &told),
+                _ => {
+                    let mut connection = rustls::ServerConnection::new(config).unwrap();
+                    if when == Unasked::First {
+                        connection.writer().write_all(DONE).unwrap();
+                    }
+                    let stream = rustls::StreamOwned::new(connection, stream);
+                    chat(stream, &socket, when, &count, &told);
+                }
+            });
+        }
+    });
+    (settings(way, port), read, there)
+}
+
+fn chat(
+    mut stream: impl Read + Write,
+    socket: &TcpStream,
+    when: Unasked,
+    count: &AtomicUsize,
+    told: &mpsc::Sender<()>,
+) {
+    let mut seen = Vec::new();
+    let mut piece = [0; 1000];
+    while let Ok(length @ 1..) = stream.read(&mut piece) {
+        seen.extend_from_slice(&piece[..length]);
+        if !seen.ends_with(b"\r\n\r\n{}") {
+            continue;
+        }
+        seen.clear();
+        count.fetch_add(1, Ordering::SeqCst);
+        let answer = if when == Unasked::Along {
+            DONE.repeat(2)
+        } else {
+            DONE.to_vec()
+        };
+        stream
+            .write_all(&answer)
+            .and_then(|()| stream.flush())
+            .unwrap();
+        if when == Unasked::Later {
+            arrived(socket);
+            stream
+                .write_all(DONE)
+                .and_then(|()| stream.flush())
+                .unwrap();
+            arrived(socket);
+        }
+        told.send(()).unwrap();
+    }
+}
+
+/// What comes before a request is no answer to it: it would be told as executed, and nobody has read it.
+#[test]
+fn an_answer_that_nobody_has_asked_for_is_none() {
+    for (way, when) in [
+        (Way::Tls, Unasked::First),
+        (Way::Tcp, Unasked::Along),
+        (Way::Tls, Unasked::Along),
+        (Way::Tcp, Unasked::Later),
+        (Way::Tls, Unasked::Later),
+    ] {
+        let (settings, read, there) = talkative(way, when);
+        let client = Client::open(&settings).unwrap();
+        for number in 1..=3 {
+            let mut request = Request::new("POST", "/api/data/v9.2/accounts").unwrap();
+            request.set_body(b"{}".to_vec());
+            let sent = client.send(&request);
+            let case = format!("{way:?}, {when:?}, {number}: {sent:?}");
+            if when == Unasked::First {
+                let error = sent.unwrap_err();
+                assert_eq!(error.effect(), Effect::NotExecuted, "{case}");
+                assert!(error.to_string().contains("before it was asked"), "{case}");
+                assert_eq!(read.load(Ordering::SeqCst), 0, "{case}");
+            } else {
+                assert_eq!(sent.unwrap().effect(), Effect::Executed, "{case}");
+                there.recv().unwrap();
+                assert_eq!(read.load(Ordering::SeqCst), number, "{case}");
+            }
+        }
+    }
+}
+
+/// The rest of a large head waits in this process: whoever is done by then has done something else.
+#[test]
+fn a_success_before_the_request_s_head_has_left_is_none() {
+    for way in [Way::Tcp, Way::Tls] {
+        for (status, effect) in [(204, Effect::Unknown), (431, Effect::NotExecuted)] {
+            let text = format!(
+                "HTTP/1.1 {status} Early\r\nOData-Version: 4.0\r\nContent-Length: 0\r\n\r\n"
+            );
+            let settings = at_once(way, text);
+            let client = Client::open(&settings).unwrap();
+            let mut request = upload(Upload::Bytes);
+            request.add_header("X-Large", &"x".repeat(LARGE)).unwrap();
+            let known = match client.send(&request) {
+                Ok(response) => (response.status(), response.effect()),
+                Err(error) => (0, error.effect()),
+            };
+            let expected = if status == 204 { 0 } else { status };
+            assert_eq!(known, (expected, effect), "{way:?}");
+        }
+    }
+}
+
+/// Answers after the first bytes of a head, and reads no more.
+fn at_once(way: Way, text: String) -> Settings {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::clone(certified(&[b"http/1.1"]).config());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (config, text) = (Arc::clone(&config), text.clone());
+            std::thread::spawn(move || {
+                let mut piece = [0; 100];
+                if way == Way::Tcp {
+                    stream.read_exact(&mut piece).unwrap();
+                    stream.write_all(text.as_bytes()).unwrap();
+                    std::thread::park();
+                }
+                let connection = rustls::ServerConnection::new(config).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream);
+                stream.read_exact(&mut piece).unwrap();
+                stream.write_all(text.as_bytes()).unwrap();
+                stream.flush().unwrap();
+                std::thread::park();
+            });
+        }
+    });
+    settings(way, port)
 }

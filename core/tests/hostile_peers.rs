@@ -18,6 +18,8 @@ use d365_failover_core::{
 use d365_twin::{FaultKind as Twin_, OrganizationConfig, Twin, TwinConfig};
 use support::contoso::{create, get};
 use support::script::{HTTPS, Pair, Script, URL, certified};
+use support::until;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -466,12 +468,33 @@ fn a_dead_http2_connection_is_left() {
     }
 }
 
+/// Has chosen HTTP/2 in the handshake, and answers as of old.
+#[test]
+fn a_server_that_chose_http2_and_does_not_speak_it_is_told() {
+    let port = serve(|_, tcp, acceptor| async move {
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        tls.read_exact(&mut [0; 24]).await.unwrap();
+        let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        tls.write_all(answer).await.unwrap();
+        let _ = tls.read_to_end(&mut Vec::new()).await;
+    });
+    let client = Client::open(&settings(port, &[])).unwrap();
+    let error = client.send(&get("/x")).unwrap_err();
+    let message = error.message();
+    assert!(message.contains("set http2 to off"), "{message}");
+}
+
 /// While a call waits on a connection that has gone dead, those that begin go out on another one, as soon as the
 /// endpoint has answered there.
 #[test]
 fn calls_that_begin_go_round_a_dead_http2_connection() {
+    for has_frames in [false, true] {
+        go_round(falls_silent(has_frames));
+    }
+}
+
+fn go_round(port: u16) {
     let queue = Queue::new(0).unwrap();
-    let port = falls_silent(false);
     let settings = settings(port, &[("preset", "safe"), ("auto_switch", "on")]);
     let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
     client.subscribe(0).unwrap();
@@ -530,6 +553,78 @@ fn plain(port: u16, pairs: &[(&str, &str)]) -> Settings {
         settings.set(key, value).unwrap();
     }
     settings
+}
+
+/// Answers on all its connections, and then only on those that are opened from then on. Counts those that were closed.
+struct Forgetful {
+    port: u16,
+    is_forgotten: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+}
+
+fn forgetful(together: usize) -> Forgetful {
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (is_forgotten, closed) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let server = Forgetful {
+        port,
+        is_forgotten: Arc::clone(&is_forgotten),
+        closed: Arc::clone(&closed),
+    };
+    let barrier = Arc::new(std::sync::Barrier::new(together));
+    std::thread::spawn(move || {
+        for (number, mut stream) in listener.incoming().flatten().enumerate() {
+            let (is_forgotten, closed) = (Arc::clone(&is_forgotten), Arc::clone(&closed));
+            let barrier = Arc::clone(&barrier);
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(1..) = stream.read(&mut piece) {
+                    if is_forgotten.load(Ordering::SeqCst) > number {
+                        continue;
+                    }
+                    if number < together {
+                        barrier.wait();
+                    }
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nOData-Version: 4.0\r\n\
+                                  Content-Length: 2\r\n\r\n{}";
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+                closed.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+    });
+    server
+}
+
+/// A firewall has lost its state: the first call that meets it is enough.
+#[test]
+fn kept_connections_that_are_as_dead_as_one_cost_no_call_each() {
+    const KEPT: usize = 5;
+    let server = forgetful(KEPT);
+    let queue = Queue::new(0).unwrap();
+    let pairs = [
+        ("preset", "safe"),
+        ("auto_switch", "on"),
+        ("idle_timeout_ms", "600000"),
+    ];
+    let settings = plain(server.port, &pairs);
+    let client = Client::open_with_queue(&settings, Arc::clone(&queue), 0).unwrap();
+    for _ in 0..KEPT {
+        client.submit(&get("/x"), 1).unwrap();
+    }
+    for _ in 0..KEPT {
+        let mut ended = queue.next(None).unwrap();
+        assert_eq!(ended.take_result().unwrap().unwrap().status(), 200);
+    }
+    server.is_forgotten.store(KEPT, Ordering::SeqCst);
+    client.submit(&get("/x"), 1).unwrap();
+    // All but the one that the call waits on.
+    until("the others are closed", || {
+        server.closed.load(Ordering::SeqCst) == KEPT - 1
+    });
+    let next = client.send(&get("/x")).unwrap();
+    assert_eq!((next.status(), next.attempts().len()), (200, 1));
+    client.shutdown(Duration::ZERO).unwrap();
 }
 
 /// The check of a blocking call is asked while the body is read.

@@ -24,21 +24,33 @@ struct Proxy {
     seen: Arc<Mutex<Vec<(String, String)>>>,
 }
 
+const ESTABLISHED: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
+
 fn start(server: u16) -> Proxy {
+    start_saying(server, ESTABLISHED.to_owned())
+}
+
+/// One that answers so to CONNECT.
+fn start_saying(server: u16, established: String) -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let log = Arc::clone(&log);
-            std::thread::spawn(move || play(stream, server, &log));
+            let (log, established) = (Arc::clone(&log), established.clone());
+            std::thread::spawn(move || play(stream, server, &established, &log));
         }
     });
     Proxy { port, seen }
 }
 
-fn play(client: TcpStream, server: u16, log: &Mutex<Vec<(String, String)>>) -> Option<()> {
+fn play(
+    client: TcpStream,
+    server: u16,
+    established: &str,
+    log: &Mutex<Vec<(String, String)>>,
+) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let mut lines = Vec::new();
     loop {
@@ -65,13 +77,72 @@ fn play(client: TcpStream, server: u16, log: &Mutex<Vec<(String, String)>>) -> O
         return client.write_all(ANSWER).ok();
     }
     let mut server = TcpStream::connect(("127.0.0.1", server)).ok()?;
-    client
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .ok()?;
+    client.write_all(established.as_bytes()).ok()?;
     let (mut back, mut to) = (server.try_clone().ok()?, client.try_clone().ok()?);
     std::thread::spawn(move || std::io::copy(&mut back, &mut to));
     std::io::copy(&mut client, &mut server).ok()?;
     Some(())
+}
+
+/// An answer to CONNECT is read as any other: by the same rules, within the same bounds.
+#[test]
+fn a_proxy_s_head_is_read_as_any_other() {
+    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
+    let server = serve(made.cert.der().clone(), made.signing_key.serialize_der());
+    let head = |lines: &str| format!("HTTP/1.1 200 Connection established\r\n{lines}\r\n");
+    let many: String = (0..150).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let large = format!("X-Large: {}\r\n", "x".repeat(70_000));
+    let large_by_setting = format!("X-Large: {}\r\n", "x".repeat(300_000));
+    // What it says, the bound, and what the client says of it ("": nothing).
+    for (says, bound, told) in [
+        (head(""), "64000", ""),
+        (head("Via: a,\r\n  b\r\n"), "64000", ""),
+        (head("Via: a\u{1}b\r\n"), "64000", ""),
+        (head("Proxy-Agent : x\r\n"), "64000", ""),
+        (
+            head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+            "64000",
+            "",
+        ),
+        (head(&many), "64000", ""),
+        ("HTTP/1.1 200\n\n".to_owned(), "64000", ""),
+        (
+            head(&large),
+            "64000",
+            "is larger than 64000 bytes (max_response_headers)",
+        ),
+        (head(&large_by_setting), "500000", ""),
+        (head("no colon\r\n"), "64000", "a line without a colon"),
+        (head("") + "more", "64000", "it sent more than its answer"),
+        (
+            head("Via: a,\r\n b\r\n") + "more",
+            "64000",
+            "it sent more than its answer",
+        ),
+        ("SSH-2.0-x\r\n".to_owned(), "64000", "no HTTP/1 status line"),
+    ] {
+        let proxy = start_saying(server, says.clone());
+        let mut settings = Settings::new(&format!("https://{HOST}")).unwrap();
+        for (key, value) in [
+            ("proxy", format!("http://127.0.0.1:{}", proxy.port).as_str()),
+            ("tls_verify", "off"),
+            ("auto_switch", "off"),
+            ("max_attempts", "1"),
+            ("max_response_headers", bound),
+        ] {
+            settings.set(key, value).unwrap();
+        }
+        let client = Client::open(&settings).unwrap();
+        let sent = client.send(&Request::new("GET", "/api/data/v9.2/WhoAmI").unwrap());
+        let case = says.get(..60).unwrap_or(&says);
+        match (sent, told) {
+            (Ok(response), "") => assert_eq!(response.status(), 200, "{case}"),
+            (Err(error), told) if !told.is_empty() => {
+                assert!(error.message().contains(told), "{case}: {error}");
+            }
+            (sent, _) => panic!("{case}: {sent:?}"),
+        }
+    }
 }
 
 /// Variables of the environment.

@@ -76,10 +76,13 @@ impl Inner {
                         First::Left(ended) => return ended,
                         First::Right(course) => {
                             // Whoever begins now need not wait where this one waits.
-                            if let Course::Here(Stay::Alive | Stay::Alone | Stay::AloneUnasked) =
-                                course
-                            {
-                                running.progress.doubt();
+                            let answers = matches!(
+                                course,
+                                Course::Here(Stay::Alive | Stay::Alone | Stay::AloneUnasked)
+                            );
+                            if answers && running.progress.doubt() {
+                                let since = running.since.into_std();
+                                self.transport.suspect(&running.address, since);
                             }
                             course == Course::Elsewhere
                         }

@@ -110,6 +110,9 @@ impl Answer {
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()
                     {
+                        if let Some(Carrier::Http2(lease)) = &self.carrier {
+                            lease.fed();
+                        }
                         return Poll::Ready(Some(Ok(data)));
                     }
                 }

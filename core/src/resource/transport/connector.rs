@@ -200,7 +200,7 @@ impl Connector {
                 // Whatever a proxy fails with says nothing of what is behind it.
                 let reached = reached.map_err(|fault| proxy.fault(&fault.message))?;
                 if origin.is_https {
-                    let opening = tunnel::open(reached.tcp, host, port, &proxy);
+                    let opening = tunnel::open(reached.tcp, host, port, &proxy, self.max_headers);
                     let tcp = timeout(self.patience(manner), opening)
                         .await
                         .unwrap_or_else(|_| Err(proxy.fault("no answer to CONNECT in time")))?;

@@ -84,25 +84,19 @@ pub(super) fn of_handshake(host: &str, error: &io::Error) -> Fault {
         Cause::Closed => Cause::ClosedUnsent,
         cause => cause,
     };
-    let why = told(error).unwrap_or_else(|| error.to_string());
+    let why = told(error).unwrap_or_else(|| said(error));
     Fault::new(cause, format!("TLS with {host}: {why}"))
 }
 
 /// An exchange over a connection failed.
 pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault {
     let mut cause = None;
-    let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let line = error.to_string();
-        if !text.contains(&line) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&line);
-        }
         if error.is::<BodyError>() {
             cause = Some(Cause::LocalFailure);
+        } else if let Some(error) = error.downcast_ref::<HeadError>() {
+            cause = Some(of_head(error));
         } else if let Some(error) = error.downcast_ref::<io::Error>() {
             cause = Some(of_io(error));
         } else if let Some(error) = error.downcast_ref::<h2::Error>() {
@@ -112,11 +106,46 @@ pub(super) fn of_exchange(host: &str, error: &(dyn StdError + 'static)) -> Fault
         }
         next = error.source();
     }
-    let text = told(error).unwrap_or(text);
     Fault::new(
         cause.unwrap_or(Cause::BadMessage),
-        format!("exchange with {host}: {text}"),
+        format!("exchange with {host}: {}", text(error)),
     )
+}
+
+/// What an error says, and those that it comes from.
+pub(super) fn text(error: &(dyn StdError + 'static)) -> String {
+    if let Some(told) = told(error) {
+        return told;
+    }
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let line = said(error);
+        if !text.contains(&line) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&line);
+        }
+        next = error.source();
+    }
+    text
+}
+
+/// Without the page of its own manual that rustls sends its users to.
+fn said(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.find(": https://docs.rs/") {
+        text.truncate(at);
+    }
+    text
+}
+
+/// Whether what came is no HTTP/2: what begins with letters is no frame, because it would be too large.
+pub(super) fn is_no_http2(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(|error| {
+        error.is_library() && error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR)
+    })
 }
 
 /// Whether the peer has said that it takes no further stream on the connection, or has just
@@ -135,6 +164,11 @@ pub(super) fn wants_http1(error: &hyper::Error) -> bool {
 /// Whether an exchange failed because its connection has ended, and not its stream alone.
 pub(super) fn ends_connection(error: &hyper::Error) -> bool {
     h2_error(error).is_none_or(|error| error.is_io())
+}
+
+/// Whether it was the connection that failed, and not what came on it.
+pub(super) fn is_io(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|error| error.is::<io::Error>())
 }
 
 fn h2_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a h2::Error> {
@@ -182,6 +216,15 @@ fn of_hyper(error: &hyper::Error) -> Option<Cause> {
     }
 }
 
+fn of_head(error: &HeadError) -> Cause {
+    match error {
+        HeadError::TooLarge(_) => Cause::BadMessage,
+        // What came was not for this request: its connection is of no use.
+        HeadError::Unasked | HeadError::Early => Cause::Closed,
+        _ => Cause::Malformed,
+    }
+}
+
 fn of_io(error: &io::Error) -> Cause {
     let inner = error.get_ref();
     match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -189,10 +232,8 @@ fn of_io(error: &io::Error) -> Cause {
         Some(_) => return Cause::Tls,
         None => {}
     }
-    match inner.and_then(|inner| inner.downcast_ref::<HeadError>()) {
-        Some(HeadError::TooLarge(_)) => return Cause::BadMessage,
-        Some(_) => return Cause::Malformed,
-        None => {}
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<HeadError>()) {
+        return of_head(error);
     }
     match error.kind() {
         io::ErrorKind::ConnectionReset

@@ -24,6 +24,10 @@ pub(super) enum HeadError {
     NoColon,
     Framing(&'static str),
     TooLarge(usize),
+    /// Something has come before a request was sent.
+    Unasked,
+    /// A success before the request's own head had left.
+    Early,
 }
 
 impl fmt::Display for HeadError {
@@ -36,6 +40,10 @@ impl fmt::Display for HeadError {
                 f,
                 "the answer's head is larger than {most} bytes (max_response_headers)"
             ),
+            HeadError::Unasked => f.write_str("the peer has spoken before it was asked anything"),
+            HeadError::Early => {
+                f.write_str("the answer says that it is done, and the request has not left yet")
+            }
         }
     }
 }

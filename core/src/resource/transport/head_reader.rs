@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
@@ -13,6 +13,7 @@ use http::response::Parts;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::head::{self, Head, HeadError};
+use super::socket::Wire;
 use super::stream::Stream;
 use crate::lock::lock;
 
@@ -26,6 +27,8 @@ const DUE_WITHOUT_BODY: u8 = 2;
 #[derive(Default)]
 pub(super) struct Heads {
     due: AtomicU8,
+    /// How long the head of the request is whose answer is due; 0: nothing of it was written yet.
+    asked: AtomicUsize,
     seen: Mutex<Seen>,
 }
 
@@ -42,7 +45,16 @@ impl Heads {
     /// A request goes out, whose answer's head is the next that comes.
     pub(super) fn expect(&self, is_head: bool) {
         let due = if is_head { DUE_WITHOUT_BODY } else { DUE };
+        self.asked.store(0, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
+    }
+
+    /// Bytes are written. hyper writes a request's head from its beginning, and the whole of it in the first piece.
+    fn writes(&self, bytes: &[u8]) {
+        if self.asked.load(Ordering::Relaxed) == 0 && self.due.load(Ordering::Relaxed) != NOT_DUE {
+            let length = head::end(bytes, 0).unwrap_or(bytes.len());
+            self.asked.store(length, Ordering::Relaxed);
+        }
     }
 
     /// What was seen of the answer's head: of one that was refused what could be read.
@@ -54,6 +66,7 @@ impl Heads {
 pub(super) struct HeadReader {
     stream: Stream,
     heads: Arc<Heads>,
+    wire: Arc<Wire>,
     most: usize,
     /// What has come of a head.
     head: Vec<u8>,
@@ -65,16 +78,27 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new(stream: Stream, heads: Arc<Heads>, most: usize) -> HeadReader {
+    pub(super) fn new(
+        stream: Stream,
+        (heads, wire): (Arc<Heads>, Arc<Wire>),
+        most: usize,
+    ) -> HeadReader {
         HeadReader {
             stream,
             heads,
+            wire,
             most,
             head: Vec::new(),
             searched: 0,
             ready: Vec::new(),
             given: 0,
         }
+    }
+
+    /// What it reads from, where nothing is held that was read. `None`: something is.
+    pub(super) fn into_wire(self) -> Option<Arc<Wire>> {
+        let is_empty = self.head.is_empty() && self.ready.is_empty();
+        is_empty.then_some(self.wire)
     }
 
     /// Gives what is ready, if anything is.
@@ -117,6 +141,9 @@ impl HeadReader {
             self.searched = 0;
             let status = match head::plain(&text) {
                 Some(status) => {
+                    if is_last(status) {
+                        self.is_due(status)?;
+                    }
                     self.ready.extend_from_slice(&text);
                     status
                 }
@@ -125,6 +152,7 @@ impl HeadReader {
                     let status = head.parts.status.as_u16();
                     let for_hyper = head.for_hyper();
                     if is_last(status) {
+                        self.is_due(status)?;
                         lock(&self.heads.seen).read = Some(head.parts);
                     }
                     self.ready.extend_from_slice(&for_hyper?);
@@ -141,10 +169,22 @@ impl HeadReader {
         }
     }
 
+    /// A refusal may come before the request was read; who says that it is done answers somebody else.
+    fn is_due(&self, status: u16) -> Result<(), HeadError> {
+        let asked = self.heads.asked.load(Ordering::Relaxed);
+        // TLS makes no less of a head than it is.
+        let has_left = asked > 0 && self.wire.begun() >= asked as u64;
+        match has_left || status >= 300 {
+            true => Ok(()),
+            false => Err(HeadError::Early),
+        }
+    }
+
     /// Keeps of a head that is not taken what can be read of it: its status, before all.
     fn keep_refused(&mut self, is_head: bool) {
         if let Ok(head) = Head::read(&self.head, is_head)
             && is_last(head.parts.status.as_u16())
+            && self.is_due(head.parts.status.as_u16()).is_ok()
         {
             lock(&self.heads.seen).read = Some(head.parts);
         }
@@ -181,7 +221,8 @@ impl AsyncRead for HeadReader {
             }
             if this.head.is_empty()
                 && let Some(end) = head::end(new, 0).filter(|end| *end <= this.most)
-                && head::plain(&new[..end]).is_some_and(is_last)
+                && let Some(status) = head::plain(&new[..end]).filter(|status| is_last(*status))
+                && this.is_due(status).is_ok()
             {
                 lock(&this.heads.seen).text = Bytes::copy_from_slice(&new[..end]);
                 this.heads.due.store(NOT_DUE, Ordering::Relaxed);
@@ -205,6 +246,7 @@ impl AsyncWrite for HeadReader {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.heads.writes(bytes);
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
 
@@ -213,6 +255,8 @@ impl AsyncWrite for HeadReader {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.heads
+            .writes(slices.first().map_or(&[][..], |slice| slice));
         Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
     }
 

@@ -1,5 +1,6 @@
 //! One HTTP/1.1 connection. It has no task of its own: whoever exchanges on it drives it.
 
+use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -12,6 +13,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use super::failure;
+use super::head::HeadError;
 use super::head_reader::{HeadReader, Heads};
 use super::progress::Progress;
 use super::send_body::SendBody;
@@ -54,7 +57,8 @@ impl Http1 {
         max_headers: usize,
     ) -> Result<Box<Http1>, hyper::Error> {
         let heads = Arc::new(Heads::default());
-        let reader = HeadReader::new(stream, Arc::clone(&heads), max_headers);
+        let shared = (Arc::clone(&heads), Arc::clone(&wire));
+        let reader = HeadReader::new(stream, shared, max_headers);
         let (sender, driver) = http1::Builder::new()
             .max_header_size(max_headers)
             .max_buf_size((2 * max_headers).max(128 << 10))
@@ -89,12 +93,24 @@ impl Http1 {
         &mut self,
         request: Request<SendBody>,
         progress: &Progress,
-    ) -> Result<Response<Incoming>, hyper::Error> {
-        progress.watch(&self.wire);
-        self.heads.expect(request.method() == Method::HEAD);
+    ) -> Result<Response<Incoming>, Box<dyn StdError + Send + Sync>> {
+        // The pool has looked at what it kept.
+        let is_fresh = self.expires.is_none();
+        progress.watch(&self.wire, !is_fresh);
+        if is_fresh && !self.is_quiet() {
+            self.wire.has_news();
+        }
         // hyper wakes a connection that it gives a request. The waker is of whoever drove it last, and most often the one
-        // that drives it next: the runtime would ask for news at once, and look at the whole call twice.
-        self.poll_driver(&mut Context::from_waker(Waker::noop()));
+        // that drives it next: the runtime would ask for news at once, and look at the whole call twice. What has
+        // come before the request is seen here, and ends the connection.
+        let ended = poll_driver(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+        if is_fresh && let Some(Err(error)) = ended {
+            return Err(match failure::is_io(&error) {
+                true => error.into(),
+                false => HeadError::Unasked.into(),
+            });
+        }
+        self.heads.expect(request.method() == Method::HEAD);
         let answer = self.sender.try_send_request(request);
         let answer = drive(&mut self.driver, answer).await;
         let seen = self.heads.take();
@@ -114,7 +130,7 @@ impl Http1 {
                 if error.take_message().is_some() {
                     progress.not_sent();
                 }
-                Err(error.into_error())
+                Err(error.into_error().into())
             }
         }
     }
@@ -147,11 +163,74 @@ async fn drive<F: Future>(driver: &mut Option<Pin<Box<Driver>>>, future: F) -> F
     .await
 }
 
-fn poll_driver(driver: &mut Option<Pin<Box<Driver>>>, context: &mut Context<'_>) {
-    let has_ended = driver
-        .as_mut()
-        .is_some_and(|driver| driver.as_mut().poll(context).is_ready());
-    if has_ended {
-        *driver = None;
+/// Tells how it has ended, if it does now.
+fn poll_driver(
+    driver: &mut Option<Pin<Box<Driver>>>,
+    context: &mut Context<'_>,
+) -> Option<Result<(), hyper::Error>> {
+    let polled = driver.as_mut()?.as_mut().poll(context);
+    let Poll::Ready(ended) = polled else {
+        return None;
+    };
+    *driver = None;
+    Some(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use bytes::Bytes;
+    use tokio::net::TcpStream;
+
+    use super::super::http2::Http2;
+    use super::super::send_body::SendBody;
+    use super::super::socket::{Socket, Wire};
+    use super::super::stream::Stream;
+    use super::*;
+    use crate::Phase;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\nOData-Version: 4.0\r\n\r\n";
+    /// SETTINGS, and 204 on the first stream.
+    const FRAMES: &[u8] =
+        b"\0\0\0\x04\0\0\0\0\0\0\0\x14\x01\x05\0\0\0\x01\x89\0\x0dodata-version\x034.0";
+
+    /// A connection on which something lies already that nobody has asked for.
+    async fn unasked(bytes: &[u8]) -> (Stream, Arc<Wire>, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let wire = Wire::new(tcp, Arc::default());
+        peer.write_all(bytes).unwrap();
+        while wire.is_quiet() {
+            std::thread::yield_now();
+        }
+        (Stream::Plain(Socket(Arc::clone(&wire))), wire, peer)
+    }
+
+    fn request() -> Request<SendBody> {
+        let uri = "http://contoso.crm.script.test/api/data/v9.2/accounts";
+        let body = SendBody::bytes(Bytes::from_static(b"{}"));
+        Request::post(uri).body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_lies_there_before_a_request_is_no_answer_to_it() {
+        let (stream, wire, _peer) = unasked(ANSWER).await;
+        let mut connection = Http1::open(stream, wire, None, None, 1 << 16)
+            .await
+            .unwrap();
+        let progress = Progress::default();
+        connection.send(request(), &progress).await.unwrap_err();
+        assert_eq!(progress.phase(), Phase::NotSent);
+
+        let (stream, wire, _peer) = unasked(FRAMES).await;
+        let connection = Http2::open(stream, wire, None, 1 << 16).await.unwrap();
+        let mut lease = Arc::new(connection).lease().unwrap();
+        let progress = Progress::default();
+        lease.send(request(), &progress).await.unwrap_err();
+        assert_eq!(progress.phase(), Phase::NotSent);
     }
 }

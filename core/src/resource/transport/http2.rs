@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 use super::failure;
 use super::progress::Progress;
 use super::send_body::{HangUp, SendBody};
-use super::socket::Wire;
+use super::socket::{Counts, Wire};
 use super::stream::Stream;
 use crate::lock::lock;
 
@@ -35,6 +36,8 @@ const FIRST_STREAMS: usize = 1;
 const UNREAD: usize = usize::MAX - 1;
 /// How often a connection that may carry nothing now is looked at again, whatever has come on it.
 const GLANCE: Duration = Duration::from_millis(50);
+/// A body so long leaves at once, whatever windows its peer opens (RFC 9113, 6.9.2).
+const SMALL_BODY: u64 = (1 << 16) - 1;
 /// How often an idle connection on which something has come is given a turn to read it.
 const TURNS: usize = 8;
 
@@ -59,8 +62,10 @@ type Driver = http2::Connection<TokioIo<Stream>, SendBody, TokioExecutor>;
 struct Talk {
     /// `None` once it has ended.
     driver: Mutex<Option<Pin<Box<Driver>>>>,
-    /// It has ended with the word that HTTP/1.1 is wanted.
+    /// It has ended with the word that HTTP/1.1 is wanted…
     wants_http1: AtomicBool,
+    /// …or by what is no HTTP/2.
+    is_no_http2: AtomicBool,
 }
 
 impl Talk {
@@ -73,8 +78,11 @@ impl Talk {
             return Poll::Pending;
         };
         // How else it ends is told to its streams.
-        if ended.is_err_and(|error| failure::wants_http1(&error)) {
-            self.wants_http1.store(true, Ordering::Release);
+        if let Err(error) = ended {
+            let (wants_http1, is_no_http2) =
+                (failure::wants_http1(&error), failure::is_no_http2(&error));
+            self.wants_http1.store(wants_http1, Ordering::Release);
+            self.is_no_http2.store(is_no_http2, Ordering::Release);
         }
         let ended = driver.take();
         drop(driver);
@@ -126,6 +134,7 @@ impl Http2 {
         let talk = Arc::new(Talk {
             driver: Mutex::new(Some(Box::pin(connection))),
             wants_http1: AtomicBool::new(false),
+            is_no_http2: AtomicBool::new(false),
         });
         let driven = Arc::clone(&talk);
         tokio::spawn(poll_fn(move |context| driven.poll(context)));
@@ -235,6 +244,18 @@ impl Lease {
         connection.is_open()
     }
 
+    /// What has come before a first stream is read: a frame of that stream belongs to no request, and ends the
+    /// connection.
+    async fn hear(&self) {
+        let connection = &self.connection;
+        let received = connection.wire.received();
+        if !connection.wire.is_quiet() {
+            let _ = timeout(GLANCE, connection.wire.receives(received)).await;
+            // Whoever reads it holds the lock.
+            connection.talk.has_ended();
+        }
+    }
+
     /// Sends a request and reads the head of its answer.
     pub(super) async fn send(
         &mut self,
@@ -242,9 +263,17 @@ impl Lease {
         progress: &Progress,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let connection = Arc::clone(&self.connection);
+        if connection.begun.load(Ordering::Acquire) == 0 {
+            self.hear().await;
+        }
         let written = connection.wire.written();
         self.answers = connection.wire.answers();
-        progress.queued(&connection.wire);
+        let length = request.body().size_hint().upper();
+        let counts = match length.is_some_and(|length| length <= SMALL_BODY) {
+            true => Counts::Answers,
+            false => Counts::Frames,
+        };
+        progress.queued(&connection.wire, counts);
         self.body = request.body().hang_up();
         connection.begun.fetch_add(1, Ordering::AcqRel);
         let answer = connection.sender.clone().try_send_request(request).await;
@@ -260,6 +289,9 @@ impl Lease {
         let error = error.into_error();
         let is_dead = is_handed_back || failure::ends_connection(&error);
         let is_refused = failure::wants_http1(&error);
+        if failure::is_no_http2(&error) {
+            connection.talk.is_no_http2.store(true, Ordering::Release);
+        }
         self.wants_http1 = is_refused || (is_dead && self.has_ended_for_http1().await);
         // Of a stream that a GOAWAY covers the protocol says that it may have been processed, and so it
         // is read where others were begun before it. But peers that turn a connection down at its
@@ -280,7 +312,7 @@ impl Lease {
         Err(error)
     }
 
-    /// Whether a connection has ended with the word that HTTP/1.1 is wanted.
+    /// Whether a connection has ended, if it does now, with the word that HTTP/1.1 is wanted.
     async fn has_ended_for_http1(&self) -> bool {
         let connection = &self.connection;
         for _ in 0..TURNS {
@@ -290,6 +322,17 @@ impl Lease {
             yield_now().await;
         }
         connection.talk.wants_http1.load(Ordering::Acquire)
+    }
+
+    /// Something of the answer has come.
+    pub(super) fn fed(&self) {
+        self.connection.wire.fed();
+    }
+
+    /// Whether its peer speaks no HTTP/2.
+    pub(super) fn is_no_http2(&self) -> bool {
+        let connection = &self.connection;
+        connection.talk.is_no_http2.load(Ordering::Acquire) && connection.wire.answers() == 0
     }
 
     /// The answer was read to its end, or has broken off.

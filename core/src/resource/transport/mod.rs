@@ -343,13 +343,24 @@ impl Transport {
         let is_upload = !request.body().is_end_stream();
         let answer = match &mut carrier {
             Carrier::Http1(connection) => connection.send(request, progress).await,
-            Carrier::Http2(lease) => lease.send(request, progress).await,
+            Carrier::Http2(lease) => {
+                let answer = lease.send(request, progress).await;
+                answer.map_err(Into::into)
+            }
         };
         let answer = answer.map_err(|error| {
-            let mut fault = failure::of_exchange(&origin.host, &error);
+            let mut fault = failure::of_exchange(&origin.host, &*error);
             if let Carrier::Http2(lease) = &carrier {
                 if lease.wants_http1 {
                     self.pool.only_http1(origin);
+                }
+                if lease.is_no_http2() {
+                    let message = format!(
+                        "exchange with {}: the server has chosen HTTP/2 in the TLS handshake, and \
+                         what it has sent is none; have it offer http/1.1 alone, or set http2 to off",
+                        origin.host
+                    );
+                    fault = Fault::new(Cause::Malformed, message);
                 }
                 if lease.is_turned_down {
                     fault.cause = Cause::Unprocessed;
@@ -446,6 +457,12 @@ impl Transport {
             )),
             (Err(error), _) => Err(body_fault(exchange.address.name(), error)),
         }
+    }
+
+    /// One that was kept has turned out dead: those that have been idle since before then may be as dead, and each
+    /// would cost a call.
+    pub(crate) fn suspect(&self, address: &Address, since: Instant) {
+        self.pool.clear_idle(address.origin(), since);
     }
 
     /// Closes all idle connections. Tells whether the runtime must have a turn for it.

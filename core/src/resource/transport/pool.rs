@@ -281,6 +281,14 @@ impl Pool {
         self.at(origin, |shelf| std::mem::take(&mut shelf.is_doubted))
     }
 
+    /// Closes what has been idle since before then.
+    pub(super) fn clear_idle(&self, origin: &Origin, since: Instant) {
+        let closing = self.at(origin, |shelf| {
+            shelf.remove(|idle| idle.last_used >= since, |_| true)
+        });
+        drop(closing);
+    }
+
     /// The name leads to these addresses now: no request goes to another one any more.
     pub(super) fn stay_at(&self, origin: &Origin, found: &[IpAddr]) {
         let is_there = |peer: Option<IpAddr>| peer.is_some_and(|peer| found.contains(&peer));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 
-use super::socket::Wire;
+use super::socket::{Counts, Wire};
 use crate::head_text::HeadText;
 use crate::{HttpVersion, Phase};
 
@@ -36,6 +36,8 @@ pub(crate) struct Mark {
 struct Seen {
     /// The socket that the request goes out on, and its counter before.
     wire: Option<(Arc<Wire>, u64)>,
+    /// It was there before.
+    was_kept: bool,
     /// What the request goes out on, whether it is shared or not.
     line: Option<Arc<Wire>>,
     /// What had come on it before…
@@ -43,6 +45,7 @@ struct Seen {
     /// …and how many answers that were.
     answers: u64,
     is_queued: bool,
+    counts: Counts,
     version: Option<HttpVersion>,
     head: Option<Parts>,
     /// As it came.
@@ -59,9 +62,11 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request goes out on this socket, which nobody else uses, from now on.
-    pub(super) fn watch(&self, wire: &Arc<Wire>) {
+    /// The request goes out on this socket, which nobody else uses, from now on. `was_kept`: it was there before.
+    pub(super) fn watch(&self, wire: &Arc<Wire>, was_kept: bool) {
         let mut state = self.state();
+        state.was_kept = was_kept;
+        state.counts = Counts::Bytes;
         state.wire = Some((Arc::clone(wire), wire.begin()));
         state.line = Some(Arc::clone(wire));
         state.heard = wire.received();
@@ -69,8 +74,9 @@ impl Progress {
     }
 
     /// The request was put into the queue of a shared connection, and may leave at any time.
-    pub(super) fn queued(&self, wire: &Arc<Wire>) {
+    pub(super) fn queued(&self, wire: &Arc<Wire>, counts: Counts) {
         let mut state = self.state();
+        state.counts = counts;
         state.line = Some(Arc::clone(wire));
         state.heard = wire.received();
         state.answers = wire.answers();
@@ -113,14 +119,22 @@ impl Progress {
     }
 
     /// The endpoint answers on another connection: where nobody was answered on this one since, no further
-    /// request goes out on it. What it carries waits on.
-    pub(crate) fn doubt(&self) {
+    /// request goes out on it. What it carries waits on. Tells whether others that have been idle since may be as
+    /// dead as this one.
+    pub(crate) fn doubt(&self) -> bool {
+        if self.is_unheard() {
+            let state = self.state();
+            if state.wire.is_some() && state.was_kept {
+                return true;
+            }
+        }
         let state = self.state();
         if let Some(wire) = state.line.as_ref().filter(|_| state.is_queued)
             && wire.answers() == state.answers
         {
             wire.doubt();
         }
+        false
     }
 
     /// The version of HTTP that the request was sent in, if it had a connection.
@@ -193,13 +207,11 @@ impl Progress {
         Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 
-    /// When a byte went out or came in last, or the connection came about. On a shared connection
-    /// only what comes counts, for whomever, because a living endpoint has sent it: what goes out
-    /// there may be other requests on their way into a black hole. `None`: there is no connection.
+    /// When what counts has happened last, or the connection came about. On a shared connection what goes out
+    /// does not count: it may be other requests on their way into a black hole. `None`: there is no connection.
     pub(crate) fn moved(&self) -> Option<Instant> {
         let state = self.state();
-        let is_shared = state.version == Some(HttpVersion::Http2);
-        state.line.as_ref().map(|wire| wire.moved(is_shared))
+        state.line.as_ref().map(|wire| wire.moved(state.counts))
     }
 
     pub(crate) fn is_connected(&self) -> bool {

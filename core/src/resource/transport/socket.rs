@@ -19,6 +19,18 @@ use crate::resource::sys;
 /// How much is read at once: as much as TLS has in a record.
 const LARGEST_READ: usize = 16 << 10;
 
+/// What says that a connection leads to somebody who answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// What goes out and what comes.
+    #[default]
+    Bytes,
+    /// What comes, for whomever: windows, while a large body is on its way.
+    Frames,
+    /// What comes of answers, for whomever: the rest is the peer's HTTP/2, which may go on where nobody answers.
+    Answers,
+}
+
 /// The part of a socket that the pool and the call keep while hyper owns the stream.
 pub(super) struct Wire {
     tcp: TcpStream,
@@ -32,10 +44,14 @@ pub(super) struct Wire {
     before: AtomicU64,
     /// The error that says that nothing more leaves; 0: none.
     deaf: AtomicI32,
-    /// How many requests were answered on it, where several share it.
+    /// How many requests were answered on it, where several share it…
     answers: AtomicU64,
+    /// …and when something of an answer has come last.
+    fed: AtomicU64,
     /// Nobody knows whether it leads anywhere yet.
     is_doubted: AtomicBool,
+    /// Something lies there that the runtime may not have heard of.
+    has_news: AtomicBool,
     arrived: Notify,
     /// What all connections to its endpoint count together.
     traffic: Arc<Traffic>,
@@ -53,7 +69,9 @@ impl Wire {
             before: AtomicU64::new(0),
             deaf: AtomicI32::new(0),
             answers: AtomicU64::new(0),
+            fed: AtomicU64::new(0),
             is_doubted: AtomicBool::new(false),
+            has_news: AtomicBool::new(false),
             arrived: Notify::new(),
             traffic,
         })
@@ -69,6 +87,16 @@ impl Wire {
         let written = self.written();
         self.before.store(written, Ordering::Relaxed);
         written
+    }
+
+    /// How much has left of the exchange that has the socket to itself.
+    pub(super) fn begun(&self) -> u64 {
+        self.written() - self.before.load(Ordering::Relaxed)
+    }
+
+    /// What lies there is read the next time, whether the runtime has heard of it or not.
+    pub(super) fn has_news(&self) {
+        self.has_news.store(true, Ordering::Relaxed);
     }
 
     /// Why nothing more leaves.
@@ -94,7 +122,7 @@ impl Wire {
                     | io::ErrorKind::BrokenPipe
             )
         );
-        let has_begun = self.written() != self.before.load(Ordering::Relaxed);
+        let has_begun = self.begun() > 0;
         if is_closed && has_begun {
             self.deaf
                 .store(error.raw_os_error().unwrap_or_default(), Ordering::Relaxed);
@@ -110,6 +138,15 @@ impl Wire {
         self.written.load(Ordering::Relaxed)
     }
 
+    fn came(&self, count: u64) {
+        self.received.fetch_add(count, Ordering::Relaxed);
+        if count > 0 {
+            self.traffic.received.add(count);
+            self.moved_in.store(self.age(), Ordering::Relaxed);
+        }
+        self.arrived.notify_waiters();
+    }
+
     /// How many bytes have come.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
@@ -118,6 +155,13 @@ impl Wire {
     /// A request was answered on it.
     pub(super) fn answered(&self) {
         self.answers.fetch_add(1, Ordering::AcqRel);
+        self.fed();
+    }
+
+    /// Something of an answer has come.
+    pub(super) fn fed(&self) {
+        let came = self.moved_in.load(Ordering::Relaxed);
+        self.fed.store(came, Ordering::Relaxed);
     }
 
     /// How many were. What else comes on a shared connection is the peer's HTTP/2, which may go on
@@ -135,14 +179,15 @@ impl Wire {
         self.is_doubted.load(Ordering::Acquire)
     }
 
-    /// When a byte went out or came in last; or only when one came.
-    pub(super) fn moved(&self, only_in: bool) -> Instant {
+    /// When something of what counts has happened last.
+    pub(super) fn moved(&self, counts: Counts) -> Instant {
         let came = self.moved_in.load(Ordering::Relaxed);
-        let went = match only_in {
-            true => 0,
-            false => self.moved_out.load(Ordering::Relaxed),
+        let last = match counts {
+            Counts::Bytes => came.max(self.moved_out.load(Ordering::Relaxed)),
+            Counts::Frames => came,
+            Counts::Answers => self.fed.load(Ordering::Relaxed),
         };
-        self.opened + Duration::from_micros(came.max(went))
+        self.opened + Duration::from_micros(last)
     }
 
     fn age(&self) -> u64 {
@@ -178,6 +223,19 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let tcp = &self.0.tcp;
+        if self.0.has_news.load(Ordering::Relaxed) {
+            self.0.has_news.store(false, Ordering::Relaxed);
+            let mut room = [MaybeUninit::<u8>::uninit(); LARGEST_READ];
+            let room = &mut room[..buffer.remaining().min(LARGEST_READ)];
+            // An end and an error are told to the runtime as well.
+            if let Ok(read) = sys::receive(tcp, room)
+                && !read.is_empty()
+            {
+                self.0.came(read.len() as u64);
+                buffer.put_slice(read);
+                return Poll::Ready(Ok(()));
+            }
+        }
         loop {
             ready!(tcp.poll_read_ready(context))?;
             // Read into memory that is not initialized first, as the buffer of hyper's would be on
@@ -192,14 +250,8 @@ impl AsyncRead for Socket {
             let result = tcp.try_io(Interest::READABLE, || {
                 let read = sys::receive(tcp, room)?;
                 buffer.put_slice(read);
-                let count = read.len() as u64;
-                self.0.received.fetch_add(count, Ordering::Relaxed);
-                if count > 0 {
-                    self.0.traffic.received.add(count);
-                    self.0.moved_in.store(self.0.age(), Ordering::Relaxed);
-                }
+                self.0.came(read.len() as u64);
                 is_end = read.is_empty() && capacity > 0;
-                self.0.arrived.notify_waiters();
                 if !read.is_empty() && read.len() < capacity {
                     is_short = true;
                     return Err(io::ErrorKind::WouldBlock.into());

@@ -1,5 +1,6 @@
 //! A way through a proxy to a server that it cannot read the talk with (RFC 9110, 9.3.6).
 
+use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,8 +13,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::failure;
+use super::head_reader::{HeadReader, Heads};
 use super::route::{Via, authority};
 use super::socket::{Socket, Wire};
+use super::stream::Stream;
 use crate::{Cause, Fault};
 
 /// Asks the proxy at the other end of `tcp` for a way to `host`. What comes out is the same socket.
@@ -22,10 +26,12 @@ pub(super) async fn open(
     host: &str,
     port: u16,
     proxy: &Via,
+    max_headers: usize,
 ) -> Result<TcpStream, Fault> {
     let failed = |error: &dyn std::fmt::Display| {
         proxy.fault(&format!("CONNECT to {}: {error}", authority(host, port)))
     };
+    let broken = |error: &(dyn StdError + 'static)| failed(&failure::text(error));
     let target = authority(host, port);
     let mut request = Request::builder()
         .method(Method::CONNECT)
@@ -39,10 +45,18 @@ pub(super) async fn open(
             .insert(PROXY_AUTHORIZATION, authorization.clone());
     }
     // As everywhere: writing to a proxy that has hung up must not raise SIGPIPE.
-    let socket = TokioIo::new(Socket(Wire::new(tcp, Arc::default())));
-    let (mut sender, mut connection) = http1::handshake::<_, Empty<Bytes>>(socket)
+    let wire = Wire::new(tcp, Arc::default());
+    let stream = Stream::Plain(Socket(Arc::clone(&wire)));
+    // Its head is read as any other's.
+    let heads = Arc::new(Heads::default());
+    heads.expect(true);
+    let reader = HeadReader::new(stream, (heads, wire), max_headers);
+    let (mut sender, mut connection) = http1::Builder::new()
+        .max_header_size(max_headers)
+        .max_buf_size((2 * max_headers).max(128 << 10))
+        .handshake::<_, Empty<Bytes>>(TokioIo::new(reader))
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| broken(&error))?;
     let mut answer = std::pin::pin!(sender.send_request(request));
     // The connection is not read further than the answer: what follows is the server's.
     let answer = poll_fn(|context| {
@@ -53,7 +67,7 @@ pub(super) async fn open(
         answer.as_mut().poll(context)
     })
     .await
-    .map_err(|error| failed(&error))?;
+    .map_err(|error| broken(&error))?;
     match answer.status() {
         status if status.is_success() => {}
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
@@ -70,10 +84,10 @@ pub(super) async fn open(
         }
     }
     let parts = connection.into_parts();
-    if !parts.read_buf.is_empty() {
+    let wire = parts.io.into_inner().into_wire();
+    let Some(wire) = wire.filter(|_| parts.read_buf.is_empty()) else {
         return Err(failed(&"it sent more than its answer"));
-    }
-    let Socket(wire) = parts.io.into_inner();
+    };
     Arc::into_inner(wire)
         .map(Wire::into_tcp)
         .ok_or_else(|| failed(&"its socket is in use: a defect of this library"))
