@@ -555,7 +555,8 @@ fn plain(port: u16, pairs: &[(&str, &str)]) -> Settings {
     settings
 }
 
-/// Answers on all its connections, and then only on those that are opened from then on. Counts those that were closed.
+/// Answers on its first connections, and then only on those that are opened from then on. Counts the first ones that
+/// were closed.
 struct Forgetful {
     port: u16,
     is_forgotten: Arc<AtomicUsize>,
@@ -589,7 +590,7 @@ fn forgetful(together: usize) -> Forgetful {
                                   Content-Length: 2\r\n\r\n{}";
                     stream.write_all(answer.as_bytes()).unwrap();
                 }
-                closed.fetch_add(1, Ordering::SeqCst);
+                closed.fetch_add(usize::from(number < together), Ordering::SeqCst);
             });
         }
     });
