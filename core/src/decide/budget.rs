@@ -9,10 +9,11 @@ const ONE: u64 = 1_000_000;
 const FLOOR: u64 = 10 * ONE;
 /// So many may be saved up.
 const MOST: u64 = 100 * ONE;
-/// Of those who are told when to come again so many come then: at first as many as may be saved up, then a
-/// share of the calls, and so many a second.
+/// Of those who are told when to come again so many come then: a few at first, then a share of the calls, and
+/// two a minute. More, and all quiet clients of a fleet were let come then.
+const TOLD_FIRST: u64 = 3 * ONE;
 const TOLD_SHARE: u64 = ONE / 5;
-const TOLD_FLOOR: u64 = ONE / 2;
+const TOLD_FLOOR: u64 = ONE / 30;
 
 /// What a client may spend.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Budget {
         let share = (share * ONE as f64).round() as u64;
         Budget {
             again: Purse::new(share, FLOOR, FLOOR),
-            told: Purse::new(TOLD_SHARE, TOLD_FLOOR, MOST),
+            told: Purse::new(TOLD_SHARE, TOLD_FLOOR, TOLD_FIRST),
         }
     }
 
@@ -164,13 +165,13 @@ mod tests {
                 let told = (0..1000).take_while(|_| budget.withdraw_told(now));
                 assert_eq!(told.count(), expected, "{share}, {millis}");
             };
-            told(&mut budget, 0, 100);
-            // One in two seconds, also where it is asked for often.
-            (1..2000).for_each(|millis| told(&mut budget, millis, 0));
-            told(&mut budget, 2000, 1);
+            told(&mut budget, 0, 3);
+            // Two a minute, also where it is asked for often.
+            (1..300).for_each(|look| told(&mut budget, look * 100, 0));
+            told(&mut budget, 30_100, 1);
             (0..10).for_each(|_| budget.deposit());
-            told(&mut budget, 2000, 2);
-            told(&mut budget, 1_000_000, 100);
+            told(&mut budget, 30_100, 2);
+            told(&mut budget, 10_000_000, 100);
             let brought = (share * 10.0) as u64;
             assert_eq!(budget.left(now), left + brought, "it is not theirs");
         }

@@ -17,7 +17,7 @@ const ENOUGH: u64 = 16;
 /// A crowd that was held may be so many times as large as the mean.
 const MORE: f64 = 1.2;
 /// So many of those who had to wait for each who begins: what chance makes of many clients' waiting is above it.
-const BESIDE: f64 = 0.15;
+const BESIDE: f64 = 0.13;
 /// So many times the square root of a quarter's calls lie above the mean in hardly any quarter of an
 /// even load, of calls that come as they like: what is above is a crowd.
 const DEVIATIONS: f64 = 4.0;

@@ -92,13 +92,15 @@ impl Ramp {
 
     /// So many wait, of whom the last has begun then. They have come in the time in which all had to, and that
     /// is an offer as well. Who has come since brings a leave with him, which whoever waits longest takes:
-    /// so what is new goes as it comes, and no estimate of it is needed.
+    /// so what is new goes as it comes, and no estimate of it is needed; of those who had to, it is none.
     pub fn gather(&mut self, waiting: usize, begun: Option<Instant>, now: Instant) {
         self.save(now);
-        if begun.is_some_and(|begun| begun > self.began) {
+        let is_new = begun.is_some_and(|begun| begun > self.began);
+        if is_new {
             self.brought = (self.brought + 1.0).min(self.most_saved());
         }
-        self.came = self.came.max(waiting as f64 / self.gathered.as_secs_f64());
+        let had_to = waiting.saturating_sub(usize::from(is_new));
+        self.came = self.came.max(had_to as f64 / self.gathered.as_secs_f64());
     }
 
     fn allowance(&self) -> f64 {
@@ -421,13 +423,29 @@ mod tests {
             }
         }
         // The first one and its delay are paid for by those who come next.
-        assert!((38..=40).contains(&at_once), "{at_once}");
+        assert_eq!(at_once, 40 - 3);
         let expected = (160.0 * (0.25 + beside(0.25))) as i32 - 1;
         let left = at_once + by_time;
         assert!((left - expected).abs() <= 1, "{left} of {expected}");
         // An estimate that is a third too large makes nobody go sooner.
         ramp.offer(load(more(0.25) * 1.33, 0.25), seconds(160.0));
         assert_eq!(ramp.beside(), beside(ramp.came));
+    }
+
+    /// It brings its leave, and none beside.
+    #[test]
+    fn who_begins_is_none_of_those_who_had_to_wait() {
+        let begin = Instant::now();
+        for (waiting, is_new, had_to) in [
+            (1, false, 1_usize),
+            (5, false, 5),
+            (1, true, 0),
+            (5, true, 4),
+        ] {
+            let mut ramp = Ramp::new(0.0, Duration::from_secs(1), 0.0, begin);
+            ramp.gather(waiting, is_new.then(|| begin + STEP), begin + STEP);
+            assert_eq!(ramp.came, had_to as f64, "{waiting} {is_new}");
+        }
     }
 
     /// Those who wait for an answer begin nothing meanwhile.

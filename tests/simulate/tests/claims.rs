@@ -24,8 +24,13 @@ const SOONER: [(&str, f64, &[&str]); 9] = [
     // An unsafe write is not repeated after 503, which may come of a gateway that had handed it on.
     ("front end", 10.7, &["by hand"]),
     ("faltering", 6.1, &["backoff", "breaker", "by hand"]),
-    // A side that throttles a probe does not count as one that serves.
-    ("recovery", 24.4, &["AWS", "backoff", "by hand", "dotnet"]),
+    // A side that throttles a probe does not count as one that serves. MongoDB's rules have 45.3 % more requests
+    // than calls here, and `safe` 44 to 50 by the seed: seven of twelve have it among these.
+    (
+        "recovery",
+        24.4,
+        &["AWS", "MongoDB", "backoff", "by hand", "dotnet"],
+    ),
     // Who answers probes is not left; whoever leaves it all the same pays with duplicates, or leaves
     // it again and again.
     (
@@ -49,22 +54,23 @@ const SOONER: [(&str, f64, &[&str]); 9] = [
 const MOST: [(&str, [f64; 2], f64); 16] = [
     // All that was under way is sent again in one instant, before anybody could have told anybody.
     ("refused", [0.0, 1.5], 8.0),
-    ("black hole", [0.0, 1.85], 6.0),
+    ("black hole", [0.0, 1.65], 6.0),
     ("front end", [1.1, 1.4], 9.5),
     // An endpoint that lives and is slow is looked at ever more rarely.
     ("slow", [1.4, 0.0], 60.0),
     ("cut off", [1.4, 0.4], 1.2),
     ("flapping", [0.6, 1.55], 6.0),
-    ("both down", [1.7, 0.0], 36.0),
-    ("promotion", [0.0, 1.6], 13.0),
-    ("recovery", [1.7, 1.3], 49.0),
+    ("both down", [1.65, 0.0], 36.0),
+    ("promotion", [0.0, 1.5], 13.0),
+    // By the seed: with six of them 1.47 to 2.07, 1.81 in the mean; before 0.13 went beside 1.53 to 2.20, 1.82.
+    ("recovery", [2.15, 1.3], 51.5),
     // What fails is looked at anew a second later, and each write fails.
     ("losing writes", [2.8, 0.0], 97.0),
-    ("overload", [3.4, 0.0], 61.0),
-    ("overload, one side", [3.1, 0.0], 61.5),
+    ("overload", [3.0, 0.0], 54.5),
+    ("overload, one side", [2.75, 0.0], 54.5),
     ("faltering", [1.8, 0.0], 34.5),
-    ("few connections", [0.0, 2.0], 8.0),
-    ("planned", [1.8, 0.0], 51.0),
+    ("few connections", [0.0, 1.95], 8.0),
+    ("planned", [1.65, 0.0], 51.0),
     ("way home", [1.4, 1.5], 18.5),
 ];
 
@@ -73,7 +79,7 @@ const MOST_AFTER_AN_OUTAGE: f64 = 1.3;
 
 /// So many of those who had to wait may leave for each who begins. What begins leaves as it comes, and here
 /// that is evenly; when those leave is by chance.
-const BESIDE: f64 = 0.15;
+const BESIDE: f64 = 0.13;
 
 /// Those of [`SOONER`] who fail no more calls than `safe` either, and make no more duplicates and
 /// unreported losses.
