@@ -109,6 +109,7 @@ impl Call<'_> {
         &mut self,
         place: Place,
         back: Option<&(Request, Target)>,
+        now: Instant,
     ) -> Outcome {
         let client = self.client;
         let (request, target, operation, is_compound) = match back {
@@ -129,7 +130,7 @@ impl Call<'_> {
             begun: self.attempts.is_empty().then(|| self.began.into_std()),
             address,
             started: SystemTime::now(),
-            since: Instant::now(),
+            since: now,
             progress: Progress::default(),
             reader: request.body.reader().cloned(),
             token: OnceLock::new(),

@@ -252,12 +252,13 @@ impl<'a> Call<'a> {
         }
         let mut resending = Resending::new(client.rules, client.settings.max_attempts);
         loop {
-            if Instant::now() >= self.deadline {
+            let now = Instant::now();
+            if now >= self.deadline {
                 let message = "the call's deadline was over";
                 return Outcome::of_fault(Fault::new(Cause::Deadline, message));
             }
             // 2. One attempt, there.
-            let mut outcome = self.attempt(place, None).await;
+            let mut outcome = self.attempt(place, None, now).await;
             // 3. Is there already what an earlier attempt may have created? Does the answer only
             // point elsewhere?
             if self.may_be_its_own(&outcome)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, EXPECT, HOST, IF_MATCH, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, IF_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use super::Inner;
@@ -155,6 +155,12 @@ impl Inner {
                 DraftBody::Reader(reader, length, desk)
             }
         };
+        if let DraftBody::Bytes(bytes) = &body
+            && !bytes.is_empty()
+        {
+            // Before it is copied for a connection: the copy would grow for it.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        }
         let expects = headers
             .get(EXPECT)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
@@ -172,7 +178,7 @@ impl Inner {
         running: &Running,
         time: Time,
     ) -> Result<HeaderMap, Fault> {
-        let mut headers = request.headers.clone();
+        let mut headers = roomy(&request.headers);
         headers.insert(HOST, running.address.host().clone());
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, self.user_agent.clone());
@@ -227,6 +233,20 @@ impl Inner {
                 .switch
                 .has_changed_within(settings.replication_window, std::time::Instant::now())
     }
+}
+
+/// A copy with room for what the library adds. A clone has none, and is moved to grow; but of many headers it is cheaper.
+fn roomy(headers: &HeaderMap) -> HeaderMap {
+    const FEW: usize = 3;
+    const ADDED: usize = 5;
+    if headers.len() > FEW {
+        return headers.clone();
+    }
+    let mut roomy = HeaderMap::with_capacity(headers.len() + ADDED);
+    for (name, value) in headers {
+        roomy.append(name.clone(), value.clone());
+    }
+    roomy
 }
 
 /// Has a job of the application's done, within the call's deadline. A job that panics has failed.

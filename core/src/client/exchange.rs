@@ -107,7 +107,10 @@ impl Inner {
             Some(held_until().map_or(moved, |held| held.max(moved)))
         });
         let exchanging = pin!(race(exchanging, silence));
-        let exchanged = match time.limit(exchanging, late).await {
+        let look = self
+            .watches(running)
+            .then(|| running.since + self.settings.probe_after);
+        let exchanged = match time.limit_looked_at(look, exchanging, late).await {
             Ok(First::Left(exchanged)) => exchanged,
             Ok(First::Right(())) => {
                 let most = request.read_timeout.unwrap_or_default().as_millis();

@@ -2,6 +2,7 @@
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::attempt::Outcome;
@@ -88,7 +89,7 @@ impl Call<'_> {
         let target = self.client.organization.locate(&request.url).ok()?;
         let back = (request, target);
         self.read_back_at = Some(self.attempts.len());
-        let looked = self.attempt(place, Some(&back)).await;
+        let looked = self.attempt(place, Some(&back), Instant::now()).await;
         let (head, row) = looked.answer.filter(|_| looked.fault.is_none())?;
         let row = self.client.row_in(guard.row(), &head.headers, &row)?;
         // An id that the library has chosen is nobody else's.

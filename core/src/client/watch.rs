@@ -29,9 +29,7 @@ impl Inner {
         deadline: Instant,
     ) -> Result<T, Fault> {
         let settings = &self.settings;
-        let is_watched =
-            self.rules.watches && running.role().is_some() && !settings.probe_after.is_zero();
-        if !is_watched {
+        if !self.watches(running) {
             return exchange.await;
         }
         let mut left = pin!(self.moved.notified());
@@ -115,6 +113,14 @@ impl Inner {
                 }
             };
         }
+    }
+}
+
+impl Inner {
+    /// Whether an attempt that has left is looked at, first within `probe_after` of its begin.
+    pub(super) fn watches(&self, running: &Running) -> bool {
+        let is_timed = !self.settings.probe_after.is_zero();
+        self.rules.watches && running.role().is_some() && is_timed
     }
 }
 

@@ -14,8 +14,16 @@ const STOOD_STILL: Duration = Duration::from_millis(100);
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// What comes until then.
-pub(crate) async fn in_time<F: Future>(end: Instant, mut future: Pin<&mut F>) -> Option<F::Output> {
-    let begun = Instant::now();
+pub(crate) async fn in_time<F: Future>(end: Instant, future: Pin<&mut F>) -> Option<F::Output> {
+    in_time_since(Instant::now(), end, future).await
+}
+
+/// The same, of what was begun then.
+pub(crate) async fn in_time_since<F: Future>(
+    begun: Instant,
+    end: Instant,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
     match timeout_at(end, future.as_mut()).await {
         Ok(output) => Some(output),
         Err(_) if has_stood_still(begun, end) => timeout(MOMENT, future).await.ok(),

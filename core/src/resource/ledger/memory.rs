@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
+use slab::Slab;
 
 use super::steps::Steps;
 use super::{
@@ -33,8 +34,10 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Records {
     last_id: u64,
-    /// Apart from the tree, whose nodes are moved about.
-    entries: BTreeMap<u64, Box<Record>>,
+    entries: Entries,
+    /// The last texts that were put on record: mostly the next is the same.
+    begun_at: Arc<str>,
+    ended_at: Arc<str>,
     /// Acknowledged or resolved, by when.
     settled: VecDeque<(Instant, u64)>,
     /// Executed, while an earlier attempt may still come late; by when.
@@ -52,12 +55,57 @@ struct Records {
     told: u64,
 }
 
+/// The records by their numbers. A place that has become free is taken again: each by itself would be memory from between what
+/// calls take and give back, which finds its place the more slowly the more often that is broken up.
+#[derive(Default)]
+struct Entries {
+    places: BTreeMap<u64, usize>,
+    records: Slab<Record>,
+}
+
+impl Entries {
+    fn insert(&mut self, id: u64, record: Record) {
+        let place = self.records.insert(record);
+        self.places.insert(id, place);
+    }
+
+    fn get(&self, id: u64) -> Option<&Record> {
+        self.records.get(*self.places.get(&id)?)
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Record> {
+        self.records.get_mut(*self.places.get(&id)?)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Record> {
+        self.records.try_remove(self.places.remove(&id)?)
+    }
+
+    /// The oldest first.
+    fn iter(&self) -> impl Iterator<Item = (u64, &Record)> {
+        let placed = |(id, place): (&u64, &usize)| Some((*id, self.records.get(*place)?));
+        self.places.iter().filter_map(placed)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().map(|(_, record)| record)
+    }
+}
+
+/// A text, shared with the one before if it is the same.
+fn shared(last: &mut Arc<str>, text: &str) -> Arc<str> {
+    if **last != *text {
+        *last = text.into();
+    }
+    Arc::clone(last)
+}
+
 /// What a [`LedgerEntry`] and its question are made of. There are as many as the bound allows, and each is memory that no other
 /// call has touched yet: so what few have is apart, and no text stands here twice.
 struct Record {
     tag: Option<Arc<str>>,
     method: Method,
-    url: Box<str>,
+    url: Arc<str>,
     row_url: Option<Box<str>>,
     proof: Known,
     kept: Option<Arc<Kept>>,
@@ -108,11 +156,11 @@ impl Known {
 }
 
 impl Record {
-    fn new(write: Write) -> Record {
+    fn new(write: Write, url: Arc<str>) -> Record {
         Record {
             tag: write.tag,
             method: write.method,
-            url: write.url.into(),
+            url,
             row_url: None,
             proof: Known::of(write.proof, None),
             kept: write.kept,
@@ -162,13 +210,13 @@ impl Record {
     }
 
     /// Its last attempt.
-    fn end(&mut self, outcome: &mut WriteEnd, at: At) {
+    fn end(&mut self, outcome: &WriteEnd, url: Option<Arc<str>>, at: At) {
         self.ended = Some(at.time);
         self.effect = Some(outcome.effect);
         self.role = outcome.role;
         self.epoch = outcome.epoch;
-        if let Some(url) = outcome.url.take() {
-            self.url = url.into();
+        if let Some(url) = url {
+            self.url = url;
         }
     }
 
@@ -219,17 +267,18 @@ impl Memory {
         }
     }
 
-    fn ended(&self, id: u64, mut outcome: WriteEnd, at: At) -> Option<Suspected> {
+    fn ended(&self, id: u64, outcome: WriteEnd, at: At) -> Option<Suspected> {
         self.steps.note(at);
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
-        let record = state.entries.get_mut(&id)?;
+        let url = state.url_at_end(&outcome);
+        let record = state.entries.get_mut(id)?;
         if std::mem::take(&mut record.is_claimed) {
-            return state.end_again(id, outcome, at);
+            return state.end_again(id, outcome, url, at);
         }
         if outcome.effect == Effect::NotExecuted {
-            state.entries.remove(&id);
+            state.entries.remove(id);
             return None;
         }
         let is_executed = outcome.effect == Effect::Executed && outcome.role.is_some();
@@ -240,7 +289,7 @@ impl Memory {
         if outcome.effect == Effect::Executed {
             record.prove(&outcome);
         }
-        record.end(&mut outcome, at);
+        record.end(&outcome, url, at);
         record.attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
         record.row_url = outcome.row_url.map(Into::into);
         record.is_suspect = outcome.effect == Effect::Unknown || is_late || is_repeated;
@@ -269,11 +318,11 @@ impl Ledger for Memory {
     }
 
     fn begin(&self, write: Write) -> Soon<u64> {
-        let record = Box::new(Record::new(write));
         let mut state = lock(&self.state);
         state.last_id += 1;
         let id = state.last_id;
-        state.entries.insert(id, record);
+        let url = shared(&mut state.begun_at, &write.url);
+        state.entries.insert(id, Record::new(write, url));
         Soon::now(id)
     }
 
@@ -318,7 +367,7 @@ impl Ledger for Memory {
             .entries
             .iter()
             .filter(|(_, record)| selection != LedgerSelection::Suspects || record.is_suspect);
-        Soon::now(meant.map(|(id, record)| record.entry(*id)).collect())
+        Soon::now(meant.map(|(id, record)| record.entry(id)).collect())
     }
 
     fn count_suspects(&self, at: At) -> Soon<usize> {
@@ -331,7 +380,7 @@ impl Ledger for Memory {
     fn question(&self, id: u64, purpose: &'static str) -> Soon<Question> {
         let at = At::now();
         let state = lock(&self.state);
-        let why = match state.entries.get(&id) {
+        let why = match state.entries.get(id) {
             None => "it is not on record",
             Some(record) => match record.ended {
                 Some(ended) => {
@@ -355,7 +404,7 @@ impl Ledger for Memory {
 
     fn claim(&self, id: u64, _: At) -> Soon<()> {
         let mut state = lock(&self.state);
-        let why = match state.entries.get_mut(&id) {
+        let why = match state.entries.get_mut(id) {
             None => "it is not on record",
             Some(record) if record.is_claimed => "it is being sent again already",
             Some(record) if !record.is_suspect => "nothing is in question about it",
@@ -368,7 +417,7 @@ impl Ledger for Memory {
     }
 
     fn verified(&self, id: u64, found: Verification) -> Soon<()> {
-        if let Some(record) = lock(&self.state).entries.get_mut(&id) {
+        if let Some(record) = lock(&self.state).entries.get_mut(id) {
             record.verification = Some(Box::new(found));
         }
         Soon::now(())
@@ -378,7 +427,7 @@ impl Ledger for Memory {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         self.evict(state, at.clock);
-        let why = match state.entries.get_mut(&id).map(Box::as_mut) {
+        let why = match state.entries.get_mut(id) {
             None => "it is not on record",
             Some(record) if record.is_claimed => "it is being sent again",
             Some(record) if record.is_suspect => {
@@ -410,11 +459,16 @@ impl Ledger for Memory {
 }
 
 impl Records {
+    fn url_at_end(&mut self, outcome: &WriteEnd) -> Option<Arc<str>> {
+        let url = outcome.url.as_deref();
+        url.map(|url| shared(&mut self.ended_at, url))
+    }
+
     /// Puts in question what was acknowledged, is not resolved, and is meant. Tells how much.
     fn question(&mut self, is_meant: impl Fn(&Record) -> bool) -> u64 {
         let (entries, suspected) = (&mut self.entries, &mut self.suspected);
         let mut count = 0;
-        let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(id).map(Box::as_mut) {
+        let mut stays = |(_, id): &(Instant, u64)| match entries.get_mut(*id) {
             Some(record) if record.may_be_lost() && is_meant(record) => {
                 record.is_suspect = true;
                 record.resolution = None;
@@ -436,10 +490,16 @@ impl Records {
 
     /// A write that was sent again has ended. Of what became of the first sending that tells nothing,
     /// unless it was executed.
-    fn end_again(&mut self, id: u64, mut outcome: WriteEnd, at: At) -> Option<Suspected> {
+    fn end_again(
+        &mut self,
+        id: u64,
+        outcome: WriteEnd,
+        url: Option<Arc<str>>,
+        at: At,
+    ) -> Option<Suspected> {
         let is_late =
             outcome.role.is_some() && (outcome.epoch < self.first_epoch || id <= self.lost_through);
-        let record = self.entries.get_mut(&id)?;
+        let record = self.entries.get_mut(id)?;
         // It was looked at before.
         let found = record.verification.take();
         let attempts = u32::try_from(outcome.attempts).unwrap_or(u32::MAX);
@@ -447,7 +507,7 @@ impl Records {
         if outcome.effect == Effect::NotExecuted {
             return None;
         }
-        record.end(&mut outcome, at);
+        record.end(&outcome, url, at);
         if !self.suspected.remove(&id) && record.may_come_late {
             self.repeated.retain(|(_, other)| *other != id);
         }
@@ -480,7 +540,7 @@ impl Records {
     }
 
     fn forget(&mut self, id: u64, is_too_early: bool) {
-        let Some(record) = self.entries.remove(&id) else {
+        let Some(record) = self.entries.remove(id) else {
             return;
         };
         let found = record.verification.as_ref().map(|found| found.verdict);
