@@ -1281,12 +1281,6 @@ typedef int64_t (*d365_body_read_fn)(void *user_data, uint8_t *buffer, size_t ca
 typedef int32_t (*d365_body_rewind_fn)(void *user_data);
 
 /**
- * The callback of d365_queue_run(). It owns `item` and frees it by d365_item_free(), then or
- * later, on any thread.
- */
-typedef void (*d365_item_fn)(void *user_data, struct d365_item_t *item);
-
-/**
  * A header that comes in: two texts with their lengths (D365_NTS allowed).
  */
 typedef struct d365_header_t {
@@ -1307,6 +1301,108 @@ typedef struct d365_header_t {
      */
     size_t value_len;
 } d365_header_t;
+
+/**
+ * A request in one piece, for d365_client_send_fields(). Zero it (`= {0}`, memset()), set `size`, and
+ * then what the request has: everything that is 0 or NULL is as it is without the setter of the same
+ * name.
+ */
+typedef struct d365_request_fields_t {
+    /**
+     * sizeof(d365_request_fields_t).
+     */
+    size_t size;
+    /**
+     * As of d365_request_new().
+     */
+    const char *method;
+    /**
+     * Its length, or D365_NTS.
+     */
+    size_t method_len;
+    /**
+     * As of d365_request_new().
+     */
+    const char *url;
+    /**
+     * Its length, or D365_NTS.
+     */
+    size_t url_len;
+    /**
+     * Each as of d365_request_add_header().
+     */
+    const struct d365_header_t *headers;
+    /**
+     * How many they are.
+     */
+    size_t header_count;
+    /**
+     * As of d365_request_set_body().
+     */
+    const uint8_t *body;
+    /**
+     * Its length in bytes.
+     */
+    size_t body_len;
+    /**
+     * As of d365_request_set_tag().
+     */
+    const char *tag;
+    /**
+     * Its length, or D365_NTS.
+     */
+    size_t tag_len;
+    /**
+     * As of d365_request_set_timeout_ms(); 0: the setting `deadline_ms`.
+     */
+    int64_t timeout_ms;
+    /**
+     * As of d365_request_set_connect_timeout_ms(); 0: none of its own.
+     */
+    int64_t connect_timeout_ms;
+    /**
+     * As of d365_request_set_attempt_timeout_ms(); 0: the setting `attempt_timeout_ms`.
+     */
+    int64_t attempt_timeout_ms;
+    /**
+     * As of d365_request_set_read_timeout_ms(); 0: none.
+     */
+    int64_t read_timeout_ms;
+    /**
+     * D365_OPERATION_...
+     */
+    int32_t operation;
+    /**
+     * As of d365_request_set_streaming().
+     */
+    int32_t is_streaming;
+    /**
+     * As of d365_request_set_guarded_create().
+     */
+    int32_t is_guarded_create;
+    /**
+     * As of d365_request_set_upsert().
+     */
+    int32_t is_upsert;
+    /**
+     * As of d365_request_set_check().
+     */
+    d365_check_fn check;
+    /**
+     * What `check` is asked with.
+     */
+    void *check_data;
+    /**
+     * What another thread cancels the call by, as of d365_client_send_cancellable().
+     */
+    const struct d365_pending_t *pending;
+} d365_request_fields_t;
+
+/**
+ * The callback of d365_queue_run(). It owns `item` and frees it by d365_item_free(), then or
+ * later, on any thread.
+ */
+typedef void (*d365_item_fn)(void *user_data, struct d365_item_t *item);
 
 /**
  * Done.
@@ -2650,6 +2746,21 @@ d365_status_t d365_client_send_cancellable(struct d365_client_t *client,
                                            const struct d365_pending_t *pending,
                                            struct d365_response_t **response,
                                            struct d365_error_t **error);
+
+/**
+ * As d365_client_send(), for a request that is made for this one call: what d365_request_new(), the
+ * setters and d365_request_free() do is done in this one, which costs less. What is sent is the same.
+ * Others make a d365_request_t: requests that are sent more than once, whose body is read while it is
+ * sent, or that are submitted. Everything in `fields` is copied before the call begins, and stays the
+ * caller's.
+ *
+ * Errors: those of d365_client_send(), d365_request_new() and of the setters; D365_INVALID_ARGUMENT for
+ * another `size` than this library knows.
+ */
+d365_status_t d365_client_send_fields(struct d365_client_t *client,
+                                      const struct d365_request_fields_t *fields,
+                                      struct d365_response_t **response,
+                                      struct d365_error_t **error);
 
 /**
  * Sends a request without waiting. After D365_OK exactly one item D365_ITEM_COMPLETION with

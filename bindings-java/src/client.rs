@@ -95,13 +95,25 @@ extern "system" fn Java_io_github_d365failover_impl_Native_send<'local>(
     answer(env, |env| {
         let head = bytes(env, &head)?;
         let body = optional_bytes(env, &body)?;
-        let request = request::unpack(&head, body.as_deref(), !place.is_null())?;
+        let packed = request::unpack(&head, body.as_deref(), !place.is_null())?;
         let _inside = Inside::enter(&upcalls);
-        // SAFETY: outputs are local variables; any value is allowed for a handle.
-        let response = owned(|out, error| unsafe {
-            let (client, pending) = (from_long(client), from_long::<c::d365_pending_t>(pending));
-            c::d365_client_send_cancellable(client, request.get(), pending, out, error)
-        })?;
+        let (client, pending) = (from_long(client), from_long::<c::d365_pending_t>(pending));
+        let response = match packed.fields() {
+            Some(fields) => {
+                let fields = c::d365_request_fields_t { pending, ..fields };
+                // SAFETY: outputs are local variables; any value is allowed for a handle; what is pointed to outlives the call.
+                owned(|out, error| unsafe {
+                    c::d365_client_send_fields(client, &raw const fields, out, error)
+                })?
+            }
+            None => {
+                let request = packed.request()?;
+                // SAFETY: outputs are local variables; any value is allowed for a handle.
+                owned(|out, error| unsafe {
+                    c::d365_client_send_cancellable(client, request.get(), pending, out, error)
+                })?
+            }
+        };
         response::hand_over(env, response, &place)
     })
 }
@@ -133,7 +145,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_submit<'local>(
     answer(env, |env| {
         let head = bytes(env, &head)?;
         let body = optional_bytes(env, &body)?;
-        let request = request::unpack(&head, body.as_deref(), streaming)?;
+        let request = request::unpack(&head, body.as_deref(), streaming)?.request()?;
         // SAFETY: the output is a local variable; `id` is a number that the C ABI only hands back.
         let pending: Owned<c::d365_pending_t> = owned(|out, error| unsafe {
             c::d365_client_submit(from_long(client), request.get(), from_long(id), out, error)

@@ -114,7 +114,7 @@ extern "system" fn Java_io_github_d365failover_impl_Native_explain<'local>(
 ) -> JByteArray<'local> {
     answer(env, |env| {
         let (head, sent) = (bytes(env, &head)?, optional_bytes(env, &sent)?);
-        let request = request::unpack(&head, sent.as_deref(), false)?;
+        let request = request::unpack(&head, sent.as_deref(), false)?.request()?;
         let (numbers, headers, body) = (
             bytes(env, &numbers)?,
             bytes(env, &headers)?,

@@ -8,16 +8,17 @@ use d365_failover::{
     D365_FORKED, D365_NO_ALTERNATE, d365_client_active_url, d365_client_alternate_url,
     d365_client_current_override, d365_client_endpoint_auto_switch_enabled, d365_client_epoch,
     d365_client_is_primary, d365_client_ledger_evicted, d365_client_maintenance, d365_client_open,
-    d365_client_primary_url, d365_client_send, d365_client_set_endpoint_auto_switch_enabled,
-    d365_client_statistics, d365_client_submit, d365_client_subscribe, d365_client_t, d365_error_t,
-    d365_pending_cancel, d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new,
-    d365_queue_t, d365_request_set_check, d365_response_t, d365_settings_new, d365_settings_set,
+    d365_client_primary_url, d365_client_send, d365_client_send_fields,
+    d365_client_set_endpoint_auto_switch_enabled, d365_client_statistics, d365_client_submit,
+    d365_client_subscribe, d365_client_t, d365_error_t, d365_pending_cancel,
+    d365_pending_ledger_id, d365_pending_t, d365_queue_close, d365_queue_new, d365_queue_t,
+    d365_request_set_check, d365_response_t, d365_settings_new, d365_settings_set,
     d365_settings_set_prepare, d365_settings_set_queue, d365_settings_t, d365_status_t, d365_str_t,
     d365_text_t, d365_text_view,
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
@@ -26,7 +27,7 @@ use crate::call::{self, Call};
 use crate::errand::Errand;
 use crate::gate::Interrupt;
 use crate::queue::Queue;
-use crate::request;
+use crate::request::{self, Fields};
 use crate::tokens::{Channel, TokenQueue};
 use crate::{chore, gate, raise};
 
@@ -185,6 +186,9 @@ impl Client {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = request.py();
         self.raw_for(request)?;
+        if let Some(fields) = Fields::of(request)? {
+            return self.send_fields(py, fields, &queue);
+        }
         let built = request::build(request)?;
         let mut interrupt = Interrupt::default();
         let check = gate::handles_signals();
@@ -201,29 +205,20 @@ impl Client {
             // SAFETY: client and request outlive the call.
             make(|out, error| unsafe { d365_client_send(client.raw(), built.raw(), out, error) })
         });
-        if check && interrupt.error.is_none() {
-            // One that came after the library asked last would be raised past the outcome.
-            interrupt.error = py.check_signals().err();
-        }
-        match (outcome, interrupt.error) {
-            (Ok(response), None) => {
-                let answer = Bound::new(py, Answer::of(py, response)?)?;
-                match queue.take(py)? {
-                    None => Ok(answer.into_any()),
-                    Some(items) => Ok((answer, items).into_pyobject(py)?.into_any()),
-                }
-            }
-            (Err(failure), None) => Err(failure.into_exception(py)),
-            (outcome, Some(interrupted)) => {
-                // What became of a write is not lost over a Ctrl-C.
-                let cause = match outcome {
-                    Ok(response) => raise::completed(py, response)?,
-                    Err(failure) => failure.into_exception(py),
-                };
-                interrupted.set_cause(py, Some(cause));
-                Err(interrupted)
-            }
-        }
+        answered(py, outcome, interrupt, check, &queue)
+    }
+
+    /// The same for a request that has no more than this.
+    fn ask<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        url: &Bound<'py, PyString>,
+        headers: &Bound<'py, PyList>,
+        content: Option<&Bound<'py, PyBytes>>,
+        queue: PyRef<'py, Queue>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let fields = Fields::new(method, url, headers, content)?;
+        self.send_fields(method.py(), fields, &queue)
     }
 
     /// Sends without waiting: one completion with `key` comes in the queue.
@@ -396,6 +391,30 @@ impl Client {
 }
 
 impl Client {
+    /// In the child of a fork the library says what is known of a write that it refuses.
+    fn send_fields<'py>(
+        &self,
+        py: Python<'py>,
+        mut fields: Fields<'py>,
+        queue: &Queue,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut interrupt = Interrupt::default();
+        let check = gate::handles_signals();
+        if check {
+            let raw = fields.told.raw_mut();
+            raw.check = Some(gate::check_signals);
+            raw.check_data = (&raw mut interrupt).cast::<c_void>();
+        }
+        let (client, told) = (&self.client, &fields.told);
+        let outcome = gate::wait(py, || {
+            // SAFETY: the client outlives the call, and so does what is pointed to; `interrupt` is not touched meanwhile.
+            make(|out, error| unsafe {
+                d365_client_send_fields(client.raw(), told.raw(), out, error)
+            })
+        });
+        answered(py, outcome, interrupt, check, queue)
+    }
+
     fn end_queues(&self) {
         // SAFETY: the queue is alive. With no time to wait, and no thread of the library in it, nothing can be said to fail.
         unsafe { d365_queue_close(self.queue.raw(), 0, ptr::null_mut()) };
@@ -409,6 +428,39 @@ impl Drop for Client {
     fn drop(&mut self) {
         if self.client.is_of_this_process() {
             self.end_queues();
+        }
+    }
+}
+
+/// How a call has ended that was waited for, with what its signals' handlers have raised.
+fn answered<'py>(
+    py: Python<'py>,
+    outcome: Result<Handle<d365_response_t>, Failure>,
+    mut interrupt: Interrupt,
+    check: bool,
+    queue: &Queue,
+) -> PyResult<Bound<'py, PyAny>> {
+    if check && interrupt.error.is_none() {
+        // One that came after the library asked last would be raised past the outcome.
+        interrupt.error = py.check_signals().err();
+    }
+    match (outcome, interrupt.error) {
+        (Ok(response), None) => {
+            let answer = Bound::new(py, Answer::of(py, response)?)?;
+            match queue.take(py)? {
+                None => Ok(answer.into_any()),
+                Some(items) => Ok((answer, items).into_pyobject(py)?.into_any()),
+            }
+        }
+        (Err(failure), None) => Err(failure.into_exception(py)),
+        (outcome, Some(interrupted)) => {
+            // What became of a write is not lost over a Ctrl-C.
+            let cause = match outcome {
+                Ok(response) => raise::completed(py, response)?,
+                Err(failure) => failure.into_exception(py),
+            };
+            interrupted.set_cause(py, Some(cause));
+            Err(interrupted)
         }
     }
 }

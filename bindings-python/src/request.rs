@@ -3,11 +3,11 @@
 use std::ptr;
 
 use d365_failover::{
-    D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_error_t, d365_request_add_header,
-    d365_request_new, d365_request_new_check, d365_request_new_discover, d365_request_new_replay,
-    d365_request_new_settle, d365_request_new_settle_on, d365_request_new_verify,
-    d365_request_new_verify_with, d365_request_set_attempt_timeout_ms, d365_request_set_body,
-    d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
+    D365_ROLE_ALTERNATE, D365_ROLE_PRIMARY, d365_error_t, d365_header_t, d365_request_add_header,
+    d365_request_fields_t, d365_request_new, d365_request_new_check, d365_request_new_discover,
+    d365_request_new_replay, d365_request_new_settle, d365_request_new_settle_on,
+    d365_request_new_verify, d365_request_new_verify_with, d365_request_set_attempt_timeout_ms,
+    d365_request_set_body, d365_request_set_body_reader, d365_request_set_connect_timeout_ms,
     d365_request_set_guarded_create, d365_request_set_operation, d365_request_set_read_timeout_ms,
     d365_request_set_streaming, d365_request_set_tag, d365_request_set_timeout_ms,
     d365_request_set_upsert, d365_request_t, d365_status_t,
@@ -46,6 +46,110 @@ impl Walk {
         make(|out, error| unsafe { d365_request_new_settle(flags, out, error) })
             .map(Walk)
             .map_err(|failure| failure.into_exception(py))
+    }
+}
+
+/// What a request is, as the ABI takes it in one piece. It points into Python's objects, which are held here.
+pub(crate) struct Fields<'py> {
+    pub(crate) told: Told,
+    headers: Vec<d365_header_t>,
+    _pairs: Vec<Bound<'py, PyAny>>,
+}
+
+/// What crosses to where the interpreter is not held.
+pub(crate) struct Told(d365_request_fields_t);
+
+// SAFETY: it is only read, while a `Fields` holds what it points to.
+unsafe impl Send for Told {}
+// SAFETY: as above.
+unsafe impl Sync for Told {}
+
+impl Told {
+    pub(crate) fn raw(&self) -> &d365_request_fields_t {
+        &self.0
+    }
+
+    pub(crate) fn raw_mut(&mut self) -> &mut d365_request_fields_t {
+        &mut self.0
+    }
+}
+
+impl<'py> Fields<'py> {
+    /// Of what the caller holds while they are used.
+    pub(crate) fn new(
+        method: &Bound<'py, PyString>,
+        url: &Bound<'py, PyString>,
+        headers: &Bound<'py, PyList>,
+        body: Option<&Bound<'py, PyBytes>>,
+    ) -> PyResult<Self> {
+        let (method, url) = (method.to_str()?, url.to_str()?);
+        let mut fields = Fields {
+            told: Told(d365_request_fields_t {
+                method: chars(method),
+                method_len: method.len(),
+                url: chars(url),
+                url_len: url.len(),
+                ..d365_request_fields_t::default()
+            }),
+            headers: Vec::with_capacity(headers.len()),
+            _pairs: Vec::with_capacity(headers.len()),
+        };
+        for pair in headers.iter() {
+            let held = pair.cast::<PyTuple>()?;
+            let (name, value) = (held.get_borrowed_item(0)?, held.get_borrowed_item(1)?);
+            let (name, value) = (name.cast::<PyString>()?, value.cast::<PyString>()?);
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            fields.headers.push(d365_header_t {
+                name: chars(name),
+                name_len: name.len(),
+                value: chars(value),
+                value_len: value.len(),
+            });
+            // The list is Python's to change.
+            fields._pairs.push(pair);
+        }
+        let raw = fields.told.raw_mut();
+        raw.headers = fields.headers.as_ptr();
+        raw.header_count = fields.headers.len();
+        if let Some(body) = body {
+            let body = body.as_bytes();
+            (raw.body, raw.body_len) = (body.as_ptr(), body.len());
+        }
+        Ok(fields)
+    }
+
+    /// Of a request's tuple, as [`build`] takes it. `None`: it is no such request.
+    pub(crate) fn of(request: &Bound<'py, PyTuple>) -> PyResult<Option<Self>> {
+        let field = |index| request.get_borrowed_item(index);
+        let ms = |index| Ok::<_, PyErr>(field(index)?.extract::<Option<i64>>()?.unwrap_or(0));
+        let flags: u32 = field(6)?.extract()?;
+        let body = field(3)?;
+        let is_whole = body.is_none() || body.cast::<PyBytes>().is_ok();
+        if !is_whole || flags & !(STREAMING | GUARDED_CREATE | UPSERT) != 0 || !field(8)?.is_none()
+        {
+            return Ok(None);
+        }
+        let (method, url, headers) = (field(0)?, field(1)?, field(2)?);
+        let (method, url) = (method.cast::<PyString>()?, url.cast::<PyString>()?);
+        let headers = headers.cast::<PyList>()?;
+        let body = body.cast::<PyBytes>().ok();
+        let mut fields = Fields::new(&method, &url, &headers, body.as_deref())?;
+        let raw = fields.told.raw_mut();
+        raw.timeout_ms = ms(4)?;
+        raw.connect_timeout_ms = ms(9)?;
+        raw.attempt_timeout_ms = ms(10)?;
+        raw.read_timeout_ms = ms(11)?;
+        raw.operation = field(5)?.extract()?;
+        raw.is_streaming = i32::from(flags & STREAMING != 0);
+        raw.is_guarded_create = i32::from(flags & GUARDED_CREATE != 0);
+        raw.is_upsert = i32::from(flags & UPSERT != 0);
+        let tag = field(7)?;
+        if !tag.is_none() {
+            let tag = tag.cast::<PyString>()?;
+            let tag = tag.to_str()?;
+            (raw.tag, raw.tag_len) = (chars(tag), tag.len());
+        }
+        Ok(Some(fields))
     }
 }
 

@@ -7,7 +7,8 @@ use d365_failover_core as core;
 
 use crate::argument::{duration, out, time, to_core};
 use crate::error::d365_error_t;
-use crate::guard::{Failure, guard, guard_with, of_call};
+use crate::fields::{d365_request_fields_t, filled_in};
+use crate::guard::{Done, Failure, guard, guard_with, of_call};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::{self, LedgerList, d365_ledger_t};
 use crate::pending::d365_pending_t;
@@ -131,6 +132,34 @@ pub unsafe extern "C" fn d365_client_send_cancellable(
     unsafe { send(client, request, Some(pending), response, error) }
 }
 
+/// As d365_client_send(), for a request that is made for this one call: what d365_request_new(), the
+/// setters and d365_request_free() do is done in this one, which costs less. What is sent is the same.
+/// Others make a d365_request_t: requests that are sent more than once, whose body is read while it is
+/// sent, or that are submitted. Everything in `fields` is copied before the call begins, and stays the
+/// caller's.
+///
+/// Errors: those of d365_client_send(), d365_request_new() and of the setters; D365_INVALID_ARGUMENT for
+/// another `size` than this library knows.
+#[cfg_attr(feature = "exports", unsafe(no_mangle))]
+pub unsafe extern "C" fn d365_client_send_fields(
+    client: *mut d365_client_t,
+    fields: *const d365_request_fields_t,
+    response: *mut *mut d365_response_t,
+    error: *mut *mut d365_error_t,
+) -> d365_status_t {
+    let body = || {
+        // SAFETY: NULL, or what the caller has filled in, with its size.
+        let fields = unsafe { filled_in(fields) }?;
+        // SAFETY: each is valid for what its type and length say.
+        let request = unsafe { fields.request() }?;
+        let pending = Some(fields.pending).filter(|pending| !pending.is_null());
+        // SAFETY: NULL or the caller's variable.
+        unsafe { send_this(client, &request, fields.check(), pending, response) }
+    };
+    // SAFETY: NULL or the caller's variable.
+    unsafe { guard_with(error, body) }
+}
+
 /// # Safety
 /// `response` and `error` are NULL or the caller's variables.
 unsafe fn send(
@@ -142,27 +171,40 @@ unsafe fn send(
 ) -> d365_status_t {
     let body = || {
         let (request, check) = handle::get(request)?.snapshot();
-        of_call(&request, || {
-            let client = handle::get(client)?;
-            let pending = pending.map(handle::get).transpose()?;
-            stack::check()?;
-            // SAFETY: NULL or the caller's variable.
-            let place = unsafe { out(response, "response") }?;
-            let mut cancels = || check.is_some_and(Check::cancels);
-            let response = match (pending, check) {
-                (Some(pending), check) => {
-                    let check = check.map(|_| &mut cancels as &mut dyn FnMut() -> bool);
-                    client.core.send_cancellable(&request, &pending, check)?
-                }
-                (None, Some(_)) => client.core.send_with_check(&request, &mut cancels)?,
-                (None, None) => client.core.send(&request)?,
-            };
-            place.set(handed_out(response)?);
-            Ok(())
-        })
+        // SAFETY: NULL or the caller's variable.
+        unsafe { send_this(client, &request, check, pending, response) }
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
+}
+
+/// # Safety
+/// `response` is NULL or the caller's variable.
+unsafe fn send_this(
+    client: *mut d365_client_t,
+    request: &core::Request,
+    check: Option<Check>,
+    pending: Option<*const d365_pending_t>,
+    response: *mut *mut d365_response_t,
+) -> Done {
+    of_call(request, || {
+        let client = handle::get(client)?;
+        let pending = pending.map(handle::get).transpose()?;
+        stack::check()?;
+        // SAFETY: NULL or the caller's variable.
+        let place = unsafe { out(response, "response") }?;
+        let mut cancels = || check.is_some_and(Check::cancels);
+        let response = match (pending, check) {
+            (Some(pending), check) => {
+                let check = check.map(|_| &mut cancels as &mut dyn FnMut() -> bool);
+                client.core.send_cancellable(request, &pending, check)?
+            }
+            (None, Some(_)) => client.core.send_with_check(request, &mut cancels)?,
+            (None, None) => client.core.send(request)?,
+        };
+        place.set(handed_out(response)?);
+        Ok(())
+    })
 }
 
 /// Submits a request, and hands out what it can be cancelled by.

@@ -57,6 +57,8 @@ mod attempts;
 
 mod parts;
 
+mod fields;
+
 mod client;
 
 mod operator;
@@ -91,6 +93,7 @@ pub use client::*;
 pub use error::*;
 pub use explain::*;
 pub use fault::*;
+pub use fields::d365_request_fields_t;
 pub use fork::d365_fork_era;
 pub use item::*;
 pub use ledger::*;

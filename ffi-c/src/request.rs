@@ -8,6 +8,7 @@ use d365_failover_core as core;
 
 use crate::argument::{Owned, UserData, bytes, copied, out, text};
 use crate::error::d365_error_t;
+use crate::fields::above_zero;
 use crate::fork;
 use crate::guard::{Failure, guard, guard_with};
 use crate::handle::{self, Noun, Tag};
@@ -308,9 +309,7 @@ unsafe fn set_time(
 ) -> d365_status_t {
     let body = || {
         let request = handle::get(request)?;
-        let time = u64::try_from(ms).ok().filter(|&ms| ms > 0);
-        let time = time.map(Duration::from_millis);
-        let time = time.ok_or_else(|| Failure::argument(format!("ms: {ms} is not above 0")))?;
+        let time = above_zero(ms)?;
         request
             .change(|request| set(request, time))
             .map_err(Failure::from)
@@ -331,19 +330,23 @@ pub unsafe extern "C" fn d365_request_set_operation(
 ) -> d365_status_t {
     let body = || {
         let request = handle::get(request)?;
-        let operation = match operation {
-            D365_OPERATION_AUTO => None,
-            D365_OPERATION_READ => Some(core::Operation::Read),
-            D365_OPERATION_IDEMPOTENT => Some(core::Operation::Idempotent),
-            D365_OPERATION_GUARDED => Some(core::Operation::Guarded),
-            D365_OPERATION_UNSAFE => Some(core::Operation::Unsafe),
-            _ => return Err(Failure::argument(format!("operation: {operation} is none"))),
-        };
+        let operation = operation_of(operation)?;
         request.change(|request| request.set_operation(operation));
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.
     unsafe { guard_with(error, body) }
+}
+
+pub(crate) fn operation_of(operation: i32) -> Result<Option<core::Operation>, Failure> {
+    Ok(match operation {
+        D365_OPERATION_AUTO => None,
+        D365_OPERATION_READ => Some(core::Operation::Read),
+        D365_OPERATION_IDEMPOTENT => Some(core::Operation::Idempotent),
+        D365_OPERATION_GUARDED => Some(core::Operation::Guarded),
+        D365_OPERATION_UNSAFE => Some(core::Operation::Unsafe),
+        _ => return Err(Failure::argument(format!("operation: {operation} is none"))),
+    })
 }
 
 /// Asks for a create that can be repeated. Other than 0: the create is sent with an id that the

@@ -8,6 +8,11 @@ static void types(void)
     SAME_SIZE(d365_status_t, 4);
     SAME_SIZE(d365_str_t, 2 * sizeof(void *));
     SAME_SIZE(d365_header_t, 4 * sizeof(void *));
+    SAME_SIZE(d365_request_fields_t, 14 * sizeof(void *) + 4 * 8 + 4 * 4);
+    CHECK(offsetof(d365_request_fields_t, size) == 0);
+    CHECK(offsetof(d365_request_fields_t, timeout_ms) == 11 * sizeof(void *));
+    CHECK(offsetof(d365_request_fields_t, operation) == 11 * sizeof(void *) + 4 * 8);
+    CHECK(offsetof(d365_request_fields_t, pending) == 13 * sizeof(void *) + 4 * 8 + 4 * 4);
     CHECK(offsetof(d365_str_t, data) == 0);
     CHECK(offsetof(d365_str_t, len) == sizeof(void *));
     CHECK(offsetof(d365_header_t, name) == 0);

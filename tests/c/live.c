@@ -78,6 +78,87 @@ static void calls(void)
     OK(d365_client_free(client));
 }
 
+static int asked;
+static int goes_on(void *user_data)
+{
+    asked += user_data == &asked;
+    return 0;
+}
+
+static void fields(void)
+{
+    static const char body[] = "{\"name\":\"in one piece\"}";
+    static const d365_header_t headers[] = {
+        {"Content-Type", D365_NTS, "application/json", 16},
+        {"Prefer", 6, "return=representation", D365_NTS},
+    };
+    d365_client_t *client = open_client(&contoso, NULL, "off");
+    d365_request_fields_t fields;
+    d365_response_t *response = NULL;
+    d365_error_t *error = NULL;
+    d365_pending_t *pending = NULL;
+    d365_str_t id, tag;
+    const uint8_t *content = NULL;
+    size_t len = 0;
+    int64_t number = 0;
+    int32_t n = -1;
+
+    memset(&fields, 0, sizeof fields);
+    fields.size = sizeof fields;
+    fields.method = "post";
+    fields.method_len = D365_NTS;
+    fields.url = accounts;
+    fields.url_len = strlen(accounts);
+    fields.headers = headers;
+    fields.header_count = 2;
+    fields.body = (const uint8_t *)body;
+    fields.body_len = strlen(body);
+    fields.tag = "order 17";
+    fields.tag_len = 8;
+    fields.timeout_ms = 60000;
+    fields.is_guarded_create = 1;
+    OK(d365_pending_new(&pending, NULL));
+    fields.pending = pending;
+    OK(d365_client_send_fields(client, &fields, &response, NULL));
+    OK(d365_pending_ledger_id(pending, &number));
+    OK(d365_pending_free(pending));
+    OK(d365_response_status(response, &n));
+    CHECK(n == 200 || n == 201);
+    OK(d365_response_effect(response, &n));
+    CHECK(n == D365_EFFECT_EXECUTED);
+    OK(d365_response_tag(response, &tag));
+    CHECK(strcmp(tag.data, "order 17") == 0);
+    OK(d365_response_header(response, "OData-EntityId", D365_NTS, &id));
+
+    /* What it says is copied: it may be changed, and used again. */
+    memset(&fields, 0, sizeof fields);
+    fields.size = sizeof fields;
+    fields.method = "GET";
+    fields.method_len = 3;
+    fields.url = id.data;
+    fields.url_len = id.len;
+    {
+        d365_response_t *row = NULL;
+        OK(d365_client_send_fields(client, &fields, &row, NULL));
+        OK(d365_response_body(row, &content, &len));
+        CHECK(len > 0 && strstr((const char *)content, "in one piece") != NULL);
+        OK(d365_response_free(row));
+    }
+    OK(d365_response_free(response));
+
+    /* It is asked whether to go on, and has times of its own. */
+    fields.url = whoami;
+    fields.url_len = D365_NTS;
+    fields.check = goes_on;
+    fields.check_data = &asked;
+    fields.timeout_ms = 300;
+    fault(&contoso, "primary", "\"kind\":\"accept_never_answer\",\"times\":1");
+    STATUS(D365_TIMEOUT, d365_client_send_fields(client, &fields, &response, &error));
+    CHECK(asked > 0);
+    OK(d365_error_free(error));
+    OK(d365_client_free(client));
+}
+
 static void errors(void)
 {
     d365_client_t *client = open_client(&contoso, NULL, "off");
@@ -580,6 +661,7 @@ int main(int argc, char **argv)
         contoso = new_org("plain", "\"scheme\":\"http\"");
     control("/clear", "{}");
     calls();
+    fields();
     errors();
     tokens();
     an_override();

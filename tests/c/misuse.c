@@ -96,6 +96,7 @@ static void null_pointers(void)
     STATUS(D365_NULL_POINTER,
            d365_explain_fault(NULL, D365_PRESET_SAFE, D365_CAUSE_RESET, D365_PHASE_SENT, NULL, NULL));
     STATUS(D365_NULL_POINTER, d365_client_send_cancellable(NULL, NULL, NULL, NULL, NULL));
+    STATUS(D365_NULL_POINTER, d365_client_send_fields(NULL, NULL, NULL, NULL));
 
     OK(d365_settings_new(url, D365_NTS, &settings, NULL));
     STATUS(D365_NULL_POINTER, d365_settings_set_queue(settings, NULL, NULL, NULL));
@@ -394,6 +395,58 @@ static void check_unbegun(d365_status_t status, d365_error_t **error, const stru
     *error = NULL;
 }
 
+static void fields_of(d365_request_fields_t *fields, const struct refusal *row, d365_header_t *header)
+{
+    memset(fields, 0, sizeof *fields);
+    fields->size = sizeof *fields;
+    fields->method = row->method;
+    fields->method_len = D365_NTS;
+    fields->url = row->url;
+    fields->url_len = D365_NTS;
+    fields->tag = "order 17";
+    fields->tag_len = D365_NTS;
+    fields->body = (const uint8_t *)row->body;
+    fields->body_len = strlen(row->body);
+    header->name = row->header[0];
+    header->name_len = D365_NTS;
+    header->value = row->header[1];
+    header->value_len = D365_NTS;
+    fields->headers = header;
+    fields->header_count = row->header[0] != NULL;
+}
+
+/* What a setter refuses, the fields are refused with. */
+static void fields_that_say_no_request(void)
+{
+    static const struct refusal good = {"GET", "/x", {"X-A", "1"}, "", D365_OK, D365_EFFECT_NONE};
+    d365_client_t *client = local_client(local_port(0), NULL, NULL);
+    d365_response_t *response = NULL;
+    int i;
+    for (i = 0; i < 12; i++) {
+        d365_request_fields_t fields;
+        d365_header_t header;
+        d365_status_t wanted = D365_INVALID_ARGUMENT;
+        fields_of(&fields, &good, &header);
+        switch (i) {
+        case 0: fields.size = 0; break;
+        case 1: fields.size = sizeof fields + 8; break;
+        case 2: fields.method = "GE T"; break;
+        case 3: fields.method = NULL; wanted = D365_NULL_POINTER; break;
+        case 4: fields.url = "\xff"; wanted = D365_INVALID_UTF8; break;
+        case 5: header.name = "Host"; break;
+        case 6: fields.headers = NULL; wanted = D365_NULL_POINTER; break;
+        case 7: fields.body = NULL; fields.body_len = 1; wanted = D365_NULL_POINTER; break;
+        case 8: fields.timeout_ms = -1; break;
+        case 9: fields.read_timeout_ms = 86400001; break;
+        case 10: fields.operation = 99; break;
+        default: fields.tag = "a\nb"; break;
+        }
+        STATUS(wanted, d365_client_send_fields(client, &fields, &response, NULL));
+    }
+    CHECK(response == NULL);
+    OK(d365_client_free(client));
+}
+
 static void calls_that_are_not_begun(void)
 {
     static const char reads[] =
@@ -421,6 +474,8 @@ static void calls_that_are_not_begun(void)
     d365_response_t *response = NULL;
     d365_pending_t *pending = NULL;
     d365_error_t *error = NULL;
+    d365_request_fields_t fields;
+    d365_header_t header;
     size_t i, is_closed;
     OK(d365_queue_new(0, &queue, NULL));
     client = local_client(local_port(0), queue, NULL);
@@ -454,6 +509,16 @@ static void calls_that_are_not_begun(void)
             status = d365_client_send_cancellable(client, request, (d365_pending_t *)queue, &response, &error);
             check_unbegun(status, &error, &other);
             OK(d365_request_free(request));
+            fields_of(&fields, row, &header);
+            status = d365_client_send_fields(client, &fields, &response, &error);
+            check_unbegun(status, &error, row);
+            fields.pending = (const d365_pending_t *)queue;
+            status = d365_client_send_fields(client, &fields, &response, &error);
+            check_unbegun(status, &error, &other);
+            fields.pending = NULL;
+            other.status = D365_NULL_POINTER;
+            status = d365_client_send_fields(client, &fields, NULL, &error);
+            check_unbegun(status, &error, &other);
         }
     }
     CHECK(response == NULL && pending == NULL);
@@ -502,6 +567,7 @@ int main(void)
     numbers();
     closed_and_queueless_clients();
     calls_that_are_not_begun();
+    fields_that_say_no_request();
     replays_that_are_not_begun();
     FINISH();
 }

@@ -86,6 +86,8 @@ class BaseClient:
     """As long as nobody has seen its end, and for ever where that was none."""
     _awaits = False
     """Whether the application's code may be a coroutine."""
+    _is_plain = False
+    """Whether a call with nothing but headers and bytes need not go through `_send`."""
 
     def __init_subclass__(cls, **more: Any) -> None:
         """What `get` and its like send goes through a subclass's own `request`, if it has one."""

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _green, _lifecycle
 from ._base import CLOSE_TIMEOUT, LAST_EVENTS
@@ -21,7 +21,7 @@ from ._keywords import advised, sends
 from ._models import Response, report_of
 from ._native import NativeFailure
 from ._operator import number_of, until_of
-from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, wrongly_typed
+from ._request import HeaderTypes, ParamTypes, build, checking, discovering, milliseconds, plain, wrongly_typed
 from ._settings import Settings, described
 from ._stream import StreamedResponse
 from ._threads import LibraryThread
@@ -52,6 +52,7 @@ class Client(BlockingLedger):
         super().__init__(url, dict(settings))
         self._dispatcher = Dispatcher(self._queue, self._handlers, self._patience)
         self._wait = _green.waiting()
+        self._is_plain = self._hook is None and self._wait is None
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +129,34 @@ class Client(BlockingLedger):
         tag: str | None,
     ) -> Response:
         """What all that sends comes to."""
+        # Most calls have no more than this, and nothing has to be made of it.
+        if (
+            params is None
+            and json is None
+            and timeout is None
+            and connect_timeout is None
+            and attempt_timeout is None
+            and read_timeout is None
+            and operation is None
+            and tag is None
+            and not guarded_create
+            and not upsert
+            and self._is_plain
+            and (content is None or type(content) is bytes)
+            and (headers is None or type(headers) is dict)
+            and (self._tokens is None or not self._tokens.is_asking_here())
+        ):
+            pairs = [] if headers is None else list(headers.items())
+            taken = None
+            try:
+                raw = self._native.ask(method, url, pairs, content, self._queue)
+            except BaseException as error:
+                self._failed(error, plain(method, url, pairs, content))
+            if isinstance(raw, tuple):
+                raw, taken = raw
+            if taken is not None or self._dispatcher.left:
+                self._drain_after(raw, plain(method, url, pairs, content), taken)
+            return Response(raw, (method, url, pairs))
         source = None if content is None or type(content) is bytes else source_of(content)
         request = build(
             method,
@@ -217,11 +246,22 @@ class Client(BlockingLedger):
                     raw, taken = raw
             else:
                 raw = Work(source, self._hook).finish(self._begin(request))
+        except BaseException as error:
+            self._failed(error, request)
+        # Mostly there is nothing, and nobody has to be asked for it.
+        if taken is not None or self._dispatcher.left or not is_sent_here:
+            self._drain_after(raw, request, taken)
+        return raw
+
+    def _failed(self, error: BaseException, request: RawRequest) -> NoReturn:
+        """Raises what a call has ended by, as the application is to hear of it."""
+        try:
+            raise error
         except NativeFailure as failure:
-            error = of_failure(failure)
-            asked_with(error, request)
-            self._drain_after(error, request)
-            raise error from error.__cause__
+            told = of_failure(failure)
+            asked_with(told, request)
+            self._drain_after(told, request)
+            raise told from told.__cause__
         except BaseException as interruption:
             if isinstance(interruption, TypeError) and (wrong := wrongly_typed(request)) is not None:
                 raise wrong from None
@@ -230,10 +270,6 @@ class Client(BlockingLedger):
             asked_with(interruption, request)
             self._drain_after(interruption.__cause__, request)
             raise
-        # Mostly there is nothing, and nobody has to be asked for it.
-        if taken is not None or self._dispatcher.left or not is_sent_here:
-            self._drain_after(raw, request, taken)
-        return raw
 
     def _begin(self, request: RawRequest) -> Call | _green.GreenCall:
         if self._wait is None:

@@ -190,7 +190,7 @@ class Response:
 
     __slots__ = ("__weakref__", "_asked", "_attempts", "_headers", "_raw", "_request")
 
-    def __init__(self, raw: Answer, request: RawRequest | None = None) -> None:
+    def __init__(self, raw: Answer, request: RawRequest | _Asked | None = None) -> None:
         self._raw = raw
         # Not the body: it may be large, and the call is over.
         # Empty: the library itself has asked, by `verify` or `discover`.

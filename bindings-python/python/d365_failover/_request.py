@@ -74,6 +74,11 @@ def build(
     return (method, url, pairs, body, whole, known, flags, tag, None, connect, attempt, read)
 
 
+def plain(method: str, url: str, pairs: list[tuple[str, str]], content: bytes | None) -> RawRequest:
+    """What `build` makes of a request that has no more than this."""
+    return (method, url, pairs, content, None, 0, 0, None, None, None, None, None)
+
+
 def by_request(client: Any, method: str, url: str, *values: Any) -> Any:
     """A call by the client's `request`, which is told what was said only."""
     named = zip(ARGUMENTS, values, strict=True)

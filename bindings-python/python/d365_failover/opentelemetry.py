@@ -75,6 +75,8 @@ def instrument(
     calls = _Calls(tracer, durations, {"d365_failover.organization": client.primary_url}, propagates)
     # No circle, so that a client that nobody has any more goes at once.
     behind = weakref.ref(client)
+    was_plain = client._is_plain
+    client._is_plain = False
     if isinstance(client, AsyncClient):
         vars(client)["_send"] = _asynchronous(behind, calls)
     else:
@@ -84,6 +86,7 @@ def instrument(
 
     def end() -> None:
         vars(client).pop("_send", None)
+        client._is_plain = was_plain
         told.client = None
 
     return end

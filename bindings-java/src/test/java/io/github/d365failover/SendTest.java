@@ -78,6 +78,19 @@ class SendTest {
     }
 
     @Test
+    void aHeaderSaysWhatNoSetterDoes() throws Exception {
+        FailoverRequest told = FailoverRequest.builder("POST", "/api/data/v9.2/accounts")
+                .header("Content-Type", "application/json")
+                .header("D365-Failover-Operation", "read")
+                .body("{\"name\":\"told\"}")
+                .build();
+        try (FailoverClient client = twin.client().build()) {
+            assertEquals(Effect.NONE, client.send(told).effect());
+            assertEquals(Effect.NONE, client.sendAsync(told).get().effect());
+        }
+    }
+
+    @Test
     void theStateOfAFreshClient() throws Exception {
         try (FailoverClient client = twin.clientOfOneUrl().build()) {
             assertEquals(URI.create(Twin.PRIMARY), client.primaryUrl());
