@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from d365_failover._cli.connection import _arguments
+from d365_failover._sys.command import arguments_of
 from d365_failover.testing import FailoverPair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -285,7 +285,7 @@ WINDOWS = r'"C:\Program Files\az.cmd" account --tenant it\'s'
     ],
 )
 def test_a_token_command_is_split_as_its_system_does(command: str, platform: str, arguments: str | list[str]) -> None:
-    assert _arguments(command, platform) == arguments
+    assert arguments_of(command, platform) == arguments
 
 
 @pytest.mark.parametrize(

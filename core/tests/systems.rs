@@ -17,7 +17,7 @@ const PLACES: [(&str, &str, &str); 6] = [
     (
         "bindings-python/python",
         "py",
-        "bindings-python/python/d365_failover/_wakeup.py",
+        "bindings-python/python/d365_failover/_sys/",
     ),
 ];
 

@@ -25,8 +25,8 @@ from ._loops import needed_loop, running_loop
 from ._native import Bell, NativeFailure
 from ._opening import Opening
 from ._request import milliseconds, wrongly_typed
+from ._sys.wakeup import Wakeup, wake
 from ._threads import Threads
-from ._wakeup import Wakeup, wake
 from ._work import AsyncWork, Turns, is_working, unknown, unsent
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ._native import Bell, NativeFailure
 
 if TYPE_CHECKING:
     from ._native import Answer, Call, Client, Errand, Item, Job, Queue, Stream, TokenQueue, TokenRequest
+    from ._sys.wakeup import Source
     from ._types import Brought, RawRequest
-    from ._wakeup import Source
 
 __all__: list[str] = []
 

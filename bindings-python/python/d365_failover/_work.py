@@ -16,7 +16,7 @@ from ._exceptions import CallCancelledError, FailoverError, completed, in_doubt,
 from ._native import Answer, Bell, NativeFailure
 from ._outgoing import Outgoing
 from ._request import is_read
-from ._wakeup import Wakeup, wake
+from ._sys.wakeup import Wakeup, wake
 
 if TYPE_CHECKING:
     from ._body import AsyncSource, Source

@@ -6,9 +6,7 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from .. import Client
+from .._sys.command import arguments_of
 
 _SECRET = ("secret", "token", "password")
 _NO_SECRETS = frozenset(("token_precedence",))
@@ -147,20 +146,15 @@ def _value(text: str) -> Any:
 
 def _provider(command: str | None) -> Callable[[str], str] | None:
     if command is not None:
-        return _TokenCommand(_arguments(command, sys.platform))
+        try:
+            arguments = arguments_of(command)
+        except ValueError as error:
+            raise click.UsageError(f"--token-command: {error}") from None
+        if not arguments:
+            raise click.UsageError("--token-command: it is empty")
+        return _TokenCommand(arguments)
     token = os.environ.get("D365_TOKEN", "").strip()
     return None if not token else lambda url: token
-
-
-def _arguments(command: str, platform: str) -> str | list[str]:
-    """What `subprocess` is given. On Windows a program splits its own command line: a backslash is one."""
-    try:
-        words = command.strip() if platform == "win32" else shlex.split(command)
-    except ValueError as error:
-        raise click.UsageError(f"--token-command: {error}") from None
-    if not words:
-        raise click.UsageError("--token-command: it is empty")
-    return words
 
 
 class _TokenCommand:

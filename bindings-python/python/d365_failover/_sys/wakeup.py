@@ -1,4 +1,4 @@
-"""How an event loop is woken by what the library has for it. What differs by system is here.
+"""How an event loop is woken by what the library has for it.
 
 Most loops wait for a descriptor. Windows has none for this, and its usual loop could not wait for one: there a thread
 waits, and tells the loop. So it does wherever a loop has no `add_reader`.
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
-from ._loops import running_loop
-from ._native import Bell, NativeFailure
-from ._threads import LibraryThread
+from .._loops import running_loop
+from .._native import Bell, NativeFailure
+from .._threads import LibraryThread
 
 __all__: list[str] = []
 
