@@ -142,7 +142,7 @@ class Client(BlockingLedger):
             and not guarded_create
             and not upsert
             and self._is_plain
-            and (content is None or type(content) is bytes)
+            and (content is None or isinstance(content, bytes))
             and (headers is None or type(headers) is dict)
             and (self._tokens is None or not self._tokens.is_asking_here())
         ):
