@@ -59,11 +59,7 @@ impl Http1 {
         let heads = Arc::new(Heads::default());
         let shared = (Arc::clone(&heads), Arc::clone(&wire));
         let reader = HeadReader::new(stream, shared, max_headers);
-        let (sender, driver) = http1::Builder::new()
-            .max_header_size(max_headers)
-            .max_buf_size((2 * max_headers).max(128 << 10))
-            .handshake(TokioIo::new(reader))
-            .await?;
+        let (sender, driver) = builder(max_headers).handshake(TokioIo::new(reader)).await?;
         let now = Instant::now();
         Ok(Box::new(Http1 {
             sender,
@@ -161,6 +157,15 @@ async fn drive<F: Future>(driver: &mut Option<Pin<Box<Driver>>>, future: F) -> F
         future.as_mut().poll(context)
     })
     .await
+}
+
+/// For connections whose answers' heads a `HeadReader` bounds.
+pub(super) fn builder(max_headers: usize) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_header_size(max_headers)
+        .max_buf_size((2 * max_headers).max(128 << 10));
+    builder
 }
 
 /// Tells how it has ended, if it does now.

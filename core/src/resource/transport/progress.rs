@@ -122,13 +122,11 @@ impl Progress {
     /// request goes out on it. What it carries waits on. Tells whether others that have been idle since may be as
     /// dead as this one.
     pub(crate) fn doubt(&self) -> bool {
-        if self.is_unheard() {
-            let state = self.state();
-            if state.wire.is_some() && state.was_kept {
-                return true;
-            }
-        }
+        let is_unheard = self.is_unheard();
         let state = self.state();
+        if is_unheard && state.wire.is_some() && state.was_kept {
+            return true;
+        }
         if let Some(wire) = state.line.as_ref().filter(|_| state.is_queued)
             && wire.answers() == state.answers
         {

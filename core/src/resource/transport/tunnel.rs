@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
-use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::failure;
 use super::head_reader::{HeadReader, Heads};
+use super::http1;
 use super::route::{Via, authority};
 use super::socket::{Socket, Wire};
 use super::stream::Stream;
@@ -51,9 +51,7 @@ pub(super) async fn open(
     let heads = Arc::new(Heads::default());
     heads.expect(true);
     let reader = HeadReader::new(stream, (heads, wire), max_headers);
-    let (mut sender, mut connection) = http1::Builder::new()
-        .max_header_size(max_headers)
-        .max_buf_size((2 * max_headers).max(128 << 10))
+    let (mut sender, mut connection) = http1::builder(max_headers)
         .handshake::<_, Empty<Bytes>>(TokioIo::new(reader))
         .await
         .map_err(|error| broken(&error))?;
