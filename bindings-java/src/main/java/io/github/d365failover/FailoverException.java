@@ -32,12 +32,24 @@ public class FailoverException extends IOException {
     /** Whether the endpoint was switched during the call. */
     private final boolean switched;
 
+    /** Its number in the ledger, or null. */
     private final Long ledgerId;
+
+    /** The tag of its request, or null. */
     private final String tag;
+
+    /** What exactly made the call fail, or null. */
     private final String cause;
+
+    /** The HTTP status of the last answer, or null. */
     private final Integer status;
+
+    /** The code of a service fault, or null. */
     private final Integer code;
+
+    /** How long the server asked to wait, or null. */
     private final Duration retryAfter;
+
     private final transient Failure.Details details;
 
     FailoverException(Failure failure) {
