@@ -3,6 +3,8 @@ package io.github.d365failover;
 import io.github.d365failover.impl.PacketWriter;
 import io.github.d365failover.impl.Utf8;
 import java.nio.charset.CharacterCodingException;
+import java.nio.file.FileSystems;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -39,6 +41,15 @@ final class Arguments {
             Objects.requireNonNull(element, () -> name + ": a null in it");
         }
         return String.join(",", elements);
+    }
+
+    /** The native library opens it: it knows no other file systems. */
+    static String file(Path file, String name) {
+        if (Objects.requireNonNull(file, name).getFileSystem() != FileSystems.getDefault()) {
+            throw new FailoverUsageException(
+                    ErrorKind.INVALID_ARGUMENT, name + ": " + file.toUri() + " is no file of this machine's own");
+        }
+        return file.toString();
     }
 
     /** Whole milliseconds, rounded up, so that a short time does not become none. */

@@ -23,7 +23,7 @@ class ClientFuture<T> extends FailoverFuture<T> {
 
     /** What is known of a call of which nothing is heard. */
     private Effect untold() {
-        return unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
+        return unsent == Effect.NONE && ledgerId().isEmpty() ? Effect.NONE : Effect.UNKNOWN;
     }
 
     final ResponseKind<T> kind() {

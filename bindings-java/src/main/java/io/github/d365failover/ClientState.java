@@ -22,12 +22,18 @@ final class ClientState {
     private static final int LEDGER_SUSPECTS = 1;
     private static final int LEDGER_MINE = 2;
 
+    private static final byte[] NOTHING = {};
+
     private final FailoverClient client;
     /** What was counted until the client was closed; null before. */
     private volatile String counted;
 
     ClientState(FailoverClient client) {
         this.client = client;
+    }
+
+    void requireOpen() {
+        packet(handle -> NOTHING);
     }
 
     URI primaryUrl() {
@@ -44,7 +50,7 @@ final class ClientState {
             return Outcome.unchecked(packet).text();
         }
         if (counted == null) {
-            throw Failure.closed(Effect.NONE).unchecked();
+            throw Failure.closed().unchecked();
         }
         return counted;
     }
@@ -131,7 +137,7 @@ final class ClientState {
     private byte[] packet(LongFunction<byte[]> call) {
         byte[] packet = client.use(call);
         if (packet == null) {
-            throw Failure.closed(Effect.NONE).unchecked();
+            throw Failure.closed().unchecked();
         }
         return packet;
     }

@@ -59,9 +59,9 @@ public class EndpointSwitchEvent extends FailoverEvent {
     }
 
     /**
-     * Whether a fault caused it.
+     * Whether the library caused it.
      *
-     * @return false if the application did, by {@link FailoverClient#switchEndpoint()}
+     * @return false if the application did, by {@link FailoverClient#switchEndpoint()}, or the operator
      */
     public boolean automatic() {
         return automatic;

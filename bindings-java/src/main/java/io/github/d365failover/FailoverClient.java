@@ -288,7 +288,7 @@ public final class FailoverClient implements AutoCloseable {
     public void switchEndpoint() throws FailoverException {
         byte[] packet = use(Native::switchEndpoint);
         if (packet == null) {
-            throw Failure.closed(Effect.NONE).checked();
+            throw Failure.closed().checked();
         }
         Outcome.checked(packet);
     }
@@ -499,8 +499,10 @@ public final class FailoverClient implements AutoCloseable {
         return verifyAll().map(step -> {
             LedgerEntry entry = entries.get(step.id());
             boolean asks = entry != null && step.verified().orElse(null) == Verified.UNVERIFIABLE;
-            String url = asks ? verifyWith.apply(entry).orElse(null) : null;
-            return url == null ? step : verified(step, url);
+            Optional<String> url = asks
+                    ? Objects.requireNonNull(verifyWith.apply(entry), "verifyWith has given null")
+                    : Optional.empty();
+            return url.map(read -> verified(step, read)).orElse(step);
         });
     }
 
@@ -529,6 +531,7 @@ public final class FailoverClient implements AutoCloseable {
      */
     public Stream<SettleStep> settling(SettlePolicy policy) {
         Walk walk = new Walk(policy);
+        state.requireOpen();
         return Stream.generate(() -> {
                     try {
                         return step(walk);
@@ -869,7 +872,7 @@ public final class FailoverClient implements AutoCloseable {
     public boolean close(Duration timeout) {
         long millis = Arguments.millis(timeout, "timeout");
         if (millis > 0 && events.isDeciding()) {
-            throw Failure.wouldDeadlock(Effect.NONE).unchecked();
+            throw Failure.wouldDeadlock().unchecked();
         }
         return closing.within(millis);
     }
@@ -894,7 +897,7 @@ public final class FailoverClient implements AutoCloseable {
         pump.start();
         ParkedCall call = new ParkedCall();
         byte[] packet = calls.submit(call, submit);
-        Failure failure = packet == null ? Failure.closed(Effect.NONE) : Outcome.failure(new PacketReader(packet));
+        Failure failure = packet == null ? Failure.closed() : Outcome.failure(new PacketReader(packet));
         if (failure != null && failure.kind() != ErrorKind.CLOSED) {
             throw failure.checked();
         }

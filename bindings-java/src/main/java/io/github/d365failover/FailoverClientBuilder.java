@@ -95,7 +95,7 @@ public final class FailoverClientBuilder {
     /**
      * How long a connect to one address may take; default 10 s.
      *
-     * @param timeout a duration
+     * @param timeout more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder connectTimeout(Duration timeout) {
@@ -103,9 +103,9 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * How long one attempt may take; default 120 s.
+     * How long one attempt may take, whole; default 120 s.
      *
-     * @param timeout a duration
+     * @param timeout more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder attemptTimeout(Duration timeout) {
@@ -115,7 +115,7 @@ public final class FailoverClientBuilder {
     /**
      * How long a call may take with all attempts and pauses; default 300 s.
      *
-     * @param deadline a duration
+     * @param deadline more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder deadline(Duration deadline) {
@@ -125,7 +125,7 @@ public final class FailoverClientBuilder {
     /**
      * How long calls wait for listeners; default 5 s.
      *
-     * @param timeout a duration
+     * @param timeout more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder handlerTimeout(Duration timeout) {
@@ -310,7 +310,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder store(Path file) {
-        return setting("store", Objects.requireNonNull(file, "file").toString());
+        return setting("store", Arguments.file(file, "file"));
     }
 
     /**
@@ -409,7 +409,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder caBundle(Path pemFile) {
-        return setting("ca_bundle", Objects.requireNonNull(pemFile, "pemFile").toString());
+        return setting("ca_bundle", Arguments.file(pemFile, "pemFile"));
     }
 
     /**
@@ -431,7 +431,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder clientCertificate(Path pemFile) {
-        return setting("client_certificate", Objects.requireNonNull(pemFile, "pemFile").toString());
+        return setting("client_certificate", Arguments.file(pemFile, "pemFile"));
     }
 
     /**
@@ -441,7 +441,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder clientKey(Path pemFile) {
-        return setting("client_key", Objects.requireNonNull(pemFile, "pemFile").toString());
+        return setting("client_key", Arguments.file(pemFile, "pemFile"));
     }
 
     /**
@@ -483,7 +483,7 @@ public final class FailoverClientBuilder {
      * @return this builder
      */
     public FailoverClientBuilder oauthCertificate(Path pemFile) {
-        return setting("oauth_certificate", Objects.requireNonNull(pemFile, "pemFile").toString());
+        return setting("oauth_certificate", Arguments.file(pemFile, "pemFile"));
     }
 
     /**
@@ -595,7 +595,7 @@ public final class FailoverClientBuilder {
     /**
      * How many connections an endpoint gets; default 256.
      *
-     * @param connections a number above 0
+     * @param connections 1 to 65536
      * @return this builder
      */
     public FailoverClientBuilder maxConnections(int connections) {
@@ -605,7 +605,7 @@ public final class FailoverClientBuilder {
     /**
      * How long an idle connection is kept; default 20 s.
      *
-     * @param timeout a duration
+     * @param timeout more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder idleTimeout(Duration timeout) {
@@ -615,7 +615,7 @@ public final class FailoverClientBuilder {
     /**
      * How old a connection may become; default 10 minutes, give or take a fifth.
      *
-     * @param age a duration
+     * @param age more than zero, up to 24 h
      * @return this builder
      */
     public FailoverClientBuilder maxConnectionAge(Duration age) {
@@ -635,9 +635,9 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * How large the headers of a response may be; default 64 kB.
+     * How large the headers of a response may be; default 65 536.
      *
-     * @param bytes a number above 0
+     * @param bytes 8192 to 1 048 576
      * @return this builder
      */
     public FailoverClientBuilder maxResponseHeaders(int bytes) {
@@ -645,9 +645,9 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * How much of an error's body is looked at; default 64 kB.
+     * How much of an error's body is looked at; default 65 536.
      *
-     * @param bytes a number above 0
+     * @param bytes 1024 to 16 777 216
      * @return this builder
      */
     public FailoverClientBuilder errorPrefix(int bytes) {

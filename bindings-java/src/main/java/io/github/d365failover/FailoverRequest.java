@@ -152,7 +152,7 @@ public final class FailoverRequest {
         return builder.build();
     }
 
-    /** What is known of a write that was refused before anything was sent. */
+    /** What is known of it before it is sent, by what costs nothing: a header or the body may say otherwise. */
     Effect effectUnsent() {
         boolean reads = operation == Operation.READ
                 || operation == Operation.AUTO && (method.equalsIgnoreCase("GET") || method.equalsIgnoreCase("HEAD"));
@@ -172,8 +172,16 @@ public final class FailoverRequest {
         if (streamed == null) {
             return head;
         }
-        int reader = streamed.canRewind() ? READ_AGAIN : READ_ONCE;
-        byte[] tail = new PacketWriter().int32(reader).int64(streamed.length()).toBytes();
+        return withReader(streamed.canRewind() ? READ_AGAIN : READ_ONCE, streamed.length());
+    }
+
+    /** As {@link #head()}, of what is not to be sent: where the body would be read, there is none. */
+    byte[] unread() {
+        return streamed == null ? head : withReader(NOT_STREAMED, StreamedBody.UNKNOWN_LENGTH);
+    }
+
+    private byte[] withReader(int reader, long length) {
+        byte[] tail = new PacketWriter().int32(reader).int64(length).toBytes();
         byte[] whole = Arrays.copyOf(head, head.length + tail.length);
         System.arraycopy(tail, 0, whole, head.length, tail.length);
         return whole;
@@ -353,7 +361,7 @@ public final class FailoverRequest {
          * How long the call may take with all its attempts and pauses, until the head of the answer where the body is
          * streamed. Without it, the client's {@code deadline}.
          *
-         * @param timeout more than zero, in milliseconds
+         * @param timeout more than zero and at most 24 h, in milliseconds
          * @return this builder
          */
         public Builder timeout(Duration timeout) {

@@ -29,6 +29,8 @@ final class Failure {
         }
     }
 
+    private static final long NO_CLIENT = 0;
+
     private final ErrorKind kind;
     private final String message;
     private final Details details;
@@ -50,24 +52,24 @@ final class Failure {
         this(kind, message, new Details(effect));
     }
 
-    static Failure wouldDeadlock(Effect effect) {
+    static Failure wouldDeadlock() {
         return new Failure(
                 ErrorKind.WOULD_DEADLOCK,
                 "a blocking call inside an EndpointSwitchRequired listener, for which the calls are waiting:"
                         + " call from an EndpointSwitched listener, or from another thread after this one has returned",
-                effect);
+                Effect.NONE);
     }
 
-    static Failure inProvider(Effect effect) {
+    static Failure inProvider() {
         return new Failure(
                 ErrorKind.WOULD_DEADLOCK,
                 "a call from the token provider would wait for the token that it has not given yet: get tokens with a"
                         + " client of their own",
-                effect);
+                Effect.NONE);
     }
 
-    static Failure closed(Effect effect) {
-        return new Failure(ErrorKind.CLOSED, "the client is closed", effect);
+    static Failure closed() {
+        return new Failure(ErrorKind.CLOSED, "the client is closed", Effect.NONE);
     }
 
     /**
@@ -76,19 +78,24 @@ final class Failure {
      * @param unsent what was known of it before it was sent
      * @param pending its handle; 0: it has none yet
      */
-    static Failure lost(Effect unsent, long pending) {
-        Effect untold = unsent == Effect.NONE ? Effect.NONE : Effect.UNKNOWN;
-        Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", untold);
-        if (pending != 0) {
-            failure.details.ledgerId = Outcome.ledgerId(new PacketReader(Native.pendingLedgerId(pending)));
-        }
+    static Failure lost(Effect unsent, Optional<String> tag, long pending) {
+        OptionalLong id = pending == 0
+                ? OptionalLong.empty()
+                : Outcome.ledgerId(new PacketReader(Native.pendingLedgerId(pending)));
+        boolean reads = unsent == Effect.NONE && id.isEmpty();
+        Failure failure = new Failure(ErrorKind.CLOSED, "the client was closed", reads ? Effect.NONE : Effect.UNKNOWN);
+        failure.details.ledgerId = id;
+        failure.details.tag = tag;
         return failure;
     }
 
-    /** The same, known to be that of a call with this request. */
+    /**
+     * The same, of a call with this request of which nothing was sent. Whether that is a write, and under which tag, its
+     * headers and its body may say: the library reads them, and submits nothing to no client.
+     */
     Failure of(FailoverRequest request) {
-        details.tag = request.tag();
-        return this;
+        byte[] refused = Native.submit(NO_CLIENT, request.unread(), request.body(), false, 0);
+        return new Failure(kind, message, Outcome.failure(new PacketReader(refused)).details, cause);
     }
 
     /** The same with what the application has thrown. */

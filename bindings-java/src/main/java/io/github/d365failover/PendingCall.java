@@ -70,9 +70,7 @@ final class PendingCall<T> extends ClientFuture<T> implements PendingCalls.Submi
     }
 
     private synchronized Failure lost() {
-        Failure failure = Failure.lost(effectUnsent(), handle);
-        failure.details().tag = tag;
-        return failure;
+        return Failure.lost(effectUnsent(), tag, handle);
     }
 
     @Override

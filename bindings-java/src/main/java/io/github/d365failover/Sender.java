@@ -56,7 +56,7 @@ final class Sender {
 
     <T> FailoverFuture<T> sendAsync(FailoverRequest request, ResponseKind<T> kind) {
         if (providing.isHere()) {
-            Failure failure = Failure.inProvider(request.effectUnsent()).of(request);
+            Failure failure = Failure.inProvider().of(request);
             return ClientFuture.failed(kind, failure.checked());
         }
         boolean asksNothing = preparer == null && request.streamed() == null;
@@ -83,12 +83,11 @@ final class Sender {
     private <T> T sendTaken(FailoverRequest request, ResponseKind<T> kind, long leftMillis)
             throws FailoverException {
         try (Asked asked = asked(request)) {
-            Effect unsent = request.effectUnsent();
             if (events.isDeciding()) {
-                throw Failure.wouldDeadlock(unsent).of(request).checked();
+                throw Failure.wouldDeadlock().of(request).checked();
             }
             if (providing.isHere()) {
-                throw Failure.inProvider(unsent).of(request).checked();
+                throw Failure.inProvider().of(request).checked();
             }
             if (Thread.currentThread().isInterrupted()) {
                 throw interrupted(request).checked();
@@ -112,7 +111,7 @@ final class Sender {
         try (BlockingCall call = new BlockingCall(asked, leftMillis == WHOLE)) {
             Answer answer = client.use(handle -> call.send(handle, head, request.body(), kind.isStreaming()));
             if (answer == null) {
-                throw Failure.closed(request.effectUnsent()).of(request).checked();
+                throw Failure.closed().of(request).checked();
             }
             return answer;
         }
@@ -124,7 +123,7 @@ final class Sender {
         try {
             Answer answer = call.await(() -> Native.pendingCancel(pending));
             if (answer == null) {
-                throw Failure.lost(request.effectUnsent(), pending).of(request).checked();
+                throw Failure.lost(request.effectUnsent(), request.tag(), pending).checked();
             }
             return answer;
         } finally {
@@ -140,7 +139,7 @@ final class Sender {
         try {
             threads.start(call);
         } catch (RejectedExecutionException e) {
-            throw Failure.closed(request.effectUnsent()).of(request).checked();
+            throw Failure.closed().of(request).checked();
         }
         Answer answer = call.await();
         if (answer == null) {
@@ -152,19 +151,19 @@ final class Sender {
 
     private static Failure interrupted(FailoverRequest request) {
         String message = "the thread was interrupted before " + request + " was sent";
-        return new Failure(ErrorKind.CANCELLED, message, request.effectUnsent()).of(request);
+        return new Failure(ErrorKind.CANCELLED, message, Effect.NONE).of(request);
     }
 
     private static Failure late(FailoverRequest request) {
         String message = "the call's time was over before a thread was free for it";
-        return new Failure(ErrorKind.TIMEOUT, message, request.effectUnsent()).of(request);
+        return new Failure(ErrorKind.TIMEOUT, message, Effect.NONE).of(request);
     }
 
     private static byte[] head(FailoverRequest request, long leftMillis) throws FailoverException {
         try {
             return leftMillis == WHOLE ? request.head() : request.head(leftMillis);
         } catch (IOException e) {
-            throw new Failure(ErrorKind.LOCAL, "the length of the body cannot be had: " + e, request.effectUnsent())
+            throw new Failure(ErrorKind.LOCAL, "the length of the body cannot be had: " + e, Effect.NONE)
                     .of(request)
                     .with(ErrorKind.LOCAL, e)
                     .checked();
@@ -190,7 +189,7 @@ final class Sender {
                 call,
                 id -> client.use(handle -> Native.submit(handle, head, request.body(), kind.isStreaming(), id)));
         if (packet == null) {
-            throw Failure.closed(request.effectUnsent()).of(request).checked();
+            throw Failure.closed().of(request).checked();
         }
         return Outcome.checked(packet).int64();
     }
@@ -202,14 +201,14 @@ final class Sender {
                 kind, request.effectUnsent(), timeout, executor, left -> sendTaken(request, kind, left));
         try {
             threads.start(call);
-            call.await(late(request));
+            call.await(() -> late(request));
             return call;
         } catch (Throwable e) {
             // Never null here: the call would not need a thread.
             asked(request).close();
             if (e instanceof RejectedExecutionException) {
                 return ClientFuture.failed(
-                        kind, Failure.closed(request.effectUnsent()).of(request).checked());
+                        kind, Failure.closed().of(request).checked());
             }
             throw e;
         }

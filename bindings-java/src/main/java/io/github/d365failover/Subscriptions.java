@@ -22,7 +22,7 @@ final class Subscriptions {
         // Before the library is asked: it would wait for listeners that nobody can reach.
         pump.start();
         if (!tell()) {
-            throw Failure.closed(Effect.NONE).unchecked();
+            throw Failure.closed().unchecked();
         }
     }
 

@@ -3,6 +3,7 @@ package io.github.d365failover;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * A call that asks the application for something while it runs, and so has a thread of its own. Completing it from
@@ -40,15 +41,16 @@ final class ThreadCall<T> extends ClientFuture<T> implements ThreadCalls.Threade
      *
      * @param failure what it ends with when its time is over first
      */
-    synchronized void await(Failure failure) {
+    synchronized void await(Supplier<Failure> failure) {
         if (thread != null || work == null || isDone()) {
             return;
         }
         CompletableFuture<Void> timer = new CompletableFuture<>();
         clock = timer;
         timer.completeOnTimeout(null, timeoutMillis, TimeUnit.MILLISECONDS).thenRun(() -> {
-            if (expire(failure)) {
-                fail(failure);
+            Failure told = failure.get();
+            if (expire(told)) {
+                fail(told);
             }
         });
     }

@@ -7,10 +7,10 @@
  * <h2>The native library</h2>
  *
  * The jar holds it. It is looked for in this order: the file that the system property {@code
- * d365failover.library.path} names; {@code java.library.path}; the resource of the jar, which is copied to a private
- * temporary directory and deleted as soon as it is loaded. If the temporary directory may not hold executable code,
- * set the system property, or {@code java.io.tmpdir}. Several class loaders can load the package, each has its own copy
- * of the library. From JDK 24 on the JVM warns unless it is started with {@code
+ * d365failover.library.path} names; {@code java.library.path}; the resource of the jar, of which each user has one copy
+ * of each version, in a folder of his own under {@code java.io.tmpdir}, or under the folder that the system property
+ * {@code d365failover.library.dir} names. If that may not hold executable code, set one of the two. Processes share the
+ * copy, and so do class loaders; on Windows each has its own. From JDK 24 on the JVM warns unless it is started with {@code
  * --enable-native-access=ALL-UNNAMED} (or, on the module path, {@code =io.github.d365failover}).
  *
  * <h2>Large bodies</h2>

@@ -11,10 +11,13 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.d365failover.support.Await;
 import io.github.d365failover.support.Twin;
+import java.io.InputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -167,6 +170,38 @@ class CloseTest {
                 () -> client.replayAsWanted(1),
                 () -> client.replayAsync(1).get())) {
             assertUnsent(ErrorKind.CLOSED, write, 0);
+        }
+    }
+
+    /** What the client itself refuses is a write or none by what the library would read: headers and body too. */
+    @Test
+    void whatIsNotBegunIsAWriteByItsHeadersAndItsBody() throws Exception {
+        FailoverClient client = twin.client().build();
+        client.close();
+        String accounts = "/api/data/v9.2/accounts";
+        String soap = "/XRMServices/2011/Organization.svc/web";
+        String services = "http://schemas.microsoft.com/xrm/2011/Contracts/Services";
+        String reads = "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><RetrieveMultiple xmlns=\""
+                + services + "\"/></s:Body></s:Envelope>";
+        Map<FailoverRequest.Builder, Effect> rows = Map.of(
+                FailoverRequest.builder("GET", accounts).header("D365-Failover-Operation", "unsafe"), Effect.NOT_EXECUTED,
+                FailoverRequest.builder("POST", accounts).header("D365-Failover-Operation", "read"), Effect.NONE,
+                FailoverRequest.builder("POST", soap)
+                        .header("SOAPAction", "\"" + services + "/IOrganizationService/RetrieveMultiple\"")
+                        .body(reads), Effect.NONE,
+                FailoverRequest.builder("POST", accounts).body(() -> InputStream.nullInputStream()), Effect.NOT_EXECUTED,
+                FailoverRequest.builder("GET", accounts), Effect.NONE);
+        for (Map.Entry<FailoverRequest.Builder, Effect> row : rows.entrySet()) {
+            FailoverRequest request = row.getKey().header("D365-Failover-Tag", "order 17").build();
+            ExecutionException later = assertThrows(ExecutionException.class, () -> client.sendAsync(request).get());
+            for (Throwable thrown : List.of(
+                    assertThrows(FailoverException.class, () -> client.send(request)), later.getCause())) {
+                FailoverException refused = assertInstanceOf(FailoverException.class, thrown);
+                assertEquals(ErrorKind.CLOSED, refused.kind());
+                assertEquals(row.getValue(), refused.effect(), request.toString());
+                assertEquals(Optional.of("order 17"), refused.tag());
+                assertTrue(refused.ledgerId().isEmpty());
+            }
         }
     }
 

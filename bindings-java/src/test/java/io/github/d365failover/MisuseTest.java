@@ -7,16 +7,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -243,6 +248,26 @@ class MisuseTest {
                 usage(() -> FailoverClient.builder(URL).caBundle(Path.of("/no/such/file.pem")).build()));
     }
 
+    /** The library would open one of the same name on this machine. */
+    @Test
+    void aFileWithinAnotherFileSystemIsRefused(@TempDir Path folder) throws Exception {
+        URI zip = URI.create("jar:" + folder.resolve("all.zip").toUri());
+        try (FileSystem others = FileSystems.newFileSystem(zip, Map.of("create", "true"))) {
+            Path file = others.getPath("ca.pem");
+            for (UnaryOperator<FailoverClientBuilder> setting : List.<UnaryOperator<FailoverClientBuilder>>of(
+                    b -> b.store(file),
+                    b -> b.caBundle(file),
+                    b -> b.clientCertificate(file),
+                    b -> b.clientKey(file),
+                    b -> b.oauthCertificate(file))) {
+                FailoverClientBuilder builder = FailoverClient.builder(URL);
+                FailoverUsageException e = assertThrows(FailoverUsageException.class, () -> setting.apply(builder));
+                assertEquals(ErrorKind.INVALID_ARGUMENT, e.kind());
+                assertTrue(e.getMessage().contains(file.toUri().toString()), e.getMessage());
+            }
+        }
+    }
+
     @Test
     void durationsAreNotNegativeAndATimeoutIsNotZero() {
         Duration tooLong = Duration.ofSeconds(Long.MAX_VALUE);
@@ -321,6 +346,9 @@ class MisuseTest {
                 c -> c.maintenance(Instant.EPOCH, Instant.EPOCH),
                 FailoverClient::ledger,
                 FailoverClient::suspects,
+                FailoverClient::verifyAll,
+                c -> c.verifyAll(entry -> Optional.empty()),
+                c -> c.settling(SettlePolicy.ALL),
                 c -> c.resolve(1, Resolution.LOST))) {
             FailoverStateException e = assertThrows(FailoverStateException.class, () -> deed.accept(client));
             assertEquals(ErrorKind.CLOSED, e.kind());

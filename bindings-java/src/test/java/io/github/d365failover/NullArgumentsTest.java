@@ -115,6 +115,15 @@ class NullArgumentsTest {
             Throwable thrown = failure.getCause().getCause();
             assertEquals("the body's source has given no stream", thrown.getMessage());
         }
+        try (Mute mute = new Mute(); FailoverClient client = mute.client().build()) {
+            mute.release();
+            // An action, of which no row tells.
+            client.send(FailoverRequest.builder("POST", Mute.SILENT).body("{}").build());
+            client.suspectSince(Instant.EPOCH);
+            NullPointerException thrown = assertThrows(
+                    NullPointerException.class, () -> client.verifyAll(entry -> null).count());
+            assertEquals("verifyWith has given null", thrown.getMessage());
+        }
     }
 
     private static void assertNamed(String name, Runnable deed) {

@@ -220,7 +220,7 @@ class SendAsyncTest {
         };
         ThreadCall<FailoverResponse> late =
                 new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, null, work);
-        late.await(failure);
+        late.await(() -> failure);
         assertTrue(late.expire(failure));
         late.run().run();
         assertEquals(0, sent.get());
@@ -231,11 +231,11 @@ class SendAsyncTest {
         AtomicBoolean expired = new AtomicBoolean(true);
         List<ThreadCall<FailoverResponse>> begun = new ArrayList<>();
         begun.add(new ThreadCall<>(ResponseKind.COLLECTED, Effect.NOT_EXECUTED, hour, null, left -> {
-            begun.get(0).await(failure);
+            begun.get(0).await(() -> failure);
             expired.set(begun.get(0).expire(failure));
             return work.send(left);
         }));
-        begun.get(0).await(failure);
+        begun.get(0).await(() -> failure);
         begun.get(0).run();
         assertFalse(expired.get());
         assertEquals(1, sent.get());
