@@ -1024,7 +1024,7 @@ extern "C" {
 #define D365_ITEM_NEW_ROLE 24
 
 /**
- * Number field of an event: 1 when the library caused it, 0 when the application did.
+ * Number field of an event: 1 when the library caused it, 0 when the application or the operator did.
  */
 #define D365_ITEM_AUTOMATIC 25
 
@@ -3737,8 +3737,10 @@ d365_status_t d365_fault_free(struct d365_fault_t *fault);
  *
  * `explanation` is the caller's, freed by d365_text_free().
  *
- * Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have, or another preset;
- * D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+ * Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have, another preset, a guarded
+ * create that the request cannot be (d365_request_set_guarded_create()), and a request without a method of its own
+ * (d365_request_new_verify(), d365_request_new_replay(), ...); D365_NULL_POINTER, D365_INVALID_UTF8, and what can
+ * be wrong with a handle.
  */
 d365_status_t d365_explain_response(const struct d365_request_t *request,
                                     int32_t preset,
@@ -3754,8 +3756,8 @@ d365_status_t d365_explain_response(const struct d365_request_t *request,
  * As d365_explain_response(), of an attempt that ended with `cause` (D365_CAUSE_...) before a status
  * had come; `phase` is D365_PHASE_NOT_SENT or D365_PHASE_SENT.
  *
- * Errors: D365_INVALID_ARGUMENT for another cause, phase or preset; D365_NULL_POINTER, and what can be
- * wrong with a handle.
+ * Errors: D365_INVALID_ARGUMENT for another cause, phase or preset, and for the request as there; D365_NULL_POINTER,
+ * and what can be wrong with a handle.
  */
 d365_status_t d365_explain_fault(const struct d365_request_t *request,
                                  int32_t preset,

@@ -143,6 +143,10 @@ def test_explanations() -> None:
         "not_executed",
         {"again_after_ms": 0},
     )
+    told = d365_failover.explain("POST", ACCOUNTS, cause="reset", guarded_create=True)
+    assert (told["operation"], told["next"]["switched"]) == ("guarded", {"again_after_ms": 0})
+    with pytest.raises(d365_failover.InvalidArgumentError, match="guarded create is made of a POST"):
+        d365_failover.explain("GET", ACCOUNTS, cause="reset", guarded_create=True)
     told = d365_failover.explain("GET", ACCOUNTS, status=200, headers={"OData-Version": "4.0"})
     assert (told["fault"], told["next"]) == (None, None)
     for wrong in (

@@ -38,6 +38,7 @@ mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guarded;
 mod head_text;
 mod header;
 mod inner;

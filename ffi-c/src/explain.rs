@@ -31,8 +31,10 @@ use crate::text::{Text, d365_text_t};
 ///
 /// `explanation` is the caller's, freed by d365_text_free().
 ///
-/// Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have, or another preset;
-/// D365_NULL_POINTER, D365_INVALID_UTF8, and what can be wrong with a handle.
+/// Errors: D365_INVALID_ARGUMENT for a status or a header that HTTP does not have, another preset, a guarded
+/// create that the request cannot be (d365_request_set_guarded_create()), and a request without a method of its own
+/// (d365_request_new_verify(), d365_request_new_replay(), ...); D365_NULL_POINTER, D365_INVALID_UTF8, and what can
+/// be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_explain_response(
     request: *const d365_request_t,
@@ -58,7 +60,8 @@ pub unsafe extern "C" fn d365_explain_response(
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(explanation, "explanation") }?;
         let (request, _) = request.snapshot();
-        let told = core::explain_response(&request, preset, Instant::now(), status, &headers, body);
+        let told =
+            core::explain_response(&request, preset, Instant::now(), status, &headers, body)?;
         place.set(handle::insert(Text::new(told))?);
         Ok(())
     };
@@ -69,8 +72,8 @@ pub unsafe extern "C" fn d365_explain_response(
 /// As d365_explain_response(), of an attempt that ended with `cause` (D365_CAUSE_...) before a status
 /// had come; `phase` is D365_PHASE_NOT_SENT or D365_PHASE_SENT.
 ///
-/// Errors: D365_INVALID_ARGUMENT for another cause, phase or preset; D365_NULL_POINTER, and what can be
-/// wrong with a handle.
+/// Errors: D365_INVALID_ARGUMENT for another cause, phase or preset, and for the request as there; D365_NULL_POINTER,
+/// and what can be wrong with a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_explain_fault(
     request: *const d365_request_t,
@@ -98,7 +101,7 @@ pub unsafe extern "C" fn d365_explain_fault(
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(explanation, "explanation") }?;
         let (request, _) = request.snapshot();
-        let told = core::explain_fault(&request, preset, Instant::now(), cause, phase);
+        let told = core::explain_fault(&request, preset, Instant::now(), cause, phase)?;
         place.set(handle::insert(Text::new(told))?);
         Ok(())
     };

@@ -97,7 +97,7 @@ pub const D365_ITEM_PREVIOUS_ROLE: i32 = 23;
 /// Number field of an event: the role after the switch, or of who answers after an outage
 /// (D365_ROLE_...).
 pub const D365_ITEM_NEW_ROLE: i32 = 24;
-/// Number field of an event: 1 when the library caused it, 0 when the application did.
+/// Number field of an event: 1 when the library caused it, 0 when the application or the operator did.
 pub const D365_ITEM_AUTOMATIC: i32 = 25;
 /// Number field of an event: the fault that caused it (D365_FAULT_...; D365_FAULT_NONE for none).
 pub const D365_ITEM_FAULT_KIND: i32 = 26;

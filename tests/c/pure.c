@@ -105,6 +105,18 @@ static void explanations(void)
     CHECK(d365_explain_response(request, D365_PRESET_SAFE, 99, NULL, 0, NULL, 0, &text, NULL)
           == D365_INVALID_ARGUMENT);
     CHECK(text == NULL);
+    /* As what it is sent, or refused as there. */
+    OK(d365_request_set_guarded_create(request, 1, NULL));
+    OK(d365_explain_response(request, D365_PRESET_SAFE, 503, NULL, 0, NULL, 0, &text, NULL));
+    OK(d365_text_view(text, &view));
+    CHECK(strstr(view.data, "\"operation\":\"guarded\"") != NULL);
+    OK(d365_text_free(text));
+    OK(d365_request_free(request));
+    OK(d365_request_new_replay(1, 0, &request, NULL));
+    STATUS(D365_INVALID_ARGUMENT,
+           d365_explain_response(request, D365_PRESET_SAFE, 503, NULL, 0, NULL, 0, &text, NULL));
+    STATUS(D365_INVALID_ARGUMENT,
+           d365_explain_fault(request, D365_PRESET_SAFE, D365_CAUSE_RESET, D365_PHASE_SENT, &text, NULL));
     OK(d365_request_free(request));
 }
 

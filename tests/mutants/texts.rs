@@ -1,5 +1,7 @@
 //! What of the words those name that read texts, without what sends them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header::HeaderName};
 
@@ -26,6 +28,7 @@ pub enum LedgerBodies {
 }
 
 /// What of a request its class is read from.
+#[derive(Clone)]
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) url: String,
@@ -53,6 +56,10 @@ impl Request {
 
     pub fn set_body(&mut self, body: impl Into<Bytes>) {
         self.body = Body::Bytes(body.into());
+    }
+
+    pub(crate) fn as_sent(&self) -> Result<(Cow<'_, Request>, Class), Error> {
+        Ok((Cow::Borrowed(self), self.class()))
     }
 
     pub(crate) fn class(&self) -> Class {

@@ -89,7 +89,7 @@ class EndpointSwitchEvent(Event):
     """`"primary"` or `"alternate"`."""
     new_role: str
     automatic: bool
-    """Whether a fault caused it, not `switch_endpoint()`."""
+    """Whether the library caused it, not `switch_endpoint()` or the operator."""
     probed: str | None
     """What a probe has found at `new_url`: `"serves"`: it answers authenticated requests; `"reachable"`: a living front
     end, more cannot be known without credentials. `None`: it was not probed."""

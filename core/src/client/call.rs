@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 use super::Inner;
 use super::attempt::{Outcome, Running};
 use super::flights::Flight;
-use super::guarded::guarded;
 use super::outage::Unanswered;
 use super::record::Begun;
 use crate::body::Taken;
@@ -105,7 +104,7 @@ impl<'a> Call<'a> {
         request.length()?;
         let request = located(request, &target);
         let (request, class, is_id_ours, target) = if request.is_guarded_create {
-            let (request, class, is_id_ours) = guarded(&request)?;
+            let (request, class, is_id_ours) = request.guarded()?;
             let target = client.organization.locate(&request.url)?;
             (Cow::Owned(request), class, is_id_ours, target)
         } else {

@@ -1,9 +1,8 @@
-//! Guarded creates: sent with an id of the library's, and read back when a repeat finds its row.
+//! Guarded creates: read back when a repeat finds its row.
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::attempt::Outcome;
 use super::call::Call;
@@ -11,43 +10,12 @@ use crate::body::Body;
 use crate::classify::is_already_there;
 use crate::decide::compare::compare;
 use crate::decide::place::Place;
-use crate::operation::{Class, Guard, Row};
-use crate::rewrite::guarded_create::guarded_create;
+use crate::operation::{Guard, Row};
 use crate::rewrite::read_back::{created_answer, read_back};
 use crate::row_answer::row as row_of;
 use crate::soap_request::text;
 use crate::values::{odata, soap};
-use crate::{Effect, Error, ErrorKind, FaultKind, Operation, Request};
-
-/// The request in whose place a guarded create is sent, and whether its id is one of ours.
-pub(super) fn guarded(request: &Request) -> Result<(Request, Class, bool), Error> {
-    let body = request.body.bytes().cloned().unwrap_or_default();
-    let id = Uuid::new_v4();
-    let created = guarded_create(&request.method, &request.url, &request.headers, &body, id)
-        .map_err(|why| Error::new(ErrorKind::InvalidArgument, why))?;
-    let guarded = Request {
-        method: created.request.method,
-        url: created.request.url,
-        headers: created.request.headers,
-        body: match &request.body {
-            Body::Bytes(_) => Body::Bytes(created.request.body),
-            Body::Reader(_) => request.body.clone(),
-        },
-        ..request.clone()
-    };
-    let is_ours = match created.guard.row() {
-        Row::Url(_) => true,
-        Row::Soap { id: sent, .. } => *sent == id,
-    };
-    let class = Class {
-        operation: Operation::Guarded,
-        is_compound: false,
-        guard: Some(created.guard),
-        deletes: None,
-        creates_in: None,
-    };
-    Ok((guarded, class, is_ours))
-}
+use crate::{Effect, FaultKind, Request};
 
 impl Call<'_> {
     /// Whether a create was told that its row is there, and an earlier attempt may have put it

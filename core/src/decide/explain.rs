@@ -17,13 +17,15 @@ use crate::operation::{Class, web_api};
 use crate::parts::{self, Tally};
 use crate::rule::RulesOff;
 use crate::target::protocol_at;
-use crate::{Attempt, Cause, Effect, Fault, Operation, Phase, Preset, Request};
+use crate::{Attempt, Cause, Effect, Error, Fault, Operation, Phase, Preset, Request};
 
 /// What is told of an attempt, and of what comes of it: operation, fault, evidence, effect, what is
 /// done next; a JSON object, to which more may be added. As the answer to the first attempt of
 /// `request`, sent to an organization's endpoint by a client with the preset's settings. No I/O; `now` is
 /// the time.
-#[must_use]
+///
+/// # Errors
+/// The request cannot be made the guarded create that it asks for; or what is sent for it is the library's to choose.
 pub fn explain_response(
     request: &Request,
     preset: Preset,
@@ -31,8 +33,9 @@ pub fn explain_response(
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
-) -> String {
-    let (class, rules) = (request.class(), Rules::of(preset, RulesOff::default()));
+) -> Result<String, Error> {
+    let (request, class) = request.as_sent()?;
+    let rules = Rules::of(preset, RulesOff::default());
     let is_write = class.operation != Operation::Read;
     let asked = Asked {
         protocol: protocol_at(web_api::path(&request.url), is_write),
@@ -77,26 +80,29 @@ pub fn explain_response(
         parts_effect,
         ..nowhere()
     };
-    told(&class, rules, now, &attempt, tally.as_ref()).to_string()
+    Ok(told(&class, rules, now, &attempt, tally.as_ref()).to_string())
 }
 
 /// As [`explain_response`], of an attempt that ended with `cause` before a status had come. `phase`
 /// says whether a byte of it had left.
-#[must_use]
+///
+/// # Errors
+/// As [`explain_response`].
 pub fn explain_fault(
     request: &Request,
     preset: Preset,
     now: Instant,
     cause: Cause,
     phase: Phase,
-) -> String {
-    let (class, rules) = (request.class(), Rules::of(preset, RulesOff::default()));
+) -> Result<String, Error> {
+    let (_, class) = request.as_sent()?;
+    let rules = Rules::of(preset, RulesOff::default());
     let attempt = Attempt {
         phase,
         fault: Some(Fault::new(cause, "")),
         ..nowhere()
     };
-    told(&class, rules, now, &attempt, None).to_string()
+    Ok(told(&class, rules, now, &attempt, None).to_string())
 }
 
 fn nowhere() -> Attempt {
@@ -250,7 +256,7 @@ mod tests {
             (http::HeaderName::from_static(name), value)
         });
         let (headers, body) = (headers.collect(), body.as_bytes());
-        explain_response(request, preset, Instant::now(), status, &headers, body)
+        explain_response(request, preset, Instant::now(), status, &headers, body).unwrap()
     }
 
     #[test]
@@ -331,7 +337,7 @@ mod tests {
         ];
         for (method, cause, phase, expected) in table {
             let request = Request::new(method, ACCOUNTS).unwrap();
-            let text = explain_fault(&request, Preset::Safe, Instant::now(), cause, phase);
+            let text = explain_fault(&request, Preset::Safe, Instant::now(), cause, phase).unwrap();
             assert_eq!(json!(explained(&text)), expected, "{method} {cause:?}");
         }
     }

@@ -66,7 +66,7 @@ public final class ServiceFault {
      * Tells what a client with a preset and its settings would do about an answer to the first attempt of a request: by
      * the same rules, without a client and without I/O.
      *
-     * @param request the request; its body is no stream
+     * @param request the request, as it would be sent; its body is no stream
      * @param preset whose rules
      * @param status the HTTP status
      * @param headers the answer's headers, in any case

@@ -56,7 +56,12 @@ class ServiceFaultTest {
         told = json(ServiceFault.explain(create, Preset.DOTNET, "refused", false));
         assertEquals("at_once", told.get("switch").getAsString());
         assertEquals("not_executed", told.get("effect").getAsString());
+        FailoverRequest.Builder guarded = FailoverRequest.builder("POST", "/api/data/v9.2/accounts").body("{}");
+        told = json(ServiceFault.explain(guarded.guardedCreate().build(), Preset.SAFE, "reset", true));
+        assertEquals("guarded", told.get("operation").getAsString());
+        FailoverRequest none = FailoverRequest.builder("GET", "/api/data/v9.2/accounts").guardedCreate().build();
         for (Executable wrong : List.<Executable>of(
+                () -> ServiceFault.explain(none, Preset.SAFE, "reset", true),
                 () -> ServiceFault.explain(create, Preset.SAFE, "nonsense", true),
                 () -> ServiceFault.explain(create, Preset.SAFE, 0, Map.of(), new byte[0]),
                 () -> ServiceFault.explain(create, Preset.SAFE, 99, Map.of(), new byte[0]))) {
