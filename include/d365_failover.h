@@ -65,6 +65,10 @@
  * and can be measured (Linux, not the main thread). All others need 32 kB: a small thread calls
  * d365_client_submit(). Callbacks on threads of the library have 1 MB and more.
  *
+ * A thread's end. In destructors that run when the library's own data of the thread is gone (those of
+ * pthread keys, of C++'s thread_local objects and, at exit(), of static ones) the same functions and
+ * d365_client_open() answer D365_NO_RESOURCES. All others work: what is to be sent there is submitted.
+ *
  * Want. Without a thread or a descriptor, or without memory for a body: D365_NO_RESOURCES; of a call
  * that was under way, D365_LOCAL with D365_CAUSE_NO_RESOURCES. Try again when there is some. A client
  * is opened without a thread, and calls are sent that need none: d365_client_send() to an address, on
@@ -2705,7 +2709,8 @@ d365_status_t d365_parts_free(struct d365_parts_t *parts);
  *
  * Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
  * D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
- * D365_NO_RESOURCES without descriptors for it; D365_NULL_POINTER, and what can be wrong with a handle.
+ * D365_NO_RESOURCES without descriptors for it, and on a thread at its end; D365_NULL_POINTER, and what can be wrong with
+ * a handle.
  */
 d365_status_t d365_client_open(const struct d365_settings_t *settings,
                                struct d365_client_t **client,

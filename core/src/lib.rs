@@ -71,6 +71,7 @@ mod shown;
 mod soap_answer;
 mod soap_request;
 mod target;
+mod thread_id;
 mod token;
 mod unbegun;
 mod unknown_setting;
@@ -117,6 +118,7 @@ pub use settings::{
 pub use settling::{SettlePolicy, SettleStep, Settled};
 pub use shown::shown_url;
 pub use target::Target;
+pub use thread_id::ThreadId;
 pub use token::{TokenProvider, TokenRequest};
 pub use verification::{Difference, Verification, Verified};
 

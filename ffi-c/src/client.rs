@@ -8,7 +8,7 @@ use d365_failover_core as core;
 use crate::argument::{duration, out, time, to_core};
 use crate::error::d365_error_t;
 use crate::fields::{d365_request_fields_t, filled_in};
-use crate::guard::{Done, Failure, guard, guard_with, of_call};
+use crate::guard::{Done, Failure, check_locals, guard, guard_with, of_call};
 use crate::handle::{self, Noun, Tag};
 use crate::ledger::{self, LedgerList, d365_ledger_t};
 use crate::pending::d365_pending_t;
@@ -64,7 +64,8 @@ impl Noun for d365_client_t {
 ///
 /// Errors: D365_NO_CA_STORE when the system has none and `ca_bundle` is not set;
 /// D365_INVALID_SETTING for settings that do not fit together or a CA file that cannot be read;
-/// D365_NO_RESOURCES without descriptors for it; D365_NULL_POINTER, and what can be wrong with a handle.
+/// D365_NO_RESOURCES without descriptors for it, and on a thread at its end; D365_NULL_POINTER, and what can be wrong with
+/// a handle.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
 pub unsafe extern "C" fn d365_client_open(
     settings: *const d365_settings_t,
@@ -75,6 +76,7 @@ pub unsafe extern "C" fn d365_client_open(
         let settings = handle::get(settings)?;
         // SAFETY: NULL or the caller's variable.
         let place = unsafe { out(client, "client") }?;
+        check_locals()?;
         let core = settings.open()?;
         let primary = Text::new(core.primary_url());
         place.set(handle::insert(ClientObject {

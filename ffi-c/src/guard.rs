@@ -111,17 +111,35 @@ fn keep_panics_quiet() {
     }));
 }
 
+/// Whether the calling thread's locals are destroyed: in destructors that run after them, at its end or the process's.
+/// Neither tokio nor `std::thread::current()` works there.
+pub(crate) fn is_ending() -> bool {
+    // What was never there is not known to be destroyed: `catch` makes it.
+    PANIC.try_with(|_| ()).is_err()
+}
+
+/// For what needs them.
+pub(crate) fn check_locals() -> Result<(), Failure> {
+    if is_ending() {
+        return Err(Failure::lacking(
+            "this thread is at its end, and its local data is destroyed: do it before that, or on another thread; what is \
+             submitted needs none",
+        ));
+    }
+    Ok(())
+}
+
 /// Runs `body`; a panic becomes a failure.
 pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     keep_panics_quiet();
+    let _ = is_ending();
     let _uncancelled = Uncancelled::new();
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let caught = catch_unwind(AssertUnwindSafe(body));
     DEPTH.with(|depth| depth.set(depth.get() - 1));
     caught.unwrap_or_else(|_| {
-        let text = PANIC
-            .with(|text| text.borrow_mut().take())
-            .unwrap_or_default();
+        let text = PANIC.try_with(|text| text.borrow_mut().take());
+        let text = text.ok().flatten().unwrap_or_default();
         Err(Failure::internal(format!(
             "a defect of the library: {text}"
         )))

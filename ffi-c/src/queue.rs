@@ -4,7 +4,6 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use d365_failover_core as core;
@@ -35,8 +34,8 @@ type OnItem = unsafe extern "C" fn(*mut c_void, *mut d365_item_t);
 enum Taken {
     /// By threads inside d365_queue_next(), so many at the moment.
     Polled(usize),
-    /// By the thread of d365_queue_run().
-    Run(ThreadId),
+    /// By the thread of d365_queue_run(), which says which it is once it has begun.
+    Run(Option<core::ThreadId>),
     /// That thread has come to its end.
     Ended,
 }
@@ -72,7 +71,7 @@ impl Runner {
     fn wait_for_end(&self, timeout: Duration) -> Done {
         let taken = self.taken();
         // The thread that would have to end is this one: it ends when the callback has returned.
-        if *taken == Taken::Run(thread::current().id()) {
+        if *taken == Taken::Run(Some(core::ThreadId::here())) {
             return Ok(());
         }
         let running = |taken: &mut Taken| matches!(taken, Taken::Run(_));
@@ -353,6 +352,7 @@ pub unsafe extern "C" fn d365_queue_run(
         let (core, runner) = (Arc::clone(&queue.core), Arc::clone(&queue.runner));
         // `End` is made on the thread: where no thread could be started, `destroy` must not run.
         let body = move || {
+            *runner.taken() = Taken::Run(Some(core::ThreadId::here()));
             let end = End { callback, runner };
             // A panic has nobody to be reported to; the end of the run tells of itself.
             let _ = catch(|| {
@@ -360,9 +360,9 @@ pub unsafe extern "C" fn d365_queue_run(
                 Ok(())
             });
         };
-        let thread = core::spawn("d365-queue", body)
+        core::spawn("d365-queue", body)
             .map_err(|error| Failure::lacking(format!("no thread for the queue: {error}")))?;
-        *taken = Taken::Run(thread.id());
+        *taken = Taken::Run(None);
         Ok(())
     };
     // SAFETY: NULL or the caller's variable.

@@ -476,6 +476,116 @@ static void a_thread_that_ends_after_its_call(void)
     OK(d365_client_free(client));
 }
 
+/* Where the thread's own data is gone, and the library's with it. */
+static pthread_key_t of_threads;
+static d365_queue_t *of_the_end;
+
+static void refuse_token(void *user_data, d365_token_request_t *asked)
+{
+    (void)user_data;
+    OK(d365_token_request_fail(asked, "there is none", D365_NTS, NULL));
+    OK(d365_token_request_free(asked));
+}
+
+static void call_at_the_end(void *of)
+{
+    static __thread int round;
+    d365_client_t *ending = of, *other = NULL;
+    d365_settings_t *settings;
+    d365_request_t *write, *read;
+    d365_response_t *response = NULL;
+    d365_ledger_t *ledger = NULL;
+    d365_error_t *error = NULL;
+    d365_item_t *item = NULL;
+    d365_str_t message = {"", 0};
+    int32_t effect = -1;
+    size_t count = 99;
+    /* The library's own destructors have run by then, whatever the order. */
+    if (++round < 3) {
+        MUST(pthread_setspecific(of_threads, of) == 0);
+        return;
+    }
+    settings = local_settings(local_port(0));
+    write = local_request("POST", ACCOUNTS);
+    read = local_request("GET", ACCOUNTS);
+    STATUS(D365_NO_RESOURCES, d365_client_send(ending, read, &response, NULL));
+    STATUS(D365_NO_RESOURCES, d365_client_send(ending, write, &response, &error));
+    OK(d365_error_effect(error, &effect));
+    CHECK(effect == D365_EFFECT_NOT_EXECUTED);
+    OK(d365_error_message(error, &message));
+    CHECK(strstr(message.data, "this thread is at its end") != NULL);
+    OK(d365_error_free(error));
+    STATUS(D365_NO_RESOURCES, d365_client_discover(ending, NULL));
+    STATUS(D365_NO_RESOURCES, d365_client_open(settings, &other, NULL));
+    OK(d365_client_ledger(ending, D365_LEDGER_ALL, &ledger, NULL));
+    OK(d365_ledger_count(ledger, &count));
+    CHECK(count == 0);
+    OK(d365_ledger_free(ledger));
+    /* All else works. */
+    OK(d365_client_submit(ending, write, NULL, NULL, NULL));
+    OK(d365_queue_next(of_the_end, LONGEST, &item, NULL));
+    STATUS(D365_AUTHENTICATION, d365_item_result(item, &response, NULL));
+    OK(d365_item_free(item));
+    OK(d365_client_shutdown(ending, LONGEST, NULL));
+    OK(d365_client_free(ending));
+    OK(d365_queue_close(of_the_end, LONGEST, NULL));
+    OK(d365_queue_free(of_the_end));
+    OK(d365_settings_free(settings));
+    OK(d365_request_free(write));
+    OK(d365_request_free(read));
+}
+
+static void *calls_and_ends(void *of)
+{
+    d365_request_t *read = local_request("GET", ACCOUNTS);
+    d365_response_t *response = NULL;
+    STATUS(D365_AUTHENTICATION, d365_client_send(of, read, &response, NULL));
+    OK(d365_request_free(read));
+    MUST(pthread_setspecific(of_threads, of) == 0);
+    return NULL;
+}
+
+static void calls_at_the_end_of_a_thread(void)
+{
+    d365_settings_t *settings = local_settings(local_port(0));
+    pthread_t thread;
+    OK(d365_queue_new(0, &of_the_end, NULL));
+    OK(d365_settings_set_queue(settings, of_the_end, NULL, NULL));
+    OK(d365_settings_set_token_provider(settings, refuse_token, NULL, NULL, NULL));
+    MUST(pthread_key_create(&of_threads, call_at_the_end) == 0);
+    MUST(pthread_create(&thread, NULL, calls_and_ends, local_open(settings)) == 0);
+    MUST(pthread_join(thread, NULL) == 0);
+}
+
+/* As the destructor of a static object would. */
+static void close_at_exit(void)
+{
+    OK(d365_client_shutdown(client, LONGEST, NULL));
+    OK(d365_client_free(client));
+    OK(d365_queue_close(of_the_end, LONGEST, NULL));
+    OK(d365_queue_free(of_the_end));
+    _exit(checks_failed == 0 ? 0 : 1);
+}
+
+static void exit_in_the_callback(void *user_data, d365_item_t *item)
+{
+    (void)user_data;
+    OK(d365_item_free(item));
+    exit(2);
+}
+
+static void exit_within_a_callback(void)
+{
+    OK(d365_queue_new(0, &of_the_end, NULL));
+    OK(d365_queue_run(of_the_end, exit_in_the_callback, NULL, NULL, NULL));
+    client = local_client(local_port(0), of_the_end, NULL);
+    request = local_request("GET", ACCOUNTS);
+    MUST(atexit(close_at_exit) == 0);
+    OK(d365_client_submit(client, request, NULL, NULL, NULL));
+    for (;;)
+        pause();
+}
+
 #ifdef __GLIBC__ /* musl ends a thread without unwinding it: nobody hears of it */
 static int32_t exit_thread(void *user_data)
 {
@@ -518,6 +628,8 @@ int main(int argc, char **argv)
         {"no_sigpipe", no_sigpipe, 0},
         {"cancelled_threads", cancelled_threads, 0},
         {"a_thread_that_ends_after_its_call", a_thread_that_ends_after_its_call, 0},
+        {"calls_at_the_end_of_a_thread", calls_at_the_end_of_a_thread, 0},
+        {"exit_within_a_callback", exit_within_a_callback, 0},
         /* What no library can bear is over at once: the header says so. */
 #ifdef __GLIBC__
         {"exit_in_a_check", exit_in_a_check, SIGABRT},

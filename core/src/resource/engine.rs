@@ -215,7 +215,7 @@ impl Engine {
     /// when no thread can be had; and not by a bounded one, where a resolver that hangs would take
     /// a place from the others.
     pub(crate) fn spawn_blocking(function: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        thread::spawn("d365-blocking", function).map(drop)
+        thread::spawn("d365-blocking", function)
     }
 
     /// Lets the driver thread end when its work is done.

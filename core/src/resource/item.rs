@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::ThreadId;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::listener::Listener;
+use crate::thread_id::ThreadId;
 use crate::{Decision, Error, ErrorKind, Event, ItemKind, Response};
 
 /// One event or completion. Dropping it answers a decision with its default, and lets go on
@@ -199,7 +199,7 @@ impl Item {
         let Some(delivery) = &mut self.delivery else {
             return;
         };
-        let thread = std::thread::current().id();
+        let thread = ThreadId::here();
         delivery.taken_by = Some(thread);
         delivery.is_taken.store(true, Ordering::Release);
         delivery.listener.begin_holding(thread);

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::thread::ThreadId;
 
 use tokio::sync::Notify;
 
 use crate::lock::lock;
+use crate::thread_id::ThreadId;
 use crate::{Error, ErrorKind};
 
 /// The handlers of one client that run now: from the taking of an event out of the queue to the
@@ -75,7 +75,7 @@ impl Listener {
         if self.holders.load(Ordering::Acquire) == 0 {
             return Ok(None);
         }
-        let thread = std::thread::current().id();
+        let thread = ThreadId::here();
         let mut state = self.state();
         if state.deciding.contains(&thread) {
             return Err(Error::new(

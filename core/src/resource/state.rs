@@ -10,8 +10,7 @@ mod table;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, Weak};
-use std::thread::ThreadId;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use self::table::Table;
@@ -19,6 +18,7 @@ use super::store::{Store, why};
 use super::thread;
 use crate::decide::alternate::Policy;
 use crate::lock::lock;
+use crate::thread_id::ThreadId;
 use crate::whereabouts::Whereabouts;
 use crate::{Error, ErrorKind, FaultKind, Override, Role, fork};
 
@@ -76,7 +76,7 @@ struct Watch {
     era: u32,
     /// `None`: nobody has anything more to tell.
     jobs: Option<Sender<Job>>,
-    thread: ThreadId,
+    thread: Arc<OnceLock<ThreadId>>,
     /// Its other end is closed when the thread has ended.
     ended: Mutex<Receiver<()>>,
 }
@@ -179,11 +179,14 @@ impl Watch {
         let table = Table::open(store).map_err(|error| failed(&error))?;
         let (jobs, queue) = channel();
         let (ends, ended) = channel::<()>();
+        let thread = Arc::new(OnceLock::new());
+        let known = Arc::clone(&thread);
         let work = move || {
+            let _ = known.set(ThreadId::here());
             Work::new(table).run(&queue);
             drop(ends);
         };
-        let thread = thread::spawn("d365-state", work).map_err(|error| {
+        thread::spawn("d365-state", work).map_err(|error| {
             Error::new(
                 ErrorKind::NoResources,
                 format!("no thread for the store: {error}"),
@@ -192,7 +195,7 @@ impl Watch {
         let watch = Arc::new(Watch {
             era,
             jobs: Some(jobs),
-            thread: thread.id(),
+            thread,
             ended: Mutex::new(ended),
         });
         watches.push((path.to_owned(), Arc::downgrade(&watch)));
@@ -205,7 +208,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.jobs = None;
         // A client may have lived to the end of a look; and a child of a fork has no such thread.
-        if std::thread::current().id() != self.thread && fork::era() == self.era {
+        if self.thread.get() != Some(&ThreadId::here()) && fork::era() == self.era {
             let _ = lock(&self.ended).recv_timeout(LONGEST_END);
         }
     }

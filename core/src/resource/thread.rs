@@ -1,7 +1,7 @@
 //! A thread of the library's: made here and nowhere else.
 
 use std::io;
-use std::thread::{Builder, Thread};
+use std::thread::Builder;
 
 use super::sys::Blocked;
 
@@ -11,13 +11,13 @@ use super::sys::Blocked;
 ///
 /// # Errors
 /// When the system has no thread to give. `body` is dropped.
-pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // A thread begins with the signals blocked that its maker has blocked.
     let _blocked = Blocked::new();
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where threads are made"
     )]
-    let thread = Builder::new().name(name.to_owned()).spawn(body)?;
-    Ok(thread.thread().clone())
+    Builder::new().name(name.to_owned()).spawn(body)?;
+    Ok(())
 }

@@ -58,7 +58,7 @@ impl Threads {
         }
         let threads = Arc::clone(self);
         match thread::spawn(self.name, move || threads.work()) {
-            Ok(_) => state.threads += 1,
+            Ok(()) => state.threads += 1,
             Err(error) if state.threads == 0 => {
                 let job = state.waiting.pop_back();
                 drop(state);

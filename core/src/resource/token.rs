@@ -2,7 +2,6 @@
 //! expire.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -10,6 +9,7 @@ use http::HeaderValue;
 use super::settled::{Awaited, Maker, pair, settled};
 use super::threads::Threads;
 use crate::lock::lock;
+use crate::thread_id::ThreadId;
 use crate::token::Provided;
 use crate::{Cause, Error, ErrorKind, Fault, Role, TokenProvider, TokenRequest};
 
@@ -125,7 +125,7 @@ impl Inside {
     }
 
     fn ask(self, request: TokenRequest) {
-        self.tokens.asking().push(std::thread::current().id());
+        self.tokens.asking().push(ThreadId::here());
         self.tokens.provider.provide(request);
     }
 }
@@ -133,7 +133,7 @@ impl Inside {
 /// However it ends: a provider may panic.
 impl Drop for Inside {
     fn drop(&mut self) {
-        let thread = std::thread::current().id();
+        let thread = ThreadId::here();
         self.tokens.asking().retain(|other| *other != thread);
         self.tokens.slot(self.role).inside -= 1;
     }
@@ -250,7 +250,7 @@ impl Tokens {
 
     /// Refuses a call from the provider's own thread.
     pub(crate) fn check_may_call(&self) -> Result<(), Error> {
-        let thread = std::thread::current().id();
+        let thread = ThreadId::here();
         if self.asking().contains(&thread) {
             return Err(Error::new(
                 ErrorKind::WouldDeadlock,

@@ -112,7 +112,7 @@ impl Drop for Store {
             drop(over);
         });
         match begun {
-            Ok(_) => drop(is_over.recv_timeout(LONGEST_FREE)),
+            Ok(()) => drop(is_over.recv_timeout(LONGEST_FREE)),
             Err(_) => close(&shared),
         }
     }
