@@ -181,7 +181,7 @@ def test_what_came_is_told(pair: FailoverPair) -> None:
     pair.primary.throttle(1)
     with pair.client() as client:
         client.post(ACCOUNTS, json={"name": "a"}, headers={"X-Own": "1"})
-    first, second = pair.primary.wait_for(2, method="POST")
+    first, second = pair.primary.wait_for(2, method="post")
     assert (first.status, first.executed, second.status, second.executed) == (429, False, 204, True)
     assert second.path == ACCOUNTS
     assert second.body == b'{"name": "a"}' or second.body == b'{"name":"a"}'

@@ -155,7 +155,7 @@ class Side:
         """
 
         def found() -> list[Seen]:
-            return [seen for seen in self.requests if method in (None, seen.method)]
+            return [seen for seen in self.requests if method is None or method.upper() == seen.method]
 
         with self._changed:
             if not self._changed.wait_for(lambda: len(found()) >= count, timeout):
