@@ -30,7 +30,8 @@ def test_all_that_modules_declare_public_is_exported() -> None:
         if module.name == "_native" or not module.name.startswith("_"):
             continue
         declared = getattr(importlib.import_module(f"d365_failover.{module.name}"), "__all__", [])
-        helpers = {"AccessToken", "AsyncContent", "BinaryFile", "Content", "TokenCredential", "TokenProvider"}
+        helpers = {"AccessToken", "AsyncContent", "AsyncTokenCredential", "AsyncTokenProvider", "BinaryFile", "Content"}
+        helpers |= {"TokenCredential", "TokenProvider"}
         assert set(declared) - helpers <= exported()
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import d365_failover
@@ -141,10 +146,40 @@ def test_what_a_ca_bundle_has_that_cannot_be_used_is_logged(tmp_path: Path, capl
         Client(URL, ca_bundle=bundle)
 
 
-def test_a_provider_that_is_none() -> None:
-    provider: Any = 3
+class _Awaited:
+    async def __call__(self, url: str) -> str:
+        return "token"
+
+    async def get_token(self, *scopes: str) -> str:
+        return "token"
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        3,
+        _Awaited().__call__,
+        _Awaited(),
+        functools.partial(_Awaited().__call__),
+        SimpleNamespace(get_token=_Awaited().get_token),
+    ],
+)
+def test_a_provider_that_is_none_of_a_client_s(provider: Any) -> None:
     with pytest.raises(TypeError, match="token_provider"):
         Client(URL, tls_verify=False, token_provider=provider)
+
+
+def test_numbers_are_of_any_kind(org: Organization, open_subject: Subjects) -> None:
+    with open_subject(org, deadline=Fraction(61, 2), max_attempts=_Three(), retry_budget=Decimal("0.5")) as subject:
+        assert subject.call("get", WHO_AM_I, timeout=Decimal(30)).status_code == 200
+        subject.call("maintenance", Fraction(0), Decimal(time.time() + 60))
+
+
+class _Three:
+    """As numpy's."""
+
+    def __index__(self) -> int:
+        return 3
 
 
 REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
@@ -208,11 +243,14 @@ def test_a_request_that_cannot_be(
     [
         ("POST", ACCOUNTS, {"headers": {"Prefer": None}}, "the value of the header 'Prefer' is text, not NoneType"),
         ("POST", ACCOUNTS, {"headers": {b"Prefer": "a"}}, "the name of a header is text, not bytes"),
-        ("POST", ACCOUNTS, {"headers": ["Prefer"]}, "headers are pairs of a name and a value, not 'Prefer'"),
-        ("POST", ACCOUNTS, {"headers": 5}, "headers are a mapping, or pairs of a name and a value, not 5"),
-        ("POST", ACCOUNTS, {"headers": [("a", "b", "c")]}, "headers are pairs of a name and a value"),
-        ("POST", ACCOUNTS, {"params": b"a=b"}, "params are a mapping, or pairs of a name and a value, not b'a=b'"),
-        ("POST", ACCOUNTS, {"params": ["ab"]}, "params are pairs of a name and a value, not 'ab'"),
+        ("POST", ACCOUNTS, {"headers": ["Prefer"]}, "headers are pairs of a name and a value, not str"),
+        ("POST", ACCOUNTS, {"headers": 5}, "headers are a mapping, or pairs of a name and a value, not int"),
+        # What is none may be a credential.
+        ("POST", ACCOUNTS, {"headers": "Authorization: secret"}, "pairs of a name and a value, not str$"),
+        ("POST", ACCOUNTS, {"headers": ["Authorization: secret"]}, "headers are pairs of a name and a value, not str$"),
+        ("POST", ACCOUNTS, {"headers": [("a", "secret", "c")]}, "pairs of a name and a value, not tuple of 3$"),
+        ("POST", ACCOUNTS, {"params": b"a=b"}, "params are a mapping, or pairs of a name and a value, not bytes"),
+        ("POST", ACCOUNTS, {"params": ["ab"]}, "params are pairs of a name and a value, not str"),
         ("POST", ACCOUNTS, {"tag": 17}, "tag is text, not int"),
         ("POST", b"/", {}, "the URL is text, not bytes"),
         (None, ACCOUNTS, {}, "the method is text, not NoneType"),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -145,9 +146,12 @@ def kept_records() -> Iterator[None]:
         (lambda url: "\ud800", "UnicodeEncodeError"),
         (lambda url: None, "NoneType"),
         (lambda url: ("a", "b", "c"), "tuple"),
+        (lambda url: ("a", "3599"), "the time of a token is a number of seconds, not str"),
+        (lambda url: ("a", float("nan")), "the time of a token is a number of seconds, not nan"),
+        (lambda url: SimpleNamespace(token="a", expires_on="1506484173"), "expires_on of a token is a number"),
         (lambda url: "two\r\nlines", None),
     ],
-    ids=["none", "half a character", "no text", "empty", "half a token", "nothing", "three", "two lines"],
+    ids=lambda given: None if callable(given) else str(given),
 )
 def test_a_provider_that_gives_no_token(org: Organization, provider: Callable[[str], Any], said: str | None) -> None:
     with kept_records(), org.client(token_provider=provider) as client:
@@ -397,10 +401,12 @@ def test_a_coroutine_provides_for_an_async_client(org: Organization) -> None:
 
 
 def test_a_coroutine_cannot_provide_for_a_blocking_client(org: Organization) -> None:
-    async def provider(url: str) -> str:
+    async def provide(url: str) -> str:
         return by_host(url)
 
-    with org.client(token_provider=provider) as client, pytest.raises(d365_failover.AuthenticationError):
+    # One that says what it gives is refused when the client is opened.
+    hidden: Any = lambda url: provide(url)  # noqa: E731
+    with org.client(token_provider=hidden) as client, pytest.raises(d365_failover.AuthenticationError):
         client.get(WHO_AM_I)
 
 

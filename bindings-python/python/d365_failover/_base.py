@@ -45,7 +45,7 @@ from ._outgoing import check_prepare
 from ._request import by_request
 from ._settings import in_python, to_native
 from ._threads import LibraryThread
-from ._tokens import TokenProvider, TokenSource, check_provider
+from ._tokens import AsyncTokenProvider, TokenSource, check_provider
 
 RequiredHandler = TypeVar("RequiredHandler", bound=Callable[[EndpointSwitchRequiredEvent], object])
 SwitchedHandler = TypeVar("SwitchedHandler", bound=Callable[[EndpointSwitchEvent], object])
@@ -66,7 +66,7 @@ LAST_EVENTS = 5.0
 def told_natively(settings: Mapping[str, Any], *, awaits: bool) -> list[tuple[str, str]]:
     """A client's settings as the library takes them. What is no text is refused here if it is none of its kind."""
     check_prepare(settings.get("prepare"), awaits=awaits)
-    check_provider(settings.get("token_provider"))
+    check_provider(settings.get("token_provider"), awaits=awaits)
     return to_native({name: value for name, value in settings.items() if name not in ("prepare", "token_provider")})
 
 
@@ -127,7 +127,7 @@ class BaseClient:
         return False
 
     def _open(
-        self, url: str, told: list[tuple[str, str]], settings: dict[str, Any], provider: TokenProvider | None
+        self, url: str, told: list[tuple[str, str]], settings: dict[str, Any], provider: AsyncTokenProvider | None
     ) -> _native.Client:
         try:
             native = _native.Client(url, told, provider is not None, self._hook is not None)

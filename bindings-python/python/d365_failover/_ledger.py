@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._exceptions import InvalidArgumentError
 from ._models import shown
+from ._numbers import number
 
 if TYPE_CHECKING:
     from ._types import RawLedgerEntry
@@ -137,8 +138,7 @@ def since_ms(time: datetime.datetime | float) -> int:
                 kind="invalid_argument",
             )
         time = time.timestamp()
-    if isinstance(time, bool) or not isinstance(time, (int, float)):
-        raise TypeError(f"a time is a datetime or seconds since 1970, not {type(time).__name__}")
+    time = number(time, "a time is a datetime or seconds since 1970")
     if not math.isfinite(time) or abs(time) > 1e12:
         raise InvalidArgumentError(
             f"a time is a finite number of seconds since 1970, not {time}", kind="invalid_argument"

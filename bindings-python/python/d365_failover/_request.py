@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from ._exceptions import InvalidArgumentError, LedgerEntryError
 from ._keywords import ARGUMENTS
 from ._ledger import LedgerEntry
+from ._numbers import number
 from ._types import CHECKS, DISCOVERS, GUARDED_CREATE, REPLAYS, STREAMING, UPSERT
 
 if TYPE_CHECKING:
@@ -180,12 +181,18 @@ def header_pairs(headers: HeaderTypes) -> list[tuple[str, str]]:
 def _pairs(what: str, given: Any) -> list[Any]:
     pairs = given.items() if isinstance(given, Mapping) else given
     if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
-        raise TypeError(f"{what} are a mapping, or pairs of a name and a value, not {brief(given)}")
+        raise TypeError(f"{what} are a mapping, or pairs of a name and a value, not {type(given).__name__}")
     made = list(pairs)
     for pair in made:
         if not isinstance(pair, tuple) or len(pair) != 2:
-            raise TypeError(f"{what} are pairs of a name and a value, not {brief(pair)}")
+            raise _no_pair(what, pair)
     return made
+
+
+def _no_pair(what: str, given: Any) -> TypeError:
+    """Without what is given: it may be a credential."""
+    size = f" of {len(given)}" if isinstance(given, tuple) else ""
+    return TypeError(f"{what} are pairs of a name and a value, not {type(given).__name__}{size}")
 
 
 def with_params(url: str, params: ParamTypes) -> str:
@@ -219,7 +226,7 @@ def wrongly_typed(request: RawRequest) -> TypeError | None:
     said: list[tuple[str, Any]] = [("the method", request[0]), ("the URL", request[1]), ("tag", request[7] or "")]
     for pair in request[2]:
         if not isinstance(pair, tuple) or len(pair) != 2:
-            return TypeError(f"headers are pairs of a name and a value, not {brief(pair)}")
+            return _no_pair("headers", pair)
         said += (("the name of a header", pair[0]), (f"the value of the header {brief(pair[0])}", pair[1]))
     wrong = next(((what, value) for what, value in said if not isinstance(value, str)), None)
     return None if wrong is None else TypeError(f"{wrong[0]} is text, not {type(wrong[1]).__name__}")
@@ -235,8 +242,7 @@ def brief(value: Any) -> str:
 
 def milliseconds(seconds: float, what: str, *, least: int = 1) -> int:
     """Float seconds as the C ABI has them, rounded up."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
+    seconds = number(seconds, f"{what} is a number of seconds")
     if not 0 <= seconds <= _MAX_MS / 1000 or (least and seconds == 0):
         bound = "a finite number of seconds above 0" if least else "a finite number of seconds, 0 or more"
         raise InvalidArgumentError(f"{what} is {bound}, not {brief(seconds)}", kind="invalid_argument")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypedDict, TypeVar
 
 from ._exceptions import FailoverError, InvalidSettingError, UnknownSettingError
+from ._numbers import number
 from ._outgoing import AsyncPrepare, Prepare
 from ._request import brief
-from ._tokens import TokenProvider
+from ._tokens import AsyncTokenProvider, TokenProvider
 
 __all__ = ["AsyncSettings", "Settings"]
 
@@ -167,9 +169,6 @@ class _Settings(TypedDict, total=False):
     """Instead of it a PEM file with the application's certificate and its RSA key, not encrypted. Default: none."""
     oauth_authority: str | None
     """Who gives the tokens: an https URL, or http on this machine. Default: `"https://login.microsoftonline.com"`."""
-    token_provider: TokenProvider | None
-    """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`. Default: none, requests bring
-    their Authorization themselves."""
     token_precedence: str | None
     """`"application"` (default): a request's own Authorization goes before the provider's token. `"provider"`: it is
     replaced, as is good where an SDK knows only one of the two endpoints."""
@@ -177,6 +176,10 @@ class _Settings(TypedDict, total=False):
 
 class Settings(_Settings, total=False):
     """The keywords of `Client`."""
+
+    token_provider: TokenProvider | None
+    """Gives the bearer token for an endpoint: any callable, or azure-core's `get_token`. Default: none, requests bring
+    their Authorization themselves."""
 
     prepare: Prepare | None
     """Called with an `Outgoing` for each attempt before it is sent, when its endpoint and token are known: for
@@ -186,6 +189,9 @@ class Settings(_Settings, total=False):
 
 class AsyncSettings(_Settings, total=False):
     """The keywords of `AsyncClient`."""
+
+    token_provider: AsyncTokenProvider | None
+    """As the blocking client's; what it gives may be awaitable, as of the credentials of `azure.identity.aio`."""
 
     prepare: AsyncPrepare | None
     """As the blocking client's; a plain function or a coroutine function, which run in the task that sends. Default:
@@ -285,8 +291,7 @@ def _seconds(found: re.Match[str]) -> str:
 
 def _milliseconds(name: str, seconds: Any) -> str:
     """As whole milliseconds, rounded up; what is no time in the library's range is its to refuse."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise _wrong(name, seconds)
+    seconds = number(seconds, f"{name} is a number of seconds")
     if isinstance(seconds, float) and not math.isfinite(seconds * 1000):
         return str(seconds)
     return _whole(math.ceil(seconds * 1000))
@@ -303,10 +308,10 @@ def _text(name: str, value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, str):
         return value
-    if isinstance(value, int):
-        return _whole(value)
-    if isinstance(value, float) and name == "retry_budget":
-        return format(value, "f")
+    if isinstance(value, SupportsIndex):
+        return _whole(operator.index(value))
+    if isinstance(value, SupportsFloat) and name == "retry_budget":
+        return format(float(value), "f")
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str):

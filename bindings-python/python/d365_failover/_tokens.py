@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import math
 import threading
 import time
 import weakref
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from ._exceptions import LocalError, ProviderFailure, raising, told
 from ._green import Wait, next_request, waiting_in_thread
 from ._log import say
+from ._numbers import number
 from ._threads import LibraryThread
 
 if TYPE_CHECKING:
     from ._native import TokenQueue, TokenRequest
 
-__all__ = ["AccessToken", "TokenCredential", "TokenProvider"]
+__all__ = ["AccessToken", "AsyncTokenCredential", "AsyncTokenProvider", "TokenCredential", "TokenProvider"]
 
 
 class AccessToken(Protocol):
@@ -39,14 +41,20 @@ class AccessToken(Protocol):
 class TokenCredential(Protocol):
     """Anything with azure-core's `get_token`."""
 
-    def get_token(self, *scopes: str) -> AccessToken | Awaitable[AccessToken]: ...
+    def get_token(self, *scopes: str) -> AccessToken: ...
+
+
+class AsyncTokenCredential(Protocol):
+    """The same, of azure-core's asynchronous credentials."""
+
+    def get_token(self, *scopes: str) -> Awaitable[AccessToken]: ...
 
 
 Token: TypeAlias = str | tuple[str, float] | AccessToken
 """A token, without the word Bearer, which is kept for 5 seconds; or with the seconds for which it may be used (0: for
 the calls that wait now); or azure-core's. One that an endpoint refuses with 401 is forgotten."""
 
-TokenProvider: TypeAlias = Callable[[str], Token | Awaitable[Token]] | TokenCredential
+TokenProvider: TypeAlias = Callable[[str], Token] | TokenCredential
 """Called with the endpoint's origin, e.g. `https://contoso--s.crm.dynamics.com`, on a thread of the client's.
 
 What it raises is the cause of the `AuthenticationError` of each call that has waited. For one endpoint it is called
@@ -54,6 +62,8 @@ again only when it has returned, or when the calls that waited have given up: th
 later once in a while. The client that asks refuses calls from inside of it, by `WouldDeadlockError`; get tokens with
 another one."""
 
+AsyncTokenProvider: TypeAlias = TokenProvider | Callable[[str], Token | Awaitable[Token]] | AsyncTokenCredential
+"""The same for an `AsyncClient`. A coroutine runs on the client's event loop."""
 
 _SPARE = 2
 """Threads that wait for questions when there are none."""
@@ -81,9 +91,15 @@ class _Question:
 _question: ContextVar[_Question | None] = ContextVar("d365_failover_question", default=None)
 
 
-def check_provider(provider: object) -> None:
-    if provider is not None and not callable(provider) and not callable(getattr(provider, "get_token", None)):
+def check_provider(provider: object, *, awaits: bool) -> None:
+    get_token = getattr(provider, "get_token", None)
+    asked = get_token if callable(get_token) else provider
+    if asked is None:
+        return
+    if not callable(asked):
         raise TypeError(f"token_provider is callable or has get_token: {type(provider).__name__} is neither")
+    if not awaits and any(map(inspect.iscoroutinefunction, (asked, type(asked).__call__))):
+        raise TypeError("token_provider gives coroutines, which need an AsyncClient")
 
 
 class TokenSource:
@@ -93,7 +109,7 @@ class TokenSource:
     for an endpoint again when who waited for the answer has given up, and at most 16 times at once.
     """
 
-    def __init__(self, provider: TokenProvider, queue: TokenQueue) -> None:
+    def __init__(self, provider: AsyncTokenProvider, queue: TokenQueue) -> None:
         get_token = getattr(provider, "get_token", None)
         self._ask: Callable[[str], Any] = provider  # type: ignore[assignment]
         if callable(get_token):
@@ -211,16 +227,24 @@ def _grant(given: Any) -> _Grant:
         return _Grant(given, 0)
     expires_on = getattr(given, "expires_on", None)
     if expires_on is not None:
-        return _Grant(given.token, _life(expires_on - time.time()))
+        return _Grant(given.token, _life(_time(expires_on, "expires_on") - time.time()))
     if isinstance(given, tuple) and len(given) == 2:
         token, expires_in = given
-        return _Grant(token, _life(expires_in))
+        return _Grant(token, _life(_time(expires_in, "the time")))
     raise TypeError(f"a token is str, (str, seconds) or has token and expires_on, not {type(given).__name__}")
 
 
 def _life(seconds: float) -> int:
     """In milliseconds. What is over already is not 0, which says that nobody knows."""
     return int(max(min(seconds, _LONG), -1) * 1000) or -1
+
+
+def _time(given: Any, what: str) -> float:
+    """Answers of token servers have it as text, now and then."""
+    seconds = number(given, f"{what} of a token is a number of seconds")
+    if math.isnan(seconds):
+        raise ValueError(f"{what} of a token is a number of seconds, not nan")
+    return seconds
 
 
 def _serve(queue: TokenQueue, reference: weakref.ref[TokenSource], wait: Wait | None) -> None:

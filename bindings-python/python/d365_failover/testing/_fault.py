@@ -6,12 +6,13 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from .._numbers import number
+
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\x00-\x08\x0a-\x1f\x7f]*")
 
 
-def check_seconds(seconds: object) -> None:
-    if not isinstance(seconds, (int, float)):
-        raise TypeError(f"a time is a number of seconds, not {type(seconds).__name__}")
+def check_seconds(given: object) -> None:
+    seconds = number(given, "a time is a number of seconds")
     if not 0 <= seconds < math.inf:
         raise ValueError(f"a time is a finite number of seconds, 0 or more, not {seconds}")
 
