@@ -477,6 +477,20 @@ POINTS = [
         get(headers={"X-A": "café"}),
         "A header's text is sent in UTF-8; stock sends Latin-1, and raises for what is not.",
     ),
+    Point("bytes that are UTF-8", plays(answer()), get(headers={"X-A": "caf\xe9".encode()})),
+    Point(
+        "bytes that are not",
+        plays(answer()),
+        failing(headers={"X-A": b"caf\xe9"}),
+        "Bytes that are not UTF-8 raise `InvalidHeader`.",
+        asks=False,
+    ),
+    Point(
+        "headers of the connection",
+        plays(answer()),
+        get(headers={"TE": "trailers", "Keep-Alive": "timeout=5"}),
+        "`Connection`, `Keep-Alive`, `Proxy-Connection` and `TE` are not sent: connections are the library's.",
+    ),
     Point("the URL's Host in capitals, with its port", plays(answer()), get(headers={"Host": f"{HOST.upper()}:80"})),
     Point(
         "a quote in a query",

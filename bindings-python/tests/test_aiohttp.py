@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import socket
 import ssl
@@ -22,7 +23,7 @@ from d365_failover.aiohttp import FailoverSession
 from parity import Peer
 from PowerPlatform.Dataverse.aio import AsyncDataverseClient
 from PowerPlatform.Dataverse.core.errors import HttpError
-from twin import ACCOUNTS, BULK, WHO_AM_I, Organization
+from twin import ACCOUNTS, BULK, WHO_AM_I, Organization, Twin
 
 
 @pytest.fixture
@@ -116,8 +117,59 @@ def test_what_is_the_connectors_is_refused(side: AiohttpSide) -> None:
         side.do("GET", "/json", body, base="http://other.example")
     with pytest.raises(ValueError, match="Host"):
         side.do("GET", "/json", body, headers={"Host": "other.example"})
-    with pytest.raises(ValueError, match="Upgrade"):
+    with pytest.raises(ValueError, match="web sockets"):
         side.run(side.session.ws_connect(side.base + "/json"))
+    with pytest.raises(ValueError, match="setting of the client"):
+        side.open(proxy="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("settings", [{}, {"proxy": None}])
+def test_the_environment_s_proxy_is_for_who_trusts_it(
+    peer: Peer, twin: Twin, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    proxy = twin.proxy()
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    side = AiohttpSide(peer, ours=True, connect_to=None, max_attempts=1, **settings)
+    session = side.open(trust_env=True)
+    with contextlib.suppress(aiohttp.ClientError):  # nobody knows the host
+        side.do("GET", "/json", body, session=session)
+    side.close(session)
+    assert bool(proxy.journal()) is not bool(settings)
+    side.end()
+
+
+def test_a_call_that_waits_in_vain_for_an_endpoint_is_not_connected(org: Organization) -> None:
+    for role in ("primary", "alternate"):
+        org.fault(role, "refuse")
+
+    async def work() -> None:
+        began = asyncio.Event()
+        settings: dict[str, Any] = {**org.settings, "preset": "safe", "outage_wait": 3}
+        session: Any = FailoverSession(org.primary_url, **settings)
+        async with session:
+            client: d365_failover.AsyncClient = session.client
+            client.on_outage_started(lambda _: began.set())
+            calls = [asyncio.ensure_future(session.get(org.primary_url + WHO_AM_I))]
+            await asyncio.wait_for(began.wait(), 60)
+            calls += [asyncio.ensure_future(session.get(org.primary_url + WHO_AM_I)) for _ in range(3)]
+            errors: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(error) for error in errors] == [aiohttp.ClientConnectorError] * 4
+        assert any(error.__cause__.attempts == () for error in errors), "one has none of its own"
+
+    asyncio.run(work())
+
+
+def test_a_client_that_is_closed_meanwhile(side: AiohttpSide) -> None:
+    async def work() -> None:
+        call = asyncio.ensure_future(side.session.get(side.base + "/silent"))
+        await asyncio.to_thread(side.peer.wait)
+        await side.session.client.close(timeout=0)
+        with pytest.raises(aiohttp.ClientConnectionError) as raised:
+            await call
+        assert isinstance(raised.value.__cause__, d365_failover.CallCancelledError)
+
+    side.run(work())
 
 
 def test_a_cancelled_task_tells_of_its_write(side: AiohttpSide) -> None:

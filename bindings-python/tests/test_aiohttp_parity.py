@@ -259,6 +259,11 @@ POINTS = [
         lambda side: echo(side, "GET", skip_auto_headers=["User-Agent"])["headers"],
         "A request without a `User-Agent` has the library's (`user_agent`).",
     ),
+    Point(
+        "headers of the connection",
+        lambda side: echo(side, headers={"TE": "trailers", "Keep-Alive": "timeout=5"})["headers"],
+        "`Connection`, `Keep-Alive`, `Proxy-Connection` and `TE` are not sent: connections are the library's.",
+    ),
     Point("a header that is none", failing("/echo", headers={"X-A": "a\nb"})),
     Point("cookies", lambda side: echo(side, "GET", cookies={"a": "1"})["headers"]),
     Point("cookies stay", cookies_stay),
@@ -275,6 +280,7 @@ POINTS = [
     Point("iter_chunked", pieces_of("/brotli", 777)),
     Point("iter_any", lambda side: b"".join(read("/lines", lambda content: content.iter_any())(side))),
     Point("iter_chunks", lambda side: b"".join(p for p, _ in read("/lines", lambda it: it.iter_chunks())(side))),
+    Point("ssl as it is by default", lambda side: [side.do("GET", "/json", seen, ssl=ssl) for ssl in (None, True)]),
     Point("not decoded", lambda side: side.do("GET", "/gzip", seen, auto_decompress=False)[4]),
     Point("a large answer", lambda side: hash(side.do("GET", "/large?10000000", seen)[4])),
     Point("a stream that is left early", left_early),
@@ -315,7 +321,8 @@ POINTS = [
 ]
 
 BESIDES = [
-    "`ssl`, `proxy` and `compress` of a request raise `ValueError`; what is the connector's is a setting.",
+    "`ssl`, `proxy` and `compress` of a request, and `proxy` of the session, raise `ValueError`; what is the "
+    'connector\'s is a setting. `trust_env` is `proxy="system"`, of a client that the session opens.',
     "Of a request nothing is sent again by aiohttp; what may be, by the library.",
     "A body that raises is raised as it is.",
     "A write in doubt raises `WriteInDoubtError`, also where the `total` of a `ClientTimeout` is over.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,14 +18,15 @@ from azure.core.pipeline.transport import AioHttpTransport, HttpRequest, Request
 from azure.core.rest import HttpRequest as RestRequest
 from d365_failover.azure import AsyncFailoverTransport, FailoverTransport
 from parity import Peer
-from twin import ACCOUNTS, WHO_AM_I, Organization
+from twin import ACCOUNTS, WHO_AM_I, Organization, Twin
 
 
 class Piped:
     """A pipeline with azure-core's retries, blocking or not, over its transport or ours."""
 
-    def __init__(self, peer: Peer, *, awaits: bool, ours: bool, rest: bool = False) -> None:
+    def __init__(self, peer: Peer, *, awaits: bool, ours: bool, rest: bool = False, **more: Any) -> None:
         self.peer = peer
+        self._settings = {**peer.settings, **more}
         self._awaits, self._ours, self._rest = awaits, ours, rest
         self.base = peer.url if ours else peer.stock_url
 
@@ -41,12 +43,12 @@ class Piped:
         """What `read` makes of the response."""
         if self._awaits:
             return asyncio.run(self._send(request, read, options))
-        transport = FailoverTransport(self.base, **self.peer.settings) if self._ours else RequestsTransport()
+        transport = FailoverTransport(self.base, **self._settings) if self._ours else RequestsTransport()
         with Pipeline[Any, Any](transport, [RetryPolicy(retry_backoff_factor=0)]) as pipeline:
             return read(pipeline.run(request, **options).http_response)
 
     async def _send(self, request: Any, read: Callable[[Any], Any], options: Any) -> Any:
-        transport: Any = AsyncFailoverTransport(self.base, **self.peer.settings) if self._ours else AioHttpTransport()
+        transport: Any = AsyncFailoverTransport(self.base, **self._settings) if self._ours else AioHttpTransport()
         async with AsyncPipeline[Any, Any](transport, [AsyncRetryPolicy(retry_backoff_factor=0)]) as pipeline:
             response = (await pipeline.run(request, **options)).http_response
             if options.get("stream"):
@@ -154,6 +156,17 @@ def test_the_retry_policy_doubles_no_write_in_doubt(awaits: bool, rest: bool, me
     assert raised.value.ledger_id is not None
     assert not isinstance(raised.value, exceptions.AzureError)
     peer.stop()
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_the_environment_s_proxy_counts(peer: Peer, twin: Twin, monkeypatch: pytest.MonkeyPatch, awaits: bool) -> None:
+    proxy = twin.proxy()
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    side = Piped(peer, awaits=awaits, ours=True, rest=True, connect_to=None)
+    with contextlib.suppress(exceptions.AzureError):  # nobody knows the host
+        side.send(side.request("GET", "/json"), seen, retry_total=0)
+    assert proxy.journal()
 
 
 @KINDS

@@ -6,7 +6,9 @@ import asyncio
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -253,6 +255,33 @@ def test_a_cancelled_task_tells_of_its_write(peer: Peer) -> None:
             assert error.ledger_id is not None
 
     asyncio.run(work())
+
+
+def test_a_call_that_waits_in_vain_for_an_endpoint_is_not_connected(org: Organization) -> None:
+    for side in ("primary", "alternate"):
+        org.fault(side, "refuse")
+    began = threading.Event()
+    with on(org, preset="safe", outage_wait=3) as client, ThreadPoolExecutor(4) as threads:
+        transport = client._transport
+        assert isinstance(transport, FailoverTransport)
+        transport.client.on_outage_started(lambda _: began.set())
+        calls = [threads.submit(client.get, org.primary_url + WHO_AM_I)]
+        assert began.wait(60)
+        calls += [threads.submit(client.get, org.primary_url + WHO_AM_I) for _ in range(3)]
+        errors: list[Any] = [call.exception(60) for call in calls]
+    assert [type(error) for error in errors] == [httpx.ConnectError] * 4
+    assert any(error.__cause__.attempts == () for error in errors), "one has none of its own"
+
+
+def test_a_client_that_is_closed_meanwhile(peer: Peer) -> None:
+    with d365_failover.Client(peer.url, **peer.settings) as inner, ThreadPoolExecutor(1) as threads:
+        client = httpx.Client(transport=FailoverTransport(inner))
+        call = threads.submit(client.get, f"{peer.url}/silent", timeout=60)
+        peer.wait()
+        inner.close(timeout=0)
+        with pytest.raises(httpx.ReadError) as raised:
+            call.result(60)
+    assert isinstance(raised.value.__cause__, d365_failover.CallCancelledError)
 
 
 FORKED = """

@@ -86,8 +86,8 @@ def order(side: Side) -> Any:
 
 
 def connection(side: Side) -> Any:
-    told = side.get("/echo").json()["headers"]
-    return [value for name, value in told if name.lower() == "connection"]
+    told = side.get("/echo", headers={"TE": "trailers", "Keep-Alive": "timeout=5"}).json()["headers"]
+    return [value for name, value in told if name.lower() in ("connection", "te", "keep-alive")]
 
 
 def cookies_stay(side: Side) -> Any:
@@ -342,7 +342,11 @@ POINTS = [
     Point(
         "the order of headers", order, "Headers of one name are sent one after the other, where the first of them was."
     ),
-    Point("the connection's header", connection, "`Connection` is not sent: connections are the library's."),
+    Point(
+        "headers of the connection",
+        connection,
+        "`Connection`, `Keep-Alive`, `Proxy-Connection` and `TE` are not sent: connections are the library's.",
+    ),
     Point("a Host of one's own", own_host, "A `Host` header that is not the URL's raises `LocalProtocolError`."),
     Point("a header that is none", lambda side: error(lambda: side.get("/echo", headers={"X-A": "a\nb"}))),
     Point("a header name that is none", lambda side: error(lambda: side.get("/echo", headers={"X A": "a"}))),

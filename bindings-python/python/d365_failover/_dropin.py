@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._base import BaseClient
 from ._client import Client
-from ._exceptions import FailoverError, WriteInDoubtError, of_kind
+from ._exceptions import FailoverError, InvalidArgumentError, WriteInDoubtError, of_kind
 from ._request import milliseconds, operation_of
 from ._types import GUARDED_CREATE, UPSERT
 
@@ -23,8 +23,8 @@ C = TypeVar("C", bound=BaseClient)
 LONGEST = 86_400_000
 """Milliseconds: what stands for no limit."""
 
-OURS = frozenset((b"host", b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection"))
-"""Headers of a request that the library sets itself for each attempt."""
+OURS = frozenset(("host", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te"))
+"""Headers of a request that are of its connection, or that the library sets itself for each attempt."""
 
 _CATEGORIES = {
     "no_such_name": "connect",
@@ -50,8 +50,12 @@ _CATEGORIES = {
 }
 _KINDS = {
     "endpoint_not_found": "connect",
+    # With no answer to show: a call that has waited for an endpoint without an attempt of its own.
+    "datacenter_not_available": "connect",
+    "server_unavailable": "connect",
     "timeout": "timeout",
     "connection_lost": "closed",
+    "cancelled": "reset",
     "tls": "tls",
     "protocol": "protocol",
     "busy": "busy",
@@ -264,11 +268,10 @@ def is_host(value: str, authority: str) -> bool:
     return value == authority or any(value == authority + port or value + port == authority for port in (":80", ":443"))
 
 
-def octets(text: str) -> bytes:
-    """A header's name or value as it came."""
-    return text.encode()
-
-
-def text(octets: bytes) -> str:
+def utf8(name: str, value: bytes) -> str:
     """A header's value for the library, which sends text as UTF-8."""
-    return octets.decode()
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        said = f"the value of the header {name} is not UTF-8"
+        raise InvalidArgumentError(said, kind="invalid_argument") from None

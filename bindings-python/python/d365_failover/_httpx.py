@@ -27,6 +27,7 @@ from ._dropin import (
     is_host,
     lacking,
     not_theirs,
+    utf8,
 )
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
 from ._models import Response
@@ -57,6 +58,8 @@ _ERRORS = {
     "token": "TransportError",
 }
 """What each category of ours is called there. Others are raised as they are: a client that is closed, for example."""
+
+_OURS = frozenset(name.encode() for name in OURS)
 
 _VERSIONS = {"HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
 
@@ -204,12 +207,9 @@ def sent(
     headers = []
     for name, value in request.headers.raw:
         lower = name.lower()
-        if lower not in OURS:
-            try:
-                headers.append((name.decode(), value.decode()))
-            except UnicodeDecodeError:
-                said = f"the value of the header {name.decode('ascii', 'replace')} is not UTF-8"
-                raise InvalidArgumentError(said, kind="invalid_argument") from None
+        if lower not in _OURS:
+            shown = name.decode("ascii", "replace")
+            headers.append((shown, utf8(shown, value)))
         elif lower == b"host" and not is_host(value.decode("latin-1"), _authority(rest)):
             raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")
     raw: RawRequest = (

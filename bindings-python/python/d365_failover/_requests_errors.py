@@ -25,12 +25,6 @@ _BY_CATEGORY: dict[str, type[theirs.RequestException]] = {
     "url": theirs.InvalidURL,
     "token": theirs.RequestException,
 }
-_BY_KIND: dict[str, type[theirs.RequestException]] = {
-    "datacenter_not_available": theirs.ConnectionError,
-    "server_unavailable": theirs.ConnectionError,
-    "cancelled": theirs.ConnectionError,
-    "closed": theirs.ConnectionError,
-}
 
 
 def of_error(error: FailoverError, request: PreparedRequest) -> Exception:
@@ -40,7 +34,7 @@ def of_error(error: FailoverError, request: PreparedRequest) -> Exception:
     if kept is not None:
         return kept
     found = category(error)
-    kind = _BY_CATEGORY.get(found) or _BY_KIND.get(error.kind)
+    kind = theirs.ConnectionError if error.kind == "closed" else _BY_CATEGORY.get(found)
     if isinstance(error, InvalidSettingError):
         kind = theirs.InvalidProxyURL if str(error).startswith("proxy") else theirs.SSLError
     elif found == "argument" and "header" in str(error):

@@ -31,7 +31,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
 from ._body import AsyncSource, async_source_of, seekable
-from ._dropin import Opened, answered, category, clamped, doubt_of, is_host, lacking, not_theirs
+from ._dropin import OURS, Opened, answered, category, clamped, doubt_of, is_host, lacking, not_theirs
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["FailoverClientResponse", "FailoverSession"]
 
 _VERSION2 = aiohttp.HttpVersion(2, 0)
-_OURS = frozenset(("host", "transfer-encoding", "connection"))
 _DECODED = frozenset(("gzip", "deflate", "br", "zstd"))
 _PIECE = 65536
 _NONE = aiohttp.ClientTimeout(total=None)
@@ -231,8 +230,9 @@ with warnings.catch_warnings():
         that one: for events, endpoints and the ledger. `session` is what `ClientSession` takes.
 
         All of it is aiohttp's: cookies, redirects, `json`, `raise_for_status`. Other hosts are refused
-        (`allowed_hosts`). `ssl`, `proxy` and `compress` of a request raise `ValueError`: the first two are settings. Of
-        a `ClientTimeout`, `total` is the call with all attempts and its body; `connect` and `sock_connect` are
+        (`allowed_hosts`). `ssl`, `proxy` and `compress` of a request, and `proxy` of the session, raise `ValueError`:
+        the first two are settings. `trust_env` of the session is `proxy="system"`, if it opens the client. Of a
+        `ClientTimeout`, `total` is the call with all attempts and its body; `connect` and `sock_connect` are
         `connect_timeout`; `sock_read` is `read_timeout`.
 
         A response has `failover`. Without one, aiohttp's exceptions are raised, with the `FailoverError` as
@@ -245,8 +245,14 @@ with warnings.catch_warnings():
         def __init__(
             self, client: AsyncClient | str, *, session: dict[str, Any] | None = None, **settings: Unpack[AsyncSettings]
         ) -> None:
-            self._opened = Opened(client, AsyncClient, dict(settings))
-            super().__init__(**{"response_class": FailoverClientResponse, **(session or {})})
+            given = {"response_class": FailoverClientResponse, **(session or {})}
+            if given.get("proxy") is not None:
+                raise ValueError("proxy of a session is a setting of the client")
+            told: dict[str, Any] = dict(settings)
+            if given.get("trust_env") and isinstance(client, str):
+                told.setdefault("proxy", "system")
+            self._opened = Opened(client, AsyncClient, told)
+            super().__init__(**given)
             # The library sends again what may be sent again.
             self._retry_connection = False
 
@@ -262,8 +268,11 @@ with warnings.catch_warnings():
             if client is not None:
                 await client.close()
 
+        async def _ws_connect(self, *_: Any, **__: Any) -> Any:
+            raise ValueError("there are no web sockets over this library: open them in a session of aiohttp's own")
+
         async def _request(self, method: str, str_or_url: Any, **keywords: Any) -> aiohttp.ClientResponse:
-            if keywords.get("ssl", True) is not True or keywords.get("proxy") is not None or keywords.get("compress"):
+            if keywords.get("ssl") not in (None, True) or keywords.get("proxy") is not None or keywords.get("compress"):
                 raise ValueError("ssl, proxy and compress of a request: the first two are settings of the client")
             timeout = keywords.pop("timeout", self._timeout)
             if not isinstance(timeout, aiohttp.ClientTimeout):
@@ -368,7 +377,7 @@ def _asked(
 ) -> tuple[RawRequest, AsyncSource | None]:
     """`whole`: the body, where it is bytes."""
     url, given = request.url, request.headers
-    headers: list[tuple[str, str]] = [pair for pair in given.items() if pair[0].lower() not in _OURS]
+    headers: list[tuple[str, str]] = [pair for pair in given.items() if pair[0].lower() not in OURS]
     host, authority = given.get(hdrs.HOST), url.host_port_subcomponent or ""
     if host is not None and host != authority and not is_host(host, authority):
         raise InvalidArgumentError("the Host header is the endpoint's", kind="invalid_argument")

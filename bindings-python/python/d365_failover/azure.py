@@ -87,13 +87,17 @@ def _category(error: BaseException | None) -> str:
 
 class AsyncFailoverTransport(AioHttpTransport):  # type: ignore[misc]
     """As `FailoverTransport` for `AsyncPipeline`, over `d365_failover.aiohttp.FailoverSession`: for one event loop, and
-    for no other hosts (`allowed_hosts`)."""
+    for no other hosts (`allowed_hosts`). The environment's proxies count, unless it is given a client or `proxy`."""
 
     session: Any
 
     def __init__(self, client: AsyncClient | str, **settings: Unpack[AsyncSettings]) -> None:
         super().__init__()
-        self._opened = Opened(client, AsyncClient, dict(settings))
+        told: dict[str, Any] = dict(settings)
+        if isinstance(client, str):
+            # As azure-core's own, and requests beneath the blocking one.
+            told.setdefault("proxy", "system")
+        self._opened = Opened(client, AsyncClient, told)
 
     @property
     def client(self) -> AsyncClient:

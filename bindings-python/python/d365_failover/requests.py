@@ -33,7 +33,7 @@ from . import _dropin
 from ._base import refuse_wrong, told_natively
 from ._body import Source, seekable, source_of
 from ._client import Client
-from ._dropin import LONGEST, answered, bases, clamped, doubt_of, is_host
+from ._dropin import LONGEST, OURS, answered, bases, clamped, doubt_of, is_host, utf8
 from ._exceptions import FailoverError
 from ._models import Response as Known
 from ._request import length_of
@@ -53,8 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FailoverAdapter", "Response", "Session", "mount"]
 
-_OURS = frozenset(("connection", "content-length", "host", "transfer-encoding"))
-"""What requests says of the connection, and the library says itself."""
+_OURS = OURS | {"content-length"}
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXIES = tuple(name for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()))
@@ -358,7 +357,7 @@ def _native(request: requests.PreparedRequest, timeout: Any) -> tuple[RawRequest
         if name in _OURS and (name != "host" or _is_own(value, cast(str, request.url))):
             continue
         has_coding = has_coding or name == "accept-encoding"
-        pairs.append((name, value if type(value) is str else _text(value)))
+        pairs.append((name, value if type(value) is str else _text(name, value)))
     if not has_coding:
         pairs.insert(0, ("accept-encoding", "identity"))  # as http.client
     body: Any = request.body
@@ -385,7 +384,7 @@ def _read(body: Any, request: requests.PreparedRequest, pairs: list[tuple[str, s
         assert source is not None
     told = request.headers.get("Content-Length")
     if told is not None:
-        pairs.append(("content-length", _text(told)))
+        pairs.append(("content-length", _text("content-length", told)))
     return (length_of(source, pairs), source.rewindable), source
 
 
@@ -416,16 +415,11 @@ def _octets(piece: Any) -> Any:
 
 
 def _is_own(host: Any, url: str) -> bool:
-    return is_host(_text(host), urlsplit(url).netloc.rpartition("@")[2])
+    return is_host(_text("host", host), urlsplit(url).netloc.rpartition("@")[2])
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return value.decode("latin-1")
-    return str(value)
+def _text(name: str, value: Any) -> str:
+    return utf8(name, value) if isinstance(value, bytes) else str(value)
 
 
 def _times(timeout: Any) -> tuple[int | None, int | None, int | None]:
