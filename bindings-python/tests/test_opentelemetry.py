@@ -191,7 +191,29 @@ def test_what_the_library_asks_itself_has_no_spans(pair: FailoverPair, telemetry
         telemetry.instrument(client)
         client.discover()
         client.check("alternate")
-    assert telemetry.calls() == []
+        pair.primary.cut_before_commit(method="POST")
+        with pytest.raises(d365_failover.WriteInDoubtError) as doubt:
+            client.post(ACCOUNTS, json={"name": "a"})
+        assert doubt.value.ledger_id is not None
+        client.verify(doubt.value.ledger_id)
+        client.settle()
+    (call,) = telemetry.calls()
+    assert call.name == "d365_failover POST"
+
+
+def test_a_write_that_is_sent_again_is_told_as_no_read(pair: FailoverPair, telemetry: Telemetry) -> None:
+    pair.primary.cut_before_commit(method="POST")
+    with pair.client(ledger_bodies="full") as client:
+        with pytest.raises(d365_failover.WriteInDoubtError) as doubt:
+            client.post(ACCOUNTS, json={"name": "a"})
+        telemetry.instrument(client)
+        assert doubt.value.ledger_id is not None
+        client.replay(doubt.value.ledger_id, wanted=True)
+    (call,), (attempt,) = telemetry.calls(), telemetry.attempts()
+    assert (call.name, attempt.name) == ("d365_failover replay", "HTTP")
+    for span in (call, attempt):
+        assert attributes(span)["http.request.method"] == "_OTHER"
+        assert "http.request.method_original" not in attributes(span)
 
 
 def test_a_stream_has_its_span_too(pair: FailoverPair, telemetry: Telemetry) -> None:

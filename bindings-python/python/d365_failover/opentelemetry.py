@@ -26,7 +26,7 @@ from ._client import Client
 from ._exceptions import FailoverError, error_of
 from ._functions import shown_url
 from ._models import Attempt
-from ._types import CHECKS, DISCOVERS
+from ._types import CHECKS, DISCOVERS, REPLAYS
 
 if TYPE_CHECKING:
     from ._native import Answer
@@ -57,7 +57,8 @@ def instrument(
     is a client span beneath it, by the conventions for HTTP clients, with `http.request.resend_count` from the second
     on and `d365_failover.role`, `.phase`, `.epoch`, `.cause`. Attempts are told when the call has ended: by when they
     started and how long they took. With `propagates` the call's context goes out in the request's headers, unless the
-    application has set them. URLs have no query, and no header is told.
+    application has set them. URLs have no query, and no header is told. What `verify` and `settle` ask has no spans; a
+    `replay` has, with the method `_OTHER`.
 
     Metrics: `http.client.request.duration` of attempts; and, read when they are collected, `d365_failover.switches`,
     `.outages`, `.resends` (by cause), `.throttled`, `.writes.in_doubt`, `.writes.suspects`, `.probes` (by role and
@@ -134,7 +135,8 @@ def _there(behind: weakref.ref[Any]) -> Any:
 
 def _is_own(request: RawRequest) -> bool:
     """Whether the library asks something of its own, which has no attempts."""
-    return bool(request[6] & _OWN)
+    looks_at_a_write = request[8] is not None and not request[1] and not request[6] & REPLAYS
+    return looks_at_a_write or bool(request[6] & _OWN)
 
 
 class _Calls:
@@ -149,7 +151,7 @@ class _Calls:
             attributes["d365_failover.tag"] = request[7]
         # What ends it is told with what is known of the call.
         return self._tracer.start_as_current_span(
-            f"d365_failover {_named(request)}",
+            f"d365_failover {'replay' if request[6] & REPLAYS else _named(request)}",
             kind=SpanKind.INTERNAL,
             attributes=attributes,
             record_exception=False,
@@ -223,7 +225,8 @@ class _Calls:
 
 def _method(request: RawRequest) -> str:
     method = request[0].upper()
-    return method if method in _METHODS else "_OTHER"
+    # That of a write that is sent again is on record alone.
+    return method if method in _METHODS and not request[6] & REPLAYS else "_OTHER"
 
 
 def _named(request: RawRequest) -> str:
@@ -234,7 +237,7 @@ def _named(request: RawRequest) -> str:
 
 def _asked(request: RawRequest) -> Attributes:
     method = _method(request)
-    if method != "_OTHER":
+    if method != "_OTHER" or request[6] & REPLAYS:
         return {"http.request.method": method}
     return {"http.request.method": method, "http.request.method_original": request[0]}
 
