@@ -410,6 +410,13 @@ ANSWERS = {
 }
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_an_answer_as_a_shell_has_written_it(encoding: str, tmp_path: Path) -> None:
+    answer, cause = ANSWERS["after a proxy's head"]
+    (tmp_path / "answer").write_text(answer, encoding=encoding, newline="")
+    assert cause in run("explain", str(tmp_path / "answer"))
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_are_explained(name: str, tmp_path: Path) -> None:
     answer, cause = ANSWERS[name]
@@ -421,6 +428,7 @@ def test_answers_are_explained(name: str, tmp_path: Path) -> None:
 
 
 def test_other_ways_to_explain(tmp_path: Path) -> None:
+    run("explain", input="HTTP/1.1 1000 x\r\n\r\n", code=3)
     body = tmp_path / "body"
     body.write_text('{"error":{"code":"0x80072322","message":"m"}}')
     json_body = ["--response-header", "Content-Type: application/json", "--json"]
@@ -460,6 +468,23 @@ def test_without_the_extra_it_says_what_it_needs() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (3, "")
     assert "d365-failover[cli]" in done.stderr
+
+
+INTERRUPTED = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from d365_failover._cli import main
+sys.exit(main(["urls"]))
+"""
+
+
+def test_ctrl_c_before_it_has_begun() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_its_page_is_what_it_says() -> None:

@@ -15,4 +15,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print("the command line needs more: pip install 'd365-failover[cli]'", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        return 130
     return app.run(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import IO, Any
 
@@ -11,7 +12,7 @@ from rich.table import Table
 from .. import explain as explained
 from .output import SERVES, console, print_json
 
-_HEAD = re.compile(rb"HTTP/[\d.]+ (\d{3})[^\r\n]*\r?\n")
+_HEAD = re.compile(rb"HTTP/[\d.]+ (\d{3})\b[^\r\n]*\r?\n")
 _SWITCH = {
     "no": "no: it says nothing against the endpoint",
     "if_only_the_other_answers": "if probes find this endpoint dead and the other one alive",
@@ -103,6 +104,7 @@ def _header(text: str) -> tuple[str, str]:
 
 def _answer(raw: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of the last head: a proxy's and a 100 stand before it."""
+    raw = _octets(raw)
     head = _HEAD.match(raw)
     if head is None:
         raise click.UsageError(
@@ -120,6 +122,13 @@ def _answer(raw: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         if is_one:
             headers.append((name.strip(), value.strip()))
     return int(head[1]), headers, rest
+
+
+def _octets(raw: bytes) -> bytes:
+    """As a shell has written them into a file: PowerShell's ">" begins it with a mark, and writes UTF-16."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace").encode()
+    return raw.removeprefix(codecs.BOM_UTF8)
 
 
 def _split(text: bytes) -> tuple[bytes, bytes, bytes]:
