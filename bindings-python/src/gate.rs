@@ -68,10 +68,11 @@ pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     call: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
+    // Counted before it looks: exit either sees it or is seen.
+    let counted = Counted::new();
     if is_shut() {
         return Err(Failure::of(D365_CLOSED));
     }
-    let counted = Counted::new();
     let outcome = py.detach(|| {
         let outcome = call();
         if exiting() && !is_finalizer() {
@@ -125,7 +126,6 @@ pub(crate) fn generation() -> u32 {
 #[pyfunction]
 pub(crate) fn settle(py: Python<'_>, timeout_ms: u64) -> bool {
     *FINALIZER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current().id());
-    // Holding the interpreter: nobody stands between the check in `wait` and being counted.
     SETTLING.store(true, Ordering::SeqCst);
     let end = Instant::now() + Duration::from_millis(timeout_ms);
     let settled = py.detach(|| {

@@ -2,8 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use d365_failover::{
     D365_CLOSED, D365_EMPTY, D365_FORKED, D365_INVALID_HANDLE, D365_ITEM_BODY,
@@ -24,15 +23,15 @@ use crate::{gate, names};
 #[pyclass(frozen, module = "d365_failover._native")]
 pub(crate) struct Queue {
     queue: Arc<Handle<d365_queue_t>>,
-    /// A thread takes what comes. Changed and read only by threads that hold the interpreter.
-    has_thread: AtomicBool,
+    /// A thread takes what comes. Locked while another one takes something, in which it does not enter Python.
+    has_thread: Mutex<bool>,
 }
 
 impl Queue {
     pub(crate) fn new(queue: Arc<Handle<d365_queue_t>>) -> Self {
         Self {
             queue,
-            has_thread: AtomicBool::new(false),
+            has_thread: Mutex::new(false),
         }
     }
 
@@ -48,6 +47,17 @@ impl Queue {
         let queue = self.queue.raw();
         // SAFETY: the queue is alive as long as `self`.
         make(|out, error| unsafe { d365_queue_next(queue, -1, out, error) })
+    }
+
+    fn has_thread(&self) -> MutexGuard<'_, bool> {
+        self.has_thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_unless_left(&self) -> Option<Handle<d365_item_t>> {
+        let has_thread = self.has_thread();
+        if *has_thread { None } else { self.poll().ok() }
     }
 
     /// What is there. Mostly there is nothing, and no error is made to say so.
@@ -75,7 +85,7 @@ impl Queue {
 
     /// From now on a thread takes what comes.
     fn leave_to_thread(&self) {
-        self.has_thread.store(true, Ordering::Relaxed);
+        *self.has_thread() = true;
     }
 
     /// The events and log records that are there, unless they are left to a thread; without waiting. `None` for none.
@@ -85,9 +95,7 @@ impl Queue {
         }
         let mut items = None;
         // Making an object may run other Python code, which may have left them to a thread.
-        while !self.has_thread.load(Ordering::Relaxed)
-            && let Ok(item) = self.poll()
-        {
+        while let Some(item) = self.poll_unless_left() {
             let items = items.get_or_insert_with(|| PyList::empty(py));
             items.append(Item::new(item))?;
         }

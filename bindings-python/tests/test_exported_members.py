@@ -51,7 +51,8 @@ def test_help_of_the_package_is_a_page_that_names_everything() -> None:
 @pytest.mark.parametrize("client", [d365_failover.Client, d365_failover.AsyncClient])
 def test_help_of_a_client_has_its_settings(client: type) -> None:
     text = pydoc.plain(pydoc.render_doc(client))
-    assert len(text.splitlines()) <= 400
+    # From 3.13 on each parameter has a line of its own.
+    assert len(text.splitlines()) <= (400 if sys.version_info < (3, 13) else 600)
     assert re.search(r"deadline +seconds, 0.001 to 86400: .* Default: 300", text)
 
 

@@ -20,7 +20,9 @@ import pytest
 from twin import ACCOUNTS, Organization
 
 OPEN = """
-import os, signal, sys, threading, time
+import logging, os, signal, sys, threading, time
+# Nobody's stderr is compared with how long a step has taken.
+logging.getLogger("asyncio").addFilter(lambda record: not record.getMessage().endswith(" seconds"))
 # As at a terminal: a shell starts what it puts in the background with the signal ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import d365_failover

@@ -67,10 +67,10 @@ class AsyncCalls(BaseClient):
         self._dispatcher = AsyncDispatcher(self._handlers, self._patience)
 
     def __del__(self) -> None:
-        super().__del__()
         wakeup = self.__dict__.get("_wakeup")
         if wakeup is not None and not self._closed:
             wakeup.forget()
+        super().__del__()
 
     def _send(self, request: RawRequest, source: AsyncSource | None) -> Coroutine[Any, Any, Answer]:
         """Is awaited at once."""

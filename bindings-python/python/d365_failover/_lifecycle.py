@@ -19,6 +19,7 @@ _PATIENCE = 2.0
 """Seconds that an exit waits for threads of clients that nobody closed."""
 
 _open: weakref.WeakSet[BaseClient] = weakref.WeakSet()
+_lock = threading.RLock()
 
 
 _is_over = False
@@ -31,18 +32,21 @@ def check_may_open() -> None:
 
 
 def opened(client: BaseClient) -> None:
-    _open.add(client)
+    with _lock:
+        _open.add(client)
 
 
 def closed(client: BaseClient) -> None:
-    _open.discard(client)
+    with _lock:
+        _open.discard(client)
 
 
 def _at_exit() -> None:
     global _is_over
     _is_over = True
     end = time.monotonic() + _PATIENCE
-    clients = [client for client in _open if not client._native.forked]
+    with _lock:
+        clients = [client for client in _open if not client._native.forked]
     for client in clients:
         client._abandon()
     for client in clients:
@@ -56,8 +60,8 @@ def _tell_main_thread() -> None:
 
 
 def _after_fork() -> None:
-    global _open
-    _open = weakref.WeakSet()
+    global _lock, _open
+    _lock, _open = threading.RLock(), weakref.WeakSet()
     _tell_main_thread()
 
 
