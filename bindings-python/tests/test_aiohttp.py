@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import socket
 import ssl
@@ -158,6 +159,21 @@ def test_a_call_that_waits_in_vain_for_an_endpoint_is_not_connected(org: Organiz
         assert any(error.__cause__.attempts == () for error in errors), "one has none of its own"
 
     asyncio.run(work())
+
+
+def test_what_is_not_made_leaves_nothing_open(peer: Peer) -> None:
+    # What is left open warns when it goes, and a warning is an error here.
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        FailoverSession(peer.url, **peer.settings)
+
+    async def work() -> None:
+        with pytest.raises(TypeError, match="nonsense"):
+            FailoverSession(peer.url, session={"nonsense": 1}, **peer.settings)
+        with pytest.raises(TypeError, match="nonsense"):
+            FailoverSession(peer.url, nonsense=1, **peer.settings)  # type: ignore[call-arg]
+
+    asyncio.run(work())
+    gc.collect()
 
 
 def test_a_client_that_is_closed_meanwhile(side: AiohttpSide) -> None:

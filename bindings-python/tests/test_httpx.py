@@ -16,6 +16,8 @@ from typing import Any
 import d365_failover
 import httpx
 import pytest
+from d365_failover import azure
+from d365_failover.aiohttp import FailoverSession
 from d365_failover.httpx import AsyncFailoverTransport, FailoverTransport, async_mounts, mounts
 from httpx_sides import Side, sides
 from parity import HOST, Peer
@@ -185,6 +187,20 @@ def test_a_client_of_ones_own_is_not_closed(peer: Peer) -> None:
         assert client.get("/json").status_code == 200
         with pytest.raises(TypeError, match="settings"):
             FailoverTransport(client, deadline=3)
+
+
+def test_a_client_of_another_kind_is_refused_before_it_is_asked(peer: Peer) -> None:
+    async def work() -> None:
+        async with d365_failover.AsyncClient(peer.url, **peer.settings) as other:
+            for given in (other, None, httpx.URL(peer.url)):
+                with pytest.raises(TypeError, match="of the type Client, or a URL as text"):
+                    FailoverTransport(given)  # type: ignore[arg-type]
+        with d365_failover.Client(peer.url, **peer.settings) as client:
+            for kind in (AsyncFailoverTransport, FailoverSession, azure.AsyncFailoverTransport):
+                with pytest.raises(TypeError, match="of the type AsyncClient, or a URL as text, not Client"):
+                    kind(client)  # type: ignore[arg-type]
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("where", ["transport", "hook"])

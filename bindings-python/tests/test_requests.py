@@ -256,6 +256,11 @@ if child:
     assert done.returncode == 0
 
 
+def test_a_url_that_is_none_is_refused_at_once(org: Organization) -> None:
+    with org.client() as client, pytest.raises(TypeError, match="the URL is text, not Client"):
+        d365_failover.requests.Session(client)  # type: ignore[arg-type]
+
+
 def test_the_package_does_not_import_requests() -> None:
     program = "import sys, d365_failover; sys.exit('requests' in sys.modules or 'urllib3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

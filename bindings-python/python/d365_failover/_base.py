@@ -70,8 +70,14 @@ def told_natively(settings: Mapping[str, Any], *, awaits: bool) -> list[tuple[st
     return to_native({name: value for name, value in settings.items() if name not in ("prepare", "token_provider")})
 
 
+def check_url(url: object) -> None:
+    if not isinstance(url, str):
+        raise TypeError(f"the URL is text, not {type(url).__name__}")
+
+
 def refuse_wrong(url: str, told: list[tuple[str, str]], settings: Mapping[str, Any]) -> None:
     """Refuses what can be refused before a client is opened, without I/O."""
+    check_url(url)
     try:
         _native.check_settings(url, told)
     except NativeFailure as failure:
@@ -99,8 +105,7 @@ class BaseClient:
     @raising
     def __init__(self, url: str, settings: dict[str, Any]) -> None:
         _lifecycle.check_may_open()
-        if not isinstance(url, str):
-            raise TypeError(f"the URL is text, not {type(url).__name__}")
+        check_url(url)
         told = told_natively(settings, awaits=self._awaits)
         provider = settings.pop("token_provider", None)
         self._hook = settings.pop("prepare", None)

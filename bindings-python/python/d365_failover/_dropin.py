@@ -176,7 +176,7 @@ if hasattr(os, "register_at_fork"):
 class Opened(Generic[C]):
     """The client of a drop-in: one that it was given, or one of its own, which a child of a fork opens anew."""
 
-    def __init__(self, client: C | str, kind: Callable[..., C], settings: Mapping[str, Any]) -> None:
+    def __init__(self, client: C | str, kind: type[C], settings: Mapping[str, Any]) -> None:
         self._open: Callable[[], C] | None = None
         if isinstance(client, str):
             # Bodies are decoded by the library above, if at all. Over HTTP/2 names of headers are in lower case, which
@@ -186,6 +186,9 @@ class Opened(Generic[C]):
             self._open = lambda: kind(client, **merged)
             self._client = self._open()
         else:
+            # Of the other kind it would do what it is asked, and nobody would take the answer.
+            if not isinstance(client, kind):
+                raise TypeError(f"client is of the type {kind.__name__}, or a URL as text, not {type(client).__name__}")
             if settings:
                 raise TypeError("settings are those of the client that is given")
             self._client = client

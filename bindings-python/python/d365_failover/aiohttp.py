@@ -251,8 +251,13 @@ with warnings.catch_warnings():
             told: dict[str, Any] = dict(settings)
             if given.get("trust_env") and isinstance(client, str):
                 told.setdefault("proxy", "system")
-            self._opened = Opened(client, AsyncClient, told)
+            # First what may fail and opens nothing: outside of a loop, or with an option that there is not.
             super().__init__(**given)
+            try:
+                self._opened = Opened(client, AsyncClient, told)
+            except BaseException:
+                self.detach()
+                raise
             # The library sends again what may be sent again.
             self._retry_connection = False
 
