@@ -133,17 +133,18 @@ impl Inner {
                 body = Body::Bytes(bytes);
             }
         }
-        if self.rules.keeps_authorization
-            && let Some(role) = running.role()
-            && running.token.get().is_none()
-        {
-            self.note_authorization(role, headers.get(AUTHORIZATION));
-        }
         if running.role().is_none() {
             // Again, because the hook may have put others there.
             keep_for_allowed_host(&mut headers, &self.settings.allowed_host_headers);
         }
-        if let Some(sent) = headers.get(AUTHORIZATION) {
+        let sent = headers.get(AUTHORIZATION);
+        if self.rules.keeps_authorization
+            && let Some(role) = running.role()
+            && running.token.get().is_none()
+        {
+            self.note_authorization(role, sent);
+        }
+        if let Some(sent) = sent {
             let _ = running.authorization.set(sent.clone());
         }
         let body = match body {
@@ -180,9 +181,8 @@ impl Inner {
     ) -> Result<HeaderMap, Fault> {
         let mut headers = roomy(&request.headers);
         headers.insert(HOST, running.address.host().clone());
-        if !headers.contains_key(USER_AGENT) {
-            headers.insert(USER_AGENT, self.user_agent.clone());
-        }
+        let agent = headers.entry(USER_AGENT);
+        agent.or_insert_with(|| self.user_agent.clone());
         let Some(role) = running.role() else {
             keep_for_allowed_host(&mut headers, &self.settings.allowed_host_headers);
             return Ok(headers);

@@ -14,7 +14,10 @@ use crate::operation::web_api::{self, OVERRIDES, Service, conditions, effective_
 /// Whether a request stands for a `PATCH` of a row of the Web API without a condition: with
 /// `If-Match: *` it would update the row and never create it.
 pub(crate) fn wants_update_guard(method: &Method, url: &str, headers: &HeaderMap) -> bool {
-    is_update(web_api::written_as(method, url, headers), url)
+    let may_be_one = *method == Method::PATCH || *method == Method::POST;
+    may_be_one
+        && web_api::row(url).is_some()
+        && is_update(web_api::written_as(method, url, headers), url)
         && !is_conditional(headers, &IF_MATCH)
         && !is_conditional(headers, &IF_NONE_MATCH)
 }

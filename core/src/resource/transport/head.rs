@@ -119,12 +119,12 @@ pub(super) fn plain(head: &[u8]) -> Option<u16> {
             .fold(0, |sum, digit| sum * 10 + u16::from(**digit - b'0')),
         _ => return None,
     };
-    if has_controls(head) {
-        return None;
-    }
     let (mut lines, mut framings, mut start) = (0, 0, 0);
     for at in memchr_iter(b'\n', head) {
         let line = head[start..at].strip_suffix(b"\r")?;
+        if has_controls(line) {
+            return None;
+        }
         start = at + 1;
         lines += 1;
         if lines == 1 || line.is_empty() {
@@ -152,9 +152,8 @@ pub(super) fn plain(head: &[u8]) -> Option<u16> {
     }
     // What a 204 says of a body was said in error, and one may follow all the same.
     let most_framings = usize::from(status != 204);
-    let are_returns_at_ends = memchr_iter(b'\r', head).count() == lines;
-    (framings <= most_framings && lines <= MOST_PLAIN_LINES && are_returns_at_ends)
-        .then_some(status)
+    let has_ended = start == head.len();
+    (framings <= most_framings && lines <= MOST_PLAIN_LINES && has_ended).then_some(status)
 }
 
 impl Head {
@@ -377,24 +376,25 @@ fn is(bytes: &[u8], name: &str) -> bool {
     bytes.eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// Whether there is a control character that ends no line. Eight bytes at a time, which the compiler does not do of
-/// itself where it builds for size.
-fn has_controls(bytes: &[u8]) -> bool {
+/// Whether there is a control character. Eight bytes at a time, which the compiler does not do of itself where it builds
+/// for size.
+fn has_controls(line: &[u8]) -> bool {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = EACH << 7;
-    let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n');
     // What is below a space, or is DEL, borrows from its high bit.
-    let may_have = |eight: &[u8; 8]| {
+    let has_one = |eight: &[u8; 8]| {
         let text = u64::from_ne_bytes(*eight);
         let from_del = text ^ (EACH * 0x7F);
         let below = text.wrapping_sub(EACH * u64::from(b' ')) & !text;
         let is_del = from_del.wrapping_sub(EACH) & !from_del;
         (below | is_del) & HIGH != 0
     };
-    let (eights, rest) = bytes.as_chunks();
-    let mut eights = eights.iter();
-    eights.any(|eight| may_have(eight) && eight.iter().any(is_control))
-        || rest.iter().any(is_control)
+    let (eights, rest) = line.as_chunks();
+    // The last eight again, some of which were looked at.
+    match line.last_chunk() {
+        Some(last) => eights.iter().any(has_one) || has_one(last),
+        None => rest.iter().any(u8::is_ascii_control),
+    }
 }
 
 #[cfg(test)]
@@ -440,8 +440,7 @@ mod tests {
         /// Wherever it stands, and whatever stands before it.
         #[test]
         fn a_control_character_is_seen(bytes in proptest::collection::vec(0..=0x80u8, 0..40)) {
-            let is_one = |byte: &u8| (*byte < b' ' && !b"\r\n".contains(byte)) || *byte == 0x7F;
-            prop_assert_eq!(has_controls(&bytes), bytes.iter().any(is_one));
+            prop_assert_eq!(has_controls(&bytes), bytes.iter().any(u8::is_ascii_control));
         }
 
         /// What passes untouched says the same as what is read here, and nothing that is ambiguous.

@@ -103,6 +103,9 @@ impl HeadReader {
 
     /// Gives what is ready, if anything is.
     fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        if self.ready.is_empty() {
+            return false;
+        }
         let rest = &self.ready[self.given..];
         let count = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..count]);

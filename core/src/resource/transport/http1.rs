@@ -18,7 +18,7 @@ use super::head::HeadError;
 use super::head_reader::{HeadReader, Heads};
 use super::progress::Progress;
 use super::send_body::SendBody;
-use super::socket::Wire;
+use super::socket::{Counts, Wire};
 use super::stream::Stream;
 use crate::head_text::HeadText;
 
@@ -107,7 +107,7 @@ impl Http1 {
             });
         }
         self.heads.expect(request.method() == Method::HEAD);
-        let answer = self.sender.try_send_request(request);
+        let answer = pin!(self.sender.try_send_request(request));
         let answer = drive(&mut self.driver, answer).await;
         let seen = self.heads.take();
         match answer {
@@ -142,13 +142,15 @@ impl Http1 {
         if !self.sender.is_ready() {
             self.poll_driver(context);
         }
-        self.last_used = Instant::now();
+        self.last_used = self.wire.moved(Counts::Bytes);
     }
 }
 
 /// Waits for something that the connection brings, and drives the connection meanwhile.
-async fn drive<F: Future>(driver: &mut Option<Pin<Box<Driver>>>, future: F) -> F::Output {
-    let mut future = pin!(future);
+async fn drive<F: Future>(
+    driver: &mut Option<Pin<Box<Driver>>>,
+    mut future: Pin<&mut F>,
+) -> F::Output {
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(output);
