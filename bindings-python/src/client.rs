@@ -18,7 +18,7 @@ use d365_failover::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyString, PyTuple};
 
 use crate::abi::{Failure, Handle, chars, get, get_text, make, no_text, read, run, text};
 use crate::answer::Answer;
@@ -213,11 +213,12 @@ impl Client {
         &self,
         method: &Bound<'py, PyString>,
         url: &Bound<'py, PyString>,
-        headers: &Bound<'py, PyList>,
+        headers: Option<&Bound<'py, PyDict>>,
         content: Option<&Bound<'py, PyBytes>>,
         queue: PyRef<'py, Queue>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let fields = Fields::new(method, url, headers, content)?;
+        let pairs = headers.into_iter().flat_map(PyDictMethods::iter).map(Ok);
+        let fields = Fields::new(method, url, pairs, content)?;
         self.send_fields(method.py(), fields, &queue)
     }
 

@@ -53,8 +53,11 @@ impl Walk {
 pub(crate) struct Fields<'py> {
     pub(crate) told: Told,
     headers: Vec<d365_header_t>,
-    _pairs: Vec<Bound<'py, PyAny>>,
+    /// Their names and values.
+    _texts: Vec<Pair<'py>>,
 }
+
+type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 /// What crosses to where the interpreter is not held.
 pub(crate) struct Told(d365_request_fields_t);
@@ -79,7 +82,7 @@ impl<'py> Fields<'py> {
     pub(crate) fn new(
         method: &Bound<'py, PyString>,
         url: &Bound<'py, PyString>,
-        headers: &Bound<'py, PyList>,
+        headers: impl Iterator<Item = PyResult<Pair<'py>>>,
         body: Option<&Bound<'py, PyBytes>>,
     ) -> PyResult<Self> {
         let (method, url) = (method.to_str()?, url.to_str()?);
@@ -91,13 +94,12 @@ impl<'py> Fields<'py> {
                 url_len: url.len(),
                 ..d365_request_fields_t::default()
             }),
-            headers: Vec::with_capacity(headers.len()),
-            _pairs: Vec::with_capacity(headers.len()),
+            headers: Vec::new(),
+            _texts: Vec::new(),
         };
-        for pair in headers.iter() {
-            let held = pair.cast::<PyTuple>()?;
-            let (name, value) = (held.get_borrowed_item(0)?, held.get_borrowed_item(1)?);
-            let (name, value) = (name.cast::<PyString>()?, value.cast::<PyString>()?);
+        for pair in headers {
+            let texts = pair?;
+            let (name, value) = (texts.0.cast::<PyString>()?, texts.1.cast::<PyString>()?);
             let (name, value) = (name.to_str()?, value.to_str()?);
             fields.headers.push(d365_header_t {
                 name: chars(name),
@@ -105,8 +107,8 @@ impl<'py> Fields<'py> {
                 value: chars(value),
                 value_len: value.len(),
             });
-            // The list is Python's to change.
-            fields._pairs.push(pair);
+            // What they were taken from is Python's to change.
+            fields._texts.push(texts);
         }
         let raw = fields.told.raw_mut();
         raw.headers = fields.headers.as_ptr();
@@ -133,7 +135,11 @@ impl<'py> Fields<'py> {
         let (method, url) = (method.cast::<PyString>()?, url.cast::<PyString>()?);
         let headers = headers.cast::<PyList>()?;
         let body = body.cast::<PyBytes>().ok();
-        let mut fields = Fields::new(&method, &url, &headers, body.as_deref())?;
+        let pairs = headers.iter().map(|pair| {
+            let pair = pair.cast::<PyTuple>()?;
+            Ok((pair.get_item(0)?, pair.get_item(1)?))
+        });
+        let mut fields = Fields::new(&method, &url, pairs, body.as_deref())?;
         let raw = fields.told.raw_mut();
         raw.timeout_ms = ms(4)?;
         raw.connect_timeout_ms = ms(9)?;

@@ -146,17 +146,18 @@ class Client(BlockingLedger):
             and (headers is None or type(headers) is dict)
             and (self._tokens is None or not self._tokens.is_asking_here())
         ):
-            pairs = [] if headers is None else list(headers.items())
+            # The application's own may be changed while the response knows what it was asked with.
+            fields = None if headers is None else headers.copy()
             taken = None
             try:
-                raw = self._native.ask(method, url, pairs, content, self._queue)
+                raw = self._native.ask(method, url, fields, content, self._queue)
             except BaseException as error:
-                self._failed(error, plain(method, url, pairs, content))
+                self._failed(error, plain(method, url, fields, content))
             if isinstance(raw, tuple):
                 raw, taken = raw
             if taken is not None or self._dispatcher.left:
-                self._drain_after(raw, plain(method, url, pairs, content), taken)
-            return Response(raw, (method, url, pairs))
+                self._drain_after(raw, plain(method, url, fields, content), taken)
+            return Response(raw, (method, url, fields))
         source = None if content is None or type(content) is bytes else source_of(content)
         request = build(
             method,

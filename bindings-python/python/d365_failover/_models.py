@@ -16,7 +16,7 @@ from ._types import RawAttempt, RawRequest
 
 __all__ = ["Attempt", "BatchPart", "Headers", "Request", "Response"]
 
-_Asked: TypeAlias = tuple[str, str, list[tuple[str, str]]]
+_Asked: TypeAlias = tuple[str, str, "list[tuple[str, str]] | dict[str, str] | None"]
 """Method, URL and headers of a request."""
 
 _CREDENTIALS = frozenset(("authorization", "cookie", "proxy-authorization", "set-cookie"))
@@ -119,7 +119,8 @@ class Request:
 
     @classmethod
     def _of(cls, raw: _Asked) -> Request:
-        method, url, headers = raw
+        method, url, fields = raw
+        headers = fields.items() if isinstance(fields, dict) else fields or ()
         upper = method.upper()
         return cls(upper if upper in _STANDARD else method, url, Headers(headers))
 
@@ -192,9 +193,10 @@ class Response:
 
     def __init__(self, raw: Answer, request: RawRequest | _Asked | None = None) -> None:
         self._raw = raw
-        # Not the body: it may be large, and the call is over.
+        # Not the body: it may be large, and the call is over. To cut costs more than to look whether there is something
+        # to be cut, and this is in every call.
         # Empty: the library itself has asked, by `verify` or `discover`.
-        self._asked: _Asked | tuple[()] | None = None if request is None else request[:3]
+        self._asked: _Asked | tuple[()] | None = request if request is None or len(request) == 3 else request[:3]
         self._request: Request | None = None
         self._headers: Headers | None = None
         self._attempts: tuple[Attempt, ...] | None = None

@@ -75,8 +75,9 @@ def build(
     return (method, url, pairs, body, whole, known, flags, tag, None, connect, attempt, read)
 
 
-def plain(method: str, url: str, pairs: list[tuple[str, str]], content: bytes | None) -> RawRequest:
+def plain(method: str, url: str, headers: dict[str, str] | None, content: bytes | None) -> RawRequest:
     """What `build` makes of a request that has no more than this."""
+    pairs = [] if headers is None else list(headers.items())
     return (method, url, pairs, content, None, 0, 0, None, None, None, None, None)
 
 
