@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -127,6 +128,19 @@ def left_early(side: AiohttpSide) -> Any:
         return len(await response.content.read(10)), response.closed
 
     return side.do("GET", "/large?10000000", told), side.do("GET", "/json", seen)[0]
+
+
+def read_after_a_cancelled_one(side: AiohttpSide) -> Any:
+    async def told(response: aiohttp.ClientResponse) -> Any:
+        await response.content.readexactly(1000)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(response.content.read(1), 0.3)
+        try:
+            await asyncio.wait_for(response.content.read(1), 0.3)
+        except (asyncio.TimeoutError, RuntimeError) as error:
+            return type(error).__name__
+
+    return side.do("GET", "/silent-in-body", told)
 
 
 def released(side: AiohttpSide) -> Any:
@@ -317,6 +331,11 @@ POINTS = [
         "traces of a connection",
         traced_connection,
         "Of a trace only the events of a request come, none of a connection.",
+    ),
+    Point(
+        "a read after one that was cancelled",
+        read_after_a_cancelled_one,
+        "A body whose read was cancelled is closed: what that read would have brought is lost.",
     ),
 ]
 
