@@ -147,10 +147,8 @@ def test_a_call_that_waits_in_vain_for_an_endpoint_is_not_connected(org: Organiz
     async def work() -> None:
         began = asyncio.Event()
         settings: dict[str, Any] = {**org.settings, "preset": "safe", "outage_wait": 3}
-        session: Any = FailoverSession(org.primary_url, **settings)
-        async with session:
-            client: d365_failover.AsyncClient = session.client
-            client.on_outage_started(lambda _: began.set())
+        async with FailoverSession(org.primary_url, **settings) as session:
+            session.client.on_outage_started(lambda _: began.set())
             calls = [asyncio.ensure_future(session.get(org.primary_url + WHO_AM_I))]
             await asyncio.wait_for(began.wait(), 60)
             calls += [asyncio.ensure_future(session.get(org.primary_url + WHO_AM_I)) for _ in range(3)]

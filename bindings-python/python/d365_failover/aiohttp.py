@@ -45,6 +45,8 @@ elif TYPE_CHECKING:
     from typing_extensions import Unpack
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ._types import RawRequest
 
 __all__ = ["FailoverClientResponse", "FailoverSession"]
@@ -265,6 +267,11 @@ with warnings.catch_warnings():
         def client(self) -> AsyncClient:
             """The client that sends."""
             return self._opened.get()
+
+        async def __aenter__(self) -> Self:
+            # aiohttp says that it is one of its own, which has no `client`.
+            await super().__aenter__()
+            return self
 
         async def close(self) -> None:
             """Closes the session, and the client, if the session has opened it."""
