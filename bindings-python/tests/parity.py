@@ -71,6 +71,7 @@ ANSWERS: dict[str, bytes | Callable[[], bytes]] = {
     "/deflate": lambda: answer(b"Content-Encoding: deflate", zlib.compress(BODY)),
     "/raw-deflate": lambda: answer(b"Content-Encoding: deflate", without_header(BODY)),
     "/brotli": lambda: answer(b"Content-Encoding: br", brotli(BODY)),
+    "/broken-gzip-of-a-write": answer(b"OData-Version: 4.0\nContent-Encoding: gzip", b"this is no gzip"),
     "/broken-gzip": answer(b"Content-Encoding: gzip", b"this is no gzip"),
     "/two-codings": lambda: answer(b"Content-Encoding: gzip\nContent-Encoding: identity", gzip.compress(BODY, mtime=0)),
     "/zstd": answer(b"Content-Encoding: zstd", b"this is no zstd"),

@@ -530,6 +530,19 @@ POINTS = [
         "A write that may have been executed raises `d365_failover.WriteInDoubtError`, which is no `RequestException`.",
     ),
     Point(
+        "a write whose answer cannot be decoded",
+        plays(answer("200 OK", SERVICE, GZIP, body=b"no gzip")),
+        lambda s: raised(lambda: s.post(X, data=b"abc")),
+        "An executed write whose answer broke off, or cannot be decoded, raises `FailoverError`, which is none either.",
+    ),
+    Point(
+        "a write whose answer cannot be decoded when it is read",
+        plays(answer("200 OK", SERVICE, GZIP, body=b"no gzip")),
+        lambda s: raised(lambda: list(s.post(X, data=b"abc", stream=True).iter_lines())),
+        "An executed write whose answer broke off, or cannot be decoded, raises `FailoverError`, which is none either.",
+    ),
+    Point("a read whose answer cannot be decoded", plays(answer("200 OK", GZIP, body=b"no gzip")), failing()),
+    Point(
         "a page in a service's place",
         plays(answer("200 OK", "Content-Type: text/html", body=b"<html>" + b"b" * len(LARGE))),
         lambda s: raised(lambda: s.get(f"{URL}/api/data/v9.2/accounts").content),

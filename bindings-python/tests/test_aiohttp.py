@@ -70,7 +70,7 @@ def test_a_write_in_doubt_is_no_error_of_aiohttp(
     assert len(sent(side)) == 1
 
 
-@pytest.mark.parametrize("path", ["/cut", "/cut-chunk", "/reset-in-body", "/silent-in-body"])
+@pytest.mark.parametrize("path", ["/cut", "/cut-chunk", "/reset-in-body", "/silent-in-body", "/broken-gzip-of-a-write"])
 def test_an_executed_write_whose_answer_breaks_off_is_no_error_of_aiohttp(side: AiohttpSide, path: str) -> None:
     with pytest.raises(d365_failover.FailoverError) as raised:
         side.do("POST", path, body, data=b"x", timeout=aiohttp.ClientTimeout(total=2))

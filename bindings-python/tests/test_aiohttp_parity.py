@@ -345,7 +345,7 @@ BESIDES = [
     "Of a request nothing is sent again by aiohttp; what may be, by the library.",
     "A body that raises is raised as it is.",
     "A write in doubt raises `WriteInDoubtError`, also where the `total` of a `ClientTimeout` is over.",
-    "An executed write whose answer broke off raises `FailoverError`.",
+    "An executed write whose answer broke off, or cannot be decoded, raises `FailoverError`.",
     "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
     "Of an answer that is no service's the body is read as far as `error_prefix` (1 MB), of a 2xx to a "
     "write as far as it came with the head. To a read `ClientPayloadError` says that there was more.",

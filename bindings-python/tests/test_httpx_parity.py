@@ -406,7 +406,8 @@ BESIDES = [
     "What waits for an endpoint (`outage_wait`, 30 s) may take longer than the timeouts, up to `deadline`.",
     "Of an answer that is no service's the body is read as far as `error_prefix` (1 MB), of a 2xx to a "
     "write as far as it came with the head. To a read `RemoteProtocolError` says that there was more.",
-    "A write in doubt raises `WriteInDoubtError`, and an executed one whose answer broke off `FailoverError`.",
+    "A write in doubt raises `WriteInDoubtError`, and an executed one whose answer broke off, or cannot be "
+    "decoded, `FailoverError`.",
     "`raise_for_status` of a response that leaves a write in doubt raises `WriteInDoubtError`.",
     "A header value that is not UTF-8 cannot be sent: `LocalProtocolError`.",
     "`verify`, `cert`, `proxy`, `limits` are settings: `ca_bundle`, `client_certificate`, `proxy`, `max_connections`.",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 C = TypeVar("C", bound=BaseClient)
+E = TypeVar("E", bound=FailoverError)
 
 LONGEST = 86_400_000
 """Milliseconds: what stands for no limit."""
@@ -143,12 +144,22 @@ def not_theirs(error: FailoverError) -> FailoverError | None:
 def doubt_of(known: Response, error: Exception) -> WriteInDoubtError | None:
     """What is raised for a status that leaves a write in doubt, instead of another library's `error`; which is its
     `__cause__`."""
-    if known.effect != "unknown":
-        return None
-    doubt = WriteInDoubtError(
+    return _of(known, WriteInDoubtError, "service", error) if known.effect == "unknown" else None
+
+
+def undecoded(known: Response, error: Exception) -> FailoverError | None:
+    """What is raised where a body cannot be decoded, instead of another library's `error`, if that is of a write that
+    may be done."""
+    if known.effect == "executed":
+        return _of(known, FailoverError, "protocol", error)
+    return doubt_of(known, error)
+
+
+def _of(known: Response, kind: type[E], of: str, error: Exception) -> E:
+    made = kind(
         str(error),
-        kind="service",
-        effect="unknown",
+        kind=of,
+        effect=known.effect,
         switched=known.switched,
         attempts=known.attempts,
         status=known.status_code,
@@ -156,8 +167,8 @@ def doubt_of(known: Response, error: Exception) -> WriteInDoubtError | None:
         ledger_id=known.ledger_id,
         tag=known.tag,
     )
-    doubt.__cause__ = error
-    return doubt
+    made.__cause__ = error
+    return made
 
 
 _lock = threading.Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from ._dropin import (
     is_host,
     lacking,
     not_theirs,
+    undecoded,
     utf8,
 )
 from ._exceptions import FailoverError, InvalidArgumentError, InvalidUrlError
@@ -167,6 +168,28 @@ class Raising:
             return self._content
         content: bytes = await super().aread()  # type: ignore[misc]
         return content
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Generator[bytes, None, None]:
+        """As the library's own; but a body that cannot be decoded, of a write that is or may be done, raises
+        `FailoverError`."""
+        try:
+            yield from super().iter_bytes(chunk_size)  # type: ignore[misc]
+        except Exception as error:
+            raise self._undoubled(error)  # noqa: B904
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The same."""
+        try:
+            async for piece in super().aiter_bytes(chunk_size):  # type: ignore[misc]
+                yield piece
+        except Exception as error:
+            raise self._undoubled(error)  # noqa: B904
+
+    def _undoubled(self, error: Exception) -> Exception:
+        known = self.extensions.get("failover")
+        if known is None or type(error).__name__ != "DecodingError":
+            return error
+        return undecoded(known, error) or error
 
     def raise_for_status(self) -> Any:
         try:

@@ -31,7 +31,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ._async_client import AsyncClient
 from ._body import AsyncSource, async_source_of, seekable
-from ._dropin import OURS, Opened, answered, category, clamped, doubt_of, is_host, lacking, not_theirs
+from ._dropin import OURS, Opened, answered, category, clamped, doubt_of, is_host, lacking, not_theirs, undecoded
 from ._exceptions import CallTimeoutError, FailoverError, InvalidArgumentError
 from ._models import Response
 from ._request import length_of, milliseconds
@@ -142,7 +142,8 @@ class _Reader(aiohttp.StreamReader):
             self.set_exception(failed)
             raise failed from failed.__cause__
         except ContentEncodingError as error:
-            broken = aiohttp.ClientPayloadError(f"400, message:\n  {error.message}")
+            payload = aiohttp.ClientPayloadError(f"400, message:\n  {error.message}")
+            broken = undecoded(self._known, payload) or payload
             self.set_exception(broken)
             raise broken from error
         finally:
@@ -362,9 +363,10 @@ with warnings.catch_warnings():
                 response.content = _Reader(known, request.loop, limit, coding, times)
             except ContentEncodingError as error:
                 known._close()
-                raise aiohttp.ClientResponseError(
+                told = aiohttp.ClientResponseError(
                     request.request_info, (), status=400, message=error.message, headers=response._headers
-                ) from error
+                )
+                raise (undecoded(known, told) or told) from error
             response._closed = False
             if not known.is_closed:
                 response._connection = _Lease(known)

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.cookies import extract_cookies_to_jar
+from requests.exceptions import ContentDecodingError
 from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, extract_zipped_paths, get_encoding_from_headers, select_proxy
@@ -33,7 +34,7 @@ from . import _dropin
 from ._base import refuse_wrong, told_natively
 from ._body import Source, seekable, source_of
 from ._client import Client
-from ._dropin import LONGEST, OURS, answered, bases, clamped, doubt_of, is_host, utf8
+from ._dropin import LONGEST, OURS, answered, bases, clamped, doubt_of, is_host, undecoded, utf8
 from ._exceptions import FailoverError
 from ._models import Response as Known
 from ._request import length_of
@@ -85,6 +86,22 @@ class Response(requests.Response):
             if whole is not None:
                 self._content, self._content_consumed = whole, True
         return super().content
+
+    def iter_content(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, chunk_size: int | None = 1, decode_unicode: Any = False
+    ) -> Iterator[Any]:
+        """As requests' own; but of a write that is or may be done, a body that cannot be decoded raises
+        `FailoverError`, which is no `RequestException`."""
+        return self._undoubled(super().iter_content(chunk_size, decode_unicode))
+
+    def _undoubled(self, pieces: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from pieces
+        except ContentDecodingError as error:
+            kept = undecoded(self.failover, error)
+            if kept is None:
+                raise
+            raise kept from error
 
     @property
     def ok(self) -> bool:
