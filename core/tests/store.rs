@@ -142,6 +142,24 @@ fn a_store_whose_clients_are_gone_is_closed() {
     }
 }
 
+/// As another copy of the library that the process has loaded has it, of which this one knows nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_that_another_copy_of_the_library_has_open_is_refused() {
+    let folder = Folder::new("copies");
+    let store = folder.file("store");
+    drop(open(&store));
+    let other = fs::File::open(folder.file("store-lock")).unwrap();
+    let error = Client::open(&settings(&store)).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::InvalidSetting);
+    assert!(
+        error.to_string().contains("another copy of this library"),
+        "{error}"
+    );
+    drop(other);
+    drop(open(&store));
+}
+
 #[test]
 fn what_cannot_be_put_on_record_is_not_sent() {
     let folder = Folder::new("gone");

@@ -71,6 +71,7 @@ impl Store {
                 .0;
         }
         leave_inherited(&mut stores, &key)?;
+        no_other_copy(&key)?;
         stores.insert(key.clone(), Weak::new());
         drop(stores);
         // Whoever opens another one does not wait.
@@ -157,11 +158,27 @@ fn close(closing: &Mutex<Option<Closing>>) {
         unregister(connection, closing.process)
     });
     closing.connection.close();
-    if let Some(lifelines) = &mut closing.lifelines {
+    if let Some(mut lifelines) = closing.lifelines.take() {
         lifelines.release(closing.process);
+        // Closed before the next opens it, whose lock would go with it.
+        drop(lifelines);
     }
     lock(&STORES).remove(&closing.key);
     CLOSED.notify_all();
+}
+
+/// Another copy of this library that the process has loaded would take this one's writes for those of a dead process, and
+/// each the other's locks away. A child of a fork has what its parent had open.
+fn no_other_copy((era, path): &(u32, PathBuf)) -> Result<(), Error> {
+    if *era > 0 || !sys::Lifelines::are_open(path) {
+        return Ok(());
+    }
+    let message = format!(
+        "store = {}: another copy of this library has it open in this process, and each would take the other's locks \
+         away; load one copy, or give each a store of its own",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::InvalidSetting, message))
 }
 
 /// Of the parent's stores nothing is left that could touch this one.

@@ -143,17 +143,31 @@ pub(crate) struct Lifelines(File);
 impl Lifelines {
     /// Of the processes that have `store` open.
     pub(crate) fn open(store: &Path) -> io::Result<Lifelines> {
-        let mut path = store.as_os_str().to_owned();
-        path.push("-lock");
-        let path = PathBuf::from(path);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(path)?;
+            .open(Lifelines::file_of(store))?;
         Ok(Lifelines(file))
+    }
+
+    fn file_of(store: &Path) -> PathBuf {
+        let mut path = store.as_os_str().to_owned();
+        path.push("-lock");
+        PathBuf::from(path)
+    }
+
+    /// Whether this process has the file open, told without opening it: who closes it takes all locks of the process
+    /// on it away. Linux only.
+    pub(crate) fn are_open(store: &Path) -> bool {
+        let Some(file) = identity(&Lifelines::file_of(store)) else {
+            return false;
+        };
+        let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+        open.flatten()
+            .any(|entry| identity(&entry.path()) == Some(file))
     }
 
     /// `false`: another process holds it.
