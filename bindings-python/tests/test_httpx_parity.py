@@ -330,6 +330,7 @@ POINTS = [
         lambda side: echo(side, path="/echo?$filter=a eq 'b'")["target"],
         "A `'` in a query is sent as `%27`.",
     ),
+    Point("a target", lambda side: echo(side, extensions={"target": b"/echo/else?a=%20b"})["target"]),
     Point("a fragment is not sent", lambda side: echo(side, path="/echo#part")["target"]),
     Point("the headers of a request", lambda side: echo(side, headers={"X-A": "1", "Accept": "a/b"})["headers"]),
     Point("a header without a value", lambda side: echo(side, headers={"X-Empty": ""})["headers"]),

@@ -213,8 +213,12 @@ def sent(
         theirs, wanted = type(request).__module__.partition(".")[0], "AsyncClient" if awaits else "Client"
         raise TypeError(f"this transport is for {kinds.name}.{wanted}, and the request is another's ({theirs})")
     text = str(url)
-    if "@" in text or "#" in text:
-        text = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+    target = extensions.get("target")
+    if target is not None or "@" in text or "#" in text:
+        path = (url.raw_path if target is None else target).decode("ascii", "replace")
+        if not path.startswith("/"):
+            raise InvalidArgumentError(f"the extension target begins with /: {path}", kind="invalid_argument")
+        text = f"{url.scheme}://{url.netloc.decode('ascii')}{path}"
     scheme, _, rest = text.partition("://")
     if not scheme or not rest:
         raise InvalidUrlError("the URL has no scheme and host", kind="invalid_url")
