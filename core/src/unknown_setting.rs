@@ -102,6 +102,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
         r#""token_provider", or the header Authorization of each request"#,
     ),
     (
+        "tenant tenant_id azure_tenant_id directory_id",
+        r#""oauth_tenant""#,
+    ),
+    (
+        "client_id azure_client_id application_id app_id",
+        r#""oauth_client_id""#,
+    ),
+    (
+        "client_secret azure_client_secret client_credential app_secret secret password",
+        r#""oauth_client_secret""#,
+    ),
+    (
+        "authority authority_host authority_url login_url",
+        r#""oauth_authority""#,
+    ),
+    (
+        "ledger ledger_path ledger_file store_path store_file database",
+        r#""store""#,
+    ),
+    (
         "event_hooks hooks hook trace_configs middlewares interceptors interceptor on_request",
         r#""prepare", which is called for each attempt"#,
     ),
@@ -226,6 +246,11 @@ mod tests {
             ("tiemout", "there is \"deadline_ms\""),
             ("verfy", "there is \"tls_verify\""),
             ("auth", "there is \"token_provider\""),
+            ("client_secret", "there is \"oauth_client_secret\""),
+            ("clientId", "there is \"oauth_client_id\""),
+            ("tenant_id", "there is \"oauth_tenant\""),
+            ("authority", "there is \"oauth_authority\""),
+            ("ledger_path", "there is \"store\""),
         ] {
             let meant = meant(key);
             assert!(meant.contains(expected), "{key}: {meant}");
