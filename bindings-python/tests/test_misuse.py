@@ -182,6 +182,7 @@ class _Three:
         return 3
 
 
+MANY = [(f"x-{number}", "a") for number in range(50_000)]
 REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.request(None, "/"), TypeError),  # type: ignore[arg-type]
     (lambda client: client.get(None), TypeError),  # type: ignore[arg-type]
@@ -201,6 +202,9 @@ REQUESTS: list[tuple[Callable[[Client], object], type[Exception]]] = [
     (lambda client: client.get("/", headers={"a": "\udfff"}), UnicodeError),
     (lambda client: client.get("/", headers={"a": "b\r\nc: d"}), d365_failover.InvalidArgumentError),
     (lambda client: client.get("/", headers={"a b": "c"}), d365_failover.InvalidArgumentError),
+    (lambda client: client.get("/", headers=MANY), d365_failover.InvalidArgumentError),
+    (lambda client: d365_failover.classify(500, MANY), d365_failover.InvalidArgumentError),
+    (lambda client: d365_failover.explain("GET", "/", status=500, headers=MANY), d365_failover.InvalidArgumentError),
     (lambda client: client.request("", "/"), d365_failover.InvalidArgumentError),
     (lambda client: client.request("G T", "/"), d365_failover.InvalidArgumentError),
     (lambda client: client.get("https://elsewhere.example/"), d365_failover.FailoverError),

@@ -1,6 +1,6 @@
 //! The application's own headers: which it may set, and which say who it is.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{Error, ErrorKind};
 
@@ -13,6 +13,31 @@ const OURS: [&str; 6] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+/// How many headers there are at most. A [`HeaderMap`] panics over more than it has room for, and the library adds its own.
+const MOST: usize = 16_384;
+
+/// Adds a header to others of its name.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] where there are 16 384 already.
+pub fn append_header(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: HeaderValue,
+) -> Result<(), Error> {
+    check_room(headers)?;
+    headers.append(name, value);
+    Ok(())
+}
+
+pub(crate) fn check_room(headers: &HeaderMap) -> Result<(), Error> {
+    if headers.len() < MOST {
+        return Ok(());
+    }
+    let said = format!("there are more headers than {MOST}");
+    Err(Error::new(ErrorKind::InvalidArgument, said))
+}
 
 /// How the names begin of headers that speak to the library, and are not sent.
 pub(crate) const TO_LIBRARY: &str = "D365-Failover-";

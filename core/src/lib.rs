@@ -96,6 +96,7 @@ pub use failback::Failback;
 pub use fault::{Cause, Fault, FaultKind};
 pub use fork::note_fork;
 pub use head_text::readable;
+pub use header::append_header;
 pub use ledger_entry::{LedgerEntry, LedgerSelection, Resolution, SuspectedSince};
 pub use operation::Operation;
 pub use operator::{Order, Override, OverrideSource};

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::header::parse_header;
+use crate::header::{check_room, parse_header};
 use crate::shown::shown_url;
 use crate::{Error, Role};
 
@@ -82,6 +82,7 @@ impl Outgoing {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument), as for a request's headers.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let (name, value) = parse_header(name, value)?;
+        check_room(&self.headers)?;
         self.headers.insert(name, value);
         Ok(())
     }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method};
 
 use crate::body::{Body, BodyReader};
 use crate::errand::Errand;
-use crate::header::{TO_LIBRARY, parse_header, to_library};
+use crate::header::{TO_LIBRARY, append_header, parse_header, to_library};
 use crate::operation::{Class, classify};
 use crate::settings::LONGEST_WAIT;
 use crate::shown::shown_url;
@@ -182,7 +182,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for what is no header name or value, for headers that
-    /// the library sets itself (`Host`, `Transfer-Encoding`, …), and for others that begin so. Whether
+    /// the library sets itself (`Host`, `Transfer-Encoding`, …), for others that begin so, and for the 16 385th. Whether
     /// a `Content-Length` agrees with the body is looked at when the request is sent.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         if let Some(what) = to_library(name) {
@@ -192,8 +192,7 @@ impl Request {
             return self.tell_length(value);
         }
         let (name, value) = parse_header(name, value)?;
-        self.headers.append(name, value);
-        Ok(())
+        append_header(&mut self.headers, name, value)
     }
 
     /// What a header to the library says.
@@ -555,6 +554,19 @@ mod tests {
             let error = request.add_header(name, value).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name}");
             assert!(error.message().contains(says), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_of_headers() {
+        let mut request = Request::new("GET", "/").unwrap();
+        for number in 0..16_384 {
+            request.add_header(&format!("x-{number}"), "a").unwrap();
+        }
+        for name in ["x-1", "x-new"] {
+            let error = request.add_header(name, "a").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.message().contains("more headers than"), "{error}");
         }
     }
 

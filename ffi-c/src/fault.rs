@@ -47,7 +47,7 @@ impl Noun for d365_fault_t {
 /// # Safety
 /// The texts of the headers are valid during the call.
 pub(crate) unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::HeaderMap, Failure> {
-    let mut map = http::HeaderMap::with_capacity(headers.len());
+    let mut map = http::HeaderMap::with_capacity(headers.len().min(64));
     for header in headers {
         // SAFETY: by the contract of this function.
         let (name, value) = unsafe {
@@ -59,10 +59,8 @@ pub(crate) unsafe fn header_map(headers: &[d365_header_t]) -> Result<http::Heade
         let refused = |_| Failure::argument(format!("{name:?} is no header name"));
         let key = http::HeaderName::from_bytes(name.as_bytes()).map_err(refused)?;
         let refused = |_| Failure::argument(format!("{name}: the value is no header value"));
-        map.append(
-            key,
-            http::HeaderValue::from_bytes(value.as_bytes()).map_err(refused)?,
-        );
+        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(refused)?;
+        core::append_header(&mut map, key, value)?;
     }
     Ok(map)
 }

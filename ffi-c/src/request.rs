@@ -157,8 +157,8 @@ pub unsafe extern "C" fn d365_request_new(
 /// `Guarded-Create` and `Upsert` (`on`, `off`), each as its setter.
 ///
 /// Errors: D365_INVALID_ARGUMENT for a name or value that HTTP does not allow, for headers that the
-/// library sets itself (`Host`, `Transfer-Encoding`, ...), and for others that begin so;
-/// D365_NULL_POINTER,
+/// library sets itself (`Host`, `Transfer-Encoding`, ...), for others that begin so, and for more
+/// than 16384; D365_NULL_POINTER,
 /// D365_INVALID_UTF8, and what can be wrong with a handle. A `Content-Length` that does not agree
 /// with the body is D365_INVALID_ARGUMENT when the request is sent.
 #[cfg_attr(feature = "exports", unsafe(no_mangle))]
