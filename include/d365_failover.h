@@ -1831,7 +1831,7 @@ d365_status_t d365_settings_new(const char *url,
  * | `failback_after_ms`     | 300000          | 0 to 86400000; with `probe`: for how long    |
  * |                         |                 | each look must be good; doubled by each      |
  * |                         |                 | switch within an hour after such a failback  |
- * | `max_attempts`          | 4               | 1 to 100; of one call                        |
+ * | `max_attempts`          | 4               | 1 to 100; of one call; what reads the row of a create is none |
  * | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
  * |                         |                 | of recent calls, at least 10 a second        |
  * | `replication_window_ms` | 900000          | 0 to 86400000; how long before and after a   |
@@ -3736,8 +3736,8 @@ d365_status_t d365_fault_free(struct d365_fault_t *fault);
  *   `if_only_the_other_answers` (probes decide), `if_the_other_answers`, `at_once`;
  * - `effect` of a write; `parts` of a request that holds several, or null;
  * - `next`: null where there is no fault; `switched` and `stayed`: what is done where calls go elsewhere
- *   then, or stay: `again_after_ms`, the least, or null where it is not sent again. With time and `retry_budget`
- *   enough;
+ *   then, or stay: `again_after_ms`, the least, and `reads_row`, whether the row of a guarded create is read then in
+ *   place of a repeat; or null where it is not sent again. With time and `retry_budget` enough;
  * - `ends_as`, where it is not sent again: `response` or `error`.
  *
  * `explanation` is the caller's, freed by d365_text_free().

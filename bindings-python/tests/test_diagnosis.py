@@ -136,15 +136,17 @@ def test_explanations() -> None:
     )
     assert told["next"] == {"switched": None, "stayed": None}
     told = d365_failover.explain("GET", ACCOUNTS, status=429, headers={"Retry-After": "7"})
-    assert told["next"] == {"switched": None, "stayed": {"again_after_ms": 7000}}
+    assert told["next"] == {"switched": None, "stayed": {"again_after_ms": 7000, "reads_row": False}}
     told = d365_failover.explain("POST", ACCOUNTS, cause="refused", sent=False, preset="dotnet")
     assert (told["switch"], told["effect"], told["next"]["switched"]) == (
         "at_once",
         "not_executed",
-        {"again_after_ms": 0},
+        {"again_after_ms": 0, "reads_row": False},
     )
     told = d365_failover.explain("POST", ACCOUNTS, cause="reset", guarded_create=True)
-    assert (told["operation"], told["next"]["switched"]) == ("guarded", {"again_after_ms": 0})
+    again = {"again_after_ms": 0, "reads_row": False}
+    assert (told["operation"], told["next"]["switched"]) == ("guarded", again)
+    assert told["next"]["stayed"]["reads_row"] is True
     with pytest.raises(d365_failover.InvalidArgumentError, match="guarded create is made of a POST"):
         d365_failover.explain("GET", ACCOUNTS, cause="reset", guarded_create=True)
     told = d365_failover.explain("GET", ACCOUNTS, status=200, headers={"OData-Version": "4.0"})

@@ -75,6 +75,8 @@ pub struct Attempt {
     pub took: Duration,
     /// What the parts of its answer say of a write that holds several.
     pub(crate) parts_effect: Option<Effect>,
+    /// It has read the row of the write, and did nothing to it.
+    pub(crate) reads_row: bool,
 }
 
 impl Attempt {

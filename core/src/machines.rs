@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Settings;
 pub use crate::decide::alternate::{Alternate, Policy};
 pub use crate::decide::budget::Budget;
-pub use crate::decide::call::{Course, Failure, Moment, Next, Resending};
+pub use crate::decide::call::{Course, Failure, Moment, Next, Resending, RowTold};
 pub use crate::decide::evidence::Evidence;
 pub use crate::decide::failback::{Home, Ways};
 pub use crate::decide::look::{Answer, Asks, Found, Glance, Heard, Look, Stay};

@@ -61,7 +61,7 @@ pub enum Rule {
     FreshConnection,
     /// A plain PATCH shortly after a switch creates nothing.
     UpdateGuard,
-    /// A guarded create that is there already is read back.
+    /// The row of a guarded create is read in place of a repeat, and where one is told that it is there.
     ReadBack,
     /// After a switch calls are let go by and by.
     Ramp,

@@ -25,8 +25,8 @@ use crate::text::{Text, d365_text_t};
 ///   `if_only_the_other_answers` (probes decide), `if_the_other_answers`, `at_once`;
 /// - `effect` of a write; `parts` of a request that holds several, or null;
 /// - `next`: null where there is no fault; `switched` and `stayed`: what is done where calls go elsewhere
-///   then, or stay: `again_after_ms`, the least, or null where it is not sent again. With time and `retry_budget`
-///   enough;
+///   then, or stay: `again_after_ms`, the least, and `reads_row`, whether the row of a guarded create is read then in
+///   place of a repeat; or null where it is not sent again. With time and `retry_budget` enough;
 /// - `ends_as`, where it is not sent again: `response` or `error`.
 ///
 /// `explanation` is the caller's, freed by d365_text_free().

@@ -135,7 +135,7 @@ pub unsafe extern "C" fn d365_settings_new(
 /// | `failback_after_ms`     | 300000          | 0 to 86400000; with `probe`: for how long    |
 /// |                         |                 | each look must be good; doubled by each      |
 /// |                         |                 | switch within an hour after such a failback  |
-/// | `max_attempts`          | 4               | 1 to 100; of one call                        |
+/// | `max_attempts`          | 4               | 1 to 100; of one call; what reads the row of a create is none |
 /// | `retry_budget`          | 0.2             | 0 to 1; repeats at one endpoint as a share   |
 /// |                         |                 | of recent calls, at least 10 a second        |
 /// | `replication_window_ms` | 900000          | 0 to 86400000; how long before and after a   |

@@ -102,7 +102,8 @@ def explain(
     (`kind`, `cause`, `code`, `retry_after_ms`, `message`), `evidence` against the endpoint (`"never"`, `"weak"`,
     `"strong"`), `switch` (`"no"`, `"if_only_the_other_answers"`, `"if_the_other_answers"`, `"at_once"`), `effect` of
     a write, `parts`; `next`: what is done where calls go elsewhere then (`switched`) or stay (`stayed`),
-    `again_after_ms` or `None`; `ends_as` `"response"` or `"error"` where it is not sent again. More may come.
+    `again_after_ms` and `reads_row` (the row of a guarded create is read then, in place of a repeat) or `None`;
+    `ends_as` `"response"` or `"error"` where it is not sent again. More may come.
     """
     if not isinstance(preset, str) or preset not in _PRESETS:
         raise InvalidArgumentError(f"preset: {preset!r} is neither 'safe' nor 'dotnet'", kind="invalid_argument")

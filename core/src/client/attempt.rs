@@ -34,6 +34,8 @@ pub(super) struct Running {
     pub(super) is_compound: bool,
     pub(super) asked: Asked,
     pub(super) number: usize,
+    /// It reads the row of its write.
+    reads_row: bool,
     /// When its call began, whose first it is.
     pub(super) begun: Option<std::time::Instant>,
     pub(super) address: Address,
@@ -93,6 +95,13 @@ impl Outcome {
         }
     }
 
+    pub(super) fn of_answer(answer: http::Response<Bytes>) -> Outcome {
+        Outcome {
+            answer: Some(answer.into_parts()),
+            ..Outcome::default()
+        }
+    }
+
     /// It has waited for an outage to end, and nothing of it was sent.
     pub(super) fn of_outage(unanswered: &Unanswered) -> Outcome {
         Outcome {
@@ -121,12 +130,14 @@ impl Call<'_> {
             }
         };
         let address = client.address(target, place.role);
+        let sent = self.sent().count();
         let running = self.running.insert(Running {
             place,
             is_foreign: target.foreign().is_some(),
             is_compound,
             asked: client.asked(target, operation),
             number: self.attempts.len() + 1,
+            reads_row: back.is_some(),
             begun: self.attempts.is_empty().then(|| self.began.into_std()),
             address,
             started: SystemTime::now(),
@@ -143,10 +154,8 @@ impl Call<'_> {
             connect: self.request.connect_timeout,
             deadline: self.deadline,
         };
-        let (body, is_last) = (
-            request.body.reader(),
-            running.number >= client.settings.max_attempts,
-        );
+        let body = request.body.reader();
+        let is_last = sent + 1 >= client.settings.max_attempts;
         let has_grace = |phase| {
             let goes_again = !is_last && body.is_none_or(|body| body.can_be_sent());
             client.rules.has_grace(operation, phase, goes_again)
@@ -258,6 +267,7 @@ impl Call<'_> {
             started: running.started,
             took,
             parts_effect,
+            reads_row: running.reads_row,
         });
     }
 }

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep_until};
 use super::Inner;
 use super::attempt::{Outcome, Running};
 use super::flights::Flight;
+use super::guarded::Looked;
 use super::outage::Unanswered;
 use super::record::Begun;
 use crate::body::Taken;
-use crate::decide::call::{Course, Failure, Moment, Next, Resending};
+use crate::decide::call::{Course, Failure, Moment, Next, Resending, RowTold};
 use crate::decide::evidence::Evidence;
 use crate::decide::place::Place;
 use crate::decide::redirect::keeps_the_request;
@@ -44,10 +45,8 @@ pub(super) struct Call<'a> {
     pub(super) was_switched: bool,
     /// The id of its row was chosen by the library.
     pub(super) is_id_ours: bool,
-    /// The row of a guarded create was read back.
+    /// The row of a guarded create was found.
     pub(super) was_found: bool,
-    /// Which attempt has read the row back: it is no attempt of the write.
-    pub(super) read_back_at: Option<usize>,
     pub(super) running: Option<Running>,
     pub(super) flight: &'a Flight,
     record: Record,
@@ -147,7 +146,6 @@ impl<'a> Call<'a> {
             was_switched: false,
             is_id_ours,
             was_found: false,
-            read_back_at: None,
             running: None,
             flight,
             record,
@@ -261,9 +259,9 @@ impl<'a> Call<'a> {
             // 3. Is there already what an earlier attempt may have created? Does the answer only
             // point elsewhere?
             if self.may_be_its_own(&outcome)
-                && let Some(found) = Box::pin(self.read_back(place)).await
+                && let Looked::Found(found) = Box::pin(self.look(place)).await
             {
-                return found;
+                return Outcome::of_answer(found);
             }
             if self.is_redirected(&outcome) {
                 place = client.place();
@@ -274,7 +272,7 @@ impl<'a> Call<'a> {
             } else if self.target.foreign().is_none() && self.is_answered(&outcome) {
                 client.hints();
             }
-            let (Some(fault), Some(last)) = (&outcome.fault, self.attempts.last()) else {
+            let (Some(fault), Some(failed)) = (&outcome.fault, self.failed()) else {
                 if self.target.foreign().is_none() {
                     client.notes_answer();
                 }
@@ -282,22 +280,24 @@ impl<'a> Call<'a> {
             };
             // 4. Is its fault the end, or a reason to send again? If its endpoint may have to be left:
             // one switch for all who ask, with its events and handlers, or none.
-            let failure = self.failure(last, fault);
-            let mut next = self.decide(|moment| resending.after(&failure, moment));
-            if let Next::Report(evidence) = next {
-                let course = client.consider(place, evidence, fault, self.deadline).await;
-                self.was_switched |= client.rules.tells_its_switch && course == Course::Elsewhere;
-                next = self.decide(|moment| resending.hear(course, &failure, moment));
-            }
+            let next = self.decide(|moment| resending.after(&self.failure(failed, fault), moment));
+            let mut next = self.heard(next, &mut resending, place, failed, fault).await;
+            // 5. Is there already what it may have created, although it stays?
             if let Next::Wait {
-                pause,
-                is_throttled,
+                reads_row: true, ..
             } = next
             {
-                if is_throttled {
-                    client.throttled(last, &self.request, pause);
+                let goes = match self.place_to_go().await {
+                    Ok(goes) => goes,
+                    Err(unanswered) => {
+                        outcome.stayed = Some(unanswered.message.into());
+                        return outcome;
+                    }
+                };
+                match Box::pin(self.look_first(place, goes, &mut resending)).await {
+                    Ok(found) => return found,
+                    Err(then) => next = then,
                 }
-                self.pause(place, pause).await;
             }
             if let Next::End(why) = next {
                 outcome.stayed = why.map(Cow::Borrowed);
@@ -311,10 +311,10 @@ impl<'a> Call<'a> {
                 outcome.stayed = Some("its body can be read only once, and was begun".into());
                 return outcome;
             }
-            // 5. Again, where calls go by now. Where no endpoint answers, once one does.
+            // 6. Again, where calls go by now. Where no endpoint answers, once one does.
             match self.place_to_go_again(next).await {
                 Ok(next) => {
-                    client.retried(last, &self.request, place, next, fault);
+                    client.retried(&self.attempts[failed], &self.request, place, next, fault);
                     place = next;
                 }
                 Err(unanswered) => {
@@ -352,23 +352,90 @@ impl<'a> Call<'a> {
         self.place_to_go().await
     }
 
-    fn failure<'f>(&self, last: &Attempt, fault: &'f Fault) -> Failure<'f> {
+    /// What comes after an attempt that has failed, once its endpoint was asked about, and the pause is over.
+    async fn heard(
+        &mut self,
+        mut next: Next,
+        resending: &mut Resending,
+        place: Place,
+        failed: usize,
+        fault: &Fault,
+    ) -> Next {
+        let client = self.client;
+        if let Next::Report(evidence) = next {
+            let course = client.consider(place, evidence, fault, self.deadline).await;
+            self.was_switched |= client.rules.tells_its_switch && course == Course::Elsewhere;
+            let failure = self.failure(failed, fault);
+            next = self.decide(|moment| resending.hear(course, &failure, moment));
+        }
+        if let Next::Wait {
+            pause,
+            is_throttled,
+            ..
+        } = next
+        {
+            if is_throttled {
+                client.throttled(&self.attempts[failed], &self.request, pause);
+            }
+            self.pause(place, pause).await;
+        }
+        next
+    }
+
+    /// Reads the row that the write may have made, in place of a repeat, if calls go there still. Where it is not
+    /// found: what comes next.
+    async fn look_first(
+        &mut self,
+        place: Place,
+        goes: Place,
+        resending: &mut Resending,
+    ) -> Result<Outcome, Next> {
+        let sent = self.sent().count();
+        let (told, fault) = if goes == place {
+            match self.look(place).await {
+                Looked::Found(found) => return Ok(Outcome::of_answer(found)),
+                Looked::NoRow => (RowTold::Missing, None),
+                Looked::Nothing(fault) => (RowTold::Nothing, fault),
+            }
+        } else {
+            (RowTold::NotAsked, None)
+        };
+        let Some(fault) = fault else {
+            return Err(self.decide(|moment| resending.looked(told, sent, moment)));
+        };
+        let failed = self.attempts.len() - 1;
+        let failure = self.failure(failed, &fault);
+        let next = self.decide(|moment| resending.looked_in_vain(&failure, moment));
+        Err(self.heard(next, resending, place, failed, &fault).await)
+    }
+
+    /// Which attempt has failed.
+    fn failed(&self) -> Option<usize> {
+        self.attempts.iter().rposition(|attempt| !attempt.reads_row)
+    }
+
+    fn failure<'f>(&self, failed: usize, fault: &'f Fault) -> Failure<'f> {
+        let attempt = &self.attempts[failed];
         Failure {
             failed: Failed {
-                operation: self.class.operation,
+                operation: match attempt.reads_row {
+                    true => Operation::Read,
+                    false => self.class.operation,
+                },
                 is_compound: self.class.is_compound,
-                phase: last.phase,
-                http_status: last.http_status,
-                is_acknowledged: last.is_acknowledged,
+                phase: attempt.phase,
+                http_status: attempt.http_status,
+                is_acknowledged: attempt.is_acknowledged,
                 cause: fault.cause,
-                parts_effect: last.parts_effect,
+                parts_effect: attempt.parts_effect,
             },
             fault,
             is_at_sibling: self.target.is_at_sibling(),
             was_in_a_hurry: fault.cause == Cause::ConnectTimeout
                 && self.request.connect_timeout.is_some(),
             is_foreign: self.target.foreign().is_some(),
-            attempts: self.attempts.len(),
+            makes_row: !attempt.reads_row && self.makes_row(),
+            attempts: self.sent().count(),
         }
     }
 
@@ -400,7 +467,7 @@ impl<'a> Call<'a> {
 
     /// Whether the answer is a redirect that is followed. The target is then where it points to.
     fn is_redirected(&mut self, outcome: &Outcome) -> bool {
-        let (Some((head, _)), Some(last)) = (&outcome.answer, self.attempts.last()) else {
+        let (Some((head, _)), Some(last)) = (&outcome.answer, self.sent().next_back()) else {
             return false;
         };
         if self.redirects_left == 0

@@ -39,26 +39,20 @@ impl Call<'_> {
         &'c self,
         answer: Option<&'c (Parts, Bytes)>,
     ) -> (Effect, Option<(Option<u64>, Ended<'c>)>) {
-        let attempts = self.attempts.iter().enumerate();
-        let mut writes = attempts
-            .filter(|(index, _)| Some(*index) != self.read_back_at)
-            .map(|(_, attempt)| attempt);
         let effect = if self.was_found {
             Effect::Executed
         } else {
-            Effect::of_call(self.class.operation, self.class.is_compound, writes.clone())
+            Effect::of_call(self.class.operation, self.class.is_compound, &self.attempts)
         };
         let ended = self.begun.as_ref().map(|begun| {
-            let leaves_one = leaves_one_behind(&self.class, writes.clone());
             let ended = Ended {
                 method: &self.request.method,
                 tag: self.request.tag.as_deref(),
                 effect,
                 names_its_row: self.class.creates_in.is_some(),
                 attempts: self.attempts.len(),
-                // The row that was found is that of the attempt in doubt.
-                may_come_late: !self.was_found && leaves_one,
-                last: writes.next_back(),
+                may_come_late: leaves_one_behind(&self.class, self.attempts.iter()),
+                last: self.sent().next_back(),
                 answer,
                 begun_as: begun.proof.as_deref(),
             };

@@ -15,13 +15,17 @@ pub(super) fn message(
     stayed: Option<&str>,
     kept: Option<Stay>,
 ) -> String {
-    let mut message = match attempts.last() {
-        Some(last) => format!(
+    let last = attempts
+        .iter()
+        .enumerate()
+        .rfind(|(_, attempt)| !attempt.reads_row);
+    let mut message = match last {
+        Some((index, last)) => format!(
             "{} {} at the {} (attempt {}): {}: {}",
             method,
             last.shown_url(),
             last.role.map_or("allowed host", |role| role.name()),
-            attempts.len(),
+            index + 1,
             fault.kind.name(),
             fault.message
         ),

@@ -22,7 +22,7 @@ use crate::resource::cancel::Cancel;
 use crate::resource::desk::Desk;
 use crate::resource::ledger::{Question, VERIFIED};
 use crate::rewrite::read_back::{Columns, retrieve_message};
-use crate::row_answer::{Seen, is_row, lacks_a_column, rows, seen};
+use crate::row_answer::{Seen, lacks_a_column, rows, seen};
 use crate::{Cause, Error, Fault, Operation, Request, Response, Verification};
 
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
@@ -189,16 +189,9 @@ impl Inner {
     fn told(&self, answer: &Response, subject: &Subject) -> Option<Learnt> {
         let last = answer.attempts().last();
         let code = last.and_then(|last| last.fault.as_ref()?.code);
-        let version = answer
-            .headers()
-            .get(ETAG)
-            .and_then(|etag| etag.to_str().ok());
-        let body = decoded(answer.headers(), answer.body(), LONGEST_ROW);
-        let status = answer.status();
-        let is_marked = match status {
-            200 => self.counts_as_marked(answer.headers()),
-            _ => is_marked_by_service(answer.headers(), answer.body()),
-        };
+        let (status, headers) = (answer.status(), answer.headers());
+        let body = decoded(headers, answer.body(), LONGEST_ROW);
+        let is_marked = self.is_marked(status, headers, answer.body());
         let row = match subject.row() {
             Some(row) => Cow::Borrowed(row),
             None => match rows(status, is_marked, &body) {
@@ -212,7 +205,7 @@ impl Inner {
                 None => Cow::Owned(Row::Url(String::new())),
             },
         };
-        match seen(&row, status, code, is_marked, &body, version) {
+        match self.seen(&row, status, code, headers, answer.body()) {
             Some(seen) => Some(Learnt::Seen(seen)),
             None => lacks_a_column(&row, status, code, is_marked).then_some(Learnt::LacksAColumn),
         }
@@ -244,21 +237,28 @@ impl Inner {
         Ok(found)
     }
 
-    /// The row that an answer to a read of it holds, without its encoding. `None`: it is none, or not
-    /// the service's.
-    pub(super) fn row_in<'a>(
+    /// What an answer to a read of a row says of it. `None`: nothing.
+    pub(super) fn seen(
         &self,
         asked: &Row,
+        status: u16,
+        code: Option<i32>,
         headers: &HeaderMap,
-        body: &'a [u8],
-    ) -> Option<Cow<'a, [u8]>> {
+        body: &[u8],
+    ) -> Option<Seen> {
+        let version = headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+        let is_marked = self.is_marked(status, headers, body);
         let row = decoded(headers, body, LONGEST_ROW);
-        is_row(asked, &row, self.counts_as_marked(headers)).then_some(row)
+        seen(asked, status, code, is_marked, &row, version)
     }
 
-    /// Whether what a 200 says needs no mark of the service's besides its headers.
-    fn counts_as_marked(&self, headers: &HeaderMap) -> bool {
-        !self.settings.service_mark || has_service_header(headers)
+    /// Whether the service has made an answer, as far as it shows outside of a row. What a 200 says may need
+    /// no mark besides its headers.
+    fn is_marked(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
+        match status {
+            200 => !self.settings.service_mark || has_service_header(headers),
+            _ => is_marked_by_service(headers, body),
+        }
     }
 
     /// The request that reads a row, or finds none.

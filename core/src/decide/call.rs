@@ -15,6 +15,7 @@ const MOST_UNSENT: u32 = 2;
 /// Where many of a client's calls are turned away, most of them come again as those do that were turned away so
 /// many times before.
 const MANY_LATER: u32 = 2;
+const POOR: &str = "retry_budget is used up";
 
 /// Where a call with a fault goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,17 @@ impl Course {
     }
 }
 
+/// What was learnt of the row that a write may have made, where it was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowTold {
+    /// Its endpoint knows no such row: the write may go again.
+    Missing,
+    /// Nothing.
+    Nothing,
+    /// It was not asked for: calls go elsewhere by now, where the row may come over later.
+    NotAsked,
+}
+
 /// What a call does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -81,6 +93,9 @@ pub enum Next {
         pause: Duration,
         /// The service has asked for less.
         is_throttled: bool,
+        /// Where calls go there still, the row that the write may have made is read then, in place of
+        /// a repeat: see [`Resending::looked`].
+        reads_row: bool,
     },
     /// Wait until an endpoint answers, and send it again then, where calls go.
     WaitOut,
@@ -99,7 +114,9 @@ pub struct Failure<'a> {
     pub was_in_a_hurry: bool,
     /// It went to no endpoint's host.
     pub is_foreign: bool,
-    /// How many there were, with this one.
+    /// It makes one row, which can be read.
+    pub makes_row: bool,
+    /// How many there were, with this one. What reads the row is none.
     pub attempts: usize,
 }
 
@@ -128,6 +145,12 @@ pub struct Resending {
     unsent: u32,
     /// Where it may go once its fault was heard, and what the fault says.
     heard: (Resend, Evidence),
+    /// It was the last attempt.
+    is_last: bool,
+    /// Its row is asked for before it is sent again where it was…
+    asks_row: bool,
+    /// …unless that has told nothing before.
+    asked_in_vain: bool,
 }
 
 impl Resending {
@@ -144,6 +167,9 @@ impl Resending {
             in_place: 0,
             unsent: 0,
             heard: (Resend::No, Evidence::Never),
+            is_last: false,
+            asks_row: false,
+            asked_in_vain: false,
         }
     }
 
@@ -183,15 +209,19 @@ impl Resending {
         }
         self.reports += 1;
         // The last one: its evidence counts all the same.
-        let resend = if is_last { Resend::No } else { resend };
+        self.is_last = is_last;
+        self.asks_row = failure.makes_row && !self.asked_in_vain && self.rules.asks_row(failed);
         self.heard = (resend, evidence);
         Next::Report(evidence)
     }
 
     /// What the switch has said of the fault that was reported.
     pub fn hear(&mut self, course: Course, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+        // At the other side it may be missing because it has not come over yet.
+        self.asks_row &= matches!(course, Course::Here(_) | Course::NoAlternate);
         match (course, self.heard) {
             (_, (Resend::No, _)) => Next::End(None),
+            _ if self.is_last && !self.asks_row => Next::End(None),
             // Nothing says that it is dead, and there is nowhere else to go.
             (Course::NoAlternate, (Resend::Anywhere, Evidence::Weak))
             | (Course::Here(_), (Resend::Anywhere, _)) => self.wait_in_place(failure, moment),
@@ -210,6 +240,34 @@ impl Resending {
         }
     }
 
+    /// The row that the write may have made was looked for, and was not found. What comes after `attempts` of
+    /// the write.
+    pub fn looked(&mut self, told: RowTold, attempts: usize, moment: Moment<'_>) -> Next {
+        self.asked_in_vain |= told == RowTold::Nothing;
+        if attempts >= self.max_attempts {
+            return Next::End(None);
+        }
+        // It is a request more.
+        if told != RowTold::NotAsked && !moment.budget.withdraw(moment.now) {
+            return Next::End(Some(POOR));
+        }
+        Next::Again
+    }
+
+    /// The row could not be read: the failure is that of the read.
+    pub fn looked_in_vain(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
+        self.asked_in_vain = true;
+        let again = Moment {
+            budget: &mut *moment.budget,
+            ..moment
+        };
+        match self.after(failure, again) {
+            // What it met the write need not meet: it may not be let read.
+            Next::End(None) => self.looked(RowTold::Nothing, failure.attempts, moment),
+            next => next,
+        }
+    }
+
     /// Waits before the request is sent again where it was.
     fn wait_in_place(&mut self, failure: &Failure<'_>, moment: Moment<'_>) -> Next {
         let retry_after = failure.fault.retry_after;
@@ -217,12 +275,12 @@ impl Resending {
         // Who is told a time has been reckoned with.
         let is_free = was_unsent && self.unsent < MOST_UNSENT || retry_after.is_some();
         if !is_free && !moment.budget.withdraw(moment.now) {
-            return Next::End(Some("retry_budget is used up"));
+            return Next::End(Some(POOR));
         }
         self.unsent += u32::from(was_unsent);
         let pause = backoff(retry_after, self.in_place, moment.chance);
         self.in_place += 1;
-        wait(pause, false, moment.left)
+        wait(pause, false, self.asks_row, moment.left)
     }
 
     /// Waits as long as the service asks for.
@@ -230,7 +288,7 @@ impl Resending {
         let retry_after = failure.fault.retry_after;
         // Who is told a time has been reckoned with; who is not, guesses.
         if retry_after.is_none() && !moment.budget.withdraw(moment.now) {
-            return Next::End(Some("retry_budget is used up"));
+            return Next::End(Some(POOR));
         }
         let pause = |resends| throttled(retry_after, resends, moment.chance);
         let is_one_of_many = retry_after.is_some() && !moment.budget.withdraw_told(moment.now);
@@ -238,17 +296,18 @@ impl Resending {
         let in_time = later.filter(|later| *later < moment.left);
         let pause = in_time.unwrap_or_else(|| pause(self.in_place));
         self.in_place += 1;
-        wait(pause, true, moment.left)
+        wait(pause, true, false, moment.left)
     }
 }
 
-fn wait(pause: Duration, is_throttled: bool, left: Duration) -> Next {
+fn wait(pause: Duration, is_throttled: bool, reads_row: bool, left: Duration) -> Next {
     if pause >= left {
         return Next::End(Some("its deadline is over before it may be"));
     }
     Next::Wait {
         pause,
         is_throttled,
+        reads_row,
     }
 }
 

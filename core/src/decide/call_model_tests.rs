@@ -19,6 +19,9 @@ struct Blow {
     is_at_sibling: bool,
     was_in_a_hurry: bool,
     is_foreign: bool,
+    /// Its row can be read, and a look at it tells this.
+    makes_row: bool,
+    told: RowTold,
     course: Course,
     took: Duration,
 }
@@ -91,17 +94,22 @@ fn blow(operation: Operation, is_compound: bool) -> impl Strategy<Value = Blow> 
         prop_oneof![2 => Just(None), 1 => prop::sample::select(told.to_vec())],
         (rarely(), rarely(), rarely()),
         prop::sample::select(courses),
+        prop::sample::select(vec![RowTold::Missing, RowTold::Nothing, RowTold::NotAsked]),
         prop::sample::select(vec![0, 0, 0, 3]).prop_map(Duration::from_millis),
     )
-        .prop_map(|(failed, retry_after, rare, course, took)| Blow {
-            failed,
-            retry_after,
-            is_at_sibling: rare.0,
-            was_in_a_hurry: rare.1,
-            is_foreign: rare.2,
-            course,
-            took,
-        })
+        .prop_map(
+            move |(failed, retry_after, rare, course, told, took)| Blow {
+                failed,
+                retry_after,
+                is_at_sibling: rare.0,
+                was_in_a_hurry: rare.1,
+                is_foreign: rare.2,
+                makes_row: operation == Operation::Guarded && !is_compound,
+                told,
+                course,
+                took,
+            },
+        )
 }
 
 fn stories() -> impl Strategy<Value = Vec<Story>> {
@@ -198,6 +206,7 @@ struct Told {
     reports: u32,
     unprocessed: u32,
     unsent: u32,
+    has_asked_in_vain: bool,
     end: Instant,
 }
 
@@ -210,6 +219,7 @@ impl Told {
             reports: 0,
             unprocessed: 0,
             unsent: 0,
+            has_asked_in_vain: false,
             end: world.now + lasts,
         }
     }
@@ -230,6 +240,7 @@ impl Told {
             is_at_sibling: blow.is_at_sibling,
             was_in_a_hurry: blow.was_in_a_hurry,
             is_foreign: blow.is_foreign,
+            makes_row: blow.makes_row,
             attempts: self.sent,
         };
         let moment = Moment {
@@ -300,6 +311,7 @@ impl Told {
             Next::Wait {
                 pause,
                 is_throttled,
+                reads_row,
             } => {
                 assert_eq!(is_throttled, reported.is_none());
                 assert_eq!(is_throttled, failed.cause == Cause::Throttled);
@@ -309,6 +321,9 @@ impl Told {
                 self.waits(world, blow, reported);
                 // Others go on meanwhile.
                 assert!(world.now + pause < self.end);
+                if reads_row {
+                    return self.looks(world, blow);
+                }
             }
             Next::Report(_) => panic!("what was heard is not reported again"),
         }
@@ -326,6 +341,36 @@ impl Told {
         true
     }
 
+    /// The row is read in place of a repeat. Tells whether the request is sent again.
+    fn looks(&mut self, world: &mut World, blow: &Blow) -> bool {
+        assert!(blow.makes_row && may_be_executed(&blow.failed) && !is_executed(&blow.failed));
+        assert!(matches!(blow.course, Course::Here(_) | Course::NoAlternate));
+        assert!(world.rules.counts_attempts && !self.has_asked_in_vain);
+        self.has_asked_in_vain = blow.told == RowTold::Nothing;
+        let sent = self.sent;
+        match self.decides(world, blow, |call, _, moment| {
+            call.looked(blow.told, sent, moment)
+        }) {
+            Next::End(None) => assert_eq!(sent, MAX_ATTEMPTS),
+            Next::End(Some(why)) => assert_eq!(why, POOR),
+            next => {
+                assert_eq!(next, Next::Again);
+                assert!(sent < MAX_ATTEMPTS);
+                if blow.told != RowTold::NotAsked {
+                    self.pays(world);
+                }
+                self.sent += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn pays(&mut self, world: &mut World) {
+        world.paid += 1;
+        assert!(f64::from(world.paid) <= world.may_spend());
+    }
+
     fn waits(&mut self, world: &mut World, blow: &Blow, reported: Option<Evidence>) {
         let has_told = blow.retry_after.is_some();
         match blow.course {
@@ -339,8 +384,7 @@ impl Told {
         let is_free = has_told || is_unsent && self.unsent < 2;
         self.unsent += u32::from(is_unsent);
         if !is_free {
-            world.paid += 1;
-            assert!(f64::from(world.paid) <= world.may_spend());
+            self.pays(world);
         }
     }
 }
@@ -378,6 +422,8 @@ proptest! {
             is_at_sibling: false,
             was_in_a_hurry: false,
             is_foreign: false,
+            makes_row: false,
+            told: RowTold::Nothing,
             course: Course::Here(Stay::Alive),
             took: Duration::ZERO,
         };

@@ -11,6 +11,7 @@ struct World {
     call: Resending,
     budget: Budget,
     attempts: usize,
+    makes_row: bool,
     left: Duration,
 }
 
@@ -20,6 +21,7 @@ fn world(preset: Preset) -> World {
         call: Resending::new(rules, 4),
         budget: Budget::new(0.2),
         attempts: 0,
+        makes_row: false,
         left: Duration::from_secs(300),
     }
 }
@@ -37,6 +39,7 @@ impl World {
             is_at_sibling: false,
             was_in_a_hurry: false,
             is_foreign: false,
+            makes_row: self.makes_row,
             attempts: self.attempts,
         };
         let moment = Moment {
@@ -357,6 +360,7 @@ fn where_many_are_turned_away_most_come_again_later() {
                 Ok(pause) => Next::Wait {
                     pause: seconds(pause),
                     is_throttled: true,
+                    reads_row: false,
                 },
                 Err(why) => Next::End(why),
             };
@@ -391,4 +395,143 @@ fn where_the_endpoint_stays_it_waits_within_budget_and_deadline() {
     safe.budget = Budget::new(0.0);
     let poor = safe.heard(Operation::Read, Cause::Reset, here);
     assert_eq!(poor, Next::End(Some("retry_budget is used up")));
+}
+
+/// A guarded create, whose attempts end so at an endpoint that stays.
+fn creates() -> World {
+    World {
+        makes_row: true,
+        ..world(Preset::Safe)
+    }
+}
+
+impl World {
+    fn looked(&mut self, told: RowTold) -> Next {
+        let attempts = self.attempts;
+        let failed = Failed::unanswered(Operation::Guarded, Phase::Sent, Cause::Reset);
+        self.with(failed, &Fault::new(Cause::Reset, ""), |call, _, moment| {
+            call.looked(told, attempts, moment)
+        })
+    }
+
+    /// The row could not be read.
+    fn looked_in_vain(&mut self, phase: Phase, cause: Cause) -> Next {
+        let makes_row = std::mem::take(&mut self.makes_row);
+        let failed = Failed::unanswered(Operation::Read, phase, cause);
+        let next = self.with(failed, &Fault::new(cause, ""), |call, failure, moment| {
+            call.looked_in_vain(failure, moment)
+        });
+        self.makes_row = makes_row;
+        next
+    }
+}
+
+fn reads_row(next: Next) -> bool {
+    matches!(next, Next::Wait { reads_row, .. } if reads_row)
+}
+
+#[test]
+fn the_row_is_read_where_it_may_be_and_nobody_has_answered() {
+    let guarded = Operation::Guarded;
+    let (alive, alone) = (Course::Here(Stay::Alive), Course::Here(Stay::Alone));
+    for (cause, course, expected) in [
+        (Cause::Reset, alive, true),
+        (Cause::Closed, alone, true),
+        (Cause::Malformed, alive, true),
+        (Cause::AttemptTimeout, alive, true),
+        (Cause::Reset, Course::NoAlternate, true),
+        // A front end has answered, or the database: most were not handed on.
+        (Cause::Unavailable, alive, false),
+        (Cause::BadGateway, alive, false),
+        (Cause::GatewayTimeout, alive, false),
+        (Cause::DatabaseMoving, alive, false),
+        // At the other side it may be missing because it has not come over yet.
+        (Cause::Reset, Course::Elsewhere, false),
+        (Cause::Reset, Course::Outage, false),
+        (Cause::EndpointLeft, Course::Elsewhere, false),
+    ] {
+        let next = creates().heard(guarded, cause, course);
+        assert_eq!(reads_row(next), expected, "{cause:?} {course:?}: {next:?}");
+    }
+    // What makes no row has none.
+    let mut changes = world(Preset::Safe);
+    let next = changes.heard(guarded, Cause::Reset, alive);
+    assert!(is_wait(next) && !reads_row(next), "{next:?}");
+    let mut off = RulesOff::default();
+    off.switch_off(crate::rule::Rule::ReadBack);
+    let mut without = creates();
+    without.call = Resending::new(Rules::of(Preset::Safe, off), 4);
+    let next = without.heard(guarded, Cause::Reset, alive);
+    assert!(is_wait(next) && !reads_row(next), "{next:?}");
+    // Nothing of it has left.
+    let unsent = stays(&mut creates(), Phase::NotSent, Cause::Refused, None);
+    assert!(is_wait(unsent) && !reads_row(unsent), "{unsent:?}");
+}
+
+#[test]
+fn what_a_look_at_the_row_leads_to() {
+    let (guarded, here) = (Operation::Guarded, Course::Here(Stay::Alive));
+    for told in [RowTold::Missing, RowTold::Nothing, RowTold::NotAsked] {
+        let mut creates = creates();
+        for attempt in 1..=4 {
+            let next = creates.heard(guarded, Cause::Reset, here);
+            let asks = attempt == 1 || told != RowTold::Nothing;
+            assert_eq!(reads_row(next), asks, "{told:?} {attempt}: {next:?}");
+            // Each attempt in doubt is looked after, the last one as well.
+            let expected = if attempt < 4 { Next::Again } else { END };
+            if asks {
+                assert_eq!(creates.looked(told), expected, "{told:?} {attempt}");
+            }
+            if attempt == 4 && !asks {
+                assert_eq!(next, END);
+            }
+        }
+        let mut poor = self::creates();
+        poor.heard(guarded, Cause::Reset, here);
+        poor.budget = Budget::new(0.0);
+        // Where none was sent, none was spent.
+        let expected = match told {
+            RowTold::NotAsked => Next::Again,
+            _ => Next::End(Some(POOR)),
+        };
+        assert_eq!(poor.looked(told), expected, "{told:?}");
+    }
+    let mut once = creates();
+    once.call = Resending::new(Rules::of(Preset::Safe, RulesOff::default()), 1);
+    let next = once.heard(guarded, Cause::Reset, here);
+    assert!(reads_row(next), "{next:?}");
+    assert_eq!(once.looked(RowTold::Missing), END);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_asked_for_once_and_the_write_goes_on() {
+    let (guarded, here) = (Operation::Guarded, Course::Here(Stay::Alive));
+    for (phase, cause, expected) in [
+        // Not let read, or no answer that tells.
+        (Phase::Responded, Cause::Forbidden, Some(Next::Again)),
+        (Phase::Responded, Cause::ServiceFault, Some(Next::Again)),
+        (Phase::NotSent, Cause::LocalFailure, Some(Next::Again)),
+        // It counts against the endpoint, as any read.
+        (Phase::Sent, Cause::Reset, None),
+        (Phase::Responded, Cause::Unavailable, None),
+        (Phase::NotSent, Cause::Refused, None),
+        (Phase::Sent, Cause::EndpointLeft, None),
+    ] {
+        let mut creates = creates();
+        assert!(reads_row(creates.heard(guarded, Cause::Reset, here)));
+        let next = creates.looked_in_vain(phase, cause);
+        match expected {
+            Some(expected) => assert_eq!(next, expected, "{cause:?}"),
+            None => assert!(matches!(next, Next::Report(_)), "{cause:?}: {next:?}"),
+        }
+        let again = creates.heard(guarded, Cause::Reset, here);
+        assert!(is_wait(again) && !reads_row(again), "{cause:?}: {again:?}");
+    }
+    let mut creates = creates();
+    creates.attempts = 3;
+    assert!(reads_row(creates.heard(guarded, Cause::Reset, here)));
+    assert_eq!(
+        creates.looked_in_vain(Phase::Responded, Cause::Forbidden),
+        END
+    );
 }

@@ -22,7 +22,7 @@ impl Effect {
             return Effect::None;
         }
         let mut whole = Effect::NotExecuted;
-        for attempt in attempts {
+        for attempt in attempts.into_iter().filter(|attempt| !attempt.reads_row) {
             match Effect::of_attempt(is_compound, attempt) {
                 Effect::Executed => return Effect::Executed,
                 Effect::Unknown => whole = Effect::Unknown,
@@ -102,6 +102,7 @@ mod tests {
             started: SystemTime::UNIX_EPOCH,
             took: Duration::ZERO,
             parts_effect: None,
+            reads_row: false,
         }
     }
 
@@ -345,6 +346,24 @@ mod tests {
             Effect::of_call(Operation::Unsafe, false, &attempts),
             Effect::Executed
         );
+    }
+
+    #[test]
+    fn a_look_at_the_row_did_nothing() {
+        for (status, fault) in [(200, None), (404, Some(Cause::ServiceFault))] {
+            let look = Attempt {
+                reads_row: true,
+                ..attempt(Phase::Responded, Some(status), fault)
+            };
+            let lost = attempt(Phase::Sent, None, Some(Cause::Reset));
+            for (attempts, expected) in [
+                (&[look.clone()][..], Effect::NotExecuted),
+                (&[lost, look], Effect::Unknown),
+            ] {
+                let got = Effect::of_call(Operation::Guarded, false, attempts);
+                assert_eq!(got, expected, "{status}");
+            }
+        }
     }
 
     #[test]

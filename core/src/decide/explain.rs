@@ -15,6 +15,7 @@ use super::resend::Failed;
 use crate::classify::{Asked, classify};
 use crate::operation::{Class, web_api};
 use crate::parts::{self, Tally};
+use crate::rewrite::read_back::created;
 use crate::rule::RulesOff;
 use crate::target::protocol_at;
 use crate::{Attempt, Cause, Effect, Error, Fault, Operation, Phase, Preset, Request};
@@ -80,7 +81,7 @@ pub fn explain_response(
         parts_effect,
         ..nowhere()
     };
-    Ok(told(&class, rules, now, &attempt, tally.as_ref()).to_string())
+    Ok(told(&request, &class, rules, now, &attempt, tally.as_ref()).to_string())
 }
 
 /// As [`explain_response`], of an attempt that ended with `cause` before a status had come. `phase`
@@ -95,14 +96,14 @@ pub fn explain_fault(
     cause: Cause,
     phase: Phase,
 ) -> Result<String, Error> {
-    let (_, class) = request.as_sent()?;
+    let (request, class) = request.as_sent()?;
     let rules = Rules::of(preset, RulesOff::default());
     let attempt = Attempt {
         phase,
         fault: Some(Fault::new(cause, "")),
         ..nowhere()
     };
-    Ok(told(&class, rules, now, &attempt, None).to_string())
+    Ok(told(&request, &class, rules, now, &attempt, None).to_string())
 }
 
 fn nowhere() -> Attempt {
@@ -118,10 +119,12 @@ fn nowhere() -> Attempt {
         started: SystemTime::UNIX_EPOCH,
         took: Duration::ZERO,
         parts_effect: None,
+        reads_row: false,
     }
 }
 
 fn told(
+    request: &Request,
     class: &Class,
     rules: Rules,
     now: Instant,
@@ -161,13 +164,20 @@ fn told(
             "status": part.status,
             "code": part.code,
         })).collect::<Vec<_>>()),
-        "next": fault.map(|fault| next(class, rules, now, attempt, fault)),
+        "next": fault.map(|fault| next(request, class, rules, now, attempt, fault)),
         "ends_as": if is_response { "response" } else { "error" },
     })
 }
 
 /// What a call does after its first attempt.
-fn next(class: &Class, rules: Rules, now: Instant, attempt: &Attempt, fault: &Fault) -> Value {
+fn next(
+    request: &Request,
+    class: &Class,
+    rules: Rules,
+    now: Instant,
+    attempt: &Attempt,
+    fault: &Fault,
+) -> Value {
     let failure = Failure {
         failed: Failed {
             operation: class.operation,
@@ -182,6 +192,7 @@ fn next(class: &Class, rules: Rules, now: Instant, attempt: &Attempt, fault: &Fa
         is_at_sibling: false,
         was_in_a_hurry: false,
         is_foreign: false,
+        makes_row: created(class, request).is_some(),
         attempts: 1,
     };
     // With time and means enough.
@@ -215,9 +226,12 @@ fn moment(now: Instant, budget: &mut Budget) -> Moment<'_> {
 }
 
 fn named(next: Next) -> Value {
+    let again = |pause: Duration, reads_row: bool| json!({ "again_after_ms": pause.as_millis() as u64, "reads_row": reads_row });
     match next {
-        Next::Wait { pause, .. } => json!({ "again_after_ms": pause.as_millis() as u64 }),
-        Next::Again => json!({ "again_after_ms": 0 }),
+        Next::Wait {
+            pause, reads_row, ..
+        } => again(pause, reads_row),
+        Next::Again => again(Duration::ZERO, false),
         Next::End(_) | Next::WaitOut | Next::Report(_) => Value::Null,
     }
 }
@@ -322,6 +336,37 @@ mod tests {
             ));
             let text = explained_response(&request, Preset::Safe, status, marked, body);
             assert_eq!(explained(&text)[2], effect, "{group} {status}");
+        }
+    }
+
+    #[test]
+    fn whether_the_row_is_read_first() {
+        let row = "/api/data/v9.2/accounts(11111111-2222-4333-8444-555555555555)";
+        let (on, off) = (true, false);
+        for (method, url, if_none_match, is_guarded, cause, expected) in [
+            ("POST", ACCOUNTS, off, on, Cause::Reset, json!(true)),
+            ("POST", ACCOUNTS, off, on, Cause::Unavailable, json!(false)),
+            ("PATCH", row, on, off, Cause::AttemptTimeout, json!(true)),
+            ("PATCH", row, off, off, Cause::Reset, json!(false)),
+            ("POST", ACCOUNTS, off, off, Cause::Reset, Value::Null),
+        ] {
+            let mut request = Request::new(method, url).unwrap();
+            request.is_guarded_create = is_guarded;
+            if if_none_match {
+                request.add_header("If-None-Match", "*").unwrap();
+            }
+            let text =
+                explain_fault(&request, Preset::Safe, Instant::now(), cause, Phase::Sent).unwrap();
+            let told: Value = serde_json::from_str(&text).unwrap();
+            let what = format!("{method} {url} {cause:?}: {told}");
+            assert_eq!(told["next"]["stayed"]["reads_row"], expected, "{what}");
+            // What comes over from the other side may take its time.
+            assert_ne!(told["next"]["switched"]["reads_row"], json!(true), "{what}");
+            assert_eq!(
+                told["operation"] == "guarded",
+                is_guarded || if_none_match,
+                "{what}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::evidence::{self, Evidence};
-use super::resend::{Failed, Resend, after_failover, by_matrix};
+use super::resend::{self, Failed, Resend, after_failover, by_matrix};
 use crate::rule::{Rule, RulesOff};
 use crate::{Cause, Fault, Operation, Phase, Preset};
 
@@ -86,7 +86,8 @@ table! {
     /// A write whose endpoint was left is waited for.
     has_write_grace: bool = true, true, without WriteGrace: false;
 
-    /// A guarded create that is there already is read back.
+    /// The row of a guarded create is read in place of a repeat at an endpoint that stays, and where one is told that
+    /// it is there.
     reads_back: bool = true, true, without ReadBack: false;
 
     // ---- what comes after it -------------------------------------------
@@ -125,6 +126,11 @@ impl Rules {
                 operation != Operation::Read && is_last
             }
         }
+    }
+
+    /// Whether a write that makes a row is asked for by it before it is sent again where it was.
+    pub fn asks_row(&self, failed: &Failed) -> bool {
+        self.reads_back && resend::asks_row(failed)
     }
 
     /// Where what has failed may be sent again.

@@ -41,6 +41,8 @@ struct MatrixRow {
     repeatable: Resend,
     /// For what a repeat would do twice.
     unrepeatable: Resend,
+    /// Nobody has answered in the service's place: it may well be executed, which its row would tell.
+    asks_row: bool,
 }
 
 /// The first row that applies decides.
@@ -51,6 +53,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| failed.phase == Phase::NotSent && failed.cause != Cause::Unprocessed,
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::Anywhere,
+        asks_row: false,
     },
     // REFUSED_STREAM; GOAWAY whose last stream is below ours, with any code (RFC 9113, 8.7).
     MatrixRow {
@@ -58,6 +61,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| failed.cause == Cause::Unprocessed && failed.http_status.is_none(),
         repeatable: Resend::Unprocessed,
         unrepeatable: Resend::Unprocessed,
+        asks_row: false,
     },
     // 429, and the throttling codes: refused before execution. Of several operations, some may have
     // been let through.
@@ -66,6 +70,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| failed.cause == Cause::Throttled && !failed.is_partly_done(),
         repeatable: Resend::Throttled,
         unrepeatable: Resend::Throttled,
+        asks_row: false,
     },
     // 0x8004B065 on a single operation.
     MatrixRow {
@@ -73,6 +78,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| failed.cause == Cause::DatacenterNotAvailable && !failed.is_partly_done(),
         repeatable: Resend::Elsewhere,
         unrepeatable: Resend::Elsewhere,
+        asks_row: false,
     },
     // A 2xx status of the service, and then not the whole body: only a read has lost anything. Of
     // several operations the head says nothing; what was done in part is never repeated.
@@ -87,6 +93,7 @@ const MATRIX: [MatrixRow; 9] = [
         },
         repeatable: Resend::No,
         unrepeatable: Resend::No,
+        asks_row: false,
     },
     // EOF, RST, RST_STREAM, GOAWAY that covers our stream, an answer that is no HTTP: servers had
     // read it whole.
@@ -97,6 +104,7 @@ const MATRIX: [MatrixRow; 9] = [
         },
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
+        asks_row: true,
     },
     // No answer in time: it may have come to its end since.
     MatrixRow {
@@ -104,6 +112,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| matches!(failed.cause, Cause::AttemptTimeout | Cause::EndpointLeft),
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
+        asks_row: true,
     },
     // 502, 503, 504, a page, a 2xx of nobody's, the organization off, 404 and 410 of no service: a
     // proxy may have forwarded it.
@@ -117,6 +126,7 @@ const MATRIX: [MatrixRow; 9] = [
         },
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
+        asks_row: false,
     },
     // The database moves to another server: it may have been committed before.
     MatrixRow {
@@ -124,6 +134,7 @@ const MATRIX: [MatrixRow; 9] = [
         applies: |failed| failed.cause == Cause::DatabaseMoving,
         repeatable: Resend::Anywhere,
         unrepeatable: Resend::No,
+        asks_row: false,
     },
 ];
 
@@ -164,9 +175,18 @@ impl Failed {
     }
 }
 
+fn row(failed: &Failed) -> Option<&'static MatrixRow> {
+    MATRIX.iter().find(|row| (row.applies)(failed))
+}
+
+/// Whether a write that creates a row is asked for by it before it is sent again where it was.
+pub fn asks_row(failed: &Failed) -> bool {
+    row(failed).is_some_and(|row| row.asks_row)
+}
+
 /// The preset `safe`: by the matrix. A rule that is off says the opposite.
 pub fn by_matrix(failed: &Failed, off: RulesOff) -> Resend {
-    let Some(row) = MATRIX.iter().find(|row| (row.applies)(failed)) else {
+    let Some(row) = row(failed) else {
         return Resend::No;
     };
     let resend = if failed.is_repeatable() {
@@ -240,6 +260,7 @@ mod tests {
                         started: SystemTime::UNIX_EPOCH,
                         took: Duration::ZERO,
                         parts_effect: None,
+                        reads_row: false,
                     };
                     let effect = Effect::of_call(Operation::Unsafe, is_compound, &[attempt]);
                     assert_eq!(effect, Effect::NotExecuted, "{failed:?}");
@@ -399,6 +420,37 @@ mod tests {
                     "{operation:?} {phase:?} {status:?} {cause:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_row_is_asked_for_where_nobody_has_answered() {
+        let (not_sent, sent, responded) = (Phase::NotSent, Phase::Sent, Phase::Responded);
+        for (phase, status, cause, expected) in [
+            (not_sent, None, Cause::Reset, false),
+            (sent, None, Cause::Unprocessed, false),
+            (sent, None, Cause::Reset, true),
+            (sent, None, Cause::Closed, true),
+            (sent, None, Cause::Malformed, true),
+            (sent, None, Cause::AttemptTimeout, true),
+            // Broken off before it said whose it is.
+            (responded, Some(200), Cause::Reset, true),
+            (responded, Some(503), Cause::Unavailable, false),
+            (responded, Some(504), Cause::GatewayTimeout, false),
+            (responded, Some(500), Cause::DatabaseMoving, false),
+            (responded, Some(500), Cause::DatacenterNotAvailable, false),
+            (responded, Some(429), Cause::Throttled, false),
+            (responded, Some(500), Cause::ServiceFault, false),
+        ] {
+            let failed = Failed {
+                http_status: status,
+                ..Failed::unanswered(Operation::Guarded, phase, cause)
+            };
+            assert_eq!(
+                asks_row(&failed),
+                expected,
+                "{phase:?} {status:?} {cause:?}"
+            );
         }
     }
 

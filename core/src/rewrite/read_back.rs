@@ -11,10 +11,11 @@ use quick_xml::escape::escape;
 use uuid::Uuid;
 
 use super::{Rewritten, Splice, spliced};
+use crate::Request;
 use crate::classify::{CONTRACTS, SOAP_1_1};
 use crate::content_type;
 use crate::odata_header::{ENTITY_ID, ODATA_VERSION};
-use crate::operation::{Guard, Row};
+use crate::operation::{Class, Guard, Row};
 use crate::soap_request::{ACTIONS, GENERIC, INSTANCE, SERVICES, SoapRequest, text};
 
 const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
@@ -37,6 +38,16 @@ const OF_A_WRITE: [HeaderName; 14] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
 ];
+
+/// The request that reads the row that a request creates. `None`: it creates none that could be read.
+pub(crate) fn created(class: &Class, request: &Request) -> Option<Rewritten> {
+    let guard @ Guard::Created(_) = class.guard.as_ref()? else {
+        return None;
+    };
+    let none = Bytes::new();
+    let body = request.body.bytes().unwrap_or(&none);
+    read_back(guard, &request.url, &request.headers, body)
+}
 
 /// The request that reads the row of a guarded write, from the write as it was sent. `None`: it
 /// cannot be made of a message that is signed, or that is not whole.

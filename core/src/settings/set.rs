@@ -36,7 +36,7 @@ impl Settings {
     /// | `failback` | `on_fault` | `on_fault`: a fault at the alternate leads back to the primary; `probe`: good looks at the primary do as well, where a fault had moved calls; `manual`: the application alone |
     /// | `failback_interval_ms` | 60000 | 1 to 86400000; with `probe`: how often the primary is looked at |
     /// | `failback_after_ms` | 300000 | 0 to 86400000; how long each look must be good; doubled by each switch that follows such a failback within an hour |
-    /// | `max_attempts` | 4 | 1 to 100; of one call |
+    /// | `max_attempts` | 4 | 1 to 100; of one call; what reads the row of a create is none |
     /// | `retry_budget` | 0.2 | 0 to 1; retries in one place as a share of recent calls, at least 10 a second |
     /// | `replication_window_ms` | 900000 | 0 to 86400000; how long before and after a switch rows may be missing at the new endpoint |
     /// | `ledger_entries` | 100000 | 1 to 10000000; how many acknowledged writes are on record, and as many of those to verify |

@@ -11,6 +11,8 @@ pub enum Outcome {
     Answered,
     /// A guarded create whose row is there.
     AlreadyThere,
+    /// There is no such row.
+    NoRow,
     /// 0x8004B065.
     NotHere,
     /// 503 of a front end.
@@ -38,6 +40,7 @@ impl Outcome {
         match self {
             Outcome::Answered
             | Outcome::AlreadyThere
+            | Outcome::NoRow
             | Outcome::NotHere
             | Outcome::Unavailable
             | Outcome::Throttled(_) => Phase::Responded,

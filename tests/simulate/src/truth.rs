@@ -84,6 +84,12 @@ impl Truth {
         true
     }
 
+    /// Whether a side has the row of a guarded write. `other_died` as for [`Truth::execute`].
+    #[must_use]
+    pub fn has(&self, call: u32, role: Role, now: Time, other_died: Option<Time>) -> bool {
+        self.rows[call as usize].is_at(role, other_died.unwrap_or(now))
+    }
+
     /// A call that writes has ended.
     pub fn tell(&mut self, call: u32, told: Told, by: Role) {
         let row = &mut self.rows[call as usize];
@@ -171,6 +177,11 @@ mod tests {
         for (died, is_new) in [(None, false), (Some(at(2)), true), (Some(at(3)), false)] {
             let mut truth = Truth::new(1);
             truth.execute(0, Operation::Guarded, Role::Primary, at(1), None);
+            assert_eq!(
+                truth.has(0, Role::Alternate, at(9), died),
+                !is_new,
+                "{died:?}"
+            );
             let new = truth.execute(0, Operation::Guarded, Role::Alternate, at(9), died);
             assert_eq!(new, is_new, "{died:?}");
         }

@@ -423,10 +423,17 @@ impl<'a> World<'a> {
             role,
             ..
         } = self.attempts[number as usize];
-        let (Some(call), true) = (call, operation != Operation::Read) else {
+        let Some(call) = call else {
             return Outcome::Answered;
         };
         let other_died = self.sides[index(role.other())].died;
+        if operation == Operation::Read {
+            let reads_row = self.call(call).operation != Operation::Read;
+            return match reads_row && !self.truth.has(call, role, self.now, other_died) {
+                true => Outcome::NoRow,
+                false => Outcome::Answered,
+            };
+        }
         let is_new = self
             .truth
             .execute(call, operation, role, self.now, other_died);

@@ -165,8 +165,11 @@ def _show(told: dict[str, Any]) -> None:
     console().print(table)
 
 
-def _next(step: dict[str, int] | None, told: dict[str, Any]) -> str:
+def _next(step: dict[str, Any] | None, told: dict[str, Any]) -> str:
     if step is None:
         return f"not sent again; the call ends with its {told['ends_as']}"
     pause = step["again_after_ms"]
-    return "sent again" if not pause else f"sent again after {pause / 1000:g} s"
+    when = f" after {pause / 1000:g} s" if pause else ""
+    if step["reads_row"]:
+        return f"its row is read{when}, and it is sent again if there is none"
+    return f"sent again{when}"

@@ -13,13 +13,20 @@ pub(super) fn check(history: &History) -> Vec<Violation> {
         let mut wrong = |text: String| found.push(Violation::of_call(Rule::Attempts, call, text));
         let attempts = &call.told.attempts;
         let looks = attempts.iter().filter(|attempt| attempt.is_look).count();
-        if looks > 0 && call.work.operation() != Operation::Guarded {
+        let is_guarded = call.work.operation() == Operation::Guarded;
+        if looks > 0 && !is_guarded {
             wrong("it has looked at a row, and needs not".into());
         }
+        let sent = attempts.len() - looks;
+        if looks > sent {
+            wrong(format!(
+                "it has looked at a row {looks} times after {sent} attempts"
+            ));
+        }
         // Over SOAP a look is sent to the same URL.
-        let may_look = usize::from(call.work.operation() == Operation::Guarded);
-        if attempts.len() > history.terms.max_attempts + may_look {
-            wrong(format!("it was attempted {} times", attempts.len()));
+        let unseen_looks = usize::from(is_guarded && call.work.kind.is_soap());
+        if sent > history.terms.max_attempts * (1 + unseen_looks) {
+            wrong(format!("it was attempted {sent} times"));
         }
         let epochs = attempts.windows(2);
         if epochs.into_iter().any(|pair| pair[0].epoch > pair[1].epoch) {
@@ -160,10 +167,14 @@ mod tests {
             status: Some(200),
             ..bad.calls[0].told.attempts[0].clone()
         };
-        bad.calls[0].told.attempts.push(look);
+        bad.calls[0].told.attempts.push(look.clone());
         bad.clients[0].ledger[0].attempts = 2;
         assert_eq!(broken(&bad), [Rule::Attempts]);
         bad.calls[0].work.kind = Kind::GuardedCreate;
         sound(&bad);
+        // One look after each attempt is enough.
+        bad.calls[0].told.attempts.push(look);
+        bad.clients[0].ledger[0].attempts = 3;
+        assert!(broken(&bad).contains(&Rule::Attempts));
     }
 }

@@ -129,7 +129,9 @@ impl Policy for MongoDb {
             | Outcome::Unavailable => true,
             Outcome::TimedOut(phase) => phase == Phase::NotSent,
             Outcome::Left(_) | Outcome::NoConnection => false,
-            Outcome::Answered | Outcome::AlreadyThere | Outcome::Throttled(_) => return Then::End,
+            Outcome::Answered | Outcome::AlreadyThere | Outcome::NoRow | Outcome::Throttled(_) => {
+                return Then::End;
+            }
         };
         if is_of_server {
             self.servers[index(tried.at)].serves = false;

@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use d365_failover_core::machines::{
-    Alternate, Became, Budget, Course, Given, JUST_USED, Limits, Patience, Place, Resending, Rules,
-    RulesOff, Switch, Wait, WaitOut,
+    Alternate, Became, Budget, Course, Given, JUST_USED, Limits, Patience, Place, Resending,
+    RowTold, Rules, RulesOff, Switch, Wait, WaitOut,
 };
 use d365_failover_core::{Operation, Phase, Preset, Role, Settings};
 
@@ -67,7 +67,11 @@ struct Flight {
     deadline: Time,
     resending: Resending,
     place: Place,
+    /// All, and those of them that do not read its row.
     attempts: usize,
+    writes: usize,
+    /// Its row is read before it is sent again, if it stays where it is.
+    reads_row: bool,
     is_in_doubt: bool,
     stage: Stage,
 }
@@ -142,7 +146,11 @@ impl Ours {
         };
         let is_write = flight.operation != Operation::Read;
         let begin = self.switch.begin(is_write, world.instant());
+        let looks_in_vain = flight.reads_row && begin.place != flight.place;
         flight.place = begin.place;
+        if looks_in_vain {
+            return self.looked(call, RowTold::NotAsked, world);
+        }
         flight.stage = Stage::Waits;
         if begin.waits_out {
             return self.outlasts(call, world);
@@ -209,6 +217,7 @@ impl Ours {
             return;
         };
         flight.attempts += 1;
+        flight.writes += usize::from(!flight.reads_row);
         if self.rules.leaves_no_left_place && place.epoch != flight.place.epoch {
             self.passes(is_counted, Became::Unsent, world);
             return self.failed(call, Outcome::Left(Phase::NotSent), world);
@@ -226,7 +235,11 @@ impl Ours {
         let Some(flight) = self.flights.get(&call) else {
             return;
         };
-        let (operation, role) = (flight.operation, flight.place.role);
+        let (reads_row, role) = (flight.reads_row, flight.place.role);
+        let operation = match reads_row {
+            true => Operation::Read,
+            false => flight.operation,
+        };
         let wants_fresh = self.rules.wants_fresh && operation == Operation::Unsafe;
         let max_idle = if wants_fresh {
             JUST_USED
@@ -234,7 +247,7 @@ impl Ours {
             Duration::MAX
         };
         let attempt = world.send(call, role, operation, max_idle);
-        self.is_under_way(call, attempt, is_counted, false, world);
+        self.is_under_way(call, attempt, is_counted, reads_row, world);
     }
 
     /// A leave is given back.
@@ -274,6 +287,13 @@ impl Ours {
         let Some(flight) = self.flights.get_mut(&call) else {
             return;
         };
+        if flight.reads_row {
+            return match outcome {
+                Outcome::Answered => self.ends(call, Told::Answered, world),
+                Outcome::NoRow => self.looked(call, RowTold::Missing, world),
+                _ => self.failed(call, outcome, world),
+            };
+        }
         if under_way.is_back {
             let told = match outcome {
                 Outcome::Answered => Told::Answered,
@@ -283,7 +303,7 @@ impl Ours {
         }
         match outcome {
             Outcome::Answered => self.ends(call, Told::Answered, world),
-            Outcome::AlreadyThere if flight.attempts > 1 && self.rules.reads_back => {
+            Outcome::AlreadyThere if flight.writes > 1 && self.rules.reads_back => {
                 // On the connection that it had.
                 self.lines[index(role)].keeps();
                 let attempt = world.send(call, role, Operation::Read, Duration::MAX);
@@ -355,6 +375,7 @@ impl Ours {
                 Stage::Waits if self.rules.watches && self.gate.gives_up(call) => {
                     if let Some(flight) = self.flights.get_mut(&call) {
                         flight.attempts += 1;
+                        flight.writes += usize::from(!flight.reads_row);
                     }
                     self.failed(call, Outcome::Left(Phase::NotSent), world);
                 }
@@ -384,6 +405,8 @@ impl Client for Ours {
             resending: Resending::new(self.rules, self.given.max_attempts),
             place: self.switch.place(),
             attempts: 0,
+            writes: 0,
+            reads_row: false,
             is_in_doubt: false,
             stage: Stage::Waits,
         };

@@ -1,7 +1,7 @@
 //! An attempt that has failed: what it is called, and what comes next.
 
-use d365_failover_core::machines::{Failed, Failure, Moment, Next, Resending};
-use d365_failover_core::{Cause, Fault};
+use d365_failover_core::machines::{Failed, Failure, Moment, Next, Resending, RowTold};
+use d365_failover_core::{Cause, Fault, Operation};
 
 use super::{Asker, Ours, Stage};
 use crate::outcome::Outcome;
@@ -10,7 +10,7 @@ use crate::world::World;
 
 pub(super) fn cause(outcome: Outcome) -> Cause {
     match outcome {
-        Outcome::Answered | Outcome::AlreadyThere => Cause::ServiceFault,
+        Outcome::Answered | Outcome::AlreadyThere | Outcome::NoRow => Cause::ServiceFault,
         Outcome::NotHere => Cause::DatacenterNotAvailable,
         Outcome::Unavailable => Cause::Unavailable,
         Outcome::Throttled(_) => Cause::Throttled,
@@ -27,6 +27,7 @@ fn status(outcome: Outcome) -> Option<u16> {
     match outcome {
         Outcome::Answered => Some(200),
         Outcome::AlreadyThere => Some(412),
+        Outcome::NoRow => Some(404),
         Outcome::NotHere => Some(500),
         Outcome::Throttled(_) => Some(429),
         Outcome::Unavailable => Some(503),
@@ -37,9 +38,22 @@ fn status(outcome: Outcome) -> Option<u16> {
 impl Ours {
     /// What comes after an attempt that has failed.
     pub(super) fn failed(&mut self, call: u32, outcome: Outcome, world: &mut World<'_>) {
-        let next = self.decide(call, outcome, world, |resending, failure, moment| {
-            resending.after(failure, moment)
-        });
+        let reads_row = self
+            .flights
+            .get(&call)
+            .is_some_and(|flight| flight.reads_row);
+        let next = self.decide(
+            call,
+            outcome,
+            world,
+            |resending, failure, moment| match reads_row {
+                true => resending.looked_in_vain(failure, moment),
+                false => resending.after(failure, moment),
+            },
+        );
+        if let Some(flight) = self.flights.get_mut(&call) {
+            flight.reads_row = false;
+        }
         match (next, self.flights.get(&call)) {
             (Next::Report(evidence), Some(flight)) => {
                 let place = flight.place;
@@ -47,6 +61,18 @@ impl Ours {
             }
             (next, _) => self.does(call, next, world),
         }
+    }
+
+    /// What comes after a look at its row, which was not found.
+    pub(super) fn looked(&mut self, call: u32, told: RowTold, world: &mut World<'_>) {
+        let Some(flight) = self.flights.get_mut(&call) else {
+            return;
+        };
+        flight.reads_row = false;
+        let next = self.decide(call, Outcome::NoRow, world, |resending, failure, moment| {
+            resending.looked(told, failure.attempts, moment)
+        });
+        self.does(call, next, world);
     }
 
     pub(super) fn decide(
@@ -64,7 +90,10 @@ impl Ours {
             fault.retry_after = Some(time);
         }
         let failed = Failed {
-            operation: flight.operation,
+            operation: match flight.reads_row {
+                true => Operation::Read,
+                false => flight.operation,
+            },
             is_compound: false,
             phase: outcome.phase(),
             http_status: status(outcome),
@@ -78,7 +107,8 @@ impl Ours {
             is_at_sibling: false,
             was_in_a_hurry: false,
             is_foreign: false,
-            attempts: flight.attempts,
+            makes_row: !flight.reads_row && flight.operation == Operation::Guarded,
+            attempts: flight.writes,
         };
         let moment = Moment {
             now: world.instant(),
@@ -92,7 +122,9 @@ impl Ours {
     pub(super) fn does(&mut self, call: u32, next: Next, world: &mut World<'_>) {
         match next {
             Next::Again => self.goes(call, world),
-            Next::Wait { pause, .. } => {
+            Next::Wait {
+                pause, reads_row, ..
+            } => {
                 let place = self.switch.place();
                 let Some(flight) = self.flights.get_mut(&call) else {
                     return;
@@ -101,6 +133,7 @@ impl Ours {
                     return self.goes(call, world);
                 }
                 flight.stage = Stage::Pauses;
+                flight.reads_row = reads_row;
                 let timer = Timer::Pause(call, flight.attempts as u32);
                 world.wake(self.id, world.now() + pause, timer);
             }

@@ -238,7 +238,7 @@ public final class FailoverClientBuilder {
     }
 
     /**
-     * How many attempts a call takes at most; default 4.
+     * How many attempts a call takes at most, beside those that read the row of a create; default 4.
      *
      * @param attempts 1 to 100
      * @return this builder
