@@ -39,7 +39,7 @@ class Place:
             "replication_window": WINDOW,
             "ledger_bodies": "full",
             "auto_switch": False,
-            "max_attempts": 1,
+            "retry_budget": 0,  # neither a repeat nor a look at the row
         }
         with pair.client(**self.settings) as client:
             client.post(ACCOUNTS, json={"name": "well"}, tag="well")

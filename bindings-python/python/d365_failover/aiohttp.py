@@ -40,13 +40,11 @@ from ._stream import AsyncStreamedResponse
 from ._types import STREAMING
 
 if sys.version_info >= (3, 11):
-    from typing import Unpack
+    from typing import Self, Unpack
 elif TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ._types import RawRequest
 
 __all__ = ["FailoverClientResponse", "FailoverSession"]
