@@ -24,7 +24,7 @@ fn open(primary: &Side, alternate: &Side) -> Client {
         ("auto_switch", "off"),
         ("alternate_url", "http://contoso--s.crm.script.test"),
         ("ledger_bodies", "full"),
-        ("max_attempts", "1"),
+        ("retry_budget", "0"), // neither a repeat nor a look at the row
         ("replication_window_ms", "0"),
         ("outage_wait_ms", "0"),
     ] {
