@@ -189,12 +189,11 @@ impl Inner {
     fn told(&self, answer: &Response, subject: &Subject) -> Option<Learnt> {
         let last = answer.attempts().last();
         let code = last.and_then(|last| last.fault.as_ref()?.code);
-        let (status, headers) = (answer.status(), answer.headers());
-        let body = decoded(headers, answer.body(), LONGEST_ROW);
-        let is_marked = self.is_marked(status, headers, answer.body());
+        let (status, headers, body) = (answer.status(), answer.headers(), answer.body());
+        let is_marked = self.is_marked(status, headers, body);
         let row = match subject.row() {
             Some(row) => Cow::Borrowed(row),
-            None => match rows(status, is_marked, &body) {
+            None => match rows(status, is_marked, &decoded(headers, body, LONGEST_ROW)) {
                 Some(mut list) => {
                     return Some(match (list.pop(), list.len()) {
                         (None, _) => Learnt::Seen(Seen::NoRow),
@@ -205,7 +204,7 @@ impl Inner {
                 None => Cow::Owned(Row::Url(String::new())),
             },
         };
-        match self.seen(&row, status, code, headers, answer.body()) {
+        match self.seen(&row, status, code, headers, body) {
             Some(seen) => Some(Learnt::Seen(seen)),
             None => lacks_a_column(&row, status, code, is_marked).then_some(Learnt::LacksAColumn),
         }
